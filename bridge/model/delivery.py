@@ -1,0 +1,201 @@
+"""One event for one hook: the delivery, what an attempt met, and what it came to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from bridge.model.event import Event, Message
+
+
+class Status(StrEnum):
+    """Where a delivery stands; SUCCESS, FAILED and SKIPPED are final and never change again."""
+
+    PENDING = "PENDING"
+    RETRYING = "RETRYING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.SKIPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event for one hook, ready for its next attempt.
+
+    `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
+    are used up: a failed probe of an open breaker makes an attempt without using a wait. `generation` rises
+    when a person starts the delivery anew. Times are Unix seconds.
+    """
+
+    id: str
+    event: Event
+    hook: str
+    generation: int = 1
+    attempt: int = 1
+    retries: int = 0
+    not_before: float = 0.0
+    hops: int = 0
+    error: str = ""
+
+
+class Fault(StrEnum):
+    """What went wrong in an attempt, as a closed set of kinds (also the label `outcome` of metrics)."""
+
+    REFUSED = "refused"
+    DNS = "dns"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    BLOCKED_ADDRESS = "blocked_address"
+    STATUS = "status"
+    REDIRECT = "redirect"
+    EXIT = "exit"
+    SIGNAL = "signal"
+    SPAWN = "spawn"
+    UNROUTABLE = "unroutable"
+    NOT_CONFIRMED = "not_confirmed"
+    TOO_LARGE = "too_large"
+    LOOP = "loop"
+    CONTENT = "content"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one attempt met at its target; `fault` None means it was delivered.
+
+    `code` is the HTTP status or the exit code. `retry_after` is in seconds from now. `response` is the
+    beginning of a body, or the tail of a script's output, already cut to the limit. `lasting` marks a fault
+    that no later attempt can mend (exit 64/65/77/78, a body that cannot be built).
+    """
+
+    fault: Fault | None = None
+    code: int | None = None
+    retry_after: float | None = None
+    response: bytes = b""
+    error: str = ""
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a delivery as the history keeps it. Times are Unix seconds, the duration milliseconds."""
+
+    number: int
+    started_at: float
+    duration_ms: float
+    outcome: str
+    code: int | None = None
+    response: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The target took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Try again `wait` seconds from now; `uses_retry` False keeps its place in the schedule.
+
+    `hold` seconds, where given, hold the whole hook back (Retry-After).
+    """
+
+    wait: float
+    reason: str
+    uses_retry: bool = True
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailedForGood:
+    """No further attempt; `pause_hook` asks that the hook be paused, loudly (410 Gone)."""
+
+    reason: str
+    pause_hook: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Not attempted now: it waits in the hook's lane."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Matched, but the hook is disabled."""
+
+    reason: str
+
+
+Outcome = Delivered | RetryLater | FailedForGood | Parked | Skipped
+
+
+def status_after(outcome: Outcome, delivery: Delivery) -> Status:
+    """The delivery's status once `outcome` is committed."""
+    match outcome:
+        case Delivered():
+            return Status.SUCCESS
+        case RetryLater():
+            return Status.RETRYING
+        case FailedForGood():
+            return Status.FAILED
+        case Parked():
+            return Status.PENDING if delivery.attempt == 1 else Status.RETRYING
+        case Skipped():
+            return Status.SKIPPED
+        case _:
+            assert_never(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the history is to know of a delivery after one step: written as monotonic upserts.
+
+    `attempt` None means that nothing was tried (parked, skipped, deleted hook). The event's row is written with
+    the first record of the event that arrives; later ones leave it as it is.
+    """
+
+    delivery: Delivery
+    target: str
+    status: Status
+    reason: str
+    at: float
+    attempt: Attempt | None = None
+    next_attempt_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A message that could not be handled, kept whole with the reason. `source` is where it came from."""
+
+    id: str
+    source: str
+    reason: str
+    detail: str
+    at: float
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """An event that no hook asked for: only its own row is written."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the history already knows of a delivery (the fence looks at it)."""
+
+    generation: int
+    attempts: int
+    final: bool
+
+
+Entry = Record | Quarantined | Unmatched
+"""All that the history is ever told while messages flow."""

@@ -1,0 +1,67 @@
+"""The exceptions of the project: bugs and broken infrastructure only.
+
+BridgeError
+├── SettingsError         the configuration cannot be used; carries one Problem per fault
+├── BrokerUnavailable     the broker cannot be reached or went away; try again
+├── BrokerRefused         the broker answered no (wrong password, no right, other arguments)
+├── PublishFailed         a publish has no confirmed fate
+│   ├── Unroutable        confirmed, but no queue took it
+│   └── PublishTooLarge   the broker would close the connection over it
+├── HistoryUnavailable    the database cannot be reached; try again
+└── AlreadyRunning        another process serves this broker prefix with a SQLite history
+
+A bad message or a bad endpoint is not an exception but a value: see bridge.model.delivery.
+"""
+
+from dataclasses import dataclass
+
+
+class BridgeError(Exception):
+    """What this project raises; the text is written for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in the configuration: where it stands, what is wrong and what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class SettingsError(BridgeError):
+    """The configuration cannot be used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class BrokerUnavailable(BridgeError):
+    """The broker cannot be reached, or the connection went away."""
+
+
+class BrokerRefused(BridgeError):
+    """The broker answered and said no; trying again at once will not help."""
+
+
+class PublishFailed(BridgeError):
+    """A publish without a confirmed fate: it may or may not have arrived."""
+
+
+class Unroutable(PublishFailed):
+    """The broker took the message, but no queue was bound for it."""
+
+
+class PublishTooLarge(PublishFailed):
+    """Body or headers are over what the broker takes on a connection."""
+
+
+class HistoryUnavailable(BridgeError):
+    """The database cannot be reached right now."""
+
+
+class AlreadyRunning(BridgeError):
+    """Another process serves the same broker prefix with a SQLite history."""

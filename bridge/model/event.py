@@ -1,0 +1,68 @@
+"""What comes in: the broker's message as it stood on the wire, and the event decoded from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One broker message; the body is the publisher's bytes and stays so.
+
+    Header values are what AMQP tables hold: None, bool, int, float, Decimal, str, bytes (long strings
+    that are not UTF-8), datetime, lists and nested tables.
+    """
+
+    body: bytes
+    exchange: str = ""
+    routing_key: str = ""
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    content_type: str | None = None
+    content_encoding: str | None = None
+    correlation_id: str | None = None
+    message_id: str | None = None
+    app_id: str | None = None
+    type: str | None = None
+    timestamp: datetime | None = None
+    redelivered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decoded message.
+
+    `data` is a parsed copy for filters and templates (None when the body is not JSON): what is delivered
+    and signed is `message.body`. `time` is RFC 3339 text as far as the publisher told one. `identity` is
+    who sent it, where an inlet verified it.
+    """
+
+    id: str
+    source: str
+    type: str
+    format: str
+    received_at: float
+    message: Message
+    data: Any = None
+    time: str | None = None
+    publisher_id: str | None = None
+    identity: str | None = None
+    webhook_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A message that cannot be an event; it goes to quarantine whole, with the reason."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a format found in a message; None means the format defines no such thing or it is absent."""
+
+    type: str | None = None
+    data: Any = None
+    time: str | None = None
+    publisher_id: str | None = None

@@ -1,0 +1,41 @@
+"""A source as people write it: a named durable queue that the bridge consumes."""
+
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+
+from bridge.model.hook import Strict
+
+FormatName = Literal["auto", "json", "splynx"]
+
+
+class Source(Strict):
+    """A named durable queue, declared by its publisher: durable, not exclusive, not auto-delete, no arguments."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    queue: str = Field(min_length=1)
+    """The queue's name on the broker, up to 255 bytes; spaces, slashes and any unicode are fine."""
+    format: FormatName = "auto"
+    timezone: str = "UTC"
+    """For formats that tell local times without a zone."""
+    prefetch: int = Field(default=500, ge=1, le=65_535)
+    """Messages held at once, not yet settled."""
+    dimensions: dict[str, str] = Field(default_factory=dict, max_length=20)
+    """Named CEL expressions that statistics are kept over."""
+
+    @field_validator("queue")
+    @classmethod
+    def _fits_in_a_short_string(cls, value: str) -> str:
+        if len(value.encode()) > 255:
+            raise ValueError("a queue name has at most 255 bytes in UTF-8")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is no time zone name such as Europe/Prague") from None
+        return value
