@@ -42,5 +42,6 @@ class History(Protocol):
 
     async def prune(self, finished_before: float, limit: int) -> int:
         """Delete at most `limit` events whose deliveries are all final since before that Unix time, with all
-        that belongs to them, and quarantined messages as old; gives the number of events deleted."""
+        that belongs to them, and quarantined messages as old; gives the number of events deleted.
+        """
         ...
