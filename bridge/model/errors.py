@@ -8,6 +8,7 @@ BridgeError
 │   ├── Unroutable        confirmed, but no queue took it
 │   └── PublishTooLarge   the broker would close the connection over it
 ├── HistoryUnavailable    the database cannot be reached; try again
+├── ListenFailed          an address for HTTP cannot be listened on
 └── AlreadyRunning        another process serves this broker prefix with a SQLite history
 
 A bad message or a bad endpoint is not an exception but a value: see bridge.model.delivery.
@@ -22,13 +23,17 @@ class BridgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in the configuration: where it stands, what is wrong and what to do."""
+    """One fault in the configuration: its path, what is wrong and what to do.
+
+    `where` is the file and line (`bridge.yaml:12`) or the environment variable, as far as it is known.
+    """
 
     path: str
     message: str
+    where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        return ": ".join(part for part in (self.where, self.path, self.message) if part)
 
 
 class SettingsError(BridgeError):
@@ -61,6 +66,10 @@ class PublishTooLarge(PublishFailed):
 
 class HistoryUnavailable(BridgeError):
     """The database cannot be reached right now."""
+
+
+class ListenFailed(BridgeError):
+    """An address for HTTP cannot be listened on (in use, not ours, no right)."""
 
 
 class AlreadyRunning(BridgeError):
