@@ -1,0 +1,32 @@
+"""Where the checkout is, how steps are told, and how a step says that it cannot go on."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".dev"
+# Not resolved: the environment's python is a link to the system's, and only its folder has our programs.
+PROGRAMS = Path(sys.executable).parent
+
+
+class SetupError(Exception):
+    """Something the command needs is missing; the message says what, and the ways out."""
+
+
+def say(topic: str, text: str) -> None:
+    """One line about one step, on stderr so that stdout stays free for data."""
+    sys.stderr.write(f"{topic:<12} {text}\n")
+    sys.stderr.flush()
+
+
+def program_environment(**extra: str) -> dict[str, str]:
+    """The environment for the project's own programs: theirs come first on PATH."""
+    path = f"{PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**os.environ, "PATH": path, **extra}
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same without BRIDGE_*: what a developer has exported must not steer the tests."""
+    return {name: value for name, value in environment.items() if not name.startswith("BRIDGE_")}

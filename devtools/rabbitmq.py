@@ -1,0 +1,220 @@
+"""A private, throw-away RabbitMQ node: own ports, own data, loopback only, gone when it is stopped.
+
+    with RabbitMQNode.start(plugins=["rabbitmq_management"], config=["consumer_timeout = 5000"]) as node:
+        use(node.url)
+
+All calls block; inside an event loop use asyncio.to_thread(node.restart).
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from devtools.nodes import processes
+from devtools.nodes.handshake import HandshakeError, shake_hands
+from devtools.nodes.ports import answers
+from devtools.nodes.rabbitmq_install import Installation, find_rabbitmq
+from devtools.nodes.rabbitmq_plan import LOOPBACK, NodePlan
+from devtools.nodes.scratch import Scratch
+
+BOOT_SECONDS = 90
+COMMAND_SECONDS = 60
+
+
+class NodeError(Exception):
+    """The node, or a command on it, failed; the message holds what it said."""
+
+
+class NodeControl:
+    """Commands on a node. For a node of another process: NodeControl.of(folder)."""
+
+    def __init__(self, plan: NodePlan) -> None:
+        self._plan = plan
+
+    @classmethod
+    def of(cls, folder: str | Path) -> "NodeControl":
+        """Control of the running node whose files lie in the folder."""
+        return cls(NodePlan.load(Path(folder)))
+
+    @property
+    def url(self) -> str:
+        """The AMQP URL."""
+        return self._plan.url
+
+    @property
+    def management_url(self) -> str | None:
+        """The management API with user and password, or None without its plugin."""
+        return self._plan.management_url
+
+    @property
+    def folder(self) -> Path:
+        """Configuration, data and logs (log/node.log, console.log)."""
+        return self._plan.folder
+
+    @property
+    def amqp_port(self) -> int:
+        """The port of the AMQP listener, also while the node is down."""
+        return self._plan.amqp_port
+
+    def rabbitmqctl(self, *arguments: str) -> str:
+        """What `rabbitmqctl ARGUMENTS` printed; it takes a second or two."""
+        argv: list[str | Path] = [
+            self._plan.scripts / "rabbitmqctl",
+            "--quiet",
+            "--node",
+            self._plan.name,
+            *arguments,
+        ]
+        result = subprocess.run(
+            argv,
+            env=self._plan.environment(),
+            cwd=self._plan.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if result.returncode:
+            raise NodeError(f"rabbitmqctl {' '.join(arguments)}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    def stop_app(self) -> None:
+        """The broker is down, its Erlang node stays: clients see an orderly close, then refusals."""
+        self.rabbitmqctl("stop_app")
+
+    def start_app(self) -> None:
+        """The broker is up again after stop_app, and lets clients in."""
+        self.rabbitmqctl("start_app")
+        self.await_ready(BOOT_SECONDS)
+
+    def await_ready(self, seconds: float) -> None:
+        """Returns once the broker lets a client in."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                shake_hands(self.url)
+            except HandshakeError as error:
+                if time.monotonic() > deadline:
+                    raise NodeError(
+                        f"not ready after {seconds:.0f} s: {error}\n{self.last_words()}"
+                    ) from error
+                self._raise_if_dead()
+                time.sleep(0.1)
+            else:
+                return
+
+    def last_words(self) -> str:
+        """The end of what the node printed."""
+        log = self._plan.console_log
+        return "\n".join(log.read_text(errors="replace").splitlines()[-30:]) if log.exists() else ""
+
+    def _raise_if_dead(self) -> None:
+        """Overridden where the process is known: no use in waiting for a dead one."""
+
+
+class RabbitMQNode(NodeControl):
+    """A node that this process started and will end."""
+
+    def __init__(self, plan: NodePlan, scratch: Scratch) -> None:
+        super().__init__(plan)
+        self._scratch = scratch
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        plugins: Sequence[str] = (),
+        config: Sequence[str] = (),
+        installation: Installation | None = None,
+    ) -> "RabbitMQNode":
+        """A node that lets clients in, after about five seconds. Config lines are those of rabbitmq.conf."""
+        installation = installation or find_rabbitmq()
+        if installation is None:
+            raise NodeError("no rabbitmq-server found on this machine")
+        scratch = Scratch.create("rabbitmq")
+        try:
+            plan = NodePlan.make(scratch.path, installation.scripts, installation.epmd, plugins, config)
+            node = cls(plan, scratch)
+            node.restart()
+        except BaseException:
+            scratch.remove()
+            raise
+        return node
+
+    @property
+    def pid(self) -> int:
+        """The process id of the Erlang node."""
+        if self._server is None:
+            raise NodeError("the node is not running")
+        return self._server.pid
+
+    def restart(self) -> None:
+        """Up again on the same ports with the same data, whether it was running, halted or killed."""
+        self.halt()
+        self._start_epmd()
+        self._server = self._spawn("server", [self._plan.scripts / "rabbitmq-server"])
+        self.await_ready(BOOT_SECONDS)
+
+    def halt(self) -> None:
+        """Shut down in order (as a package upgrade does); restart() brings it back."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Gone in an instant (as by the kernel, or a power cut); restart() brings it back."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Connected but silent: the sockets stay open and nothing answers until thaw()."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Goes on after freeze()."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """No process, no file is left. The data goes, so there is no point in a slow shutdown."""
+        self.kill()
+        self._scratch.remove()
+        if self._epmd is not None:
+            self._epmd.wait(10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start_epmd(self) -> None:
+        # Erlang would start a shared daemon of its own that outlives the node and listens everywhere.
+        if self._epmd is not None and self._epmd.poll() is None:
+            return
+        port = self._plan.epmd_port
+        self._epmd = self._spawn("epmd", [self._plan.epmd, "-port", str(port), "-address", LOOPBACK])
+        if not processes.poll(lambda: answers(port), 10, every=0.02):
+            raise NodeError(f"epmd does not answer on its port {port}\n{self.last_words()}")
+
+    def _spawn(self, name: str, argv: Sequence[str | Path]) -> subprocess.Popen[bytes]:
+        plan = self._plan
+        process = processes.spawn(argv, env=plan.environment(), log=plan.console_log, folder=plan.folder)
+        self._scratch.record(name, process.pid, signal.SIGKILL)
+        return process
+
+    def _end(self, first: signal.Signals) -> None:
+        if self._server is not None:
+            processes.end_tree(self._server.pid, first, 30)
+            self._server.wait(10)
+            self._server = None
+
+    def _raise_if_dead(self) -> None:
+        if self._server is not None and self._server.poll() is not None:
+            raise NodeError(f"the node ended with exit code {self._server.returncode}\n{self.last_words()}")
