@@ -1,0 +1,110 @@
+"""From a file and the environment to the settings, or to the list of all that is wrong with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge.model.errors import Problem, SettingsError
+from bridge.settings.consistency import contradictions
+from bridge.settings.document import Document, Path, parse
+from bridge.settings.environment import Given, Substitution, given_settings, overlay
+from bridge.settings.problems import explain
+from bridge.settings.shape import written
+from bridge.settings.tree import Settings
+
+
+def load(path: FilePath | None, env: Mapping[str, str]) -> Settings:
+    """The settings: defaults, then the file, then the secrets directory, then the environment; the last wins.
+
+    Raises SettingsError with one Problem for each fault, all at once.
+    """
+    document = _read(path) if path is not None else Document(value={})
+    name = str(path or "")
+    draft = _Draft(origins={place: f"{name}:{line}" for place, line in document.lines.items()})
+    for place, message in document.problems:
+        draft.blame(place, message)
+    substitution = Substitution(env, draft.private)
+    value = substitution.fill(_mapping(document, name))
+    for place, message in substitution.problems:
+        draft.blame(place, message)
+    given, problems = given_settings(Settings, env)
+    draft.lay_over(given, problems)
+    return draft.settings(overlay(value, given))
+
+
+@dataclass
+class _Draft:
+    """What is known about each value on the way to the settings."""
+
+    origins: dict[Path, str]
+    private: set[Path] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    blamed: set[Path] = field(default_factory=set)
+
+    def lay_over(self, given: list[Given], problems: list[Problem]) -> None:
+        self.problems += problems
+        for item in given:
+            self.origins = {p: o for p, o in self.origins.items() if p[: len(item.path)] != item.path}
+            self.origins[item.path] = item.origin
+            if item.private:
+                self.private.add(item.path)
+
+    def blame(self, path: Path, message: str) -> None:
+        if path not in self.blamed:
+            self.blamed.add(path)
+            self.problems.append(Problem(written(path), message, self._origin(path)))
+
+    def settings(self, value: dict[str, Any]) -> Settings:
+        try:
+            settings = Settings.model_validate(value)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                self.blame(*explain(Settings, details, self.private))
+        else:
+            for path, message in contradictions(settings):
+                self.blame(path, message)
+        if self.problems:
+            raise SettingsError(sorted(self.problems, key=_line))
+        return settings
+
+    def _origin(self, path: Path) -> str:
+        """Where the value stands, or the nearest thing around it that stands somewhere."""
+        while path not in self.origins and path:
+            path = path[:-1]
+        return self.origins.get(path, "")
+
+
+def _line(problem: Problem) -> int:
+    """The line in the file; 0 for what does not stand in it, which so comes first."""
+    line = problem.where.rpartition(":")[2]
+    return int(line) if line.isdecimal() else 0
+
+
+def _mapping(document: Document, name: str) -> dict[str, Any]:
+    if isinstance(document.value, dict):
+        return document.value
+    found = (
+        "holds no settings" if document.value is None else "must be a mapping of sections such as `broker:`"
+    )
+    raise SettingsError([Problem("", found, name)])
+
+
+def _read(path: FilePath) -> Document:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        message = "no such file"
+    except IsADirectoryError:
+        message = "is a folder, not a file"
+    except PermissionError:
+        message = "may not be read by this user"
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text (byte {error.start + 1})"
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    else:
+        return parse(text, str(path))
+    raise SettingsError([Problem("", message, str(path))])

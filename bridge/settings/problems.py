@@ -1,0 +1,136 @@
+"""What is wrong with a value, in the words of the file instead of the validator's."""
+
+import re
+from collections.abc import Callable, Container
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from bridge.settings.document import Path
+from bridge.settings.shape import Model, Place, locate, nearest
+
+NOT_YET = frozenset({"notify"})
+"""Target types of the design that this version does not have."""
+
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+_LENGTHS = {
+    "too_short": ("at least", "min_length", ("entry", "entries")),
+    "too_long": ("at most", "max_length", ("entry", "entries")),
+    "string_too_short": ("at least", "min_length", ("character", "characters")),
+    "string_too_long": ("at most", "max_length", ("character", "characters")),
+}
+_EXPECTED = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+}
+
+
+def explain(root: Model, error: ErrorDetails, private: Container[Path]) -> tuple[Path, str]:
+    """The path of one validation error and a short text about it.
+
+    Values of secrets, and those at or below a `private` path, are never shown.
+    """
+    place = locate(root, error["loc"])
+    hidden = place.secret or any(place.path[:length] in private for length in range(len(place.path) + 1))
+    if error["type"].startswith("union_tag"):
+        return _wrong_tag(place, error, hidden)
+    return place.path, _message(place, error, hidden)
+
+
+def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return f"unknown key{nearest(str(place.path[-1]), list(place.owner.model_fields) if place.owner else [])}"
+    if kind in _BOUNDS:
+        word, bound = _BOUNDS[kind]
+        return f"must be {word} {_number(context[bound])}, not {given(error['input'], hidden)}"
+    if kind in _LENGTHS:
+        word, bound, (one, many) = _LENGTHS[kind]
+        return f"must have {word} {context[bound]} {one if context[bound] == 1 else many}"
+    if kind == "value_error":
+        return _own_words(str(context["error"]), error["input"], hidden)
+    return _by_kind(kind)(error, hidden)
+
+
+def _by_kind(kind: str) -> Callable[[ErrorDetails, bool], str]:
+    if kind == "literal_error":
+        return _not_listed
+    if kind == "string_pattern_mismatch":
+        return _no_match
+    if kind == "invalid_key":
+        return lambda error, hidden: f"a key must be text, not {given(error['loc'][-1], hidden)}"
+    return _wrong_type
+
+
+def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
+    kind, value = error["type"], error["input"]
+    expected = _EXPECTED.get(kind.partition("_")[0])
+    if kind in {"int_from_float", "int_parsing_size"}:
+        expected = "a whole number"
+    if expected is None:
+        return error["msg"] if not hidden else "not valid here"
+    quotes = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
+    example = "; write for example [a, b]" if kind == "list_type" and isinstance(value, str) else ""
+    return f"expected {expected}, got {given(value, hidden)}{quotes}{example}"
+
+
+def _not_listed(error: ErrorDetails, hidden: bool) -> str:
+    known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    hint = nearest(error["input"], known) if isinstance(error["input"], str) else ""
+    hint = hint if "did you mean" in hint and not hidden else ""
+    return f"expected one of {', '.join(known)}; got {given(error['input'], hidden)}{hint}"
+
+
+def _no_match(error: ErrorDetails, hidden: bool) -> str:
+    return f"{given(error['input'], hidden)} does not match {error['ctx']['pattern']}"
+
+
+def _wrong_tag(place: Place, error: ErrorDetails, hidden: bool) -> tuple[Path, str]:
+    """The key that chooses among several models is missing, or names none of them."""
+    key, known = place.shape.key, list(place.shape.models)
+    below = (*place.path, key)
+    if error["type"] == "union_tag_not_found":
+        return below, f"is missing; one of {', '.join(known)}"
+    tag = error["ctx"]["tag"]
+    if tag in NOT_YET:
+        return below, f"{tag} is not available yet; use one of {', '.join(known)}"
+    hint = nearest(tag, known)
+    hint = hint if "did you mean" in hint and not hidden else ""
+    return below, f"expected one of {', '.join(known)}; got {given(tag, hidden)}{hint}"
+
+
+def _own_words(message: str, value: Any, hidden: bool) -> str:
+    return message.replace(repr(value), "the given text") if hidden else message
+
+
+def _number(bound: float) -> str:
+    return str(int(bound)) if bound == int(bound) else str(bound)
+
+
+def given(value: Any, hidden: bool) -> str:
+    """What a value is, and the value itself where it may be shown and is short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        return "a mapping"
+    kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
+    if hidden:
+        return kind
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

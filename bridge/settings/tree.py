@@ -1,0 +1,252 @@
+"""Every setting, with its default, unit, bounds and meaning: one typed tree.
+
+The table in docs/settings.md and schemas/config.schema.json are made from it.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from bridge.model.hook import Hook, Strict
+from bridge.model.source import Source
+from bridge.model.units import Bytes, Seconds
+from bridge.settings.addresses import SecretUrl, broker_url, listen_address, storage_url
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str | SecretUrl) else value
+
+
+BrokerUrls = Annotated[
+    list[Annotated[SecretUrl, AfterValidator(broker_url)]],
+    BeforeValidator(_one_or_many),
+    Field(min_length=1, max_length=20),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 20},
+            ]
+        }
+    ),
+]
+StorageUrl = Annotated[SecretUrl, AfterValidator(storage_url)]
+Listen = Annotated[str, AfterValidator(listen_address)]
+
+
+class BrokerTls(Strict):
+    """How the broker's certificate is checked and which one is shown to it; used with amqps:// only."""
+
+    ca: str | None = None
+    """File with the certificates to trust, PEM; default: what the system trusts."""
+    cert: str | None = None
+    """File with the certificate to show to the broker, PEM."""
+    key: str | None = None
+    """File with the private key of `cert`, PEM."""
+    verify: bool = True
+    """false: any certificate is taken, so anybody in between can read and change everything."""
+
+    @model_validator(mode="after")
+    def _key_and_certificate(self) -> "BrokerTls":
+        if self.key is not None and self.cert is None:
+            raise ValueError("`key` needs `cert`")
+        return self
+
+
+class OtherBroker(Strict):
+    """Another broker that queue targets deliver to, by its name."""
+
+    url: BrokerUrls
+    """Address, or several that are tried in turn."""
+    tls: BrokerTls = BrokerTls()
+    """TLS to this broker."""
+
+
+class Broker(Strict):
+    """The broker that is consumed from, and where lanes and ladder live."""
+
+    url: BrokerUrls = Field(default_factory=lambda: [SecretUrl("amqp://guest:guest@127.0.0.1:5672/")])
+    """Address, or several that are tried in turn."""
+    prefix: str = Field(default="bridge", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """Beginning of the name of every queue and exchange of the bridge's own."""
+    topology: Literal["create", "verify"] = "create"
+    """verify: exchanges and queues exist already and are only looked at (no configure right)."""
+    queue_type: Literal["quorum", "classic"] = "quorum"
+    """Type of the bridge's own queues; classic is weaker (no delivery limit, dead-lettering without confirms)."""
+    consumer_timeout: Seconds = Field(default=1800, ge=60, le=7 * 86_400)
+    """The broker's own bound on how long a message may stay unsettled (its `consumer_timeout`)."""
+    heartbeat: Seconds = Field(default=15, ge=1, le=600)
+    """Interval at which both sides show that they are alive; a silent connection is given up after two."""
+    connect_timeout: Seconds = Field(default=10, gt=0, le=300)
+    """Bound on one attempt to connect to one address, handshake included."""
+    publish_timeout: Seconds = Field(default=10, gt=0, le=300)
+    """Bound on the broker's confirm of one publish."""
+    outage_after: Seconds = Field(default=60, ge=1, le=3600)
+    """Publishing blocked or impossible for this long is an outage: consuming stops until it is over."""
+    tls: BrokerTls = BrokerTls()
+    """TLS to the broker."""
+
+
+class Storage(Strict):
+    """The history of events, deliveries and attempts."""
+
+    url: StorageUrl = SecretUrl("sqlite:///bridge.db")
+    """sqlite:///file.db for one process; postgresql://user:password@host/database for several replicas."""
+    retention: Seconds = Field(default=7 * 86_400, ge=60, le=10 * 366 * 86_400)
+    """How long a delivery is kept after its final status; what waits is never removed."""
+    retention_every: Seconds = Field(default=60, ge=1, le=86_400)
+    """Interval between two rounds of removal."""
+    retention_batch: int = Field(default=500, ge=1, le=10_000)
+    """Events removed in one transaction."""
+    keep: Literal["all", "failures"] = "all"
+    """failures: only deliveries that did not succeed at once are recorded."""
+    outage_after: Seconds = Field(default=60, ge=1, le=3600)
+    """The database gone for this long is an outage: consuming stops until it is back."""
+
+
+class History(Strict):
+    """Group commit: how many entries share one transaction of the history."""
+
+    min_wait: Seconds = Field(default=0.02, ge=0, le=1)
+    """How long entries are gathered while there is little to do."""
+    max_wait: Seconds = Field(default=0.1, gt=0, le=5)
+    """How long entries are gathered under load."""
+    rows: int = Field(default=500, ge=1, le=10_000)
+    """Entries at which a transaction begins without further waiting."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "History":
+        if self.min_wait > self.max_wait:
+            raise ValueError("`min_wait` cannot be longer than `max_wait`")
+        return self
+
+
+class Http(Strict):
+    """Where the bridge answers HTTP, and where its webhooks may go."""
+
+    listen: Listen = "127.0.0.1:8080"
+    """host:port of inlets, health, API and metrics; port 0 takes any free one."""
+    admin_listen: Listen | None = None
+    """host:port of a second socket for everything; then only inlets and health answer on `listen`."""
+    admin_token: SecretStr | None = None
+    """Bearer token of the admin API; null: the admin API is closed."""
+    allow_private_targets: list[IPvAnyNetwork] = Field(default_factory=list, max_length=1000)
+    """Networks (CIDR) that webhooks may reach although they are private, loopback or link-local."""
+
+    @field_validator("admin_token")
+    @classmethod
+    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value and value.get_secret_value().strip() else None
+
+
+class Limits(Strict):
+    """Bounds on what one message and one process may take."""
+
+    body: Bytes = Field(default=134_217_728, ge=1024, le=536_870_912)
+    """Body of one message; a larger one goes to quarantine (RabbitMQ 3 takes 128 MiB, RabbitMQ 4 16 MiB)."""
+    headers: Bytes = Field(default=100_000, ge=1024, le=120_000)
+    """Headers of one message; larger ones go to quarantine (RabbitMQ closes the connection at 131 kB)."""
+    response: Bytes = Field(default=4096, ge=0, le=1_048_576)
+    """How much of the beginning of a receiver's answer is kept in the history."""
+    open_deliveries: int = Field(default=2000, ge=1, le=100_000)
+    """Deliveries that one process holds at once."""
+    drain: Seconds = Field(default=25, ge=0, le=3600)
+    """How long a stop waits for attempts under way."""
+
+
+class Breaker(Strict):
+    """When a hook's breaker opens and how it probes; the same for every hook."""
+
+    failures: int = Field(default=5, ge=1, le=1000)
+    """Failures in a row that open it."""
+    window: int = Field(default=20, ge=1, le=1000)
+    """How many of the last attempts `share` is taken over."""
+    share: float = Field(default=0.5, gt=0, le=1)
+    """Share of failures among the last `window` attempts that opens it."""
+    first_probe: Seconds = Field(default=1, gt=0, le=3600)
+    """Wait before the first probe; it doubles with every failed probe."""
+    longest_probe: Seconds = Field(default=60, gt=0, le=86_400)
+    """Longest wait between two probes."""
+
+
+class Delivery(Strict):
+    """What is attempted at once and what waits in its hook's lane."""
+
+    park_timeout_over: Seconds = Field(default=30, ge=0, le=86_400)
+    """Hooks whose target has a longer timeout are always served through their lane."""
+    lane_depth_direct: int = Field(default=1000, ge=0, le=10_000_000)
+    """Messages in a lane beyond which the hook is served through it until it is empty."""
+    prefetch_share: float = Field(default=0.8, gt=0, le=1)
+    """Share of a source's prefetch in use beyond which a delivery that waits for a slot is parked."""
+    slow_after: Seconds = Field(default=1, gt=0, le=3600)
+    """Age of an attempt from which on it counts as slow."""
+    slow_share: float = Field(default=0.25, gt=0, le=1)
+    """Share of a source's prefetch that slow attempts may hold; beyond it slow hooks use their lanes."""
+    retry_after_max: Seconds = Field(default=86_400, ge=0, le=30 * 86_400)
+    """Longest Retry-After of a receiver that is honoured."""
+
+
+class Log(Strict):
+    """What is logged, and in which form; logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least weight of what is logged; debug shows every attempt, info the failed ones."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """auto: console on a terminal, JSON lines elsewhere."""
+
+
+class Metrics(Strict):
+    """What stands on /metrics."""
+
+    every_hook: bool = False
+    """true: every hook has its own label; false: those beyond the first 200 share the label `other`."""
+
+
+class Settings(Strict):
+    """The whole configuration."""
+
+    broker: Broker = Broker()
+    """The broker that is consumed from."""
+    brokers: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], OtherBroker] = Field(
+        default_factory=dict, max_length=50
+    )
+    """Other brokers by name, for queue targets."""
+    storage: Storage = Storage()
+    """The history."""
+    history: History = History()
+    """Group commit of the history."""
+    http: Http = Http()
+    """HTTP server and rules for outgoing webhooks."""
+    limits: Limits = Limits()
+    """Bounds on messages and on the process."""
+    breaker: Breaker = Breaker()
+    """Circuit breaker of hooks."""
+    delivery: Delivery = Delivery()
+    """Direct or through the lane."""
+    log: Log = Log()
+    """Logging."""
+    metrics: Metrics = Metrics()
+    """Metrics."""
+    sources: list[Source] = Field(default_factory=list, max_length=1000)
+    """Queues that are consumed."""
+    hooks: list[Hook] = Field(default_factory=list, max_length=5000)
+    """Hooks from the file."""
+    inlets: list[dict[str, Any]] = Field(default_factory=list, json_schema_extra={"maxItems": 0})
+    """HTTP paths that receive webhooks; not available yet, so the list must be empty."""
+
+    @field_validator("inlets")
+    @classmethod
+    def _not_yet(cls, value: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        if value:
+            raise ValueError("inlets are not available yet; remove them from the configuration")
+        return value
