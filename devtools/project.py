@@ -1,6 +1,7 @@
 """Where the checkout is, how steps are told, and how a step says that it cannot go on."""
 
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,3 +31,8 @@ def program_environment(**extra: str) -> dict[str, str]:
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The same without BRIDGE_*: what a developer has exported must not steer the tests."""
     return {name: value for name, value in environment.items() if not name.startswith("BRIDGE_")}
+
+
+def tell_environment() -> None:
+    """Says which Python runs this."""
+    say("environment", f"Python {platform.python_version()} in {PROGRAMS.parent.name}")

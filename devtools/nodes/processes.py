@@ -117,16 +117,21 @@ def mentions(process: psutil.Process, word: str) -> bool:
 
 
 def run_foreground(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> int:
-    """The exit code of a command that shares our terminal.
-
-    On Ctrl-C the terminal signals the command too; it gets time to tidy up before we go on.
-    """
+    """The exit code of a command that shares our terminal; when we are interrupted it ends first."""
     with subprocess.Popen([str(part) for part in argv], env=dict(env), cwd=cwd) as process:
         try:
             return process.wait()
-        except BaseException:
-            if not poll(lambda: process.poll() is not None, 5):
-                process.terminate()
-            if not poll(lambda: process.poll() is not None, 20):
-                end_tree(process.pid, signal.SIGKILL, 0)
+        except KeyboardInterrupt:
+            # The terminal has interrupted the command, too.
+            end_foreground(process)
             raise
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            end_foreground(process)
+            raise
+
+
+def end_foreground(process: subprocess.Popen[bytes]) -> None:
+    """The interrupted command is gone; it had time to tidy up."""
+    if not poll(lambda: process.poll() is not None, 30):
+        end_tree(process.pid, signal.SIGKILL, 0)

@@ -1,0 +1,68 @@
+"""`./dev test` and `./dev lint`: all that CI checks, or pytest alone with the arguments given."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePath
+
+from devtools.checks import pytest_steps
+from devtools.checks.static import static_steps
+from devtools.checks.steps import Result, run_steps
+from devtools.choice.broker import Broker, open_broker
+from devtools.choice.database import URL_VARIABLE, open_database
+from devtools.nodes.processes import run_foreground
+from devtools.project import ROOT, program_environment, tell_environment, without_settings
+
+AMQP_VARIABLE = "BRIDGE_TEST_AMQP_URL"
+FOLDER_VARIABLE = "BRIDGE_TEST_BROKER_FOLDER"
+
+
+def test(arguments: Sequence[str]) -> int:
+    """The exit code: without arguments of every check, with arguments of pytest alone."""
+    tell_environment()
+    results = [] if arguments else run_steps(static_steps())
+    code = run_pytest(arguments, results)
+    return 1 if code or not all(result.passed for result in results) else 0
+
+
+def lint(_: Sequence[str]) -> int:
+    """The exit code of the static checks."""
+    results = run_steps(static_steps())
+    return 0 if all(result.passed for result in results) else 1
+
+
+def run_pytest(arguments: Sequence[str], results: Sequence[Result]) -> int:
+    """The exit code of pytest, with the services it needs."""
+    argv = [sys.executable, "-m", "pytest", "-p", pytest_steps.__name__, *arguments]
+    with services(arguments) as variables:
+        if results:
+            variables[pytest_steps.VARIABLE] = "\n".join(map(str, results))
+        environment = without_settings(program_environment()) | variables
+        return run_foreground(argv, env=environment, cwd=ROOT)
+
+
+@contextmanager
+def services(arguments: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The variables that lead the tests to a broker and a database, which run meanwhile."""
+    if only_unit_tests(arguments):
+        yield {}
+        return
+    with open_broker() as broker, open_database() as database_url:
+        yield service_variables(broker, database_url)
+
+
+def only_unit_tests(arguments: Sequence[str]) -> bool:
+    """Whether the paths among the arguments all lie in tests/unit, which need no services."""
+    paths = [argument.partition("::")[0] for argument in arguments]
+    tests = [PurePath(path) for path in paths if (ROOT / path).exists() and path]
+    return bool(tests) and all(path.parts[:2] == ("tests", "unit") for path in tests)
+
+
+def service_variables(broker: Broker, database_url: str | None) -> dict[str, str]:
+    """How the tests find the services."""
+    variables = {AMQP_VARIABLE: broker.url}
+    if broker.folder is not None:
+        variables[FOLDER_VARIABLE] = str(broker.folder)
+    if database_url is not None:
+        variables[URL_VARIABLE] = database_url
+    return variables

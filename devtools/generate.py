@@ -1,0 +1,64 @@
+"""Files that are made from code: `./dev generate` writes them, with --check it compares.
+
+A generator is a function that returns the whole text. Register it here with the file's path:
+
+    Generated("schemas/hook.schema.json", "bridge.settings.schema:hook_schema_text"),
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from devtools.project import ROOT
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A file and the function ("module:function") whose text it must hold."""
+
+    path: str
+    source: str
+
+    def text(self) -> str:
+        """What the file should hold. Imported only now, so one broken generator does not stop the rest."""
+        module, function = self.source.split(":")
+        return str(getattr(import_module(module), function)())
+
+
+FILES: tuple[Generated, ...] = ()
+
+
+def stale(files: Iterable[Generated], root: Path) -> list[Generated]:
+    """Those whose file is missing or says something else."""
+    return [file for file in files if current_text(root / file.path) != file.text()]
+
+
+def current_text(path: Path) -> str | None:
+    """What the file holds, or None without one."""
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def write(file: Generated, root: Path) -> None:
+    """Brings the file up to date."""
+    path = root / file.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(file.text(), encoding="utf-8")
+    print(f"wrote {file.path}")
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: with --check, 1 if a file is stale."""
+    outdated = stale(FILES, ROOT)
+    if arguments == ["--check"]:
+        for file in outdated:
+            print(f"{file.path} is stale: run `./dev generate` and commit it")
+        return 1 if outdated else 0
+    for file in outdated:
+        write(file, ROOT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
