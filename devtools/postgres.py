@@ -11,6 +11,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -85,16 +86,16 @@ class PostgresServer:
         programs = programs or find_postgres()
         if programs is None:
             raise ServerError("no PostgreSQL server found on this machine")
-        scratch = Scratch.create("postgres")
-        try:
+        with ExitStack() as undo:
+            scratch = Scratch.create("postgres")
+            undo.callback(scratch.remove)
             port, password = free_ports(1)[0], secrets.token_hex(12)
             plan = ServerPlan(scratch.path, programs, port, password, server_account(), tuple(settings))
             create_cluster(plan)
             server = cls(plan, scratch)
+            undo.callback(server.stop)
             server.restart()
-        except BaseException:
-            scratch.remove()
-            raise
+            undo.pop_all()
         return server
 
     @property

@@ -11,9 +11,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from devtools.nodes import processes
 from devtools.nodes.handshake import HandshakeError, shake_hands
@@ -84,6 +86,12 @@ class NodeControl:
             raise NodeError(f"rabbitmqctl {' '.join(arguments)}: {result.stdout}{result.stderr}")
         return result.stdout
 
+    def add_virtual_host(self, name: str) -> str:
+        """The AMQP URL of a new, empty virtual host."""
+        self.rabbitmqctl("add_vhost", name)
+        self.rabbitmqctl("set_permissions", "--vhost", name, "guest", ".*", ".*", ".*")
+        return f"{self.url}{quote(name, safe='')}"
+
     def stop_app(self) -> None:
         """The broker is down, its Erlang node stays: clients see an orderly close, then refusals."""
         self.rabbitmqctl("stop_app")
@@ -110,9 +118,11 @@ class NodeControl:
                 return
 
     def last_words(self) -> str:
-        """The end of what the node printed."""
+        """Its first errors (later ones are about processes that fell over them), else the end of its log."""
         log = self._plan.console_log
-        return "\n".join(log.read_text(errors="replace").splitlines()[-30:]) if log.exists() else ""
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        errors = [line for line in lines if "[error]" in line]
+        return "\n".join(errors[:15] or lines[-15:])
 
     def _raise_if_dead(self) -> None:
         """Overridden where the process is known: no use in waiting for a dead one."""
@@ -139,14 +149,14 @@ class RabbitMQNode(NodeControl):
         installation = installation or find_rabbitmq()
         if installation is None:
             raise NodeError("no rabbitmq-server found on this machine")
-        scratch = Scratch.create("rabbitmq")
-        try:
+        with ExitStack() as undo:
+            scratch = Scratch.create("rabbitmq")
+            undo.callback(scratch.remove)
             plan = NodePlan.make(scratch.path, installation.scripts, installation.epmd, plugins, config)
             node = cls(plan, scratch)
+            undo.callback(node.stop)
             node.restart()
-        except BaseException:
-            scratch.remove()
-            raise
+            undo.pop_all()
         return node
 
     @property

@@ -34,7 +34,9 @@ class Installation:
 
     def version(self) -> str:
         """RabbitMQ's version, read off its library folders so that nothing has to be started."""
-        for library in sorted(self.scripts.resolve().parent.glob("plugins/rabbit-*")):
+        # The scripts may be links; the library lies beside the folder that they point into.
+        home = (self.scripts / "rabbitmq-server").resolve().parent.parent
+        for library in sorted(home.glob("plugins/rabbit-*")):
             if found := re.fullmatch(r"rabbit-(\d+\.\d+\.\d+.*?)(\.ez)?", library.name):
                 return found[1]
         return "unknown version"

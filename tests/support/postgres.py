@@ -1,0 +1,37 @@
+"""PostgreSQL for tests. A test that harms its server starts one of its own with PostgresServer.start()."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from devtools.choice.database import URL_VARIABLE, open_database
+
+
+@pytest.fixture(scope="session")
+def postgres_admin_url() -> Iterator[str]:
+    """A user who may create databases, on the server of `./dev test` or one chosen in the same way."""
+    with open_database() as url:
+        if url is None:
+            pytest.skip(f"no PostgreSQL: install one, or set {URL_VARIABLE}")
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_admin_url: str) -> Iterator[str]:
+    """An empty database of the test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    asyncio.run(execute(postgres_admin_url, f"create database {name}"))
+    yield urlsplit(postgres_admin_url)._replace(path=f"/{name}").geturl()
+    asyncio.run(execute(postgres_admin_url, f"drop database {name} with (force)"))
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
