@@ -53,9 +53,8 @@ def services(arguments: Sequence[str]) -> Iterator[dict[str, str]]:
 
 def only_unit_tests(arguments: Sequence[str]) -> bool:
     """Whether the paths among the arguments all lie in tests/unit, which need no services."""
-    paths = [argument.partition("::")[0] for argument in arguments]
-    tests = [PurePath(path) for path in paths if (ROOT / path).exists() and path]
-    return bool(tests) and all(path.parts[:2] == ("tests", "unit") for path in tests)
+    paths = [PurePath(argument) for argument in arguments if argument.startswith("tests")]
+    return bool(paths) and all(path.parts[:2] == ("tests", "unit") for path in paths)
 
 
 def service_variables(broker: Broker, database_url: str | None) -> dict[str, str]:

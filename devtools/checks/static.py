@@ -21,7 +21,7 @@ def static_steps() -> list[Step]:
         Step("sizes", (sys.executable, "-m", "devtools.checks.sizes")),
         Step("generated files", (sys.executable, "-m", "devtools.generate", "--check")),
         Step("layers", (program("lint-imports"),)),
-        Step("dependencies", (program("deptry"), ".")),
+        Step("dependencies", (program("deptry"), "--no-ansi", ".")),
         Step("types", (program("mypy"), *typed_packages())),
     ]
 
