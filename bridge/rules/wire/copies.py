@@ -1,0 +1,130 @@
+"""A delivery as a broker message of ours: what a copy in a lane or on the ladder carries, and how it is read.
+
+The body is the event's, byte for byte. Everything else of the delivery stands in headers `x-bridge-*`, so that
+a copy can be delivered and recorded by a process that knows nothing but the copy.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.model.delivery import Delivery
+from bridge.model.event import Event, Message, Undecodable
+
+PREFIX = "x-bridge-"
+HOPS = PREFIX + "hops"
+ERROR_BYTES = 1000
+
+_NOT_COPIED = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
+"""Broker book-keeping: an old `expired` entry makes RabbitMQ 3.x take a retry for a cycle and drop it."""
+
+
+def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The publisher's own headers: without the broker's book-keeping, re-routing (CC, BCC) and ours."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in ("CC", "BCC") and not name.startswith(_NOT_COPIED) and not name.startswith(PREFIX)
+    }
+
+
+def hops_of(headers: Mapping[str, Any]) -> int:
+    """How many times bridges have passed this message on to a queue."""
+    hops = headers.get(HOPS)
+    return hops if isinstance(hops, int) and not isinstance(hops, bool) and hops > 0 else 0
+
+
+def write_copy(delivery: Delivery) -> dict[str, Any]:
+    """The headers of a copy; absent values are left out."""
+    event = delivery.event
+    ours: dict[str, Any] = {
+        "delivery": delivery.id,
+        "generation": delivery.generation,
+        "hook": delivery.hook,
+        "attempt": delivery.attempt,
+        "retries": delivery.retries,
+        "not-before": _milliseconds(delivery.not_before),
+        "event": event.id,
+        "source": event.source,
+        "exchange": event.message.exchange,
+        "routing-key": event.message.routing_key,
+        "type": event.type,
+        "format": event.format,
+        "time": event.time,
+        "publisher-id": event.publisher_id,
+        "webhook-id": event.webhook_id,
+        "received": _milliseconds(event.received_at),
+        "first-seen": _milliseconds(event.received_at),
+        "identity": event.identity,
+        "hops": hops_of(event.message.headers),
+        "error": cut_text(delivery.error, ERROR_BYTES),
+        "traceparent": event.message.headers.get("traceparent"),
+        "headers": clean_headers(event.message.headers),
+    }
+    return {PREFIX + name: value for name, value in ours.items() if value not in (None, "")}
+
+
+def read_copy(message: Message, parse: Callable[[bytes], Any]) -> Delivery | Undecodable:
+    """The delivery that a copy carries; `parse` makes the parsed copy of the body."""
+    ours = {name[len(PREFIX) :]: value for name, value in message.headers.items() if name.startswith(PREFIX)}
+    try:
+        return Delivery(
+            id=_text(ours, "delivery"),
+            event=_event(ours, message, parse),
+            hook=_text(ours, "hook"),
+            generation=_number(ours, "generation"),
+            attempt=_number(ours, "attempt"),
+            retries=_number(ours, "retries"),
+            not_before=_number(ours, "not-before") / 1000,
+            error=str(ours.get("error", "")),
+        )
+    except (KeyError, TypeError) as missing:
+        return Undecodable("not_a_copy", f"header {PREFIX}{missing.args[0]} is missing or of the wrong type")
+
+
+def _event(ours: Mapping[str, Any], message: Message, parse: Callable[[bytes], Any]) -> Event:
+    headers = dict(ours.get("headers") or {})
+    if ours.get("hops"):
+        headers[HOPS] = ours["hops"]
+    return Event(
+        id=_text(ours, "event"),
+        source=_text(ours, "source"),
+        type=_text(ours, "type"),
+        format=_text(ours, "format"),
+        received_at=_number(ours, "received") / 1000,
+        message=replace(
+            message,
+            exchange=ours.get("exchange", ""),
+            routing_key=ours.get("routing-key", ""),
+            message_id=ours.get("publisher-id"),
+            headers=headers,
+        ),
+        data=parse(message.body),
+        time=ours.get("time"),
+        publisher_id=ours.get("publisher-id"),
+        identity=ours.get("identity"),
+        webhook_id=ours.get("webhook-id") or _text(ours, "event"),
+    )
+
+
+def cut_text(text: str, limit: int) -> str:
+    """The text, cut to `limit` bytes of UTF-8; what UTF-8 cannot hold is replaced."""
+    return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _text(ours: Mapping[str, Any], name: str) -> str:
+    value = ours[name]
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value
+
+
+def _number(ours: Mapping[str, Any], name: str) -> int:
+    value = ours[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(name)
+    return value
