@@ -10,7 +10,7 @@ from bridge.model.units import Bytes, PerSecond, Seconds
 class Strict(BaseModel):
     """Frozen, and a key it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Retry(Strict):
