@@ -1,0 +1,27 @@
+"""The formats by name, in the order in which `auto` tries them; `json` stands last and takes what is left."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bridge.model.event import Decoded, Message
+from bridge.rules.formats import plain, splynx
+
+Detect = Callable[[Any, Message], bool]
+Read = Callable[[Any, Message, ZoneInfo], Decoded]
+
+
+class Format(NamedTuple):
+    """How one kind of publisher is recognised and read; neither function ever raises."""
+
+    detect: Detect
+    read: Read
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "splynx": Format(splynx.detect, splynx.read),
+        "json": Format(plain.detect, plain.read),
+    }
+)

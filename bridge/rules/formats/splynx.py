@@ -1,0 +1,76 @@
+"""Splynx hooks of type queue: an object `type`, `call`, `data`, where the queue leaves the first two empty.
+
+Source: Splynx documentation, hooks.md, and its public receivers. Every key may be absent.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.model.event import Decoded, Message
+from bridge.rules.formats.text import utc_text
+
+
+def detect(data: Any, _message: Message) -> bool:
+    """Whether `data.model` names a PHP class, or an object of that kind stands in the envelope."""
+    if not isinstance(data, dict):
+        return False
+    inner = data.get("data")
+    if not isinstance(inner, dict):
+        return False
+    model = inner.get("model")
+    return isinstance(model, str) and ("\\" in model or ("call" in data and "type" in data))
+
+
+def read(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+    """Type, time and the inner `data` object; an envelope without one is given whole."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    inner = data.get("data", data)
+    if not isinstance(inner, dict):
+        return Decoded(type=_type_of_envelope(data), data=inner)
+    return Decoded(
+        type=_type_of_model(inner) or _type_of_envelope(data),
+        data=inner,
+        time=_time(inner.get("date"), inner.get("time"), timezone),
+    )
+
+
+def _type_of_model(inner: dict[str, Any]) -> str | None:
+    model = inner.get("model")
+    if not isinstance(model, str) or not model:
+        return None
+    parts = [part for part in model.rsplit("\\", 2)[-2:] if part]
+    action = inner.get("action")
+    if isinstance(action, str) and action:
+        parts.append(action)
+    return ".".join(parts).lower()
+
+
+def _type_of_envelope(data: dict[str, Any]) -> str | None:
+    """`call` with dots, else `type` (a ping has nothing else), unless that only says "event"."""
+    call = data.get("call")
+    if isinstance(call, str) and call:
+        return call.replace("/", ".").lower()
+    kind = data.get("type")
+    return kind if isinstance(kind, str) and kind != "event" else None
+
+
+def _time(date: Any, time: Any, timezone: ZoneInfo) -> str | None:
+    if isinstance(date, str) and isinstance(time, str) and len(date) == 10 and 0 < len(time) <= 32:
+        return _in_utc(date, time, timezone)
+    return None
+
+
+@lru_cache(maxsize=64)  # events of one second share it, and it costs more than parsing the body
+def _in_utc(date: str, time: str, timezone: ZoneInfo) -> str | None:
+    """The publisher's local time in UTC, None where there is no such date.
+
+    A time that a clock change skips is read with the offset before it, one that comes twice as the first.
+    """
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time}")
+    except ValueError:
+        return None
+    return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=timezone))

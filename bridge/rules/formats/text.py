@@ -1,0 +1,33 @@
+"""Text of an event that patterns, header tables and database columns can hold."""
+
+import re
+from datetime import UTC, datetime
+
+MAX_TYPE_BYTES = 255
+"""An event type fits in an AMQP short string."""
+
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def event_type(text: str) -> str:
+    """`text` without surrounding space, control characters and lone surrogates replaced by U+FFFD, cut to
+    255 bytes of UTF-8; empty where nothing is left.
+    """
+    text = text.strip()
+    if text.isascii() and text.isprintable() and len(text) <= MAX_TYPE_BYTES:
+        return text
+    fit = _UNFIT.sub("\ufffd", text[:MAX_TYPE_BYTES])
+    return fit.encode()[:MAX_TYPE_BYTES].decode(errors="ignore").rstrip()
+
+
+def utc_text(moment: datetime) -> str | None:
+    """RFC 3339 in UTC, such as `2025-03-14T08:26:53Z`; a moment without a zone is taken as UTC.
+
+    None where the moment falls off the calendar once its offset is applied.
+    """
+    if moment.tzinfo is None:
+        return moment.isoformat() + "Z"
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    except OverflowError:
+        return None
