@@ -1,0 +1,158 @@
+"""Which hooks an event goes to."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from bridge.model.event import Event
+from bridge.model.hook import Hook
+from bridge.rules.routing import patterns
+from bridge.rules.routing.activation import Facts, View
+from bridge.rules.routing.expression import Filter, Unanswered, compile_filter
+from bridge.rules.routing.patterns import PatternIndex
+
+KNOWN_TYPES = 4096
+"""How many pairs of source and event type are remembered with their hooks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The hooks that asked for an event, in the order of the table, disabled and paused ones among them.
+
+    `unanswered` are hooks whose filter came to neither true nor false: no match, and to be counted.
+    """
+
+    hooks: tuple[Hook, ...]
+    unanswered: tuple[tuple[Hook, Unanswered], ...] = ()
+
+
+class Decision(StrEnum):
+    """What came of one hook for one event."""
+
+    MATCH = "match"
+    DISABLED = "disabled"
+    OTHER_SOURCE = "other_source"
+    NO_PATTERN = "no_pattern"
+    FILTERED = "filtered"
+    FILTER_MISSING_KEY = "filter_missing_key"
+    FILTER_ERROR = "filter_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a hook does or does not get an event. DISABLED: it matches, and the delivery is skipped."""
+
+    hook: Hook
+    decision: Decision
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The hooks that one source and type lead to, and what their filters look at; None where none has one."""
+
+    match: Match
+    filters: tuple[Filter | None, ...]
+    view: View | None
+
+
+class RoutingTable:
+    """All hooks, compiled; never changes. A new set of hooks is a new table."""
+
+    def __init__(self, hooks: Sequence[Hook]) -> None:
+        """Raises ValueError, naming the hook, for a bad pattern or filter and for an id that comes twice."""
+        self.hooks = tuple(hooks)
+        self._by_id = {hook.id: hook for hook in self.hooks}
+        if len(self._by_id) < len(self.hooks):
+            raise ValueError("two hooks have the same id")
+        self._filters = tuple(_filter_of(hook) for hook in self.hooks)
+        self._any_source = PatternIndex()
+        self._of_source: defaultdict[str, PatternIndex] = defaultdict(PatternIndex)
+        for number, hook in enumerate(self.hooks):
+            self._index(number, hook)
+        self._candidates = lru_cache(maxsize=KNOWN_TYPES)(self._look_up)
+
+    def get(self, hook_id: str) -> Hook | None:
+        """The hook with this id."""
+        return self._by_id.get(hook_id)
+
+    def match(self, event: Event) -> Match:
+        """The hooks that asked for `event`; never raises."""
+        candidates = self._candidates(event.source, event.type)
+        if candidates.view is None:
+            return candidates.match
+        return _ask(candidates, candidates.view.of(event))
+
+    def explain(self, event: Event) -> list[Explanation]:
+        """What comes of each hook for `event`, in the order of the table."""
+        return [_explain(hook, each, event) for hook, each in zip(self.hooks, self._filters, strict=True)]
+
+    def _index(self, number: int, hook: Hook) -> None:
+        indexes = (
+            [self._any_source]
+            if hook.sources is None
+            else [self._of_source[source] for source in hook.sources]
+        )
+        for pattern in hook.events:
+            for index in indexes:
+                index.add(pattern, number)
+
+    def _look_up(self, source: str, event_type: str) -> _Candidates:
+        numbers = self._any_source.find(event_type)
+        if source in self._of_source:
+            numbers |= self._of_source[source].find(event_type)
+        chosen = sorted(numbers)
+        filters = tuple(self._filters[number] for number in chosen)
+        views = {each.view for each in filters if each}
+        return _Candidates(
+            Match(tuple(self.hooks[number] for number in chosen)),
+            filters,
+            View.union(views) if views else None,
+        )
+
+
+def _filter_of(hook: Hook) -> Filter | None:
+    """The hook's filter; raises ValueError for what cannot be routed by."""
+    try:
+        for pattern in hook.events:
+            patterns.check(pattern)
+        return None if hook.filter is None else compile_filter(hook.filter)
+    except ValueError as error:
+        raise ValueError(f"hook {hook.name}: {error}") from None
+
+
+def _ask(candidates: _Candidates, facts: Facts) -> Match:
+    """Let the filters decide; one that several hooks share is asked once."""
+    answers: dict[Filter | None, bool | Unanswered] = {None: True}
+    matched: list[Hook] = []
+    unanswered: list[tuple[Hook, Unanswered]] = []
+    for hook, condition in zip(candidates.match.hooks, candidates.filters, strict=True):
+        if condition and condition not in answers:
+            answers[condition] = condition.ask(facts)
+        answer = answers[condition]
+        if answer is True:
+            matched.append(hook)
+        elif answer is not False:
+            unanswered.append((hook, answer))
+    return Match(tuple(matched), tuple(unanswered))
+
+
+def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
+    """One hook by itself, without the index."""
+    if hook.sources is not None and event.source not in hook.sources:
+        return Explanation(hook, Decision.OTHER_SOURCE, f"listens to {', '.join(hook.sources) or 'nothing'}")
+    pattern = next((each for each in hook.events if patterns.matches(each, event.type)), None)
+    if pattern is None:
+        return Explanation(
+            hook, Decision.NO_PATTERN, f"{event.type!r} matches none of {', '.join(hook.events)}"
+        )
+    answer = condition.ask(condition.view.of(event)) if condition else True
+    if answer is True:
+        decision = Decision.MATCH if hook.enabled else Decision.DISABLED
+        return Explanation(hook, decision, f"{event.type!r} matches {pattern}")
+    if answer is False:
+        return Explanation(hook, Decision.FILTERED, f"the filter is false: {hook.filter}")
+    decision = Decision.FILTER_MISSING_KEY if answer.missing else Decision.FILTER_ERROR
+    return Explanation(hook, decision, answer.detail)

@@ -1,0 +1,75 @@
+"""Values that the CEL engine holds, of whatever a publisher sent."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 1024
+"""Below this, nested values are null; the engine recurses and overflows its stack past 5,000 (0.1.3)."""
+
+_JSON_ONLY = (
+    orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
+)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def is_plain(data: Any) -> bool:
+    """Whether the engine can hold `data` as it is, found out far faster than by a copy.
+
+    orjson refuses all that the engine cannot hold: integers beyond 64 bits, lone surrogates, keys that are
+    not text, unknown types, and nesting past 254.
+    """
+    try:
+        orjson.dumps(data, option=_JSON_ONLY)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+def plain(value: Any) -> Any:
+    r"""A copy of `value` with only what the engine holds, and nothing rounded.
+
+    Integers beyond 64 bits and decimals become their digits as text, moments RFC 3339 text, lone surrogates
+    `\udXXX` in text, what nests deeper than 1,024 null.
+    """
+    top: list[Any] = [None]
+    waiting: list[tuple[Any, Any, Any, int]] = [(value, top, 0, 0)]
+    while waiting:  # no recursion: the parser nests deeper than Python calls
+        item, holder, place, depth = waiting.pop()
+        if isinstance(item, Mapping):
+            table: dict[str, Any] = {text(str(key)): None for key in item}
+            holder[place] = table if depth < MAX_DEPTH else None
+            if depth < MAX_DEPTH:
+                waiting.extend((each, table, text(str(key)), depth + 1) for key, each in item.items())
+        elif isinstance(item, (list, tuple)):
+            row: list[Any] = [None] * len(item)
+            holder[place] = row if depth < MAX_DEPTH else None
+            if depth < MAX_DEPTH:
+                waiting.extend((each, row, index, depth + 1) for index, each in enumerate(item))
+        else:
+            holder[place] = _scalar(item)
+    return top[0]
+
+
+def _scalar(value: Any) -> Any:
+    match value:
+        case None | bool() | float() | bytes():
+            return value
+        case str():
+            return text(value)
+        case int() if -(2**63) <= value < 2**64:
+            return value
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case bytearray():
+            return bytes(value)
+        case _:
+            return str(value)
+
+
+def text(found: str) -> str:
+    r"""The text with lone surrogates written out as `\udXXX`."""
+    return found.encode(errors="backslashreplace").decode() if _SURROGATE.search(found) else found
