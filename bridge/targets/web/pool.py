@@ -1,0 +1,155 @@
+"""The one pool of HTTP connections that all webhooks share, and the address gate in front of it."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from bridge.model.hook import Tls
+from bridge.rules.wire.address import AddressGate
+
+_BLOCKED = 90_001
+_IDLE_SECONDS = 60.0
+_DNS_SECONDS = 30
+
+
+class BlockedAddress(OSError):
+    """The address gate refused to dial. Its errno is of our own, so no failure of the kernel's looks like it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_BLOCKED, reason)
+
+
+def is_blocked(error: OSError) -> bool:
+    """Whether every address that a name has was refused by the gate.
+
+    The errno is what is left of BlockedAddress when several addresses were tried: aiohappyeyeballs joins
+    errors of one errno into a plain OSError with it.
+    """
+    return error.errno == _BLOCKED
+
+
+class Pool:
+    """Keep-alive connections by host, port, TLS identity and proxy; no limit but the hooks' concurrency.
+
+    `on_connection` is told for each request whether its connection was used before. The pool opens on first
+    use, on the running event loop.
+    """
+
+    def __init__(self, gate: AddressGate, on_connection: Callable[[bool], None]) -> None:
+        self._gate = gate
+        self.on_connection = on_connection
+        self._contexts: dict[Tls, ssl.SSLContext | bool] = {}
+        self._open: _Connector | None = None
+
+    @property
+    def connector(self) -> "_Connector":
+        """The connector of the running event loop."""
+        if self._open is None:
+            self._open = _Connector(
+                limit=0,
+                keepalive_timeout=_IDLE_SECONDS,
+                ttl_dns_cache=_DNS_SECONDS,
+                socket_factory=self._socket,
+            )
+        return self._open
+
+    def tls(self, settings: Tls) -> ssl.SSLContext | bool:
+        """What aiohttp takes as `ssl`; the same object for the same settings, so that connections are shared.
+
+        Raises ValueError that names the file which cannot be used.
+        """
+        if settings not in self._contexts:
+            self._contexts[settings] = tls_context(settings)
+        return self._contexts[settings]
+
+    def refusal(self, host: str) -> str | None:
+        """Why this host, an IP address, is not dialled; None for names, which are judged once resolved."""
+        return self._gate.refusal(host) if _is_ip(host) else None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._open is not None:
+            await self._open.close()
+            self._open = None
+
+    def _socket(self, address: Any) -> socket.socket:
+        # Called with the address that is dialled next, after name resolution: a name cannot change
+        # its mind between the check and the connection.
+        family, kind, protocol, _, target = address
+        if reason := self._gate.refusal(target[0]):
+            raise BlockedAddress(reason)
+        return socket.socket(family, kind, protocol)
+
+
+class Route(aiohttp.ClientRequest):
+    """What the connector wants to know of a request; one per webhook, kept for all its requests."""
+
+    @cached_property
+    def connection_key(self) -> Any:
+        """The pool's key for these connections; aiohttp would make it anew for each request."""
+        return super().connection_key
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows which connections have not carried a request yet."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.fresh: set[ResponseHandler] = set()
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
+        protocol = await super()._create_connection(*args, **kwargs)
+        self.fresh.add(protocol)
+        return protocol
+
+
+def tls_context(settings: Tls) -> ssl.SSLContext | bool:
+    """The TLS context of these settings; True and False are aiohttp's own, with and without verification.
+
+    Raises ValueError that names the file which cannot be used.
+    """
+    if settings.client_key and not settings.client_cert:
+        raise ValueError("client_key needs client_cert")
+    if not settings.ca_bundle and not settings.client_cert:
+        return settings.verify
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_bundle)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"ca_bundle {settings.ca_bundle}: {_why(error)}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if settings.client_cert:
+        try:
+            context.load_cert_chain(settings.client_cert, settings.client_key, password=_no_password)
+        except (OSError, ValueError) as error:
+            files = settings.client_cert + (f" with {settings.client_key}" if settings.client_key else "")
+            raise ValueError(f"client_cert {files}: {_why(error)}") from error
+    return context
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL would ask for it on the terminal and wait.
+    raise ValueError("the private key is encrypted; give one without a passphrase")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not usable PEM ({error.reason or error})"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_ip(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return True
+    return False

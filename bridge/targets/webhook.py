@@ -1,0 +1,124 @@
+"""Delivery by HTTP request."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bridge.model.delivery import Answer, Delivery, Fault
+from bridge.model.event import Event
+from bridge.model.hook import WebhookTarget as Settings
+from bridge.rules.wire import body, sign
+from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
+from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
+from bridge.targets.web.exchange import Exchange, Reply
+from bridge.targets.web.faults import answer_for
+from bridge.targets.web.pool import Pool, Route
+
+
+class WebhookTarget:
+    """Sends a hook's events to one URL over the shared pool.
+
+    All that is the same for every request is made here, once. Raises ValueError for settings that cannot
+    work; `factory.problems` says which.
+    """
+
+    def __init__(self, settings: Settings, pool: Pool, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._url = parse_url(settings.url)
+        self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
+        self._tls = pool.tls(settings.tls)
+        self._build = body.builder(settings.body, settings.profile)
+        self._signer = signer_of(settings)
+        check_headers(settings.headers.items(), reserved_names(settings))
+        self._head = static_head(settings.method, self._url, self._proxy, settings.auth, settings.headers)
+        given = {name.lower() for name in settings.headers}
+        self._own_type = "content-type" in given
+        self._own_coding = "content-encoding" in given
+        self._own_trace = "traceparent" in given
+        self._success = frozenset(settings.success if settings.success is not None else range(200, 300))
+        self._final = frozenset(settings.final)
+        self._blocked = _blocked(pool.refusal(self._url.raw_host or ""))
+        self._exchange: Exchange | None = None
+
+    async def attempt(self, delivery: Delivery) -> Answer:
+        """Send once. Redirects are never followed, cookies never kept, answers never decompressed."""
+        built = self._build(delivery.event)
+        if isinstance(built, Answer):
+            return built
+        if self._blocked is not None:
+            return self._blocked
+        try:
+            exchange = self._exchange or self._open()
+            reply = await exchange.send(self._request(delivery.event, built))
+        except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
+            return answer_for(error)
+        return self._judged(reply)
+
+    async def close(self) -> None:
+        """Nothing is held: connections belong to the pool."""
+
+    def _open(self) -> Exchange:
+        settings = self._settings
+        route = Route(
+            settings.method, self._url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop()
+        )
+        self._exchange = Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
+        return self._exchange
+
+    def _request(self, event: Event, built: body.Body) -> bytes:
+        content = built.content
+        fields = self._signer.headers(content, event.webhook_id or event.id, int(self._clock()), event.type)
+        lines = [f"{name}: {value}\r\n" for name, value in fields]
+        if not self._own_type:
+            lines.append(f"Content-Type: {built.content_type}\r\n")
+        if built.content_encoding and not self._own_coding:
+            lines.append(f"Content-Encoding: {built.content_encoding}\r\n")
+        headers = event.message.headers
+        if (
+            "traceparent" in headers
+            and not self._own_trace
+            and (trace := traceparent(headers["traceparent"]))
+        ):
+            lines.append(f"traceparent: {trace}\r\n")
+        lines.append(f"Content-Length: {len(content)}\r\n\r\n")
+        return b"".join((self._head, "".join(lines).encode(), content))
+
+    def _judged(self, reply: Reply) -> Answer:
+        code = reply.code
+        if code in self._success:
+            return Answer(code=code, response=reply.body)
+        if 300 <= code < 400:
+            to = header_text(reply.headers.get("Location", ""))[:200]
+            return Answer(
+                fault=Fault.REDIRECT,
+                code=code,
+                response=reply.body,
+                error=f"answered {code}; redirects are not followed{f', it leads to {to}' if to else ''}",
+                lasting=True,
+            )
+        wait = reply.headers.get("Retry-After")
+        return Answer(
+            fault=Fault.STATUS,
+            code=code,
+            retry_after=retry_after(wait, self._clock()) if wait else None,
+            response=reply.body,
+            error=f"answered {code}",
+            lasting=code in self._final,
+        )
+
+
+def signer_of(settings: Settings) -> sign.Signer:
+    """The signer of these settings. Raises ValueError."""
+    return sign.signer(settings.profile, [secret.get_secret_value() for secret in settings.secrets])
+
+
+def reserved_names(settings: Settings) -> frozenset[str]:
+    """The header names that the hook's own headers cannot use, in lower case. Raises ValueError."""
+    names = signer_of(settings).names
+    return names | {"authorization"} if settings.auth else names
+
+
+def _blocked(reason: str | None) -> Answer | None:
+    return Answer(fault=Fault.BLOCKED_ADDRESS, error=reason) if reason else None
