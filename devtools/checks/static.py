@@ -20,7 +20,7 @@ def static_steps() -> list[Step]:
         Step("shell scripts", (program("shellcheck"), *shell_scripts())),
         Step("sizes", (sys.executable, "-m", "devtools.checks.sizes")),
         Step("generated files", (sys.executable, "-m", "devtools.generate", "--check")),
-        Step("layers", (program("lint-imports"),)),
+        Step("layers", (program("lint-imports"), "--no-logo")),
         Step("dependencies", (program("deptry"), "--no-ansi", ".")),
         Step("types", (program("mypy"), *typed_packages())),
     ]
