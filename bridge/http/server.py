@@ -1,0 +1,118 @@
+"""The HTTP server: one socket, or a second one for everything but inlets and health."""
+
+import errno
+from collections.abc import Sequence
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from bridge.http.health import Health
+from bridge.http.problem import errors_as_problems
+from bridge.model.errors import ListenFailed
+from bridge.settings.addresses import host_and_port
+from bridge.settings.tree import Http
+from bridge.telemetry import events
+
+MOST_BODY = 16 * 1024 * 1024
+"""Bytes of a request's body; more is answered with 413."""
+_CLOSING = 5.0
+
+Routes = Sequence[web.AbstractRouteDef]
+
+
+class HttpServer:
+    """Serves from `start` to `stop`.
+
+    `inlets` and health answer on `listen`. `admin` and /metrics answer there too, unless `admin_listen` gives
+    them a socket of their own, on which everything answers.
+    """
+
+    def __init__(
+        self,
+        settings: Http,
+        health: Health,
+        registry: CollectorRegistry,
+        *,
+        inlets: Routes = (),
+        admin: Routes = (),
+    ) -> None:
+        open_routes = [*health.routes(), *inlets]
+        every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *admin]
+        if settings.admin_listen is None:
+            plan = [("http", settings.listen, every_route)]
+        else:
+            plan = [("http", settings.listen, open_routes), ("admin", settings.admin_listen, every_route)]
+        self._sockets = [_Socket(purpose, listen, routes) for purpose, listen, routes in plan]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The base URL of each socket, with the real port: `http`, and `admin` where there is one."""
+        return {socket.purpose: socket.url for socket in self._sockets}
+
+    async def start(self) -> None:
+        """Listen; raises ListenFailed, with nothing left open, where an address cannot be had."""
+        try:
+            for socket in self._sockets:
+                await socket.open()
+        except ListenFailed:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close the sockets; requests under way get five seconds to end."""
+        for socket in self._sockets:
+            await socket.close()
+
+
+class _Socket:
+    """One listening address with its routes."""
+
+    def __init__(self, purpose: str, listen: str, routes: Routes) -> None:
+        self.purpose = purpose
+        self.url = ""
+        self._listen = listen
+        self._routes = routes
+        self._runner: web.AppRunner | None = None
+
+    async def open(self) -> None:
+        host, port = host_and_port(self._listen)
+        self._runner = web.AppRunner(_application(self._routes), access_log=None, shutdown_timeout=_CLOSING)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise ListenFailed(_explained(self.purpose, self._listen, error)) from error
+        host, port, *_ = self._runner.addresses[0]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        events.listening(self.purpose, self.url)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+def _application(routes: Routes) -> web.Application:
+    app = web.Application(middlewares=[errors_as_problems], client_max_size=MOST_BODY)
+    app.add_routes(routes)
+    app.on_response_prepare.append(_name_the_server)
+    return app
+
+
+async def _name_the_server(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "amqp-bridge"  # aiohttp would tell its own version and Python's
+
+
+def _explained(purpose: str, listen: str, error: OSError) -> str:
+    setting = "http.admin_listen" if purpose == "admin" else "http.listen"
+    match error.errno:
+        case errno.EADDRINUSE:
+            reason = "another program listens there; stop it or choose another port"
+        case errno.EACCES:
+            reason = "this user may not; choose a port from 1024 up"
+        case errno.EADDRNOTAVAIL:
+            reason = "this machine has no such address; 0.0.0.0 means every one it has"
+        case _:
+            reason = error.strerror or str(error)
+    return f"cannot listen on {listen} ({setting}): {reason}"

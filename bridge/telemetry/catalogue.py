@@ -1,0 +1,135 @@
+"""Every metric: name, labels, meaning. The table in docs/metrics.md is made from it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from math import nan
+
+_SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ATTEMPT = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 300, 600)
+_AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 21_600, 86_400, 604_800)
+_ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000, 10_000)
+
+
+class Kind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Fold(StrEnum):
+    """How several gauges with the same labels become one sample."""
+
+    SUM = "sum"
+    MAX = "max"
+    MIN = "min"
+
+
+FOLDS: dict[Fold, Callable[[Iterable[float]], float]] = {Fold.SUM: sum, Fold.MAX: max, Fold.MIN: min}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One metric. Label values are bounded: never a URL, an id of an event, or the text of an error."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    fold: Fold = Fold.SUM
+    start: float = 0
+    """What a gauge says before it is set; NaN: nothing, so that it has no sample yet."""
+
+
+def _counter(name: str, help_: str, *labels: str) -> Spec:
+    return Spec(f"bridge_{name}", Kind.COUNTER, help_, labels)
+
+
+def _gauge(name: str, help_: str, *labels: str, fold: Fold = Fold.SUM, start: float = 0) -> Spec:
+    return Spec(f"bridge_{name}", Kind.GAUGE, help_, labels, fold=fold, start=start)
+
+
+def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Spec:
+    return Spec(f"bridge_{name}", Kind.HISTOGRAM, help_, labels, buckets)
+
+
+EVENTS_RECEIVED = _counter("events_received_total", "Messages taken from a source.", "source")
+EVENTS_SETTLED = _counter(
+    "events_settled_total", "Source messages settled, by how (acked, given_back).", "source", "result"
+)
+EVENTS_UNMATCHED = _counter("events_unmatched_total", "Events that no hook asked for.", "source")
+EVENTS_QUARANTINED = _counter(
+    "events_quarantined_total",
+    "Messages that could not be handled and went to quarantine.",
+    "source",
+    "reason",
+)
+DELIVERIES = _counter(
+    "deliveries_total",
+    "Deliveries that reached a final status (SUCCESS, FAILED, SKIPPED).",
+    "hook",
+    "target",
+    "status",
+)
+ATTEMPTS = _counter("attempts_total", "Attempts, by what they came to.", "hook", "target", "outcome")
+ATTEMPT_DURATION = _histogram(
+    "attempt_duration_seconds", "Duration of attempts.", _ATTEMPT, "target", "outcome"
+)
+EVENT_AGE = _histogram(
+    "event_age_seconds", "From the moment an event was first seen to a successful delivery.", _AGE
+)
+OLDEST_WAITING = _gauge(
+    "oldest_waiting_seconds", "Age of the oldest delivery that waits for the hook.", "hook", fold=Fold.MAX
+)
+RETRIES_SCHEDULED = _counter("retries_scheduled_total", "Retries put on the ladder.", "hook")
+PARKED = _counter(
+    "parked_total", "Deliveries put into the hook's lane instead of attempted.", "hook", "reason"
+)
+STALE_COPIES = _counter(
+    "stale_copies_total", "Copies dropped because their delivery was final or started anew."
+)
+IN_FLIGHT = _gauge("in_flight", "Attempts under way.", "hook")
+BREAKER_STATE = _gauge(
+    "breaker_state", "Breaker of the hook: 0 closed, 1 probing, 2 open.", "hook", fold=Fold.MAX
+)
+HOOK_PAUSED = _gauge("hook_paused", "1 while the hook is paused.", "hook", fold=Fold.MAX)
+CONSUMER_UP = _gauge("consumer_up", "1 while the queue is being consumed.", "queue", fold=Fold.MIN)
+LAST_MESSAGE = _gauge(
+    "last_message_timestamp_seconds",
+    "Unix time of the last message from the queue.",
+    "queue",
+    fold=Fold.MAX,
+    start=nan,
+)
+CONNECTION_UP = _gauge(
+    "connection_up", "1 while the connection to the broker is open.", "role", fold=Fold.MIN
+)
+CONNECTION_BLOCKED = _gauge(
+    "connection_blocked", "1 while the broker blocks publishing on the connection.", "role", fold=Fold.MAX
+)
+RECONNECTS = _counter("reconnects_total", "Connections to the broker made anew.", "role")
+PUBLISH = _counter("publish_total", "Publishes, by what the broker answered.", "outcome")
+PUBLISH_CONFIRM = _histogram("publish_confirm_seconds", "From a publish to the broker's confirm.", _SHORT)
+SOURCE_CONTRACT_MISMATCH = _gauge(
+    "source_contract_mismatch",
+    "Source queue as its publishers declare it: 0 yes, 1 no, -1 unknown (no right to look).",
+    "source",
+    start=nan,
+)
+HISTORY_COMMIT = _histogram("history_commit_seconds", "Duration of one transaction of the history.", _SHORT)
+HISTORY_BATCH = _histogram("history_batch_size", "Entries in one transaction of the history.", _ROWS)
+HTTP_CONNECTIONS = _counter("http_connections_total", "Connections used for webhooks, by reused.", "reused")
+SCRIPT_EXIT = _counter("script_exit_total", "Exit codes of scripts.", "hook", "code")
+QUEUE_DEPTH = _gauge("queue_depth", "Messages ready in the queue.", "queue", start=nan)
+LADDER_OVERDUE = _gauge(
+    "ladder_overdue",
+    "1 while a step of the ladder holds messages that should have left it.",
+    "step",
+    fold=Fold.MAX,
+)
+BUILD_INFO = _gauge(
+    "build_info", "1; version of the bridge and of Python.", "version", "python", fold=Fold.MAX
+)
+
+CATALOGUE: tuple[Spec, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Spec))

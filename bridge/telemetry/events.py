@@ -1,0 +1,154 @@
+"""Each thing worth knowing, as one typed function that writes one wide line.
+
+Nothing here costs anything worth counting while its level is off.
+"""
+
+import logging
+
+import structlog
+
+from bridge.model.delivery import Attempt, Delivery, Outcome, RetryLater
+
+_ATTEMPTS = logging.getLogger("bridge.attempts")
+_attempts: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.attempts")
+_broker: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.broker")
+_hooks: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.hooks")
+_events: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.events")
+_process: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.process")
+
+
+def attempted(delivery: Delivery, target: str, attempt: Attempt, outcome: Outcome) -> None:
+    """One attempt ended: at debug when it delivered, at info when it did not."""
+    failed = attempt.outcome != "delivered"
+    level = logging.INFO if failed else logging.DEBUG
+    if not _ATTEMPTS.isEnabledFor(level):
+        return
+    event = delivery.event
+    _attempts.log(
+        level,
+        "attempt.failed" if failed else "attempt.delivered",
+        delivery=delivery.id,
+        event_id=event.id,
+        type=event.type,
+        source=event.source,
+        hook=delivery.hook,
+        target=target,
+        attempt=attempt.number,
+        outcome=attempt.outcome,
+        code=attempt.code,
+        duration_ms=round(attempt.duration_ms, 1),
+        error=attempt.error,
+        wait=round(outcome.wait, 1) if isinstance(outcome, RetryLater) else None,
+        then=type(outcome).__name__,
+    )
+
+
+# ---- events --------------------------------------------------------------------------------------------
+
+
+def quarantined(source: str, reason: str, detail: str) -> None:
+    """A message could not be handled and is kept whole."""
+    _events.warning("message.quarantined", source=source, reason=reason, detail=detail)
+
+
+def entry_refused(what: str, reason: str) -> None:
+    """The database refused one entry for what it holds; the rest of its batch was written."""
+    _events.error("history.entry_refused", entry=what, reason=reason)
+
+
+# ---- hooks ---------------------------------------------------------------------------------------------
+
+
+def breaker_opened(hook: str, reason: str, probe_in: float) -> None:
+    """Attempts of the hook stop; the next probe is due in `probe_in` seconds."""
+    _hooks.warning("breaker.opened", hook=hook, reason=reason, probe_in=round(probe_in, 1))
+
+
+def breaker_closed(hook: str, open_for: float) -> None:
+    """The hook's target answers again, after `open_for` seconds."""
+    _hooks.info("breaker.closed", hook=hook, open_for=round(open_for, 1))
+
+
+def hook_paused(hook: str, reason: str) -> None:
+    """The bridge paused a hook by itself (410 Gone): deliveries wait in its lane until a person resumes it."""
+    _hooks.warning("hook.paused", hook=hook, reason=reason)
+
+
+def hook_failed(hook: str, error: BaseException) -> None:
+    """A bug in the handling of a hook's delivery; the delivery is tried again."""
+    _hooks.error("hook.bug", hook=hook, error=repr(error), exc_info=error)
+
+
+def copy_failed(hook: str, error: BaseException) -> None:
+    """A delivery's copy could not be put into lane or ladder; it is tried until it can."""
+    _hooks.warning("copy.failed", hook=hook, error=str(error))
+
+
+# ---- broker and database -------------------------------------------------------------------------------
+
+
+def source_contract_mismatch(source: str, queue: str, detail: str) -> None:
+    """The source's queue exists with other arguments than its publishers declare; it is consumed anyway."""
+    _broker.warning("source.contract_mismatch", source=source, queue=queue, detail=detail)
+
+
+def connection_lost(role: str, error: str, retry_in: float) -> None:
+    """A connection to the broker went away, or could not be made."""
+    _broker.warning("connection.lost", role=role, error=error, retry_in=round(retry_in, 2))
+
+
+def connection_back(role: str, address: str, away: float) -> None:
+    """A connection to the broker is open (again), after `away` seconds without."""
+    _broker.info("connection.open", role=role, address=address, away=round(away, 1))
+
+
+def consumer_lost(queue: str, reason: str) -> None:
+    """The broker ended a consumer, or it fell silent; it is started anew."""
+    _broker.warning("consumer.lost", queue=queue, reason=reason)
+
+
+def outage_begun(what: str, error: str) -> None:
+    """`what` (broker, history) was gone for too long: consuming stops until it is back."""
+    _broker.error("outage.begun", what=what, error=error)
+
+
+def outage_over(what: str, seconds: float) -> None:
+    """`what` is back after `seconds`; consuming goes on."""
+    _broker.info("outage.over", what=what, seconds=round(seconds, 1))
+
+
+# ---- the process ---------------------------------------------------------------------------------------
+
+
+def started(version: str, sources: int, hooks: int) -> None:
+    _process.info("bridge.started", version=version, sources=sources, hooks=hooks)
+
+
+def listening(purpose: str, address: str) -> None:
+    """A socket is open; `address` has the real port."""
+    _process.info("http.listening", purpose=purpose, address=address)
+
+
+def request_failed(method: str, path: str, error: BaseException) -> None:
+    """A bug in the handling of a request; it was answered with 500."""
+    _process.error("http.bug", method=method, path=path, exc_info=error)
+
+
+def reloaded(hooks: int, added: int, removed: int, changed: int) -> None:
+    """Hooks of the file as they are now in force."""
+    _process.info("config.reloaded", hooks=hooks, added=added, removed=removed, changed=changed)
+
+
+def reload_refused(problems: list[str]) -> None:
+    """The file has problems: what was in force stays in force."""
+    _process.error("config.refused", problems=problems)
+
+
+def stopping(signal: str, drain: float) -> None:
+    """Consuming has ended; attempts under way get up to `drain` seconds."""
+    _process.info("bridge.stopping", signal=signal, drain=drain)
+
+
+def stopped(unfinished: int) -> None:
+    """`unfinished` attempts were cut off; their messages are handed out again by the broker."""
+    _process.info("bridge.stopped", unfinished=unfinished)

@@ -1,0 +1,203 @@
+"""Metrics(registry): all that is counted while events flow.
+
+Keep the objects that `hook`, `source`, `queue` and `connection` hand out: counting with them costs well below
+a microsecond, finding them does not.
+"""
+
+import platform
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from bridge import __version__
+from bridge.model.delivery import FINAL, Status
+from bridge.telemetry import catalogue
+from bridge.telemetry.catalogue import Kind
+from bridge.telemetry.instruments import OTHER, Counters, Gauges, Histogram, Histograms, Keyed
+
+LABELLED_HOOKS = 200
+"""Hooks with a label of their own; those that come later share `other`."""
+
+
+class Families(Collector):
+    """Every metric of the catalogue, exported to one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        specs = catalogue.CATALOGUE
+        self.counters = {spec: Counters(spec) for spec in specs if spec.kind is Kind.COUNTER}
+        self.gauges = {spec: Gauges(spec) for spec in specs if spec.kind is Kind.GAUGE}
+        self.histograms = {spec: Histograms(spec) for spec in specs if spec.kind is Kind.HISTOGRAM}
+        registry.register(self)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # names are in one catalogue, so the registry need not look for clashes
+
+    def collect(self) -> Iterable[Metric]:
+        for families in (self.counters, self.gauges, self.histograms):
+            for family in families.values():
+                yield family.collect()
+
+
+class HookMetrics:
+    """What is counted for one hook: `hook.in_flight.value += 1`, `hook.parked[reason].value += 1`."""
+
+    def __init__(
+        self, families: Families, labels: tuple[str, str], durations: Keyed[Histogram], age: Histogram
+    ) -> None:
+        counters, gauges = families.counters, families.gauges
+        hook, target = labels
+        self.label = hook
+        self.deliveries = counters[catalogue.DELIVERIES].by(hook, target)
+        self.attempts = counters[catalogue.ATTEMPTS].by(hook, target)
+        self.parked = counters[catalogue.PARKED].by(hook)
+        self.script_exits = counters[catalogue.SCRIPT_EXIT].by(hook)
+        self.retries = counters[catalogue.RETRIES_SCHEDULED].child(hook)
+        self.in_flight = gauges[catalogue.IN_FLIGHT].child(hook)
+        self.breaker_state = gauges[catalogue.BREAKER_STATE].child(hook)
+        self.paused = gauges[catalogue.HOOK_PAUSED].child(hook)
+        self.oldest_waiting = gauges[catalogue.OLDEST_WAITING].child(hook)
+        self._families = families
+        self._durations = durations
+        self._age = age
+        for status in FINAL:  # a rate needs the zero before the first one
+            _ = self.deliveries[status]
+
+    def attempted(self, outcome: str, seconds: float) -> None:
+        """One attempt ended after `seconds`; `outcome` is `delivered` or a fault."""
+        self.attempts[outcome].value += 1
+        self._durations[outcome].observe(seconds)
+
+    def delivered(self, age: float) -> None:
+        """A delivery succeeded `age` seconds after its event was first seen."""
+        self.deliveries[Status.SUCCESS].value += 1
+        self._age.observe(age)
+
+    def ended(self, status: Status) -> None:
+        """A delivery reached another final status."""
+        self.deliveries[status].value += 1
+
+    def drop(self) -> None:
+        """Take the hook's samples away."""
+        counters, gauges = self._families.counters, self._families.gauges
+        for keyed in (self.deliveries, self.attempts, self.parked, self.script_exits):
+            keyed.drop()
+        counters[catalogue.RETRIES_SCHEDULED].drop((self.label,), self.retries)
+        gauges[catalogue.IN_FLIGHT].drop((self.label,), self.in_flight)
+        gauges[catalogue.BREAKER_STATE].drop((self.label,), self.breaker_state)
+        gauges[catalogue.HOOK_PAUSED].drop((self.label,), self.paused)
+        gauges[catalogue.OLDEST_WAITING].drop((self.label,), self.oldest_waiting)
+
+
+class SourceMetrics:
+    """What is counted for one source: `source.received.value += 1`, `source.settled["acked"].value += n`."""
+
+    def __init__(self, families: Families, source: str) -> None:
+        counters = families.counters
+        self.received = counters[catalogue.EVENTS_RECEIVED].child(source)
+        self.unmatched = counters[catalogue.EVENTS_UNMATCHED].child(source)
+        self.settled = counters[catalogue.EVENTS_SETTLED].by(source)
+        self.quarantined = counters[catalogue.EVENTS_QUARANTINED].by(source)
+        self.contract_mismatch = families.gauges[catalogue.SOURCE_CONTRACT_MISMATCH].child(source)
+
+
+class QueueMetrics:
+    """What is known of one queue on the broker."""
+
+    def __init__(self, families: Families, queue: str) -> None:
+        gauges = self._gauges = families.gauges
+        self.queue = queue
+        self.consumer_up = gauges[catalogue.CONSUMER_UP].child(queue)
+        self.last_message = gauges[catalogue.LAST_MESSAGE].child(queue)
+        self.depth = gauges[catalogue.QUEUE_DEPTH].child(queue)
+
+    def drop(self) -> None:
+        """Take the queue's samples away."""
+        self._gauges[catalogue.CONSUMER_UP].drop((self.queue,), self.consumer_up)
+        self._gauges[catalogue.LAST_MESSAGE].drop((self.queue,), self.last_message)
+        self._gauges[catalogue.QUEUE_DEPTH].drop((self.queue,), self.depth)
+
+
+class ConnectionMetrics:
+    """What is known of the connection in one role (consume, publish, topology)."""
+
+    def __init__(self, families: Families, role: str) -> None:
+        self.up = families.gauges[catalogue.CONNECTION_UP].child(role)
+        self.blocked = families.gauges[catalogue.CONNECTION_BLOCKED].child(role)
+        self.reconnects = families.counters[catalogue.RECONNECTS].child(role)
+
+
+class Metrics:
+    """Every metric of the bridge, exported to `registry`.
+
+    Beyond 200 hooks the label `hook`, and `queue` for lanes, folds into `other`, unless `every_hook`.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, every_hook: bool = False) -> None:
+        families = self._families = Families(registry)
+        counters, gauges, histograms = families.counters, families.gauges, families.histograms
+        self.published = counters[catalogue.PUBLISH].by()
+        self.publish_confirm = histograms[catalogue.PUBLISH_CONFIRM].child()
+        self.stale_copies = counters[catalogue.STALE_COPIES].child()
+        self.history_commit = histograms[catalogue.HISTORY_COMMIT].child()
+        self.history_batch = histograms[catalogue.HISTORY_BATCH].child()
+        self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
+        self.ladder_overdue = gauges[catalogue.LADDER_OVERDUE].by()
+        gauges[catalogue.BUILD_INFO].child(__version__, platform.python_version()).value = 1
+        self._age = histograms[catalogue.EVENT_AGE].child()
+        self._durations: dict[str, Keyed[Histogram]] = {}
+        self._most_hooks = None if every_hook else LABELLED_HOOKS
+        self._labelled: set[str] = set()
+        self._hooks: dict[tuple[str, str], HookMetrics] = {}
+        self._sources: dict[str, SourceMetrics] = {}
+        self._queues: dict[str, QueueMetrics] = {}
+        self._connections: dict[str, ConnectionMetrics] = {}
+
+    def hook(self, hook: str, target: str) -> HookMetrics:
+        """The hook's own counters, the same each time; `target` is the type of its target."""
+        key = (hook, target)
+        if key not in self._hooks:
+            if target not in self._durations:
+                self._durations[target] = self._families.histograms[catalogue.ATTEMPT_DURATION].by(target)
+            labels = (self._hook_label(hook), target)
+            self._hooks[key] = HookMetrics(self._families, labels, self._durations[target], self._age)
+        return self._hooks[key]
+
+    def drop_hook(self, hook: str) -> None:
+        """Forget a hook that exists no more; its label becomes free for another."""
+        for key in [key for key in self._hooks if key[0] == hook]:
+            self._hooks.pop(key).drop()
+        self._labelled.discard(hook)
+
+    def source(self, source: str) -> SourceMetrics:
+        """The source's own counters, the same each time."""
+        if source not in self._sources:
+            self._sources[source] = SourceMetrics(self._families, source)
+        return self._sources[source]
+
+    def queue(self, queue: str, lane_of: str | None = None) -> QueueMetrics:
+        """The queue's own gauges, the same each time; `lane_of` is the hook where the queue is its lane."""
+        if queue not in self._queues:
+            folded = lane_of is not None and self._hook_label(lane_of) == OTHER
+            self._queues[queue] = QueueMetrics(self._families, OTHER if folded else queue)
+        return self._queues[queue]
+
+    def drop_queue(self, queue: str) -> None:
+        """Forget a queue that exists no more."""
+        if known := self._queues.pop(queue, None):
+            known.drop()
+
+    def connection(self, role: str) -> ConnectionMetrics:
+        """The connection's own gauges, the same each time."""
+        if role not in self._connections:
+            self._connections[role] = ConnectionMetrics(self._families, role)
+        return self._connections[role]
+
+    def _hook_label(self, hook: str) -> str:
+        if hook in self._labelled:
+            return hook
+        if self._most_hooks is not None and len(self._labelled) >= self._most_hooks:
+            return OTHER
+        self._labelled.add(hook)
+        return hook
