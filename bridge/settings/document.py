@@ -57,7 +57,7 @@ def parse(text: str, name: str) -> Document:
         raise SettingsError([Problem("", f"no valid YAML: {_said(error)}", place)]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"no valid YAML: the character U+{ord(str(error.character)):04X} is not allowed"
+        message = f"no valid YAML: the character U+{int(error.character):04X} is not allowed"
         raise SettingsError([Problem("", message, f"{name}:{line}")]) from None
     except RecursionError:
         raise SettingsError([Problem("", "nested too deeply", name)]) from None

@@ -122,7 +122,7 @@ def _path_of(name: str, root: Model) -> tuple[Path, Shape]:
         if below is None:
             if not path and not _meant_as_setting(name, root):
                 return (), None
-            raise LookupError(_unknown(name, path, part, shape))
+            raise LookupError(_unknown(path, part, shape))
         path, shape = (*path, part), below
     return path, shape
 
@@ -132,9 +132,10 @@ def _meant_as_setting(name: str, root: Model) -> bool:
     return bool(separator) and "did you mean" in nearest(section, list(root.model_fields))
 
 
-def _unknown(name: str, path: Path, part: str, shape: Shape) -> str:
+def _unknown(path: Path, part: str, shape: Shape) -> str:
     if isinstance(shape, ListOf | Choice):
-        return f"{written(path)} is a list: give the whole of it in {name.rpartition('__')[0]}"
+        whole = PREFIX + "__".join(map(str, path)).upper()
+        return f"{written(path)} is a list: give the whole of it in {whole}"
     if not is_model(shape):
         return f"{written(path)} has nothing below it"
     return f"unknown setting {written((*path, part))}{nearest(part, list(shape.model_fields))}"

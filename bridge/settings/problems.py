@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from bridge.settings.document import Path
-from bridge.settings.shape import Model, Place, locate, nearest
+from bridge.settings.shape import Choice, Model, Place, locate, nearest
 
 NOT_YET = frozenset({"notify"})
 """Target types of the design that this version does not have."""
@@ -28,6 +28,7 @@ _EXPECTED = {
     "string": "text",
     "int": "a whole number",
     "float": "a number",
+    "finite": "a finite number",
     "bool": "true or false",
     "list": "a list",
     "dict": "a mapping",
@@ -41,10 +42,14 @@ def explain(root: Model, error: ErrorDetails, private: Container[Path]) -> tuple
     Values of secrets, and those at or below a `private` path, are never shown.
     """
     place = locate(root, error["loc"])
-    hidden = place.secret or any(place.path[:length] in private for length in range(len(place.path) + 1))
     if error["type"].startswith("union_tag"):
-        return _wrong_tag(place, error, hidden)
-    return place.path, _message(place, error, hidden)
+        path = (*place.path, place.shape.key)
+        return path, _wrong_tag(place.shape, error, _inside(path, private))
+    return place.path, _message(place, error, place.secret or _inside(place.path, private))
+
+
+def _inside(path: Path, private: Container[Path]) -> bool:
+    return any(path[:length] in private for length in range(len(path) + 1))
 
 
 def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
@@ -87,36 +92,36 @@ def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
 
 
 def _not_listed(error: ErrorDetails, hidden: bool) -> str:
-    known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-    hint = nearest(error["input"], known) if isinstance(error["input"], str) else ""
-    hint = hint if "did you mean" in hint and not hidden else ""
-    return f"expected one of {', '.join(known)}; got {given(error['input'], hidden)}{hint}"
+    return _one_of(re.findall(r"'([^']*)'", error["ctx"]["expected"]), error["input"], hidden)
 
 
 def _no_match(error: ErrorDetails, hidden: bool) -> str:
     return f"{given(error['input'], hidden)} does not match {error['ctx']['pattern']}"
 
 
-def _wrong_tag(place: Place, error: ErrorDetails, hidden: bool) -> tuple[Path, str]:
+def _wrong_tag(choice: Choice, error: ErrorDetails, hidden: bool) -> str:
     """The key that chooses among several models is missing, or names none of them."""
-    key, known = place.shape.key, list(place.shape.models)
-    below = (*place.path, key)
+    known = list(choice.models)
     if error["type"] == "union_tag_not_found":
-        return below, f"is missing; one of {', '.join(known)}"
+        return f"is missing; one of {', '.join(known)}"
     tag = error["ctx"]["tag"]
     if tag in NOT_YET:
-        return below, f"{tag} is not available yet; use one of {', '.join(known)}"
-    hint = nearest(tag, known)
-    hint = hint if "did you mean" in hint and not hidden else ""
-    return below, f"expected one of {', '.join(known)}; got {given(tag, hidden)}{hint}"
+        return f"{tag} is not available yet; use one of {', '.join(known)}"
+    return _one_of(known, tag, hidden)
+
+
+def _one_of(known: list[str], value: Any, hidden: bool) -> str:
+    hint = nearest(value, known) if isinstance(value, str) and not hidden else ""
+    hint = hint if "did you mean" in hint else ""
+    return f"expected one of {', '.join(known)}; got {given(value, hidden)}{hint}"
 
 
 def _own_words(message: str, value: Any, hidden: bool) -> str:
     return message.replace(repr(value), "the given text") if hidden else message
 
 
-def _number(bound: float) -> str:
-    return str(int(bound)) if bound == int(bound) else str(bound)
+def _number(value: float) -> str:
+    return f"{value:.15g}"
 
 
 def given(value: Any, hidden: bool) -> str:
@@ -132,5 +137,5 @@ def given(value: Any, hidden: bool) -> str:
         return kind
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(value)
+    text = _number(value) if isinstance(value, float) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
