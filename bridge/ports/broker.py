@@ -51,6 +51,11 @@ class Copies(Protocol):
 class Ticket(Protocol):
     """The right to settle one broker message, once."""
 
+    @property
+    def valid(self) -> bool:
+        """False once the channel is gone: the broker will redeliver, and settling does nothing."""
+        ...
+
     def finish(self) -> None:
         """All that the message carried has a committed fate; acked with the next flush of its channel."""
         ...

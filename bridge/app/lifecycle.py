@@ -1,0 +1,227 @@
+"""Start in order, run, stop in order: the lifecycle of a bridge."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from bridge import __version__
+from bridge.app.outage import OutageGuard
+from bridge.app.ownership import Ownership
+from bridge.app.parts import Parts, make_links
+from bridge.app.retention import Retention
+from bridge.http.health import Health
+from bridge.http.server import HttpServer
+from bridge.model.delivery import Parked
+from bridge.model.errors import BridgeError, HistoryUnavailable
+from bridge.model.hook import Hook
+from bridge.pipeline.handback import hand_back
+from bridge.settings.tree import Settings
+from bridge.storage.history import SqlHistory, open_history
+from bridge.telemetry import events
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_EVERY = 0.25
+_LOOK_EVERY = 0.02
+_LAST_PARKINGS = 5.0
+_LAST_COMMIT = 10.0
+
+
+class Bridge:
+    """One running bridge; `start`, then `run` until it is cancelled, then `stop`."""
+
+    def __init__(self, settings: Settings, *, base: Path, served: frozenset[str] | None) -> None:
+        """`base`: where relative paths of scripts start; `served`: target types that are attempted, None: all."""
+        self._settings = settings
+        self._base = base
+        self._served = served
+        self._registry = CollectorRegistry()
+        self._metrics = Metrics(self._registry, every_hook=settings.metrics.every_hook)
+        self._links = make_links(settings, self._metrics)
+        self._health = Health(self.status)
+        self._http = HttpServer(settings.http, self._health, self._registry)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._history: SqlHistory | None = None
+        self._parts: Parts | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # ---- the beginning --------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open everything; raises a BridgeError, written for the operator, where something cannot be had."""
+        settings = self._settings
+        self._history = await open_history(settings.storage.url.get_secret_value())
+        for link in self._links.all():
+            await link.connect_once()
+        for link in self._links.all():
+            self._spawn(link.run(), f"link {link.role}")
+        parts = self._parts = Parts(
+            settings, self._history, self._links, self._metrics, base=self._base, served=self._served
+        )
+        await parts.topology.ensure_base()
+        await self._claim(parts)
+        parts.hooks.swap(settings.hooks, parts.delivering, await self._history.hook_states())
+        await self._http.start()
+        self._spawn_all(parts)
+        parts.sources.start()
+        self._health.serving()
+        events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    async def _claim(self, parts: Parts) -> None:
+        if self._settings.storage.url.get_secret_value().startswith("sqlite"):
+            ownership = Ownership(self._links.topology, parts.topology)
+            await ownership.claim()
+            self._spawn(ownership.keep(), "ownership")
+
+    def _spawn_all(self, parts: Parts) -> None:
+        storage = self._settings.storage
+        guard = OutageGuard(
+            parts.sources,
+            parts.recorder,
+            self._links.publish,
+            parts.table,
+            history_after=storage.outage_after,
+            broker_after=self._settings.broker.outage_after,
+        )
+        retention = Retention(
+            parts.history,
+            keep=storage.retention,
+            every=storage.retention_every,
+            batch=storage.retention_batch,
+        )
+        self._spawn(parts.recorder.run(), "recorder")
+        self._spawn(parts.fence.run(), "fence")
+        self._spawn(parts.service.run(), "lanes")
+        self._spawn(parts.service.find_lanes(), "find lanes")
+        self._spawn(parts.samples.run(), "samples")
+        self._spawn(guard.run(), "outage guard")
+        self._spawn(retention.run(), "retention")
+        self._spawn(self._sweep(parts), "sweep")
+        self._spawn(self._store_pauses(parts), "pauses")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A part that ends with an error takes the bridge down: half a bridge must not look like a whole one."""
+        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    # ---- while it runs --------------------------------------------------------------------------------
+
+    async def _sweep(self, parts: Parts) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            parts.balance.sweep(parts.sources.held(), time.monotonic())
+            await parts.flush()
+            await parts.hooks.reap()
+
+    async def _store_pauses(self, parts: Parts) -> None:
+        """What the bridge said about a hook survives a restart."""
+        while True:
+            state = await parts.pauses.get()
+            while True:
+                try:
+                    await parts.history.set_hook_state(state)
+                    break
+                except HistoryUnavailable:
+                    await asyncio.sleep(1)
+
+    def reload(self, hooks: list[Hook]) -> None:
+        """Put these hooks in force; raises SettingsError, with nothing changed, for a bad one."""
+        parts = self._running()
+        paused = {runner.hook.id for runner in parts.table if runner.pause_reason}
+        change = parts.hooks.swap(hooks, parts.delivering, {})
+        for hook in paused.intersection(change.changed):
+            parts.resumed(hook)
+        events.reloaded(len(hooks), len(change.added), len(change.removed), len(change.changed))
+
+    def status(self) -> dict[str, Any]:
+        """The state of broker, database and consumers, for /health/ready."""
+        if self._parts is None:
+            return {"status": "starting"}
+        down = self._parts.recorder.down_since is not None
+        broker = {link.role: "up" if link.up else "down" for link in self._links.all()}
+        sources = self._parts.sources.state()
+        well = not down and "down" not in broker.values() and set(sources.values()) <= {"consuming"}
+        return {
+            "status": "ok" if well else "degraded",
+            "database": "down" if down else "up",
+            "broker": broker,
+            "consumers": sources,
+        }
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Base URLs of the HTTP server."""
+        return self._http.addresses
+
+    def _running(self) -> Parts:
+        if self._parts is None:
+            raise BridgeError("the bridge has not started")
+        return self._parts
+
+    # ---- the end --------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Stop consuming, finish or park what is under way, flush history and acks, close; within a bound."""
+        self._health.ending()
+        unfinished = 0
+        if self._parts is not None and self._tasks:
+            unfinished = await self._drain(self._parts)
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for link in self._links.all():
+            await link.close()
+        await self._http.stop()
+        if self._history is not None:
+            await self._history.close()
+        events.stopped(unfinished)
+
+    async def _drain(self, parts: Parts) -> int:
+        await parts.sources.leave()
+        await parts.service.stop()
+        hand_back(parts.table, parts.delivering.park, "stopping")
+        await self._settle_down(parts, self._settings.limits.drain)
+        unfinished = 0
+        for runner in parts.hooks.all_runners():
+            for work in await runner.close():
+                unfinished += 1
+                if not work.from_lane:
+                    # Its message may carry deliveries that are done: only a copy repeats no more than this one.
+                    self._spawn(parts.delivering.conclude(runner, work, Parked("stopping")), "last parking")
+        await self._settle_down(parts, _LAST_PARKINGS)
+        await self._last_commit(parts)
+        await parts.sources.close()
+        await parts.lanes.close()
+        await parts.close_publishers()
+        return unfinished
+
+    async def _settle_down(self, parts: Parts, bound: float) -> None:
+        for _ in range(int(bound / _LOOK_EVERY) + 1):
+            if not self._busy(parts):
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _busy(self, parts: Parts) -> bool:
+        parking = any(task.get_name() == "last parking" and not task.done() for task in self._tasks)
+        return parking or any(runner.busy for runner in parts.hooks.all_runners())
+
+    async def _last_commit(self, parts: Parts) -> None:
+        try:
+            async with asyncio.timeout(_LAST_COMMIT):
+                await parts.recorder.drained()
+        except TimeoutError:
+            log.error(
+                "stop.history_not_flushed", effect="unsettled messages are handed out again by the broker"
+            )
+        await parts.flush()

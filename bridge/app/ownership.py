@@ -1,0 +1,44 @@
+"""A SQLite history serves one process: the others on the same broker prefix are refused."""
+
+import asyncio
+
+import structlog
+
+from bridge.broker.link import Link
+from bridge.broker.topology import Topology
+from bridge.model.errors import AlreadyRunning, BrokerUnavailable
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds: the broker may take a moment to notice that a killed process is gone."""
+
+
+class Ownership:
+    """Holds an exclusive queue on the broker, and claims it again after each reconnect."""
+
+    def __init__(self, link: Link, topology: Topology) -> None:
+        self._link = link
+        self._topology = topology
+        self._queue = f"{topology.names.control}.sqlite"
+
+    async def claim(self) -> None:
+        """Become the only process; raises AlreadyRunning where another one is."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while await self._topology.claim(self._queue) is None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise AlreadyRunning(
+                    f"another process serves the prefix {self._topology.names.prefix!r} on this broker with a SQLite "
+                    "history; stop it, set another broker.prefix, or use PostgreSQL (storage.url) for several replicas"
+                )
+            await asyncio.sleep(0.25)
+
+    async def keep(self) -> None:
+        """Claim again whenever the connection is new, until cancelled; raises AlreadyRunning if it is lost."""
+        while True:
+            connection = await self._link.connection()
+            await asyncio.wait([connection.closing])
+            try:
+                await self.claim()
+            except BrokerUnavailable as error:
+                log.warning("ownership.claim_failed", error=str(error))

@@ -1,0 +1,119 @@
+"""What must be asked for at intervals: depths, blocked connections, the age of what waits."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+import structlog
+
+from bridge.broker.link import Link
+from bridge.broker.topology import Topology
+from bridge.model.errors import BridgeError
+from bridge.pipeline.table import HookTable
+from bridge.rules.retry.ladder import STEPS
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_OVERDUE_AFTER = 10.0
+"""Seconds beyond a step's time until its messages count as overdue."""
+_QUEUES_EVERY = 5
+
+
+class LadderWatch:
+    """Tells whether a step of the ladder holds messages that should have left it.
+
+    All messages of a step have the same time to live and leave in the order they came. So of those counted
+    at one moment, all are gone a step later, and no more can be left than have been published since.
+    """
+
+    def __init__(self) -> None:
+        self._published: dict[int, int] = dict.fromkeys(STEPS, 0)
+        self._marks: dict[int, deque[tuple[float, int]]] = {step: deque() for step in STEPS}
+
+    def published(self, step: int) -> None:
+        """A copy was put on this step by this process."""
+        self._published[step] += 1
+
+    def overdue(self, step: int, depth: int, now: float) -> int:
+        """How many of the `depth` messages now in the step should have left it."""
+        marks = self._marks[step]
+        marks.append((now, self._published[step]))
+        before = now - step - _OVERDUE_AFTER
+        while len(marks) > 1 and marks[1][0] <= before:
+            marks.popleft()
+        at, published_then = marks[0]
+        if at > before:
+            return 0
+        return max(0, depth - (self._published[step] - published_then))
+
+
+class Samples:
+    """Counts lanes that hold messages every second, and every other queue every five."""
+
+    def __init__(
+        self,
+        *,
+        topology: Topology,
+        links: Iterable[Link],
+        table: HookTable,
+        metrics: Metrics,
+        ladder: LadderWatch,
+        queues: Iterable[str],
+    ) -> None:
+        self._topology = topology
+        self._links = tuple(links)
+        self._table = table
+        self._metrics = metrics
+        self._ladder = ladder
+        self._queues = tuple(queues)
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            for _ in range(_QUEUES_EVERY):
+                await asyncio.sleep(1)
+                await self._guarded(self._count_lanes())
+            await self._guarded(self._count_queues())
+            for link in self._links:
+                self._metrics.connection(link.role).blocked.value = await link.blocked()
+
+    async def _guarded(self, counting: Coroutine[Any, Any, None]) -> None:
+        """An unreachable broker leaves the last figures standing; the connection metrics tell of it."""
+        try:
+            async with asyncio.timeout(5):
+                await counting
+        except (BridgeError, TimeoutError) as error:
+            log.debug("samples.failed", error=str(error))
+
+    async def _count_lanes(self) -> None:
+        now = time.time()
+        for runner in self._table:
+            lane = runner.lane
+            if lane.exists and (not lane.empty or lane.mode):
+                depth = await self._topology.depth(self._topology.names.lane(runner.hook.id))
+                lane.counted(depth or 0)
+                self._metrics.queue(self._topology.names.lane(runner.hook.id)).depth.value = lane.depth
+            waiting = [work.delivery.event.received_at for work in (*runner.direct, *runner.running)]
+            oldest = min([*waiting, lane.oldest] if lane.oldest else waiting, default=0.0)
+            runner.metrics.oldest_waiting.value = now - oldest if oldest else 0.0
+
+    async def _count_queues(self) -> None:
+        for queue in self._queues:
+            depth = await self._topology.depth(queue)
+            self._metrics.queue(queue).depth.value = depth or 0
+        for step in STEPS:
+            queue = self._topology.names.delay(step)
+            depth = await self._topology.depth(queue) or 0
+            self._metrics.queue(queue).depth.value = depth
+            overdue = self._ladder.overdue(step, depth, time.monotonic())
+            self._metrics.ladder_overdue[str(step)].value = overdue
+            if overdue:
+                log.warning(
+                    "ladder.overdue",
+                    step=step,
+                    messages=overdue,
+                    advice="does a lane refuse (length policy)?",
+                )

@@ -1,0 +1,67 @@
+"""All sources of a process: consumed together, left together."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from bridge.broker.consumer import ConsumeChannel
+from bridge.pipeline.intake import Intake
+
+log = structlog.get_logger(__name__)
+
+
+class Sources:
+    """One supervised channel and one intake for each source."""
+
+    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]]) -> None:
+        self._pairs = list(pairs)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.consuming = False
+
+    def start(self) -> None:
+        """Consume all sources from now on."""
+        self._tasks = [asyncio.create_task(channel.run(), name="source") for _, channel in self._pairs]
+        self.resume()
+
+    def resume(self) -> None:
+        """Consume again after `leave`."""
+        self.consuming = True
+        for intake, channel in self._pairs:
+            channel.subscribe(intake.source.queue, intake.source.prefetch, intake.receive)
+
+    async def leave(self) -> None:
+        """Stop consuming and hand back what was not decoded; what is under way stays ours."""
+        self.consuming = False
+        for intake, channel in self._pairs:
+            await channel.unsubscribe(intake.source.queue)
+            intake.give_back()
+
+    def pump(self) -> None:
+        """Go on with messages that were kept back, where there is room again."""
+        for intake, _ in self._pairs:
+            intake.pump()
+
+    def held(self) -> Mapping[str, tuple[int, int]]:
+        """Messages held and prefetch, by source name."""
+        return {intake.source.name: (channel.open, intake.source.prefetch) for intake, channel in self._pairs}
+
+    def state(self) -> dict[str, str]:
+        """By source name: consuming, connecting, or left."""
+        words = {True: "consuming", False: "connecting"}
+        return {
+            intake.source.name: words[channel.up(intake.source.queue)] if self.consuming else "left"
+            for intake, channel in self._pairs
+        }
+
+    async def flush(self) -> None:
+        """Send the acks that are due."""
+        for _, channel in self._pairs:
+            await channel.flush()
+
+    async def close(self) -> None:
+        """Flush, see the acks arrive, and close."""
+        for (_, channel), task in zip(self._pairs, self._tasks, strict=True):
+            await channel.close()
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,72 @@
+"""Consumers on lanes: up to a hundred share a channel."""
+
+import asyncio
+from collections.abc import Callable
+
+from bridge.broker.consumer import ConsumeChannel
+from bridge.broker.link import Link
+from bridge.broker.topology import Topology
+from bridge.model.errors import BridgeError
+from bridge.ports.broker import Receive
+
+LANES_PER_CHANNEL = 100
+
+
+class ChannelLanes:
+    """Spreads lane consumers over supervised channels; see bridge.pipeline.service.LaneConsumers."""
+
+    def __init__(self, link: Link, topology: Topology, watch: Callable[[str, bool], None]) -> None:
+        self._link = link
+        self._topology = topology
+        self._watch = watch
+        self._channels: dict[ConsumeChannel, asyncio.Task[None]] = {}
+
+    async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
+        """Consume the hook's lane with this prefetch from now on."""
+        self._with_room().subscribe(self._topology.names.lane(hook), prefetch, receive)
+
+    async def leave(self, hook: str) -> None:
+        """Stop consuming the lane; tickets given out stay good."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                await channel.unsubscribe(lane)
+
+    async def exists(self, hook: str) -> bool:
+        """The lane is there; looking for it tells the topology, too."""
+        return await self._topology.lane_exists(hook)
+
+    def up(self, hook: str) -> bool:
+        """The broker knows our consumer on this lane."""
+        lane = self._topology.names.lane(hook)
+        return any(channel.up(lane) for channel in self._channels)
+
+    async def flush(self) -> None:
+        """Send the acks that are due."""
+        for channel in self._channels:
+            await channel.flush()
+
+    async def close(self) -> None:
+        """Flush and close all channels."""
+        for channel, task in self._channels.items():
+            await channel.close()
+            task.cancel()
+        await asyncio.gather(*self._channels.values(), return_exceptions=True)
+
+    def _with_room(self) -> ConsumeChannel:
+        for channel in self._channels:
+            if len(channel) < LANES_PER_CHANNEL:
+                return channel
+        channel = ConsumeChannel(self._link, self._prepare, self._watch)
+        self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
+        return channel
+
+    async def _prepare(self, lane: str) -> bool:
+        """A lane that was deleted under us is made anew: retries on the ladder will come back to it."""
+        hook = lane.removeprefix(self._topology.names.lane(""))
+        try:
+            if await self._topology.depth(lane) is None:
+                await self._topology.ensure_lane(hook, anew=True)
+        except BridgeError:
+            return False
+        return True

@@ -1,0 +1,59 @@
+"""Where deliveries wait on the broker: parking into a lane, and the ladder's way back to it."""
+
+from collections.abc import Callable
+
+import uuid_utils
+
+from bridge.broker.publisher import ConfirmedPublisher
+from bridge.broker.topology import Topology
+from bridge.model.delivery import Delivery
+from bridge.model.errors import Unroutable
+from bridge.ports.broker import Outgoing
+from bridge.rules.retry.ladder import next_step
+from bridge.rules.wire.copies import write_copy
+
+
+class BrokerCopies:
+    """Publishes copies of deliveries; see bridge.ports.broker.Copies."""
+
+    def __init__(
+        self, publisher: ConfirmedPublisher, topology: Topology, delayed: Callable[[int], None]
+    ) -> None:
+        """`delayed(step)` hears of every copy put on the ladder."""
+        self._publisher = publisher
+        self._delayed = delayed
+        self._topology = topology
+        self._names = topology.names
+
+    async def park(self, delivery: Delivery) -> None:
+        """Put a copy at the end of the hook's lane, making the lane where it is missing."""
+        await self._topology.ensure_lane(delivery.hook)
+        try:
+            await self._publish(self._names.lanes, delivery)
+        except Unroutable:
+            # Somebody deleted the lane since it was made.
+            await self._topology.ensure_lane(delivery.hook, anew=True)
+            await self._publish(self._names.lanes, delivery)
+
+    async def delay(self, delivery: Delivery, seconds: float) -> None:
+        """Put a copy on the step of the ladder that fits; a short wait is waited for at the lane."""
+        step = next_step(seconds)
+        if step is None:
+            await self.park(delivery)
+            return
+        await self._topology.ensure_lane(delivery.hook)
+        await self._publish(self._names.delay(step), delivery)
+        self._delayed(step)
+
+    async def _publish(self, exchange: str, delivery: Delivery) -> None:
+        await self._publisher.publish(
+            Outgoing(
+                exchange=exchange,
+                routing_key=delivery.hook,
+                # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
+                message_id=str(uuid_utils.uuid7()),
+                body=delivery.event.message.body,
+                headers=write_copy(delivery),
+                like=delivery.event.message,
+            )
+        )

@@ -1,0 +1,181 @@
+"""One supervised connection to the broker: it comes back from everything by itself."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiormq
+from aiormq import exceptions as amqp
+from aiormq.abc import AbstractChannel
+from yarl import URL
+
+from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.ports.backoff import Backoff
+
+_LONGEST_WAIT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the broker is and how to connect; several URLs are tried in turn."""
+
+    urls: Sequence[str]
+    heartbeat: float = 15.0
+    connect_timeout: float = 10.0
+    tls: ssl.SSLContext | None = None
+    name: str = "amqp-bridge"
+
+
+class LinkWatch(Protocol):
+    """Who wants to know what happens to a connection."""
+
+    def connected(self, role: str, address: str) -> None:
+        """It is open (again)."""
+
+    def lost(self, role: str, error: str) -> None:
+        """It went away, or could not be made; tried again by itself."""
+
+
+def redacted(url: str) -> str:
+    """The URL without its password, fit for messages."""
+    parsed = URL(url)
+    return str(parsed.with_password("***") if parsed.password else parsed)
+
+
+class Link:
+    """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
+
+    def __init__(self, role: str, address: Address, watch: LinkWatch) -> None:
+        self.role = role
+        self._address = address
+        self._watch = watch
+        self._connection: aiormq.Connection | None = None
+        self._ready = asyncio.Event()
+        self._turn = 0
+
+    @property
+    def up(self) -> bool:
+        """Connected right now."""
+        return self._ready.is_set()
+
+    async def connect_once(self) -> None:
+        """Connect, trying every URL once; raises BrokerRefused or BrokerUnavailable with what to do."""
+        failure: Exception | None = None
+        for _ in self._address.urls:
+            url = self._address.urls[self._turn % len(self._address.urls)]
+            self._turn += 1
+            try:
+                await self._open(url)
+            except (BrokerRefused, BrokerUnavailable) as error:
+                failure = error
+            else:
+                return
+        assert failure is not None
+        raise failure
+
+    async def run(self) -> None:
+        """Keep the connection up until cancelled."""
+        backoff = Backoff(0.2, _LONGEST_WAIT)
+        try:
+            while True:
+                if self._connection is None:
+                    try:
+                        await self.connect_once()
+                    except (BrokerUnavailable, BrokerRefused) as error:
+                        self._watch.lost(self.role, str(error))
+                        await backoff.pause()
+                        continue
+                backoff.reset()
+                await self._until_lost()
+        finally:
+            await self.close()
+
+    async def connection(self) -> aiormq.Connection:
+        """The live connection, waiting for it as long as it takes (bound the call yourself)."""
+        while True:
+            await self._ready.wait()
+            if self._connection is not None and not self._connection.is_closed:
+                return self._connection
+            # The supervisor has not seen the loss yet: let it.
+            await asyncio.sleep(0.01)
+
+    @contextlib.asynccontextmanager
+    async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
+        """A throw-away channel: an error of the broker's kills it and nothing else."""
+        connection = await self.connection()
+        channel = await connection.channel(publisher_confirms=confirms)
+        try:
+            yield channel
+        finally:
+            with contextlib.suppress(Exception):
+                await channel.close()
+
+    async def blocked(self) -> bool:
+        """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
+        if self._connection is None or not self.up:
+            return False
+        try:
+            async with asyncio.timeout(0.05):
+                await self._connection.ready()
+        except TimeoutError:
+            return True
+        return False
+
+    async def close(self) -> None:
+        """Close politely, within a bound; the supervisor must have been cancelled."""
+        connection, self._connection = self._connection, None
+        self._ready.clear()
+        if connection is not None and not connection.is_closed:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(3):
+                    await connection.close()
+
+    async def _open(self, url: str) -> None:
+        target = URL(url).update_query(
+            heartbeat=str(int(self._address.heartbeat)), name=f"{self._address.name} {self.role}"
+        )
+        connection = aiormq.Connection(target, context=self._address.tls)
+        try:
+            async with asyncio.timeout(self._address.connect_timeout):
+                await connection.connect()
+        except (amqp.ProbableAuthenticationError, amqp.AuthenticationError) as error:
+            raise BrokerRefused(_refusal(url, error)) from error
+        except (amqp.ConnectionNotAllowed, amqp.ConnectionClosed) as error:
+            raise BrokerRefused(
+                f"{redacted(url)}: {_text(error)}; does the vhost exist, may the user use it?"
+            ) from error
+        except (amqp.AMQPError, OSError, TimeoutError) as error:
+            with contextlib.suppress(Exception):
+                await connection.close()
+            raise BrokerUnavailable(f"{redacted(url)}: {_text(error) or 'no answer in time'}") from error
+        self._connection = connection
+        self._ready.set()
+        self._watch.connected(self.role, redacted(url))
+
+    async def _until_lost(self) -> None:
+        assert self._connection is not None
+        why = "closed"
+        try:
+            await asyncio.shield(self._connection.closing)
+        except asyncio.CancelledError:
+            if not self._connection.closing.cancelled():
+                raise
+        except Exception as error:  # noqa: BLE001 - whatever ended it, it is over
+            why = _text(error)
+        self._connection = None
+        self._ready.clear()
+        self._watch.lost(self.role, why)
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(part) for part in error.args) or type(error).__name__
+
+
+def _refusal(url: str, error: Exception) -> str:
+    return (
+        f"{redacted(url)}: the broker refused the login ({_text(error)}); "
+        "check user and password in broker.url (guest may log in from localhost only)"
+    )

@@ -1,0 +1,124 @@
+"""Publishing: always persistent, mandatory, confirmed, and never waiting without a bound."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+from aiormq import exceptions as amqp
+from aiormq.channel import Channel
+
+from bridge.broker.link import Link
+from bridge.broker.properties import HEADER_LIMIT, properties_like
+from bridge.model.errors import BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
+from bridge.ports.broker import Outgoing
+from bridge.rules.formats.size import table_size
+
+IN_FLIGHT = 500
+"""Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+
+
+class ConfirmedPublisher:
+    """Publishes on one channel of a supervised connection; see bridge.ports.broker.Publisher."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        timeout: float = 10.0,
+        body_limit: int = 16 * 1024 * 1024,
+        declare: Callable[[str], Awaitable[bool]] | None = None,
+        watch: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+    ) -> None:
+        """`watch(outcome, seconds)` hears of every publish: ack, nack, returned, timeout or error."""
+        self._link = link
+        self._timeout = timeout
+        self._body_limit = body_limit
+        self._declare = declare
+        self._watch = watch
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self._room = asyncio.Semaphore(IN_FLIGHT)
+
+    async def publish(self, message: Outgoing) -> None:
+        """Return once a queue holds the message; raises a PublishFailed or BrokerRefused."""
+        self._check_size(message)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout), self._room:
+                outcome = await self._confirmed(message)
+        except TimeoutError as error:
+            self._watch("timeout", time.monotonic() - started)
+            raise PublishFailed(f"no confirm within {self._timeout:g} s") from error
+        except PublishFailed:
+            self._watch("error", time.monotonic() - started)
+            raise
+        self._watch(outcome, time.monotonic() - started)
+        if outcome == "returned":
+            raise Unroutable(
+                f"no queue for exchange {message.exchange!r}, routing key {message.routing_key!r}"
+            )
+        if outcome == "nack":
+            raise PublishFailed("the broker answered with a nack (queue full or not available)")
+
+    async def declare(self, queue: str) -> None:
+        """Make sure that a durable queue without arguments exists."""
+        if self._declare is not None:
+            await self._declare(queue)
+
+    async def close(self) -> None:
+        """Close the channel; publishes under way have ended before."""
+        if self._channel is not None:
+            with contextlib.suppress(Exception):
+                await self._channel.close()
+
+    async def _confirmed(self, message: Outgoing) -> str:
+        channel = await self._ready_channel()
+        try:
+            await channel.basic_publish(
+                message.body,
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                properties=properties_like(message.like, message.message_id, message.headers),
+                mandatory=True,
+                wait=False,
+            )
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PublishTooLarge(f"AMQP cannot hold the message: {error}") from error
+        except amqp.PublishError:
+            return "returned"
+        except amqp.DeliveryError:
+            return "nack"
+        except amqp.ChannelAccessRefused as error:
+            raise BrokerRefused(f"no write permission on exchange {message.exchange!r}: {error}") from error
+        except (amqp.AMQPError, OSError, RuntimeError) as error:
+            raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
+        except asyncio.CancelledError as error:
+            # aiormq cancels pending confirms when their channel goes; our own cancellation must pass.
+            task = asyncio.current_task()
+            if channel.is_closed and (task is None or not task.cancelling()):
+                raise PublishFailed("the channel was lost before the confirm") from error
+            raise
+        return "ack"
+
+    async def _ready_channel(self) -> Channel:
+        if self._channel is None or self._channel.is_closed:
+            async with self._opening:
+                if self._channel is None or self._channel.is_closed:
+                    connection = await self._link.connection()
+                    try:
+                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    except (amqp.AMQPError, OSError, RuntimeError) as error:
+                        raise PublishFailed(f"no channel to publish on: {error}") from error
+                    assert isinstance(channel, Channel)
+                    self._channel = channel
+        return self._channel
+
+    def _check_size(self, message: Outgoing) -> None:
+        if len(message.body) > self._body_limit:
+            raise PublishTooLarge(
+                f"body of {len(message.body)} bytes is over the limit of {self._body_limit}"
+            )
+        size = table_size(message.headers)
+        if size > HEADER_LIMIT:
+            raise PublishTooLarge(f"headers of {size} bytes are over the limit of {HEADER_LIMIT}")

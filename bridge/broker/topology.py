@@ -1,0 +1,264 @@
+"""What stands on the broker: our exchanges, the ladder, the lanes; and sources, by their publishers' rules."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal
+
+import structlog
+from aiormq import exceptions as amqp
+from aiormq.abc import AbstractChannel
+
+from bridge.broker.link import Link
+from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.rules.retry.ladder import STEPS
+
+log = structlog.get_logger(__name__)
+
+DELIVERY_LIMIT = 100_000
+"""Large and finite: without one, 4.x drops after 20 returns; `-1` was unreliable."""
+
+_LOST = (amqp.AMQPError, OSError, RuntimeError)
+
+
+class Contract(IntEnum):
+    """How a source queue compares with its publishers' declaration (metric bridge_source_contract_mismatch)."""
+
+    UNKNOWN = -1
+    KEPT = 0
+    BROKEN = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of our objects under one prefix (design of the topology: docs/architecture.md)."""
+
+    prefix: str = "bridge"
+
+    @property
+    def lanes(self) -> str:
+        """The exchange that parks: routing key is the hook id, no alternate exchange."""
+        return f"{self.prefix}.lanes"
+
+    @property
+    def requeue(self) -> str:
+        """The exchange through which the ladder comes back to the lanes."""
+        return f"{self.prefix}.requeue"
+
+    @property
+    def orphans(self) -> str:
+        """Exchange and queue of what came back for a lane that is gone."""
+        return f"{self.prefix}.orphans"
+
+    @property
+    def dead(self) -> str:
+        """Exchange and queue of what went over a lane's delivery limit."""
+        return f"{self.prefix}.dead"
+
+    @property
+    def control(self) -> str:
+        """The exchange on which replicas hear of changed hooks."""
+        return f"{self.prefix}.control"
+
+    def lane(self, hook: str) -> str:
+        """The queue of what waits for this hook."""
+        return f"{self.prefix}.lane.{hook}"
+
+    def delay(self, step: int) -> str:
+        """Exchange and queue of one step of the ladder."""
+        return f"{self.prefix}.delay.{step}"
+
+
+class Topology:
+    """Declares and looks at queues, each time on a channel that may die without harm."""
+
+    def __init__(
+        self,
+        link: Link,
+        names: Names,
+        *,
+        queue_type: Literal["quorum", "classic"] = "quorum",
+        verify_only: bool = False,
+        contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
+    ) -> None:
+        """`contract(queue, state)` hears how each source queue compares with the fixed parameters."""
+        self.names = names
+        self._link = link
+        self._queue_type = queue_type
+        self._verify_only = verify_only
+        self._contract = contract
+        self._checked: dict[str, object] = {}
+        self._lanes: set[str] = set()
+        self._making = asyncio.Lock()
+
+    async def ensure_base(self) -> None:
+        """Make (or in verify mode look for) all shared objects; raises BrokerRefused with what is missing."""
+        names = self.names
+        try:
+            async with self._link.channel() as channel:
+                for store in (names.orphans, names.dead):
+                    await self._exchange(channel, store, "fanout")
+                    await self._queue(channel, store, self._arguments(None))
+                    await self._bind(channel, store, store)
+                await self._exchange(channel, names.requeue, "direct", {"alternate-exchange": names.orphans})
+                await self._exchange(channel, names.lanes, "direct")
+                await self._exchange(channel, names.control, "fanout")
+                for step in STEPS:
+                    delay = names.delay(step)
+                    await self._exchange(channel, delay, "fanout")
+                    arguments = self._arguments(names.requeue) | {"x-message-ttl": step * 1000}
+                    await self._queue(channel, delay, arguments)
+                    await self._bind(channel, delay, delay)
+        except (
+            amqp.ChannelPreconditionFailed,
+            amqp.ChannelAccessRefused,
+            amqp.ChannelNotFoundEntity,
+        ) as error:
+            raise BrokerRefused(self._advice(error)) from error
+        except _LOST as error:
+            raise BrokerUnavailable(f"the connection was lost while declaring: {error}") from error
+
+    async def ensure_lane(self, hook: str, *, anew: bool = False) -> None:
+        """Make the hook's lane, at its first use; `anew` where it turned out to be gone."""
+        if hook in self._lanes and not anew:
+            return
+        async with self._making:
+            if hook in self._lanes and not anew:
+                return
+            lane = self.names.lane(hook)
+            try:
+                async with self._link.channel() as channel:
+                    await self._queue(channel, lane, self._arguments(self.names.dead))
+                    # First the way back from the ladder, then the way in: no copy may return to nowhere.
+                    await self._bind(channel, lane, self.names.requeue, hook)
+                    await self._bind(channel, lane, self.names.lanes, hook)
+            except (
+                amqp.ChannelPreconditionFailed,
+                amqp.ChannelAccessRefused,
+                amqp.ChannelNotFoundEntity,
+            ) as error:
+                raise BrokerRefused(self._advice(error)) from error
+            except _LOST as error:
+                raise BrokerUnavailable(f"the connection was lost while declaring {lane}: {error}") from error
+            self._lanes.add(hook)
+
+    async def lane_exists(self, hook: str) -> bool:
+        """The hook's lane is there, made by this process or an earlier one."""
+        found = await self.depth(self.names.lane(hook)) is not None
+        (self._lanes.add if found else self._lanes.discard)(hook)
+        return found
+
+    async def depth(self, queue: str) -> int | None:
+        """Messages ready in a queue, None where there is no such queue; raises BrokerUnavailable."""
+        try:
+            async with self._link.channel() as channel:
+                answer = await channel.queue_declare(queue, passive=True)
+        except amqp.ChannelNotFoundEntity as error:
+            if _home_node_down(error):
+                raise BrokerUnavailable(str(error)) from error
+            return None
+        except _LOST as error:
+            raise BrokerUnavailable(str(error)) from error
+        return answer.message_count or 0
+
+    async def claim(self, queue: str) -> AbstractChannel | None:
+        """Hold an exclusive queue for as long as the connection lives; None where another one holds it."""
+        connection = await self._link.connection()
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            await channel.queue_declare(queue, exclusive=True)
+        except amqp.ChannelLockedResource:
+            return None
+        except _LOST as error:
+            raise BrokerUnavailable(f"cannot declare {queue}: {error}") from error
+        return channel
+
+    async def prepare_source(self, queue: str) -> bool:
+        """The source queue can be consumed: it is there, or was made the way its publishers make it."""
+        try:
+            depth = await self.depth(queue)
+        except BrokerUnavailable as error:
+            log.warning("source.not_available", queue=queue, error=str(error))
+            return False
+        if depth is not None:
+            await self._compare_contract(queue)
+            return True
+        if self._verify_only:
+            log.warning(
+                "source.missing",
+                queue=queue,
+                advice="topology is `verify`: create the queue, durable, no arguments",
+            )
+            return False
+        return await self.declare_source(queue)
+
+    async def declare_source(self, queue: str) -> bool:
+        """Declare a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""
+        try:
+            async with self._link.channel() as channel:
+                await channel.queue_declare(queue, durable=True)
+        except _LOST as error:
+            log.warning("source.cannot_declare", queue=queue, error=str(error))
+            return False
+        return True
+
+    async def _compare_contract(self, queue: str) -> None:
+        """Declare actively once per connection: it changes nothing and tells whether publishers would get 406."""
+        connection = await self._link.connection()
+        if self._verify_only or self._checked.get(queue) is connection:
+            return
+        state = Contract.KEPT
+        try:
+            async with self._link.channel() as channel:
+                await channel.queue_declare(queue, durable=True)
+        except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
+            state = Contract.BROKEN
+            log.warning("source.contract_mismatch", queue=queue, broker_says=str(error))
+        except amqp.ChannelAccessRefused:
+            state = Contract.UNKNOWN
+        except _LOST:
+            return
+        self._checked[queue] = connection
+        self._contract(queue, state)
+
+    def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"x-queue-type": self._queue_type, "x-overflow": "reject-publish"}
+        if dead_letter_exchange is not None:
+            arguments["x-dead-letter-exchange"] = dead_letter_exchange
+        if self._queue_type == "quorum":
+            arguments["x-delivery-limit"] = DELIVERY_LIMIT
+            if dead_letter_exchange is not None:
+                # At-least-once without a dead-letter exchange drops silently at the limit (3.10.8).
+                arguments["x-dead-letter-strategy"] = "at-least-once"
+        return arguments
+
+    async def _exchange(
+        self, channel: AbstractChannel, name: str, kind: str, arguments: dict[str, Any] | None = None
+    ) -> None:
+        if self._verify_only:
+            await channel.exchange_declare(name, exchange_type=kind, passive=True)
+        else:
+            await channel.exchange_declare(name, exchange_type=kind, durable=True, arguments=arguments)
+
+    async def _queue(self, channel: AbstractChannel, name: str, arguments: dict[str, Any]) -> None:
+        if self._verify_only:
+            await channel.queue_declare(name, passive=True)
+        else:
+            await channel.queue_declare(name, durable=True, arguments=arguments)
+
+    async def _bind(self, channel: AbstractChannel, queue: str, exchange: str, key: str = "") -> None:
+        if not self._verify_only:
+            await channel.queue_bind(queue, exchange, routing_key=key)
+
+    def _advice(self, error: Exception) -> str:
+        if isinstance(error, amqp.ChannelPreconditionFailed):
+            return f"{error}: an object of ours exists with other arguments; delete it or set broker.prefix"
+        if isinstance(error, amqp.ChannelAccessRefused):
+            return f"{error}: grant configure, write and read on ^{self.names.prefix}\\. or set broker.topology to verify"
+        return f"{error}: broker.topology is `verify`, so somebody must create it"
+
+
+def _home_node_down(error: Exception) -> bool:
+    """404 also means `home node of durable queue is down`: the broker tells them apart by text alone."""
+    return "home node" in str(error) or "inaccessible" in str(error)

@@ -1,0 +1,78 @@
+"""Keeps a slow hook from holding a source: what would wait long for a slot waits in the lane instead."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.pipeline.hook import HookRunner
+from bridge.pipeline.settle import Settlement, Work
+from bridge.pipeline.table import HookTable
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of a source's prefetch may be in use before slow hooks have to give way."""
+
+    waiting: float = 0.8
+    slow: float = 0.25
+
+
+class Balance:
+    """Looks at all hooks a few times per second."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        park: Callable[[HookRunner, Work, str], None],
+        shares: Shares,
+    ) -> None:
+        self._table = table
+        self._park = park
+        self._shares = shares
+
+    def sweep(self, held: Mapping[str, tuple[int, int]], now: float) -> None:
+        """Send to their lanes what must not hold a source; `held` is (messages held, prefetch) by source."""
+        busy = [runner for runner in self._table if runner.running]
+        slow = {runner: runner.slow_attempts(now) for runner in busy}
+        self._bound_slow_attempts(slow, held)
+        crowded = {
+            source
+            for source, (messages, prefetch) in held.items()
+            # Parking helps others only: a hook that has the source for itself just waits.
+            if messages >= self._shares.waiting * prefetch and self._table.listeners(source) > 1
+        }
+        stalled = [runner for runner, works in slow.items() if 2 * len(works) >= runner.hook.concurrency]
+        if crowded and stalled:
+            self._free_waiting(stalled, crowded)
+
+    def _bound_slow_attempts(
+        self, slow: Mapping[HookRunner, list[Work]], held: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """At most a quarter of a prefetch may be held by slow attempts; beyond, their hooks use their lanes."""
+        per_source = Counter(
+            work.settlement.source for works in slow.values() for work in works if not work.from_lane
+        )
+        over = {source for source, count in per_source.items() if count > self._shares.slow * held[source][1]}
+        for runner, works in slow.items():
+            if any(work.settlement.source in over for work in works if not work.from_lane):
+                self._through_the_lane(runner, list(runner.direct), "slow")
+
+    def _free_waiting(self, stalled: list[HookRunner], crowded: set[str]) -> None:
+        """Park what waits for a slow hook's slot, where all else of its message is done."""
+        waiting: Counter[Settlement] = Counter(
+            work.settlement for runner in stalled for work in runner.direct
+        )
+        for runner in stalled:
+            alone = [
+                work
+                for work in runner.direct
+                if work.settlement.source in crowded and work.settlement.open <= waiting[work.settlement]
+            ]
+            if alone:
+                self._through_the_lane(runner, alone, "slots")
+
+    def _through_the_lane(self, runner: HookRunner, works: list[Work], reason: str) -> None:
+        runner.lane.mode = reason
+        for work in works:
+            runner.direct.remove(work)
+            self._park(runner, work, reason)

@@ -1,0 +1,232 @@
+"""The way of an event through the bridge, from the queue to its settled end. Read this file first.
+
+    consume ─▶ decode ─▶ route ─┬▶ deliver ─▶ judge ─▶ record ─▶ settle
+                                └▶ park in the hook's lane ─▶ consume ─▶ fence ─▶ deliver ...
+
+One rule holds everywhere: a broker message is acknowledged only when every delivery it carries has a durable
+fate (it succeeded, failed for good, or its copy was confirmed by the broker) and that fate is committed in the
+history. A crash at any point repeats work and never loses it.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import assert_never
+
+from bridge.model.delivery import (
+    Answer,
+    Attempt,
+    Delivered,
+    Delivery,
+    FailedForGood,
+    Fault,
+    Outcome,
+    Parked,
+    Quarantined,
+    Record,
+    RetryLater,
+    Skipped,
+    Unmatched,
+    status_after,
+)
+from bridge.model.errors import BridgeError, PublishTooLarge
+from bridge.model.event import Event, Message, Undecodable
+from bridge.pipeline.hook import HookRunner
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settle import Settlement, Work
+from bridge.pipeline.table import HookTable
+from bridge.pipeline.watch import PipelineWatch
+from bridge.ports.backoff import Backoff
+from bridge.ports.broker import Copies
+from bridge.rules.retry.judge import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """The stages in order. All it needs is handed in; what changes lives in the hooks' runners."""
+
+    table: HookTable
+    copies: Copies
+    recorder: Recorder
+    watch: PipelineWatch
+    new_id: Callable[[], str]
+    remember_pause: Callable[[str, str], None]
+
+    # ---- from a source message to its deliveries ------------------------------------------------------
+
+    def route(self, decoded: Event | Undecodable, message: Message, settlement: Settlement) -> None:
+        """Start one delivery for each hook that asked for the event."""
+        match decoded:
+            case Undecodable():
+                self.quarantine(decoded, message, settlement)
+            case Event():
+                runners = self.table.match(decoded)
+                settlement.carries(len(runners) or 1)
+                if not runners:
+                    self.watch.unmatched(decoded)
+                    self.recorder.add(Unmatched(decoded), settlement)
+                for runner in runners:
+                    self.start(runner, Work(Delivery(self.new_id(), decoded, runner.hook.id), settlement))
+
+    def start(self, runner: HookRunner, work: Work) -> None:
+        """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""
+        if not runner.hook.enabled:
+            self._record(runner, work, Skipped("hook_disabled"))
+        elif reason := runner.why_park(time.monotonic()):
+            self.park(runner, work, reason)
+        else:
+            runner.enqueue(work)
+
+    def park(self, runner: HookRunner, work: Work, reason: str) -> None:
+        """Copy a delivery into its hook's lane, in the background."""
+        work.settlement.started = True
+        runner.spawn_park(self.conclude(runner, work, Parked(reason)))
+
+    def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
+        """Keep a message that cannot be handled, whole and with the reason."""
+        self.watch.quarantined(settlement.source, fault)
+        entry = Quarantined(
+            self.new_id(), settlement.source, fault.reason, fault.detail, time.time(), message
+        )
+        self.recorder.add(entry, settlement)
+
+    # ---- one attempt ----------------------------------------------------------------------------------
+
+    async def deliver(self, runner: HookRunner, work: Work) -> None:
+        """Attempt, judge, give the delivery its durable fate, record. Never raises for what a target does."""
+        if not work.settlement.valid:
+            work.settlement.drop_one()
+            return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.
+        started = time.monotonic()
+        if not runner.may_attempt(work, started):
+            await self.conclude(runner, work, Parked("breaker_open"))
+            return
+        work.settlement.started = True
+        at = time.time()
+        answer = await self._attempt(runner, work.delivery)
+        ended = time.monotonic()
+        jitter = random.random()  # noqa: S311 - not secrecy
+        outcome = judge(
+            answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe
+        )
+        runner.learn(answer, ended, probe=work.probe)
+        attempt = Attempt(
+            number=work.delivery.attempt,
+            started_at=at,
+            duration_ms=(ended - started) * 1000,
+            outcome=answer.fault.value if answer.fault else "delivered",
+            code=answer.code,
+            response=answer.response,
+            error=answer.error,
+        )
+        self.watch.attempted(runner, work.delivery, outcome, attempt)
+        await self.conclude(runner, work, outcome, attempt)
+
+    async def _attempt(self, runner: HookRunner, delivery: Delivery) -> Answer:
+        assert runner.target is not None
+        try:
+            return await runner.target.attempt(delivery)
+        except Exception as error:  # noqa: BLE001 - a bug in a target must cost neither the event nor the worker
+            self.watch.bug(runner, error)
+            return Answer(Fault.BUG, error=f"{type(error).__name__}: {error}")
+
+    # ---- what it came to ------------------------------------------------------------------------------
+
+    async def conclude(
+        self, runner: HookRunner, work: Work, outcome: Outcome, attempt: Attempt | None = None
+    ) -> None:
+        """Make the outcome durable, then record it; the recorder settles the message after its commit."""
+        fate: Outcome | None = outcome
+        match outcome:
+            case Delivered() | Skipped():
+                pass
+            case FailedForGood(reason=reason, pause_hook=pause):
+                if pause:
+                    self.watch.paused(runner, reason)
+                    runner.pause(reason)
+                    self.remember_pause(runner.hook.id, reason)
+            case RetryLater(wait=wait, hold=hold):
+                if hold:
+                    runner.hold(time.monotonic() + hold)
+                copy = next_copy(work.delivery, outcome, attempt, time.time())
+                fate = await self._secure(runner, work, outcome, partial(self.copies.delay, copy, wait))
+            case Parked():
+                copy = next_copy(work.delivery, outcome, attempt, time.time())
+                fate = await self._secure(runner, work, outcome, partial(self.copies.park, copy))
+            case _:
+                assert_never(outcome)
+        # Without a confirmed copy the redelivered message is all there is of it: to record the attempt
+        # would make the fence take that message for a stale one.
+        if fate is None:
+            work.settlement.drop_one()
+        else:
+            self._record(runner, work, fate, attempt)
+
+    async def _secure(
+        self, runner: HookRunner, work: Work, outcome: Outcome, publish: Callable[[], Awaitable[None]]
+    ) -> Outcome | None:
+        """Publish a copy until the broker confirmed it; None once the message is no longer ours to settle."""
+        backoff = Backoff()
+        while work.settlement.valid:
+            try:
+                await publish()
+            except PublishTooLarge as error:
+                return FailedForGood(f"cannot wait on the broker: {error}")
+            except BridgeError as error:
+                self.watch.copy_failed(runner, error)
+                await backoff.pause()
+            else:
+                runner.copy_sent(outcome, work.delivery.event.received_at)
+                self.watch.copy_sent(runner, outcome)
+                return outcome
+        return None
+
+    def _record(
+        self, runner: HookRunner, work: Work, outcome: Outcome, attempt: Attempt | None = None
+    ) -> None:
+        now = time.time()
+        reason, next_attempt_at = _told(outcome, now)
+        record = Record(
+            delivery=work.delivery,
+            target=runner.hook.target.type,
+            status=status_after(outcome, work.delivery),
+            reason=reason,
+            at=now,
+            attempt=attempt,
+            next_attempt_at=next_attempt_at,
+        )
+        self.recorder.add(record, work.settlement)
+
+
+def next_copy(
+    delivery: Delivery, outcome: RetryLater | Parked, attempt: Attempt | None, now: float
+) -> Delivery:
+    """The delivery as it goes on from here: a made attempt counts, a used wait too, and when to go on."""
+    match outcome:
+        case RetryLater(wait=wait, reason=reason, uses_retry=uses_retry):
+            return replace(
+                delivery,
+                attempt=delivery.attempt + (attempt is not None),
+                retries=delivery.retries + uses_retry,
+                not_before=now + wait,
+                error=reason,
+            )
+        case Parked():
+            return delivery
+        case _:
+            assert_never(outcome)
+
+
+def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
+    """What the history says of it: the reason, and when the next attempt is due."""
+    match outcome:
+        case Delivered():
+            return "", None
+        case RetryLater(wait=wait, reason=reason):
+            return reason, now + wait
+        case FailedForGood(reason=reason) | Skipped(reason=reason) | Parked(reason=reason):
+            return reason, None
+        case _:
+            assert_never(outcome)

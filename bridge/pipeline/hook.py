@@ -1,0 +1,274 @@
+"""A hook at work: its slots, its breaker, its rate, and what waits for it in this process."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from aiolimiter import AsyncLimiter
+
+from bridge.model.delivery import Answer, Outcome, Parked
+from bridge.model.hook import Hook, QueueTarget
+from bridge.pipeline.lane import Lane
+from bridge.pipeline.settle import Work
+from bridge.ports.target import Target
+from bridge.rules.retry.breaker import Breaker, Closed, HalfOpen, Open, State
+from bridge.rules.retry.judge import Policy
+from bridge.telemetry import events
+from bridge.telemetry.metrics import HookMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a delivery goes through the lane although its hook is well; times in seconds."""
+
+    longest_direct_timeout: float = 30.0
+    deepest_lane: int = 1000
+    slow_after: float = 1.0
+
+
+class HookRunner:
+    """Runs one hook's attempts in `concurrency` workers, half of them for the lane while it holds messages."""
+
+    def __init__(
+        self,
+        hook: Hook,
+        target: Target | None,
+        deliver: Callable[["HookRunner", Work], Awaitable[None]],
+        *,
+        policy: Policy,
+        breaker: Breaker,
+        thresholds: Thresholds,
+        metrics: HookMetrics,
+        changed: Callable[["HookRunner"], None],
+    ) -> None:
+        """`target` None: this process does not serve it.
+
+        `deliver` makes one attempt and never raises. `changed` hears when the lane may have to be consumed or
+        left alone from now on.
+        """
+        self.hook = hook
+        self.target = target
+        self.policy = policy
+        self.breaker = breaker
+        self.metrics = metrics
+        self.lane = Lane()
+        self.direct: deque[Work] = deque()
+        self.running: dict[Work, float] = {}
+        self.pause_reason = ""
+        self.held_until = 0.0
+        self._deliver = deliver
+        self._changed = changed
+        self._thresholds = thresholds
+        self._limiter = _limiter(hook.rate)
+        self._too_slow = _timeout(hook) > thresholds.longest_direct_timeout
+        self._workers: set[asyncio.Task[None]] = set()
+        self._parks: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._lane_turn = False
+        self._opened_at = 0.0
+
+    # ---- what may go straight to the target -----------------------------------------------------------
+
+    @property
+    def paused(self) -> bool:
+        """By its configuration, or by what was said since."""
+        return self.hook.paused or bool(self.pause_reason)
+
+    @property
+    def serving(self) -> bool:
+        """Whether this process attempts its deliveries at all."""
+        return self.target is not None and not self.paused
+
+    def why_park(self, now: float) -> str:
+        """Why a delivery that arrives now must wait in the lane; empty: it may go straight to the target."""
+        if self.target is None:
+            return "not_served"
+        if self.paused:
+            return "paused"
+        if self._too_slow:
+            return "long_timeout"
+        if not self.breaker.closed:
+            # With nothing waiting elsewhere the event itself is the probe.
+            probe = self.lane.empty and not self.direct and self.breaker.probe_due(now)
+            return "" if probe else "breaker_open"
+        if self.held_until > now:
+            return "held"
+        return self._lane_mode()
+
+    def _lane_mode(self) -> str:
+        """A hook that once went through its lane goes on so until the lane is empty."""
+        lane = self.lane
+        if lane.mode and lane.empty:
+            lane.mode = ""
+        if not lane.mode:
+            if lane.depth > self._thresholds.deepest_lane:
+                lane.mode = "lane_deep"
+            elif self._limiter is not None and (
+                self.direct or not lane.empty or not self._limiter.has_capacity()
+            ):
+                lane.mode = "rate"
+        return lane.mode
+
+    def stalled(self, now: float) -> bool:
+        """Every slot is taken and an attempt is slow: waiting for a slot is no short wait."""
+        return len(self.running) >= self.hook.concurrency and any(self.slow_attempts(now))
+
+    def slow_attempts(self, now: float) -> list[Work]:
+        """What has been under way for longer than a second."""
+        limit = now - self._thresholds.slow_after
+        return [work for work, started in self.running.items() if started < limit]
+
+    # ---- slots ----------------------------------------------------------------------------------------
+
+    def enqueue(self, work: Work) -> None:
+        """Have this attempted as soon as a slot is free."""
+        (self.lane.waiting if work.from_lane else self.direct).append(work)
+        while self._idle:
+            idle = self._idle.pop()
+            if not idle.done():
+                idle.set_result(None)
+                return
+        if len(self._workers) < self.hook.concurrency:
+            task = asyncio.create_task(self._work(), name=f"hook {self.hook.id}")
+            self._workers.add(task)
+            task.add_done_callback(self._workers.discard)
+
+    async def _work(self) -> None:
+        running, in_flight = self.running, self.metrics.in_flight
+        while True:
+            work = self._next()
+            if work is None:
+                idle = asyncio.get_running_loop().create_future()
+                self._idle.append(idle)
+                await idle
+                continue
+            if self._limiter is not None:
+                await self._limiter.acquire()
+            running[work] = time.monotonic()
+            in_flight.value += 1
+            try:
+                await self._deliver(self, work)
+            finally:
+                in_flight.value -= 1
+                del running[work]
+
+    def _next(self) -> Work | None:
+        """Turn by turn from the lane and from the sources while both have something."""
+        self._lane_turn = not self._lane_turn
+        lane = self.lane.waiting
+        first, second = (lane, self.direct) if self._lane_turn else (self.direct, lane)
+        if first:
+            return first.popleft()
+        return second.popleft() if second else None
+
+    # ---- what an attempt says about the hook ----------------------------------------------------------
+
+    def may_attempt(self, work: Work, now: float) -> bool:
+        """The breaker lets this attempt happen; a probe is marked as one."""
+        if self.breaker.closed:
+            return True
+        work.probe = self.breaker.start_probe(now)
+        if work.probe:
+            self.metrics.breaker_state.value = 1
+        return work.probe
+
+    def learn(self, answer: Answer, now: float, *, probe: bool) -> None:
+        """Tell the breaker what an attempt met."""
+        before = self.breaker.state
+        self.breaker.learn(answer, now, probe=probe)
+        after = self.breaker.state
+        if type(before) is not type(after):
+            self._tell_breaker(after, str(answer.fault), now)
+            self._changed(self)
+
+    def _tell_breaker(self, state: State, reason: str, now: float) -> None:
+        match state:
+            case Closed():
+                self.metrics.breaker_state.value = 0
+                events.breaker_closed(self.hook.id, now - self._opened_at)
+            case Open(wait=wait):
+                if self.metrics.breaker_state.value == 0:
+                    self._opened_at = now
+                    events.breaker_opened(self.hook.id, reason, wait)
+                self.metrics.breaker_state.value = 2
+            case HalfOpen():
+                self.metrics.breaker_state.value = 1
+            case _:
+                assert_never(state)
+
+    def hold(self, until: float) -> None:
+        """No attempt before that (monotonic) time."""
+        if until > self.held_until:
+            self.held_until = until
+            self._changed(self)
+
+    def pause(self, reason: str) -> None:
+        """What waits stays in the lane until the hook is resumed; empty: resume."""
+        self.pause_reason = reason
+        self._changed(self)
+
+    # ---- the way into the lane ------------------------------------------------------------------------
+
+    def spawn_park(self, parking: Coroutine[Any, Any, None]) -> None:
+        """Run the parking of one delivery in the background."""
+        self.lane.parking += 1
+        task = asyncio.create_task(parking)
+        self._parks.add(task)
+        task.add_done_callback(self._parked)
+
+    def _parked(self, task: asyncio.Task[None]) -> None:
+        self.lane.parking -= 1
+        self._parks.discard(task)
+
+    def copy_sent(self, outcome: Outcome, received_at: float) -> None:
+        """A copy is confirmed in the lane or on the ladder."""
+        new = not self.lane.exists
+        if isinstance(outcome, Parked):
+            self.lane.copy_sent(received_at)
+        self.lane.exists = True
+        if new:
+            self._changed(self)
+
+    # ---- the end --------------------------------------------------------------------------------------
+
+    def take_waiting(self) -> list[Work]:
+        """Take out the deliveries of sources that wait here and were not started."""
+        waiting = list(self.direct)
+        self.direct.clear()
+        return waiting
+
+    def take_lane(self) -> list[Work]:
+        """Take out the copies that wait here and were not started."""
+        waiting = [*self.lane.waiting, *self.lane.later]
+        self.lane.waiting.clear()
+        self.lane.later.clear()
+        return waiting
+
+    @property
+    def busy(self) -> bool:
+        """An attempt or a parking is under way."""
+        return bool(self.running or self._parks)
+
+    async def close(self) -> list[Work]:
+        """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""
+        cut_off = list(self.running)
+        tasks = [*self._workers, *self._parks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.target is not None:
+            await self.target.close()
+        return cut_off
+
+
+def _limiter(rate: float | None) -> AsyncLimiter | None:
+    if rate is None:
+        return None
+    return AsyncLimiter(rate, 1.0) if rate >= 1 else AsyncLimiter(1.0, 1.0 / rate)
+
+
+def _timeout(hook: Hook) -> float:
+    return 0.0 if isinstance(hook.target, QueueTarget) else hook.target.timeout

@@ -1,0 +1,65 @@
+"""What comes in from a source: decoded and routed at once, or kept raw while the process holds enough."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from bridge.model.event import Message
+from bridge.model.source import Source
+from bridge.pipeline.delivery import Delivering
+from bridge.pipeline.settle import Load, Settlement
+from bridge.ports.broker import Ticket
+from bridge.rules.formats.decoder import Decoder
+from bridge.telemetry.metrics import Metrics
+
+
+class Intake:
+    """One source's way in."""
+
+    def __init__(
+        self,
+        source: Source,
+        decoder: Decoder,
+        delivering: Delivering,
+        load: Load,
+        *,
+        metrics: Metrics,
+        most_open: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`most_open`: deliveries that the process may hold before messages are kept back undecoded."""
+        self.source = source
+        self._decoder = decoder
+        self._delivering = delivering
+        self._load = load
+        self._most_open = most_open
+        self._new_id = new_id
+        self._received = metrics.source(source.name).received
+        self._last_message = metrics.queue(source.queue).last_message
+        self._kept_back: deque[tuple[Message, Ticket]] = deque()
+
+    def receive(self, message: Message, ticket: Ticket) -> None:
+        """Take one message from the broker's callback."""
+        self._received.value += 1
+        if self._kept_back or self._load.open >= self._most_open:
+            self._kept_back.append((message, ticket))
+        else:
+            self._start(message, ticket)
+
+    def pump(self) -> None:
+        """Go on with what was kept back, as far as there is room again."""
+        while self._kept_back and self._load.open < self._most_open:
+            message, ticket = self._kept_back.popleft()
+            if ticket.valid:
+                self._start(message, ticket)
+
+    def give_back(self) -> None:
+        """Hand what was kept back to the broker."""
+        while self._kept_back:
+            _, ticket = self._kept_back.popleft()
+            ticket.give_back()
+
+    def _start(self, message: Message, ticket: Ticket) -> None:
+        now = self._last_message.value = time.time()
+        decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
+        self._delivering.route(decoded, message, Settlement(ticket, self.source.name, self._load))

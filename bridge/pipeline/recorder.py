@@ -1,0 +1,163 @@
+"""Group commit: what happened is written in batches, and only then are messages settled."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
+from bridge.model.errors import HistoryUnavailable
+from bridge.pipeline.settle import Settlement
+from bridge.ports.backoff import Backoff
+from bridge.ports.history import History
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCommit:
+    """How long to gather, in seconds, and how much at the most."""
+
+    shortest: float = 0.02
+    longest: float = 0.1
+    rows: int = 500
+
+
+class RecorderWatch(Protocol):
+    """Who counts what the recorder does."""
+
+    def committed(self, seconds: float, rows: int) -> None:
+        """A transaction ended."""
+
+    def refused(self, entry: Entry, reason: str) -> None:
+        """The database refused an entry for what it holds."""
+
+    def recorded(self, entry: Entry) -> None:
+        """An entry is committed and its message settled."""
+
+
+class Recorder:
+    """Gathers entries, commits them together, then settles their messages.
+
+    While the database is away it keeps the batch and tries for ever: nothing is settled, so consumption stops
+    by itself once every prefetch is used up.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        flush: Callable[[], Awaitable[None]],
+        *,
+        watch: RecorderWatch,
+        grouping: GroupCommit | None = None,
+        keep_successes: bool = True,
+    ) -> None:
+        """`flush` sends the acks that have become due."""
+        self._history = history
+        self._flush = flush
+        self._grouping = grouping or GroupCommit()
+        self._keep_successes = keep_successes
+        self._watch = watch
+        self._waiting: list[tuple[Entry, Settlement]] = []
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.down_since: float | None = None
+
+    def add(self, entry: Entry, settlement: Settlement) -> None:
+        """Have this written with the next commit, and its message settled after it."""
+        waiting = self._waiting
+        waiting.append((entry, settlement))
+        if len(waiting) == 1:
+            self._idle.clear()
+            self._arrived.set()
+        elif len(waiting) == self._grouping.rows:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        window = self._grouping.shortest
+        while True:
+            await self._arrived.wait()
+            await self._gather(window)
+            batch = self._take()
+            window = self._next_window(window, len(batch))
+            await self._commit(batch)
+            await self._settle(batch)
+
+    async def drained(self) -> None:
+        """Return once everything added so far is committed and settled."""
+        await self._idle.wait()
+
+    async def _gather(self, window: float) -> None:
+        if len(self._waiting) < self._grouping.rows:
+            self._full.clear()
+            try:
+                async with asyncio.timeout(window):
+                    await self._full.wait()
+            except TimeoutError:
+                pass
+
+    def _take(self) -> list[tuple[Entry, Settlement]]:
+        batch = self._waiting[: self._grouping.rows]
+        del self._waiting[: len(batch)]
+        if not self._waiting:
+            self._arrived.clear()
+        return batch
+
+    def _next_window(self, window: float, rows: int) -> float:
+        """Longer while batches come well filled, shorter again when they do not."""
+        if rows * 2 >= self._grouping.rows:
+            return min(window * 2, self._grouping.longest)
+        return max(window / 2, self._grouping.shortest)
+
+    async def _commit(self, batch: list[tuple[Entry, Settlement]]) -> None:
+        entries = [entry for entry, _ in batch if self._wanted(entry)]
+        backoff = Backoff(0.1)
+        while entries:
+            started = time.monotonic()
+            try:
+                refused = await self._history.commit(entries)
+            except HistoryUnavailable as error:
+                self._down(error)
+                await backoff.pause()
+                continue
+            self._up()
+            self._watch.committed(time.monotonic() - started, len(entries))
+            for entry, reason in refused:
+                self._watch.refused(entry, reason)
+            break
+
+    async def _settle(self, batch: list[tuple[Entry, Settlement]]) -> None:
+        for entry, settlement in batch:
+            settlement.fate_committed()
+            self._watch.recorded(entry)
+        await self._flush()
+        if not self._waiting:
+            self._idle.set()
+
+    def _wanted(self, entry: Entry) -> bool:
+        if self._keep_successes:
+            return True
+        match entry:
+            case Record(status=Status.SUCCESS, delivery=delivery):
+                # A delivery that is in the history already must be seen to end there.
+                return delivery.attempt > 1
+            case Unmatched():
+                return False
+            case Record() | Quarantined():
+                return True
+
+    def _down(self, error: HistoryUnavailable) -> None:
+        if self.down_since is None:
+            self.down_since = time.monotonic()
+            log.error("history.unavailable", error=str(error), effect="nothing is settled until it is back")
+
+    def _up(self) -> None:
+        if self.down_since is not None:
+            log.info("history.back", away_seconds=round(time.monotonic() - self.down_since, 1))
+            self.down_since = None

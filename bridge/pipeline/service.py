@@ -1,0 +1,197 @@
+"""Which lanes are consumed right now, and how deep: kept in step with every hook's state."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from bridge.model.delivery import Delivery
+from bridge.model.errors import BridgeError
+from bridge.model.event import Message, Undecodable
+from bridge.pipeline.fence import Fence
+from bridge.pipeline.hook import HookRunner
+from bridge.pipeline.settle import Work
+from bridge.pipeline.table import HookTable
+from bridge.ports.broker import Copies, Receive, Ticket
+from bridge.rules.wire.copies import read_copy
+
+log = structlog.get_logger(__name__)
+
+SHORT_WAIT = 5.0
+"""Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
+_MOST_PREFETCHED = 200
+
+
+class LaneConsumers(Protocol):
+    """The broker's side: consumers on lanes."""
+
+    async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
+        """Consume the hook's lane with this prefetch from now on, in place of an earlier prefetch."""
+        ...
+
+    async def leave(self, hook: str) -> None:
+        """Stop consuming the lane; tickets given out stay good."""
+        ...
+
+    async def exists(self, hook: str) -> bool:
+        """The lane is there, from this process or an earlier one."""
+        ...
+
+
+class LaneService:
+    """Consumes each lane as its hook can take it: not at all, one probe, or twice its concurrency."""
+
+    def __init__(
+        self,
+        *,
+        consumers: LaneConsumers,
+        copies: Copies,
+        fence: Fence,
+        table: HookTable,
+        quarantine: Callable[[Undecodable, Message, Ticket], None],
+        parse: Callable[[bytes], object],
+    ) -> None:
+        self._consumers = consumers
+        self._copies = copies
+        self._fence = fence
+        self._table = table
+        self._quarantine = quarantine
+        self._parse = parse
+        self._prefetch: dict[str, int] = {}
+        self._dirty: dict[str, None] = {}
+        self._changed = asyncio.Event()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def changed(self, runner: HookRunner) -> None:
+        """Something about this hook changed: look at its lane soon."""
+        self._dirty[runner.hook.id] = None
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep consumers in step with hooks until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._dirty:
+                hook = next(iter(self._dirty))
+                del self._dirty[hook]
+                try:
+                    await self._step(hook)
+                except BridgeError as error:
+                    log.warning("lane.not_available", hook=hook, error=str(error))
+                    self._later(hook, 2.0)
+
+    async def find_lanes(self) -> None:
+        """Look which hooks have a lane from an earlier life, and serve those."""
+        for runner in self._table:
+            while not self._stopping:
+                try:
+                    runner.lane.exists = runner.lane.exists or await self._consumers.exists(runner.hook.id)
+                except BridgeError:
+                    await asyncio.sleep(1)
+                    continue
+                break
+            if runner.lane.exists:
+                self.changed(runner)
+
+    async def stop(self) -> None:
+        """Leave all lanes and hand back what was not started."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        for hook in list(self._prefetch):
+            await self._set(hook, 0)
+
+    # ---- one lane -------------------------------------------------------------------------------------
+
+    async def _step(self, hook: str) -> None:
+        runner = self._table.get(hook)
+        wanted = 0 if runner is None or self._stopping else self._wanted(runner)
+        if wanted != self._prefetch.get(hook, 0):
+            await self._set(hook, wanted)
+
+    def _wanted(self, runner: HookRunner) -> int:
+        """The prefetch that fits the hook now; arms a timer where time alone will change it."""
+        if not runner.lane.exists or not runner.serving:
+            return 0
+        now = time.monotonic()
+        if runner.held_until > now:
+            self._later(runner.hook.id, runner.held_until - now)
+            return 0
+        if runner.breaker.closed:
+            return min(2 * runner.hook.concurrency, _MOST_PREFETCHED)
+        if runner.breaker.probe_due(now):
+            return 1
+        self._later(runner.hook.id, runner.breaker.probe_at - now)
+        # While a probe is under way its message must stay ours: leaving is for when none is.
+        return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
+
+    async def _set(self, hook: str, prefetch: int) -> None:
+        self._prefetch[hook] = prefetch
+        await self._consumers.leave(hook)
+        runner = self._table.get(hook)
+        if runner is not None:
+            for work in runner.take_lane():
+                work.settlement.give_back()
+        if prefetch:
+            await self._consumers.consume(hook, prefetch, self._receive)
+        else:
+            self._prefetch.pop(hook, None)
+
+    def _later(self, hook: str, seconds: float) -> None:
+        if (timer := self._timers.pop(hook, None)) is not None:
+            timer.cancel()
+
+        def look() -> None:
+            self._timers.pop(hook, None)
+            self._dirty[hook] = None
+            self._changed.set()
+
+        self._timers[hook] = asyncio.get_running_loop().call_later(max(0.005, seconds), look)
+
+    # ---- one copy -------------------------------------------------------------------------------------
+
+    def _receive(self, message: Message, ticket: Ticket) -> None:
+        match read_copy(message, self._parse):
+            case Undecodable() as fault:
+                self._quarantine(fault, message, ticket)
+            case Delivery() as delivery:
+                self._fence.add(delivery, ticket)
+
+    def let_through(self, work: Work) -> None:
+        """Attempt a copy that the fence let through, when its time has come."""
+        runner = self._table.get(work.delivery.hook)
+        if runner is None or not runner.serving:
+            work.settlement.give_back()
+            return
+        runner.lane.copy_came()
+        remaining = work.delivery.not_before - time.time()
+        if remaining <= 0:
+            runner.enqueue(work)
+        elif remaining < SHORT_WAIT:
+            runner.lane.later.add(work)
+            asyncio.get_running_loop().call_later(remaining, self._now_due, runner, work)
+        else:
+            task = asyncio.create_task(self._wait_longer(runner, work, remaining))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _now_due(self, runner: HookRunner, work: Work) -> None:
+        if work in runner.lane.later:
+            runner.lane.later.discard(work)
+            runner.enqueue(work)
+
+    async def _wait_longer(self, runner: HookRunner, work: Work, remaining: float) -> None:
+        """The next hop of a composed wait: nothing was tried, so the history has nothing to learn."""
+        try:
+            await self._copies.delay(work.delivery, remaining)
+        except BridgeError as error:
+            log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
+            await asyncio.sleep(1)
+            work.settlement.give_back()
+            return
+        work.settlement.fate_committed()

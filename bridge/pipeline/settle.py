@@ -1,0 +1,79 @@
+"""The one rule: a broker message is settled last, once, when all it carries has a committed fate."""
+
+from dataclasses import dataclass
+
+from bridge.model.delivery import Delivery
+from bridge.ports.broker import Ticket
+
+
+@dataclass(slots=True)
+class Load:
+    """How many deliveries this process holds whose fate is not committed."""
+
+    open: int = 0
+
+
+class Settlement:
+    """One broker message and how many of its deliveries have no committed fate yet.
+
+    A source message carries as many deliveries as hooks matched, a copy carries one.
+    """
+
+    __slots__ = ("__weakref__", "_load", "_tickets", "open", "source", "started")
+
+    def __init__(self, ticket: Ticket, source: str, load: Load, *, deliveries: int = 1) -> None:
+        self._tickets = [ticket]
+        self._load = load
+        self.source = source
+        self.open = deliveries
+        self.started = False
+        load.open += deliveries
+
+    @property
+    def valid(self) -> bool:
+        """The broker still waits for our word; else it redelivers, and what was not started need not start."""
+        return self._tickets[0].valid
+
+    def carries(self, deliveries: int) -> None:
+        """It turned out that the message carries so many deliveries; none of them has a fate yet."""
+        self._load.open += deliveries - self.open
+        self.open = deliveries
+
+    def join(self, twin: "Settlement") -> None:
+        """Settle the message of this twin together with ours."""
+        self._tickets += twin.take_tickets()
+
+    def take_tickets(self) -> list[Ticket]:
+        """Leave the settling of our messages to somebody else."""
+        self.drop_one()
+        tickets, self._tickets = self._tickets, []
+        return tickets
+
+    def fate_committed(self) -> None:
+        """One delivery less; after the last one the message is finished, and acked with the next flush."""
+        self.drop_one()
+        if self.open == 0:
+            for ticket in self._tickets:
+                ticket.finish()
+
+    def drop_one(self) -> None:
+        """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
+        self.open -= 1
+        self._load.open -= 1
+
+    def give_back(self) -> None:
+        """Nothing of it was started: the broker may hand it to somebody else."""
+        self._load.open -= self.open
+        self.open = -1
+        for ticket in self._tickets:
+            ticket.give_back()
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A delivery on its way through this process, with the message that it came in."""
+
+    delivery: Delivery
+    settlement: Settlement
+    from_lane: bool = False
+    probe: bool = False

@@ -1,0 +1,42 @@
+"""Which runners an event goes to; swapped whole when hooks change."""
+
+from collections.abc import Iterator, Mapping
+
+from bridge.model.event import Event
+from bridge.pipeline.hook import HookRunner
+from bridge.rules.routing.table import RoutingTable
+
+
+class HookTable:
+    """The routing table of today and the runner of each of its hooks.
+
+    Readers run on the event loop between two swaps, so they always see one whole table.
+    """
+
+    def __init__(self) -> None:
+        self._routing = RoutingTable(())
+        self._runners: dict[str, HookRunner] = {}
+
+    def swap(self, routing: RoutingTable, runners: Mapping[str, HookRunner]) -> None:
+        """Route by this from now on; `runners` holds one for every hook of `routing`, by hook id."""
+        self._routing = routing
+        self._runners = dict(runners)
+
+    def match(self, event: Event) -> list[HookRunner]:
+        """The runners of all hooks that ask for the event, disabled ones included."""
+        runners = self._runners
+        return [runners[hook.id] for hook in self._routing.match(event).hooks]
+
+    def listeners(self, source: str) -> int:
+        """How many hooks listen to this source."""
+        return sum(1 for hook in self._routing.hooks if hook.sources is None or source in hook.sources)
+
+    def get(self, hook: str) -> HookRunner | None:
+        """The runner of a hook, None where there is no such hook."""
+        return self._runners.get(hook)
+
+    def __iter__(self) -> Iterator[HookRunner]:
+        return iter(list(self._runners.values()))
+
+    def __len__(self) -> int:
+        return len(self._runners)
