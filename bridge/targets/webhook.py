@@ -31,7 +31,7 @@ class WebhookTarget:
         self._tls = pool.tls(settings.tls)
         self._build = body.builder(settings.body, settings.profile)
         self._signer = signer_of(settings)
-        check_headers(settings.headers.items(), reserved_names(settings))
+        check_own_headers(settings)
         self._head = static_head(settings.method, self._url, self._proxy, settings.auth, settings.headers)
         given = {name.lower() for name in settings.headers}
         self._own_type = "content-type" in given
@@ -114,10 +114,16 @@ def signer_of(settings: Settings) -> sign.Signer:
     return sign.signer(settings.profile, [secret.get_secret_value() for secret in settings.secrets])
 
 
-def reserved_names(settings: Settings) -> frozenset[str]:
-    """The header names that the hook's own headers cannot use, in lower case. Raises ValueError."""
-    names = signer_of(settings).names
-    return names | {"authorization"} if settings.auth else names
+def check_own_headers(settings: Settings) -> None:
+    """Raise a ValueError for headers of the hook that cannot be sent or that belong to profile or `auth`."""
+    reserved = sign.names(settings.profile)
+    check_headers(settings.headers.items(), reserved | {"authorization"} if settings.auth else reserved)
+
+
+def check_success(settings: Settings) -> None:
+    """Raise a ValueError when no answer could ever be a success."""
+    if settings.success is not None and not any(200 <= code <= 599 for code in settings.success):
+        raise ValueError("no status code from 200 to 599, so nothing could ever be delivered")
 
 
 def _blocked(reason: str | None) -> Answer | None:

@@ -16,11 +16,6 @@ from bridge.rules.wire.headers import header_text, identifier
 class Signer(Protocol):
     """Makes the headers of one request."""
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The header names it sets, in lower case: nobody else may set them."""
-        ...
-
     def headers(self, body: bytes, webhook_id: str, timestamp: int, event_type: str) -> list[tuple[str, str]]:
         """Names and values for exactly these body bytes; `timestamp` is the attempt's, in Unix seconds."""
         ...
@@ -91,12 +86,13 @@ class GitHub:
 class Unsigned:
     """No header at all."""
 
-    names: frozenset[str] = frozenset()
-
     def headers(self, body: bytes, webhook_id: str, timestamp: int, event_type: str) -> list[tuple[str, str]]:
         """Nothing."""
         del body, webhook_id, timestamp, event_type
         return []
+
+
+_NAMES = {"standard": Standard.names, "splynx": Splynx.names, "github": GitHub.names}
 
 
 def signer(profile: str, secrets: Sequence[str]) -> Signer:
@@ -120,6 +116,11 @@ def signer(profile: str, secrets: Sequence[str]) -> Signer:
         case "github":
             return GitHub(secrets)
     raise ValueError(f"{profile!r} is no profile")
+
+
+def names(profile: str) -> frozenset[str]:
+    """The header names that a profile sets, in lower case."""
+    return _NAMES.get(profile, frozenset())
 
 
 def standard_key(secret: str) -> bytes:

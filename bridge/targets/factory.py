@@ -1,0 +1,139 @@
+"""Targets for hooks, and what is wrong with the ones that cannot be built."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import assert_never
+
+from bridge.model.errors import Problem, SettingsError
+from bridge.model.hook import Hook, QueueTarget, ScriptTarget, WebhookTarget
+from bridge.ports.broker import Publisher
+from bridge.ports.target import Target
+from bridge.rules.wire.address import AddressGate
+from bridge.targets import queue, script, webhook
+from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url
+from bridge.targets.web.pool import Pool, tls_context
+
+Check = tuple[str, Callable[[], object]]
+"""A setting's path, and a call that raises a ValueError when it is wrong."""
+
+
+class Targets:
+    """Builds targets; all webhooks share its connections.
+
+    `publishers` has the confirmed publisher of every broker by name, "" for the bridge's own. `allow_private`
+    are the networks that the address gate lets through. Relative paths of scripts are below `directory`,
+    an absolute one. `on_connection` is told for every request whether its connection was used before.
+    Raises SettingsError when `allow_private` holds something that is no network.
+    """
+
+    def __init__(
+        self,
+        publishers: Mapping[str, Publisher],
+        allow_private: Sequence[str],
+        directory: Path,
+        on_connection: Callable[[bool], None],
+    ) -> None:
+        self._publishers = publishers
+        self._directory = directory
+        try:
+            gate = AddressGate(allow_private)
+        except ValueError as error:
+            raise SettingsError([Problem("http.allow_private_targets", str(error))]) from None
+        self._pool = Pool(gate, on_connection)
+
+    def build(self, hook: Hook) -> Target:
+        """The target of this hook. Raises SettingsError with all that is wrong in its settings.
+
+        A program that does not exist yet is not an error here: attempts fail and are retried until it does.
+        """
+        if found := list(_found(_checks(hook, self._publishers))):
+            raise SettingsError(found)
+        match hook.target:
+            case WebhookTarget():
+                return webhook.WebhookTarget(hook.target, self._pool)
+            case ScriptTarget():
+                return script.ScriptTarget(hook.target, self._directory)
+            case QueueTarget():
+                return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
+            case _:
+                assert_never(hook.target)
+
+    def problems(self, hook: Hook) -> list[Problem]:
+        """As `problems`, with this object's brokers and directory."""
+        return problems(hook, self._directory, self._publishers)
+
+    async def close(self) -> None:
+        """Close the shared connections; attempts have ended before."""
+        await self._pool.close()
+
+
+def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Problem]:
+    """All that is wrong with a hook's target as far as this machine shows, without any network.
+
+    Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own.
+    """
+    checks = _checks(hook, brokers)
+    if isinstance(hook.target, ScriptTarget):
+        checks += _on_this_machine(hook.target, directory)
+    return list(_found(checks))
+
+
+def _found(checks: Sequence[Check]) -> Iterator[Problem]:
+    for path, check in checks:
+        try:
+            check()
+        except ValueError as error:
+            yield Problem(path, str(error))
+
+
+def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
+    match hook.target:
+        case WebhookTarget():
+            return _webhook(hook.target)
+        case ScriptTarget():
+            return _script(hook.target)
+        case QueueTarget():
+            return _queue(hook.target, brokers)
+        case _:
+            assert_never(hook.target)
+
+
+def _webhook(settings: WebhookTarget) -> list[Check]:
+    auth = settings.auth
+    return [
+        ("target.url", lambda: parse_url(settings.url)),
+        ("target.proxy", lambda: settings.proxy is not None and parse_proxy(settings.proxy)),
+        ("target.secrets", lambda: webhook.signer_of(settings)),
+        ("target.headers", lambda: webhook.check_own_headers(settings)),
+        ("target.auth", lambda: auth is not None and authorization(auth)),
+        ("target.tls", lambda: tls_context(settings.tls)),
+        ("target.success", lambda: webhook.check_success(settings)),
+    ]
+
+
+def _script(settings: ScriptTarget) -> list[Check]:
+    return [
+        ("target.command", lambda: script.check_arguments(settings)),
+        ("target.env", lambda: script.check_env(settings)),
+        ("target.user", lambda: script.identity_of(settings.user)),
+        ("target.limits", lambda: script.check_limits(settings)),
+    ]
+
+
+def _on_this_machine(settings: ScriptTarget, directory: Path) -> list[Check]:
+    return [
+        ("target.command", lambda: script.check_command(settings, directory)),
+        ("target.cwd", lambda: script.check_directory(settings, directory)),
+    ]
+
+
+def _queue(settings: QueueTarget, brokers: Collection[str]) -> list[Check]:
+    def check_broker() -> None:
+        if (settings.broker or "") not in brokers:
+            raise ValueError(f"no broker {settings.broker!r} under `brokers`")
+
+    return [
+        ("target.broker", check_broker),
+        ("target.queue", lambda: queue.check_routing(settings)),
+        ("target.headers", lambda: queue.check_own_headers(settings)),
+    ]

@@ -1,0 +1,196 @@
+"""One run of a program: start it, feed it, collect the end of its output, and never wait for it too long.
+
+This starts processes with subprocess.Popen (vfork) and waits for them by pidfd. asyncio's own subprocesses cost
+more than twice the CPU, 850 runs of a shell script per second against 1,250, and 150 under uvloop (Python 3.11,
+uvloop 0.23, the same machine).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_CHUNK = 65_536
+_MOST_CHUNKS = 16
+"""What is read at most after the end of a program whose children go on writing: 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start: argv without a shell, in its own session, with no open files but standard ones.
+
+    `identity` are Popen's `user`, `group` and `extra_groups`, `output` bytes kept of the end of its output.
+    """
+
+    argv: Sequence[str]
+    cwd: str
+    identity: Mapping[str, Any]
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a program ended: its exit code, or minus the signal's number; `late` if it had to be ended."""
+
+    code: int
+    output: bytes
+    late: bool
+
+
+async def run(command: Command, env: Mapping[str, str], stdin: bytes, timeout: float, grace: float) -> Run:
+    """Start the program and wait until it ends: at most `timeout` seconds, then `grace` more after SIGTERM.
+
+    Both signals go to its whole process group. Children that outlive it keep running unless it was late, and
+    are not waited for, even if they hold its output open. Raises OSError when it cannot be started.
+    """
+    process, output = _start(command, env, stdin)
+    tail = _Tail(output, command.output)
+    ended = _Exit(process)
+    try:
+        late = not await ended.within(timeout)
+        if late:
+            _signal_group(process.pid, signal.SIGTERM)
+            await ended.within(grace)
+        return Run(ended.reap(kill=late), tail.rest(), late)
+    except asyncio.CancelledError:
+        _signal_group(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        ended.close()
+        tail.close()
+        if process.returncode is None:
+            # Nobody waits any longer (shutdown): it has been killed, and the kernel is quick about it.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
+
+
+def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subprocess.Popen[bytes], int]:
+    reading, writing = os.pipe()
+    try:
+        with _as_file(stdin) as source:
+            process = subprocess.Popen(
+                command.argv,
+                stdin=source,
+                stdout=writing,
+                stderr=writing,
+                cwd=command.cwd,
+                env=env,
+                start_new_session=True,
+                **command.identity,
+            )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    os.set_blocking(reading, False)
+    return process, reading
+
+
+def _as_file(content: bytes) -> Any:
+    """`content` as an open file. Unlike a pipe nobody has to feed it, and it does not matter who reads it."""
+    file: Any
+    if hasattr(os, "memfd_create"):
+        file = os.fdopen(os.memfd_create("stdin"), "w+b", buffering=0)
+    else:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+    file.seek(0)
+    return file
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    # The leader has not been reaped, so its number cannot belong to anybody else yet.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+class _Exit:
+    """The end of a process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._fd: int | None = None
+        try:
+            self._fd = os.pidfd_open(process.pid)
+        except (AttributeError, OSError):
+            self._look()
+        else:
+            self._loop.add_reader(self._fd, self._done)
+
+    async def within(self, seconds: float) -> bool:
+        """Whether it ended; waits for that up to `seconds`."""
+        await asyncio.wait((self._over,), timeout=seconds)
+        return self._over.done()
+
+    def reap(self, *, kill: bool) -> int:
+        """The exit code, as Popen.returncode; first the whole group is killed if it is to be."""
+        if kill:
+            _signal_group(self._process.pid, signal.SIGKILL)
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = None
+        self._over.cancel()
+
+    def _done(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _look(self) -> None:
+        # No pidfd (not Linux, or an old kernel). WNOWAIT leaves the process unreaped for reap().
+        if self._over.done():
+            return
+        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            self._done()
+        else:
+            self._loop.call_later(0.01, self._look)
+
+
+class _Tail:
+    """The last bytes that come out of a pipe."""
+
+    def __init__(self, pipe: int, limit: int) -> None:
+        self._pipe = pipe
+        self._limit = limit
+        self._kept = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(pipe, self._read)
+
+    def rest(self) -> bytes:
+        """What is kept, together with what stands in the pipe now."""
+        for _ in range(_MOST_CHUNKS):
+            if not self._read():
+                break
+        return bytes(self._kept[-self._limit :]) if self._limit else b""
+
+    def close(self) -> None:
+        """Close the pipe; who still writes into it gets SIGPIPE."""
+        self._loop.remove_reader(self._pipe)
+        os.close(self._pipe)
+
+    def _read(self) -> bool:
+        try:
+            chunk = os.read(self._pipe, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self._loop.remove_reader(self._pipe)
+            return False
+        self._kept += chunk
+        if len(self._kept) > self._limit:
+            del self._kept[: len(self._kept) - self._limit]
+        return True

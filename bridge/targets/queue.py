@@ -1,0 +1,127 @@
+"""Delivery to another queue or exchange."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.model.delivery import Answer, Delivery, Fault
+from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
+from bridge.model.hook import QueueTarget as Settings
+from bridge.ports.broker import Outgoing, Publisher
+
+HOPS = "x-bridge-hops"
+MOST_HOPS = 10
+"""A message that was passed on this often by bridges goes round in a circle."""
+
+_LONGEST_NAME = 255
+_ROUTING = frozenset({"cc", "bcc"})
+_BROKERS_OWN = ("x-bridge-", "x-death", "x-first-death-", "x-last-death-")
+"""What bridges and dead-lettering brokers write; a copy starts without it."""
+
+
+class QueueTarget:
+    """Publishes the event's own bytes, properties and headers, confirmed and mandatory.
+
+    `message_id` is the event's stable id. The client library matches returned messages by it, so two messages
+    with the same one are never on their way at once: the later waits for the earlier.
+    """
+
+    def __init__(self, settings: Settings, publisher: Publisher, most_hops: int = MOST_HOPS) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._most_hops = most_hops
+        self._exchange = settings.exchange or ""
+        self._routing_key = (settings.routing_key if settings.queue is None else settings.queue) or ""
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._declared = not (settings.declare and settings.queue)
+
+    async def attempt(self, delivery: Delivery) -> Answer:
+        """Publish once; a missing queue is unroutable, and declared anew next time if it may be."""
+        event = delivery.event
+        hops = max(delivery.hops, _hops(event.message.headers))
+        if hops >= self._most_hops:
+            error = f"passed on {hops} times already: it goes round in a circle"
+            return Answer(fault=Fault.LOOP, error=error, lasting=True)
+        message = Outgoing(
+            exchange=self._exchange,
+            routing_key=self._routing_key,
+            message_id=event.webhook_id or event.id,
+            body=event.message.body,
+            headers=clean_headers(event.message.headers) | self._settings.headers | {HOPS: hops + 1},
+            like=event.message,
+        )
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                await self._publish(message)
+        except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
+            return self._answer_for(error)
+        return Answer()
+
+    async def close(self) -> None:
+        """Nothing is held: the publisher belongs to the broker's connection."""
+
+    async def _publish(self, message: Outgoing) -> None:
+        while earlier := self._under_way.get(message.message_id):
+            await asyncio.wait((earlier,))
+        mine = self._under_way[message.message_id] = asyncio.get_running_loop().create_future()
+        try:
+            if not self._declared:
+                await self._publisher.declare(self._routing_key)
+                self._declared = True
+            await self._publisher.publish(message)
+        finally:
+            del self._under_way[message.message_id]
+            mine.set_result(None)
+
+    def _answer_for(self, error: Exception) -> Answer:
+        match error:
+            case Unroutable():
+                self._declared = not (self._settings.declare and self._settings.queue)
+                return Answer(fault=Fault.UNROUTABLE, error=f"no queue took it: {self._where()}")
+            case PublishTooLarge():
+                return Answer(fault=Fault.TOO_LARGE, error=str(error) or "too large", lasting=True)
+            case TimeoutError():
+                return Answer(fault=Fault.TIMEOUT, error="no confirmation within the time limit")
+            case BrokerRefused():
+                text = f"the broker refused {self._where()}: {error}"
+                return Answer(fault=Fault.NOT_CONFIRMED, error=text)
+            case BridgeError():
+                return Answer(fault=Fault.NOT_CONFIRMED, error=str(error) or "not confirmed")
+            case _:
+                return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
+
+    def _where(self) -> str:
+        if self._settings.queue is not None:
+            return f"queue {self._settings.queue!r}"
+        return f"exchange {self._exchange!r} with routing key {self._routing_key!r}"
+
+
+def check_own_headers(settings: Settings) -> None:
+    """Raise a ValueError for headers of the hook that a message cannot have or that would change its way."""
+    for name in settings.headers:
+        if not name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+            raise ValueError(f"{name!r}: a header name has 1 to {_LONGEST_NAME} bytes")
+        if _is_taken(name):
+            raise ValueError(f"{name} belongs to the broker or to the bridge and cannot be given")
+
+
+def check_routing(settings: Settings) -> None:
+    """Raise a ValueError for a name that does not fit into AMQP's short strings."""
+    for text in (settings.queue, settings.exchange, settings.routing_key):
+        if text is not None and len(text.encode("utf-8", "replace")) > _LONGEST_NAME:
+            raise ValueError(f"{text[:20]}...: a name has at most {_LONGEST_NAME} bytes in UTF-8")
+
+
+def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers without those of bridges, of dead-lettering, and CC and BCC, which would route it again."""
+    return {name: value for name, value in headers.items() if not _is_taken(name)}
+
+
+def _is_taken(name: str) -> bool:
+    lower = name.lower()
+    return lower in _ROUTING or lower.startswith(_BROKERS_OWN)
+
+
+def _hops(headers: Mapping[str, Any]) -> int:
+    hops = headers.get(HOPS)
+    return hops if isinstance(hops, int) else 0

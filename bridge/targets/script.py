@@ -1,0 +1,230 @@
+"""Delivery by running a program on this machine."""
+
+import errno
+import os
+import pwd
+import shutil
+import signal
+import stat
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from bridge.model.delivery import Answer, Delivery, Fault
+from bridge.model.hook import Limits
+from bridge.model.hook import ScriptTarget as Settings
+from bridge.rules.wire.body import script_input
+from bridge.targets.process import Command, Run, run
+
+_FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
+"""EX_USAGE, EX_DATAERR, EX_NOPERM, EX_CONFIG of sysexits(3)."""
+_GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL."""
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+_LONGEST_VALUE = 32_768
+"""Bytes of an environment value: the kernel takes 128 kB, arguments and environment together may be less."""
+
+
+class ScriptTarget:
+    """Runs a hook's command once per attempt: argv, never a shell.
+
+    The program gets a minimal environment (PATH, HOME, language and time zone of the bridge), the hook's `env`,
+    and BRIDGE_EVENT_TYPE, BRIDGE_EVENT_ID, BRIDGE_SOURCE, BRIDGE_HOOK, BRIDGE_ATTEMPT and BRIDGE_USER (who sent
+    the event, where an inlet verified it). Its working directory is the configuration file's unless `cwd` says
+    otherwise. Raises ValueError for a `user` that the bridge cannot become.
+    """
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._limited = bool(_limiter(settings.limits))
+        self._input = script_input(settings.stdin)
+        identity, home = identity_of(settings.user)
+        self._command = Command(
+            argv=[*_limiter(settings.limits), program(settings.command[0], directory), *settings.command[1:]],
+            cwd=str(working_directory(settings, directory)),
+            identity=identity,
+            output=settings.limits.output,
+        )
+        self._env = (
+            {name: os.environ[name] for name in _INHERITED if name in os.environ} | home | settings.env
+        )
+
+    async def attempt(self, delivery: Delivery) -> Answer:
+        """Run the program once; its last output is the response."""
+        stdin = self._input(delivery.event)
+        if isinstance(stdin, Answer):
+            return stdin
+        try:
+            if self._limited:
+                # Otherwise a missing program would look like an exit code of prlimit's.
+                check_command(self._settings, self._directory)
+            ended = await run(
+                self._command, self._environment(delivery), stdin, self._settings.timeout, _GRACE
+            )
+        except (OSError, ValueError) as error:
+            return Answer(fault=Fault.SPAWN, error=_not_started(error, self._command))
+        except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
+            return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
+        return self._judged(ended)
+
+    async def close(self) -> None:
+        """Nothing is held between attempts."""
+
+    def _environment(self, delivery: Delivery) -> dict[str, str]:
+        event = delivery.event
+        return self._env | {
+            "BRIDGE_EVENT_TYPE": _environment_value(event.type),
+            "BRIDGE_EVENT_ID": _environment_value(event.id),
+            "BRIDGE_SOURCE": _environment_value(event.source),
+            "BRIDGE_HOOK": _environment_value(delivery.hook),
+            "BRIDGE_ATTEMPT": str(delivery.attempt),
+            "BRIDGE_USER": _environment_value(event.identity or ""),
+        }
+
+    def _judged(self, ended: Run) -> Answer:
+        if ended.late:
+            error = f"did not end within {self._settings.timeout:g} s and was ended"
+            return Answer(fault=Fault.TIMEOUT, response=ended.output, error=error)
+        if ended.code < 0:
+            error = f"ended by {_signal_name(-ended.code)}"
+            return Answer(fault=Fault.SIGNAL, code=ended.code, response=ended.output, error=error)
+        meaning = self._settings.exit_codes.get(ended.code) or _usual_meaning(ended.code)
+        if meaning == "success":
+            return Answer(code=ended.code, response=ended.output)
+        return Answer(
+            fault=Fault.EXIT,
+            code=ended.code,
+            response=ended.output,
+            error=f"exit code {ended.code}",
+            lasting=meaning == "fail",
+        )
+
+
+def program(name: str, directory: Path) -> str:
+    """The path of a command's program: as it is if absolute, a bare name for PATH, else below `directory`."""
+    return name if "/" not in name else str(directory / name)
+
+
+def working_directory(settings: Settings, directory: Path) -> Path:
+    """Where the program is started."""
+    return directory / settings.cwd if settings.cwd else directory
+
+
+def check_command(settings: Settings, directory: Path) -> None:
+    """Raise a ValueError that says why the command could not be started now, and what to do about it."""
+    name = settings.command[0]
+    if "/" in name:
+        _check_file(Path(program(name, directory)))
+        return
+    path = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
+    if not shutil.which(name, path=path):
+        hint = f"; for {directory / name} write ./{name}" if (directory / name).is_file() else ""
+        raise ValueError(f"no program {name!r} in PATH ({path}){hint}")
+
+
+def check_directory(settings: Settings, directory: Path) -> None:
+    """Raise a ValueError when the directory to start in does not exist."""
+    path = working_directory(settings, directory)
+    if not path.is_dir():
+        raise ValueError(f"{path} is no directory; create it or change `cwd`")
+
+
+def check_arguments(settings: Settings) -> None:
+    """Raise a ValueError for arguments that no program can be given."""
+    if not settings.command[0] or any("\0" in part for part in settings.command):
+        raise ValueError("the program has no name, or an argument holds a NUL character")
+
+
+def check_env(settings: Settings) -> None:
+    """Raise a ValueError that names a variable which cannot be put into an environment."""
+    for name, value in settings.env.items():
+        if not name or "=" in name or "\0" in name:
+            raise ValueError(f"{name!r} is no name of an environment variable")
+        if "\0" in value:
+            raise ValueError(f"the value of {name} holds a NUL character")
+
+
+def check_limits(settings: Settings) -> None:
+    """Raise a ValueError when the limits cannot be kept on this system."""
+    if _limiter(settings.limits) and not shutil.which("prlimit"):
+        raise ValueError("limits of memory and CPU time need the program prlimit; install util-linux")
+
+
+def _limiter(limits: Limits) -> list[str]:
+    """What stands before the command to limit it.
+
+    prlimit(1) works under any user, and before the first instruction of the program. Setting limits from
+    here after the start would need CAP_SYS_RESOURCE for programs of other users, which containers lack; a
+    preexec_fn would run Python between fork and exec.
+    """
+    options = []
+    if limits.memory is not None:
+        options.append(f"--as={limits.memory}:{limits.memory}")
+    if limits.cpu is not None:
+        # SIGXCPU first, SIGKILL a second later for programs that catch it.
+        options.append(f"--cpu={ceil(limits.cpu)}:{ceil(limits.cpu) + 1}")
+    return ["prlimit", *options, "--"] if options else []
+
+
+def identity_of(user: str | None) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """Popen's arguments and the environment of running as this user; both empty for None and for ourselves.
+
+    Raises ValueError when there is no such user, or when it is another one and the bridge is not root.
+    """
+    if user is None:
+        return {}, {}
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise ValueError(f"no user {user!r} on this machine") from None
+    home = {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
+    if entry.pw_uid == os.geteuid():
+        return {}, home
+    if os.geteuid() != 0:
+        raise ValueError(f"only root can run a program as {user!r}; run the bridge as that user or as root")
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, home
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a file")
+    if not os.access(path, os.X_OK):
+        raise ValueError(f"{path} is not executable; run: chmod +x {path}")
+
+
+def _not_started(error: OSError | ValueError, command: Command) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    # Popen names the directory if that is what it could not enter.
+    path = command.argv[0] if error.filename is None else str(error.filename)
+    hint = ""
+    if isinstance(error, PermissionError):
+        hint = f"; is it executable? chmod +x {path}"
+    elif error.errno == errno.ENOEXEC:
+        hint = "; its first line must name the interpreter, such as #!/usr/bin/env php"
+    return f"{path}: {error.strerror or error}{hint}"
+
+
+def _environment_value(text: str) -> str:
+    data = text.replace("\0", "").encode("utf-8", "backslashreplace")[:_LONGEST_VALUE]
+    return data.decode("utf-8", "ignore")
+
+
+def _usual_meaning(code: int) -> str:
+    if code == 0:
+        return "success"
+    return "fail" if code in _FAIL_FOR_GOOD else "retry"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
