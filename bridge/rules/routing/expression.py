@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # the engin
 # With fields that are variables, the engine takes has() for the value itself
 _HAS_FIELD = re.compile(rf"\bhas\(\s*event\s*\.\s*(?:{'|'.join(FIELDS)})\s*\)")
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
-_UNDECLARED = re.compile(r"undeclared reference to 'event(?:\.(\w+))?'.*")
+_UNDECLARED = re.compile(r"undeclared reference to 'event(?:\.(\w+)[\w.]*)?'.*")
 
 # What the engine says of a value that is not there (0.1.3): a key, an index, or a key of what is no object.
 # The last is the rule with PHP, which sends an empty object as [] and often null.

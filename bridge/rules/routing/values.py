@@ -13,27 +13,27 @@ MAX_DEPTH = 1024
 _JSON_ONLY = (
     orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
 )
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NUL = b"\\u0000"
+_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def is_plain(data: Any) -> bool:
     """Whether the engine can hold `data` as it is, found out far faster than by a copy.
 
-    orjson refuses all that the engine cannot hold: integers beyond 64 bits, lone surrogates, keys that are
-    not text, unknown types, and nesting past 254.
+    orjson refuses nearly all that the engine cannot hold: integers beyond 64 bits, lone surrogates, keys that
+    are not text, unknown types, and nesting past 254. What the engine cuts off at a NUL is left to look for.
     """
     try:
-        orjson.dumps(data, option=_JSON_ONLY)
+        return _NUL not in orjson.dumps(data, option=_JSON_ONLY)
     except orjson.JSONEncodeError:
         return False
-    return True
 
 
 def plain(value: Any) -> Any:
     r"""A copy of `value` with only what the engine holds, and nothing rounded.
 
     Integers beyond 64 bits and decimals become their digits as text, moments RFC 3339 text, lone surrogates
-    `\udXXX` in text, what nests deeper than 1,024 null.
+    and NUL in text `\udXXX` and `\x00`, what nests deeper than 1,024 null.
     """
     top: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any, int]] = [(value, top, 0, 0)]
@@ -56,20 +56,22 @@ def plain(value: Any) -> Any:
 
 def _scalar(value: Any) -> Any:
     match value:
-        case None | bool() | float() | bytes():
+        case None | bool() | float():
             return value
+        case bytes() | bytearray():
+            return bytearray(value)  # of bytes the engine takes no more than stands before a NUL (0.1.3)
         case str():
             return text(value)
         case int() if -(2**63) <= value < 2**64:
             return value
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
-        case bytearray():
-            return bytes(value)
         case _:
             return str(value)
 
 
 def text(found: str) -> str:
-    r"""The text with lone surrogates written out as `\udXXX`."""
-    return found.encode(errors="backslashreplace").decode() if _SURROGATE.search(found) else found
+    r"""The text with lone surrogates written out as `\udXXX` and NUL as `\x00`."""
+    if _UNFIT.search(found):
+        return found.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
+    return found
