@@ -11,21 +11,22 @@ MOST_LATE_SECONDS = 2.0
 def fit(wait: float) -> float:
     """The wait to plan for in place of `wait`: as long or a little longer, so that few hops make it up.
 
-    From the longest step down, as many as fit are taken; the first step of which one more stays within what
-    may be late ends it.
+    From the longest step down, as many as fit are taken, and at each step one more may end it if that is not
+    too late. The fewest hops win, among those the earliest; to wait at the lane counts as one.
     """
     if wait < STEPS[0]:
         return max(wait, 0.0)
     latest = wait + max(wait * MOST_LATE_SHARE, MOST_LATE_SECONDS)
-    whole = 0
+    plans = []
+    planned = hops = 0
     for step in reversed(STEPS):
-        taken = whole + step * int((wait - whole) // step)
-        if taken == wait:
-            return wait
-        if taken + step <= latest:
-            return float(taken + step)
-        whole = taken
-    return wait
+        count = int((wait - planned) // step)
+        planned += count * step
+        hops += count
+        if planned + step <= latest:
+            plans.append((hops + 1, float(planned + step)))
+    plans.append((hops + (planned < wait), wait))
+    return min(plans)[1]
 
 
 def next_step(remaining: float) -> int | None:
