@@ -33,11 +33,10 @@ class Health:
         return [web.get("/health/live", self._live), web.get("/health/ready", self._readiness)]
 
     async def _live(self, _: web.Request) -> web.Response:
-        return _json(200, {"status": "live"})
+        return _json(200, {"live": True})
 
     async def _readiness(self, _: web.Request) -> web.Response:
-        word = "ready" if self._ready else "not ready"
-        return _json(200 if self._ready else 503, {"status": word, **self._status()})
+        return _json(200 if self._ready else 503, {"ready": self._ready, **self._status()})
 
 
 def _json(status: int, value: Mapping[str, Any]) -> web.Response:

@@ -1,7 +1,7 @@
 """From a file and the environment to the settings, or to the list of all that is wrong with them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -16,23 +16,47 @@ from bridge.settings.shape import written
 from bridge.settings.tree import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and where each of them stands."""
+
+    settings: Settings
+    origins: Mapping[Path, str]
+
+    def located(self, problems: Iterable[Problem]) -> list[Problem]:
+        """The same problems in the order of the file, each with the file and line of the nearest setting."""
+        places = {written(path): origin for path, origin in self.origins.items()}
+        found = (replace(problem, where=_nearest_place(problem.path, places)) for problem in problems)
+        return sorted(found, key=_line)
+
+
 def load(path: FilePath | None, env: Mapping[str, str]) -> Settings:
     """The settings: defaults, then the file, then the secrets directory, then the environment; the last wins.
 
     Raises SettingsError with one Problem for each fault, all at once.
     """
+    return load_with_places(path, env).settings
+
+
+def load_with_places(
+    path: FilePath | None, env: Mapping[str, str], sections: Container[str] = frozenset(Settings.model_fields)
+) -> Loaded:
+    """As `load`, with the place of each setting; other `sections` are passed over, whatever is wrong there."""
     document = _read(path) if path is not None else Document(value={})
     name = str(path or "")
     draft = _Draft(origins={place: f"{name}:{line}" for place, line in document.lines.items()})
     for place, message in document.problems:
-        draft.blame(place, message)
+        if _wanted(place[0], sections):
+            draft.blame(place, message)
     substitution = Substitution(env, draft.private)
-    value = substitution.fill(_mapping(document, name))
+    whole = _mapping(document, name)
+    value = substitution.fill({key: part for key, part in whole.items() if _wanted(key, sections)})
     for place, message in substitution.problems:
         draft.blame(place, message)
     given, problems = given_settings(Settings, env)
+    given = [item for item in given if item.path[0] in sections]
     draft.lay_over(given, problems)
-    return draft.settings(overlay(value, given))
+    return Loaded(draft.settings(overlay(value, given)), draft.origins)
 
 
 @dataclass
@@ -77,10 +101,20 @@ class _Draft:
         return self.origins.get(path, "")
 
 
+def _nearest_place(path: str, places: Mapping[str, str]) -> str:
+    while path and path not in places:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return places.get(path, "")
+
+
 def _line(problem: Problem) -> int:
     """The line in the file; 0 for what does not stand in it, which so comes first."""
     line = problem.where.rpartition(":")[2]
     return int(line) if line.isdecimal() else 0
+
+
+def _wanted(section: object, sections: Container[str]) -> bool:
+    return section in sections or section not in Settings.model_fields
 
 
 def _mapping(document: Document, name: str) -> dict[str, Any]:

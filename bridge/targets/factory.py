@@ -46,7 +46,7 @@ class Targets:
 
         A program that does not exist yet is not an error here: attempts fail and are retried until it does.
         """
-        if found := list(_found(_checks(hook, self._publishers))):
+        if found := lasting_problems(hook, self._publishers):
             raise SettingsError(found)
         match hook.target:
             case WebhookTarget():
@@ -72,10 +72,15 @@ def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Prob
 
     Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own.
     """
-    checks = _checks(hook, brokers)
+    found = lasting_problems(hook, brokers)
     if isinstance(hook.target, ScriptTarget):
-        checks += _on_this_machine(hook.target, directory)
-    return list(_found(checks))
+        found += _found(_on_this_machine(hook.target, directory))
+    return found
+
+
+def lasting_problems(hook: Hook, brokers: Collection[str]) -> list[Problem]:
+    """As `problems`, without what may come right by itself, such as a program that is not there yet."""
+    return list(_found(_checks(hook, brokers)))
 
 
 def _found(checks: Sequence[Check]) -> Iterator[Problem]:

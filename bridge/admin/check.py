@@ -1,0 +1,76 @@
+"""What is wrong with a configuration beyond its form: patterns, filters, targets, files. Nothing is contacted."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bridge.model.errors import Problem
+from bridge.model.hook import Hook
+from bridge.rules.routing import patterns
+from bridge.rules.routing.expression import compile_filter
+from bridge.settings.tree import BrokerTls, Settings
+from bridge.targets.factory import lasting_problems, problems
+
+
+def check(settings: Settings, base: Path) -> list[Problem]:
+    """Everything wrong that can be seen on this machine without a network, missing programs included.
+
+    Relative paths of scripts start at `base`.
+    """
+    brokers = {"", *settings.brokers}
+    return list(_problems(settings, None, lambda hook: problems(hook, base, brokers)))
+
+
+def lasting(settings: Settings, served: frozenset[str] | None) -> list[Problem]:
+    """Everything wrong that no waiting mends: what keeps a bridge from starting.
+
+    Targets whose type is not among the `served` ones (None: all) are not looked at: what they need may be on
+    another machine.
+    """
+    brokers = {"", *settings.brokers}
+    return list(_problems(settings, served, lambda hook: lasting_problems(hook, brokers)))
+
+
+def _problems(
+    settings: Settings, served: frozenset[str] | None, of_target: Callable[[Hook], list[Problem]]
+) -> Iterator[Problem]:
+    yield from tls_problems("broker.tls", settings.broker.tls)
+    for name, broker in settings.brokers.items():
+        yield from tls_problems(f"brokers.{name}.tls", broker.tls)
+    for index, hook in enumerate(settings.hooks):
+        yield from _routing(f"hooks[{index}]", hook)
+        if served is None or hook.target.type in served:
+            for problem in of_target(hook):
+                yield Problem(f"hooks[{index}].{problem.path}", problem.message)
+
+
+def _routing(path: str, hook: Hook) -> Iterator[Problem]:
+    for index, pattern in enumerate(hook.events):
+        yield from _tried(f"{path}.events[{index}]", patterns.check, pattern)
+    if hook.filter is not None:
+        yield from _tried(f"{path}.filter", compile_filter, hook.filter)
+
+
+def tls_problems(path: str, tls: BrokerTls) -> list[Problem]:
+    """Certificates and keys that cannot be used; `path` is where `tls` stands."""
+    context = ssl.create_default_context()
+    found = []
+    if tls.ca is not None:
+        found += _tried(f"{path}.ca", context.load_verify_locations, tls.ca)
+    if tls.cert is not None:
+        found += _tried(
+            f"{path}.cert", lambda cert: context.load_cert_chain(cert, tls.key, password=""), tls.cert
+        )
+    return found
+
+
+def _tried(path: str, using: Callable[[str], object], text: str) -> list[Problem]:
+    try:
+        using(text)
+    except ssl.SSLError as error:
+        return [Problem(path, f"no usable PEM in {text}: {error.reason or error}")]
+    except OSError as error:
+        return [Problem(path, f"{error.filename or text} cannot be read: {error.strerror}")]
+    except ValueError as error:
+        return [Problem(path, str(error))]
+    return []

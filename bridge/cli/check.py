@@ -1,0 +1,60 @@
+"""`amqp-bridge check`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Option
+
+from bridge.cli.configuration import find
+from bridge.cli.failures import USAGE
+from bridge.cli.output import print_json
+from bridge.model.errors import Problem, SettingsError
+from bridge.settings.tree import Settings
+
+EXAMPLES = """\b
+Examples:
+  amqp-bridge check -c bridge.yaml
+  amqp-bridge check -c bridge.yaml --json | jq .problems"""
+
+
+def check(
+    config: Annotated[
+        Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Tell everything that is wrong with a configuration.
+
+    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem.
+    """
+    try:
+        configuration = find(config)
+        settings = configuration.checked()
+    except SettingsError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "problems": [_as_json(problem) for problem in error.problems]})
+        raise typer.Exit(USAGE) from None
+    if as_json:
+        print_json({"ok": True, "problems": [], **_totals(settings)})
+    else:
+        name = configuration.file or "the environment"
+        typer.echo(f"{name}: OK ({_count(settings.sources, 'source')}, {_count(settings.hooks, 'hook')})")
+
+
+def _totals(settings: Settings) -> Mapping[str, int]:
+    return {"sources": len(settings.sources), "hooks": len(settings.hooks)}
+
+
+def _count(things: list[Any], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
+
+
+def _as_json(problem: Problem) -> Mapping[str, Any]:
+    file, _, line = problem.where.rpartition(":")
+    if line.isdecimal():
+        return {"where": file, "line": int(line), "path": problem.path, "message": problem.message}
+    return {"where": problem.where, "line": None, "path": problem.path, "message": problem.message}

@@ -1,0 +1,34 @@
+"""How a command ends when it cannot do what it was asked to: messages, and exit codes 1 and 2."""
+
+import sys
+import traceback
+
+import typer
+
+from bridge.model.errors import BridgeError, SettingsError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+def ended_by(error: BaseException, *, debug: bool) -> int:
+    """Say on standard error what went wrong, one line for each problem, and give the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, SettingsError):
+        for problem in error.problems:
+            _say(str(problem))
+        return USAGE
+    if isinstance(error, BridgeError):
+        _say(str(error))
+        return FAILED
+    if not debug:
+        _say(f"a bug in amqp-bridge: {type(error).__name__}: {error}")
+        _say("run it again as `amqp-bridge --debug ...` and report what it prints")
+    return FAILED
+
+
+def _say(text: str) -> None:
+    mark = typer.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
+    typer.echo(f"{mark} {text}", err=True)

@@ -1,0 +1,69 @@
+"""The command `amqp-bridge`."""
+
+import platform
+import sys
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from bridge import __version__
+from bridge.cli import check, publish, run
+from bridge.cli.failures import INTERRUPTED, ended_by
+
+EXAMPLES = """\b
+Begin with:
+  amqp-bridge check -c bridge.yaml      what is wrong with the configuration
+  amqp-bridge run -c bridge.yaml        consume and deliver
+  amqp-bridge publish --help            publish events by hand
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+
+app = typer.Typer(
+    name="amqp-bridge",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def amqp_bridge(
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, Option("--debug", help="Show where in the code an error came from.")] = False,
+    _version: Annotated[
+        bool, Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Every event of a durable RabbitMQ queue reaches every webhook, script and queue that asked for it."""
+    context.obj = debug
+
+
+app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=check.EXAMPLES)(check.check)
+app.command(epilog=publish.EXAMPLES)(publish.publish)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"amqp-bridge {__version__} (Python {platform.python_version()})")
+
+
+def main() -> None:
+    """Run the command line; ends the process with its exit code."""
+    try:
+        app(prog_name="amqp-bridge")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 -- the outermost frame of the program
+        sys.exit(ended_by(error, debug="--debug" in sys.argv))

@@ -1,0 +1,43 @@
+"""`amqp-bridge run`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Option
+
+from bridge.cli.configuration import find, served_targets
+from bridge.telemetry import logs
+
+EXAMPLES = """\b
+Examples:
+  amqp-bridge run -c bridge.yaml
+  amqp-bridge run -c bridge.yaml --targets webhook,queue --log-level debug
+  BRIDGE_BROKER__URL=amqps://user:password@broker/vhost amqp-bridge run"""
+
+
+def run(
+    config: Annotated[
+        Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
+    ] = None,
+    *,
+    targets: Annotated[
+        str | None,
+        Option("--targets", metavar="TYPES", help="Serve only these, such as webhook,queue; park the rest."),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        Option("--log-level", help="In place of log.level of the configuration."),
+    ] = None,
+) -> None:
+    """Consume the sources and deliver to the hooks.
+
+    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew. A second signal ends at once; what was not settled the broker hands out again.
+    """
+    served = served_targets(targets)
+    configuration = find(config, log_level)
+    settings = configuration.fit_to_run(served)
+    logs.set_up(settings.log.level, settings.log.format)
+    # Late, for it brings every driver: a wrong file is told of at once.
+    from bridge.app.run import run as serve
+
+    serve(settings, base=configuration.base, served=served, reload=lambda: configuration.fit_to_run(served))
