@@ -203,7 +203,7 @@ class Bridge:
         await self._last_commit(parts)
         await parts.sources.close()
         await parts.lanes.close()
-        await parts.close_publishers()
+        await parts.close()
         return unfinished
 
     async def _settle_down(self, parts: Parts, bound: float) -> None:
@@ -221,7 +221,7 @@ class Bridge:
             async with asyncio.timeout(_LAST_COMMIT):
                 await parts.recorder.drained()
         except TimeoutError:
-            log.error(
+            log.warning(
                 "stop.history_not_flushed", effect="unsettled messages are handed out again by the broker"
             )
         await parts.flush()

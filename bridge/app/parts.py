@@ -64,19 +64,20 @@ def make_links(settings: Settings, metrics: Metrics) -> Links:
     """The connections that the settings ask for, none of them open yet."""
     watch = _LinkWatch(metrics)
     broker = settings.broker
-    address = _address(broker, broker)
+    address = brokerbroker_address(broker, broker)
     return Links(
         consume=Link("consume", address, watch),
         publish=Link("publish", address, watch),
         topology=Link("topology", address, watch),
         others={
-            name: Link(f"publish:{name}", _address(other, broker), watch)
+            name: Link(f"publish:{name}", brokerbroker_address(other, broker), watch)
             for name, other in settings.brokers.items()
         },
     )
 
 
-def _address(where: Broker | OtherBroker, broker: Broker) -> Address:
+def broker_address(where: Broker | OtherBroker, broker: Broker) -> Address:
+    """How to connect to `where`, with the bounds of `broker`."""
     return Address(
         urls=[url.get_secret_value() for url in where.url],
         heartbeat=broker.heartbeat,
@@ -160,7 +161,13 @@ class Parts:
             quarantine=self._quarantine_copy,
             parse=parse,
         )
-        self.hooks = self._hooks(base, served)
+        self._targets = Targets(
+            {"": self.publisher, **self.other_publishers},
+            [str(network) for network in settings.http.allow_private_targets],
+            base,
+            self._http_connection,
+        )
+        self.hooks = self._hooks(served)
         shares = Shares(settings.delivery.prefetch_share, settings.delivery.slow_share)
         self.balance = Balance(self.table, self.delivering.park, shares)
         self.sources = Sources([self._source(source) for source in settings.sources])
@@ -201,18 +208,12 @@ class Parts:
             keep_successes=self.settings.storage.keep == "all",
         )
 
-    def _hooks(self, base: Path, served: frozenset[str] | None) -> Hooks:
+    def _hooks(self, served: frozenset[str] | None) -> Hooks:
         settings = self.settings
-        targets = Targets(
-            publishers={"": self.publisher, **self.other_publishers},
-            allow_private=[str(network) for network in settings.http.allow_private_targets],
-            script_dir=base,
-            on_connection=self._http_connection,
-        )
         breaker = settings.breaker
         return Hooks(
             self.table,
-            targets,
+            self._targets,
             self.metrics,
             served=served,
             thresholds=Thresholds(
@@ -275,7 +276,8 @@ class Parts:
         """The bridge's own pause of a hook is over, also after a restart."""
         self.pauses.put_nowait(HookState(hook, paused=False, reason="", at=time.time()))
 
-    async def close_publishers(self) -> None:
-        """Close all channels that are published on."""
+    async def close(self) -> None:
+        """Let go of what attempts used; they have ended before."""
+        await self._targets.close()
         for publisher in (self.publisher, *self.other_publishers.values()):
             await publisher.close()
