@@ -14,9 +14,11 @@ class Source(Strict):
     """A named durable queue, declared by its publisher: durable, not exclusive, not auto-delete, no arguments."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    """Its name, unique."""
     queue: str = Field(min_length=1)
     """The queue's name on the broker, up to 255 bytes; spaces, slashes and any unicode are fine."""
     format: FormatName = "auto"
+    """How messages are decoded; auto finds out."""
     timezone: str = "UTC"
     """For formats that tell local times without a zone."""
     prefetch: int = Field(default=500, ge=1, le=65_535)
