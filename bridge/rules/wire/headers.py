@@ -11,7 +11,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_~-]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_WHOLE_SECONDS = re.compile(r"\s*(-?\d{1,10})\s*")
+_WHOLE_SECONDS = re.compile(r"\s*(-?[0-9]{1,10})\s*")
 
 FRAMING = frozenset(
     {
