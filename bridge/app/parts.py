@@ -64,13 +64,13 @@ def make_links(settings: Settings, metrics: Metrics) -> Links:
     """The connections that the settings ask for, none of them open yet."""
     watch = _LinkWatch(metrics)
     broker = settings.broker
-    address = brokerbroker_address(broker, broker)
+    address = broker_address(broker, broker)
     return Links(
         consume=Link("consume", address, watch),
         publish=Link("publish", address, watch),
         topology=Link("topology", address, watch),
         others={
-            name: Link(f"publish:{name}", brokerbroker_address(other, broker), watch)
+            name: Link(f"publish:{name}", broker_address(other, broker), watch)
             for name, other in settings.brokers.items()
         },
     )

@@ -91,11 +91,12 @@ class Samples:
     async def _count_lanes(self) -> None:
         now = time.time()
         for runner in self._table:
-            lane = runner.lane
-            if lane.exists and (not lane.empty or lane.mode):
-                depth = await self._topology.depth(self._topology.names.lane(runner.hook.id))
-                lane.counted(depth or 0)
-                self._metrics.queue(self._topology.names.lane(runner.hook.id)).depth.value = lane.depth
+            lane, queue = runner.lane, self._topology.names.lane(runner.hook.id)
+            if lane.exists:
+                gauge = self._metrics.queue(queue, lane_of=runner.hook.id).depth
+                if gauge.value or lane.mode or not lane.empty:
+                    lane.counted(await self._topology.depth(queue) or 0)
+                    gauge.value = lane.depth
             waiting = [work.delivery.event.received_at for work in (*runner.direct, *runner.running)]
             oldest = min([*waiting, lane.oldest] if lane.oldest else waiting, default=0.0)
             runner.metrics.oldest_waiting.value = now - oldest if oldest else 0.0
