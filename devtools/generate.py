@@ -2,7 +2,7 @@
 
 A generator is a function that returns the whole text. Register it here with the file's path:
 
-    Generated("schemas/hook.schema.json", "bridge.settings.schema:hook_schema_text"),
+    Generated("schemas/hook.schema.json", "devtools.settings_docs:hook_schema_text"),
 """
 
 import sys
@@ -27,7 +27,12 @@ class Generated:
         return str(getattr(import_module(module), function)())
 
 
-FILES: tuple[Generated, ...] = ()
+FILES: tuple[Generated, ...] = (
+    Generated("schemas/config.schema.json", "devtools.settings_docs:config_schema_text"),
+    Generated("schemas/hook.schema.json", "devtools.settings_docs:hook_schema_text"),
+    Generated("docs/settings.md", "devtools.settings_docs:settings_text"),
+    Generated("docs/metrics.md", "devtools.metrics_docs:metrics_text"),
+)
 
 
 def stale(files: Iterable[Generated], root: Path) -> list[Generated]:
