@@ -19,11 +19,12 @@ class Settlement:
     A source message carries as many deliveries as hooks matched, a copy carries one.
     """
 
-    __slots__ = ("__weakref__", "_load", "_tickets", "open", "source", "started")
+    __slots__ = ("__weakref__", "_complete", "_load", "_tickets", "open", "source", "started")
 
     def __init__(self, ticket: Ticket, source: str, load: Load, *, deliveries: int = 1) -> None:
         self._tickets = [ticket]
         self._load = load
+        self._complete = True
         self.source = source
         self.open = deliveries
         self.started = False
@@ -51,13 +52,17 @@ class Settlement:
 
     def fate_committed(self) -> None:
         """One delivery less; after the last one the message is finished, and acked with the next flush."""
-        self.drop_one()
-        if self.open == 0:
+        self._one_less()
+        if self.open == 0 and self._complete:
             for ticket in self._tickets:
                 ticket.finish()
 
     def drop_one(self) -> None:
         """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
+        self._complete = False
+        self._one_less()
+
+    def _one_less(self) -> None:
         self.open -= 1
         self._load.open -= 1
 

@@ -1,0 +1,81 @@
+"""The fence: a copy that was overtaken is dropped, and nothing else is."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.delivery import Delivery, Known
+from bridge.model.event import Event, Message
+from bridge.pipeline.fence import Fence, stale
+from bridge.pipeline.settle import Load
+
+
+def delivery(**changes):
+    event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
+    return Delivery("d", event, "h", **changes)
+
+
+class Ticket:
+    """Counts what is done with one message."""
+
+    def __init__(self):
+        self.valid = True
+        self.finished = 0
+
+    def finish(self):
+        self.finished += 1
+
+    def give_back(self):
+        raise AssertionError("the fence gives nothing back")
+
+
+def test_a_delivery_that_nobody_knows_goes_through():
+    assert not stale(delivery(), None)
+
+
+def test_a_final_delivery_is_not_attempted_again():
+    assert stale(delivery(generation=5, attempt=9), Known(generation=1, attempts=1, final=True))
+
+
+def test_a_copy_of_an_earlier_generation_is_stale():
+    assert stale(delivery(generation=1, attempt=7), Known(generation=2, attempts=0, final=False))
+
+
+def test_the_copy_whose_attempt_is_recorded_is_stale_and_the_next_one_is_not():
+    known = Known(generation=1, attempts=2, final=False)
+
+    assert stale(delivery(attempt=2), known)
+    assert not stale(delivery(attempt=3), known)
+
+
+@given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 20))
+def test_a_manual_retry_always_gets_through(generation, attempt, attempts):
+    assert not stale(delivery(generation=generation + 1, attempt=attempt), Known(generation, attempts, final=False))
+
+
+class NobodyKnows:
+    """A history without a row."""
+
+    async def known(self, deliveries):
+        return {}
+
+
+async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settled_together():
+    through, dropped, first, second = [], [], Ticket(), Ticket()
+
+    async def flush():
+        return
+
+    fence = Fence(NobodyKnows(), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    fence.add(delivery(), first)
+    fence.add(delivery(), second)
+    async with asyncio.timeout(5):
+        while not through or not dropped:
+            await asyncio.sleep(0)
+    running.cancel()
+
+    assert len(through) == 1
+    through[0].settlement.fate_committed()
+    assert (first.finished, second.finished) == (1, 1)
