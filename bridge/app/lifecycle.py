@@ -69,6 +69,7 @@ class Bridge:
         parts.hooks.swap(settings.hooks, parts.delivering, await self._history.hook_states())
         await self._http.start()
         self._spawn_all(parts)
+        parts.consume_strays()
         parts.sources.start()
         self._health.serving()
         events.started(__version__, len(settings.sources), len(settings.hooks))
@@ -99,6 +100,7 @@ class Bridge:
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
         self._spawn(parts.service.find_lanes(), "find lanes")
+        self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
         self._spawn(guard.run(), "outage guard")
         self._spawn(retention.run(), "retention")
@@ -203,6 +205,7 @@ class Bridge:
         await self._last_commit(parts)
         await parts.sources.close()
         await parts.lanes.close()
+        await parts.stray_channel.close()
         await parts.close()
         return unfinished
 

@@ -28,6 +28,7 @@ from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.service import LaneService
 from bridge.pipeline.settle import Load, Settlement, Work
+from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
@@ -39,6 +40,8 @@ from bridge.settings.tree import Broker, BrokerTls, OtherBroker, Settings
 from bridge.targets.factory import Targets
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+
+_STRAYS_AT_ONCE = 100
 
 
 def new_id() -> str:
@@ -134,7 +137,7 @@ class Parts:
         """`base`: the folder that relative paths of scripts start from; `served`: target types, None for all."""
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self.watch = PipelineWatch(metrics)
-        self.table = HookTable()
+        self.table = HookTable(self.watch.unanswered)
         self.load = Load()
         self.ladder = LadderWatch()
         self.topology = Topology(
@@ -168,6 +171,8 @@ class Parts:
             self._http_connection,
         )
         self.hooks = self._hooks(served)
+        self.strays = Strays(self.table, copies, self.recorder, self.load, new_id)
+        self.stray_channel = ConsumeChannel(links.consume, self._is_there, self._queue_up)
         shares = Shares(settings.delivery.prefetch_share, settings.delivery.slow_share)
         self.balance = Balance(self.table, self.delivering.park, shares)
         self.sources = Sources([self._source(source) for source in settings.sources])
@@ -177,6 +182,7 @@ class Parts:
             table=self.table,
             metrics=metrics,
             ladder=self.ladder,
+            strays=self.strays,
             queues=[source.queue for source in settings.sources],
         )
         self.pauses: asyncio.Queue[HookState] = asyncio.Queue()
@@ -185,6 +191,7 @@ class Parts:
         """Send the acks that are due, and go on with messages kept back."""
         await self.sources.flush()
         await self.lanes.flush()
+        await self.stray_channel.flush()
         self.sources.pump()
 
     # ---- making ---------------------------------------------------------------------------------------
@@ -271,6 +278,15 @@ class Parts:
 
     def _http_connection(self, reused: bool) -> None:
         self.metrics.http_connections["true" if reused else "false"].value += 1
+
+    async def _is_there(self, queue: str) -> bool:
+        return await self.topology.depth(queue) is not None
+
+    def consume_strays(self) -> None:
+        """Take care of copies that lost their way, from now on."""
+        names = self.topology.names
+        self.stray_channel.subscribe(names.orphans, _STRAYS_AT_ONCE, self.strays.orphan)
+        self.stray_channel.subscribe(names.dead, _STRAYS_AT_ONCE, self.strays.dead)
 
     def resumed(self, hook: str) -> None:
         """The bridge's own pause of a hook is over, also after a restart."""

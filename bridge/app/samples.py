@@ -11,6 +11,7 @@ import structlog
 from bridge.broker.link import Link
 from bridge.broker.topology import Topology
 from bridge.model.errors import BridgeError
+from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
 from bridge.rules.retry.ladder import STEPS
 from bridge.telemetry.metrics import Metrics
@@ -61,6 +62,7 @@ class Samples:
         table: HookTable,
         metrics: Metrics,
         ladder: LadderWatch,
+        strays: Strays,
         queues: Iterable[str],
     ) -> None:
         self._topology = topology
@@ -68,6 +70,7 @@ class Samples:
         self._table = table
         self._metrics = metrics
         self._ladder = ladder
+        self._strays = strays
         self._queues = tuple(queues)
 
     async def run(self) -> None:
@@ -105,6 +108,9 @@ class Samples:
         for queue in self._queues:
             depth = await self._topology.depth(queue)
             self._metrics.queue(queue).depth.value = depth or 0
+        names = self._topology.names
+        for queue, held in ((names.orphans, self._strays.unknown), (names.dead, 0)):
+            self._metrics.queue(queue).depth.value = (await self._topology.depth(queue) or 0) + held
         for step in STEPS:
             queue = self._topology.names.delay(step)
             depth = await self._topology.depth(queue) or 0

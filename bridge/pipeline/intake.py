@@ -34,7 +34,8 @@ class Intake:
         self._load = load
         self._most_open = most_open
         self._new_id = new_id
-        self._received = metrics.source(source.name).received
+        self._metrics = metrics.source(source.name)
+        self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
         self._kept_back: deque[tuple[Message, Ticket]] = deque()
 
@@ -62,4 +63,6 @@ class Intake:
     def _start(self, message: Message, ticket: Ticket) -> None:
         now = self._last_message.value = time.time()
         decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
-        self._delivering.route(decoded, message, Settlement(ticket, self.source.name, self._load))
+        self._delivering.route(
+            decoded, message, Settlement(ticket, self.source.name, self._load, self._metrics)
+        )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bridge.model.delivery import Delivery
 from bridge.ports.broker import Ticket
+from bridge.telemetry.metrics import SourceMetrics
 
 
 @dataclass(slots=True)
@@ -19,16 +20,18 @@ class Settlement:
     A source message carries as many deliveries as hooks matched, a copy carries one.
     """
 
-    __slots__ = ("__weakref__", "_complete", "_load", "_tickets", "open", "source", "started")
+    __slots__ = ("__weakref__", "_complete", "_load", "_metrics", "_tickets", "open", "source", "started")
 
-    def __init__(self, ticket: Ticket, source: str, load: Load, *, deliveries: int = 1) -> None:
+    def __init__(self, ticket: Ticket, source: str, load: Load, metrics: SourceMetrics | None = None) -> None:
+        """`metrics` count the settled messages of a source; None for a copy of ours."""
         self._tickets = [ticket]
         self._load = load
+        self._metrics = metrics
         self._complete = True
         self.source = source
-        self.open = deliveries
+        self.open = 1
         self.started = False
-        load.open += deliveries
+        load.open += 1
 
     @property
     def valid(self) -> bool:
@@ -56,6 +59,8 @@ class Settlement:
         if self.open == 0 and self._complete:
             for ticket in self._tickets:
                 ticket.finish()
+            if self._metrics is not None:
+                self._metrics.settled["acked"].value += 1
 
     def drop_one(self) -> None:
         """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
@@ -72,6 +77,8 @@ class Settlement:
         self.open = -1
         for ticket in self._tickets:
             ticket.give_back()
+        if self._metrics is not None:
+            self._metrics.settled["given_back"].value += 1
 
 
 @dataclass(slots=True, eq=False)

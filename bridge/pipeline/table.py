@@ -1,9 +1,11 @@
 """Which runners an event goes to; swapped whole when hooks change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bridge.model.event import Event
+from bridge.model.hook import Hook
 from bridge.pipeline.hook import HookRunner
+from bridge.rules.routing.expression import Unanswered
 from bridge.rules.routing.table import RoutingTable
 
 
@@ -13,7 +15,9 @@ class HookTable:
     Readers run on the event loop between two swaps, so they always see one whole table.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unanswered: Callable[[Event, Sequence[tuple[Hook, Unanswered]]], None]) -> None:
+        """`unanswered` hears of filters that came to neither true nor false: no match, and to be counted."""
+        self._unanswered = unanswered
         self._routing = RoutingTable(())
         self._runners: dict[str, HookRunner] = {}
 
@@ -25,7 +29,10 @@ class HookTable:
     def match(self, event: Event) -> list[HookRunner]:
         """The runners of all hooks that ask for the event, disabled ones included."""
         runners = self._runners
-        return [runners[hook.id] for hook in self._routing.match(event).hooks]
+        match = self._routing.match(event)
+        if match.unanswered:
+            self._unanswered(event, match.unanswered)
+        return [runners[hook.id] for hook in match.hooks]
 
     def listeners(self, source: str) -> int:
         """How many hooks listen to this source."""

@@ -1,5 +1,7 @@
 """What the pipeline tells of itself: counted, and logged where somebody would want to know."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from bridge.model.delivery import (
@@ -14,8 +16,9 @@ from bridge.model.delivery import (
     Status,
 )
 from bridge.model.event import Event, Undecodable
-from bridge.model.hook import ScriptTarget
+from bridge.model.hook import Hook, ScriptTarget
 from bridge.pipeline.hook import HookRunner
+from bridge.rules.routing.expression import Unanswered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -31,6 +34,12 @@ class PipelineWatch:
     def unmatched(self, event: Event) -> None:
         """No hook asked for it."""
         self._metrics.source(event.source).unmatched.value += 1
+
+    def unanswered(self, event: Event, filters: Sequence[tuple[Hook, Unanswered]]) -> None:
+        """Filters found a key missing or could not be computed: their hooks do not match."""
+        for hook, why in filters:
+            self._metrics.hook(hook.id, hook.target.type).filter_errors.value += 1
+            log.debug("filter.unanswered", hook=hook.id, type=event.type, detail=why.detail)
 
     def quarantined(self, source: str, fault: Undecodable) -> None:
         """It cannot be handled."""

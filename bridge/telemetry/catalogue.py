@@ -59,6 +59,9 @@ EVENTS_SETTLED = _counter(
     "events_settled_total", "Source messages settled, by how (acked, given_back).", "source", "result"
 )
 EVENTS_UNMATCHED = _counter("events_unmatched_total", "Events that no hook asked for.", "source")
+FILTER_ERRORS = _counter(
+    "filter_errors_total", "Filters that came to neither true nor false (a missing key): no match.", "hook"
+)
 EVENTS_QUARANTINED = _counter(
     "events_quarantined_total",
     "Messages that could not be handled and went to quarantine.",

@@ -53,6 +53,7 @@ class HookMetrics:
         self.attempts = counters[catalogue.ATTEMPTS].by(hook, target)
         self.parked = counters[catalogue.PARKED].by(hook)
         self.script_exits = counters[catalogue.SCRIPT_EXIT].by(hook)
+        self.filter_errors = counters[catalogue.FILTER_ERRORS].child(hook)
         self.retries = counters[catalogue.RETRIES_SCHEDULED].child(hook)
         self.in_flight = gauges[catalogue.IN_FLIGHT].child(hook)
         self.breaker_state = gauges[catalogue.BREAKER_STATE].child(hook)
@@ -83,6 +84,7 @@ class HookMetrics:
         counters, gauges = self._families.counters, self._families.gauges
         for keyed in (self.deliveries, self.attempts, self.parked, self.script_exits):
             keyed.drop()
+        counters[catalogue.FILTER_ERRORS].drop((self.label,), self.filter_errors)
         counters[catalogue.RETRIES_SCHEDULED].drop((self.label,), self.retries)
         gauges[catalogue.IN_FLIGHT].drop((self.label,), self.in_flight)
         gauges[catalogue.BREAKER_STATE].drop((self.label,), self.breaker_state)

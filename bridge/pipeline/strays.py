@@ -1,0 +1,77 @@
+"""Copies that lost their way: back from the ladder to a lane that is gone, or over a lane's delivery limit."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bridge.model.delivery import Delivery, Quarantined, Record, Status
+from bridge.model.errors import BridgeError
+from bridge.model.event import Message, Undecodable
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.table import HookTable
+from bridge.ports.backoff import Backoff
+from bridge.ports.broker import Copies, Ticket
+from bridge.rules.formats.parse import parse
+from bridge.rules.wire.copies import read_copy
+
+log = structlog.get_logger(__name__)
+
+
+class Strays:
+    """Brings orphans of known hooks home, quarantines the dead, and leaves what nobody knows where it is."""
+
+    def __init__(
+        self, table: HookTable, copies: Copies, recorder: Recorder, load: Load, new_id: Callable[[], str]
+    ) -> None:
+        self._table = table
+        self._copies = copies
+        self._recorder = recorder
+        self._load = load
+        self._new_id = new_id
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.unknown = 0
+        """Orphans that are held unsettled because no hook here has their id; they stay on the broker."""
+
+    def orphan(self, message: Message, ticket: Ticket) -> None:
+        """A copy came back from the ladder and found no lane."""
+        decoded = read_copy(message, parse)
+        if isinstance(decoded, Undecodable) or self._table.get(decoded.hook) is None:
+            self.unknown += 1
+            log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
+            return
+        task = asyncio.create_task(self._bring_home(decoded, Settlement(ticket, "", self._load)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
+        """Parking makes the lane anew; the history has nothing to learn from it."""
+        backoff = Backoff()
+        while settlement.valid:
+            try:
+                await self._copies.park(delivery)
+            except BridgeError as error:
+                log.warning("orphan.not_parked", hook=delivery.hook, error=str(error))
+                await backoff.pause()
+            else:
+                settlement.fate_committed()
+                return
+        settlement.drop_one()
+
+    def dead(self, message: Message, ticket: Ticket) -> None:
+        """A copy went over its lane's delivery limit: something about it makes processes die."""
+        settlement = Settlement(ticket, "", self._load)
+        decoded = read_copy(message, parse)
+        now = time.time()
+        quarantined = Quarantined(
+            self._new_id(), "lanes", "delivery_limit", f"lane of hook {message.routing_key}", now, message
+        )
+        if isinstance(decoded, Delivery):
+            settlement.carries(2)
+            runner = self._table.get(decoded.hook)
+            target = runner.hook.target.type if runner is not None else ""
+            self._recorder.add(Record(decoded, target, Status.FAILED, "delivery_limit", now), settlement)
+        self._recorder.add(quarantined, settlement)
+        log.error("copy.dead", hook=message.routing_key, effect="it is in quarantine")

@@ -1,0 +1,146 @@
+"""Log lines: their form, their weight, and what they never hold."""
+
+import io
+import json
+import logging
+import timeit
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Attempt, Delivered, Delivery, RetryLater
+from bridge.model.event import Event, Message
+from bridge.telemetry import events, logs
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    logging.captureWarnings(capture=False)
+
+
+def delivery(event_type: str = "customers.create") -> Delivery:
+    return Delivery("d1", Event("e1", "splynx", event_type, "splynx", 0.0, Message(b"")), "crm")
+
+
+FAILED = Attempt(2, 0.0, 12.345, "timeout", None, b"", "no answer within 15 s")
+DONE = Attempt(1, 0.0, 12.345, "delivered", 200)
+
+
+def lines(level: logs.Level, write: Any) -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    logs.set_up(level, "auto", stream)
+    write()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_failed_attempt_is_one_wide_line_at_info():
+    (line,) = lines(
+        "info", lambda: events.attempted(delivery(), "webhook", FAILED, RetryLater(5.04, "timeout"))
+    )
+    time = line.pop("time")
+    assert time.endswith("Z")
+    assert line == {
+        "event": "attempt.failed",
+        "level": "info",
+        "logger": "bridge.attempts",
+        "delivery": "d1",
+        "event_id": "e1",
+        "type": "customers.create",
+        "source": "splynx",
+        "hook": "crm",
+        "target": "webhook",
+        "attempt": 2,
+        "outcome": "timeout",
+        "code": None,
+        "duration_ms": 12.3,
+        "error": "no answer within 15 s",
+        "wait": 5.0,
+        "then": "RetryLater",
+    }
+
+
+def test_a_delivered_attempt_is_a_line_at_debug_only():
+    def write() -> None:
+        events.attempted(delivery(), "webhook", DONE, Delivered())
+
+    assert lines("info", write) == []
+    assert [line["event"] for line in lines("debug", write)] == ["attempt.delivered"]
+
+
+def test_an_attempt_below_the_level_costs_next_to_nothing():
+    logs.set_up("info", "json", io.StringIO())
+    one = delivery()
+    best = min(
+        timeit.repeat(lambda: events.attempted(one, "webhook", DONE, Delivered()), number=5000, repeat=5)
+    )
+    assert best / 5000 < 2e-6
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\nb", "\x1b[2J", "ž", '"'])
+def test_any_text_of_a_publisher_stays_one_line_of_json(text: str):
+    (line,) = lines("info", lambda: events.attempted(delivery(text), "webhook", FAILED, Delivered()))
+    assert line["type"] == text
+
+
+def test_huge_integers_are_written_as_they_are():
+    (line,) = lines("info", lambda: logging.getLogger("x").info("n", extra={"n": 2**70}))
+    assert line["n"] == 2**70
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\ud800", "\x9b2J"])
+def test_the_console_is_not_steered_by_what_publishers_send(text: str):
+    stream = io.StringIO()
+    logs.set_up("info", "console", stream)
+    events.attempted(delivery(text), "webhook", FAILED, Delivered())
+    written = stream.getvalue()
+    assert text not in written
+    assert written.isascii()
+    assert written.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_shows_no_local_variables(form: logs.Format):
+    stream = io.StringIO()
+    logs.set_up("info", form, stream)
+
+    def fail(password: str) -> None:
+        raise ValueError(len(password))
+
+    try:
+        fail("hunter1"[:-1] + "2")
+    except ValueError as error:
+        events.hook_failed("crm", error)
+    assert "Traceback" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_libraries_log_through_the_same_door_from_warning_up():
+    def write() -> None:
+        logging.getLogger("aiormq.connection").info("chatter")
+        logging.getLogger("aiormq.connection").warning("lost %s", "it")
+        logging.getLogger("some.library").info("hello")
+
+    assert [line["event"] for line in lines("info", write)] == ["lost it", "hello"]
+
+
+def test_setting_up_again_replaces_what_was_set_up():
+    first = io.StringIO()
+    logs.set_up("debug", "json", first)
+    (line,) = lines("info", lambda: events.quarantined("splynx", "too_large", "200 MB"))
+    assert line["reason"] == "too_large"
+    assert first.getvalue() == ""
+
+
+def test_the_answer_of_a_receiver_is_not_logged():
+    attempt = Attempt(1, 0.0, 1.0, "status", 500, b"from the receiver")
+    (line,) = lines("info", lambda: events.attempted(delivery(), "webhook", attempt, Delivered()))
+    assert "from the receiver" not in str(line)

@@ -1,0 +1,177 @@
+"""What /metrics says."""
+
+import re
+import timeit
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from bridge.model.delivery import Status
+from bridge.telemetry.catalogue import CATALOGUE, Kind
+from bridge.telemetry.instruments import MOST_VALUES
+from bridge.telemetry.metrics import LABELLED_HOOKS, Metrics
+
+WRITTEN_IN_THE_DESIGN = """
+bridge_events_received_total{source} bridge_events_settled_total{source,result}
+bridge_events_unmatched_total{source} bridge_events_quarantined_total{source,reason}
+bridge_deliveries_total{hook,target,status} bridge_attempts_total{hook,target,outcome}
+bridge_attempt_duration_seconds{target,outcome} bridge_event_age_seconds bridge_oldest_waiting_seconds{hook}
+bridge_retries_scheduled_total{hook} bridge_parked_total{hook,reason} bridge_stale_copies_total
+bridge_in_flight{hook} bridge_breaker_state{hook} bridge_hook_paused{hook} bridge_consumer_up{queue}
+bridge_last_message_timestamp_seconds{queue} bridge_connection_up{role} bridge_connection_blocked{role}
+bridge_reconnects_total{role} bridge_publish_total{outcome} bridge_publish_confirm_seconds
+bridge_source_contract_mismatch{source} bridge_history_commit_seconds bridge_history_batch_size
+bridge_http_connections_total{reused} bridge_script_exit_total{hook,code} bridge_queue_depth{queue}
+bridge_ladder_overdue{step} bridge_build_info{version,python}
+"""
+
+
+class Scraped:
+    def __init__(self, *, every_hook: bool = False) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry, every_hook=every_hook)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def text(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+@pytest.fixture
+def scraped() -> Scraped:
+    return Scraped()
+
+
+def test_the_catalogue_has_every_metric_that_dashboards_are_built_on():
+    written = {
+        name: tuple(filter(None, (labels or "").strip("{}").split(",")))
+        for name, labels in re.findall(r"(bridge_\w+)(\{[^}]*\})?", WRITTEN_IN_THE_DESIGN)
+    }
+    catalogue = {spec.name: spec.labels for spec in CATALOGUE}
+    assert catalogue.items() >= written.items()
+
+
+def test_every_metric_is_exported_with_its_type_from_the_start(scraped: Scraped):
+    text = scraped.text()
+    for spec in CATALOGUE:
+        assert f"# TYPE {spec.name} {spec.kind}\n" in text
+
+
+def test_histograms_have_rising_bounds():
+    for spec in CATALOGUE:
+        assert (spec.kind is Kind.HISTOGRAM) == bool(spec.buckets)
+        assert list(spec.buckets) == sorted(set(spec.buckets))
+
+
+def test_a_delivery_is_counted_by_attempt_age_and_status(scraped: Scraped):
+    hook = scraped.metrics.hook("crm", "webhook")
+    hook.attempted("timeout", 15.0)
+    hook.attempted("delivered", 0.02)
+    hook.delivered(20.0)
+    assert scraped.value("bridge_attempts_total", hook="crm", target="webhook", outcome="timeout") == 1
+    assert scraped.value("bridge_attempt_duration_seconds_sum", target="webhook", outcome="timeout") == 15
+    bucket = {"target": "webhook", "outcome": "delivered"}
+    assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="0.01") == 0
+    assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="0.025") == 1
+    assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="+Inf") == 1
+    assert scraped.value("bridge_event_age_seconds_count") == 1
+    assert scraped.value("bridge_deliveries_total", hook="crm", target="webhook", status="SUCCESS") == 1
+    assert scraped.value("bridge_deliveries_total", hook="crm", target="webhook", status="FAILED") == 0
+
+
+def test_a_value_on_a_bound_belongs_to_its_bucket(scraped: Scraped):
+    scraped.metrics.history_batch.observe(10)
+    assert scraped.value("bridge_history_batch_size_bucket", le="5.0") == 0
+    assert scraped.value("bridge_history_batch_size_bucket", le="10.0") == 1
+
+
+def test_asking_again_gives_the_same_instruments(scraped: Scraped):
+    metrics = scraped.metrics
+    assert metrics.hook("a", "webhook") is metrics.hook("a", "webhook")
+    assert metrics.source("s") is metrics.source("s")
+    assert metrics.queue("q") is metrics.queue("q")
+    assert metrics.connection("publish") is metrics.connection("publish")
+
+
+def test_what_is_not_known_has_no_sample(scraped: Scraped):
+    queue = scraped.metrics.queue("hooks2")
+    assert scraped.value("bridge_queue_depth", queue="hooks2") is None
+    assert scraped.value("bridge_consumer_up", queue="hooks2") == 0
+    queue.depth.value = 7
+    assert scraped.value("bridge_queue_depth", queue="hooks2") == 7
+
+
+def test_hooks_beyond_the_limit_share_a_label(scraped: Scraped):
+    hooks = [scraped.metrics.hook(f"h{n}", "webhook") for n in range(LABELLED_HOOKS + 3)]
+    for hook in hooks:
+        hook.in_flight.value += 2
+        hook.ended(Status.FAILED)
+    hooks[-1].breaker_state.value = 2
+    assert scraped.value("bridge_in_flight", hook="h0") == 2
+    assert scraped.value("bridge_in_flight", hook="other") == 6
+    assert scraped.value("bridge_in_flight", hook=f"h{LABELLED_HOOKS}") is None
+    assert scraped.value("bridge_deliveries_total", hook="other", target="webhook", status="FAILED") == 3
+    assert scraped.value("bridge_breaker_state", hook="other") == 2
+    lane = scraped.metrics.queue("bridge.lane.h201", lane_of="h201")
+    lane.depth.value = 5
+    assert scraped.value("bridge_queue_depth", queue="other") == 5
+
+
+def test_every_hook_may_have_its_own_label():
+    scraped = Scraped(every_hook=True)
+    for n in range(LABELLED_HOOKS + 1):
+        scraped.metrics.hook(f"h{n}", "webhook")
+    assert scraped.value("bridge_in_flight", hook=f"h{LABELLED_HOOKS}") == 0
+    assert scraped.value("bridge_in_flight", hook="other") is None
+
+
+def test_a_dropped_hook_leaves_no_sample_and_frees_its_label(scraped: Scraped):
+    for n in range(LABELLED_HOOKS):
+        scraped.metrics.hook(f"h{n}", "webhook").parked["paused"].value += 1
+    scraped.metrics.drop_hook("h0")
+    assert 'hook="h0"' not in scraped.text()
+    scraped.metrics.hook("new", "webhook")
+    assert scraped.value("bridge_in_flight", hook="new") == 0
+
+
+def test_the_total_of_other_never_falls_when_a_hook_goes(scraped: Scraped):
+    hooks = [scraped.metrics.hook(f"h{n}", "webhook") for n in range(LABELLED_HOOKS + 2)]
+    for hook in hooks:
+        hook.retries.value += 1
+        hook.attempted("delivered", 0.1)
+    scraped.metrics.drop_hook(f"h{LABELLED_HOOKS + 1}")
+    assert scraped.value("bridge_retries_scheduled_total", hook="other") == 2
+    labels = {"hook": "other", "target": "webhook", "outcome": "delivered"}
+    assert scraped.value("bridge_attempts_total", **labels) == 2
+
+
+def test_a_dropped_queue_leaves_no_sample(scraped: Scraped):
+    scraped.metrics.queue("gone").depth.value = 1
+    scraped.metrics.drop_queue("gone")
+    assert 'queue="gone"' not in scraped.text()
+
+
+def test_the_values_of_a_label_are_bounded(scraped: Scraped):
+    for n in range(MOST_VALUES + 50):
+        scraped.metrics.published[f"o{n}"].value += 1
+    assert scraped.value("bridge_publish_total", outcome="other") == 50
+
+
+def test_label_values_are_escaped(scraped: Scraped):
+    scraped.metrics.queue('my "queue"\n').depth.value = 1
+    assert 'queue="my \\"queue\\"\\n"' in scraped.text()
+
+
+def test_counting_a_delivery_costs_less_than_three_microseconds(scraped: Scraped):
+    hook, source = scraped.metrics.hook("crm", "webhook"), scraped.metrics.source("splynx")
+
+    def deliver() -> None:
+        source.received.value += 1
+        hook.in_flight.value += 1
+        hook.attempted("delivered", 0.02)
+        hook.delivered(0.1)
+        hook.in_flight.value -= 1
+
+    best = min(timeit.repeat(deliver, number=5000, repeat=5)) / 5000
+    assert best < 3e-6
