@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -71,7 +71,7 @@ def _or_variable(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     changed = {key: _or_variable(value) for key, value in schema.items()}
-    if changed.get("type") in {"integer", "number", "boolean"}:
+    if changed.get("type") in ("integer", "number", "boolean"):
         return changed | {"type": [changed["type"], "string"], "pattern": _VARIABLE}
     if "enum" in changed:
         choice = {"enum": changed.pop("enum"), "type": changed.pop("type")}
@@ -124,7 +124,9 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined or value is None or str(value) == "":
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if value in (PydanticUndefined, None, ""):
         return "none"
     if isinstance(value, list | dict):
         return f"`{json.dumps(value, default=str)}`" if value else "none"

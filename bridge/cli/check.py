@@ -7,11 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from bridge.cli.configuration import find
 from bridge.cli.failures import USAGE
 from bridge.cli.output import print_json
 from bridge.model.errors import Problem, SettingsError
-from bridge.settings.tree import Settings
 
 EXAMPLES = """\b
 Examples:
@@ -30,6 +28,8 @@ def check(
 
     Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem.
     """
+    from bridge.cli.configuration import find
+
     try:
         configuration = find(config)
         settings = configuration.checked()
@@ -39,14 +39,11 @@ def check(
         print_json({"ok": False, "problems": [_as_json(problem) for problem in error.problems]})
         raise typer.Exit(USAGE) from None
     if as_json:
-        print_json({"ok": True, "problems": [], **_totals(settings)})
+        totals = {"sources": len(settings.sources), "hooks": len(settings.hooks)}
+        print_json({"ok": True, "problems": [], **totals})
     else:
         name = configuration.file or "the environment"
         typer.echo(f"{name}: OK ({_count(settings.sources, 'source')}, {_count(settings.hooks, 'hook')})")
-
-
-def _totals(settings: Settings) -> Mapping[str, int]:
-    return {"sources": len(settings.sources), "hooks": len(settings.hooks)}
 
 
 def _count(things: list[Any], word: str) -> str:

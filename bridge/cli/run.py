@@ -5,9 +5,6 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from bridge.cli.configuration import find, served_targets
-from bridge.telemetry import logs
-
 EXAMPLES = """\b
 Examples:
   amqp-bridge run -c bridge.yaml
@@ -33,6 +30,9 @@ def run(
 
     It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew. A second signal ends at once; what was not settled the broker hands out again.
     """
+    from bridge.cli.configuration import find, served_targets
+    from bridge.telemetry import logs
+
     served = served_targets(targets)
     configuration = find(config, log_level)
     settings = configuration.fit_to_run(served)

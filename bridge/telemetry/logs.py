@@ -12,8 +12,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
 
-QUIET = ("aio_pika", "aiormq", "aiohttp", "alembic", "asyncio", "sqlalchemy")
-"""Libraries that tell at INFO what concerns their own developers."""
+QUIET = dict.fromkeys(("aiohttp", "alembic", "asyncio", "sqlalchemy"), logging.WARNING) | dict.fromkeys(
+    ("aio_pika", "aiormq"), logging.CRITICAL
+)
+"""From which weight on a library is heard: INFO concerns its own developers, and what the AMQP libraries call
+an error (each failed connect) our supervision tells in its own words."""
 
 
 def set_up(level: Level, form: Format, stream: TextIO | None = None) -> None:
@@ -52,8 +55,8 @@ def _route(handler: logging.Handler, level: Level) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(capture=True)
 
 

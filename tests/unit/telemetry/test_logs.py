@@ -125,8 +125,9 @@ def test_a_traceback_shows_no_local_variables(form: logs.Format):
 
 def test_libraries_log_through_the_same_door_from_warning_up():
     def write() -> None:
-        logging.getLogger("aiormq.connection").info("chatter")
-        logging.getLogger("aiormq.connection").warning("lost %s", "it")
+        logging.getLogger("aiohttp.client").info("chatter")
+        logging.getLogger("aiohttp.client").warning("lost %s", "it")
+        logging.getLogger("aiormq.connection").error("told by our supervision")
         logging.getLogger("some.library").info("hello")
 
     assert [line["event"] for line in lines("info", write)] == ["lost it", "hello"]
