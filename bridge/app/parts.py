@@ -209,6 +209,7 @@ class Parts:
         grouping = self.settings.history
         return Recorder(
             self.history,
+            self.load,
             self.flush,
             watch=self.watch,
             grouping=GroupCommit(grouping.min_wait, grouping.max_wait, grouping.rows),

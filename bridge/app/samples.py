@@ -92,30 +92,35 @@ class Samples:
             log.debug("samples.failed", error=str(error))
 
     async def _count_lanes(self) -> None:
-        now = time.time()
+        lanes = {}
         for runner in self._table:
-            lane, queue = runner.lane, self._topology.names.lane(runner.hook.id)
+            lane, name = runner.lane, self._topology.names.lane(runner.hook.id)
             if lane.exists:
-                gauge = self._metrics.queue(queue, lane_of=runner.hook.id).depth
+                gauge = self._metrics.queue(name, lane_of=runner.hook.id).depth
                 if gauge.value or lane.mode or not lane.empty:
-                    lane.counted(await self._topology.depth(queue) or 0)
-                    gauge.value = lane.depth
+                    lanes[name] = lane, gauge
+        depths = await self._topology.depths(list(lanes))
+        for name, (lane, gauge) in lanes.items():
+            lane.counted(depths.get(name, 0))
+            gauge.value = lane.depth
+        self._tell_oldest(time.time())
+
+    def _tell_oldest(self, now: float) -> None:
+        for runner in self._table:
             waiting = [work.delivery.event.received_at for work in (*runner.direct, *runner.running)]
-            oldest = min([*waiting, lane.oldest] if lane.oldest else waiting, default=0.0)
-            runner.metrics.oldest_waiting.value = now - oldest if oldest else 0.0
+            if runner.lane.oldest:
+                waiting.append(runner.lane.oldest)
+            runner.metrics.oldest_waiting.value = now - min(waiting) if waiting else 0.0
 
     async def _count_queues(self) -> None:
-        for queue in self._queues:
-            depth = await self._topology.depth(queue)
-            self._metrics.queue(queue).depth.value = depth or 0
         names = self._topology.names
-        for queue, held in ((names.orphans, self._strays.unknown), (names.dead, 0)):
-            self._metrics.queue(queue).depth.value = (await self._topology.depth(queue) or 0) + held
-        for step in STEPS:
-            queue = self._topology.names.delay(step)
-            depth = await self._topology.depth(queue) or 0
-            self._metrics.queue(queue).depth.value = depth
-            overdue = self._ladder.overdue(step, depth, time.monotonic())
+        held = {names.orphans: self._strays.unknown}
+        steps = {names.delay(step): step for step in STEPS}
+        depths = await self._topology.depths([*self._queues, names.orphans, names.dead, *steps])
+        for queue, depth in depths.items():
+            self._metrics.queue(queue).depth.value = depth + held.get(queue, 0)
+        for queue, step in steps.items():
+            overdue = self._ladder.overdue(step, depths.get(queue, 0), time.monotonic())
             self._metrics.ladder_overdue[str(step)].value = overdue
             if overdue:
                 log.warning(

@@ -153,7 +153,7 @@ class ConsumeChannel:
             started = time.monotonic()
             try:
                 await self._live()
-            except _BROKEN as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, consuming has to come back
                 if self._closing:
                     return
                 if time.monotonic() - started > _LONGEST_WAIT:

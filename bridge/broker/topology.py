@@ -1,7 +1,7 @@
 """What stands on the broker: our exchanges, the ladder, the lanes; and sources, by their publishers' rules."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal
@@ -173,6 +173,23 @@ class Topology:
         except _LOST as error:
             raise BrokerUnavailable(f"cannot declare {queue}: {error}") from error
         return channel
+
+    async def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Messages ready in each of these queues that is there; raises BrokerUnavailable."""
+        found: dict[str, int] = {}
+        waiting = list(queues)
+        while waiting:
+            try:
+                async with self._link.channel() as channel:
+                    while waiting:
+                        queue = waiting.pop()
+                        answer = await channel.queue_declare(queue, passive=True)
+                        found[queue] = answer.message_count or 0
+            except amqp.ChannelNotFoundEntity:
+                continue  # the broker closed the channel over it: go on with the others on a new one
+            except _LOST as error:
+                raise BrokerUnavailable(str(error)) from error
+        return found
 
     async def prepare_source(self, queue: str) -> bool:
         """The source queue can be consumed: it is there, or was made the way its publishers make it."""

@@ -151,6 +151,9 @@ class HookRunner:
             in_flight.value += 1
             try:
                 await self._deliver(self, work)
+            except Exception as error:  # noqa: BLE001 - a bug must cost no worker; the message stays unsettled
+                events.hook_failed(self.hook.id, error)
+                work.settlement.drop_one()
             finally:
                 in_flight.value -= 1
                 del running[work]
@@ -222,6 +225,8 @@ class HookRunner:
     def _parked(self, task: asyncio.Task[None]) -> None:
         self.lane.parking -= 1
         self._parks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            events.hook_failed(self.hook.id, error)
 
     def copy_sent(self, outcome: Outcome, received_at: float) -> None:
         """A copy is confirmed in the lane or on the ladder."""

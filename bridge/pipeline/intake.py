@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from bridge.model.event import Message
+from bridge.model.event import Message, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.settle import Load, Settlement
@@ -62,7 +62,9 @@ class Intake:
 
     def _start(self, message: Message, ticket: Ticket) -> None:
         now = self._last_message.value = time.time()
-        decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
-        self._delivering.route(
-            decoded, message, Settlement(ticket, self.source.name, self._load, self._metrics)
-        )
+        settlement = Settlement(ticket, self.source.name, self._load, self._metrics)
+        try:
+            decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
+        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
+            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
+        self._delivering.route(decoded, message, settlement)

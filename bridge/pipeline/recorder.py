@@ -1,6 +1,7 @@
 """Group commit: what happened is written in batches, and only then are messages settled."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ import structlog
 
 from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
 from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.settle import Settlement
+from bridge.pipeline.settle import Load, Settlement
 from bridge.ports.backoff import Backoff
 from bridge.ports.history import History
 
 log = structlog.get_logger(__name__)
+
+_WELL_FILLED = 64
+"""Rows from which on a batch counts as well filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Recorder:
     def __init__(
         self,
         history: History,
+        load: Load,
         flush: Callable[[], Awaitable[None]],
         *,
         watch: RecorderWatch,
@@ -57,6 +62,8 @@ class Recorder:
     ) -> None:
         """`flush` sends the acks that have become due."""
         self._history = history
+        self._load = load
+        self._patient = False
         self._flush = flush
         self._grouping = grouping or GroupCommit()
         self._keep_successes = keep_successes
@@ -75,7 +82,7 @@ class Recorder:
         if len(waiting) == 1:
             self._idle.clear()
             self._arrived.set()
-        elif len(waiting) == self._grouping.rows:
+        elif len(waiting) >= self._grouping.rows or (self._patient and len(waiting) >= self._load.open):
             self._full.set()
 
     async def run(self) -> None:
@@ -94,24 +101,35 @@ class Recorder:
         await self._idle.wait()
 
     async def _gather(self, window: float) -> None:
+        """Wait for more, but not for what cannot come: once all that is open waits here, nothing else will."""
+        shortest = self._grouping.shortest
+        await self._wait_for_more(shortest)
+        self._patient = True
+        if window > shortest and len(self._waiting) < self._load.open:
+            await self._wait_for_more(window - shortest)
+        self._patient = False
+
+    async def _wait_for_more(self, seconds: float) -> None:
         if len(self._waiting) < self._grouping.rows:
             self._full.clear()
-            try:
-                async with asyncio.timeout(window):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
                     await self._full.wait()
-            except TimeoutError:
-                pass
 
     def _take(self) -> list[tuple[Entry, Settlement]]:
-        batch = self._waiting[: self._grouping.rows]
-        del self._waiting[: len(batch)]
+        """A full batch is a power of two: the history has a statement ready for as many rows at once."""
+        count = min(len(self._waiting), self._grouping.rows)
+        if count >= _WELL_FILLED:
+            count = 1 << (count.bit_length() - 1)
+        batch = self._waiting[:count]
+        del self._waiting[:count]
         if not self._waiting:
             self._arrived.clear()
         return batch
 
     def _next_window(self, window: float, rows: int) -> float:
         """Longer while batches come well filled, shorter again when they do not."""
-        if rows * 2 >= self._grouping.rows:
+        if rows >= _WELL_FILLED:
             return min(window * 2, self._grouping.longest)
         return max(window / 2, self._grouping.shortest)
 
