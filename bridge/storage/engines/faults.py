@@ -1,0 +1,46 @@
+"""Which errors mean that the database is away, and which that it refuses a row."""
+
+import sqlite3
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+
+from bridge.model.errors import HistoryUnavailable
+
+_AWAY = (HistoryUnavailable, NoFreeConnection, sqlite3.Error, OSError, MemoryError)
+_SQLITE_REFUSES = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+_POSTGRES_REFUSES = ("22", "23", "54")
+"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
+_LONGEST = 300
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the same rows may well be taken later; else the database, or the way to it, refuses what they hold.
+
+    What a database says is an outage unless it is known to be about a row: to wait for a missing right or table
+    loses nothing, to go on without history does.
+    """
+    if isinstance(error, DBAPIError):
+        return not _refuses(error.orig)
+    return isinstance(error, _AWAY)
+
+
+def told(error: BaseException) -> str:
+    """One line about the error for the operator; never a statement, its parameters or an address."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    origin = origin.__cause__ or origin
+    text = str(origin).partition("\n")[0]
+    return f"{type(origin).__name__}: {text}"[:_LONGEST] if text else type(origin).__name__
+
+
+def unavailable(error: BaseException) -> HistoryUnavailable:
+    """The error in our words."""
+    return HistoryUnavailable(f"the history's database cannot be used: {told(error)}")
+
+
+def _refuses(origin: BaseException | None) -> bool:
+    sqlstate = getattr(origin, "sqlstate", None)
+    if sqlstate is not None:
+        return str(sqlstate).startswith(_POSTGRES_REFUSES)
+    # asyncpg checks parameters before it sends them, and raises a ValueError without a code.
+    return isinstance(origin, _SQLITE_REFUSES) or isinstance(getattr(origin, "__cause__", None), ValueError)

@@ -1,0 +1,147 @@
+"""SQLite: one thread with a connection that writes, one with a connection that reads."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Dialect, create_engine, event
+
+from bridge.model.errors import HistoryUnavailable, Problem, SettingsError
+from bridge.storage.engines.faults import is_outage, unavailable
+
+T = TypeVar("T")
+
+_PRAGMAS = (
+    "auto_vacuum = INCREMENTAL",  # counts only until the first table is made, so it stands first
+    "journal_mode = WAL",
+    "synchronous = FULL",  # a message is acknowledged once its rows are on the disk
+    "secure_delete = FAST",
+    "journal_size_limit = 67108864",
+    "temp_store = MEMORY",
+)
+_WRITER_CACHE = "cache_size = -8000"
+_READER_CACHE = "cache_size = -4000"
+
+_SPARE_PAGES = 1000
+"""Free pages kept for new rows: 4 MB."""
+_PAGES_AT_ONCE = 1000
+_SHRINK_STEPS = 50
+
+
+class SqliteEngine:
+    """A database file, made with rights for its owner only where there is none."""
+
+    def __init__(self, path: Path, *, timeout: float) -> None:
+        """`timeout`: seconds to wait for another process that holds the file's lock.
+
+        Raises SettingsError where no such file can be.
+        """
+        _make_file(path)
+        self._writer = _Worker(path, "history-write", timeout, "BEGIN IMMEDIATE", _WRITER_CACHE)
+        self._reader = _Worker(path, "history-read", timeout, "BEGIN", _READER_CACHE, "query_only = ON")
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._writer.engine.dialect
+
+    async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:  # noqa: ARG002 - nothing hangs in a file
+        return await self._writer.run(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._reader.run(work)
+
+    async def reclaim(self) -> None:
+        for _ in range(_SHRINK_STEPS):
+            if not await self._writer.run(_shrink):
+                break
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()  # last, so that it takes the log into the file and removes it
+
+
+class _Worker:
+    """A thread of its own: a whole transaction costs the event loop one hop there and one back."""
+
+    def __init__(self, path: Path, name: str, timeout: float, begin: str, *pragmas: str) -> None:
+        self.engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            pool_size=1,
+            max_overflow=0,
+            hide_parameters=True,
+            # Room for every statement of statements.py at once; transactions begin as written below.
+            connect_args={"timeout": timeout, "isolation_level": None, "cached_statements": 256},
+        )
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._closed = False
+
+        @event.listens_for(self.engine, "connect")
+        def set_up(connection: SqliteConnection, _: Any) -> None:
+            for pragma in (*_PRAGMAS, *pragmas):
+                connection.execute(f"PRAGMA {pragma}").close()
+
+        @event.listens_for(self.engine, "begin")
+        def start(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        if self._closed:
+            raise HistoryUnavailable("the history is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, work)
+        except Exception as error:
+            if is_outage(error):
+                raise unavailable(error) from error
+            raise
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._executor, self.engine.dispose)
+            self._executor.shutdown()
+
+
+def _shrink(connection: Connection) -> bool:
+    """Cut off some free pages at the end of the file; whether there is more to cut.
+
+    A tenth of the file stays free: to move the last pages forward only to append others would be for nothing.
+    """
+    free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    surplus = free - max(_SPARE_PAGES, pages // 10)
+    if surplus <= 0:
+        return False
+    # Through the driver: a page goes with each step of the statement, and it tells no columns to step through.
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_AT_ONCE)})")
+    cursor.fetchall()
+    cursor.close()
+    return surplus > _PAGES_AT_ONCE
+
+
+def _make_file(path: Path) -> None:
+    """Bodies and headers are nobody else's business: the log files beside it take the rights of this one."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
+    except FileExistsError:
+        if not path.is_file():
+            raise _problem(f"{path} is not a file") from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise _problem(f"no right to read and write {path}") from None
+    except FileNotFoundError:
+        raise _problem(f"the directory {path.parent.absolute()} does not exist; make it first") from None
+    except OSError as error:
+        raise _problem(f"cannot make {path}: {error.strerror}") from None
+
+
+def _problem(message: str) -> SettingsError:
+    return SettingsError([Problem("storage.url", message)])

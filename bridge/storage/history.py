@@ -1,0 +1,170 @@
+"""The history in a database: SQLite for one process, PostgreSQL for several replicas."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+from bridge.model.delivery import Entry, Known
+from bridge.model.errors import Problem, SettingsError
+from bridge.ports.history import HookState
+from bridge.storage import reading
+from bridge.storage.engines.engine import Engine
+from bridge.storage.engines.faults import is_outage, told
+from bridge.storage.engines.postgres import PostgresEngine
+from bridge.storage.engines.sqlite import SqliteEngine
+from bridge.storage.migrations import migrate
+from bridge.storage.reading import StoredDelivery
+from bridge.storage.retention import BEFORE_ALL, prune_events, prune_quarantine
+from bridge.storage.rows import rows_of
+from bridge.storage.statements import Upserts
+
+_IDS_AT_ONCE = 8192
+_EVENTS_AT_ONCE = 500
+
+
+async def open_history(url: str, *, timeout: float = 10.0) -> "SqlHistory":
+    """The history at `sqlite:///file.db` or `postgresql://user:password@host/database`, its tables up to date.
+
+    `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another process that has the file
+    locked. Raises SettingsError where there can be no history at that address or only a newer version
+    understands it, HistoryUnavailable where the database cannot be reached.
+    """
+    engine = _engine(url, timeout)
+    try:
+        await engine.write(migrate, patient=True)
+    except BaseException:
+        await engine.close()
+        raise
+    return SqlHistory(engine)
+
+
+class SqlHistory:
+    """The port bridge.ports.history.History on a database, and what else is read from it."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+        self._upserts = Upserts(engine.dialect)
+        self._pruned_to = BEFORE_ALL
+
+    async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
+        if not entries:
+            return []
+        try:
+            await self._engine.write(partial(self._write, entries))
+        except RowsRefused:
+            return await self._engine.write(partial(self._sift, entries))
+        return []
+
+    async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
+        found: dict[str, Known] = {}
+        for start in range(0, len(deliveries), _IDS_AT_ONCE):
+            some = deliveries[start : start + _IDS_AT_ONCE]
+            found |= await self._engine.read(partial(reading.known, ids=some))
+        return found
+
+    async def hook_states(self) -> dict[str, HookState]:
+        return await self._engine.read(reading.stored_hook_states)
+
+    async def set_hook_state(self, state: HookState) -> None:
+        await self._engine.write(partial(reading.store_hook_state, state=state))
+
+    async def prune(self, finished_before: float, limit: int) -> int:
+        await self._engine.write(partial(prune_quarantine, before=finished_before, limit=limit))
+        deleted = 0
+        while deleted < limit:
+            size = min(limit - deleted, _EVENTS_AT_ONCE)
+            step = partial(prune_events, after=self._pruned_to, finished_before=finished_before, limit=size)
+            window = await self._engine.write(step)
+            deleted += window.deleted
+            # What waits is not looked at again and again: the next call goes on where this one ended.
+            self._pruned_to = window.last or BEFORE_ALL
+            if window.last is None:
+                break
+        if deleted:
+            await self._engine.reclaim()
+        return deleted
+
+    async def counts_by_status(self) -> dict[str, int]:
+        """How many deliveries have each status; a status that none has is absent."""
+        return await self._engine.read(reading.counts_by_status)
+
+    async def deliveries(self, limit: int) -> list[StoredDelivery]:
+        """At most `limit` deliveries, the newest first."""
+        return await self._engine.read(partial(reading.newest_deliveries, limit=limit))
+
+    async def ping(self) -> None:
+        """Return if the database answers; else raises HistoryUnavailable."""
+        await self._engine.read(reading.touch)
+
+    async def close(self) -> None:
+        """Let go of the database, after what is under way."""
+        await self._engine.close()
+
+    def _write(self, entries: Sequence[Entry], connection: Connection) -> None:
+        try:
+            self._upserts.write(connection, rows_of(entries))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            raise RowsRefused(told(error)) from error
+
+    def _sift(self, entries: Sequence[Entry], connection: Connection) -> list[tuple[Entry, str]]:
+        """Write all that can be written, halving what is refused; gives what is refused alone."""
+        try:
+            with connection.begin_nested():
+                self._write(entries, connection)
+        except RowsRefused as refusal:
+            if len(entries) == 1:
+                return [(entries[0], str(refusal))]
+            half = len(entries) // 2
+            return [*self._sift(entries[:half], connection), *self._sift(entries[half:], connection)]
+        return []
+
+
+class RowsRefused(Exception):
+    """The database, or the way to it, refuses what one of the rows holds; never leaves this module."""
+
+
+def _engine(text: str, timeout: float) -> Engine:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise _problem("this is no address of a database") from None
+    match url.drivername:
+        case "sqlite":
+            return SqliteEngine(_file(url), timeout=timeout)
+        case "postgresql":
+            _check_server(url)
+            return PostgresEngine(url, timeout=timeout)
+        case other:
+            raise _problem(f"there is no history on {other!r}")
+
+
+def _file(url: URL) -> Path:
+    if (
+        url.host
+        or url.query
+        or url.database in {None, "", ":memory:"}
+        or str(url.database).startswith("file:")
+    ):
+        raise _problem("a SQLite history needs a file, and nothing else stands in its address")
+    return Path(str(url.database))
+
+
+def _check_server(url: URL) -> None:
+    if not url.host or not url.database:
+        raise _problem("a PostgreSQL history needs host and database in its address")
+    if unknown := set(url.query) - {"sslmode"}:
+        raise _problem(f"unknown parameter {min(unknown)!r} in the address; `sslmode` is possible")
+
+
+def _problem(message: str) -> SettingsError:
+    possible = (
+        "write sqlite:///bridge.db (relative), sqlite:////var/lib/bridge.db (absolute) or "
+        "postgresql://user:password@host/database"
+    )
+    return SettingsError([Problem("storage.url", f"{message}; {possible}")])

@@ -1,0 +1,109 @@
+"""The history's tables, as docs/history.md explains them to those who query them by hand.
+
+Times are Unix seconds (floating point): the driver takes them as they are, they sort, and both databases
+turn them into dates (`datetime(at, 'unixepoch')`, `to_timestamp(at)`). There are no foreign keys: an event is
+written in the same transaction as its deliveries, and a check per row would cost on every delivery.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+_WAITING = text("status IN ('PENDING', 'RETRYING')")
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("publisher_id", Text),
+    Column("webhook_id", Text, nullable=False),
+    Column("time", Text),
+    Column("received_at", Double, nullable=False),
+    Column("identity", Text),
+    Column("exchange", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("properties", Text),
+    Column("headers", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("escaped", Text),
+)
+
+# Without SQLite's hidden row id the primary key is the table itself: one tree to write instead of two. Events
+# keep it, because such a tree stores rows of over 1 kB badly.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("event_id", _ID, nullable=False),
+    Column("hook", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("next_attempt_at", Double),
+    Index("deliveries_event", "event_id"),
+    Index("deliveries_waiting", "hook", "status", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", _ID, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", Double, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("status_code", Integer),
+    Column("response", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("escaped", Text),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("quarantined_at", Double, nullable=False),
+    Column("exchange", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("properties", Text),
+    Column("headers", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("escaped", Text),
+    Index("quarantine_age", "quarantined_at"),
+)
+
+hook_states = Table(
+    "hook_states",
+    metadata,
+    Column("hook", Text, primary_key=True),
+    Column("paused", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+)
