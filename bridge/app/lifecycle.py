@@ -49,6 +49,7 @@ class Bridge:
         self._tasks: list[asyncio.Task[None]] = []
         self._history: SqlHistory | None = None
         self._parts: Parts | None = None
+        self._guard: asyncio.Task[None] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # ---- the beginning --------------------------------------------------------------------------------
@@ -102,15 +103,16 @@ class Bridge:
         self._spawn(parts.service.find_lanes(), "find lanes")
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
-        self._spawn(guard.run(), "outage guard")
+        self._guard = self._spawn(guard.run(), "outage guard")
         self._spawn(retention.run(), "retention")
         self._spawn(self._sweep(parts), "sweep")
         self._spawn(self._store_pauses(parts), "pauses")
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.append(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends with an error takes the bridge down: half a bridge must not look like a whole one."""
@@ -190,6 +192,8 @@ class Bridge:
         events.stopped(unfinished)
 
     async def _drain(self, parts: Parts) -> int:
+        if self._guard is not None:
+            self._guard.cancel()  # it would take the end for an outage that is over, and consume again
         await parts.sources.leave()
         await parts.service.stop()
         hand_back(parts.table, parts.delivering.park, "stopping")
