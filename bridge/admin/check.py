@@ -9,26 +9,17 @@ from bridge.model.hook import Hook
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
 from bridge.settings.tree import BrokerTls, Settings
-from bridge.targets.factory import lasting_problems, problems
+from bridge.targets.factory import problems
 
 
-def check(settings: Settings, base: Path) -> list[Problem]:
+def check(settings: Settings, base: Path, served: frozenset[str] | None = None) -> list[Problem]:
     """Everything wrong that can be seen on this machine without a network, missing programs included.
 
-    Relative paths of scripts start at `base`.
+    Relative paths of scripts start at `base`. Targets whose type is not among the `served` ones (None: all) are
+    not looked at: what they need may be on another machine.
     """
     brokers = {"", *settings.brokers}
-    return list(_problems(settings, None, lambda hook: problems(hook, base, brokers)))
-
-
-def lasting(settings: Settings, served: frozenset[str] | None) -> list[Problem]:
-    """Everything wrong that no waiting mends: what keeps a bridge from starting.
-
-    Targets whose type is not among the `served` ones (None: all) are not looked at: what they need may be on
-    another machine.
-    """
-    brokers = {"", *settings.brokers}
-    return list(_problems(settings, served, lambda hook: lasting_problems(hook, brokers)))
+    return list(_problems(settings, served, lambda hook: problems(hook, base, brokers)))
 
 
 def _problems(
@@ -39,9 +30,20 @@ def _problems(
         yield from tls_problems(f"brokers.{name}.tls", broker.tls)
     for index, hook in enumerate(settings.hooks):
         yield from _routing(f"hooks[{index}]", hook)
+        yield from _timeout(f"hooks[{index}].target.timeout", hook, settings.broker.consumer_timeout)
         if served is None or hook.target.type in served:
             for problem in of_target(hook):
                 yield Problem(f"hooks[{index}].{problem.path}", problem.message)
+
+
+def _timeout(path: str, hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
+    """A message held for longer than the broker bears is handed out again while its attempt still runs."""
+    if hook.target.timeout > consumer_timeout / 2:
+        yield Problem(
+            path,
+            f"{hook.target.timeout:g} s is over half of broker.consumer_timeout ({consumer_timeout:g} s): the "
+            "broker would hand the message out again meanwhile; raise both, here and on the broker",
+        )
 
 
 def _routing(path: str, hook: Hook) -> Iterator[Problem]:

@@ -70,6 +70,8 @@ class Hooks:
         for old in replaced:
             self._hand_over(old, after.get(old.hook.id), delivering)
         self._retired += replaced
+        for name in before.keys() - after.keys():
+            self._metrics.drop_hook(name)
         return Change(
             added=[name for name in after if name not in before],
             removed=[name for name in before if name not in after],

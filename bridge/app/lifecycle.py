@@ -10,9 +10,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from bridge import __version__
+from bridge.app.connections import make_links
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
-from bridge.app.parts import Parts, make_links
+from bridge.app.parts import Parts
 from bridge.app.retention import Retention
 from bridge.http.health import Health
 from bridge.http.server import HttpServer

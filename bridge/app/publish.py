@@ -1,8 +1,9 @@
 """Publishing from the command line: confirmed, and never declaring a queue otherwise than its publishers do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 import uuid_utils
 
@@ -17,7 +18,7 @@ _AT_ONCE = 200
 
 
 async def publish_all(
-    address: Address, queue: str, messages: Iterable[Message], *, create: bool, confirmed: Callable[[], None]
+    address: Address, queue: str, messages: Iterator[Message], *, create: bool, confirmed: Callable[[], None]
 ) -> int:
     """Publish all messages to the queue and return how many; `confirmed` is called after each confirm.
 
@@ -31,6 +32,10 @@ async def publish_all(
                 f"there is no queue {queue!r} on the broker; --create makes it (durable, no arguments)"
             )
         waiting: set[asyncio.Task[None]] = set()
+        # The channel comes up with the first one; those that wait for that together would overtake each other.
+        for message in islice(messages, 1):
+            await _publish(publisher, queue, message, confirmed)
+            count += 1
         for message in messages:
             waiting.add(asyncio.create_task(_publish(publisher, queue, message, confirmed)))
             count += 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.admin.check import check, lasting, tls_problems
+from bridge.admin.check import check, tls_problems
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.loading import Loaded, load_with_places
 from bridge.settings.tree import Settings
@@ -37,9 +37,9 @@ class Configuration:
         return _without(check(loaded.settings, self.base), loaded)
 
     def fit_to_run(self, served: frozenset[str] | None) -> Settings:
-        """Read anew; raises SettingsError with every problem that a running bridge could not outlive."""
+        """Read anew and looked through for what a process that serves these target types needs."""
         loaded = load_with_places(self.file, self.env)
-        return _without(lasting(loaded.settings, served), loaded)
+        return _without(check(loaded.settings, self.base, served), loaded)
 
 
 def _without(problems: list[Problem], loaded: Loaded) -> Settings:

@@ -24,7 +24,7 @@ from bridge.telemetry import logs
 
 def publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create: bool) -> int:
     """Publish all messages, with a progress bar on a terminal; gives how many. Raises as `publish_all` does."""
-    from bridge.app.parts import broker_address
+    from bridge.app.connections import broker_address
     from bridge.app.publish import publish_all
 
     logs.set_up("error", "console")

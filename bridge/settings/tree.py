@@ -239,7 +239,7 @@ class Settings(Strict):
     """Metrics."""
     sources: list[Source] = Field(default_factory=list, max_length=1000)
     """Queues that are consumed."""
-    hooks: list[Hook] = Field(default_factory=list, max_length=5000)
+    hooks: list[Hook] = Field(default_factory=list, max_length=100_000)
     """Hooks from the file."""
     inlets: list[dict[str, Any]] = Field(default_factory=list, json_schema_extra={"maxItems": 0})
     """HTTP paths that receive webhooks; not available yet, so the list must be empty."""

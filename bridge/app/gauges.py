@@ -1,0 +1,38 @@
+"""What broker and targets tell of themselves, as metrics."""
+
+from collections.abc import Sequence
+
+from bridge.broker.topology import Contract, Names
+from bridge.model.source import Source
+from bridge.telemetry.metrics import Metrics
+
+
+class Gauges:
+    """Callbacks for parts that do not know of metrics."""
+
+    def __init__(self, metrics: Metrics, sources: Sequence[Source], names: Names) -> None:
+        self._metrics = metrics
+        self._sources = {source.queue: source.name for source in sources}
+        self._lane_prefix = names.lane("")
+
+    def contract(self, queue: str, state: Contract) -> None:
+        """How a source queue compares with its publishers' declaration."""
+        if source := self._sources.get(queue):
+            self._metrics.source(source).contract_mismatch.value = state
+
+    def queue_up(self, queue: str, up: bool) -> None:
+        """A queue is consumed, or no longer."""
+        self._metrics.queue(queue).consumer_up.value = up
+
+    def lane_up(self, queue: str, up: bool) -> None:
+        """A lane is consumed, or no longer."""
+        self._metrics.queue(queue, lane_of=queue.removeprefix(self._lane_prefix)).consumer_up.value = up
+
+    def published(self, outcome: str, seconds: float) -> None:
+        """A publish ended."""
+        self._metrics.published[outcome].value += 1
+        self._metrics.publish_confirm.observe(seconds)
+
+    def http_connection(self, reused: bool) -> None:
+        """A webhook was sent over a connection."""
+        self._metrics.http_connections["true" if reused else "false"].value += 1
