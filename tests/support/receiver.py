@@ -46,6 +46,8 @@ class Conversation:
         body = await self.reader.readexactly(int(headers.get("content-length", "0")))
         request = Request(method, path, headers, fields, body, self.number)
         self.receiver.requests.append(request)
+        async with self.receiver.changed:
+            self.receiver.changed.notify_all()
         return request
 
     async def send(self, data: bytes) -> None:

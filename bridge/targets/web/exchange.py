@@ -36,17 +36,26 @@ class Reply(NamedTuple):
 
 
 class _Deadline:
-    """Cuts the connection once, and remembers it. A timer of its own, as asyncio.timeout costs 5 us more."""
+    """Cuts the connection once, and remembers it. A timer of its own, as asyncio.timeout costs 5 us more.
 
-    __slots__ = ("passed", "transport")
+    It wakes whoever waits for the answer itself: when aiohttp 3.14 meets a malformed chunk it closes the
+    connection and leaves the reader of the body waiting for ever.
+    """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    __slots__ = ("passed", "payload", "protocol", "transport")
+
+    def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
+        self.protocol = protocol
         self.transport = transport
+        self.payload: StreamReader | None = None
         self.passed = False
 
     def __call__(self) -> None:
         self.passed = True
         self.transport.abort()
+        self.protocol.set_exception(aiohttp.ServerDisconnectedError())
+        if self.payload is not None and not self.payload.is_eof():
+            self.payload.set_exception(aiohttp.ClientPayloadError())
 
 
 class Exchange:
@@ -99,12 +108,12 @@ class Exchange:
     ) -> Reply:
         transport = protocol.transport
         assert transport is not None
-        cut = _Deadline(transport)
+        cut = _Deadline(protocol, transport)
         timer = self._loop.call_at(deadline, cut)
         try:
             protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=KEPT)
             transport.write(request)
-            reply, ended = await _answer(protocol)
+            reply, ended = await _answer(protocol, cut)
         except BaseException as error:
             transport.abort()
             connection.close()
@@ -131,7 +140,7 @@ class Exchange:
             connection.release()
 
 
-async def _answer(protocol: ResponseHandler) -> tuple[Reply, bool]:
+async def _answer(protocol: ResponseHandler, cut: _Deadline) -> tuple[Reply, bool]:
     """The answer, and whether its body was read to the end."""
     for _ in range(_MOST_INTERIM):
         message, payload = await protocol.read()
@@ -139,6 +148,7 @@ async def _answer(protocol: ResponseHandler) -> tuple[Reply, bool]:
             break
     else:
         raise HttpProcessingError(message="interim answers without end")
+    cut.payload = payload
     try:
         body, ended = await _read(payload)
     except (aiohttp.ClientError, HttpProcessingError) as error:

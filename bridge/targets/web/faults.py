@@ -76,7 +76,12 @@ def _not_connected(error: aiohttp.ClientConnectorError) -> Answer:
         return Answer(fault=Fault.TIMEOUT, error=f"{where}: no connection")
     if isinstance(cause, ConnectionRefusedError):
         return Answer(fault=Fault.REFUSED, error=f"{where}: connection refused")
-    return Answer(fault=Fault.CONNECTION, error=f"{where}: {cause.strerror or cause}")
+    return Answer(fault=Fault.CONNECTION, error=f"{where}: {_text(cause)}")
+
+
+def _text(cause: OSError) -> str:
+    # asyncio reports a peer that goes away during the TLS handshake without a word.
+    return cause.strerror or str(cause) or "closed while connecting"
 
 
 def _not_http(_: HttpProcessingError) -> Answer:

@@ -1,0 +1,136 @@
+"""TLS towards receivers: on by default, and clear when it fails."""
+
+import contextlib
+import ssl
+import warnings
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Fault
+from bridge.model.hook import Hook
+from bridge.ports.target import Target
+from bridge.targets.factory import Targets
+from tests.support.events import delivery
+from tests.support.receiver import (
+    TLS,
+    Conversation,
+    Receiver,
+    answering,
+    hanging,
+    receiving,
+    response,
+    server_tls,
+)
+
+CA = str(TLS / "ca.pem")
+CLIENT = {"client_cert": str(TLS / "client.pem"), "client_key": str(TLS / "client.key")}
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    tls: dict[str, Any], context: ssl.SSLContext | None = None, host: str = "127.0.0.1", **settings: Any
+) -> AsyncIterator[tuple[Target, Receiver]]:
+    async with receiving(answering(response()), context or server_tls()) as receiver:
+        targets = Targets({}, ["127.0.0.0/8", "::1/128"], Path("/"), lambda _: None)
+        url = receiver.url.replace("127.0.0.1", host)
+        fields = {"type": "webhook", "url": url, "tls": tls, "timeout": 10, **settings}
+        try:
+            yield targets.build(Hook.model_validate({"name": "crm", "target": fields})), receiver
+        finally:
+            await targets.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_receiver_is_trusted_by_its_authority(host: str) -> None:
+    async with sending({"ca_bundle": CA}, host=host) as (target, receiver):
+        for _ in range(3):
+            assert (await target.attempt(delivery())).fault is None
+        assert receiver.connections == 1
+
+
+async def test_an_unknown_certificate_is_refused() -> None:
+    async with sending({}) as (target, receiver):
+        answer = await target.attempt(delivery())
+    assert answer.fault is Fault.TLS
+    assert "certificate" in answer.error
+    assert receiver.requests == []
+
+
+async def test_verification_can_be_switched_off() -> None:
+    async with sending({"verify": False}) as (target, _):
+        assert (await target.attempt(delivery())).fault is None
+
+
+async def test_a_certificate_of_somebody_else_is_refused() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(TLS / "client.pem", TLS / "client.key")
+    async with sending({"ca_bundle": CA}, context) as (target, receiver):
+        answer = await target.attempt(delivery())
+    assert answer.fault is Fault.TLS
+    assert receiver.requests == []
+
+
+async def test_a_client_certificate_is_shown_when_there_is_one() -> None:
+    context = server_tls(client_certificates=True)
+    async with sending({"ca_bundle": CA, **CLIENT}, context) as (target, _):
+        assert (await target.attempt(delivery())).fault is None
+    async with sending({"verify": False, **CLIENT}, server_tls(client_certificates=True)) as (target, _):
+        assert (await target.attempt(delivery())).fault is None
+
+
+async def test_a_missing_client_certificate_is_a_tls_fault() -> None:
+    async with sending({"ca_bundle": CA}, server_tls(client_certificates=True)) as (target, _):
+        answer = await target.attempt(delivery())
+    assert answer.fault in {Fault.TLS, Fault.CONNECTION}
+
+
+async def test_tls_to_a_receiver_without_it_is_a_tls_fault() -> None:
+    async def plain(conversation: Conversation) -> None:
+        await conversation.reader.read(1)
+        await conversation.send(response(400))
+        await conversation.reader.read()
+
+    async with (
+        receiving(plain) as receiver,
+        sending({}, url=f"https://127.0.0.1:{receiver.port}/") as (target, _),
+    ):
+        answer = await target.attempt(delivery())
+    assert answer.fault is Fault.TLS
+    assert answer.error
+
+
+async def test_old_protocols_are_refused() -> None:
+    context = server_tls()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with sending({"ca_bundle": CA}, context) as (target, receiver):
+        answer = await target.attempt(delivery())
+    # The receiver closes without a word, so all that can be told is when.
+    assert answer.fault in {Fault.TLS, Fault.CONNECTION}
+    assert "closed while connecting" in answer.error or "TLS" in answer.error
+    assert receiver.requests == []
+
+
+async def test_a_handshake_that_never_ends_meets_the_connect_limit() -> None:
+    async with (
+        receiving(hanging) as silent,
+        sending({}, url=f"https://127.0.0.1:{silent.port}/", connect_timeout=0.4) as (target, _),
+    ):
+        assert (await target.attempt(delivery())).fault is Fault.TIMEOUT
+
+
+async def test_hooks_with_the_same_settings_share_connections_and_others_do_not() -> None:
+    async with receiving(answering(response()), server_tls()) as receiver:
+        targets = Targets({}, ["127.0.0.0/8"], Path("/"), lambda _: None)
+        for tls in ({"ca_bundle": CA}, {"ca_bundle": CA}, {"verify": False}):
+            fields = {"type": "webhook", "url": receiver.url, "tls": tls}
+            target = targets.build(Hook.model_validate({"name": "crm", "target": fields}))
+            assert (await target.attempt(delivery())).fault is None
+        await targets.close()
+        assert receiver.connections == 2
