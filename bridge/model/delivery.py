@@ -1,10 +1,10 @@
 """One event for one hook: the delivery, what an attempt met, and what it came to."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
 from bridge.model.event import Event, Message
+from bridge.model.value import value
 
 
 class Status(StrEnum):
@@ -20,7 +20,7 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.SKIPPED})
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivery:
     """One event for one hook, ready for its next attempt.
 
@@ -62,7 +62,7 @@ class Fault(StrEnum):
     BUG = "bug"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer:
     """What one attempt met at its target; `fault` None means it was delivered.
 
@@ -79,7 +79,7 @@ class Answer:
     lasting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One try of a delivery as the history keeps it. Times are Unix seconds, the duration milliseconds."""
 
@@ -92,12 +92,12 @@ class Attempt:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Delivered:
     """The target took it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RetryLater:
     """Try again `wait` seconds from now; `uses_retry` False keeps its place in the schedule.
 
@@ -110,7 +110,7 @@ class RetryLater:
     hold: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class FailedForGood:
     """No further attempt; `pause_hook` asks that the hook be paused, loudly (410 Gone)."""
 
@@ -118,14 +118,14 @@ class FailedForGood:
     pause_hook: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Parked:
     """Not attempted now: it waits in the hook's lane."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Skipped:
     """Matched, but the hook is disabled."""
 
@@ -152,7 +152,7 @@ def status_after(outcome: Outcome, delivery: Delivery) -> Status:
             assert_never(outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Record:
     """What the history is to know of a delivery after one step: written as monotonic upserts.
 
@@ -169,7 +169,7 @@ class Record:
     next_attempt_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quarantined:
     """A message that could not be handled, kept whole with the reason. `source` is where it came from."""
 
@@ -181,14 +181,14 @@ class Quarantined:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unmatched:
     """An event that no hook asked for: only its own row is written."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Known:
     """What the history already knows of a delivery (the fence looks at it)."""
 

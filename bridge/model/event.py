@@ -1,12 +1,14 @@
 """What comes in: the broker's message as it stood on the wire, and the event decoded from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from bridge.model.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class Message:
     """One broker message; the body is the publisher's bytes and stays so.
 
@@ -28,7 +30,7 @@ class Message:
     redelivered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Event:
     """One decoded message.
 
@@ -50,7 +52,7 @@ class Event:
     webhook_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Undecodable:
     """A message that cannot be an event; it goes to quarantine whole, with the reason."""
 
@@ -58,7 +60,7 @@ class Undecodable:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Decoded:
     """What a format found in a message; None means the format defines no such thing or it is absent."""
 
