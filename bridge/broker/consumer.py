@@ -12,9 +12,9 @@ from aiormq.exceptions import AMQPError
 from pamqp import commands
 
 from bridge.broker.acks import AckTracker
-from bridge.broker.link import Link
+from bridge.broker.link import Link, why_closed
 from bridge.broker.properties import read_message
-from bridge.model.errors import BridgeError
+from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Receive
 
@@ -203,8 +203,8 @@ class ConsumeChannel:
             closing.cancel()
             if not channel.is_closed and asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
                 await channel.close()
-        if channel.closing.done() and not channel.closing.cancelled():
-            raise channel.closing.exception() or RuntimeError("channel closed")
+        if channel.closing.done():
+            raise BrokerUnavailable(why_closed(channel.closing))
 
     async def _consume_missing(self, life: Incarnation) -> float | None:
         """Subscribe what is not; gives the seconds until those that failed should be tried again."""

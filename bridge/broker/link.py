@@ -5,7 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiormq
 from aiormq import exceptions as amqp
@@ -157,17 +157,21 @@ class Link:
 
     async def _until_lost(self) -> None:
         assert self._connection is not None
-        why = "closed"
-        try:
-            await asyncio.shield(self._connection.closing)
-        except asyncio.CancelledError:
-            if not self._connection.closing.cancelled():
-                raise
-        except Exception as error:  # noqa: BLE001 - whatever ended it, it is over
-            why = _text(error)
+        closing = self._connection.closing
+        await asyncio.wait([closing])
         self._connection = None
         self._ready.clear()
-        self._watch.lost(self.role, why)
+        self._watch.lost(self.role, why_closed(closing))
+
+
+def why_closed(closing: "asyncio.Future[Any]") -> str:
+    """What ended a connection or channel.
+
+    aiormq 7.2 may set a CancelledError as the exception of its `closing` futures: awaiting one of them would
+    end the waiting task as if that had been cancelled.
+    """
+    error = None if closing.cancelled() else closing.exception()
+    return "closed" if error is None else _text(error)
 
 
 def _text(error: BaseException) -> str:

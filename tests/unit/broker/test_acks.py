@@ -51,7 +51,12 @@ def test_a_tag_that_was_given_back_is_not_acked():
     assert list(tracker.take()) == [(2, True)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["arrive", "finish", "give_back", "flush"]), st.integers(1, 40)), max_size=200))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["arrive", "finish", "give_back", "flush"]), st.integers(1, 40)),
+        max_size=200,
+    )
+)
 def test_any_order_of_events_leaves_exactly_the_open_tags_outstanding(steps):
     tracker, broker, open_tags, arrived = AckTracker(), Broker(), set(), 0
     for step, number in steps:

@@ -1,6 +1,8 @@
 """The fence: a copy that was overtaken is dropped, and nothing else is."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 from bridge.model.delivery import Delivery, Known
 from bridge.model.event import Event, Message
 from bridge.pipeline.fence import Fence, stale
-from bridge.pipeline.settle import Load
+from bridge.pipeline.settle import Load, Work
+from bridge.ports.history import History
 
 
 def delivery(**changes):
@@ -51,23 +54,27 @@ def test_the_copy_whose_attempt_is_recorded_is_stale_and_the_next_one_is_not():
 
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 20))
 def test_a_manual_retry_always_gets_through(generation, attempt, attempts):
-    assert not stale(delivery(generation=generation + 1, attempt=attempt), Known(generation, attempts, final=False))
+    assert not stale(
+        delivery(generation=generation + 1, attempt=attempt), Known(generation, attempts, final=False)
+    )
 
 
 class NobodyKnows:
     """A history without a row."""
 
-    async def known(self, deliveries):
+    async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
         return {}
 
 
 async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settled_together():
-    through, dropped, first, second = [], [], Ticket(), Ticket()
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+    first, second = Ticket(), Ticket()
 
     async def flush():
         return
 
-    fence = Fence(NobodyKnows(), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), first)
     fence.add(delivery(), second)

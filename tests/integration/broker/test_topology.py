@@ -1,0 +1,103 @@
+"""What stands on the broker, and sources by their publishers' rules."""
+
+import asyncio
+
+import pytest
+
+from bridge.broker.topology import Contract, Names, Topology
+from bridge.model.errors import BrokerRefused
+from tests.support.links import running_link, unique
+
+
+@pytest.fixture
+async def link(amqp_url):
+    async with running_link(amqp_url) as link:
+        yield link
+
+
+@pytest.fixture
+def told():
+    return {}
+
+
+@pytest.fixture
+def topology(link, told):
+    return Topology(link, Names(unique("t")), contract=told.__setitem__)
+
+
+async def declare(link, queue, **how):
+    async with link.channel() as channel:
+        await channel.queue_declare(queue, **how)
+
+
+@pytest.mark.parametrize("name", ["plain", "with spaces", "a/b/c", "žluťoučký kůň 🐎", "x" * 255, "ü" * 127])
+async def test_a_missing_source_is_made_as_its_publishers_make_it(link, topology, name):
+    name = name if len(name.encode()) > 240 else unique(name)
+    assert await topology.prepare_source(name)
+
+    await declare(link, name, durable=True)  # 406 if it were declared otherwise
+    async with link.channel() as channel:
+        await channel.queue_delete(name)
+
+
+async def test_a_source_with_the_right_parameters_keeps_the_contract(link, topology, told):
+    queue = unique("source")
+    await declare(link, queue, durable=True)
+
+    assert await topology.prepare_source(queue)
+    assert told == {queue: Contract.KEPT}
+
+
+@pytest.mark.parametrize("how", [{"arguments": {"x-max-length": 10}, "durable": True}, {"durable": False}])
+async def test_a_source_declared_otherwise_is_told_of_and_consumed_anyway(link, topology, told, how):
+    queue = unique("source")
+    await declare(link, queue, **how)
+
+    assert await topology.prepare_source(queue)
+    assert told == {queue: Contract.BROKEN}
+
+
+async def test_the_shared_objects_can_be_made_again_and_verified(link, topology):
+    await topology.ensure_base()
+    await topology.ensure_base()
+
+    await Topology(link, topology.names, verify_only=True).ensure_base()
+
+
+async def test_verifying_what_is_not_there_says_what_is_missing(link):
+    with pytest.raises(BrokerRefused, match="verify"):
+        await Topology(link, Names(unique("t")), verify_only=True).ensure_base()
+
+
+async def test_an_object_of_ours_with_other_arguments_is_told_with_what_to_do(link):
+    names = Names(unique("t"))
+    await declare(link, names.orphans, durable=True)
+
+    with pytest.raises(BrokerRefused, match=r"broker\.prefix"):
+        await Topology(link, names).ensure_base()
+
+
+async def test_depths_of_many_queues_skip_the_missing_ones(link, topology):
+    there = [unique("q") for _ in range(3)]
+    for queue in there:
+        await declare(link, queue, durable=True)
+
+    found = await topology.depths([unique("missing"), *there, unique("missing")])
+    assert found == dict.fromkeys(there, 0)
+
+
+async def test_an_exclusive_claim_has_one_holder_until_its_connection_ends(amqp_url, topology):
+    queue = unique("claim")
+    assert await topology.claim(queue) is not None
+
+    async with running_link(amqp_url) as other:
+        assert await Topology(other, topology.names).claim(queue) is None
+
+
+async def test_lanes_are_made_once_and_found_again(topology):
+    await topology.ensure_base()
+    hook = unique("hook")
+
+    assert not await topology.lane_exists(hook)
+    await asyncio.gather(*(topology.ensure_lane(hook) for _ in range(5)))
+    assert await topology.lane_exists(hook)

@@ -1,0 +1,41 @@
+"""Links of the bridge's own kind for tests that talk to a broker through bridge.broker."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge.broker.link import Address, Link
+
+
+class Heard:
+    """Remembers what happened to connections."""
+
+    def __init__(self) -> None:
+        self.connects = 0
+        self.losses: list[str] = []
+
+    def connected(self, role: str, address: str) -> None:
+        self.connects += 1
+
+    def lost(self, role: str, error: str) -> None:
+        self.losses.append(error)
+
+
+@asynccontextmanager
+async def running_link(url: str, heard: Heard | None = None) -> AsyncIterator[Link]:
+    """A supervised connection that ends with the block."""
+    link = Link("test", Address([url]), heard or Heard())
+    supervisor = asyncio.create_task(link.run())
+    try:
+        async with asyncio.timeout(30):
+            await link.connection()
+        yield link
+    finally:
+        supervisor.cancel()
+        await asyncio.gather(supervisor, return_exceptions=True)
+
+
+def unique(name: str) -> str:
+    """A name that no other test uses: the broker is shared."""
+    return f"{name}-{uuid.uuid4().hex[:12]}"
