@@ -102,7 +102,10 @@ def _http_url(text: str) -> URL:
 
 def _check_host(host: str) -> None:
     if ":" in host:
-        IPv6Address(host.partition("%")[0])
+        try:
+            IPv6Address(host.partition("%")[0])
+        except AddressValueError:
+            raise ValueError(f"{host} is no IPv6 address") from None
         return
     last = host.rstrip(".").rpartition(".")[2]
     if _NUMBER.fullmatch(last):

@@ -40,7 +40,6 @@ async def test_the_request_is_what_the_receiver_was_promised() -> None:
         (request,) = receiver.requests
     assert answer == Answer(code=200, response=b"ok")
     assert (request.method, request.path, request.body) == ("POST", "/in?tenant=1", b'{"a":1}')
-    assert Webhook(SECRET).verify(request.body, {**request.headers}, tolerance=60) if False else True
     names = [name.lower() for name, _ in request.raw_headers]
     assert len(names) == len(set(names))
     assert set(names) == {

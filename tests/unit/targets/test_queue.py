@@ -1,0 +1,145 @@
+"""Queue targets over the in-memory publisher."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Answer, Fault
+from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
+from bridge.model.hook import QueueTarget as Settings
+from bridge.targets.queue import QueueTarget, clean_headers
+from tests.support.events import delivery
+from tests.support.publisher import MemoryPublisher
+
+
+def target(publisher: MemoryPublisher, **settings: Any) -> QueueTarget:
+    return QueueTarget(Settings.model_validate({"type": "queue", "queue": "out", **settings}), publisher)
+
+
+async def test_body_headers_and_properties_are_passed_on() -> None:
+    publisher = MemoryPublisher("out")
+    sent = delivery(
+        b"\xff raw",
+        headers={"tenant": 7, "nested": {"a": [1, None]}},
+        content_type="text/x",
+        correlation_id="c1",
+        webhook_id="stable",
+        parse=False,
+    )
+    assert await target(publisher, headers={"via": "bridge", "tenant": "8"}).attempt(sent) == Answer()
+    (message,) = publisher.queues["out"]
+    assert message.body is sent.event.message.body
+    assert message.like is sent.event.message
+    assert (message.exchange, message.routing_key, message.message_id) == ("", "out", "stable")
+    assert message.headers == {
+        "tenant": "8",
+        "nested": {"a": [1, None]},
+        "via": "bridge",
+        "x-bridge-hops": 1,
+    }
+
+
+def test_what_bridges_and_brokers_wrote_is_left_out() -> None:
+    headers = {
+        "x-bridge-delivery": "d",
+        "X-Bridge-Generation": 2,
+        "x-bridge-hops": 3,
+        "x-death": [{}],
+        "x-first-death-queue": "q",
+        "x-last-death-reason": "expired",
+        "CC": ["elsewhere"],
+        "BCC": ["elsewhere"],
+        "x-deaf": "kept",
+        "ccx": "kept",
+    }
+    assert clean_headers(headers) == {"x-deaf": "kept", "ccx": "kept"}
+
+
+@pytest.mark.parametrize(("told", "in_headers"), [(9, None), (0, 9), (3, 9), (9, 3), (9, "x")])
+async def test_hops_are_counted_from_what_is_known(told: int, in_headers: Any) -> None:
+    publisher = MemoryPublisher("out")
+    await target(publisher).attempt(delivery(headers={"x-bridge-hops": in_headers}, hops=told))
+    assert publisher.queues["out"][0].headers["x-bridge-hops"] == 10
+
+
+async def test_a_message_that_goes_round_in_a_circle_fails_for_good() -> None:
+    publisher = MemoryPublisher("out")
+    for sent in (delivery(hops=10), delivery(headers={"x-bridge-hops": 12})):
+        answer = await target(publisher).attempt(sent)
+        assert (answer.fault, answer.lasting) == (Fault.LOOP, True)
+    assert publisher.queues["out"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "lasting"),
+    [
+        (PublishTooLarge("131 kB of headers"), Fault.TOO_LARGE, True),
+        (PublishFailed("nacked"), Fault.NOT_CONFIRMED, False),
+        (BrokerRefused("404 no exchange"), Fault.NOT_CONFIRMED, False),
+        (BrokerUnavailable("gone"), Fault.NOT_CONFIRMED, False),
+        (RuntimeError("bug"), Fault.BUG, False),
+    ],
+)
+async def test_what_the_publisher_raises_becomes_a_fault(
+    error: Exception, fault: Fault, lasting: bool
+) -> None:
+    publisher = MemoryPublisher("out")
+    publisher.failing = error
+    answer = await target(publisher).attempt(delivery())
+    assert (answer.fault, answer.lasting) == (fault, lasting)
+    assert str(error) in answer.error
+
+
+async def test_a_missing_queue_is_unroutable_until_somebody_makes_it() -> None:
+    publisher = MemoryPublisher()
+    made = target(publisher)
+    answer = await made.attempt(delivery())
+    assert (answer.fault, answer.error) == (Fault.UNROUTABLE, "no queue took it: queue 'out'")
+    publisher.queues["out"] = []
+    assert (await made.attempt(delivery())).fault is None
+
+
+async def test_a_queue_is_declared_once_and_again_when_it_vanished() -> None:
+    publisher = MemoryPublisher()
+    made = target(publisher, declare=True)
+    assert [(await made.attempt(delivery())).fault for _ in range(3)] == [None] * 3
+    assert publisher.declared == ["out"]
+    del publisher.queues["out"]
+    assert (await made.attempt(delivery())).fault is Fault.UNROUTABLE
+    assert (await made.attempt(delivery())).fault is None
+    assert publisher.declared == ["out", "out"]
+
+
+async def test_an_exchange_is_published_to_and_never_declared() -> None:
+    publisher = MemoryPublisher()
+    made = target(publisher, queue=None, exchange="events", routing_key="crm.in", declare=True)
+    answer = await made.attempt(delivery())
+    assert answer.error == "no queue took it: exchange 'events' with routing key 'crm.in'"
+    assert publisher.declared == []
+
+
+async def test_two_messages_with_one_id_are_never_on_their_way_at_once() -> None:
+    publisher = MemoryPublisher("out")
+    publisher.open.clear()
+    made = target(publisher)
+    same = [asyncio.create_task(made.attempt(delivery(event_id="same"))) for _ in range(5)]
+    other = asyncio.create_task(made.attempt(delivery(event_id="other")))
+    async with asyncio.timeout(5):
+        while len(publisher.under_way) < 2:  # noqa: ASYNC110 - the twin tells by its list
+            await asyncio.sleep(0)
+    assert sorted(publisher.under_way) == ["other", "same"]
+    publisher.open.set()
+    answers = await asyncio.gather(other, *same)
+    assert [answer.fault for answer in answers] == [None] * 6
+    assert len(publisher.queues["out"]) == 6
+
+
+async def test_waiting_for_an_earlier_message_counts_as_time() -> None:
+    publisher = MemoryPublisher("out")
+    publisher.open.clear()
+    made = target(publisher, timeout=0.2)
+    answers = await asyncio.gather(*(made.attempt(delivery()) for _ in range(3)))
+    assert [answer.fault for answer in answers] == [Fault.TIMEOUT] * 3
+    publisher.open.set()
+    assert (await made.attempt(delivery())).fault is None
