@@ -24,11 +24,15 @@ Any one of these helps:
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that lets clients in; the folder is there for a private node only (see NodeControl.of)."""
+    """A broker that lets clients in; the folder is there for a private node only (see NodeControl.of).
+
+    A given one is the user's: others may work on it, and it goes on without us.
+    """
 
     url: str
     folder: Path | None = None
     management_url: str | None = None
+    given: bool = False
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def given(variable: str, url: str) -> Broker:
     except HandshakeError as error:
         raise SetupError(f"the broker that {variable} names does not let us in: {error}") from error
     say("broker", f"{greeting.product} {greeting.version} at {urlsplit(url).hostname}, as {variable} says")
-    return Broker(url)
+    return Broker(url, given=True)
 
 
 @contextmanager
