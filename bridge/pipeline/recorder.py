@@ -93,8 +93,8 @@ class Recorder:
             await self._gather(window)
             batch = self._take()
             window = self._next_window(window, len(batch))
-            await self._commit(batch)
-            await self._settle(batch)
+            refused = await self._commit(batch)
+            await self._settle(batch, refused)
 
     async def drained(self) -> None:
         """Return once everything added so far is committed and settled."""
@@ -133,7 +133,8 @@ class Recorder:
             return min(window * 2, self._grouping.longest)
         return max(window / 2, self._grouping.shortest)
 
-    async def _commit(self, batch: list[tuple[Entry, Settlement]]) -> None:
+    async def _commit(self, batch: list[tuple[Entry, Settlement]]) -> set[int]:
+        """Write the batch, however long that takes; gives the `id`s of the entries that were refused."""
         entries = [entry for entry, _ in batch if self._wanted(entry)]
         backoff = Backoff(0.1)
         while entries:
@@ -148,12 +149,16 @@ class Recorder:
             self._watch.committed(time.monotonic() - started, len(entries))
             for entry, reason in refused:
                 self._watch.refused(entry, reason)
-            break
+            return {id(entry) for entry, _ in refused}
+        return set()
 
-    async def _settle(self, batch: list[tuple[Entry, Settlement]]) -> None:
+    async def _settle(self, batch: list[tuple[Entry, Settlement]], refused: set[int]) -> None:
         for entry, settlement in batch:
-            settlement.fate_committed()
-            self._watch.recorded(entry)
+            if refused and id(entry) in refused and isinstance(entry, Quarantined):
+                settlement.drop_one()  # it was to be the only copy: the message stays with the broker
+            else:
+                settlement.fate_committed()
+                self._watch.recorded(entry)
         await self._flush()
         if not self._waiting:
             self._idle.set()

@@ -12,6 +12,7 @@ from bridge.model.event import Event, Message
 from bridge.pipeline.fence import Fence, stale
 from bridge.pipeline.settle import Load, Work
 from bridge.ports.history import History
+from tests.support.waiting import until
 
 
 def delivery(**changes):
@@ -78,9 +79,7 @@ async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settl
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), first)
     fence.add(delivery(), second)
-    async with asyncio.timeout(5):
-        while not through or not dropped:
-            await asyncio.sleep(0)
+    await until(lambda: through and dropped)
     running.cancel()
 
     assert len(through) == 1

@@ -1,0 +1,273 @@
+"""A hook at work: what goes direct, what waits in the lane, and whose turn a slot is."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge.model.delivery import Answer, Delivered, Delivery, Fault, Parked
+from bridge.model.event import Event, Message
+from bridge.model.hook import Hook
+from bridge.pipeline.balance import Balance, Shares
+from bridge.pipeline.hook import HookRunner, Thresholds
+from bridge.pipeline.settle import Load, Settlement, Work
+from bridge.pipeline.table import HookTable
+from bridge.ports.target import Target
+from bridge.rules.retry.breaker import Breaker, Rules
+from bridge.rules.retry.judge import Policy
+from bridge.rules.routing.table import RoutingTable
+from bridge.telemetry.metrics import Metrics
+from tests.support.waiting import until
+
+METRICS = Metrics(CollectorRegistry())
+
+
+class Ticket:
+    valid = True
+
+    def finish(self):
+        pass
+
+    def give_back(self):
+        pass
+
+
+class Nowhere:
+    """A target that is never asked."""
+
+    async def close(self):
+        pass
+
+
+def hook(**changes: Any) -> Hook:
+    target = {"type": "webhook", "url": "http://127.0.0.1/", "profile": "none", **changes.pop("target", {})}
+    return Hook.model_validate({"name": "crm", "target": target, **changes})
+
+
+def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) -> HookRunner:
+    settings = settings or hook()
+    return HookRunner(
+        settings,
+        options.get("target", cast("Target", Nowhere())),
+        deliver,
+        policy=Policy.of(settings),
+        breaker=Breaker(Rules()),
+        thresholds=Thresholds(),
+        metrics=METRICS.hook(settings.id, "webhook"),
+        changed=lambda _runner: None,
+    )
+
+
+def work(name: str = "d", *, from_lane: bool = False, settlement: Settlement | None = None) -> Work:
+    event = Event("e", "s", "t", "json", time.time(), Message(b"{}"))
+    settlement = settlement or Settlement(Ticket(), "s", Load())
+    return Work(Delivery(name, event, "crm"), settlement, from_lane=from_lane)
+
+
+@asynccontextmanager
+async def at_work(settings: Hook, deliver: Any):
+    subject = runner(settings, deliver)
+    try:
+        yield subject
+    finally:
+        await subject.close()
+
+
+async def test_a_healthy_hook_is_attempted_directly():
+    assert runner().why_park(0.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "reason"),
+    [
+        (hook(paused=True), {}, "paused"),
+        (hook(target={"timeout": 31}), {}, "long_timeout"),
+        (hook(), {"target": None}, "not_served"),
+    ],
+)
+async def test_what_cannot_be_attempted_soon_waits_in_the_lane(settings, options, reason):
+    assert runner(settings, **options).why_park(0.0) == reason
+
+
+async def test_a_deep_lane_is_served_until_it_is_empty():
+    subject = runner()
+    subject.lane.counted(1001)
+    assert subject.why_park(0.0) == "lane_deep"
+    subject.lane.counted(5)
+    assert subject.why_park(0.0) == "lane_deep"
+    subject.lane.counted(0)
+    assert subject.why_park(0.0) == ""
+
+
+async def test_a_shallow_lane_does_not_keep_events_from_going_directly():
+    subject = runner()
+    subject.lane.counted(1000)
+    assert subject.why_park(0.0) == ""
+
+
+async def test_without_a_token_of_its_rate_a_hook_uses_its_lane():
+    subject = runner(hook(rate="2/s"))
+    assert subject.why_park(0.0) == ""
+    subject.enqueue(work())
+    assert subject.why_park(0.0) == "rate"
+    await subject.close()
+
+
+async def test_an_open_breaker_parks_until_the_next_event_may_be_the_probe():
+    subject = runner()
+    for _ in range(5):
+        subject.learn(Answer(Fault.REFUSED), 100.0, probe=False)
+    assert subject.why_park(100.5) == "breaker_open"
+    assert subject.why_park(101.5) == ""
+
+    probe = work()
+    assert subject.may_attempt(probe, 101.5)
+    assert probe.probe
+    assert not subject.may_attempt(work(), 101.5)
+    assert subject.why_park(101.6) == "breaker_open"
+
+    subject.learn(Answer(), 102.0, probe=True)
+    assert subject.why_park(102.0) == ""
+
+
+async def test_a_held_hook_waits_for_its_time():
+    subject = runner()
+    subject.hold(50.0)
+    assert subject.why_park(49.0) == "held"
+    assert subject.why_park(51.0) == ""
+
+
+async def test_no_more_than_the_configured_attempts_run_at_once():
+    release, running, most = asyncio.Event(), set(), 0
+
+    async def deliver(_runner, item):
+        nonlocal most
+        running.add(item)
+        most = max(most, len(running))
+        await release.wait()
+        running.discard(item)
+
+    async with at_work(hook(concurrency=3), deliver) as subject:
+        for n in range(10):
+            subject.enqueue(work(f"d{n}"))
+        await until(lambda: len(running) == 3)
+        release.set()
+        await until(lambda: not subject.running and not subject.direct)
+    assert most == 3
+
+
+async def test_a_lane_with_messages_gets_every_other_slot():
+    order = []
+
+    async def deliver(_runner, item):
+        order.append(item.from_lane)
+        await asyncio.sleep(0)
+
+    async with at_work(hook(concurrency=1), deliver) as subject:
+        for n in range(10):
+            subject.direct.append(work(f"d{n}"))
+            subject.lane.waiting.append(work(f"l{n}", from_lane=True))
+        subject.enqueue(work("last"))
+        await until(lambda: len(order) == 21)
+    assert sum(order[:10]) == 5
+
+
+async def test_a_bug_in_a_delivery_costs_no_worker():
+    done = []
+
+    async def deliver(_runner, item):
+        if item.delivery.id == "bad":
+            raise RuntimeError("a bug")
+        done.append(item)
+
+    async with at_work(hook(concurrency=1), deliver) as subject:
+        bad = work("bad")
+        subject.enqueue(bad)
+        subject.enqueue(work("good"))
+        await until(lambda: done)
+    assert bad.settlement.open == 0
+
+
+async def test_a_copy_in_the_lane_is_counted_and_its_age_known():
+    subject = runner()
+    subject.copy_sent(Parked("paused"), 123.0)
+    assert (subject.lane.exists, subject.lane.depth, subject.lane.oldest) == (True, 1, 123.0)
+    subject.copy_sent(Delivered(), 100.0)
+    subject.lane.copy_came()
+    subject.lane.counted(0)
+    assert subject.lane.oldest == 0.0
+
+
+# ---- balance --------------------------------------------------------------------------------------------
+
+
+class Crowd:
+    """Two hooks on one source, one of them slow."""
+
+    def __init__(self, *, listeners: int = 2, concurrency: int = 2):
+        self.parked: list[tuple[str, str]] = []
+        names = ["crm", "other"][:listeners]
+        hooks = [hook(name=name, concurrency=concurrency) for name in names]
+        self.runners = {settings.id: runner(settings) for settings in hooks}
+        self.table = HookTable(lambda _event, _filters: None)
+        self.table.swap(RoutingTable(hooks), self.runners)
+        self.slow = self.runners["crm"]
+        self.balance = Balance(self.table, self.park, Shares())
+
+    def park(self, subject, item, reason):
+        self.parked.append((item.delivery.id, reason))
+
+    def run_since(self, count, started):
+        for n in range(count):
+            self.slow.running[work(f"running{n}")] = started
+
+
+async def test_what_waits_for_a_slow_hook_is_parked_when_its_source_is_crowded():
+    crowd = Crowd()
+    crowd.run_since(2, started=0.0)
+    crowd.slow.direct.append(work("waiting"))
+
+    crowd.balance.sweep({"s": (80, 100)}, now=5.0)
+
+    assert crowd.parked == [("waiting", "slots")]
+    assert crowd.slow.lane.mode == "slots"
+
+
+@pytest.mark.parametrize(
+    ("held", "started", "listeners"),
+    [((79, 100), 0.0, 2), ((100, 100), 4.5, 2), ((100, 100), 0.0, 1)],
+    ids=["the source has room", "attempts are quick", "nobody else listens"],
+)
+async def test_a_hook_that_does_no_harm_merely_waits(held, started, listeners):
+    crowd = Crowd(listeners=listeners)
+    crowd.run_since(2, started)
+    crowd.slow.direct.append(work("waiting"))
+
+    crowd.balance.sweep({"s": held}, now=5.0)
+
+    assert crowd.parked == []
+
+
+async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet():
+    crowd = Crowd()
+    crowd.run_since(2, started=0.0)
+    settlement = Settlement(Ticket(), "s", Load())
+    settlement.carries(2)
+    crowd.slow.direct.append(work("waiting", settlement=settlement))
+
+    crowd.balance.sweep({"s": (100, 100)}, now=5.0)
+
+    assert crowd.parked == []
+
+
+async def test_slow_attempts_hold_no_more_than_a_quarter_of_a_source():
+    crowd = Crowd(concurrency=100)
+    crowd.run_since(26, started=0.0)
+    crowd.slow.direct.append(work("waiting"))
+
+    crowd.balance.sweep({"s": (50, 100)}, now=5.0)
+
+    assert crowd.parked == [("waiting", "slow")]

@@ -1,0 +1,181 @@
+"""Group commit: nothing is settled before its entry is committed, and nothing is forgotten."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+from bridge.model.delivery import Delivery, Entry, Quarantined, Record, Status, Unmatched
+from bridge.model.errors import HistoryUnavailable
+from bridge.model.event import Event, Message
+from bridge.pipeline.recorder import GroupCommit, Recorder
+from bridge.pipeline.settle import Load, Settlement
+from bridge.ports.history import History
+from tests.support.waiting import until
+
+
+class Ticket:
+    def __init__(self):
+        self.valid = True
+        self.finished = 0
+
+    def finish(self):
+        self.finished += 1
+
+    def give_back(self):
+        raise AssertionError("the recorder gives nothing back")
+
+
+class Database:
+    """Keeps batches; can be away, and can refuse single entries."""
+
+    def __init__(self):
+        self.batches: list[list[Entry]] = []
+        self.away = False
+        self.refused: set[str] = set()
+        self.tries = 0
+
+    async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
+        self.tries += 1
+        if self.away:
+            raise HistoryUnavailable("away")
+        self.batches.append(list(entries))
+        return [
+            (each, "too odd")
+            for each in entries
+            if isinstance(each, Record) and each.delivery.id in self.refused
+        ]
+
+
+class Watch:
+    def __init__(self):
+        self.refusals: list[str] = []
+        self.written: list[Entry] = []
+
+    def committed(self, seconds, rows):
+        pass
+
+    def refused(self, entry, reason):
+        self.refusals.append(reason)
+
+    def recorded(self, entry):
+        self.written.append(entry)
+
+
+class Bench:
+    """A recorder on a database that does what it is told."""
+
+    def __init__(self, **options):
+        self.database, self.watch, self.load = Database(), Watch(), Load()
+        self.flushes = 0
+        self.recorder = Recorder(
+            cast("History", self.database), self.load, self.flush, watch=self.watch, **options
+        )
+
+    async def flush(self):
+        self.flushes += 1
+
+    def add(self, name="d", status=Status.SUCCESS, attempt=1):
+        ticket = Ticket()
+        event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
+        record = Record(Delivery(name, event, "h", attempt=attempt), "webhook", status, "", 0.0)
+        self.recorder.add(record, Settlement(ticket, "s", self.load))
+        return ticket
+
+
+@asynccontextmanager
+async def running(**options):
+    bench = Bench(**options)
+    task = asyncio.create_task(bench.recorder.run())
+    try:
+        yield bench
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_many_entries_share_one_transaction_and_are_settled_after_it():
+    async with running() as bench:
+        tickets = [bench.add(f"d{n}") for n in range(50)]
+        assert not any(ticket.finished for ticket in tickets)
+
+        await until(lambda: all(ticket.finished == 1 for ticket in tickets))
+
+        assert [len(batch) for batch in bench.database.batches] == [50]
+        assert bench.flushes == 1
+
+
+async def test_a_batch_has_at_most_the_configured_rows():
+    async with running(grouping=GroupCommit(0.02, 0.1, 128)) as bench:
+        for n in range(300):
+            bench.add(f"d{n}")
+        await bench.recorder.drained()
+
+        sizes = [len(batch) for batch in bench.database.batches]
+        assert max(sizes) <= 128
+        assert sum(sizes) == 300
+
+
+async def test_while_the_database_is_away_nothing_is_settled_and_nothing_is_lost():
+    async with running() as bench:
+        bench.database.away = True
+        ticket = bench.add()
+        await until(lambda: bench.database.tries >= 2)
+        assert ticket.finished == 0
+        assert bench.recorder.down_since is not None
+
+        bench.database.away = False
+        await until(lambda: ticket.finished == 1)
+        assert bench.recorder.down_since is None
+
+
+async def test_a_refused_entry_is_told_and_does_not_stop_the_others():
+    async with running() as bench:
+        bench.database.refused.add("odd")
+        odd, good = bench.add("odd"), bench.add("good")
+
+        await until(lambda: good.finished == 1)
+
+        assert odd.finished == 1
+        assert bench.watch.refusals == ["too odd"]
+
+
+async def test_a_refused_quarantine_stays_with_the_broker():
+    async with running() as bench:
+
+        async def refuse_all(entries):
+            return [(each, "too odd") for each in entries]
+
+        bench.database.commit = refuse_all
+        ticket = Ticket()
+        message = Message(b"only copy there is")
+        bench.recorder.add(
+            Quarantined("q", "s", "headers_too_large", "", 0.0, message), Settlement(ticket, "s", bench.load)
+        )
+        await bench.recorder.drained()
+
+        assert bench.watch.refusals == ["too odd"]
+        assert ticket.finished == 0
+
+
+async def test_keeping_failures_only_writes_no_success_at_the_first_attempt():
+    async with running(keep_successes=False) as bench:
+        tickets = [
+            bench.add("first"),
+            bench.add("after a retry", attempt=2),
+            bench.add("failed", Status.FAILED),
+        ]
+        unmatched = Ticket()
+        event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
+        bench.recorder.add(Unmatched(event), Settlement(unmatched, "s", bench.load))
+
+        await until(lambda: all(ticket.finished == 1 for ticket in [*tickets, unmatched]))
+
+        written = [
+            entry.delivery.id
+            for batch in bench.database.batches
+            for entry in batch
+            if isinstance(entry, Record)
+        ]
+        assert written == ["after a retry", "failed"]
+        assert len(bench.watch.written) == 4
