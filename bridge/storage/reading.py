@@ -64,8 +64,8 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
 
 def counts_by_status(connection: Connection) -> dict[str, int]:
     """How many deliveries have each status; a status that none has is absent."""
-    rows = connection.execute(select(deliveries.c.status, func.count()).group_by(deliveries.c.status))
-    return dict(row.tuple() for row in rows)
+    status = deliveries.c.status
+    return dict(connection.execute(select(status, func.count()).group_by(status)).all())
 
 
 def newest_deliveries(connection: Connection, limit: int) -> list[StoredDelivery]:

@@ -27,10 +27,11 @@ def is_outage(error: Exception) -> bool:
 
 def told(error: BaseException) -> str:
     """One line about the error for the operator; never a statement, its parameters or an address."""
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    origin = origin.__cause__ or origin
-    text = str(origin).partition("\n")[0]
-    return f"{type(origin).__name__}: {text}"[:_LONGEST] if text else type(origin).__name__
+    origin = error
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's copy
+    text = str(origin).partition("\n")[0] or ("no answer in time" if isinstance(origin, TimeoutError) else "")
+    return f"{type(origin).__name__}: {text}".removesuffix(": ")[:_LONGEST]
 
 
 def unavailable(error: BaseException) -> HistoryUnavailable:

@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from bridge.model.errors import HistoryUnavailable
 from bridge.storage.engines.faults import is_outage, unavailable
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class PostgresEngine:
         query = dict(url.query)
         tls = query.pop("sslmode", None)
         self._timeout = timeout
+        self._closed = False
         self._engine = create_async_engine(
             url.set(drivername="postgresql+asyncpg", query=query),
             pool_size=_CONNECTIONS,
@@ -57,9 +59,12 @@ class PostgresEngine:
         """Autovacuum does it."""
 
     async def close(self) -> None:
+        self._closed = True
         await self._engine.dispose()
 
     async def _run(self, work: Callable[[Connection], T], limit: float | None) -> T:
+        if self._closed:
+            raise HistoryUnavailable("the history is closed")
         try:
             async with asyncio.timeout(limit):
                 return await self._twice(work)

@@ -16,16 +16,15 @@ from bridge.storage.engines.faults import is_outage, unavailable
 
 T = TypeVar("T")
 
-_PRAGMAS = (
+_WRITER = (
+    "cache_size = -8000",
     "auto_vacuum = INCREMENTAL",  # counts only until the first table is made, so it stands first
     "journal_mode = WAL",
     "synchronous = FULL",  # a message is acknowledged once its rows are on the disk
     "secure_delete = FAST",
     "journal_size_limit = 67108864",
-    "temp_store = MEMORY",
 )
-_WRITER_CACHE = "cache_size = -8000"
-_READER_CACHE = "cache_size = -4000"
+_READER = ("cache_size = -4000", "query_only = ON")
 
 _SPARE_PAGES = 1000
 """Free pages kept for new rows: 4 MB."""
@@ -42,8 +41,8 @@ class SqliteEngine:
         Raises SettingsError where no such file can be.
         """
         _make_file(path)
-        self._writer = _Worker(path, "history-write", timeout, "BEGIN IMMEDIATE", _WRITER_CACHE)
-        self._reader = _Worker(path, "history-read", timeout, "BEGIN", _READER_CACHE, "query_only = ON")
+        self._writer = _Worker(path, "history-write", timeout, "BEGIN IMMEDIATE", _WRITER)
+        self._reader = _Worker(path, "history-read", timeout, "BEGIN", _READER)
 
     @property
     def dialect(self) -> Dialect:
@@ -68,7 +67,7 @@ class SqliteEngine:
 class _Worker:
     """A thread of its own: a whole transaction costs the event loop one hop there and one back."""
 
-    def __init__(self, path: Path, name: str, timeout: float, begin: str, *pragmas: str) -> None:
+    def __init__(self, path: Path, name: str, timeout: float, begin: str, pragmas: tuple[str, ...]) -> None:
         self.engine = create_engine(
             URL.create("sqlite", database=str(path)),
             pool_size=1,
@@ -82,7 +81,7 @@ class _Worker:
 
         @event.listens_for(self.engine, "connect")
         def set_up(connection: SqliteConnection, _: Any) -> None:
-            for pragma in (*_PRAGMAS, *pragmas):
+            for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}").close()
 
         @event.listens_for(self.engine, "begin")
@@ -120,11 +119,11 @@ def _shrink(connection: Connection) -> bool:
     surplus = free - max(_SPARE_PAGES, pages // 10)
     if surplus <= 0:
         return False
-    # Through the driver: a page goes with each step of the statement, and it tells no columns to step through.
-    cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_AT_ONCE)})")
-    cursor.fetchall()
-    cursor.close()
+    # A page goes with each step of this statement, and of the driver's calls only this one makes all the steps
+    # of a statement without columns (Python 3.11). It ends our transaction first, which has changed nothing.
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, SqliteConnection)
+    driver.executescript(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_AT_ONCE)})")
     return surplus > _PAGES_AT_ONCE
 
 

@@ -1,0 +1,86 @@
+"""What the history answers."""
+
+import pytest
+
+from bridge.model.delivery import Known, Record, Status
+from bridge.model.errors import HistoryUnavailable
+from bridge.ports.history import HookState
+from bridge.storage.history import SqlHistory, open_history
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
+
+
+async def test_the_fence_learns_how_far_a_delivery_is(history: SqlHistory):
+    final, retrying, parked = a_delivery(attempt=2), a_delivery(generation=3), a_delivery()
+    failed = an_attempt(1, code=500)
+    await history.commit(
+        [
+            delivered(final),
+            Record(retrying, "webhook", Status.RETRYING, "status", NOW, failed),
+            waiting(parked),
+        ]
+    )
+
+    known = await history.known([final.id, retrying.id, parked.id, new_id()])
+
+    assert known == {
+        final.id: Known(generation=1, attempts=2, final=True),
+        retrying.id: Known(generation=3, attempts=1, final=False),
+        parked.id: Known(generation=1, attempts=0, final=False),
+    }
+
+
+async def test_nobody_is_known_at_first(history: SqlHistory):
+    assert await history.known([]) == {}
+    assert await history.known([new_id(), "dlv_1", "", "not a uuid \0 \ud800"[:10]]) == {}
+
+
+async def test_many_deliveries_are_looked_up_at_once(history: SqlHistory):
+    records = [delivered() for _ in range(300)]
+    await history.commit(records)
+    ids = [record.delivery.id for record in records]
+
+    known = await history.known([*ids, *(new_id() for _ in range(9000))])
+
+    assert known.keys() == set(ids)
+
+
+async def test_the_state_of_a_hook_is_replaced(history: SqlHistory, history_url: str):
+    assert await history.hook_states() == {}
+    await history.set_hook_state(HookState("crm", paused=True, reason="410 Gone", at=NOW))
+    await history.set_hook_state(HookState("erp", paused=False, reason="", at=NOW))
+    await history.set_hook_state(HookState("crm", paused=True, reason="by hand", at=NOW + 1))
+
+    expected = {
+        "crm": HookState("crm", paused=True, reason="by hand", at=NOW + 1),
+        "erp": HookState("erp", paused=False, reason="", at=NOW),
+    }
+    assert await history.hook_states() == expected
+    again = await open_history(history_url)
+    assert await again.hook_states() == expected
+    await again.close()
+
+
+async def test_the_newest_deliveries_come_first(history: SqlHistory):
+    records = [delivered(a_delivery(an_event(NOW + number, type=f"t.{number}"))) for number in range(5)]
+    await history.commit(records)
+
+    newest = await history.deliveries(2)
+
+    assert [row.event_type for row in newest] == ["t.4", "t.3"]
+    assert newest[0].id == records[4].delivery.id
+    assert newest[0].event_id == records[4].delivery.event.id
+
+
+async def test_a_database_that_is_there_answers(history: SqlHistory):
+    await history.ping()
+
+
+async def test_a_closed_history_is_unavailable_and_may_be_closed_again(history_url: str):
+    history = await open_history(history_url)
+    await history.close()
+    await history.close()
+
+    with pytest.raises(HistoryUnavailable):
+        await history.commit([delivered()])
+    with pytest.raises(HistoryUnavailable):
+        await history.ping()

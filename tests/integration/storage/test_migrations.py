@@ -1,0 +1,96 @@
+"""Whatever version a database is of, starting brings it to this one, or says why not."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from bridge.model.errors import SettingsError
+from bridge.storage.history import open_history
+from bridge.storage.migrations import HEAD, alembic_config
+from bridge.storage.tables import metadata
+from tests.support.records import look
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/bridge.db"
+    given: str = request.getfixturevalue("postgres_url")
+    return given
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_revisions_make_the_tables_that_the_code_uses(url: str):
+    history = await open_history(url)
+
+    assert await history._engine.read(_differences) == []
+    await history.close()
+
+
+async def test_the_newest_revision_is_the_one_that_is_looked_for(url: str):
+    history = await open_history(url)
+    heads = await history._engine.read(
+        lambda connection: ScriptDirectory.from_config(alembic_config(connection)).get_heads()
+    )
+    await history.close()
+
+    assert heads == [HEAD]
+    assert await look(url, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+async def test_processes_that_start_together_make_the_tables_once(url: str):
+    histories = await asyncio.gather(*(open_history(url) for _ in range(4)))
+
+    for history in histories:
+        assert await history.counts_by_status() == {}
+        await history.close()
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(url: str):
+    await (await open_history(url)).close()
+    await look(url, "UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SettingsError, match=r"storage\.url: .*newer version of amqp-bridge .*9999"):
+        await open_history(url)
+
+
+async def test_it_says_nothing(url: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]):
+    with caplog.at_level(logging.DEBUG):
+        await (await open_history(url)).close()
+
+    assert not [record for record in caplog.records if record.name.startswith("alembic")]
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/bridge.db"
+    await (await open_history(url)).close()
+    program = (
+        "import asyncio, sys\n"
+        "from bridge.storage.history import open_history\n"
+        f"asyncio.run(open_history({url!r}))\n"
+        "print('alembic' in sys.modules)"
+    )
+
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stdout == "False\n"
