@@ -11,6 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from bridge.model.hook import Tls
 from bridge.rules.wire.address import AddressGate
+from bridge.targets.web.resolver import Resolver
 
 _BLOCKED = 90_001
 _IDLE_SECONDS = 60.0
@@ -45,6 +46,7 @@ class Pool:
         self.on_connection = on_connection
         self._contexts: dict[Tls, ssl.SSLContext | bool] = {}
         self._open: _Connector | None = None
+        self._resolver = Resolver()
 
     @property
     def connector(self) -> "_Connector":
@@ -55,6 +57,7 @@ class Pool:
                 keepalive_timeout=_IDLE_SECONDS,
                 ttl_dns_cache=_DNS_SECONDS,
                 socket_factory=self._socket,
+                resolver=self._resolver,
             )
         return self._open
 
@@ -76,6 +79,7 @@ class Pool:
         if self._open is not None:
             await self._open.close()
             self._open = None
+        await self._resolver.close()
 
     def _socket(self, address: Any) -> socket.socket:
         # Called with the address that is dialled next, after name resolution: a name cannot change

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -322,6 +323,37 @@ async def test_a_name_that_does_not_exist_is_a_dns_fault() -> None:
         answer = await target.attempt(delivery())
     assert answer.fault is Fault.DNS
     assert "nobody.invalid" in answer.error
+
+
+async def test_dead_name_servers_do_not_stop_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host: str, *args: Any, **options: Any) -> Any:
+        if host.endswith(".stuck.example"):
+            answered.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no name server answered")
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    async with receiving(answering(response())) as receiver:
+        targets = Targets({}, ["127.0.0.0/8", "::1/128"], Path("/"), lambda _: None)
+
+        def target(host: str, timeout: float) -> Target:
+            fields = {"type": "webhook", "url": f"http://{host}:{receiver.port}/", "timeout": timeout}
+            return targets.build(Hook.model_validate({"name": "crm", "target": fields}))
+
+        stuck = [
+            asyncio.create_task(target(f"{number}.stuck.example", 0.5).attempt(delivery()))
+            for number in range(40)
+        ]
+        await asyncio.sleep(0)
+        good = await target("localhost", 10).attempt(delivery())
+        answers = await asyncio.gather(*stuck)
+        answered.set()
+        await targets.close()
+    assert good.fault is None
+    assert {answer.fault for answer in answers} == {Fault.TIMEOUT}
 
 
 async def test_a_host_that_does_not_answer_is_given_up_at_the_connect_limit() -> None:
