@@ -61,10 +61,11 @@ class _Signals:
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
         self.name = ""
+        self._reloading: asyncio.Future[None] | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         with contextlib.suppress(AttributeError):  # there is no SIGHUP on Windows
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            loop.add_signal_handler(signal.SIGHUP, self._start_reload)
 
     def _stop(self, number: signal.Signals) -> None:
         if self.wanted.done():
@@ -73,9 +74,16 @@ class _Signals:
         self.name = number.name
         self.wanted.set_result(None)
 
-    def _hang_up(self) -> None:
+    def _start_reload(self) -> None:
+        self._reloading = asyncio.ensure_future(self._hang_up(self._reloading))
+
+    async def _hang_up(self, earlier: asyncio.Future[None] | None) -> None:
+        """One reload after the other; reading thousands of hooks takes seconds, so it is done in a thread."""
+        if earlier is not None:
+            await asyncio.wait([earlier])
         try:
-            self._bridge.reload(self._reload().hooks)
+            settings = await asyncio.to_thread(self._reload)
+            self._bridge.reload(settings.hooks)
         except SettingsError as error:
             events.reload_refused([str(problem) for problem in error.problems])
         except BridgeError as error:
