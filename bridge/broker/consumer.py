@@ -3,18 +3,18 @@
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import AMQPError
 from pamqp import commands
 
-from bridge.broker.acks import AckTracker
 from bridge.broker.link import Link, why_closed
-from bridge.broker.properties import read_message
+from bridge.broker.tickets import ChannelTicket, Incarnation
 from bridge.model.errors import BridgeError, BrokerUnavailable
+from bridge.model.event import Message
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Receive
 
@@ -23,64 +23,6 @@ log = structlog.get_logger(__name__)
 _BROKEN = (AMQPError, OSError, RuntimeError, TimeoutError, BridgeError)
 _LONGEST_WAIT = 15.0
 _LOOK_AGAIN = 2.0
-
-
-class Incarnation:
-    """One life of a channel: a ticket of an earlier life settles nothing (the broker redelivers)."""
-
-    def __init__(self, channel: AbstractChannel) -> None:
-        self.channel = channel
-        self.acks = AckTracker()
-
-    @property
-    def alive(self) -> bool:
-        """Tickets of this life still mean something."""
-        return not self.channel.is_closed
-
-    async def flush(self) -> None:
-        """Send the acks that are due, without waiting for the socket."""
-        for tag, multiple in self.acks.take():
-            if not self.alive:
-                return
-            with contextlib.suppress(*_BROKEN):
-                await self.channel.basic_ack(tag, multiple=multiple, wait=False)
-
-    async def nack(self, tag: int) -> None:
-        """Hand one message back to the queue."""
-        with contextlib.suppress(*_BROKEN):
-            await self.channel.basic_nack(tag, requeue=True, wait=False)
-
-    async def prove(self) -> None:
-        """Return once the broker has worked through what was sent on this channel.
-
-        Methods of a channel are handled in order, so the answer to any later call proves the earlier acks.
-        """
-        if self.alive:
-            with contextlib.suppress(*_BROKEN):
-                await self.channel.basic_qos(prefetch_count=1, timeout=5)
-
-
-class ChannelTicket:
-    """Settles one message of one life of a channel; see bridge.ports.broker.Ticket."""
-
-    __slots__ = ("_life", "_owner", "_tag")
-
-    def __init__(self, owner: "ConsumeChannel", life: Incarnation, tag: int) -> None:
-        self._owner, self._life, self._tag = owner, life, tag
-
-    @property
-    def valid(self) -> bool:
-        """False once the channel is gone: the broker redelivers, so what was not started need not start."""
-        return self._life.alive
-
-    def finish(self) -> None:
-        """Ack with the next flush."""
-        self._life.acks.finish(self._tag)
-
-    def give_back(self) -> None:
-        """Nack with requeue, soon."""
-        if self._life.acks.give_back(self._tag):
-            self._owner.spawn(self._life.nack(self._tag))
 
 
 @dataclass(slots=True)
@@ -178,7 +120,7 @@ class ConsumeChannel:
             await life.flush()
             await life.prove()
             with contextlib.suppress(*_BROKEN):
-                await life.channel.close()
+                await life.close()
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Run a small piece of channel work soon; `close` waits for it."""
@@ -189,7 +131,7 @@ class ConsumeChannel:
     async def _live(self) -> None:
         connection = await self._link.connection()
         channel = await connection.channel(publisher_confirms=False)
-        life = self._life = Incarnation(channel)
+        life = self._life = Incarnation(connection, channel)
         channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         closing = asyncio.ensure_future(asyncio.wait([channel.closing]))
         try:
@@ -201,8 +143,8 @@ class ConsumeChannel:
                 changed.cancel()
         finally:
             closing.cancel()
-            if not channel.is_closed and asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
-                await channel.close()
+            if asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
+                await life.close()
         if channel.closing.done():
             raise BrokerUnavailable(why_closed(channel.closing))
 
@@ -224,36 +166,42 @@ class ConsumeChannel:
         await life.channel.basic_qos(prefetch_count=subscription.prefetch)
         receive, acks = subscription.receive, life.acks
 
-        async def on_message(delivered: DeliveredMessage) -> None:
-            tag = delivered.delivery_tag
-            assert tag is not None
+        def take(tag: int, message: Message) -> None:
             acks.arrived(tag)
-            receive(read_message(delivered), ChannelTicket(self, life, tag))
+            receive(message, ChannelTicket(self.spawn, life, tag))
 
-        answer = await life.channel.basic_consume(subscription.queue, on_message)
-        subscription.tag = answer.consumer_tag
-        subscription.failures = 0
-        self._watch(subscription.queue, True)
+        # Known before the broker's answer: its cancel may come with it.
+        subscription.tag = consumer = f"bridge.{uuid.uuid4().hex}"
+        await life.connection.consume(life.channel, subscription.queue, consumer, take)
+        if subscription.tag == consumer:
+            subscription.failures = 0
+            self._watch(subscription.queue, True)
 
     async def _cancel(self, subscription: Subscription) -> None:
         tag, subscription.tag = subscription.tag, None
         if tag is None:
             return
         self._watch(subscription.queue, False)
-        if self._life is not None and self._life.alive:
-            with contextlib.suppress(*_BROKEN):
-                await self._life.channel.basic_cancel(tag)
+        if (life := self._life) is not None:
+            if life.alive:
+                with contextlib.suppress(*_BROKEN):
+                    await life.channel.basic_cancel(tag)
+            life.connection.forget(tag)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
         """Queue deleted, node lost or (4.3) consumer timeout: consume anew, always with a fresh tag."""
         for subscription in self._subscriptions.values():
             if subscription.tag == frame.consumer_tag:
-                subscription.tag = None
-                self._watch(subscription.queue, False)
+                self._ended(subscription)
         self._changed.set()
 
     def _lost(self) -> None:
         for subscription in self._subscriptions.values():
-            if subscription.tag is not None:
-                subscription.tag = None
-                self._watch(subscription.queue, False)
+            self._ended(subscription)
+
+    def _ended(self, subscription: Subscription) -> None:
+        """Nothing more can come for the consumer of this subscription."""
+        tag, subscription.tag = subscription.tag, None
+        if tag is not None and self._life is not None:
+            self._life.connection.forget(tag)
+            self._watch(subscription.queue, False)

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import aiormq
 from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
+from bridge.broker.receiving import ReceivingConnection
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
 from bridge.ports.backoff import Backoff
 
@@ -52,7 +52,7 @@ class Link:
         self.role = role
         self._address = address
         self._watch = watch
-        self._connection: aiormq.Connection | None = None
+        self._connection: ReceivingConnection | None = None
         self._ready = asyncio.Event()
         self._turn = 0
 
@@ -93,7 +93,7 @@ class Link:
         finally:
             await self.close()
 
-    async def connection(self) -> aiormq.Connection:
+    async def connection(self) -> ReceivingConnection:
         """The live connection, waiting for it as long as it takes (bound the call yourself)."""
         while True:
             await self._ready.wait()
@@ -137,7 +137,7 @@ class Link:
         target = URL(url).update_query(
             heartbeat=str(int(self._address.heartbeat)), name=f"{self._address.name} {self.role}"
         )
-        connection = aiormq.Connection(target, context=self._address.tls)
+        connection = ReceivingConnection(target, context=self._address.tls)
         try:
             async with asyncio.timeout(self._address.connect_timeout):
                 await connection.connect()

@@ -1,10 +1,9 @@
-"""Between the AMQP library's frames and our messages."""
+"""Clean properties for what we publish, in values that the AMQP library encodes without loss."""
 
 import struct
 from collections.abc import Mapping
 from typing import Any
 
-from aiormq.abc import DeliveredMessage
 from pamqp import commands
 
 from bridge.model.event import Message
@@ -12,26 +11,6 @@ from bridge.model.event import Message
 PERSISTENT = 2
 HEADER_LIMIT = 120_000
 """Bytes of encoded headers, ours included: a table over the frame size (131,072) closes the connection."""
-
-
-def read_message(delivered: DeliveredMessage) -> Message:
-    """The message as it stood on the wire; header values stay the decoded AMQP values."""
-    delivery = delivered.delivery
-    properties = delivered.header.properties
-    return Message(
-        body=delivered.body,
-        exchange=delivery.exchange or "",  # type: ignore[union-attr]
-        routing_key=delivery.routing_key or "",  # type: ignore[union-attr]
-        headers=properties.headers or {},
-        content_type=properties.content_type,
-        content_encoding=properties.content_encoding,
-        correlation_id=properties.correlation_id,
-        message_id=properties.message_id,
-        app_id=properties.app_id,
-        type=properties.message_type,
-        timestamp=properties.timestamp,
-        redelivered=bool(delivery.redelivered),  # type: ignore[union-attr]
-    )
 
 
 def properties_like(

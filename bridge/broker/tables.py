@@ -1,0 +1,142 @@
+"""Reading field tables: the headers of a message, whatever a publisher put into them.
+
+Wire format: AMQP 0-9-1 section 4.2.5.5 with the value types that RabbitMQ speaks
+(https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). Values come out as the AMQP library would give
+them. It is not asked because a table that it cannot read ends the connection, and the broker would deliver the
+same message again for ever: names that are not UTF-8, times beyond the year 9999, tables within tables within
+tables. None of these is an error here.
+"""
+
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+DEEPEST = 64
+"""Tables and arrays within each other; what lies deeper is left as its bytes."""
+
+_SIZE = struct.Struct(">I").unpack_from
+_DECIMAL = struct.Struct(">Bi").unpack_from
+_TIME = struct.Struct(">Q").unpack_from
+_LAST_SECOND_OF_32_BITS = 0xFFFF_FFFF
+_LAST_SECOND_OF_9999 = 253_402_300_799
+
+Read = Callable[[bytes, int, int], tuple[Any, int]]
+"""(data, offset, depth) -> (value, offset behind it)."""
+
+
+def read_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], int]:
+    """The table that begins at `at` with its size, and the offset behind it.
+
+    Raises IndexError, KeyError, ValueError or struct.error where `data` holds no table.
+    """
+    end = at + 4 + _SIZE(data, at)[0]
+    at += 4
+    table: dict[str, Any] = {}
+    while at < end:
+        kind = at + 1 + data[at]
+        name = data[at + 1 : kind].decode("utf-8", "backslashreplace")
+        table[name], at = _READ[data[kind]](data, kind + 1, depth)
+    if at != end:
+        raise ValueError("a value reaches beyond the end of its table")
+    return table, end
+
+
+def read_time(data: bytes, at: int) -> datetime:
+    """The timestamp at `at`: seconds by the book, but milli-, micro- and nanoseconds are found, too."""
+    time: float = _TIME(data, at)[0]
+    if time > _LAST_SECOND_OF_32_BITS:
+        time /= 1000
+    while time > _LAST_SECOND_OF_9999:
+        time /= 1000
+    return datetime.fromtimestamp(time, tz=UTC)
+
+
+def _read_array(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    end = at + 4 + _SIZE(data, at)[0]
+    at += 4
+    array = []
+    while at < end:
+        value, at = _READ[data[at]](data, at + 1, depth)
+        array.append(value)
+    if at != end:
+        raise ValueError("a value reaches beyond the end of its array")
+    return array, end
+
+
+def _nested(read: Read) -> Read:
+    def read_nested(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+        if depth < DEEPEST:
+            return read(data, at, depth + 1)
+        return _read_octets(data, at)
+
+    return read_nested
+
+
+def _read_octets(data: bytes, at: int) -> tuple[bytes, int]:
+    # A size that reaches too far is noticed by the table or the frame around it, which then ends elsewhere.
+    end = at + 4 + _SIZE(data, at)[0]
+    return data[at + 4 : end], end
+
+
+def _read_text(data: bytes, at: int, _depth: int) -> tuple[str | bytes, int]:
+    """A long string: text, or the bytes themselves where they are not UTF-8."""
+    end = at + 4 + _SIZE(data, at)[0]
+    octets = data[at + 4 : end]
+    try:
+        return octets.decode(), end
+    except UnicodeDecodeError:
+        return octets, end
+
+
+def _read_bytes(data: bytes, at: int, _depth: int) -> tuple[bytearray, int]:
+    """A byte array; pamqp gives and takes it as a bytearray, so that its type survives in a copy."""
+    octets, end = _read_octets(data, at)
+    return bytearray(octets), end
+
+
+def _read_decimal(data: bytes, at: int, _depth: int) -> tuple[Decimal, int]:
+    """Signed, as pamqp and the Java client write it (pamqp 4 reads it unsigned, so -1 became 4294967295)."""
+    scale, digits = _DECIMAL(data, at)
+    return Decimal(digits).scaleb(-scale), at + 5
+
+
+def _read_void(_data: bytes, at: int, _depth: int) -> tuple[None, int]:
+    return None, at
+
+
+def _fixed(layout: str, kind: Callable[[Any], Any] | None = None) -> Read:
+    unpack, size = struct.Struct(layout).unpack_from, struct.calcsize(layout)
+
+    def read(data: bytes, at: int, _depth: int) -> tuple[Any, int]:
+        value = unpack(data, at)[0]
+        return value if kind is None else kind(value), at + size
+
+    return read
+
+
+_READ: dict[int, Read] = {
+    ord(kind): read
+    for kind, read in {
+        "t": _fixed(">B", bool),
+        "b": _fixed(">b"),
+        "B": _fixed(">B"),
+        "s": _fixed(">h"),
+        "u": _fixed(">H"),
+        "I": _fixed(">i"),
+        "i": _fixed(">I"),
+        "l": _fixed(">q"),
+        "L": _fixed(">q"),
+        "f": _fixed(">f"),
+        "d": _fixed(">d"),
+        "D": _read_decimal,
+        "S": _read_text,
+        "x": _read_bytes,
+        "T": lambda data, at, _depth: (read_time(data, at), at + 8),
+        "A": _nested(_read_array),
+        "F": _nested(read_table),
+        "V": _read_void,
+        "\0": _read_void,
+    }.items()
+}
