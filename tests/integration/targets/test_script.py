@@ -197,7 +197,7 @@ async def test_a_program_that_reads_nothing_and_exits_0_succeeds(tmp_path: Path)
 
 async def test_a_late_program_is_asked_to_end_before_it_is_killed(tmp_path: Path) -> None:
     script(tmp_path, "#!/bin/sh\ntrap 'echo tidied; exit 0' TERM\nwhile :; do sleep 0.05; done\n")
-    answer = await target(tmp_path, timeout=0.5).attempt(delivery())
+    answer = await target(tmp_path, timeout=2).attempt(delivery())
     assert answer.fault is Fault.TIMEOUT
     assert answer.response.endswith(b"tidied\n")
 
@@ -205,9 +205,9 @@ async def test_a_late_program_is_asked_to_end_before_it_is_killed(tmp_path: Path
 async def test_a_program_that_will_not_end_is_killed(tmp_path: Path) -> None:
     script(tmp_path, "#!/bin/sh\ntrap '' TERM\necho $$ > pid\nwhile :; do sleep 0.05; done\n")
     started = time.monotonic()
-    answer = await target(tmp_path, timeout=0.5).attempt(delivery())
+    answer = await target(tmp_path, timeout=2).attempt(delivery())
     assert answer.fault is Fault.TIMEOUT
-    assert 2.0 < time.monotonic() - started < 10.0
+    assert 4.0 <= time.monotonic() - started < 15.0
     assert not alive(int((tmp_path / "pid").read_text()))
 
 
@@ -216,7 +216,7 @@ async def test_children_die_with_a_late_program(tmp_path: Path) -> None:
         tmp_path,
         "#!/bin/sh\n(trap '' TERM; sleep 60) &\necho $! > child\nsleep 60 &\necho $! > other\nwait\n",
     )
-    answer = await target(tmp_path, timeout=0.5).attempt(delivery())
+    answer = await target(tmp_path, timeout=2).attempt(delivery())
     assert answer.fault is Fault.TIMEOUT
     children = [int((tmp_path / name).read_text()) for name in ("child", "other")]
     await until(lambda: not any(alive(pid) for pid in children))
