@@ -79,9 +79,10 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.generate:main",
     ),
     "bench": Command(
-        "measure throughput and cost",
-        "Runs `python -m bench` with your arguments.",
+        "measure throughput and cost, side by side with what people would use instead",
+        "",
         "devtools.upkeep.programs:bench",
+        True,
     ),
     "broker": Command(
         "start a private broker, print its URL, stay until Ctrl-C", "", "devtools.upkeep.broker:main", True

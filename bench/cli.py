@@ -1,0 +1,145 @@
+"""`./dev bench`: which scenarios, how much, and how the figures are shown."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import report
+from bench.measuring.session import Result, measure, schedule
+from bench.measuring.stage import Stage, open_stage
+from bench.scenarios.cost import cost
+from bench.scenarios.fanout import fanout
+from bench.scenarios.hang import hang
+from bench.scenarios.latency import latency
+from bench.scenarios.queue import queue
+from bench.scenarios.scenario import Options, Scenario
+from bench.scenarios.scripts import scripts
+
+NAMES = ("cost", "latency", "fanout", "queue", "scripts", "hang")
+# Of what is written into a file or a log; a terminal knows its own.
+_WIDTH = 110
+EPILOG = """\
+scenarios:
+  cost      30,000 events wait in a queue, for one endpoint: CPU, memory, connections, SQL for each
+            delivery, against a hand-written consumer (bench/handwritten.py)
+  latency   200 events per second: milliseconds from publish to receipt, p50 and p99
+  fanout    each event goes to five hooks
+  queue     queue to queue, against RabbitMQ's own shovel
+  scripts   a shell script for each event, against amqp-consume
+  hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
+
+Everything runs on this machine, on 127.0.0.1 only: a private broker, one endpoint, and whoever is
+measured, each in its own process. The order is reversed from round to round. Keep the machine idle
+meanwhile: CPU per delivery grows by half when somebody else uses the same cores.
+
+examples:
+  ./dev bench cost                   the figure that matters most, in about three minutes
+  ./dev bench cost hang --rounds 5   more rounds, steadier medians
+  ./dev bench all --json >bench.json every scenario, every single run, for programs
+  ./dev bench all --quick            a tenth of it, to see that it works; bounds are told, not judged
+
+exit codes: 0 all bounds hold, 1 one does not or a run failed, 2 something is missing or a wrong command
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    chosen = parse(arguments)
+    names = NAMES if "all" in chosen.scenarios else tuple(dict.fromkeys(chosen.scenarios))
+    options = Options(
+        rounds=chosen.rounds or (1 if chosen.quick else 3),
+        share=0.1 if chosen.quick else 1.0,
+        backlog=chosen.backlog,
+        install=chosen.install,
+    )
+    machine, results = asyncio.run(measure_all(names, options))
+    if chosen.json:
+        print(json.dumps(report.as_data(machine, results), indent=2))
+    else:
+        console = Console()
+        report.show(machine, results, console if console.is_terminal else Console(width=_WIDTH))
+    return 0 if all(is_good(result, options) for result in results) else 1
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of `./dev bench`."""
+    parser = argparse.ArgumentParser(
+        prog="./dev bench",
+        description="Measure what the bridge costs, side by side with what people would use instead.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenarios", nargs="+", choices=(*NAMES, "all"), metavar="SCENARIO", help="see below")
+    parser.add_argument("--rounds", type=positive, help="how often each case is measured (default 3)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
+    parser.add_argument("--backlog", action="store_true", help="cost: also with 200,000 messages waiting")
+    parser.add_argument("--install", action="store_true", help="scripts: install amqp-tools if it is missing")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+async def measure_all(names: Sequence[str], options: Options) -> tuple[report.Machine, list[Result]]:
+    """The scenarios one after the other, and where they were measured."""
+    machine = report.Machine.look()
+    async with open_stage() as stage:
+        results = [await show_progress(stage, build(name, options, stage), options) for name in names]
+        return replace(machine, broker=stage.broker_version), results
+
+
+def build(name: str, options: Options, stage: Stage) -> Scenario:
+    """The scenario with that name."""
+    match name:
+        case "cost":
+            return cost(options)
+        case "latency":
+            return latency(options)
+        case "fanout":
+            return fanout(options)
+        case "queue":
+            return queue(options, stage)
+        case "scripts":
+            return scripts(options)
+        case "hang":
+            return hang(options)
+        case _:
+            raise ValueError(name)
+
+
+async def show_progress(stage: Stage, scenario: Scenario, options: Options) -> Result:
+    """Measures a scenario under a progress bar on stderr."""
+    runs = len(schedule(scenario.cases, options.rounds))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Drawn twice a second and no more: it runs on the cores that are measured.
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as progress:
+        task = progress.add_task(scenario.name, total=runs)
+
+        def tell(run: str, done: int, what: str, count: int) -> None:
+            arrived = f" ({count:,})" if count else ""
+            progress.update(task, description=f"{run}: {what}{arrived}", completed=done)
+
+        result = await measure(stage, scenario, options.rounds, tell)
+        progress.update(task, description=scenario.name, completed=runs)
+    return result
+
+
+def is_good(result: Result, options: Options) -> bool:
+    """Whether nothing failed and, unless it was too quick to judge, all bounds hold."""
+    return not result.failures and (options.share < 1 or all(claim.holds for claim in result.claims()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
