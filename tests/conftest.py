@@ -1,3 +1,3 @@
 """Fixtures that all tests share."""
 
-pytest_plugins = ["tests.support.broker", "tests.support.postgres"]
+pytest_plugins = ["tests.support.broker", "tests.support.postgres", "tests.support.scene"]

@@ -60,8 +60,9 @@ class Sources:
             await channel.flush()
 
     async def close(self) -> None:
-        """Flush, see the acks arrive, and close."""
-        for (_, channel), task in zip(self._pairs, self._tasks, strict=True):
+        """Flush, see the acks arrive, and close; also where `start` never came."""
+        for _, channel in self._pairs:
             await channel.close()
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

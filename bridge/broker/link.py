@@ -147,6 +147,12 @@ class Link:
             raise BrokerRefused(
                 f"{redacted(url)}: {_text(error)}; does the vhost exist, may the user use it?"
             ) from error
+        except amqp.InvalidFrameError as error:
+            # aiormq 7.2 keeps to itself what the broker said when it closes during the handshake.
+            raise BrokerRefused(
+                f"{redacted(url)}: the broker ended the handshake; does the vhost exist, may the user use it, "
+                "and is it a broker that listens there?"
+            ) from error
         except (amqp.AMQPError, OSError, TimeoutError) as error:
             with contextlib.suppress(Exception):
                 await connection.close()

@@ -1,0 +1,111 @@
+"""What cannot be had at the start is said in one clear line, with exit code 1."""
+
+import socket
+
+import pytest
+
+from devtools.nodes.ports import free_ports
+from tests.support.bridge_process import BridgeProcess, owned
+from tests.support.scene import Scene
+from tests.support.waiting import until
+
+
+async def refused(bridge: BridgeProcess, *, code: int = 1) -> str:
+    """Starts what must not start, and gives the error's line."""
+    await bridge.launch()
+    ended = await bridge.ended()
+    said = [line for line in bridge.log_text.splitlines() if line.startswith("error: ")]
+    assert ended == code, bridge.log_text
+    assert len(said) == 1, bridge.log_text
+    assert "Traceback" not in bridge.log_text
+    assert "bug in amqp-bridge" not in bridge.log_text
+    return said[0]
+
+
+@pytest.fixture
+async def source(scene: Scene) -> str:
+    return await scene.queue()
+
+
+async def test_an_unreachable_broker(scene: Scene, source: str):
+    url = f"amqp://guest:hunter2@127.0.0.1:{free_ports(1)[0]}/"
+    async with scene.prepared([scene.webhook("crm")], source, amqp_url=url) as bridge:
+        said = await refused(bridge)
+    assert "127.0.0.1" in said
+    assert "hunter2" not in bridge.log_text
+
+
+async def test_a_wrong_password(scene: Scene, source: str):
+    url = scene.amqp_url.replace("guest:guest", "guest:hunter2")
+    async with scene.prepared([scene.webhook("crm")], source, amqp_url=url) as bridge:
+        said = await refused(bridge)
+    assert "check user and password in broker.url" in said
+    assert "hunter2" not in bridge.log_text
+
+
+async def test_a_virtual_host_that_does_not_exist(scene: Scene, source: str):
+    url = scene.amqp_url + "nowhere"
+    async with scene.prepared([scene.webhook("crm")], source, amqp_url=url) as bridge:
+        assert "vhost" in await refused(bridge)
+
+
+async def test_something_that_speaks_no_amqp(scene: Scene, source: str):
+    url = f"amqp://guest:guest@127.0.0.1:{scene.endpoint.port}/"
+    async with scene.prepared([scene.webhook("crm")], source, amqp_url=url) as bridge:
+        assert str(scene.endpoint.port) in await refused(bridge)
+
+
+async def test_the_second_of_several_brokers_is_tried(scene: Scene, source: str):
+    urls = [f"amqp://guest:guest@127.0.0.1:{free_ports(1)[0]}/", scene.amqp_url]
+    await scene.queues.publish(source, [b"{}"])
+    async with scene.bridge([scene.webhook("crm")], source, broker={"url": urls}):
+        await until(lambda: scene.endpoint.bodies("/crm") == [b"{}"])
+
+
+async def test_a_second_process_on_the_same_prefix_with_sqlite(scene: Scene, source: str):
+    hooks = [scene.webhook("crm")]
+    async with scene.bridge(hooks, source) as first:
+        (scene.folder / "second").mkdir()
+        storage = {"url": f"sqlite:///{scene.folder / 'second' / 'bridge.db'}"}
+        second = BridgeProcess(scene.folder / "second", scene.settings(hooks, source, storage=storage))
+        async with owned(second):
+            said = await refused(second)
+        assert scene.prefix in said
+        assert "PostgreSQL" in said
+        assert (await first.health())[1]["status"] == "ok"
+        await scene.queues.publish(source, [b"{}"])
+        await until(lambda: scene.endpoint.bodies("/crm") == [b"{}"])
+
+
+async def test_a_port_that_is_taken(scene: Scene, source: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        http = {"listen": f"127.0.0.1:{port}"}
+        async with scene.prepared([scene.webhook("crm")], source, http=http) as bridge:
+            said = await refused(bridge)
+    assert "http.listen" in said
+    assert str(port) in said
+
+
+async def test_a_database_folder_that_does_not_exist(scene: Scene, source: str):
+    storage = {"url": "sqlite:////nowhere/at/all/bridge.db"}
+    async with scene.prepared([scene.webhook("crm")], source, storage=storage) as bridge:
+        assert "/nowhere/at/all" in await refused(bridge, code=2)
+
+
+async def test_an_object_of_ours_with_other_arguments(scene: Scene, source: str):
+    await scene.queues.declare(f"{scene.prefix}.delay.5")
+    async with scene.prepared([scene.webhook("crm")], source) as bridge:
+        assert "broker.prefix" in await refused(bridge)
+
+
+async def test_a_stop_while_it_waits_to_start(scene: Scene, source: str):
+    hooks = [scene.webhook("crm")]
+    async with scene.bridge(hooks, source):
+        (scene.folder / "second").mkdir()
+        storage = {"url": f"sqlite:///{scene.folder / 'second' / 'bridge.db'}"}
+        second = BridgeProcess(scene.folder / "second", scene.settings(hooks, source, storage=storage))
+        async with owned(second):
+            await second.launch()
+            await until(lambda: second.said("connection.open"), what=second.last_words)
+            await second.stop()
