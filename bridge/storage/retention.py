@@ -1,19 +1,17 @@
-"""Deletes what is over and old, event by event: its attempts and deliveries, then the event itself."""
+"""Deletes what is over and old: a window of events by their ids at a time, with all that belongs to them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, select
+from sqlalchemy import Connection, and_, delete, exists, not_, select
 
 from bridge.storage.rows import FINAL_STATUSES
-from bridge.storage.statements import padded
 from bridge.storage.tables import attempts, deliveries, events, quarantine
 
 BEFORE_ALL = str(UUID(int=0))
 _FINAL = sorted(FINAL_STATUSES)
 _MOST_DELIVERIES = 5000
-"""In one transaction, so that no commit waits for long; an event with more is deleted alone."""
+"""In one window, so that no commit waits for long; an event with more is deleted alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +23,26 @@ class Window:
 
 
 def prune_events(connection: Connection, after: str, finished_before: float, limit: int) -> Window:
-    """Look at up to `limit` events behind `after`, by id, and delete those over since before that Unix time."""
-    found = connection.execute(
-        select(events.c.id, events.c.received_at)
-        .where(events.c.id > after, events.c.id <= newest_id(finished_before))
-        .order_by(events.c.id)
-        .limit(limit)
-    ).all()
-    if not found:
+    """Look at up to `limit` events behind `after`, by id, and delete those over since before that Unix time.
+
+    An event without deliveries is as old as its id says.
+    """
+    last = _end_of_window(connection, after, newest_id(finished_before), limit)
+    if last is None:
         return Window(None, 0)
-    state = _deliveries_of(connection, [row.id for row in found], finished_before)
-    last, over, rows = found[0].id, [], 0
-    for event, received_at in found:
-        count, all_over = state.get(event, (0, received_at < finished_before))
-        rows += count
-        if rows > max(_MOST_DELIVERIES, count):
-            break
-        last = event
-        if all_over:
-            over.append(event)
-    return Window(last, _delete(connection, over, finished_before) if over else 0)
+    within = and_(deliveries.c.event_id > after, deliveries.c.event_id <= last)
+    is_over = and_(deliveries.c.status.in_(_FINAL), deliveries.c.updated_at < finished_before)
+    # NOT IN is worked out once; NOT EXISTS for each row again, which is quadratic in an event's deliveries.
+    waiting = select(deliveries.c.event_id).where(within, not_(is_over))
+    over = and_(within, is_over, deliveries.c.event_id.not_in(waiting))
+    connection.execute(
+        delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(over)))
+    )
+    connection.execute(delete(deliveries).where(over))
+    # Asked of what is left now: another replica may just have started one of these deliveries anew.
+    left = exists().where(deliveries.c.event_id == events.c.id)
+    gone = connection.execute(delete(events).where(events.c.id > after, events.c.id <= last, ~left))
+    return Window(last, gone.rowcount)
 
 
 def prune_quarantine(connection: Connection, before: float, limit: int) -> None:
@@ -59,26 +57,21 @@ def newest_id(at: float) -> str:
     return str(UUID(int=milliseconds << 80 | (1 << 80) - 1))
 
 
-def _deliveries_of(connection: Connection, ids: list[str], before: float) -> dict[str, tuple[int, bool]]:
-    """Of each event that has deliveries: how many, and whether all of them are over since before that time."""
-    is_over = and_(deliveries.c.status.in_(_FINAL), deliveries.c.updated_at < before)
-    rows = connection.execute(
-        select(deliveries.c.event_id, func.count(), func.min(case((is_over, 1), else_=0)))
-        .where(deliveries.c.event_id.in_(padded(ids)))
-        .group_by(deliveries.c.event_id)
+def _end_of_window(connection: Connection, after: str, newest: str, limit: int) -> str | None:
+    """The id of the last of the next `limit` events, or of fewer where they have very many deliveries."""
+    some = select(events.c.id).where(events.c.id > after, events.c.id <= newest).order_by(events.c.id)
+    window = some.limit(limit).subquery()
+    # Not max(): PostgreSQL 15 has none for UUIDs.
+    last = connection.scalar(select(window.c.id).order_by(window.c.id.desc()).limit(1))
+    too_many = connection.scalar(
+        select(deliveries.c.event_id)
+        .where(deliveries.c.event_id > after)
+        .order_by(deliveries.c.event_id)
+        .offset(_MOST_DELIVERIES)
+        .limit(1)
     )
-    return {event: (count, bool(all_over)) for event, count, all_over in rows}
-
-
-def _delete(connection: Connection, ids: Sequence[str], before: float) -> int:
-    """The conditions are asked again: another replica may just have started one of these deliveries anew."""
-    ids = padded(ids)
-    over = and_(
-        deliveries.c.event_id.in_(ids), deliveries.c.status.in_(_FINAL), deliveries.c.updated_at < before
-    )
-    connection.execute(
-        delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(over)))
-    )
-    connection.execute(delete(deliveries).where(over))
-    left = exists().where(deliveries.c.event_id == events.c.id)
-    return connection.execute(delete(events).where(events.c.id.in_(ids), ~left)).rowcount
+    if last is None or too_many is None or too_many > last:
+        return last
+    before = select(events.c.id).where(events.c.id > after, events.c.id < too_many)
+    fewer: str | None = connection.scalar(before.order_by(events.c.id.desc()).limit(1))
+    return fewer or too_many

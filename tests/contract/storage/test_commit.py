@@ -1,6 +1,7 @@
 """What a commit leaves in the database, whichever it is."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -169,20 +170,36 @@ async def test_a_batch_of_large_bodies_is_written_whole(history: SqlHistory, his
     assert sorted(await look(history_url, "SELECT body FROM events")) == [(body,) for body in bodies]
 
 
-async def test_a_full_batch_takes_few_statements(history: SqlHistory):
+@pytest.fixture
+def sent() -> Iterator[list[str]]:
+    """The statements that are sent."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_full_batch_takes_few_statements(history: SqlHistory, sent: list[str]):
     records = [delivered() for _ in range(500)]
-    sent: list[str] = []
+    sent.clear()
 
-    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", count)
-    try:
-        await history.commit(records)
-    finally:
-        event.remove(Engine, "before_cursor_execute", count)
+    await history.commit(records)
 
     assert len(sent) <= 0.05 * len(records)
+
+
+async def test_large_bodies_are_not_all_bound_at_once(history: SqlHistory, sent: list[str]):
+    records = [delivered(a_delivery(an_event(body=bytes(300_000)))) for _ in range(16)]
+    sent.clear()
+
+    await history.commit(records)
+
+    inserts = [statement for statement in sent if statement.startswith("INSERT INTO events")]
+    assert len(inserts) == 8
 
 
 def _impossible_rows() -> dict[str, Entry]:
