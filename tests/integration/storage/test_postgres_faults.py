@@ -178,3 +178,15 @@ async def test_a_row_with_a_foreign_id_is_refused_alone(history: SqlHistory):
     assert entry is bad
     assert "dlv_1" in reason
     assert await _count(history, "native") == 1
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer"])
+async def test_a_server_without_tls_is_used_where_the_address_allows_it(mode: str, server: PostgresServer):
+    history = await open_history(f"{server.url}?sslmode={mode}")
+    await history.ping()
+    await history.close()
+
+
+async def test_a_server_without_tls_is_not_used_where_tls_is_required(server: PostgresServer):
+    with pytest.raises(HistoryUnavailable):
+        await open_history(f"{server.url}?sslmode=require")
