@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import report
 from bench.measuring.session import Result, measure, schedule
-from bench.measuring.stage import Stage, open_stage
+from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
 from bench.scenarios.cost import cost
 from bench.scenarios.fanout import fanout
 from bench.scenarios.hang import hang
@@ -20,6 +20,7 @@ from bench.scenarios.latency import latency
 from bench.scenarios.queue import queue
 from bench.scenarios.scenario import Options, Scenario
 from bench.scenarios.scripts import scripts
+from devtools.choice.broker import Broker
 
 NAMES = ("cost", "latency", "fanout", "queue", "scripts", "hang")
 # Of what is written into a file or a log; a terminal knows its own.
@@ -58,7 +59,10 @@ def main(arguments: Sequence[str]) -> int:
         backlog=chosen.backlog,
         install=chosen.install,
     )
-    machine, results = asyncio.run(measure_all(names, options))
+    machine = report.Machine.look()
+    with open_bench_broker() as broker:
+        machine = replace(machine, broker=version_of(broker))
+        results = asyncio.run(measure_all(broker, names, options))
     if chosen.json:
         print(json.dumps(report.as_data(machine, results), indent=2))
     else:
@@ -92,12 +96,10 @@ def positive(text: str) -> int:
     return number
 
 
-async def measure_all(names: Sequence[str], options: Options) -> tuple[report.Machine, list[Result]]:
-    """The scenarios one after the other, and where they were measured."""
-    machine = report.Machine.look()
-    async with open_stage() as stage:
-        results = [await show_progress(stage, build(name, options, stage), options) for name in names]
-        return replace(machine, broker=stage.broker_version), results
+async def measure_all(broker: Broker, names: Sequence[str], options: Options) -> list[Result]:
+    """The scenarios one after the other."""
+    async with open_stage(broker) as stage:
+        return [await show_progress(stage, build(name, options, stage), options) for name in names]
 
 
 def build(name: str, options: Options, stage: Stage) -> Scenario:

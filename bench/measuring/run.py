@@ -48,7 +48,7 @@ class Run:
     progress: Progress
 
     async def measure(self) -> Figures:
-        """The figures; raises RunFailed when something is missing, forged or left behind."""
+        """The figures; raises RunFailed when something is missing, altered or left behind."""
         try:
             async with asyncio.timeout(RUN_SECONDS):
                 return await self._measure()
@@ -63,7 +63,7 @@ class Run:
         with self.subject.running(work, self.stage.scratch) as running:
             async with self._pace(running):
                 figures = await self._deliver(running)
-        self._check(await self.sink.arrivals(), await self.stage.queues.depth(SOURCE))
+        await self._check(work)
         return figures
 
     async def _fill(self) -> None:
@@ -165,13 +165,16 @@ class Run:
             memory_mb=running.peak_memory_bytes() / 1e6 or None,
         )
 
-    def _check(self, arrivals: Arrivals, left: int) -> None:
-        faults = {
-            "missing": 0 if self.load.waiting else arrivals.missing,
-            "with a wrong signature": arrivals.forged,
-            "with another body": arrivals.alien,
-            "left in the queue, not acknowledged": 0 if self.load.waiting else left,
-        }
+    async def _check(self, work: Work) -> None:
+        """All arrived, unaltered, and is acknowledged and recorded: else the figures are worth nothing."""
+        arrivals = await self.sink.arrivals()
+        faults = {"with a wrong signature": arrivals.forged, "with another body": arrivals.alien}
+        if not self.load.waiting:
+            recorded = await self.subject.recorded(work)
+            _, last = self.load.marks
+            faults["missing"] = arrivals.missing
+            faults["not acknowledged"] = await self.stage.queues.depth(SOURCE)
+            faults["not recorded"] = 0 if recorded is None else last - recorded
         if found := [f"{count} {what}" for what, count in faults.items() if count]:
             raise RunFailed(", ".join(found))
 

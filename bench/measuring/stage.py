@@ -1,7 +1,7 @@
 """What every run needs and is started once: broker, endpoint, a folder."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ class Stage:
     """Where runs take place."""
 
     broker: Broker
-    broker_version: str
     broker_meter: Meter | None
     queues: Queues
     receiver: Receiver
@@ -35,24 +34,20 @@ class Stage:
         return folder
 
 
+def open_bench_broker() -> AbstractContextManager[Broker]:
+    """A broker of our own with all that is measured: one that serves somebody else would tell nothing."""
+    return open_broker({}, plugins=[PLUGIN])
+
+
 @asynccontextmanager
-async def open_stage() -> AsyncIterator[Stage]:
-    """A broker of our own (one that serves somebody else would tell nothing), an endpoint, a folder."""
-    with open_broker({}, plugins=[PLUGIN]) as broker:
-        async with open_receiver() as receiver, open_queues(broker.url) as queues:
-            scratch = Scratch.create("bench")
-            try:
-                yield Stage(
-                    broker,
-                    version_of(broker),
-                    meter_of(broker),
-                    queues,
-                    receiver,
-                    Meter(receiver.pid),
-                    scratch,
-                )
-            finally:
-                scratch.remove()
+async def open_stage(broker: Broker) -> AsyncIterator[Stage]:
+    """An endpoint and a folder beside the broker."""
+    async with open_receiver() as receiver, open_queues(broker.url) as queues:
+        scratch = Scratch.create("bench")
+        try:
+            yield Stage(broker, meter_of(broker), queues, receiver, Meter(receiver.pid), scratch)
+        finally:
+            scratch.remove()
 
 
 def version_of(broker: Broker) -> str:

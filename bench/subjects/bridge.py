@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.launch_counted import read_count
 from bench.load import Destination, Queue, Script, Webhooks, Work
 from bench.subjects.subject import RunningProgram, started
+from bridge.model.delivery import Status
+from bridge.storage.history import open_history
 from devtools.nodes.ports import free_ports
 from devtools.nodes.scratch import Scratch
 from devtools.project import PROGRAMS
@@ -49,6 +51,14 @@ class Bridge:
         with started(self._argv(work, path), work, scratch) as process:
             yield RunningBridge(process, work, port)
 
+    async def recorded(self, work: Work) -> int | None:
+        history = await open_history(storage_url(work))
+        try:
+            counts = await history.counts_by_status()
+        finally:
+            await history.close()
+        return counts.get(Status.SUCCESS, 0)
+
     def _argv(self, work: Work, path: Path) -> Sequence[str]:
         run = ("run", "-c", str(path))
         if self._counting:
@@ -60,7 +70,7 @@ def settings(work: Work, port: int) -> dict[str, Any]:
     """Only what has to be said; the rest is as it comes."""
     return {
         "broker": {"url": work.amqp_url},
-        "storage": {"url": f"sqlite:///{work.folder / 'bridge.db'}"},
+        "storage": {"url": storage_url(work)},
         "http": {"listen": f"127.0.0.1:{port}", "allow_private_targets": ["127.0.0.0/8"]},
         "sources": [{"name": "bench", "queue": work.source, "format": "splynx"}],
         "hooks": [
@@ -68,6 +78,11 @@ def settings(work: Work, port: int) -> dict[str, Any]:
             for number, target in enumerate(targets(work.destination))
         ],
     }
+
+
+def storage_url(work: Work) -> str:
+    """Where the run's history lies."""
+    return f"sqlite:///{work.folder / 'bridge.db'}"
 
 
 def targets(destination: Destination) -> list[dict[str, Any]]:

@@ -50,6 +50,10 @@ class Shovel:
         finally:
             self._control.rabbitmqctl("clear_parameter", "shovel", _NAME)
 
+    async def recorded(self, work: Work) -> int | None:
+        del work
+        return None
+
 
 def definition(work: Work) -> str:
     """The shovel as its plugin wants to be told; all else is its default."""

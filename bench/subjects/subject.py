@@ -51,6 +51,10 @@ class Subject(Protocol):
         """At work within the context, and gone after it."""
         ...
 
+    async def recorded(self, work: Work) -> int | None:
+        """How many deliveries its history calls a success, after it has ended; None without a history."""
+        ...
+
 
 class RunningProgram:
     """A process at work."""
@@ -87,6 +91,10 @@ class Program:
     def running(self, work: Work, scratch: Scratch) -> Iterator[Running]:
         with started(self._argv(work), work, scratch) as process:
             yield RunningProgram(process, work)
+
+    async def recorded(self, work: Work) -> int | None:
+        del work
+        return None
 
 
 @contextmanager
