@@ -107,6 +107,13 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing more: each request has its line."""
 
 
+class Server(ThreadingHTTPServer):
+    """A thread for each connection."""
+
+    # The usual 5 makes a burst of connections wait a second for the client's system to try again.
+    request_queue_size = 128
+
+
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description="A webhook receiver that verifies signatures.")
@@ -119,7 +126,7 @@ def main() -> None:
         parser.error(f"not set: {', '.join(missing)}")
     Handler.secrets = [os.environ[name] for name in options.secret]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with ThreadingHTTPServer(("127.0.0.1", options.port), Handler) as server:
+    with Server(("127.0.0.1", options.port), Handler) as server:
         print(f"listening on http://127.0.0.1:{server.server_address[1]}", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()

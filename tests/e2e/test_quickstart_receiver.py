@@ -3,9 +3,12 @@ import hashlib
 import hmac
 import http.client
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +103,15 @@ def test_anything_else_is_refused_with_its_reason(
 
 def test_a_changed_body_is_refused(receiver: Receiver) -> None:
     assert receiver.post(standard(), body=BODY + " ") == 401
+
+
+def test_a_burst_of_connections_is_taken_at_once(receiver: Receiver) -> None:
+    receiver.process.send_signal(signal.SIGSTOP)
+    with ExitStack() as opened:
+        for _ in range(60):
+            opened.enter_context(socket.create_connection(("127.0.0.1", receiver.port), timeout=0.5))
+        receiver.process.send_signal(signal.SIGCONT)
+    assert receiver.post(standard()) == 200
 
 
 def test_a_missing_secret_is_named() -> None:
