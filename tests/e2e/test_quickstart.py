@@ -68,6 +68,8 @@ async def test_a_demo_shows_what_is_published_and_ends_with_ctrl_c(tmp_path: Pat
             await queues.publish(SOURCE, [EVENT])
             await until(lambda: "partners.partner.create" in run.out, what=lambda: run.out)
             await queues.declare(SOURCE)  # as its publishers do: 406 if it were made otherwise
+        run.press_enter()
+        await until(lambda: run.out.count("customers.customer.create") == 8, what=lambda: run.out)
         run.interrupt()
         assert run.wait() == 130, run.err
         assert run.leftovers() == []

@@ -26,12 +26,13 @@ class Demo:
         self._out, self._err = folder / "out", folder / "err"
         environment = without_settings(dict(os.environ)) | {"TMPDIR": str(self.temporary)} | variables
         environment.pop("AMQP_URL", None)
-        with self._out.open("wb") as out, self._err.open("wb") as err:
+        self._keyboard, terminal = os.openpty()
+        with self._out.open("wb") as out, self._err.open("wb") as err, os.fdopen(terminal) as keys:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "devtools", "run", *arguments],
                 cwd=ROOT,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=keys,
                 stdout=out,
                 stderr=err,
             )
@@ -61,9 +62,19 @@ class Demo:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def press_enter(self) -> None:
+        """On the terminal that it was started from."""
+        os.write(self._keyboard, b"\n")
+
     def wait(self) -> int:
         """The exit code."""
         return self.process.wait(END_SECONDS)
+
+    def close(self) -> None:
+        """Gone, however far it came."""
+        end_tree(self.process.pid, signal.SIGTERM, 30)
+        self.process.wait(10)
+        os.close(self._keyboard)
 
     def members(self) -> list[psutil.Process]:
         """The processes that belong to it: they name its folder of temporary files."""
@@ -97,5 +108,4 @@ def demo(folder: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
     try:
         yield started
     finally:
-        end_tree(started.process.pid, signal.SIGTERM, 30)
-        started.process.wait(10)
+        started.close()
