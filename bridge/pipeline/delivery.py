@@ -100,8 +100,8 @@ class Delivering:
             work.settlement.drop_one()
             return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.
         started = time.monotonic()
-        if not runner.may_attempt(work, started):
-            await self.conclude(runner, work, Parked("breaker_open"))
+        if reason := runner.why_wait(work, started):
+            await self.conclude(runner, work, Parked(reason))
             return
         work.settlement.started = True
         at = time.time()
@@ -143,7 +143,8 @@ class Delivering:
             case Delivered() | Skipped():
                 pass
             case FailedForGood(reason=reason, pause_hook=pause):
-                if pause:
+                # What an attempt of a hook that was changed meanwhile met says nothing about the new one.
+                if pause and not runner.paused and self.table.get(runner.hook.id) is runner:
                     self.watch.paused(runner, reason)
                     runner.pause(reason)
                     self.remember_pause(runner.hook.id, reason)
@@ -178,7 +179,8 @@ class Delivering:
                 self.watch.copy_failed(runner, error)
                 await backoff.pause()
             else:
-                runner.copy_sent(outcome, work.delivery.event.received_at)
+                # The lane belongs to the hook of today, which may have been changed since.
+                (self.table.get(runner.hook.id) or runner).copy_sent(outcome, work.delivery.event.received_at)
                 self.watch.copy_sent(runner, outcome)
                 return outcome
         return None

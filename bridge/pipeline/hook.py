@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_never
 
 from aiolimiter import AsyncLimiter
@@ -139,14 +140,15 @@ class HookRunner:
     async def _work(self) -> None:
         running, in_flight = self.running, self.metrics.in_flight
         while True:
+            if self._limiter is not None and (self.direct or self.lane.waiting):
+                # Before anything is taken: what waits for its turn must be there for whoever hands it back.
+                await self._limiter.acquire()
             work = self._next()
             if work is None:
                 idle = asyncio.get_running_loop().create_future()
                 self._idle.append(idle)
                 await idle
                 continue
-            if self._limiter is not None:
-                await self._limiter.acquire()
             running[work] = time.monotonic()
             in_flight.value += 1
             try:
@@ -169,14 +171,21 @@ class HookRunner:
 
     # ---- what an attempt says about the hook ----------------------------------------------------------
 
-    def may_attempt(self, work: Work, now: float) -> bool:
-        """The breaker lets this attempt happen; a probe is marked as one."""
+    def why_wait(self, work: Work, now: float) -> str:
+        """Why this attempt must not begin after all; empty: it may, and a probe is marked as one.
+
+        Asked right before the attempt, for much may have been learnt while the delivery waited for its slot.
+        """
+        if self.pause_reason:
+            return "paused"
+        if self.held_until > now:
+            return "held"
         if self.breaker.closed:
-            return True
+            return ""
         work.probe = self.breaker.start_probe(now)
         if work.probe:
             self.metrics.breaker_state.value = 1
-        return work.probe
+        return "" if work.probe else "breaker_open"
 
     def learn(self, answer: Answer, now: float, *, probe: bool) -> None:
         """Tell the breaker what an attempt met."""
@@ -211,19 +220,21 @@ class HookRunner:
     def pause(self, reason: str) -> None:
         """What waits stays in the lane until the hook is resumed; empty: resume."""
         self.pause_reason = reason
+        self.metrics.paused.value = self.paused
         self._changed(self)
 
     # ---- the way into the lane ------------------------------------------------------------------------
 
     def spawn_park(self, parking: Coroutine[Any, Any, None]) -> None:
         """Run the parking of one delivery in the background."""
-        self.lane.parking += 1
+        lane = self.lane  # which may have a new owner by the time the copy is confirmed
+        lane.parking += 1
         task = asyncio.create_task(parking)
         self._parks.add(task)
-        task.add_done_callback(self._parked)
+        task.add_done_callback(partial(self._parked, lane))
 
-    def _parked(self, task: asyncio.Task[None]) -> None:
-        self.lane.parking -= 1
+    def _parked(self, lane: Lane, task: asyncio.Task[None]) -> None:
+        lane.parking -= 1
         self._parks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             events.hook_failed(self.hook.id, error)

@@ -124,9 +124,9 @@ async def test_an_open_breaker_parks_until_the_next_event_may_be_the_probe():
     assert subject.why_park(101.5) == ""
 
     probe = work()
-    assert subject.may_attempt(probe, 101.5)
+    assert subject.why_wait(probe, 101.5) == ""
     assert probe.probe
-    assert not subject.may_attempt(work(), 101.5)
+    assert subject.why_wait(work(), 101.5) == "breaker_open"
     assert subject.why_park(101.6) == "breaker_open"
 
     subject.learn(Answer(), 102.0, probe=True)
