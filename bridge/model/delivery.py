@@ -167,6 +167,8 @@ class Record:
     at: float
     attempt: Attempt | None = None
     next_attempt_at: float | None = None
+    waited: bool = False
+    """It came out of a lane, so the history knows it, or soon will: its end must be told."""
 
 
 @value(frozen=True, slots=True)

@@ -167,9 +167,8 @@ class Recorder:
         if self._keep_successes:
             return True
         match entry:
-            case Record(status=Status.SUCCESS, delivery=delivery):
-                # A delivery that is in the history already must be seen to end there.
-                return delivery.attempt > 1
+            case Record(status=Status.SUCCESS, waited=waited):
+                return waited
             case Unmatched():
                 return False
             case Record() | Quarantined():

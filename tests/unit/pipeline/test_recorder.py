@@ -75,10 +75,10 @@ class Bench:
     async def flush(self):
         self.flushes += 1
 
-    def add(self, name="d", status=Status.SUCCESS, attempt=1):
+    def add(self, name="d", status=Status.SUCCESS, *, waited=False):
         ticket = Ticket()
         event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
-        record = Record(Delivery(name, event, "h", attempt=attempt), "webhook", status, "", 0.0)
+        record = Record(Delivery(name, event, "h"), "webhook", status, "", 0.0, waited=waited)
         self.recorder.add(record, Settlement(ticket, "s", self.load))
         return ticket
 
@@ -162,7 +162,7 @@ async def test_keeping_failures_only_writes_no_success_at_the_first_attempt():
     async with running(keep_successes=False) as bench:
         tickets = [
             bench.add("first"),
-            bench.add("after a retry", attempt=2),
+            bench.add("out of a lane", waited=True),
             bench.add("failed", Status.FAILED),
         ]
         unmatched = Ticket()
@@ -177,5 +177,5 @@ async def test_keeping_failures_only_writes_no_success_at_the_first_attempt():
             for entry in batch
             if isinstance(entry, Record)
         ]
-        assert written == ["after a retry", "failed"]
+        assert written == ["out of a lane", "failed"]
         assert len(bench.watch.written) == 4
