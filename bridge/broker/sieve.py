@@ -6,7 +6,7 @@ Wire format: AMQP 0-9-1 sections 4.2.3 (frames) and 4.2.6 (content).
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiormq.exceptions import InvalidFrameError
@@ -72,7 +72,7 @@ class _Arriving:
 class MessageSieve:
     """One connection's incoming bytes: messages go to `consumers` by their tag, the rest comes back."""
 
-    def __init__(self, consumers: dict[bytes, Take]) -> None:
+    def __init__(self, consumers: Mapping[bytes, Take]) -> None:
         self._consumers = consumers
         self._arriving: dict[int, _Arriving] = {}
         self._rest = bytearray()

@@ -31,7 +31,6 @@ class Incarnation:
         self.acks = AckTracker()
         self._given_back: list[int] = []
         self._unsent = b""
-        self._flushing = asyncio.Lock()
         self._over = False
         # Set in the same step in which the library answers a close with CloseOk, or sends one of its own. A
         # frame behind that makes the broker end the whole connection (504), and `is_closed` comes later.
@@ -52,21 +51,18 @@ class Incarnation:
     async def flush(self) -> None:
         """Send what is due, nacks first, without waiting for the socket.
 
-        In one piece, and one flush after the other: a `multiple` ack that overtook a nack below it would lose
-        that message, and one that overtook a single ack would have the broker close the channel (406).
+        In one piece, also where flushes overlap: a `multiple` ack that overtook a nack below it would lose that
+        message, and one that overtook a single ack would have the broker close the channel (406).
         """
-        async with self._flushing:
-            if not self.alive:
-                return
-            self._unsent += self._due()
-            while self._unsent and self.alive:
-                try:
-                    # Not `put`: the channel may begin to close while that waits.
-                    self.connection.write_queue.put_nowait(ChannelFrame(self._unsent, should_close=False))
-                except asyncio.QueueFull:
-                    await asyncio.sleep(_WRITER_IS_BUSY)
-                else:
-                    self._unsent = b""
+        self._unsent += self._due()
+        while self._unsent and self.alive:
+            try:
+                # Not `put`: the channel may begin to close while that waits.
+                self.connection.write_queue.put_nowait(ChannelFrame(self._unsent, should_close=False))
+            except asyncio.QueueFull:
+                await asyncio.sleep(_WRITER_IS_BUSY)
+            else:
+                self._unsent = b""
 
     async def prove(self) -> None:
         """Return once the broker has worked through what was sent on this channel.

@@ -1,0 +1,138 @@
+"""Header tables: read as the AMQP library reads them, and also where it cannot."""
+
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp import decode
+
+from bridge.broker.tables import DEEPEST, read_table, read_time
+
+REFUSALS = (IndexError, KeyError, ValueError, struct.error)
+
+
+def text(octets: bytes) -> bytes:
+    return struct.pack(">I", len(octets)) + octets
+
+
+def table(*fields: tuple[bytes, bytes]) -> bytes:
+    return text(b"".join(bytes([len(name)]) + name + value for name, value in fields))
+
+
+def numbers(layout: str, kind: bytes):
+    size = struct.calcsize(layout)
+    return st.binary(min_size=size, max_size=size).map(lambda octets: kind + octets)
+
+
+SCALARS = st.one_of(
+    st.binary(max_size=20).map(lambda octets: b"S" + text(octets)),
+    st.text(max_size=20).map(lambda string: b"S" + text(string.encode("utf-8", "surrogatepass"))),
+    st.binary(max_size=20).map(lambda octets: b"x" + text(octets)),
+    st.sampled_from([b"V", b"\0", b"t\0", b"t\1", b"t\7"]),
+    *(
+        numbers(layout, kind)
+        for layout, kind in (
+            (">b", b"b"),
+            (">B", b"B"),
+            (">h", b"s"),
+            (">H", b"u"),
+            (">i", b"I"),
+            (">I", b"i"),
+            (">q", b"l"),
+            (">q", b"L"),
+            (">f", b"f"),
+            (">d", b"d"),
+        )
+    ),
+    st.integers(0, 253_402_300_799_000).map(lambda seconds: b"T" + struct.pack(">Q", seconds)),
+    st.tuples(st.integers(0, 255), st.integers(0, 2**31 - 1)).map(
+        lambda pair: b"D" + struct.pack(">Bi", *pair)
+    ),
+)
+NAMES = st.text(max_size=20).map(lambda name: name.encode("utf-8", "replace"))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda values: b"A" + text(b"".join(values))),
+        st.lists(st.tuples(NAMES, inner), max_size=4).map(lambda fields: b"F" + table(*fields)),
+    ),
+    max_leaves=20,
+)
+TABLES = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(lambda fields: table(*fields))
+
+
+@given(TABLES, st.binary(max_size=4), st.binary(max_size=4))
+def test_every_table_that_the_library_reads_is_read_alike(octets, before, behind):
+    size, expected = decode.field_table(octets)
+
+    found, end = read_table(before + octets + behind, len(before))
+
+    assert repr(found) == repr(expected)  # as text: not-a-number does not equal itself
+    assert end == len(before) + size
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_table_is_refused_with_few_kinds_of_errors(octets):
+    with suppress(*REFUSALS):
+        read_table(octets, 0)
+
+
+@given(TABLES, st.data())
+def test_a_table_whose_size_is_wrong_is_refused(octets, data):
+    wrong = data.draw(st.integers(0, len(octets) + 10).filter(lambda size: size != len(octets) - 4))
+    try:
+        _, end = read_table(struct.pack(">I", wrong) + octets[4:], 0)
+    except REFUSALS:
+        return
+    assert end != len(octets), "the frame around it notices"
+
+
+def test_long_strings_that_are_not_utf_8_stay_bytes():
+    assert read_table(table((b"a", b"S" + text(b"\xff\xfe"))), 0)[0] == {"a": b"\xff\xfe"}
+
+
+def test_a_name_that_is_not_utf_8_is_told_with_escapes():
+    assert read_table(table((b"caf\xe9", b"S" + text(b"x"))), 0)[0] == {r"caf\xe9": "x"}
+
+
+def test_decimals_are_signed():
+    assert read_table(table((b"a", b"D" + struct.pack(">Bi", 2, -125))), 0)[0] == {"a": Decimal("-1.25")}
+
+
+def test_tables_within_tables_without_end_are_left_as_bytes():
+    octets = table()
+    for _ in range(5_000):
+        octets = table((b"", b"F" + octets))
+
+    found, end = read_table(octets, 0)
+
+    depth = 0
+    while isinstance(found, dict):
+        found, depth = found[""], depth + 1
+    assert isinstance(found, bytes)
+    assert depth == DEEPEST + 1
+    assert end == len(octets)
+
+
+@pytest.mark.parametrize(
+    ("wire", "meant"),
+    [
+        (1_742_000_000, datetime(2025, 3, 15, 0, 53, 20, tzinfo=UTC)),
+        (1_742_000_000_000, datetime(2025, 3, 15, 0, 53, 20, tzinfo=UTC)),
+        (1_742_000_000_000_000, datetime(2025, 3, 15, 0, 53, 20, tzinfo=UTC)),
+        (1_742_000_000_000_000_000, datetime(2025, 3, 15, 0, 53, 20, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+    ],
+    ids=["seconds", "milliseconds", "microseconds", "nanoseconds", "zero"],
+)
+def test_times_in_any_unit_are_found(wire, meant):
+    assert read_time(struct.pack(">Q", wire), 0) == meant
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_no_time_is_out_of_range(wire):
+    assert read_time(struct.pack(">Q", wire), 0).tzinfo is UTC
