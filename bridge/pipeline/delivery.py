@@ -198,6 +198,7 @@ class Delivering:
             at=now,
             attempt=attempt,
             next_attempt_at=next_attempt_at,
+            waited=work.from_lane,
         )
         self.recorder.add(record, work.settlement)
 
