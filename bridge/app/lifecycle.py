@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
-        self._spawn(parts.service.find_lanes(), "find lanes")
+        self._find_lanes(parts, [hook.id for hook in self._settings.hooks])
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
         self._guard = self._spawn(guard.run(), "outage guard")
@@ -114,6 +114,9 @@ class Bridge:
         self._tasks.append(task)
         task.add_done_callback(self._ended)
         return task
+
+    def _find_lanes(self, parts: Parts, hooks: Iterable[str]) -> None:
+        self._spawn(parts.service.find_lanes(hooks), "find lanes")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends with an error takes the bridge down: half a bridge must not look like a whole one."""
@@ -147,6 +150,7 @@ class Bridge:
         change = parts.hooks.swap(hooks, parts.delivering, {})
         for hook in paused.intersection(change.changed):
             parts.resumed(hook)
+        self._find_lanes(parts, change.added)
         events.reloaded(len(hooks), len(change.added), len(change.removed), len(change.changed))
 
     def status(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -85,18 +85,20 @@ class LaneService:
                     log.warning("lane.not_available", hook=hook, error=str(error))
                     self._later(hook, 2.0)
 
-    async def find_lanes(self) -> None:
-        """Look which hooks have a lane from an earlier life, and serve those."""
-        for runner in self._table:
-            while not self._stopping:
-                try:
-                    runner.lane.exists = runner.lane.exists or await self._consumers.exists(runner.hook.id)
-                except BridgeError:
-                    await asyncio.sleep(1)
-                    continue
-                break
-            if runner.lane.exists:
+    async def find_lanes(self, hooks: Iterable[str]) -> None:
+        """Look which of these hooks have a lane from earlier, and serve those."""
+        for hook in hooks:
+            if await self._has_lane(hook) and (runner := self._table.get(hook)) is not None:
+                runner.lane.exists = True
                 self.changed(runner)
+
+    async def _has_lane(self, hook: str) -> bool:
+        while not self._stopping:
+            try:
+                return await self._consumers.exists(hook)
+            except BridgeError:
+                await asyncio.sleep(1)
+        return False
 
     async def stop(self) -> None:
         """Leave all lanes and hand back what was not started."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene
 from tests.support.waiting import until
 
@@ -81,7 +82,7 @@ async def test_a_lane_that_is_deep_is_emptied_before_the_hook_is_served_directly
         await until(lambda: direct_again(scene, bridge, source), what=bridge.last_words)
 
 
-async def direct_again(scene: Scene, bridge, source: str) -> bool:
+async def direct_again(scene: Scene, bridge: BridgeProcess, source: str) -> bool:
     before = await bridge.metric("parked_total", hook="crm")
     done = bridge.history.statuses("crm")["SUCCESS"]
     await scene.queues.publish(source, [b"more"])

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import slow
 from tests.support.scene import Scene
 from tests.support.waiting import until
@@ -43,7 +44,7 @@ async def test_no_more_attempts_per_second_than_the_hook_allows(scene: Scene):
     assert 2 <= times[-1] - times[0] <= 8
 
 
-async def all_settled(bridge) -> bool:
+async def all_settled(bridge: BridgeProcess) -> bool:
     return await bridge.metric("events_settled_total", result="acked") == len(EVENTS)
 
 

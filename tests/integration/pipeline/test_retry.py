@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, hang, slow, status
 from tests.support.scene import Scene
 from tests.support.waiting import holds, until
@@ -117,7 +118,7 @@ async def test_an_open_breaker_burns_no_attempts(scene: Scene):
         assert await bridge.metric("breaker_state", hook="crm") == 0
 
 
-async def breaker_is_open(bridge) -> bool:
+async def breaker_is_open(bridge: BridgeProcess) -> bool:
     return await bridge.metric("breaker_state", hook="crm") == 2
 
 
