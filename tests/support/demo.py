@@ -87,7 +87,7 @@ class Demo:
 
     def leftovers(self) -> list[str]:
         """Its processes and files that are still there; none after a clean end."""
-        processes = [f"{process.pid} {process.name()}" for process in self.members()]
+        processes = [f"process {process.pid}" for process in self.members()]
         return processes + [str(path) for path in self.temporary.iterdir()]
 
     def _is_member(self, process: psutil.Process) -> bool:
