@@ -1,0 +1,79 @@
+"""Delivery from queue to queue."""
+
+from tests.support.bridge_process import BridgeProcess
+from tests.support.scene import Scene
+from tests.support.waiting import until
+
+EVENTS = [b"%d" % number for number in range(50)]
+
+
+def to_queue(name: str, queue: str, **fields: object) -> dict[str, object]:
+    return {"name": name, "target": {"type": "queue", "queue": queue}, **fields}
+
+
+async def test_a_queue_that_is_missing_gets_everything_once_it_is_there(scene: Scene):
+    source = await scene.queue()
+    missing = await scene.queue("sink", declare=False)
+    hook = to_queue("onward", missing, retry={"schedule": ["300ms"], "max_attempts": 1000})
+    await scene.queues.publish(source, EVENTS)
+    async with scene.bridge([hook, scene.webhook("other")], source) as bridge:
+        await until(lambda: bridge.history.statuses("onward") == {"RETRYING": len(EVENTS)})
+        assert {attempt[2] for attempt in bridge.history.attempts("onward")} == {"unroutable"}
+        assert bridge.history.statuses("other") == {"SUCCESS": len(EVENTS)}
+        await scene.queues.declare(missing)
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": len(EVENTS)})
+    taken = [message.body for message in await scene.queues.take_all(missing)]
+    assert sorted(taken) == sorted(EVENTS)
+    assert await scene.queues.depth(source) == 0
+
+
+async def test_a_queue_is_made_where_the_hook_says_so(scene: Scene):
+    source = await scene.queue()
+    sink = await scene.queue("sink", declare=False)
+    hook = {"name": "onward", "target": {"type": "queue", "queue": sink, "declare": True}}
+    await scene.queues.publish(source, EVENTS)
+    async with scene.bridge([hook], source) as bridge:
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": len(EVENTS)})
+    assert len(await scene.queues.take_all(sink)) == len(EVENTS)
+
+
+async def test_an_event_that_goes_round_in_a_circle_ends(scene: Scene):
+    one, two = await scene.queue("one"), await scene.queue("two")
+    sources = [{"name": "one", "queue": one}, {"name": "two", "queue": two}]
+    hooks = [to_queue("forth", two, sources=["one"]), to_queue("back", one, sources=["two"])]
+    await scene.queues.publish(one, [b"{}"])
+    async with scene.bridge(hooks, sources) as bridge:
+        await until(lambda: looped(bridge), what=bridge.last_words)
+        assert bridge.history.reasons("forth") == {("SUCCESS", ""): 5, ("FAILED", "loop"): 1}
+        assert bridge.history.reasons("back") == {("SUCCESS", ""): 5}
+    assert await scene.queues.depth(one) == 0
+    assert await scene.queues.depth(two) == 0
+
+
+async def looped(bridge: BridgeProcess) -> bool:
+    return await bridge.metric("deliveries_total", status="FAILED") == 1
+
+
+async def test_a_full_queue_is_tried_again_until_there_is_room(scene: Scene):
+    source = await scene.queue()
+    full = await scene.queue("full", **{"x-max-length": 10, "x-overflow": "reject-publish"})
+    hook = to_queue("onward", full, retry={"schedule": ["300ms"], "max_attempts": 1000})
+    await scene.queues.publish(source, EVENTS[:20])
+    taken: list[bytes] = []
+    async with scene.bridge([hook], source) as bridge:
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": 10, "RETRYING": 10})
+        assert {attempt[2] for attempt in bridge.history.attempts("onward")} == {"delivered", "not_confirmed"}
+        taken += [message.body for message in await scene.queues.take_all(full)]
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": 20})
+    taken += [message.body for message in await scene.queues.take_all(full)]
+    assert sorted(taken) == sorted(EVENTS[:20])
+
+
+async def test_two_events_with_one_publisher_id_both_arrive(scene: Scene):
+    source = await scene.queue()
+    sink = await scene.queue("sink")
+    for body in EVENTS:
+        await scene.queues.publish(source, [body, body], message_id="the same")
+    async with scene.bridge([to_queue("onward", sink)], source) as bridge:
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": 2 * len(EVENTS)})
+    assert len(await scene.queues.take_all(sink)) == 2 * len(EVENTS)
