@@ -37,10 +37,10 @@ class Queues:
             with contextlib.suppress(Exception):
                 await channel.close()
 
-    async def declare(self, name: str, **arguments: Any) -> None:
+    async def declare(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
         """A durable queue; without arguments it is what publishers of today declare."""
         async with self._channel() as channel:
-            await channel.queue_declare(name, durable=True, arguments=arguments or None)
+            await channel.queue_declare(name, durable=True, arguments=dict(arguments) if arguments else None)
 
     async def delete(self, *names: str) -> None:
         """Delete these queues, whatever they hold."""

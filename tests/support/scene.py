@@ -36,11 +36,13 @@ class Scene:
         """The name of a hook's lane."""
         return f"{self.prefix}.lane.{hook}"
 
-    async def queue(self, name: str = "source", *, declare: bool = True, **arguments: Any) -> str:
+    async def queue(
+        self, name: str = "source", *, declare: bool = True, arguments: Mapping[str, Any] | None = None
+    ) -> str:
         """A queue of the test's own, deleted at the end."""
         whole = f"{name} {self.token}"
         if declare:
-            await self.queues.declare(whole, **arguments)
+            await self.queues.declare(whole, arguments)
         self.made.append(whole)
         return whole
 

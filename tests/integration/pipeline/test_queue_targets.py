@@ -56,7 +56,7 @@ async def looped(bridge: BridgeProcess) -> bool:
 
 async def test_a_full_queue_is_tried_again_until_there_is_room(scene: Scene):
     source = await scene.queue()
-    full = await scene.queue("full", **{"x-max-length": 10, "x-overflow": "reject-publish"})
+    full = await scene.queue("full", arguments={"x-max-length": 10, "x-overflow": "reject-publish"})
     hook = to_queue("onward", full, retry={"schedule": ["300ms"], "max_attempts": 1000})
     await scene.queues.publish(source, EVENTS[:20])
     taken: list[bytes] = []

@@ -12,7 +12,7 @@ async def done(bridge: BridgeProcess, count: int) -> bool:
 
 
 async def test_a_queue_that_publishers_declared_otherwise_is_told_of_and_consumed(scene: Scene):
-    kept, broken = await scene.queue("kept"), await scene.queue("broken", **{"x-max-length": 1000})
+    kept, broken = await scene.queue("kept"), await scene.queue("broken", arguments={"x-max-length": 1000})
     sources = [{"name": "kept", "queue": kept}, {"name": "broken", "queue": broken}]
     async with scene.bridge([scene.webhook("crm")], sources) as bridge:
         await scene.queues.publish(broken, [b"{}"])
