@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -62,13 +63,23 @@ def main(arguments: Sequence[str]) -> int:
     machine = report.Machine.look()
     with open_bench_broker() as broker:
         machine = replace(machine, broker=version_of(broker))
-        results = asyncio.run(measure_all(broker, names, options))
+        tell = silent if chosen.json else teller(machine)
+        results = asyncio.run(measure_all(broker, names, options, tell))
     if chosen.json:
         print(json.dumps(report.as_data(machine, results), indent=2))
-    else:
-        console = Console()
-        report.show(machine, results, console if console.is_terminal else Console(width=_WIDTH))
     return 0 if all(is_good(result, options) for result in results) else 1
+
+
+def teller(machine: report.Machine) -> Callable[[Result], None]:
+    """Shows each result as it comes, so that an interruption loses only what is not done yet."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=_WIDTH)
+    report.show_machine(machine, console)
+    return partial(report.show, console=console)
+
+
+def silent(_: Result) -> None:
+    """Everything is printed at the end."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -96,10 +107,16 @@ def positive(text: str) -> int:
     return number
 
 
-async def measure_all(broker: Broker, names: Sequence[str], options: Options) -> list[Result]:
+async def measure_all(
+    broker: Broker, names: Sequence[str], options: Options, tell: Callable[[Result], None]
+) -> list[Result]:
     """The scenarios one after the other."""
+    results = []
     async with open_stage(broker) as stage:
-        return [await show_progress(stage, build(name, options, stage), options) for name in names]
+        for name in names:
+            results.append(await show_progress(stage, build(name, options, stage), options))
+            tell(results[-1])
+    return results
 
 
 def build(name: str, options: Options, stage: Stage) -> Scenario:

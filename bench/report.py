@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measuring.session import Result
+from bench.scenarios.scenario import Claim
 
 # How a figure is called and how many digits behind the point it has.
 _NAMES = {
@@ -57,14 +58,23 @@ class Machine:
         )
 
 
-def show(machine: Machine, results: Sequence[Result], console: Console) -> None:
-    """A table for each scenario, and below it what is claimed."""
+def show_machine(machine: Machine, console: Console) -> None:
+    """Where it is measured, and how the tables are to be read."""
     console.print(str(machine), highlight=False)
     console.print("Medians of the runs. CPU, connections and statements are for each delivery.")
-    for result in results:
-        console.print()
-        console.print(table(result))
-        show_rest(result, console)
+
+
+def show(result: Result, console: Console) -> None:
+    """A scenario's table, and below it what is claimed, what failed, and what was left out."""
+    console.print()
+    console.print(table(result))
+    for claim in result.claims():
+        console.print(f"  {told(claim)}")
+    for label, reason in result.failures.items():
+        console.print(f"  [red]{label} failed[/]: ", end="")
+        console.print(reason, markup=False)
+    for reason in result.scenario.skipped:
+        console.print(f"  skipped: {reason}")
 
 
 def table(result: Result) -> Table:
@@ -88,19 +98,13 @@ def written(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def show_rest(result: Result, console: Console) -> None:
-    """Claims, failures, and what was left out."""
-    for claim in result.claims():
-        text = f"{claim.text}: {claim.value:.3g}"
-        if claim.bound is not None:
-            verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
-            text += f" (at {'least' if claim.at_least else 'most'} {claim.bound:g}): {verdict}"
-        console.print(f"  {text}")
-    for label, reason in result.failures.items():
-        console.print(f"  [red]{label} failed[/]: ", end="")
-        console.print(reason, markup=False)
-    for reason in result.scenario.skipped:
-        console.print(f"  skipped: {reason}")
+def told(claim: Claim) -> str:
+    """A claim, its figure, its bound and the verdict."""
+    text = f"{claim.text}: {claim.value:.3g}"
+    if claim.bound is None:
+        return text
+    verdict = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
+    return f"{text} (at {'least' if claim.at_least else 'most'} {claim.bound:g}): {verdict}"
 
 
 def as_data(machine: Machine, results: Sequence[Result]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _BRIDGES = {"bridge, 16 at once": 16, "bridge, 200 at once": 200}
 
 def queue(options: Options, stage: Stage) -> Scenario:
     """Both confirm before they acknowledge. The shovel runs inside the broker and is paid for there."""
-    load = Load(events=options.some(50_000), warm=options.some(5_000))
+    load = Load(events=options.some(20_000), warm=options.some(2_000))
     folder = stage.broker.folder
     shovels = () if folder is None else (Case("shovel", Shovel(NodeControl.of(folder)), load),)
     return Scenario(

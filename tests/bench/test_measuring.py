@@ -130,7 +130,7 @@ def test_tables_show_figures_claims_and_what_was_left_out() -> None:
     console = Console(width=120, file=io.StringIO(), record=True)
     result = a_scenario({"hand-written": [Figures(cpu_us=200)], "bridge": [Figures(cpu_us=400)]})
     result.failures["bridge, SQL counted"] = "it ended with [exit] code 1"
-    show(Machine.look(), [result], console)
+    show(result, console)
     text = console.export_text()
     assert "0.5 (at least 0.8): does not hold" in text
     assert "it ended with [exit] code 1" in text
