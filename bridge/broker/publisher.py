@@ -16,6 +16,7 @@ from bridge.rules.formats.size import table_size
 
 IN_FLIGHT = 500
 """Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+_REFUSED_FOR = 30.0
 
 
 class ConfirmedPublisher:
@@ -39,6 +40,8 @@ class ConfirmedPublisher:
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._known = {""}
+        self._refused: dict[str, float] = {}
 
     async def publish(self, message: Outgoing) -> None:
         """Return once a queue holds the message; raises a PublishFailed or BrokerRefused."""
@@ -46,12 +49,15 @@ class ConfirmedPublisher:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout), self._room:
+                if message.exchange not in self._known:
+                    await self._look_for(message.exchange)
                 outcome = await self._confirmed(message)
         except TimeoutError as error:
             self._watch("timeout", time.monotonic() - started)
             raise PublishFailed(f"no confirm within {self._timeout:g} s") from error
-        except PublishFailed:
-            self._watch("error", time.monotonic() - started)
+        except PublishFailed as error:
+            label = "returned" if isinstance(error, Unroutable) else "error"
+            self._watch(label, time.monotonic() - started)
             raise
         self._watch(outcome, time.monotonic() - started)
         if outcome == "returned":
@@ -90,6 +96,8 @@ class ConfirmedPublisher:
         except amqp.DeliveryError:
             return "nack"
         except amqp.ChannelAccessRefused as error:
+            self._known.discard(message.exchange)
+            self._refused[message.exchange] = time.monotonic() + _REFUSED_FOR
             raise BrokerRefused(f"no write permission on exchange {message.exchange!r}: {error}") from error
         except (amqp.AMQPError, OSError, RuntimeError) as error:
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
@@ -100,6 +108,24 @@ class ConfirmedPublisher:
                 raise PublishFailed("the channel was lost before the confirm") from error
             raise
         return "ack"
+
+    async def _look_for(self, exchange: str) -> None:
+        """See first that the exchange may be published to.
+
+        The broker answers a bad publish by closing the channel, which costs everybody else on it their
+        confirms, and often the whole connection, because publishes that follow meet a closed channel (504).
+        """
+        if self._refused.get(exchange, 0.0) > time.monotonic():
+            raise BrokerRefused(f"no write permission on exchange {exchange!r} a moment ago")
+        try:
+            async with self._link.channel() as channel:
+                if exchange:
+                    await channel.exchange_declare(exchange, passive=True)
+        except amqp.ChannelNotFoundEntity as error:
+            raise Unroutable(f"there is no exchange {exchange!r}") from error
+        except (amqp.AMQPError, OSError, RuntimeError) as error:
+            raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
+        self._known.add(exchange)
 
     async def _ready_channel(self) -> Channel:
         if self._channel is None or self._channel.is_closed:
@@ -112,6 +138,7 @@ class ConfirmedPublisher:
                         raise PublishFailed(f"no channel to publish on: {error}") from error
                     assert isinstance(channel, Channel)
                     self._channel = channel
+                    self._known = {""}  # an exchange that is gone may have ended the channel before
         return self._channel
 
     def _check_size(self, message: Outgoing) -> None:

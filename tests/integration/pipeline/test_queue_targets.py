@@ -77,3 +77,31 @@ async def test_two_events_with_one_publisher_id_both_arrive(scene: Scene):
     async with scene.bridge([to_queue("onward", sink)], source) as bridge:
         await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": 2 * len(EVENTS)})
     assert len(await scene.queues.take_all(sink)) == 2 * len(EVENTS)
+
+
+async def test_a_hook_to_an_exchange_that_does_not_exist_disturbs_no_other(scene: Scene):
+    source = await scene.queue()
+    sink = await scene.queue("sink")
+    retry = {"schedule": ["50ms"], "max_attempts": 1000}
+    nowhere = {"type": "queue", "exchange": f"nowhere {scene.token}", "routing_key": "a"}
+    hooks = [
+        {"name": "lost", "target": nowhere, "retry": retry},
+        to_queue("onward", sink),
+        scene.webhook("crm"),
+    ]
+    hooks[2]["paused"] = True
+    events = [b"%d" % number for number in range(300)]
+    async with scene.bridge(hooks, source) as bridge:
+        await scene.queues.publish(source, events[:10])
+        await until(lambda: len(bridge.history.attempts("lost")) > 10, what=bridge.last_words)
+        await scene.queues.publish(source, events[10:])
+        await until(lambda: bridge.history.statuses("onward") == {"SUCCESS": len(events)})
+        assert len(bridge.history.attempts("onward")) == len(events)
+        await until(lambda: lane_holds(scene, "crm", len(events)), what=bridge.last_words)
+        assert await bridge.metric("publish_total", outcome="error") == 0
+        assert await bridge.metric("reconnects_total") == 0
+    assert len(await scene.queues.take_all(sink)) == len(events)
+
+
+async def lane_holds(scene: Scene, hook: str, count: int) -> bool:
+    return await scene.queues.depth(scene.lane(hook)) == count
