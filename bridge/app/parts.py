@@ -146,6 +146,7 @@ class Parts:
             [str(network) for network in settings.http.allow_private_targets],
             base,
             self.gauges.http_connection,
+            settings.limits.response,
         )
         breaker = settings.breaker
         return Hooks(

@@ -156,7 +156,7 @@ class Limits(Strict):
     """Body of one message; a larger one goes to quarantine (RabbitMQ 3 takes 128 MiB, RabbitMQ 4 16 MiB)."""
     headers: Bytes = Field(default=100_000, ge=1024, le=120_000)
     """Headers of one message; larger ones go to quarantine (RabbitMQ closes the connection at 131 kB)."""
-    response: Bytes = Field(default=4096, ge=0, le=1_048_576)
+    response: Bytes = Field(default=4096, ge=0, le=16_384)
     """How much of the beginning of a receiver's answer is kept in the history."""
     open_deliveries: int = Field(default=2000, ge=1, le=100_000)
     """Deliveries that one process holds at once."""

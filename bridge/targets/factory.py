@@ -11,6 +11,7 @@ from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
 from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url
+from bridge.targets.web.exchange import KEPT
 from bridge.targets.web.pool import Pool, tls_context
 
 Check = tuple[str, Callable[[], object]]
@@ -22,7 +23,8 @@ class Targets:
 
     `publishers` has the confirmed publisher of every broker by name, "" for the bridge's own. `allow_private`
     are the networks that the address gate lets through. Relative paths of scripts are below `directory`,
-    an absolute one. `on_connection` is told for every request whether its connection was used before.
+    an absolute one. `on_connection` is told for every request whether its connection was used before. `kept` bytes
+    of an HTTP answer go into the history.
     Raises SettingsError when `allow_private` holds something that is no network.
     """
 
@@ -32,8 +34,10 @@ class Targets:
         allow_private: Sequence[str],
         directory: Path,
         on_connection: Callable[[bool], None],
+        kept: int = KEPT,
     ) -> None:
         self._publishers = publishers
+        self._kept = kept
         self._directory = directory
         try:
             gate = AddressGate(allow_private)
@@ -50,7 +54,7 @@ class Targets:
             raise SettingsError(found)
         match hook.target:
             case WebhookTarget():
-                return webhook.WebhookTarget(hook.target, self._pool)
+                return webhook.WebhookTarget(hook.target, self._pool, self._kept)
             case ScriptTarget():
                 return script.ScriptTarget(hook.target, self._directory)
             case QueueTarget():

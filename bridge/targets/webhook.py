@@ -10,7 +10,7 @@ from bridge.model.hook import WebhookTarget as Settings
 from bridge.rules.wire import body, sign
 from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
 from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
-from bridge.targets.web.exchange import Exchange, Reply
+from bridge.targets.web.exchange import KEPT, Exchange, Reply
 from bridge.targets.web.faults import answer_for
 from bridge.targets.web.pool import Pool, Route
 
@@ -22,8 +22,12 @@ class WebhookTarget:
     work; `factory.problems` says which.
     """
 
-    def __init__(self, settings: Settings, pool: Pool, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, kept: int = KEPT, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`kept`: bytes of an answer's body that go into the history, at most `exchange.KEPT`."""
         self._settings = settings
+        self._kept = kept
         self._pool = pool
         self._clock = clock
         self._url = parse_url(settings.url)
@@ -86,15 +90,15 @@ class WebhookTarget:
         return b"".join((self._head, "".join(lines).encode(), content))
 
     def _judged(self, reply: Reply) -> Answer:
-        code = reply.code
+        code, response = reply.code, reply.body[: self._kept]
         if code in self._success:
-            return Answer(code=code, response=reply.body)
+            return Answer(code=code, response=response)
         if 300 <= code < 400:
             to = header_text(reply.headers.get("Location", ""))[:200]
             return Answer(
                 fault=Fault.REDIRECT,
                 code=code,
-                response=reply.body,
+                response=response,
                 error=f"answered {code}; redirects are not followed{f', it leads to {to}' if to else ''}",
                 lasting=True,
             )
@@ -103,7 +107,7 @@ class WebhookTarget:
             fault=Fault.STATUS,
             code=code,
             retry_after=retry_after(wait, self._clock()) if wait else None,
-            response=reply.body,
+            response=response,
             error=f"answered {code}",
             lasting=code in self._final,
         )
