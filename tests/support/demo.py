@@ -82,7 +82,7 @@ class Demo:
 
     def bridge(self) -> psutil.Process:
         """The bridge that it started."""
-        (found,) = [process for process in self.members() if "run" in process.cmdline()[-3:-2]]
+        (found,) = [process for process in self.members() if "run" in arguments(process)[-3:-2]]
         return found
 
     def leftovers(self) -> list[str]:
@@ -99,6 +99,14 @@ class Demo:
             )
         except psutil.Error:
             return False
+
+
+def arguments(process: psutil.Process) -> list[str]:
+    """Its command line; nothing when it has ended meanwhile, as scripts do."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @contextmanager
