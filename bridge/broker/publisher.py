@@ -10,12 +10,13 @@ from aiormq.channel import Channel
 
 from bridge.broker.link import Link
 from bridge.broker.properties import HEADER_LIMIT, properties_like
-from bridge.model.errors import BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
+from bridge.model.errors import BridgeError, BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
 from bridge.ports.broker import Outgoing
 from bridge.rules.formats.size import table_size
 
 IN_FLIGHT = 500
 """Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+_MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
 
 
@@ -41,7 +42,8 @@ class ConfirmedPublisher:
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._known = {""}
-        self._refused: dict[str, float] = {}
+        self._bad: dict[str, tuple[float, BridgeError]] = {}
+        self._looking = asyncio.Lock()
 
     async def publish(self, message: Outgoing) -> None:
         """Return once a queue holds the message; raises a PublishFailed or BrokerRefused."""
@@ -96,9 +98,10 @@ class ConfirmedPublisher:
         except amqp.DeliveryError:
             return "nack"
         except amqp.ChannelAccessRefused as error:
+            refused = BrokerRefused(f"no write permission on exchange {message.exchange!r}: {error}")
+            self._bad[message.exchange] = (time.monotonic() + _REFUSED_FOR, refused)
             self._known.discard(message.exchange)
-            self._refused[message.exchange] = time.monotonic() + _REFUSED_FOR
-            raise BrokerRefused(f"no write permission on exchange {message.exchange!r}: {error}") from error
+            raise refused from error
         except (amqp.AMQPError, OSError, RuntimeError) as error:
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except asyncio.CancelledError as error:
@@ -115,17 +118,22 @@ class ConfirmedPublisher:
         The broker answers a bad publish by closing the channel, which costs everybody else on it their
         confirms, and often the whole connection, because publishes that follow meet a closed channel (504).
         """
-        if self._refused.get(exchange, 0.0) > time.monotonic():
-            raise BrokerRefused(f"no write permission on exchange {exchange!r} a moment ago")
-        try:
-            async with self._link.channel() as channel:
-                if exchange:
-                    await channel.exchange_declare(exchange, passive=True)
-        except amqp.ChannelNotFoundEntity as error:
-            raise Unroutable(f"there is no exchange {exchange!r}") from error
-        except (amqp.AMQPError, OSError, RuntimeError) as error:
-            raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
-        self._known.add(exchange)
+        # One look at a time: aiormq 7.2 may give the number of a channel away before it is wholly closed.
+        async with self._looking:
+            until, why = self._bad.get(exchange, (0.0, None))
+            if why is not None and time.monotonic() < until:
+                raise why.with_traceback(None)
+            try:
+                if exchange:  # the default one is always there, and cannot be asked for
+                    async with self._link.channel() as channel:
+                        await channel.exchange_declare(exchange, passive=True)
+            except amqp.ChannelNotFoundEntity:
+                missing = Unroutable(f"there is no exchange {exchange!r}")
+                self._bad[exchange] = (time.monotonic() + _MISSING_FOR, missing)
+                raise missing from None
+            except (amqp.AMQPError, OSError, RuntimeError) as error:
+                raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
+            self._known.add(exchange)
 
     async def _ready_channel(self) -> Channel:
         if self._channel is None or self._channel.is_closed:
