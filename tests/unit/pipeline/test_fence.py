@@ -12,26 +12,13 @@ from bridge.model.event import Event, Message
 from bridge.pipeline.fence import Fence, stale
 from bridge.pipeline.settle import Load, Work
 from bridge.ports.history import History
+from tests.support.tickets import CountingTicket
 from tests.support.waiting import until
 
 
 def delivery(**changes):
     event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
     return Delivery("d", event, "h", **changes)
-
-
-class Ticket:
-    """Counts what is done with one message."""
-
-    def __init__(self):
-        self.valid = True
-        self.finished = 0
-
-    def finish(self):
-        self.finished += 1
-
-    def give_back(self):
-        raise AssertionError("the fence gives nothing back")
 
 
 def test_a_delivery_that_nobody_knows_goes_through():
@@ -70,7 +57,7 @@ class NobodyKnows:
 async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settled_together():
     through: list[Work] = []
     dropped: list[Delivery] = []
-    first, second = Ticket(), Ticket()
+    first, second = CountingTicket(), CountingTicket()
 
     async def flush():
         return

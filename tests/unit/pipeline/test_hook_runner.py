@@ -20,19 +20,10 @@ from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
+from tests.support.tickets import CountingTicket
 from tests.support.waiting import until
 
 METRICS = Metrics(CollectorRegistry())
-
-
-class Ticket:
-    valid = True
-
-    def finish(self):
-        pass
-
-    def give_back(self):
-        pass
 
 
 class Nowhere:
@@ -63,7 +54,7 @@ def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) ->
 
 def work(name: str = "d", *, from_lane: bool = False, settlement: Settlement | None = None) -> Work:
     event = Event("e", "s", "t", "json", time.time(), Message(b"{}"))
-    settlement = settlement or Settlement(Ticket(), "s", Load())
+    settlement = settlement or Settlement(CountingTicket(), "s", Load())
     return Work(Delivery(name, event, "crm"), settlement, from_lane=from_lane)
 
 
@@ -254,7 +245,7 @@ async def test_a_hook_that_does_no_harm_merely_waits(held, started, listeners):
 async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet():
     crowd = Crowd()
     crowd.run_since(2, started=0.0)
-    settlement = Settlement(Ticket(), "s", Load())
+    settlement = Settlement(CountingTicket(), "s", Load())
     settlement.carries(2)
     crowd.slow.direct.append(work("waiting", settlement=settlement))
 

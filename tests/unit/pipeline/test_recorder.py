@@ -11,19 +11,8 @@ from bridge.model.event import Event, Message
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.settle import Load, Settlement
 from bridge.ports.history import History
+from tests.support.tickets import CountingTicket
 from tests.support.waiting import until
-
-
-class Ticket:
-    def __init__(self):
-        self.valid = True
-        self.finished = 0
-
-    def finish(self):
-        self.finished += 1
-
-    def give_back(self):
-        raise AssertionError("the recorder gives nothing back")
 
 
 class Database:
@@ -76,7 +65,7 @@ class Bench:
         self.flushes += 1
 
     def add(self, name="d", status=Status.SUCCESS, *, waited=False):
-        ticket = Ticket()
+        ticket = CountingTicket()
         event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
         record = Record(Delivery(name, event, "h"), "webhook", status, "", 0.0, waited=waited)
         self.recorder.add(record, Settlement(ticket, "s", self.load))
@@ -147,7 +136,7 @@ async def test_a_refused_quarantine_stays_with_the_broker():
             return [(each, "too odd") for each in entries]
 
         bench.database.commit = refuse_all
-        ticket = Ticket()
+        ticket = CountingTicket()
         message = Message(b"only copy there is")
         bench.recorder.add(
             Quarantined("q", "s", "headers_too_large", "", 0.0, message), Settlement(ticket, "s", bench.load)
@@ -165,7 +154,7 @@ async def test_keeping_failures_only_writes_no_success_at_the_first_attempt():
             bench.add("out of a lane", waited=True),
             bench.add("failed", Status.FAILED),
         ]
-        unmatched = Ticket()
+        unmatched = CountingTicket()
         event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
         bench.recorder.add(Unmatched(event), Settlement(unmatched, "s", bench.load))
 
