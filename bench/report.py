@@ -27,6 +27,7 @@ _NAMES = {
     "connections": ("TCP connections", 5),
     "own_connections": ("TCP connections, own count", 5),
     "statements": ("SQL statements", 4),
+    "parked": ("parked", 0),
     "repeated": ("repeated", 0),
 }
 

@@ -27,6 +27,8 @@ class Figures:
     own_connections: float | None = None
     """TCP connections by the bridge's own metrics."""
     statements: float | None = None
+    parked: float | None = None
+    """Deliveries that the bridge put into a lane first, in all."""
     repeated: float | None = None
     """Deliveries that came more than once, in all."""
 

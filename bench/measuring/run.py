@@ -100,13 +100,14 @@ class Run:
             await self._idle(running)
         figures = self._figures(begin, self._read(running), running)
         arrivals = await self.sink.arrivals()
-        connections = await asyncio.to_thread(running.own_connections)
+        metrics = await asyncio.to_thread(running.metrics)
         return replace(
             figures,
             seconds=seconds,
             rate=self.load.deliveries / seconds,
             repeated=arrivals.repeated,
-            own_connections=None if connections is None else connections / last,
+            own_connections=None if metrics.connections is None else metrics.connections / last,
+            parked=metrics.parked,
             **known_to_endpoint(arrivals),
         )
 

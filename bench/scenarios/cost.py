@@ -30,7 +30,7 @@ def cost(options: Options) -> Scenario:
         sink=lambda stage: EndpointSink(stage.receiver),
         figures=(
             *("cpu_us", "rate", "memory_mb", "endpoint_us", "broker_us", "total_us"),
-            *("connections", "own_connections", "statements", "repeated"),
+            *("connections", "own_connections", "statements", "parked", "repeated"),
         ),
         claims=claims,
     )

@@ -23,7 +23,7 @@ def fanout(options: Options) -> Scenario:
         sink=lambda stage: EndpointSink(stage.receiver),
         figures=(
             *("cpu_us", "rate", "memory_mb", "endpoint_us", "broker_us", "total_us"),
-            *("connections", "own_connections", "repeated"),
+            *("connections", "own_connections", "parked", "repeated"),
         ),
         claims=claims,
     )

@@ -33,7 +33,7 @@ def hang(options: Options) -> Scenario:
         question=f"{_HANGING} of {load.events:,} attempts are answered only after {_SECONDS:.0f} s",
         cases=cases,
         sink=lambda stage: EndpointSink(stage.receiver),
-        figures=("seconds", "rate", "cpu_us", "memory_mb", "repeated"),
+        figures=("seconds", "rate", "cpu_us", "memory_mb", "parked", "repeated"),
         claims=claims,
     )
 

@@ -22,7 +22,7 @@ def latency(options: Options) -> Scenario:
             Case("hand-written, uvloop", HANDWRITTEN_UVLOOP, load),
         ),
         sink=lambda stage: EndpointSink(stage.receiver),
-        figures=("p50_ms", "p99_ms", "cpu_us", "rate", "memory_mb", "repeated"),
+        figures=("p50_ms", "p99_ms", "cpu_us", "rate", "memory_mb", "parked", "repeated"),
         claims=claims,
     )
 

@@ -24,7 +24,7 @@ def queue(options: Options, stage: Stage) -> Scenario:
             *(Case(label, Bridge(), load, concurrency) for label, concurrency in _BRIDGES.items()),
         ),
         sink=lambda stage: QueueSink(stage.queues),
-        figures=("rate", "cpu_us", "broker_us", "memory_mb", "repeated"),
+        figures=("rate", "cpu_us", "broker_us", "memory_mb", "parked", "repeated"),
         claims=claims,
         skipped=() if shovels else ("shovel: the broker runs in a container, without its plugin",),
     )

@@ -24,7 +24,7 @@ def scripts(options: Options) -> Scenario:
         question=f"{load.events:,} events, each piped into a small shell script",
         cases=(*rivals, Case("bridge", Bridge(), load)),
         sink=lambda _: ScriptSink(),
-        figures=("rate", "cpu_us", "broker_us", "memory_mb", "repeated"),
+        figures=("rate", "cpu_us", "broker_us", "memory_mb", "parked", "repeated"),
         claims=claims,
         skipped=() if found else (_MISSING,),
     )

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.launch_counted import read_count
 from bench.load import Destination, Queue, Script, Webhooks, Work
-from bench.subjects.subject import RunningProgram, started
+from bench.subjects.subject import Metrics, RunningProgram, started
 from bridge.model.delivery import Status
 from bridge.storage.history import open_history
 from devtools.nodes.ports import free_ports
@@ -33,8 +33,9 @@ class RunningBridge(RunningProgram):
     def statements(self) -> int | None:
         return read_count(self._counts) if self._counts.exists() else None
 
-    def own_connections(self) -> float | None:
-        return new_connections(fetch_metrics(self._port))
+    def metrics(self) -> Metrics:
+        with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
+            return read_metrics(answer.read().decode())
 
 
 class Bridge:
@@ -96,18 +97,14 @@ def targets(destination: Destination) -> list[dict[str, Any]]:
             return [{"type": "script", "command": [str(path)]}]
 
 
-def fetch_metrics(port: int) -> str:
-    """What the bridge says on /metrics."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text: str = answer.read().decode()
-    return text
-
-
-def new_connections(text: str) -> float:
-    """Connections made to deliver webhooks, those used again left out."""
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "bridge_http_connections_total" and sample.labels.get("reused") != "true"
+def read_metrics(text: str) -> Metrics:
+    """Of all that stands on /metrics, what is compared here; connections that were used again left out."""
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return Metrics(
+        connections=sum(
+            sample.value
+            for sample in samples
+            if sample.name == "bridge_http_connections_total" and sample.labels["reused"] == "false"
+        ),
+        parked=sum(sample.value for sample in samples if sample.name == "bridge_parked_total"),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench.load import Queue, Work
-from bench.subjects.subject import RunFailed
+from bench.subjects.subject import Metrics, RunFailed
 from devtools.nodes.scratch import Scratch
 from devtools.rabbitmq import NodeControl, NodeError
 
@@ -28,8 +28,8 @@ class RunningShovel:
     def statements(self) -> int | None:
         return None
 
-    def own_connections(self) -> float | None:
-        return None
+    def metrics(self) -> Metrics:
+        return Metrics()
 
 
 class Shovel:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from bench.load import Work
@@ -18,6 +19,14 @@ STOP_SECONDS = 40
 
 class RunFailed(Exception):
     """A run came to nothing; the message says why."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one says of itself since its start: TCP connections made to deliver, deliveries parked in a lane."""
+
+    connections: float | None = None
+    parked: float | None = None
 
 
 class Running(Protocol):
@@ -39,8 +48,8 @@ class Running(Protocol):
         """SQL statements so far, where they are counted."""
         ...
 
-    def own_connections(self) -> float | None:
-        """TCP connections it says it made to deliver, where it tells."""
+    def metrics(self) -> Metrics:
+        """What it says of itself, where it does."""
         ...
 
 
@@ -77,8 +86,8 @@ class RunningProgram:
     def statements(self) -> int | None:
         return None
 
-    def own_connections(self) -> float | None:
-        return None
+    def metrics(self) -> Metrics:
+        return Metrics()
 
 
 class Program:
