@@ -98,6 +98,7 @@ class Bridge:
             every=storage.retention_every,
             batch=storage.retention_batch,
         )
+        self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
@@ -194,7 +195,8 @@ class Bridge:
         await self._http.stop()
         if self._history is not None:
             await self._history.close()
-        events.stopped(unfinished)
+        if self._parts is not None:
+            events.stopped(unfinished)
 
     async def _drain(self, parts: Parts) -> int:
         if self._guard is not None:

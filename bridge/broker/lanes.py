@@ -31,7 +31,8 @@ class BrokerCopies:
         try:
             await self._publish(self._names.lanes, delivery)
         except Unroutable:
-            # Somebody deleted the lane since it was made.
+            # Somebody deleted the lane since it was made, or the exchange before it.
+            await self._topology.ensure_base()
             await self._topology.ensure_lane(delivery.hook, anew=True)
             await self._publish(self._names.lanes, delivery)
 
@@ -42,7 +43,11 @@ class BrokerCopies:
             await self.park(delivery)
             return
         await self._topology.ensure_lane(delivery.hook)
-        await self._publish(self._names.delay(step), delivery)
+        try:
+            await self._publish(self._names.delay(step), delivery)
+        except Unroutable:
+            await self._topology.ensure_base()
+            await self._publish(self._names.delay(step), delivery)
         self._delayed(step)
 
     async def _publish(self, exchange: str, delivery: Delivery) -> None:

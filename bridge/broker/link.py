@@ -156,7 +156,9 @@ class Link:
         except (amqp.AMQPError, OSError, TimeoutError) as error:
             with contextlib.suppress(Exception):
                 await connection.close()
-            raise BrokerUnavailable(f"{redacted(url)}: {_text(error) or 'no answer in time'}") from error
+            raise BrokerUnavailable(
+                f"{redacted(url)}: {_text(error) or 'no answer in time'}; does a broker listen there (broker.url)?"
+            ) from error
         self._connection = connection
         self._ready.set()
         self._watch.connected(self.role, redacted(url))

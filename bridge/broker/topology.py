@@ -11,7 +11,8 @@ from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 
 from bridge.broker.link import Link
-from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.model.errors import BridgeError, BrokerRefused, BrokerUnavailable
+from bridge.ports.backoff import Backoff
 from bridge.rules.retry.ladder import STEPS
 
 log = structlog.get_logger(__name__)
@@ -118,6 +119,24 @@ class Topology:
             raise BrokerRefused(self._advice(error)) from error
         except _LOST as error:
             raise BrokerUnavailable(f"the connection was lost while declaring: {error}") from error
+
+    async def keep(self) -> None:
+        """Look after the shared objects anew whenever the connection is new, until cancelled.
+
+        A broker may come back without them: restored from an old backup, or started on an empty disk.
+        """
+        while True:
+            connection = await self._link.connection()
+            await asyncio.wait([connection.closing])
+            self._lanes.clear()
+            backoff = Backoff(0.5, 15.0)
+            while True:
+                try:
+                    await self.ensure_base()
+                    break
+                except BridgeError as error:
+                    log.warning("topology.not_ensured", error=str(error))
+                    await backoff.pause()
 
     async def ensure_lane(self, hook: str, *, anew: bool = False) -> None:
         """Make the hook's lane, at its first use; `anew` where it turned out to be gone."""
@@ -273,7 +292,9 @@ class Topology:
             return f"{error}: an object of ours exists with other arguments; delete it or set broker.prefix"
         if isinstance(error, amqp.ChannelAccessRefused):
             return f"{error}: grant configure, write and read on ^{self.names.prefix}\\. or set broker.topology to verify"
-        return f"{error}: broker.topology is `verify`, so somebody must create it"
+        if self._verify_only:
+            return f"{error}: broker.topology is `verify`, so somebody must create it"
+        return f"{error}: an object of ours was deleted"
 
 
 def _home_node_down(error: Exception) -> bool:

@@ -192,7 +192,8 @@ def _check_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
+        advice = "write its whole path, or one that starts in the folder of the configuration file"
+        raise ValueError(f"{path}: {error.strerror}; {advice}") from None
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is not a file")
     if not os.access(path, os.X_OK):
