@@ -116,12 +116,16 @@ def check_command(settings: Settings, directory: Path) -> None:
     """Raise a ValueError that says why the command could not be started now, and what to do about it."""
     name = settings.command[0]
     if "/" in name:
-        _check_file(Path(program(name, directory)))
+        path = Path(program(name, directory))
+        if not path.exists():
+            advice = "write its whole path, or one that starts in the folder of the configuration file"
+            raise ValueError(f"there is no file {path}; {advice}")
+        _check_file(path)
         return
-    path = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
-    if not shutil.which(name, path=path):
+    search = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
+    if not shutil.which(name, path=search):
         hint = f"; for {directory / name} write ./{name}" if (directory / name).is_file() else ""
-        raise ValueError(f"no program {name!r} in PATH ({path}){hint}")
+        raise ValueError(f"no program {name!r} in PATH ({search}){hint}")
 
 
 def check_directory(settings: Settings, directory: Path) -> None:
@@ -192,8 +196,7 @@ def _check_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        advice = "write its whole path, or one that starts in the folder of the configuration file"
-        raise ValueError(f"{path}: {error.strerror}; {advice}") from None
+        raise ValueError(f"{path}: {error.strerror}") from None
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is not a file")
     if not os.access(path, os.X_OK):

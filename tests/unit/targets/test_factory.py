@@ -83,7 +83,7 @@ async def test_what_can_work_has_no_problem_and_is_built(target: dict[str, Any])
 @pytest.mark.parametrize(
     ("command", "prepare", "says"),
     [
-        ("./gone.sh", None, "{directory}/gone.sh: No such file or directory"),
+        ("./gone.sh", None, "there is no file {directory}/gone.sh; write its whole path"),
         ("./here", "directory", "{directory}/here is not a file"),
         ("./here", "file", "{directory}/here is not executable; run: chmod +x {directory}/here"),
         ("no-such-program", None, "no program 'no-such-program' in PATH"),
