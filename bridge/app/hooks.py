@@ -103,6 +103,7 @@ class Hooks:
         if state is not None and state.paused:
             runner.pause_reason = state.reason
         runner.metrics.paused.value = runner.paused
+        runner.metrics.breaker_state.value = 0
         return runner
 
     def _hand_over(self, old: HookRunner, new: HookRunner | None, delivering: Delivering) -> None:
@@ -116,5 +117,8 @@ class Hooks:
         else:
             new.lane, old.lane = old.lane, Lane()
             for work in waiting:
-                delivering.start(new, work)
+                if new.hook.enabled:
+                    delivering.start(new, work)
+                else:
+                    delivering.park(new, work, "hook_disabled")  # it matched while the hook was enabled
         self._lane_changed(new or old)

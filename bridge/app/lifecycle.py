@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY = 0.25
+_RECONCILE_EVERY = 30.0
 _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
 _LAST_COMMIT = 10.0
@@ -51,6 +52,7 @@ class Bridge:
         self._history: SqlHistory | None = None
         self._parts: Parts | None = None
         self._guard: asyncio.Task[None] | None = None
+        self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # ---- the beginning --------------------------------------------------------------------------------
@@ -78,7 +80,7 @@ class Bridge:
 
     async def _claim(self, parts: Parts) -> None:
         if self._settings.storage.url.get_secret_value().startswith("sqlite"):
-            ownership = Ownership(self._links.topology, parts.topology)
+            ownership = Ownership(self._links.topology, parts.topology, self._settings.broker.heartbeat)
             await ownership.claim()
             self._spawn(ownership.keep(), "ownership")
 
@@ -102,7 +104,8 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
-        self._find_lanes(parts, [hook.id for hook in self._settings.hooks])
+        replicas = not storage.url.get_secret_value().startswith("sqlite")
+        self._spawn(parts.service.find_lanes(_RECONCILE_EVERY if replicas else None), "find lanes")
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
         self._guard = self._spawn(guard.run(), "outage guard")
@@ -116,12 +119,12 @@ class Bridge:
         task.add_done_callback(self._ended)
         return task
 
-    def _find_lanes(self, parts: Parts, hooks: Iterable[str]) -> None:
-        self._spawn(parts.service.find_lanes(hooks), "find lanes")
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends with an error takes the bridge down: half a bridge must not look like a whole one."""
-        if not task.cancelled() and (error := task.exception()) is not None and not self.failed.done():
+        if self._stopping or self.failed.done():
+            return
+        error = BridgeError(f"{task.get_name()} was cut off") if task.cancelled() else task.exception()
+        if error is not None:
             self.failed.set_exception(error)
 
     # ---- while it runs --------------------------------------------------------------------------------
@@ -149,9 +152,11 @@ class Bridge:
         parts = self._running()
         paused = {runner.hook.id for runner in parts.table if runner.pause_reason}
         change = parts.hooks.swap(hooks, parts.delivering, {})
-        for hook in paused.intersection(change.changed):
+        parts.strays.bring_known_home()
+        # Whoever changed the hook, or took it out, has seen to what it was paused for.
+        for hook in paused.intersection([*change.changed, *change.removed]):
             parts.resumed(hook)
-        self._find_lanes(parts, change.added)
+        self._spawn(parts.service.find_lanes(None), "find lanes")
         events.reloaded(len(hooks), len(change.added), len(change.removed), len(change.changed))
 
     def status(self) -> dict[str, Any]:
@@ -184,6 +189,7 @@ class Bridge:
     async def stop(self) -> None:
         """Stop consuming, finish or park what is under way, flush history and acks, close; within a bound."""
         self._health.ending()
+        self._stopping = True
         unfinished = 0
         if self._parts is not None and self._tasks:
             unfinished = await self._drain(self._parts)

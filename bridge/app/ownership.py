@@ -17,15 +17,16 @@ _PATIENCE = 10.0
 class Ownership:
     """Holds an exclusive queue on the broker, and claims it again after each reconnect."""
 
-    def __init__(self, link: Link, topology: Topology) -> None:
+    def __init__(self, link: Link, topology: Topology, heartbeat: float) -> None:
         self._link = link
         self._topology = topology
+        self._heartbeat = heartbeat
         self._queue = f"{topology.names.control}.sqlite"
 
-    async def claim(self) -> None:
-        """Become the only process; raises AlreadyRunning where another one is."""
-        deadline = asyncio.get_running_loop().time() + _PATIENCE
-        while await self._topology.claim(self._queue) is None:
+    async def claim(self, patience: float = _PATIENCE) -> None:
+        """Become the only process; raises AlreadyRunning where another one is after `patience` seconds."""
+        deadline = asyncio.get_running_loop().time() + patience
+        while not await self._topology.claim(self._queue):
             if asyncio.get_running_loop().time() > deadline:
                 raise AlreadyRunning(
                     f"another process serves the prefix {self._topology.names.prefix!r} on this broker with a SQLite "
@@ -34,11 +35,16 @@ class Ownership:
             await asyncio.sleep(0.25)
 
     async def keep(self) -> None:
-        """Claim again whenever the connection is new, until cancelled; raises AlreadyRunning if it is lost."""
+        """Claim anew on every new connection, until cancelled; raises AlreadyRunning if another one came first.
+
+        After a half-open loss the broker still holds our own claim, for up to two of its heartbeats.
+        """
         while True:
             connection = await self._link.connection()
-            await asyncio.wait([connection.closing])
             try:
-                await self.claim()
+                await self.claim(4 * self._heartbeat)
             except BrokerUnavailable as error:
                 log.warning("ownership.claim_failed", error=str(error))
+                await asyncio.sleep(0.5)
+            else:
+                await asyncio.wait([connection.closing])

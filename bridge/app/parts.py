@@ -104,10 +104,15 @@ class Parts:
             table=self.table,
             quarantine=self._quarantine_copy,
             parse=parse,
+            longest_hold=self.settings.broker.consumer_timeout / 4,
         )
-        self.strays = Strays(self.table, self.copies, self.recorder, self.load, new_id)
+        self.strays = Strays(
+            self.table, self.copies, self.recorder, self.load, watch=self.watch, new_id=new_id
+        )
         self.balance = Balance(
-            self.table, self.delivering.park, Shares(shares.prefetch_share, shares.slow_share)
+            self.table,
+            self.delivering.park,
+            Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
         )
 
     async def flush(self) -> None:
@@ -132,7 +137,6 @@ class Parts:
         grouping = self.settings.history
         return Recorder(
             self.history,
-            self.load,
             self.flush,
             watch=self.watch,
             grouping=GroupCommit(grouping.min_wait, grouping.max_wait, grouping.rows),

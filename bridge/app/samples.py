@@ -76,9 +76,9 @@ class Samples:
     async def run(self) -> None:
         """Sample until cancelled."""
         while True:
-            for _ in range(_QUEUES_EVERY):
+            for second in range(_QUEUES_EVERY):
                 await asyncio.sleep(1)
-                await self._guarded(self._count_lanes())
+                await self._guarded(self._count_lanes(quiet_too=second == 0))
             await self._guarded(self._count_queues())
             for link in self._links:
                 self._metrics.connection(link.role).blocked.value = await link.blocked()
@@ -91,13 +91,13 @@ class Samples:
         except (BridgeError, TimeoutError) as error:
             log.debug("samples.failed", error=str(error))
 
-    async def _count_lanes(self) -> None:
+    async def _count_lanes(self, *, quiet_too: bool) -> None:
         lanes = {}
         for runner in self._table:
             lane, name = runner.lane, self._topology.names.lane(runner.hook.id)
             if lane.exists:
                 gauge = self._metrics.queue(name, lane_of=runner.hook.id).depth
-                if gauge.value or lane.mode or not lane.empty:
+                if quiet_too or gauge.value or lane.mode or not lane.empty:
                     lanes[name] = lane, gauge
         depths = await self._topology.depths(list(lanes))
         for name, (lane, gauge) in lanes.items():

@@ -11,7 +11,7 @@ import structlog
 from aiormq.exceptions import AMQPError
 from pamqp import commands
 
-from bridge.broker.link import Link, why_closed
+from bridge.broker.link import Link, lost_not_cancelled, why_closed
 from bridge.broker.tickets import ChannelTicket, Incarnation
 from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.model.event import Message
@@ -94,7 +94,8 @@ class ConsumeChannel:
         while not self._closing:
             started = time.monotonic()
             try:
-                await self._live()
+                with lost_not_cancelled():
+                    await self._live()
             except Exception as error:  # noqa: BLE001 - whatever it was, consuming has to come back
                 if self._closing:
                     return
@@ -119,7 +120,7 @@ class ConsumeChannel:
         if life is not None:
             await life.flush()
             await life.prove()
-            with contextlib.suppress(*_BROKEN):
+            with contextlib.suppress(*_BROKEN), lost_not_cancelled():
                 await life.close()
 
     def spawn(self, work: Awaitable[None]) -> None:
@@ -184,7 +185,7 @@ class ConsumeChannel:
         self._watch(subscription.queue, False)
         if (life := self._life) is not None:
             if life.alive:
-                with contextlib.suppress(*_BROKEN):
+                with contextlib.suppress(*_BROKEN), lost_not_cancelled():
                     await life.channel.basic_cancel(tag)
             life.connection.forget(tag)
 

@@ -1,7 +1,7 @@
 """Consumers on lanes: up to a hundred share a channel."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.link import Link
@@ -32,9 +32,10 @@ class ChannelLanes:
             if lane in channel:
                 await channel.unsubscribe(lane)
 
-    async def exists(self, hook: str) -> bool:
-        """The lane is there; looking for it tells the topology, too."""
-        return await self._topology.lane_exists(hook)
+    async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
+        """Messages ready in the lanes of those of these hooks that have one."""
+        names = {self._topology.names.lane(hook): hook for hook in hooks}
+        return {names[lane]: depth for lane, depth in (await self._topology.depths(list(names))).items()}
 
     def up(self, hook: str) -> bool:
         """The broker knows our consumer on this lane."""

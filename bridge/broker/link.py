@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +43,22 @@ def redacted(url: str) -> str:
     """The URL without its password, fit for messages."""
     parsed = URL(url)
     return str(parsed.with_password("***") if parsed.password else parsed)
+
+
+@contextlib.contextmanager
+def lost_not_cancelled() -> Iterator[None]:
+    """Within this, only who is cancelled himself sees a CancelledError; a lost connection is BrokerUnavailable.
+
+    aiormq 7.2 ends the calls that are pending on a connection, and later ones on it, with a CancelledError when
+    the broker falls silent. Unless it is told apart, the calling task ends as if somebody had cancelled it.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerUnavailable("the connection was lost") from error
 
 
 class Link:
@@ -105,13 +121,14 @@ class Link:
     @contextlib.asynccontextmanager
     async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
         """A throw-away channel: an error of the broker's kills it and nothing else."""
-        connection = await self.connection()
-        channel = await connection.channel(publisher_confirms=confirms)
-        try:
-            yield channel
-        finally:
-            with contextlib.suppress(Exception):
-                await channel.close()
+        with lost_not_cancelled():
+            connection = await self.connection()
+            channel = await connection.channel(publisher_confirms=confirms)
+            try:
+                yield channel
+            finally:
+                with contextlib.suppress(Exception), lost_not_cancelled():
+                    await channel.close()
 
     async def blocked(self) -> bool:
         """The broker has stopped reading what this connection publishes (memory or disk alarm)."""

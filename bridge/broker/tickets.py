@@ -10,7 +10,9 @@ from aiormq.abc import AbstractChannel, ChannelFrame
 from aiormq.exceptions import AMQPError
 
 from bridge.broker.acks import AckTracker
+from bridge.broker.link import lost_not_cancelled
 from bridge.broker.receiving import ReceivingConnection
+from bridge.model.errors import BrokerUnavailable
 
 _METHOD_FRAME = struct.Struct(">BHIHHQBB").pack
 """A method frame of Basic.Ack or Basic.Nack, end octet included (AMQP 0-9-1 sections 4.2.3 and 1.8.3.14)."""
@@ -70,7 +72,10 @@ class Incarnation:
         Methods of a channel are handled in order, so the answer to any later call proves the earlier acks.
         """
         if self.alive:
-            with contextlib.suppress(AMQPError, OSError, RuntimeError, TimeoutError):
+            with (
+                contextlib.suppress(AMQPError, OSError, RuntimeError, TimeoutError, BrokerUnavailable),
+                lost_not_cancelled(),
+            ):
                 await self.channel.basic_qos(prefetch_count=1, timeout=5)
 
     async def close(self) -> None:

@@ -162,12 +162,6 @@ class Topology:
                 raise BrokerUnavailable(f"the connection was lost while declaring {lane}: {error}") from error
             self._lanes.add(hook)
 
-    async def lane_exists(self, hook: str) -> bool:
-        """The hook's lane is there, made by this process or an earlier one."""
-        found = await self.depth(self.names.lane(hook)) is not None
-        (self._lanes.add if found else self._lanes.discard)(hook)
-        return found
-
     async def depth(self, queue: str) -> int | None:
         """Messages ready in a queue, None where there is no such queue; raises BrokerUnavailable."""
         try:
@@ -181,17 +175,16 @@ class Topology:
             raise BrokerUnavailable(str(error)) from error
         return answer.message_count or 0
 
-    async def claim(self, queue: str) -> AbstractChannel | None:
-        """Hold an exclusive queue for as long as the connection lives; None where another one holds it."""
-        connection = await self._link.connection()
-        channel = await connection.channel(publisher_confirms=False)
+    async def claim(self, queue: str) -> bool:
+        """Hold an exclusive queue for as long as the connection lives; False where another one holds it."""
         try:
-            await channel.queue_declare(queue, exclusive=True)
+            async with self._link.channel() as channel:
+                await channel.queue_declare(queue, exclusive=True)
         except amqp.ChannelLockedResource:
-            return None
+            return False
         except _LOST as error:
             raise BrokerUnavailable(f"cannot declare {queue}: {error}") from error
-        return channel
+        return True
 
     async def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Messages ready in each of these queues that is there; raises BrokerUnavailable."""
@@ -204,8 +197,8 @@ class Topology:
                         queue = waiting.pop()
                         answer = await channel.queue_declare(queue, passive=True)
                         found[queue] = answer.message_count or 0
-            except amqp.ChannelNotFoundEntity:
-                continue  # the broker closed the channel over it: go on with the others on a new one
+            except amqp.ChannelClosed:
+                continue  # missing, or not to be had now; the broker closed the channel: the others on a new one
             except _LOST as error:
                 raise BrokerUnavailable(str(error)) from error
         return found

@@ -36,7 +36,6 @@ class Delivery:
     attempt: int = 1
     retries: int = 0
     not_before: float = 0.0
-    hops: int = 0
     error: str = ""
 
 

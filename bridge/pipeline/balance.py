@@ -1,5 +1,6 @@
 """Keeps a slow hook from holding a source: what would wait long for a slot waits in the lane instead."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ class Shares:
 
     waiting: float = 0.8
     slow: float = 0.25
+    longest_wait: float = 450.0
+    """Seconds that a source message may wait for a slot: a quarter of the broker's consumer timeout."""
 
 
 class Balance:
@@ -32,6 +35,7 @@ class Balance:
 
     def sweep(self, held: Mapping[str, tuple[int, int]], now: float) -> None:
         """Send to their lanes what must not hold a source; `held` is (messages held, prefetch) by source."""
+        self._bound_waiting(time.time() - self._shares.longest_wait)
         busy = [runner for runner in self._table if runner.running]
         slow = {runner: runner.slow_attempts(now) for runner in busy}
         self._bound_slow_attempts(slow, held)
@@ -44,6 +48,13 @@ class Balance:
         stalled = [runner for runner, works in slow.items() if 2 * len(works) >= runner.hook.concurrency]
         if crowded and stalled:
             self._free_waiting(stalled, crowded)
+
+    def _bound_waiting(self, before: float) -> None:
+        """What was received before that Unix time waits in the lane: the broker takes back what is held too long."""
+        for runner in self._table:
+            if runner.direct and runner.direct[0].delivery.event.received_at < before:
+                late = [work for work in runner.direct if work.delivery.event.received_at < before]
+                self._through_the_lane(runner, late, "slots")
 
     def _bound_slow_attempts(
         self, slow: Mapping[HookRunner, list[Work]], held: Mapping[str, tuple[int, int]]

@@ -82,7 +82,14 @@ class Delivering:
     def park(self, runner: HookRunner, work: Work, reason: str) -> None:
         """Copy a delivery into its hook's lane, in the background."""
         work.settlement.started = True
-        runner.spawn_park(self.conclude(runner, work, Parked(reason)))
+        runner.spawn_park(self._park(runner, work, reason))
+
+    async def _park(self, runner: HookRunner, work: Work, reason: str) -> None:
+        try:
+            await self.conclude(runner, work, Parked(reason))
+        except Exception as error:  # noqa: BLE001 - a bug must not keep the delivery counted as held
+            self.watch.bug(runner, error)
+            work.settlement.drop_one()
 
     def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
         """Keep a message that cannot be handled, whole and with the reason."""
@@ -107,11 +114,11 @@ class Delivering:
         at = time.time()
         answer = await self._attempt(runner, work.delivery)
         ended = time.monotonic()
+        runner.learn(answer, ended, probe=work.probe)
         jitter = random.random()  # noqa: S311 - not secrecy
         outcome = judge(
             answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe
         )
-        runner.learn(answer, ended, probe=work.probe)
         attempt = Attempt(
             number=work.delivery.attempt,
             started_at=at,
@@ -138,6 +145,7 @@ class Delivering:
         self, runner: HookRunner, work: Work, outcome: Outcome, attempt: Attempt | None = None
     ) -> None:
         """Make the outcome durable, then record it; the recorder settles the message after its commit."""
+        work.settlement.started = True
         fate: Outcome | None = outcome
         match outcome:
             case Delivered() | Skipped():

@@ -75,7 +75,7 @@ class Fence:
         if stale(delivery, known):
             settlement.fate_committed()
             self._dropped(delivery)
-        elif earlier is not None and earlier.open and earlier.valid:
+        elif earlier is not None and earlier.open > 0 and earlier.valid:
             # The same copy twice (a publish whose confirm was lost): the first one's fate is also the second's.
             earlier.join(settlement)
             self._dropped(delivery)

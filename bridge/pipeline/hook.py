@@ -70,6 +70,7 @@ class HookRunner:
         self._idle: list[asyncio.Future[None]] = []
         self._lane_turn = False
         self._opened_at = 0.0
+        self._closed = False
 
     # ---- what may go straight to the target -----------------------------------------------------------
 
@@ -81,7 +82,7 @@ class HookRunner:
     @property
     def serving(self) -> bool:
         """Whether this process attempts its deliveries at all."""
-        return self.target is not None and not self.paused
+        return self.target is not None and self.hook.enabled and not self.paused
 
     def why_park(self, now: float) -> str:
         """Why a delivery that arrives now must wait in the lane; empty: it may go straight to the target."""
@@ -113,10 +114,6 @@ class HookRunner:
                 lane.mode = "rate"
         return lane.mode
 
-    def stalled(self, now: float) -> bool:
-        """Every slot is taken and an attempt is slow: waiting for a slot is no short wait."""
-        return len(self.running) >= self.hook.concurrency and any(self.slow_attempts(now))
-
     def slow_attempts(self, now: float) -> list[Work]:
         """What has been under way for longer than a second."""
         limit = now - self._thresholds.slow_after
@@ -126,6 +123,9 @@ class HookRunner:
 
     def enqueue(self, work: Work) -> None:
         """Have this attempted as soon as a slot is free."""
+        if self._closed:
+            work.settlement.drop_one()  # the process ends: the broker hands it out again
+            return
         (self.lane.waiting if work.from_lane else self.direct).append(work)
         while self._idle:
             idle = self._idle.pop()
@@ -193,23 +193,23 @@ class HookRunner:
         self.breaker.learn(answer, now, probe=probe)
         after = self.breaker.state
         if type(before) is not type(after):
-            self._tell_breaker(after, str(answer.fault), now)
+            self._tell_breaker(before, after, str(answer.fault), now)
             self._changed(self)
 
-    def _tell_breaker(self, state: State, reason: str, now: float) -> None:
-        match state:
+    def _tell_breaker(self, before: State, after: State, reason: str, now: float) -> None:
+        match after:
             case Closed():
                 self.metrics.breaker_state.value = 0
                 events.breaker_closed(self.hook.id, now - self._opened_at)
             case Open(wait=wait):
-                if self.metrics.breaker_state.value == 0:
+                if isinstance(before, Closed):
                     self._opened_at = now
                     events.breaker_opened(self.hook.id, reason, wait)
                 self.metrics.breaker_state.value = 2
             case HalfOpen():
                 self.metrics.breaker_state.value = 1
             case _:
-                assert_never(state)
+                assert_never(after)
 
     def hold(self, until: float) -> None:
         """No attempt before that (monotonic) time."""
@@ -270,6 +270,7 @@ class HookRunner:
 
     async def close(self) -> list[Work]:
         """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""
+        self._closed = True
         cut_off = list(self.running)
         tasks = [*self._workers, *self._parks]
         for task in tasks:

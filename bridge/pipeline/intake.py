@@ -10,6 +10,7 @@ from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.settle import Load, Settlement
 from bridge.ports.broker import Ticket
 from bridge.rules.formats.decoder import Decoder
+from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
 
@@ -67,4 +68,8 @@ class Intake:
             decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
             decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
-        self._delivering.route(decoded, message, settlement)
+        try:
+            self._delivering.route(decoded, message, settlement)
+        except Exception as error:  # noqa: BLE001 - see above; what of it was not started comes again
+            events.intake_failed(self.source.name, error)
+            settlement.abandon()

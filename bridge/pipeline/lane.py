@@ -27,6 +27,13 @@ class Lane:
         """Nothing waits in the lane, on its way into it, or here from it."""
         return self.depth <= 0 and not self.parking and not self.waiting and not self.later
 
+    def found(self, depth: int, now: float) -> None:
+        """The lane was there already, with so many messages; none of them is older than it is known here."""
+        self.exists = True
+        self.depth = depth
+        if depth:
+            self.oldest = self.oldest or now
+
     def copy_sent(self, received_at: float) -> None:
         """A copy was confirmed in the lane."""
         self.exists = True

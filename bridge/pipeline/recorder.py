@@ -11,7 +11,7 @@ import structlog
 
 from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
 from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.settle import Settlement
 from bridge.ports.backoff import Backoff
 from bridge.ports.history import History
 
@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 _WELL_FILLED = 64
 """Rows from which on a batch counts as well filled."""
+_PAUSE = 0.005
+"""Seconds without an arrival that count as a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,6 @@ class Recorder:
     def __init__(
         self,
         history: History,
-        load: Load,
         flush: Callable[[], Awaitable[None]],
         *,
         watch: RecorderWatch,
@@ -62,8 +63,6 @@ class Recorder:
     ) -> None:
         """`flush` sends the acks that have become due."""
         self._history = history
-        self._load = load
-        self._patient = False
         self._flush = flush
         self._grouping = grouping or GroupCommit()
         self._keep_successes = keep_successes
@@ -82,7 +81,7 @@ class Recorder:
         if len(waiting) == 1:
             self._idle.clear()
             self._arrived.set()
-        elif len(waiting) >= self._grouping.rows or (self._patient and len(waiting) >= self._load.open):
+        elif len(waiting) == self._grouping.rows:
             self._full.set()
 
     async def run(self) -> None:
@@ -101,20 +100,23 @@ class Recorder:
         await self._idle.wait()
 
     async def _gather(self, window: float) -> None:
-        """Wait for more, but not for what cannot come: once all that is open waits here, nothing else will."""
-        shortest = self._grouping.shortest
-        await self._wait_for_more(shortest)
-        self._patient = True
-        if window > shortest and len(self._waiting) < self._load.open:
-            await self._wait_for_more(window - shortest)
-        self._patient = False
+        """Wait up to `window` seconds for more, but not for what does not come.
 
-    async def _wait_for_more(self, seconds: float) -> None:
-        if len(self._waiting) < self._grouping.rows:
+        Once the messages that a source may hold all wait for this commit, or for attempts that hang, nothing
+        arrives until acks go out: a pause among arrivals ends the gathering.
+        """
+        started = time.monotonic()
+        while (before := len(self._waiting)) < self._grouping.rows:
             self._full.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(_PAUSE):
                     await self._full.wait()
+            gathered = time.monotonic() - started
+            stopped = len(self._waiting) == before and (
+                before >= _WELL_FILLED or gathered >= self._grouping.shortest
+            )
+            if stopped or gathered >= window:
+                return
 
     def _take(self) -> list[tuple[Entry, Settlement]]:
         """A full batch is a power of two: the history has a statement ready for as many rows at once."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 SHORT_WAIT = 5.0
 """Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
 _MOST_PREFETCHED = 200
+_LANES_AT_ONCE = 100
 
 
 class LaneConsumers(Protocol):
@@ -35,8 +36,8 @@ class LaneConsumers(Protocol):
         """Stop consuming the lane; tickets given out stay good."""
         ...
 
-    async def exists(self, hook: str) -> bool:
-        """The lane is there, from this process or an earlier one."""
+    async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
+        """Messages ready in the lanes of those of these hooks that have one, from whatever process."""
         ...
 
 
@@ -52,13 +53,17 @@ class LaneService:
         table: HookTable,
         quarantine: Callable[[Undecodable, Message, Ticket], None],
         parse: Callable[[bytes], object],
+        longest_hold: float,
     ) -> None:
+        """`longest_hold`: seconds that a copy may wait here for its attempt at the most."""
         self._consumers = consumers
         self._copies = copies
         self._fence = fence
         self._table = table
         self._quarantine = quarantine
         self._parse = parse
+        self._longest_hold = longest_hold
+        self._setting = asyncio.Lock()
         self._prefetch: dict[str, int] = {}
         self._dirty: dict[str, None] = {}
         self._changed = asyncio.Event()
@@ -85,20 +90,28 @@ class LaneService:
                     log.warning("lane.not_available", hook=hook, error=str(error))
                     self._later(hook, 2.0)
 
-    async def find_lanes(self, hooks: Iterable[str]) -> None:
-        """Look which of these hooks have a lane from earlier, and serve those."""
-        for hook in hooks:
-            if await self._has_lane(hook) and (runner := self._table.get(hook)) is not None:
-                runner.lane.exists = True
-                self.changed(runner)
+    async def find_lanes(self, every: float | None) -> None:
+        """Look which hooks have a lane from an earlier life, and serve those.
 
-    async def _has_lane(self, hook: str) -> bool:
-        while not self._stopping:
-            try:
-                return await self._consumers.exists(hook)
-            except BridgeError:
-                await asyncio.sleep(1)
-        return False
+        `every` so many seconds again, where other processes may make lanes; None: once is enough.
+        """
+        while True:
+            waiting = [runner for runner in self._table if not runner.lane.exists]
+            while waiting:
+                batch, waiting = waiting[:_LANES_AT_ONCE], waiting[_LANES_AT_ONCE:]
+                try:
+                    depths = await self._consumers.depths([runner.hook.id for runner in batch])
+                except BridgeError:
+                    waiting += batch
+                    await asyncio.sleep(1)
+                    continue
+                for runner in batch:
+                    if runner.hook.id in depths:
+                        runner.lane.found(depths[runner.hook.id], time.time())
+                        self.changed(runner)
+            if every is None:
+                return
+            await asyncio.sleep(every)
 
     async def stop(self) -> None:
         """Leave all lanes and hand back what was not started."""
@@ -125,7 +138,11 @@ class LaneService:
             self._later(runner.hook.id, runner.held_until - now)
             return 0
         if runner.breaker.closed:
-            return min(2 * runner.hook.concurrency, _MOST_PREFETCHED)
+            # With a rate, no more than its turn comes for before the broker takes the messages away.
+            turns = (
+                _MOST_PREFETCHED if runner.hook.rate is None else int(runner.hook.rate * self._longest_hold)
+            )
+            return max(1, min(2 * runner.hook.concurrency, _MOST_PREFETCHED, turns))
         if runner.breaker.probe_due(now):
             return 1
         self._later(runner.hook.id, runner.breaker.probe_at - now)
@@ -133,16 +150,17 @@ class LaneService:
         return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
 
     async def _set(self, hook: str, prefetch: int) -> None:
-        self._prefetch[hook] = prefetch
-        await self._consumers.leave(hook)
-        runner = self._table.get(hook)
-        if runner is not None:
-            for work in runner.take_lane():
-                work.settlement.give_back()
-        if prefetch:
-            await self._consumers.consume(hook, prefetch, self._receive)
-        else:
-            self._prefetch.pop(hook, None)
+        async with self._setting:
+            await self._consumers.leave(hook)
+            runner = self._table.get(hook)
+            if runner is not None:
+                for work in runner.take_lane():
+                    work.settlement.give_back()
+            if prefetch and not self._stopping:
+                self._prefetch[hook] = prefetch
+                await self._consumers.consume(hook, prefetch, self._receive)
+            else:
+                self._prefetch.pop(hook, None)
 
     def _later(self, hook: str, seconds: float) -> None:
         if (timer := self._timers.pop(hook, None)) is not None:
@@ -167,7 +185,7 @@ class LaneService:
     def let_through(self, work: Work) -> None:
         """Attempt a copy that the fence let through, when its time has come."""
         runner = self._table.get(work.delivery.hook)
-        if runner is None or not runner.serving:
+        if self._stopping or runner is None or not runner.serving:
             work.settlement.give_back()
             return
         runner.lane.copy_came()
@@ -195,5 +213,5 @@ class LaneService:
             log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
             await asyncio.sleep(1)
             work.settlement.give_back()
-            return
-        work.settlement.fate_committed()
+        else:
+            work.settlement.fate_committed()

@@ -55,6 +55,7 @@ class Settlement:
 
     def fate_committed(self) -> None:
         """One delivery less; after the last one the message is finished, and acked with the next flush."""
+        self.started = True
         self._one_less()
         if self.open == 0 and self._complete:
             for ticket in self._tickets:
@@ -66,6 +67,11 @@ class Settlement:
         """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
         self._complete = False
         self._one_less()
+
+    def abandon(self) -> None:
+        """Everything of it is given up here: the broker will redeliver the message."""
+        while self.open > 0:
+            self.drop_one()
 
     def _one_less(self) -> None:
         self.open -= 1

@@ -12,6 +12,7 @@ from bridge.model.event import Message, Undecodable
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settle import Load, Settlement
 from bridge.pipeline.table import HookTable
+from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Copies, Ticket
 from bridge.rules.formats.parse import parse
@@ -24,22 +25,42 @@ class Strays:
     """Brings orphans of known hooks home, quarantines the dead, and leaves what nobody knows where it is."""
 
     def __init__(
-        self, table: HookTable, copies: Copies, recorder: Recorder, load: Load, new_id: Callable[[], str]
+        self,
+        table: HookTable,
+        copies: Copies,
+        recorder: Recorder,
+        load: Load,
+        *,
+        watch: PipelineWatch,
+        new_id: Callable[[], str],
     ) -> None:
         self._table = table
         self._copies = copies
         self._recorder = recorder
         self._load = load
         self._new_id = new_id
+        self._watch = watch
         self._tasks: set[asyncio.Task[None]] = set()
-        self.unknown = 0
+        self._held: list[tuple[Message, Ticket]] = []
+
+    @property
+    def unknown(self) -> int:
         """Orphans that are held unsettled because no hook here has their id; they stay on the broker."""
+        self._held = [(message, ticket) for message, ticket in self._held if ticket.valid]
+        return len(self._held)
+
+    def bring_known_home(self) -> None:
+        """Hooks have changed: look again at the orphans that are held."""
+        held, self._held = self._held, []
+        for message, ticket in held:
+            if ticket.valid:
+                self.orphan(message, ticket)
 
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
         decoded = read_copy(message, parse)
         if isinstance(decoded, Undecodable) or self._table.get(decoded.hook) is None:
-            self.unknown += 1
+            self._held.append((message, ticket))
             log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
             return
         task = asyncio.create_task(self._bring_home(decoded, Settlement(ticket, "", self._load)))
@@ -74,4 +95,4 @@ class Strays:
             target = runner.hook.target.type if runner is not None else ""
             self._recorder.add(Record(decoded, target, Status.FAILED, "delivery_limit", now), settlement)
         self._recorder.add(quarantined, settlement)
-        log.error("copy.dead", hook=message.routing_key, effect="it is in quarantine")
+        self._watch.quarantined("lanes", Undecodable(quarantined.reason, quarantined.detail))

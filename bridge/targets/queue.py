@@ -1,22 +1,17 @@
 """Delivery to another queue or exchange."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
 from bridge.model.hook import QueueTarget as Settings
 from bridge.ports.broker import Outgoing, Publisher
+from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
 
-HOPS = "x-bridge-hops"
 MOST_HOPS = 10
 """A message that was passed on this often by bridges goes round in a circle."""
 
 _LONGEST_NAME = 255
-_ROUTING = frozenset({"cc", "bcc"})
-_BROKERS_OWN = ("x-bridge-", "x-death", "x-first-death-", "x-last-death-")
-"""What bridges and dead-lettering brokers write; a copy starts without it."""
 
 
 class QueueTarget:
@@ -38,7 +33,7 @@ class QueueTarget:
     async def attempt(self, delivery: Delivery) -> Answer:
         """Publish once; a missing queue is unroutable, and declared anew next time if it may be."""
         event = delivery.event
-        hops = max(delivery.hops, _hops(event.message.headers))
+        hops = hops_of(event.message.headers)
         if hops >= self._most_hops:
             error = f"passed on {hops} times already: it goes round in a circle"
             return Answer(fault=Fault.LOOP, error=error, lasting=True)
@@ -101,7 +96,7 @@ def check_own_headers(settings: Settings) -> None:
     for name in settings.headers:
         if not name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
             raise ValueError(f"{name!r}: a header name has 1 to {_LONGEST_NAME} bytes")
-        if _is_taken(name):
+        if is_taken(name):
             raise ValueError(f"{name} belongs to the broker or to the bridge and cannot be given")
 
 
@@ -110,18 +105,3 @@ def check_routing(settings: Settings) -> None:
     for text in (settings.queue, settings.exchange, settings.routing_key):
         if text is not None and len(text.encode("utf-8", "replace")) > _LONGEST_NAME:
             raise ValueError(f"{text[:20]}...: a name has at most {_LONGEST_NAME} bytes in UTF-8")
-
-
-def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers without those of bridges, of dead-lettering, and CC and BCC, which would route it again."""
-    return {name: value for name, value in headers.items() if not _is_taken(name)}
-
-
-def _is_taken(name: str) -> bool:
-    lower = name.lower()
-    return lower in _ROUTING or lower.startswith(_BROKERS_OWN)
-
-
-def _hops(headers: Mapping[str, Any]) -> int:
-    hops = headers.get(HOPS)
-    return hops if isinstance(hops, int) else 0

@@ -51,6 +51,11 @@ def quarantined(source: str, reason: str, detail: str) -> None:
     _events.warning("message.quarantined", source=source, reason=reason, detail=detail)
 
 
+def intake_failed(source: str, error: BaseException) -> None:
+    """A bug in the routing of a message; the broker hands it out again."""
+    _events.error("intake.bug", source=source, error=repr(error), exc_info=error)
+
+
 def entry_refused(what: str, reason: str) -> None:
     """The database refused one entry for what it holds; the rest of its batch was written."""
     _events.error("history.entry_refused", entry=what, reason=reason)

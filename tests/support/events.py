@@ -29,7 +29,6 @@ def delivery(
     headers: Mapping[str, Any] | None = None,
     parse: bool = True,
     attempt: int = 1,
-    hops: int = 0,
     event_id: str = "01987a5c-0000-7000-8000-000000000000",
     **fields: Any,
 ) -> Delivery:
@@ -50,7 +49,7 @@ def delivery(
             **fields,
         }
     )
-    return Delivery(id="dlv_1", event=event, hook="crm", attempt=attempt, hops=hops)
+    return Delivery(id="dlv_1", event=event, hook="crm", attempt=attempt)
 
 
 def _parsed(body: bytes) -> Any:

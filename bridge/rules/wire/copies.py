@@ -15,17 +15,27 @@ PREFIX = "x-bridge-"
 HOPS = PREFIX + "hops"
 ERROR_BYTES = 1000
 
-_NOT_COPIED = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
-"""Broker book-keeping: an old `expired` entry makes RabbitMQ 3.x take a retry for a cycle and drop it."""
+_ROUTING = frozenset({"cc", "bcc"})
+_NOT_COPIED = (
+    "x-bridge-",
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+)
+"""Broker book-keeping, and ours: an old `expired` entry makes RabbitMQ 3.x take a retry for a cycle and drop it."""
 
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """The publisher's own headers: without the broker's book-keeping, re-routing (CC, BCC) and ours."""
-    return {
-        name: value
-        for name, value in headers.items()
-        if name not in ("CC", "BCC") and not name.startswith(_NOT_COPIED) and not name.startswith(PREFIX)
-    }
+    return {name: value for name, value in headers.items() if not is_taken(name)}
+
+
+def is_taken(name: str) -> bool:
+    """A header of this name belongs to the broker or to the bridge."""
+    lower = name.lower()
+    return lower in _ROUTING or lower.startswith(_NOT_COPIED)
 
 
 def hops_of(headers: Mapping[str, Any]) -> int:
@@ -78,8 +88,8 @@ def read_copy(message: Message, parse: Callable[[bytes], Any]) -> Delivery | Und
             not_before=_number(ours, "not-before") / 1000,
             error=str(ours.get("error", "")),
         )
-    except (KeyError, TypeError) as missing:
-        return Undecodable("not_a_copy", f"header {PREFIX}{missing.args[0]} is missing or of the wrong type")
+    except (KeyError, TypeError, ValueError) as missing:
+        return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")
 
 
 def _event(ours: Mapping[str, Any], message: Message, parse: Callable[[bytes], Any]) -> Event:

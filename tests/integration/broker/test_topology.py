@@ -88,16 +88,17 @@ async def test_depths_of_many_queues_skip_the_missing_ones(link, topology):
 
 async def test_an_exclusive_claim_has_one_holder_until_its_connection_ends(amqp_url, topology):
     queue = unique("claim")
-    assert await topology.claim(queue) is not None
+    assert await topology.claim(queue)
 
     async with running_link(amqp_url) as other:
-        assert await Topology(other, topology.names).claim(queue) is None
+        assert not await Topology(other, topology.names).claim(queue)
 
 
 async def test_lanes_are_made_once_and_found_again(topology):
     await topology.ensure_base()
     hook = unique("hook")
 
-    assert not await topology.lane_exists(hook)
+    lane = topology.names.lane(hook)
+    assert await topology.depth(lane) is None
     await asyncio.gather(*(topology.ensure_lane(hook) for _ in range(5)))
-    assert await topology.lane_exists(hook)
+    assert await topology.depth(lane) == 0

@@ -1,5 +1,7 @@
 """Delivery from queue to queue."""
 
+from typing import Any
+
 from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene
 from tests.support.waiting import until
@@ -83,13 +85,12 @@ async def test_a_hook_to_an_exchange_that_does_not_exist_disturbs_no_other(scene
     source = await scene.queue()
     sink = await scene.queue("sink")
     retry = {"schedule": ["50ms"], "max_attempts": 1000}
-    nowhere = {"type": "queue", "exchange": f"nowhere {scene.token}", "routing_key": "a"}
+    nowhere: dict[str, Any] = {"type": "queue", "exchange": f"nowhere {scene.token}", "routing_key": "a"}
     hooks = [
         {"name": "lost", "target": nowhere, "retry": retry},
         to_queue("onward", sink),
-        scene.webhook("crm"),
+        scene.webhook("crm", paused=True),
     ]
-    hooks[2]["paused"] = True
     events = [b"%d" % number for number in range(300)]
     async with scene.bridge(hooks, source) as bridge:
         await scene.queues.publish(source, events[:10])

@@ -72,3 +72,22 @@ async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settl
     assert len(through) == 1
     through[0].settlement.fate_committed()
     assert (first.finished, second.finished) == (1, 1)
+
+
+async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+
+    async def flush():
+        return
+
+    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    fence.add(delivery(), CountingTicket())
+    await until(lambda: through)
+    through[0].settlement.give_back()
+    fence.add(delivery(), CountingTicket())
+    await until(lambda: len(through) == 2)
+    running.cancel()
+
+    assert dropped == []

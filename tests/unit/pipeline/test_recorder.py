@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 
 from bridge.model.delivery import Delivery, Entry, Quarantined, Record, Status, Unmatched
@@ -57,9 +58,7 @@ class Bench:
     def __init__(self, **options):
         self.database, self.watch, self.load = Database(), Watch(), Load()
         self.flushes = 0
-        self.recorder = Recorder(
-            cast("History", self.database), self.load, self.flush, watch=self.watch, **options
-        )
+        self.recorder = Recorder(cast("History", self.database), self.flush, watch=self.watch, **options)
 
     async def flush(self):
         self.flushes += 1
@@ -168,3 +167,16 @@ async def test_keeping_failures_only_writes_no_success_at_the_first_attempt():
         ]
         assert written == ["out of a lane", "failed"]
         assert len(bench.watch.written) == 4
+
+
+def all_finished(tickets: list[CountingTicket]) -> bool:
+    return all(ticket.finished for ticket in tickets)
+
+
+async def test_attempts_that_hang_do_not_make_the_others_wait_for_their_commit():
+    """What an endpoint holds back never arrives here; waiting for it cost a tenth of a second per batch."""
+    async with running(grouping=GroupCommit(0.02, 5.0, 500)) as bench:
+        for _ in range(4):  # well filled batches: the window grows up to five seconds
+            tickets = [bench.add(f"d{n}") for n in range(200)]
+            async with asyncio.timeout(2):
+                await until(partial(all_finished, tickets), every=0.005)
