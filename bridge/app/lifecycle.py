@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ _RECONCILE_EVERY = 30.0
 _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
 _LAST_COMMIT = 10.0
+_POLITE = 5.0
 
 
 class Bridge:
@@ -196,8 +197,7 @@ class Bridge:
         for task in reversed(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for link in self._links.all():
-            await link.close()
+        await asyncio.gather(*(link.close() for link in self._links.all()))
         await self._http.stop()
         if self._history is not None:
             await self._history.close()
@@ -207,8 +207,8 @@ class Bridge:
     async def _drain(self, parts: Parts) -> int:
         if self._guard is not None:
             self._guard.cancel()  # it would take the end for an outage that is over, and consume again
-        await parts.sources.leave()
-        await parts.service.stop()
+        await self._politely(parts.sources.leave())
+        await self._politely(parts.service.stop())
         hand_back(parts.table, parts.delivering.park, "stopping")
         await self._settle_down(parts, self._settings.limits.drain)
         unfinished = 0
@@ -220,11 +220,18 @@ class Bridge:
                     self._spawn(parts.delivering.conclude(runner, work, Parked("stopping")), "last parking")
         await self._settle_down(parts, _LAST_PARKINGS)
         await self._last_commit(parts)
-        await parts.sources.close()
-        await parts.lanes.close()
-        await parts.stray_channel.close()
-        await parts.close()
+        channels = (parts.sources.close(), parts.lanes.close(), parts.stray_channel.close())
+        await self._politely(asyncio.gather(*channels))
+        await self._politely(parts.close())
         return unfinished
+
+    async def _politely(self, work: Awaitable[Any]) -> None:
+        """Ask the broker, but do not wait for one that is silent: what it holds it hands out again."""
+        try:
+            async with asyncio.timeout(_POLITE):
+                await work
+        except TimeoutError:
+            log.warning("stop.broker_is_silent", waited=_POLITE)
 
     async def _settle_down(self, parts: Parts, bound: float) -> None:
         for _ in range(int(bound / _LOOK_EVERY) + 1):

@@ -170,7 +170,8 @@ class Link:
                 f"{redacted(url)}: the broker ended the handshake; does the vhost exist, may the user use it, "
                 "and is it a broker that listens there?"
             ) from error
-        except (amqp.AMQPError, OSError, TimeoutError) as error:
+        except (amqp.AMQPError, OSError, TimeoutError, StopAsyncIteration) as error:
+            # StopAsyncIteration is what aiormq 7.2 makes of a connection that ends during the handshake.
             with contextlib.suppress(Exception):
                 await connection.close()
             raise BrokerUnavailable(
