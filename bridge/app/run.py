@@ -40,7 +40,7 @@ async def _serve(
         await asyncio.wait({starting, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             starting.cancel()
-            await asyncio.wait({starting})
+            await asyncio.gather(starting, return_exceptions=True)
         else:
             await starting
             await asyncio.wait({bridge.failed, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)

@@ -61,6 +61,13 @@ def lost_not_cancelled() -> Iterator[None]:
         raise BrokerUnavailable("the connection was lost") from error
 
 
+def _stay_cancelled() -> None:
+    """Closing a channel may swallow the cancellation of the task that waits for it (aiormq 7.2)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Link:
     """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
 
@@ -129,6 +136,7 @@ class Link:
             finally:
                 with contextlib.suppress(Exception), lost_not_cancelled():
                     await channel.close()
+                _stay_cancelled()
 
     async def blocked(self) -> bool:
         """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
