@@ -131,6 +131,8 @@ def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -
     """The command's exit code; an interruption or a missing thing becomes one, after the tidying up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
+    # A shell that starts us in the background has us ignore it; whoever sends it to us means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command(arguments)
     except SetupError as error:

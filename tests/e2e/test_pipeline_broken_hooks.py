@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+from aiohttp import web
+
 from tests.support.bridge_process import BridgeProcess
-from tests.support.endpoint import Endpoint, hang, slow, status
+from tests.support.endpoint import Endpoint, Received, hang, slow, status
 from tests.support.queues import STEPS
 from tests.support.scene import Scene
 from tests.support.waiting import until
@@ -84,7 +86,7 @@ class Released:
         self.stuck = stuck
         self.now = False
 
-    async def __call__(self, received):
+    async def __call__(self, received: Received) -> web.Response:
         return await (hang if received.body in self.stuck and not self.now else status(200))(received)
 
 

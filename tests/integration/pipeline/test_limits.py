@@ -41,7 +41,7 @@ async def test_no_more_attempts_per_second_than_the_hook_allows(scene: Scene):
     for index, start in enumerate(times):
         within = sum(1 for at in times[index:] if at < start + 1)
         assert within <= 41, "a full bucket and a second's worth"
-    assert 2 <= times[-1] - times[0] <= 8
+    assert 1.9 <= times[-1] - times[0] <= 8
 
 
 async def all_settled(bridge: BridgeProcess) -> bool:
