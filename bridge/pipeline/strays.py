@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from bridge.model.delivery import Delivery, Quarantined, Record, Status
+from bridge.model.delivery import Delivery, Parked, Quarantined, Record, Status
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
 from bridge.pipeline.recorder import Recorder
@@ -77,6 +77,8 @@ class Strays:
                 log.warning("orphan.not_parked", hook=delivery.hook, error=str(error))
                 await backoff.pause()
             else:
+                if (runner := self._table.get(delivery.hook)) is not None:
+                    runner.copy_sent(Parked("orphan"), delivery.event.received_at)
                 settlement.fate_committed()
                 return
         settlement.drop_one()

@@ -54,8 +54,9 @@ class Stream:
         listed = await asyncio.to_thread(
             self.node.rabbitmqctl, "list_queues", "messages", "name", "--no-table-headers"
         )
-        held = dict(reversed(line.split("\t", 1)) for line in listed.splitlines())
-        return all(held.get(queue, "0") == "0" for queue in (self.source, self.scene.lane("crm")))
+        lines = (line.split("\t", 1) for line in listed.splitlines())
+        held = {name for messages, name in lines if messages != "0"}
+        return not held & {self.source, self.scene.lane("crm")}
 
     async def _complete(self) -> bool:
         if len(self.arrived) < len(self.events) or self.bridge.history.unfinished():
