@@ -7,7 +7,7 @@ import uuid_utils
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Topology
 from bridge.model.delivery import Delivery
-from bridge.model.errors import Unroutable
+from bridge.model.errors import BrokerRefused, Unroutable
 from bridge.ports.broker import Outgoing
 from bridge.rules.retry.ladder import next_step
 from bridge.rules.wire.copies import write_copy
@@ -27,14 +27,7 @@ class BrokerCopies:
 
     async def park(self, delivery: Delivery) -> None:
         """Put a copy at the end of the hook's lane, making the lane where it is missing."""
-        await self._topology.ensure_lane(delivery.hook)
-        try:
-            await self._publish(self._names.lanes, delivery)
-        except Unroutable:
-            # Somebody deleted the lane since it was made, or the exchange before it.
-            await self._topology.ensure_base()
-            await self._topology.ensure_lane(delivery.hook, anew=True)
-            await self._publish(self._names.lanes, delivery)
+        await self._put(self._names.lanes, delivery)
 
     async def delay(self, delivery: Delivery, seconds: float) -> None:
         """Put a copy on the step of the ladder that fits; a short wait is waited for at the lane."""
@@ -42,13 +35,18 @@ class BrokerCopies:
         if step is None:
             await self.park(delivery)
             return
-        await self._topology.ensure_lane(delivery.hook)
-        try:
-            await self._publish(self._names.delay(step), delivery)
-        except Unroutable:
-            await self._topology.ensure_base()
-            await self._publish(self._names.delay(step), delivery)
+        await self._put(self._names.delay(step), delivery)
         self._delayed(step)
+
+    async def _put(self, exchange: str, delivery: Delivery) -> None:
+        try:
+            await self._topology.ensure_lane(delivery.hook)
+            await self._publish(exchange, delivery)
+        except (Unroutable, BrokerRefused):
+            # Somebody deleted the lane since it was made, or what lies on the way to it.
+            await self._topology.ensure_base()
+            await self._topology.ensure_lane(delivery.hook, anew=True)
+            await self._publish(exchange, delivery)
 
     async def _publish(self, exchange: str, delivery: Delivery) -> None:
         await self._publisher.publish(
