@@ -22,7 +22,7 @@ PREFETCH = 50
 
 
 async def database_is(bridge: BridgeProcess, word: str) -> bool:
-    return (await bridge.health())[1]["database"] == word
+    return bool((await bridge.health())[1]["database"] == word)
 
 
 async def settled(bridge: BridgeProcess, count: int) -> bool:
