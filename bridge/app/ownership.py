@@ -26,11 +26,17 @@ class Ownership:
     async def claim(self, patience: float = _PATIENCE) -> None:
         """Become the only process; raises AlreadyRunning where another one is after `patience` seconds."""
         deadline = asyncio.get_running_loop().time() + patience
+        told = False
         while not await self._topology.claim(self._queue):
             if asyncio.get_running_loop().time() > deadline:
                 raise AlreadyRunning(
                     f"another process serves the prefix {self._topology.names.prefix!r} on this broker with a SQLite "
                     "history; stop it, set another broker.prefix, or use PostgreSQL (storage.url) for several replicas"
+                )
+            if not told:
+                told = True
+                log.warning(
+                    "ownership.waiting", effect="another process serves this prefix, or was killed just now"
                 )
             await asyncio.sleep(0.25)
 

@@ -34,7 +34,7 @@ async def _serve(
     settings: Settings, base: Path, served: frozenset[str] | None, reload: Callable[[], Settings]
 ) -> None:
     bridge = Bridge(settings, base=base, served=served)
-    stopped = _Signals(bridge, reload)
+    stopped = _Signals(bridge, settings, reload)
     try:
         starting = asyncio.ensure_future(bridge.start())
         await asyncio.wait({starting, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,8 +55,9 @@ async def _serve(
 class _Signals:
     """SIGTERM and SIGINT stop in order, a second one ends at once; SIGHUP reads the file anew."""
 
-    def __init__(self, bridge: Bridge, reload: Callable[[], Settings]) -> None:
+    def __init__(self, bridge: Bridge, settings: Settings, reload: Callable[[], Settings]) -> None:
         self._bridge = bridge
+        self._settings = settings
         self._reload = reload
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
@@ -74,6 +75,13 @@ class _Signals:
         self.name = number.name
         self.wanted.set_result(None)
 
+    def _tell_ignored(self, settings: Settings) -> None:
+        """Only hooks are read anew; nobody should believe that more was."""
+        sections = [name for name in Settings.model_fields if name != "hooks"]
+        changed = [name for name in sections if getattr(settings, name) != getattr(self._settings, name)]
+        if changed:
+            events.needs_restart(changed)
+
     def _start_reload(self) -> None:
         self._reloading = asyncio.ensure_future(self._hang_up(self._reloading))
 
@@ -83,6 +91,7 @@ class _Signals:
             await asyncio.wait([earlier])
         try:
             settings = await asyncio.to_thread(self._reload)
+            self._tell_ignored(settings)
             self._bridge.reload(settings.hooks)
         except SettingsError as error:
             events.reload_refused([str(problem) for problem in error.problems])

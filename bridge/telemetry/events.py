@@ -144,6 +144,11 @@ def reloaded(hooks: int, added: int, removed: int, changed: int) -> None:
     _process.info("config.reloaded", hooks=hooks, added=added, removed=removed, changed=changed)
 
 
+def needs_restart(sections: list[str]) -> None:
+    """These sections of the file changed, too; only hooks are read anew while the bridge runs."""
+    _process.warning("config.needs_restart", changed=sections, effect="in force after a restart")
+
+
 def reload_refused(problems: list[str]) -> None:
     """The file has problems: what was in force stays in force."""
     _process.error("config.refused", problems=problems)
