@@ -29,7 +29,7 @@ async def test_one_of_three_hooks_gets_all_while_the_others_hang_and_refuse(scen
     scene.endpoint.script("/hanging", hang)
     hooks = [
         scene.webhook("healthy"),
-        scene.webhook("hanging", target_timeout="3s"),
+        scene.webhook("hanging", target_timeout="1s"),
         {"name": "refusing", "target": {"type": "webhook", "profile": "none", "url": down.url("/refusing")}},
     ]
     sources = [{"name": "main", "queue": source, "prefetch": 50}]

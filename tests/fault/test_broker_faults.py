@@ -25,7 +25,8 @@ async def links_are(bridge: BridgeProcess, word: str) -> bool:
 async def test_it_goes_on_after_the_broker_was_away(harmed: Scene, node: RabbitMQNode, kind: str):
     source = await a_source_with_events(harmed, 1)
     hook = harmed.webhook("crm", retry={"schedule": ["500ms"], "max_attempts": 1000})
-    await a_lane_that_is_not_new(harmed, source, hook)
+    if kind == "kill":
+        await a_lane_that_is_not_new(harmed, source, hook)
     await harmed.queues.publish(source, EVENTS[1:])
     async with harmed.bridge([hook], one_source(source), broker=QUICK) as bridge:
         stream = Stream(harmed, node, bridge, source)
@@ -135,7 +136,6 @@ async def test_while_publishing_is_blocked_direct_deliveries_go_on(harmed: Scene
         finally:
             await in_thread(node.rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
         await until(lambda: acked(bridge, 40), 20, what=bridge.last_words)
-        assert not await blocked(bridge) or await until(lambda: not_blocked(bridge))
         await bridge.reload([hooks[0], hooks[1] | {"paused": False}])
         await until(lambda: bridge.history.statuses("waits") == {"SUCCESS": 80}, what=bridge.last_words)
         await until(lambda: lane_holds(harmed, "waits", 0), what=bridge.last_words)
@@ -148,10 +148,6 @@ async def test_while_publishing_is_blocked_direct_deliveries_go_on(harmed: Scene
 
 async def blocked(bridge: BridgeProcess) -> bool:
     return await bridge.metric("connection_blocked", role="publish") == 1
-
-
-async def not_blocked(bridge: BridgeProcess) -> bool:
-    return not await blocked(bridge)
 
 
 async def acked(bridge: BridgeProcess, count: int) -> bool:

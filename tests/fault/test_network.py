@@ -10,7 +10,7 @@ from tests.support.scene import Scene
 from tests.support.stream import EVENTS, PREFETCH, QUICK, Stream, a_source_with_events, one_source
 from tests.support.waiting import until
 
-PATIENT = QUICK | {"heartbeat": "7s"}
+PATIENT = QUICK | {"heartbeat": "3s"}
 
 
 def through(scene: Scene, port: int) -> str:
@@ -129,7 +129,7 @@ async def test_a_stop_does_not_wait_for_a_broker_that_is_silent(harmed: Scene, n
     async with open_proxy(node.amqp_port) as proxy:
         url = through(harmed, proxy.port)
         async with harmed.bridge(
-            [harmed.webhook("crm")], one_source(source), amqp_url=url, limits={"drain": "2s"}
+            [harmed.webhook("crm")], one_source(source), amqp_url=url, limits={"drain": "0s"}
         ) as bridge:
             stream = Stream(harmed, node, bridge, source, 100)
             await stream.under_way(30)

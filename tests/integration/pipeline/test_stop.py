@@ -6,7 +6,6 @@ import time
 from collections import Counter
 
 import psutil
-import pytest
 
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, hang, slow
@@ -16,8 +15,7 @@ from tests.support.waiting import until
 EVENTS = [b"%d" % number for number in range(300)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_in_mid_stream_nothing_is_lost_and_nothing_repeated(scene: Scene, number: signal.Signals):
+async def test_in_mid_stream_nothing_is_lost_and_nothing_repeated(scene: Scene):
     source = await scene.queue()
     names = ["one", "two", "limited"]
     for name in names:
@@ -27,11 +25,9 @@ async def test_in_mid_stream_nothing_is_lost_and_nothing_repeated(scene: Scene, 
     await scene.queues.publish(source, EVENTS)
     async with scene.bridge(hooks, source) as bridge:
         await until(lambda: len(scene.endpoint.received("/one")) > 40)
-        bridge.signal(number)
-        assert await bridge.ended() == 0
+        await bridge.stop()
         before = len(scene.endpoint.requests)
         assert before < 3 * len(EVENTS)
-        assert "Traceback" not in bridge.log_text
         await bridge.start()
         for name in names:
             await until(lambda: bridge.history.statuses(name) == {"SUCCESS": len(EVENTS)}, 30)  # noqa: B023
@@ -47,7 +43,8 @@ async def test_an_attempt_under_way_may_finish(scene: Scene):
     async with scene.bridge([scene.webhook("crm")], source) as bridge:
         await until(lambda: scene.endpoint.received("/crm"))
         started = time.monotonic()
-        await bridge.stop()
+        bridge.signal(signal.SIGINT)
+        assert await bridge.ended() == 0
         assert 1 < time.monotonic() - started < 8
         assert bridge.history.statuses("crm") == {"SUCCESS": 1}
     assert await scene.queues.depth(source) == 0
