@@ -173,3 +173,17 @@ async def test_the_webhook_id_is_the_same_on_every_attempt(scene: Scene):
         await until(lambda: bridge.history.statuses("crm")["SUCCESS"], what=bridge.last_words)
     assert len({request.headers["webhook-id"] for request in scene.endpoint.requests}) == 1
     assert len(scene.endpoint.requests) == 3
+
+
+async def test_classic_queues_carry_what_waits_as_well(scene: Scene):
+    source = await scene.queue()
+    scene.endpoint.script("/crm", status(500), OK)
+    hooks = [
+        scene.webhook("crm", retry={"schedule": ["5s"], "jitter": 0}),
+        scene.webhook("waits", target_timeout="31s"),
+    ]
+    await scene.queues.publish(source, [b"{}"])
+    async with scene.bridge(hooks, source, broker={"queue_type": "classic"}) as bridge:
+        await until(lambda: bridge.history.statuses("waits") == {"SUCCESS": 1}, what=bridge.last_words)
+        await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 1}, what=bridge.last_words)
+        assert waits(scene, "/crm")[0] >= 5.0
