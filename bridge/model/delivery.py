@@ -26,7 +26,8 @@ class Delivery:
 
     `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
     are used up: a failed probe of an open breaker makes an attempt without using a wait. `generation` rises
-    when a person starts the delivery anew. Times are Unix seconds.
+    when a person starts the delivery anew. `done` names the parts of the target that have it already, in words
+    of the target's own (a notify target with several URLs). Times are Unix seconds.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Delivery:
     retries: int = 0
     not_before: float = 0.0
     error: str = ""
+    done: tuple[str, ...] = ()
 
 
 class Fault(StrEnum):
@@ -67,7 +69,8 @@ class Answer:
 
     `code` is the HTTP status or the exit code. `retry_after` is in seconds from now. `response` is the
     beginning of a body, or the tail of a script's output, already cut to the limit. `lasting` marks a fault
-    that no later attempt can mend (exit 64/65/77/78, a body that cannot be built).
+    that no later attempt can mend (exit 64/65/77/78, a body that cannot be built). `done` are the parts of the
+    target that have the event now; the next attempt finds them in `Delivery.done`.
     """
 
     fault: Fault | None = None
@@ -76,6 +79,7 @@ class Answer:
     response: bytes = b""
     error: str = ""
     lasting: bool = False
+    done: tuple[str, ...] = ()
 
 
 @value(frozen=True, slots=True)

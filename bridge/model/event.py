@@ -53,6 +53,13 @@ class Event:
 
 
 @value(frozen=True, slots=True)
+class Batch:
+    """One message that held several events, in its order; each has its own bytes as `message.body`."""
+
+    events: tuple[Event, ...]
+
+
+@value(frozen=True, slots=True)
 class Undecodable:
     """A message that cannot be an event; it goes to quarantine whole, with the reason."""
 

@@ -5,9 +5,26 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from bridge.model.hook import Strict
+from bridge.model.strict import Strict
 
-FormatName = Literal["auto", "json", "splynx"]
+FormatName = Literal[
+    "auto",
+    "splynx",
+    "phlix",
+    "plinqx",
+    "cockpit",
+    "cloudevents",
+    "celery",
+    "masstransit",
+    "nservicebus",
+    "spring",
+    "laravel",
+    "keycloak",
+    "oslo",
+    "debezium",
+    "gitlab",
+    "json",
+]
 
 
 class Source(Strict):

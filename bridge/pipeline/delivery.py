@@ -115,6 +115,8 @@ class Delivering:
         answer = await self._attempt(runner, work.delivery)
         ended = time.monotonic()
         runner.learn(answer, ended, probe=work.probe)
+        if answer.done:
+            work.delivery = replace(work.delivery, done=answer.done)
         jitter = random.random()  # noqa: S311 - not secrecy
         outcome = judge(
             answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe

@@ -11,7 +11,8 @@ from typing import Any, assert_never
 from aiolimiter import AsyncLimiter
 
 from bridge.model.delivery import Answer, Outcome, Parked
-from bridge.model.hook import Hook, QueueTarget
+from bridge.model.hook import Hook
+from bridge.model.target import QueueTarget
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.settle import Work
 from bridge.ports.target import Target

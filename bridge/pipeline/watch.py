@@ -16,7 +16,8 @@ from bridge.model.delivery import (
     Status,
 )
 from bridge.model.event import Event, Undecodable
-from bridge.model.hook import Hook, ScriptTarget
+from bridge.model.hook import Hook
+from bridge.model.target import ScriptTarget
 from bridge.pipeline.hook import HookRunner
 from bridge.rules.routing.expression import Unanswered
 from bridge.telemetry import events

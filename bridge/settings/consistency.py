@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from bridge.model.hook import Hook, QueueTarget
+from bridge.model.hook import Hook
+from bridge.model.target import QueueTarget
 from bridge.settings.document import Path
 from bridge.settings.shape import nearest
 from bridge.settings.tree import Settings

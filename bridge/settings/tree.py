@@ -3,7 +3,6 @@
 The table in docs/settings.md and schemas/config.schema.json are made from it.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,8 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.model.hook import Hook, Strict
+from bridge.model.hook import Hook
+from bridge.model.inlet import Inlet
 from bridge.model.source import Source
+from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
 from bridge.settings.addresses import SecretUrl, broker_url, listen_address, storage_url
 
@@ -241,12 +242,5 @@ class Settings(Strict):
     """Queues that are consumed."""
     hooks: list[Hook] = Field(default_factory=list, max_length=100_000)
     """Hooks from the file."""
-    inlets: list[dict[str, Any]] = Field(default_factory=list, json_schema_extra={"maxItems": 0})
-    """HTTP paths that receive webhooks; not available yet, so the list must be empty."""
-
-    @field_validator("inlets")
-    @classmethod
-    def _not_yet(cls, value: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        if value:
-            raise ValueError("inlets are not available yet; remove them from the configuration")
-        return value
+    inlets: list[Inlet] = Field(default_factory=list, max_length=1000)
+    """HTTP paths that receive webhooks."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import assert_never
 
 from bridge.model.errors import Problem, SettingsError
-from bridge.model.hook import Hook, QueueTarget, ScriptTarget, WebhookTarget
+from bridge.model.hook import Hook
+from bridge.model.target import QueueTarget, ScriptTarget, WebhookTarget
 from bridge.ports.broker import Publisher
 from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate

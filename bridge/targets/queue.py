@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
-from bridge.model.hook import QueueTarget as Settings
+from bridge.model.target import QueueTarget as Settings
 from bridge.ports.broker import Outgoing, Publisher
 from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
 

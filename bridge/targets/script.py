@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.model.delivery import Answer, Delivery, Fault
-from bridge.model.hook import Limits
-from bridge.model.hook import ScriptTarget as Settings
+from bridge.model.target import Limits
+from bridge.model.target import ScriptTarget as Settings
 from bridge.rules.wire.body import script_input
 from bridge.targets.process import Command, Run, run
 

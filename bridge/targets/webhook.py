@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
-from bridge.model.hook import WebhookTarget as Settings
+from bridge.model.target import WebhookTarget as Settings
 from bridge.rules.wire import body, sign
 from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
 from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
@@ -33,7 +33,7 @@ class WebhookTarget:
         self._url = parse_url(settings.url)
         self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
         self._tls = pool.tls(settings.tls)
-        self._build = body.builder(settings.body, settings.profile)
+        self._build = body.builder(settings.body or "raw", settings.profile)
         self._signer = signer_of(settings)
         check_own_headers(settings)
         self._head = static_head(settings.method, self._url, self._proxy, settings.auth, settings.headers)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bridge.model.delivery import Status
-from bridge.model.hook import WebhookTarget
+from bridge.model.target import WebhookTarget
 from bridge.rules.retry.schedule import PRESETS
 from devtools.choice.broker import Broker
 from devtools.nodes.ports import free_ports

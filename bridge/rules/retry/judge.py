@@ -11,7 +11,8 @@ from bridge.model.delivery import (
     Outcome,
     RetryLater,
 )
-from bridge.model.hook import Hook, WebhookTarget
+from bridge.model.hook import Hook
+from bridge.model.target import WebhookTarget
 from bridge.rules.retry.breaker import speaks_of_outage
 from bridge.rules.retry.ladder import fit
 from bridge.rules.retry.schedule import End, Schedule, schedule_of

@@ -68,6 +68,7 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "identity": event.identity,
         "hops": hops_of(event.message.headers),
         "error": cut_text(delivery.error, ERROR_BYTES),
+        "done": " ".join(delivery.done),
         "traceparent": event.message.headers.get("traceparent"),
         "headers": clean_headers(event.message.headers),
     }
@@ -87,6 +88,7 @@ def read_copy(message: Message, parse: Callable[[bytes], Any]) -> Delivery | Und
             retries=_number(ours, "retries"),
             not_before=_number(ours, "not-before") / 1000,
             error=str(ours.get("error", "")),
+            done=tuple(str(ours.get("done", "")).split()),
         )
     except (KeyError, TypeError, ValueError) as missing:
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")

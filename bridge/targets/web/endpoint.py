@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from yarl import URL
 
 from bridge import __version__
-from bridge.model.hook import Auth
+from bridge.model.target import Auth
 from bridge.rules.wire.headers import check_headers
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from bridge.model.hook import Tls
+from bridge.model.target import Tls
 from bridge.rules.wire.address import AddressGate
 from bridge.targets.web.resolver import Resolver
 

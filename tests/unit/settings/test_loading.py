@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.model.errors import SettingsError
-from bridge.model.hook import ScriptTarget, WebhookTarget
+from bridge.model.target import ScriptTarget, WebhookTarget
 from bridge.settings.loading import load
 from bridge.settings.tree import Settings
 

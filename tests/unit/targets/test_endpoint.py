@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.model.hook import Auth
+from bridge.model.target import Auth
 from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url, static_head
 
 

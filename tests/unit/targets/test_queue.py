@@ -7,7 +7,7 @@ import pytest
 
 from bridge.model.delivery import Answer, Fault
 from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
-from bridge.model.hook import QueueTarget as Settings
+from bridge.model.target import QueueTarget as Settings
 from bridge.rules.wire.copies import clean_headers
 from bridge.targets.queue import QueueTarget
 from tests.support.events import delivery

@@ -1,0 +1,129 @@
+"""An inlet as people write it: an HTTP path that receives webhooks and publishes them to a source."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from bridge.model.strict import Strict
+from bridge.model.units import Bytes, Seconds
+
+VerifierType = Literal[
+    "base64",
+    "hex",
+    "prefixed-hex",
+    "token",
+    "basic",
+    "timestamped",
+    "standard",
+    "splynx",
+    "phlix",
+    "plinqx",
+    "tiki",
+    "cockpit",
+    "github",
+    "gitlab",
+    "stripe",
+    "generic",
+]
+
+
+def _spelled(value: Any) -> Any:
+    return value.strip().lower().replace(" ", "-").replace("_", "-") if isinstance(value, str) else value
+
+
+class Verifier(Strict):
+    """One way in which a sender can prove who it is."""
+
+    type: Annotated[VerifierType, BeforeValidator(_spelled)]
+    """base64, hex, prefixed-hex: an HMAC of the body in `header`; token: `header` holds the secret itself;
+    basic: HTTP basic authentication; timestamped: `t=...,v1=...` in `header`; standard: Standard Webhooks; a
+    system's name: as that system signs."""
+    header: str | None = Field(default=None, max_length=100)
+    """Header that is looked at, in any case; default: the one of the type."""
+    timestamp_header: str | None = Field(default=None, max_length=100)
+    """For generic: the header with the timestamp; default: none, and no check of its age."""
+    id_header: str | None = Field(default=None, max_length=100)
+    """For generic: the header with the id."""
+    algorithm: str = Field(default="sha256", max_length=30)
+    """Hash of the HMAC, by its name in Python or PHP."""
+    encoding: Literal["hex", "base64"] | None = None
+    """For generic and tiki: how the signature is written."""
+    prefix: str = Field(default="", max_length=100)
+    """For prefixed-hex and generic: what stands before the signature; default for prefixed-hex: `sha256=`, by
+    the algorithm."""
+    template: str = Field(default="{body}", max_length=1000)
+    """For generic: what is signed, with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
+    secret: SecretStr | None = None
+    """The secret; the same as `secrets` with one."""
+    secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
+    """Secrets that are taken, such as an old and a new one while both are in use."""
+    username: str | None = Field(default=None, max_length=255)
+    """For basic and cockpit: the user name; default: `user`."""
+    user: str | None = Field(default=None, max_length=255)
+    """Who the sender is once this verifies: the identity that travels with the event."""
+    tolerance: Seconds = Field(default=300, gt=0, le=86_400)
+    """How far a signed timestamp may lie from now, in both directions."""
+    allow_empty_secret: bool = False
+    """true: an empty secret is taken, which lets in everybody who knows that."""
+
+    @model_validator(mode="after")
+    def _has_secrets(self) -> "Verifier":
+        if self.secret is not None and self.secrets:
+            raise ValueError("give either `secret` or `secrets`, not both")
+        if not self.all_secrets:
+            raise ValueError("a verifier needs a `secret`")
+        if not all(self.all_secrets) and not self.allow_empty_secret:
+            raise ValueError(
+                "the secret is empty: everybody could sign with it (allow_empty_secret takes it)"
+            )
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """The secrets in force, however they were given."""
+        given = self.secrets if self.secret is None else [self.secret]
+        return tuple(secret.get_secret_value() for secret in given)
+
+
+class Inlet(Strict):
+    """An HTTP path whose verified requests become messages of a source."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    """Its name, unique; it answers on /in/<name>."""
+    path: str | None = Field(default=None, max_length=255, pattern=r"^/[!-~]*$")
+    """A further path it answers on, such as /tiki-webhooks.php; with /* at the end, all below it too."""
+    source: str
+    """Name of the source whose queue gets the messages."""
+    event_type: str | None = Field(default=None, max_length=255)
+    """Type of its events; default: as the source's format finds it."""
+    event_type_header: str | None = Field(default=None, max_length=100)
+    """Header that tells the event type, such as X-GitHub-Event."""
+    event_type_path: bool = False
+    """true: what follows the inlet's path tells the event type, slashes as dots."""
+    event_type_prefix: str = Field(default="", max_length=100)
+    """Put before the type that header or path tell, such as `github.`."""
+    verify: list[Verifier] = Field(default_factory=list, max_length=50)
+    """Verifiers in order: the first that verifies wins; none: 403."""
+    open: bool = False
+    """true: with no verifiers at all, everybody is let in."""
+    methods: list[str] = Field(default_factory=list, max_length=20)
+    """Methods it takes; default: all."""
+    body: Bytes = Field(default=1_048_576, ge=0, le=134_217_728)
+    """Largest body; a larger one is answered with 413."""
+    timeout: Seconds = Field(default=0.8, gt=0, le=60)
+    """How long the broker has to confirm; after that the sender gets 503."""
+    success: int = Field(default=200, ge=200, le=299)
+    """Status code of the answer to an accepted request."""
+    answer: str = Field(default="ok", max_length=1000)
+    """Text of the answer to an accepted request."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Inlet":
+        if self.open == bool(self.verify):
+            raise ValueError("give verifiers under `verify`, or `open: true` to let in everybody")
+        return self
+
+    @field_validator("methods")
+    @classmethod
+    def _upper(cls, value: list[str]) -> list[str]:
+        return [method.upper() for method in value]

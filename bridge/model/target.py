@@ -1,0 +1,205 @@
+"""Targets as people write them: where a hook delivers, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from bridge.model.strict import Strict
+from bridge.model.units import Bytes, Seconds
+
+Profile = Literal[
+    "standard", "splynx", "phlix", "plinqx", "tiki", "cockpit", "github", "stripe", "generic", "none"
+]
+
+
+class Signature(Strict):
+    """How to sign, where the profile leaves it open (generic, tiki, stripe)."""
+
+    header: str | None = Field(default=None, max_length=100)
+    """Header of the signature; default: the profile's (generic: X-Signature, tiki: Webhook-Signature)."""
+    template: str = Field(default="{body}", max_length=1000)
+    """What generic signs: text with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
+    algorithm: str = Field(default="sha256", max_length=30)
+    """Hash of the HMAC, by its name in Python or PHP; for generic and tiki."""
+    encoding: Literal["hex", "base64"] | None = None
+    """How the signature is written; default: hex for generic, base64 for tiki."""
+    prefix: str = Field(default="", max_length=100)
+    """What stands before generic's signature, such as `sha256=`; may hold {timestamp}."""
+    timestamp_header: str | None = Field(default=None, max_length=100)
+    """Header in which generic sends the timestamp, in Unix seconds; default: none."""
+    id_header: str | None = Field(default=None, max_length=100)
+    """Header in which generic sends the id; default: none."""
+
+
+class Auth(Strict):
+    """HTTP authentication towards the receiver."""
+
+    type: Literal["basic", "bearer", "oauth2"]
+    """basic: user name and password; bearer: a token; oauth2: a token got with client credentials, and cached."""
+    username: str = ""
+    """User name for basic."""
+    password: SecretStr = SecretStr("")
+    """Password for basic."""
+    token: SecretStr = SecretStr("")
+    """Token for bearer."""
+    token_url: str = Field(default="", max_length=2048)
+    """Where oauth2 gets its token, http:// or https://."""
+    client_id: str = ""
+    """Client id for oauth2."""
+    client_secret: SecretStr = SecretStr("")
+    """Client secret for oauth2."""
+    scope: str = ""
+    """Scopes for oauth2, separated by spaces; default: what the server grants by itself."""
+    audience: str = ""
+    """Audience for oauth2, where the server wants one."""
+    client_auth: Literal["basic", "body"] = "basic"
+    """Where oauth2 puts client id and secret: in the header `Authorization`, or in the form."""
+
+
+class Tls(Strict):
+    """How the receiver's certificate is checked and which one is shown to it."""
+
+    verify: bool = True
+    """false: any certificate is taken."""
+    ca_bundle: str | None = None
+    """File with the certificates to trust, PEM; default: what the system trusts."""
+    client_cert: str | None = None
+    """File with the certificate to show to the receiver, PEM."""
+    client_key: str | None = None
+    """File with the private key of `client_cert`, PEM."""
+
+
+class WebhookTarget(Strict):
+    """An HTTP endpoint."""
+
+    type: Literal["webhook"]
+    """webhook: an HTTP endpoint."""
+    url: str = Field(min_length=1, max_length=2048)
+    """Where requests go, http:// or https://."""
+    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
+    """HTTP method; GET sends no body."""
+    headers: dict[str, str] = Field(default_factory=dict, max_length=50)
+    """Sent with every request; they cannot replace the ones that carry the signature."""
+    auth: Auth | None = None
+    """HTTP authentication; default: none."""
+    profile: Profile = "standard"
+    """Body shape and signature headers."""
+    secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
+    """Live secrets; all of them sign where the scheme allows it, the first otherwise."""
+    signature: Signature = Signature()
+    """How the profiles generic, tiki and stripe sign, as far as they leave it open."""
+    body: Literal["raw", "event", "data", "form", "cloudevents", "cloudevents-binary", "template"] | None = (
+        None
+    )
+    """What is sent; default: as the profile has it, which is `raw` for most.
+
+    raw: the message's bytes; event: the event as an object; data: its data alone; form: its data as PHP encodes
+    a form; cloudevents: a CloudEvent, structured; cloudevents-binary: a CloudEvent in headers and body;
+    template: what `template` makes of it."""
+    template: str | None = Field(default=None, max_length=65_536)
+    """For `body: template`: text with {{ CEL }} holes, or a CEL expression whose value is sent as JSON."""
+    timeout: Seconds = Field(default=15.0, gt=0, le=600)
+    """Seconds for the whole attempt: connect, send, and read the answer."""
+    connect_timeout: Seconds = Field(default=5.0, gt=0, le=600)
+    """Bound on connecting, TLS handshake included."""
+    tls: Tls = Tls()
+    """TLS to the receiver."""
+    success: list[int] | None = None
+    """Status codes that deliver; default: 200 to 299."""
+    final: list[int] = Field(default_factory=list)
+    """Status codes that fail for good, without another attempt."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; default: none."""
+
+    @model_validator(mode="after")
+    def _template_and_body(self) -> "WebhookTarget":
+        if (self.body == "template") != (self.template is not None):
+            raise ValueError("`body: template` and `template` go together")
+        return self
+
+
+class Limits(Strict):
+    """What a script may use."""
+
+    memory: Bytes | None = Field(default=None, ge=1024 * 1024)
+    """Address space in bytes."""
+    cpu: Seconds | None = Field(default=None, ge=1)
+    """CPU time in seconds."""
+    output: Bytes = Field(default=16_384, ge=0, le=1024 * 1024)
+    """How much of the end of its output is kept, in bytes."""
+
+
+class ScriptTarget(Strict):
+    """A program on this machine; argv, never a shell."""
+
+    type: Literal["script"]
+    """script: a program on this machine."""
+    command: list[str] = Field(min_length=1, max_length=100)
+    """Program and arguments; a relative path starts at the configuration file's folder."""
+    stdin: Literal["data", "body", "event"] = "data"
+    """What the program reads: the event's data, the message's bytes, or the event as an object."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Further environment variables."""
+    cwd: str | None = None
+    """Folder it runs in; default: the configuration file's."""
+    timeout: Seconds = Field(default=15.0, gt=0, le=86_400)
+    """Bound on one run; then the program and its children are ended."""
+    user: str | None = None
+    """User it runs as; default: the bridge's own."""
+    limits: Limits = Limits()
+    """What it may use."""
+    exit_codes: dict[int, Literal["success", "retry", "fail"]] = Field(default_factory=dict)
+    """What an exit code means; default: 0 success, 64, 65, 77 and 78 fail, any other retry."""
+
+
+class QueueTarget(Strict):
+    """Another queue or exchange, on this broker or on another one by name."""
+
+    type: Literal["queue"]
+    """queue: another queue or exchange."""
+    queue: str | None = Field(default=None, min_length=1, max_length=255)
+    """Name of the queue."""
+    exchange: str | None = Field(default=None, max_length=255)
+    """Name of the exchange, in place of `queue`."""
+    routing_key: str | None = Field(default=None, max_length=255)
+    """Routing key on `exchange`."""
+    declare: bool = False
+    """Declare the queue (durable, no arguments) where it does not exist."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Further headers of the message."""
+    broker: str | None = None
+    """Name of another broker under `brokers`; default: the bridge's own."""
+    timeout: Seconds = Field(default=15.0, gt=0, le=600)
+    """Bound on one attempt, confirm included."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "QueueTarget":
+        if (self.queue is None) == (self.exchange is None):
+            raise ValueError("give either `queue`, or `exchange` and `routing_key`")
+        if self.queue is not None and self.routing_key is not None:
+            raise ValueError("`routing_key` goes with `exchange`, not with `queue`")
+        return self
+
+
+class NotifyTarget(Strict):
+    """Chat, push and mail services, by Apprise URLs."""
+
+    type: Literal["notify"]
+    """notify: chat, push and mail services."""
+    urls: list[SecretStr] = Field(min_length=1, max_length=20)
+    """Where to: Apprise URLs, such as discord://id/token or mailto://user:password@example.net."""
+    title: str = Field(default="", max_length=16_384)
+    """Title: text with {{ CEL }} holes."""
+    body: str = Field(default="{{ event.type }}", min_length=1, max_length=65_536)
+    """Message: text with {{ CEL }} holes."""
+    format: Literal["text", "markdown", "html"] = "text"
+    """What `body` is written in; what holes bring is escaped for it, and the result for each service."""
+    level: Literal["info", "success", "warning", "failure"] = "info"
+    """How the services that know such a thing mark it."""
+    endpoints: dict[str, str] = Field(default_factory=dict, max_length=20)
+    """Base URLs by scheme, such as `tgram`, in place of the services' own: for gateways and self-hosted servers."""
+    timeout: Seconds = Field(default=15.0, gt=0, le=600)
+    """Bound on one attempt, all URLs together."""
+
+
+Target = Annotated[WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget, Field(discriminator="type")]
