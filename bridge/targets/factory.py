@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.hook import Hook
-from bridge.model.target import QueueTarget, ScriptTarget, WebhookTarget
+from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.ports.broker import Publisher
 from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate
@@ -17,6 +17,8 @@ from bridge.targets.web.pool import Pool, tls_context
 
 Check = tuple[str, Callable[[], object]]
 """A setting's path, and a call that raises a ValueError when it is wrong."""
+
+_NO_NOTIFY = Problem("target.type", "this build does not notify")
 
 
 class Targets:
@@ -60,6 +62,8 @@ class Targets:
                 return script.ScriptTarget(hook.target, self._directory)
             case QueueTarget():
                 return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
+            case NotifyTarget():
+                raise SettingsError([_NO_NOTIFY])
             case _:
                 assert_never(hook.target)
 
@@ -104,8 +108,14 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
             return _script(hook.target)
         case QueueTarget():
             return _queue(hook.target, brokers)
+        case NotifyTarget():
+            return [(_NO_NOTIFY.path, _no_notify)]
         case _:
             assert_never(hook.target)
+
+
+def _no_notify() -> None:
+    raise ValueError(_NO_NOTIFY.message)
 
 
 def _webhook(settings: WebhookTarget) -> list[Check]:
