@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import uuid_utils
@@ -32,8 +33,8 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
 from bridge.ports.history import History, HookState
+from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.parse import parse
 from bridge.rules.retry.breaker import Rules
 from bridge.settings.tree import Settings
 from bridge.targets.factory import Targets
@@ -91,6 +92,7 @@ class Parts:
 
     def _make_pipeline(self) -> None:
         shares = self.settings.delivery
+        self._data_of = partial(data_of, limit=self.settings.limits.body)
         self.table = HookTable(self.watch.unanswered)
         self.recorder = self._recorder()
         self.delivering = Delivering(
@@ -103,11 +105,17 @@ class Parts:
             fence=self.fence,
             table=self.table,
             quarantine=self._quarantine_copy,
-            parse=parse,
+            data_of=self._data_of,
             longest_hold=self.settings.broker.consumer_timeout / 4,
         )
         self.strays = Strays(
-            self.table, self.copies, self.recorder, self.load, watch=self.watch, new_id=new_id
+            self.table,
+            self.copies,
+            self.recorder,
+            self.load,
+            watch=self.watch,
+            new_id=new_id,
+            data_of=self._data_of,
         )
         self.balance = Balance(
             self.table,

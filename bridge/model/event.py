@@ -53,18 +53,27 @@ class Event:
 
 
 @value(frozen=True, slots=True)
-class Batch:
-    """One message that held several events, in its order; each has its own bytes as `message.body`."""
-
-    events: tuple[Event, ...]
-
-
-@value(frozen=True, slots=True)
 class Undecodable:
     """A message that cannot be an event; it goes to quarantine whole, with the reason."""
 
     reason: str
     detail: str
+
+
+@value(frozen=True, slots=True)
+class Refused:
+    """One of several in a message that cannot be an event, as the message that it would be alone."""
+
+    message: Message
+    why: Undecodable
+
+
+@value(frozen=True, slots=True)
+class Batch:
+    """One message that held several events, in its order; each has its own bytes as `message.body`."""
+
+    events: tuple[Event, ...]
+    refused: tuple[Refused, ...] = ()
 
 
 @value(frozen=True, slots=True)

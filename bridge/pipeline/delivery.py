@@ -32,7 +32,7 @@ from bridge.model.delivery import (
     status_after,
 )
 from bridge.model.errors import BridgeError, PublishTooLarge
-from bridge.model.event import Event, Message, Undecodable
+from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settle import Settlement, Work
@@ -56,19 +56,33 @@ class Delivering:
 
     # ---- from a source message to its deliveries ------------------------------------------------------
 
-    def route(self, decoded: Event | Undecodable, message: Message, settlement: Settlement) -> None:
-        """Start one delivery for each hook that asked for the event."""
+    def route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+        """Start one delivery for each hook that asked for the event, or for an event of the batch."""
         match decoded:
-            case Undecodable():
-                self.quarantine(decoded, message, settlement)
             case Event():
                 runners = self.table.match(decoded)
                 settlement.carries(len(runners) or 1)
-                if not runners:
-                    self.watch.unmatched(decoded)
-                    self.recorder.add(Unmatched(decoded), settlement)
-                for runner in runners:
-                    self.start(runner, Work(Delivery(self.new_id(), decoded, runner.hook.id), settlement))
+                self._start_all(decoded, runners, settlement)
+            case Batch(events=events, refused=refused):
+                # All are matched before the first one starts: the message must not be settled in between.
+                matched = [self.table.match(event) for event in events]
+                settlement.carries(sum(len(runners) or 1 for runners in matched) + len(refused))
+                for event, runners in zip(events, matched, strict=True):
+                    self._start_all(event, runners, settlement)
+                for one in refused:
+                    self.quarantine(one.why, one.message, settlement)
+            case Undecodable():
+                self.quarantine(decoded, message, settlement)
+            case _:
+                assert_never(decoded)
+
+    def _start_all(self, event: Event, runners: list[HookRunner], settlement: Settlement) -> None:
+        """An event that nobody asked for counts one: its own record."""
+        if not runners:
+            self.watch.unmatched(event)
+            self.recorder.add(Unmatched(event), settlement)
+        for runner in runners:
+            self.start(runner, Work(Delivery(self.new_id(), event, runner.hook.id), settlement))
 
     def start(self, runner: HookRunner, work: Work) -> None:
         """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from bridge.model.event import Message, Undecodable
+from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.settle import Load, Settlement
@@ -64,8 +64,9 @@ class Intake:
     def _start(self, message: Message, ticket: Ticket) -> None:
         now = self._last_message.value = time.time()
         settlement = Settlement(ticket, self.source.name, self._load, self._metrics)
+        decoded: Event | Batch | Undecodable
         try:
-            decoded = self._decoder.decode(message, event_id=self._new_id(), received_at=now)
+            decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
             decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
         try:

@@ -15,7 +15,7 @@ from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.settle import Work
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Copies, Receive, Ticket
-from bridge.rules.wire.copies import read_copy
+from bridge.rules.wire.copies import ReadData, read_copy
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class LaneService:
         fence: Fence,
         table: HookTable,
         quarantine: Callable[[Undecodable, Message, Ticket], None],
-        parse: Callable[[bytes], object],
+        data_of: ReadData,
         longest_hold: float,
     ) -> None:
         """`longest_hold`: seconds that a copy may wait here for its attempt at the most."""
@@ -61,7 +61,7 @@ class LaneService:
         self._fence = fence
         self._table = table
         self._quarantine = quarantine
-        self._parse = parse
+        self._data_of = data_of
         self._longest_hold = longest_hold
         self._setting = asyncio.Lock()
         self._prefetch: dict[str, int] = {}
@@ -176,7 +176,7 @@ class LaneService:
     # ---- one copy -------------------------------------------------------------------------------------
 
     def _receive(self, message: Message, ticket: Ticket) -> None:
-        match read_copy(message, self._parse):
+        match read_copy(message, self._data_of):
             case Undecodable() as fault:
                 self._quarantine(fault, message, ticket)
             case Delivery() as delivery:

@@ -15,8 +15,7 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Copies, Ticket
-from bridge.rules.formats.parse import parse
-from bridge.rules.wire.copies import read_copy
+from bridge.rules.wire.copies import ReadData, read_copy
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +32,7 @@ class Strays:
         *,
         watch: PipelineWatch,
         new_id: Callable[[], str],
+        data_of: ReadData,
     ) -> None:
         self._table = table
         self._copies = copies
@@ -40,6 +40,7 @@ class Strays:
         self._load = load
         self._new_id = new_id
         self._watch = watch
+        self._data_of = data_of
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[tuple[Message, Ticket]] = []
 
@@ -58,7 +59,7 @@ class Strays:
 
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
-        decoded = read_copy(message, parse)
+        decoded = read_copy(message, self._data_of)
         if isinstance(decoded, Undecodable) or self._table.get(decoded.hook) is None:
             self._held.append((message, ticket))
             log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
@@ -86,7 +87,7 @@ class Strays:
     def dead(self, message: Message, ticket: Ticket) -> None:
         """A copy went over its lane's delivery limit: something about it makes processes die."""
         settlement = Settlement(ticket, "", self._load)
-        decoded = read_copy(message, parse)
+        decoded = read_copy(message, self._data_of)
         now = time.time()
         quarantined = Quarantined(
             self._new_id(), "lanes", "delivery_limit", f"lane of hook {message.routing_key}", now, message

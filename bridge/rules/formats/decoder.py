@@ -1,63 +1,169 @@
-"""From a broker message to an event."""
+"""From a broker message to its event, or its events where it holds several."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from bridge.model.event import Event, Message, Undecodable
+from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
-from bridge.rules.formats.identity import webhook_id
+from bridge.rules.formats.codings import uncoded
+from bridge.rules.formats.content import MAX_BODY
+from bridge.rules.formats.identity import fitting_id, webhook_id
 from bridge.rules.formats.parse import parse
-from bridge.rules.formats.registry import FORMATS, Read
+from bridge.rules.formats.registry import FORMATS, Format, Read
 from bridge.rules.formats.size import table_size
 from bridge.rules.formats.text import event_type, utc_text
+from bridge.rules.wire.copies import INLET, with_visible_headers
 
 MAX_HEADERS = 100_000
 """Bytes of an encoded header table that may be published again; the frame holds 131,072."""
-MAX_BODY = 134_217_728
-"""Bytes of a body; what RabbitMQ 3.10 takes by default (`max_message_size`)."""
+MAX_EVENTS = 10_000
+"""Events in one message; all of them are held until the last one has its fate."""
+_LONGEST_TIME = 64
+
+NewId = Callable[[], str]
+
+
+class Arrival(Protocol):
+    """What an inlet of ours vouches for."""
+
+    @property
+    def event_type(self) -> str | None:
+        """The type of the event, where the inlet knows it."""
+        ...
+
+    @property
+    def identity(self) -> str | None:
+        """Who sent it, as the inlet verified it."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Reads what inlets say of the messages that they publish."""
+
+    def read(self, message: Message) -> Arrival | None:
+        """What an inlet vouches for; None where no inlet of ours did."""
+        ...
+
+
+Misfit = Callable[[Any], str | None]
+"""What of a parsed body does not fit, with its path; None where all of it does. Never raises."""
 
 
 class Decoder:
     """Makes events of one source's messages; built once per source."""
 
-    def __init__(self, source: Source, *, max_body: int = MAX_BODY, max_headers: int = MAX_HEADERS) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_body: int = MAX_BODY,
+        max_headers: int = MAX_HEADERS,
+        arrivals: Arrivals | None = None,
+        misfit: Misfit | None = None,
+    ) -> None:
+        """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable."""
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
-        self._fixed = None if source.format == "auto" else (source.format, FORMATS[source.format].read)
+        self._fixed = None if source.format == "auto" else (source.format, FORMATS[source.format])
         self._max_body = max_body
         self._max_headers = max_headers
+        self._arrivals = arrivals
+        self._misfit = misfit
 
-    def decode(self, message: Message, *, event_id: str, received_at: float) -> Event | Undecodable:
-        """The event that `message` carries; never raises.
+    def decode(self, message: Message, *, new_id: NewId, received_at: float) -> Event | Batch | Undecodable:
+        """The event that `message` carries, or the batch of its events; never raises.
 
-        A body that no format recognises, is not JSON, or is empty is an event all the same. `event_id` is
-        the id it gets, `received_at` is in Unix seconds.
+        A body that no format recognises, is not JSON, or is empty is an event all the same, and so is an empty
+        batch. `new_id` makes the id of each event, `received_at` is in Unix seconds.
         """
         if refused := self._refused(message):
             return refused
-        data = parse(message.body)
-        name, read = self._format_of(data, message)
+        body: bytes | None = message.body
+        if message.content_encoding is not None:
+            body = uncoded(message.body, message.content_encoding, self._max_body)
+        data = None if body is None else parse(body)
+        name, form = self._format_of(data, message)
+        if form.split is not None and body is not None:
+            if body is not message.body:  # a part of it is no longer compressed
+                whole = replace(message, body=body, content_encoding=None)
+            else:
+                whole = message
+            if singles := form.split(data, whole):
+                return self._batch(singles, (name, form.read), new_id, received_at)
+        return self._event(message, data, (name, form.read), event_id=new_id(), received_at=received_at)
+
+    def _batch(
+        self, singles: Sequence[Message], form: tuple[str, Read], new_id: NewId, received_at: float
+    ) -> Batch | Undecodable:
+        if len(singles) > MAX_EVENTS:
+            detail = f"the message holds {len(singles)} events, the limit is {MAX_EVENTS}"
+            return Undecodable("batch_too_large", detail)
+        events: list[Event] = []
+        refused: list[Refused] = []
+        for position, single in enumerate(singles):
+            made = self._event(
+                single,
+                parse(single.body),
+                form,
+                event_id=new_id(),
+                received_at=received_at,
+                position=f"#{position}",
+            )
+            if isinstance(made, Event):
+                events.append(made)
+            else:
+                refused.append(Refused(single, made))
+        return Batch(tuple(events), tuple(refused))
+
+    def _event(
+        self,
+        message: Message,
+        data: Any,
+        form: tuple[str, Read],
+        *,
+        event_id: str,
+        received_at: float,
+        position: str = "",
+    ) -> Event | Undecodable:
+        """`position` in a batch tells apart events that have only the message's id."""
+        if self._misfit is not None and (fault := _fault(self._misfit, data, message)):
+            return Undecodable("schema_mismatch", fault)
+        name, read = form
         found = read(data, message, self._zone)
-        publisher_id = found.publisher_id or message.message_id or None
+        kind, identity = found.type, None
+        if message.headers:
+            if self._arrivals and INLET in message.headers and (arrival := self._arrivals.read(message)):
+                kind, identity = arrival.event_type or kind, arrival.identity
+            message = with_visible_headers(message)
+        own_id = found.publisher_id or message.message_id
+        publisher_id = fitting_id(own_id) if own_id else None
+        if publisher_id:
+            apart = "" if found.publisher_id else position
+            to_receivers = webhook_id(self._source, publisher_id + apart, message.body)
+        else:
+            to_receivers = event_id
         return Event(
             id=event_id,
             source=self._source,
-            type=_type_of(found.type, message),
+            type=_type_of(kind, message),
             format=name,
             received_at=received_at,
             message=message,
             data=found.data,
-            time=found.time or (utc_text(message.timestamp) if message.timestamp else None),
+            time=_time_of(found.time, message),
             publisher_id=publisher_id,
-            webhook_id=webhook_id(self._source, publisher_id, message.body) if publisher_id else event_id,
+            identity=identity,
+            webhook_id=to_receivers,
         )
 
-    def _format_of(self, data: Any, message: Message) -> tuple[str, Read]:
+    def _format_of(self, data: Any, message: Message) -> tuple[str, Format]:
         if self._fixed:
             return self._fixed
-        for name, (detect, read) in FORMATS.items():
-            if detect(data, message):
-                return name, read
+        for name, form in FORMATS.items():
+            if form.detect(data, message):
+                return name, form
         raise AssertionError("the last format takes everything")
 
     def _refused(self, message: Message) -> Undecodable | None:
@@ -71,8 +177,20 @@ class Decoder:
         return None
 
 
+def _fault(misfit: Misfit, data: Any, message: Message) -> str | None:
+    if data is None and message.body.strip() != b"null":
+        return "$: the body is not JSON"
+    return misfit(data)
+
+
 def _type_of(found: str | None, message: Message) -> str:
     for text in (found, message.type, message.routing_key):
         if text and (fit := event_type(text)):
             return fit
     return "unknown"
+
+
+def _time_of(found: str | None, message: Message) -> str | None:
+    if found and len(found) <= _LONGEST_TIME:
+        return found
+    return utc_text(message.timestamp) if message.timestamp else None

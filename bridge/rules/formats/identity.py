@@ -1,6 +1,17 @@
-"""The id that receivers see: the same on every attempt."""
+"""The ids of an event: the publisher's own, and the one that receivers see on every attempt."""
 
 from hashlib import sha256
+
+MAX_ID = 512
+"""Characters of a publisher's id; it travels in the headers of copies."""
+
+
+def fitting_id(text: str) -> str:
+    """The id, or where it is over 512 characters its beginning and a digest of the whole."""
+    if len(text) <= MAX_ID:
+        return text
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{text[: MAX_ID - 72]}~sha256:{digest}"
 
 
 def webhook_id(source: str, publisher_id: str, body: bytes) -> str:

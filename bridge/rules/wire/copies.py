@@ -6,6 +6,7 @@ a copy can be delivered and recorded by a process that knows nothing but the cop
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from bridge.model.delivery import Delivery
@@ -13,18 +14,19 @@ from bridge.model.event import Event, Message, Undecodable
 
 PREFIX = "x-bridge-"
 HOPS = PREFIX + "hops"
+INLET = PREFIX + "inlet"
+"""Header in which an inlet says where a message came from."""
 ERROR_BYTES = 1000
 
 _ROUTING = frozenset({"cc", "bcc"})
-_NOT_COPIED = (
-    "x-bridge-",
-    "x-death",
-    "x-first-death-",
-    "x-last-death-",
-    "x-delivery-count",
-    "x-acquired-count",
-)
-"""Broker book-keeping, and ours: an old `expired` entry makes RabbitMQ 3.x take a retry for a cycle and drop it."""
+_DEATHS = ("x-death", "x-first-death-", "x-last-death-")
+"""An old `expired` entry in these makes RabbitMQ 3.x take a retry for a cycle and drop it."""
+_COUNTS = ("x-delivery-count", "x-acquired-count")
+_OF_THIS_QUEUE = frozenset(_COUNTS)
+_BOOK_KEEPING = (PREFIX, *_DEATHS, *_COUNTS)
+
+ReadData = Callable[[Message, str], Any]
+"""What a message in the named format has for data."""
 
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +37,32 @@ def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
 def is_taken(name: str) -> bool:
     """A header of this name belongs to the broker or to the bridge."""
     lower = name.lower()
-    return lower in _ROUTING or lower.startswith(_NOT_COPIED)
+    return lower in _ROUTING or lower.startswith(_BOOK_KEEPING)
+
+
+@lru_cache(maxsize=4096)  # the same few names on every message
+def _is_visible(name: str) -> bool:
+    lower = name.lower()
+    return lower not in _ROUTING and (not lower.startswith(PREFIX) or lower == HOPS)
+
+
+def with_visible_headers(message: Message) -> Message:
+    """The message with the headers that an event shows: all but re-routing (CC, BCC) and ours."""
+    headers = message.headers
+    if all(map(_is_visible, headers)):
+        return message
+    return replace(message, headers={name: headers[name] for name in headers if _is_visible(name)})
+
+
+def _enclosed(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers that travel inside a copy, where the broker does not look: where a message died before stays
+    known, how often its source queue delivered it means nothing any more.
+    """
+    return {
+        name: value
+        for name, value in headers.items()
+        if _is_visible(name) and name != HOPS and name.lower() not in _OF_THIS_QUEUE
+    }
 
 
 def hops_of(headers: Mapping[str, Any]) -> int:
@@ -70,18 +97,18 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "error": cut_text(delivery.error, ERROR_BYTES),
         "done": " ".join(delivery.done),
         "traceparent": event.message.headers.get("traceparent"),
-        "headers": clean_headers(event.message.headers),
+        "headers": _enclosed(event.message.headers),
     }
     return {PREFIX + name: value for name, value in ours.items() if value not in (None, "")}
 
 
-def read_copy(message: Message, parse: Callable[[bytes], Any]) -> Delivery | Undecodable:
-    """The delivery that a copy carries; `parse` makes the parsed copy of the body."""
+def read_copy(message: Message, data_of: ReadData) -> Delivery | Undecodable:
+    """The delivery that a copy carries; `data_of` reads its data as the direct way does."""
     ours = {name[len(PREFIX) :]: value for name, value in message.headers.items() if name.startswith(PREFIX)}
     try:
         return Delivery(
             id=_text(ours, "delivery"),
-            event=_event(ours, message, parse),
+            event=_event(ours, message, data_of),
             hook=_text(ours, "hook"),
             generation=_number(ours, "generation"),
             attempt=_number(ours, "attempt"),
@@ -94,24 +121,26 @@ def read_copy(message: Message, parse: Callable[[bytes], Any]) -> Delivery | Und
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")
 
 
-def _event(ours: Mapping[str, Any], message: Message, parse: Callable[[bytes], Any]) -> Event:
+def _event(ours: Mapping[str, Any], message: Message, data_of: ReadData) -> Event:
     headers = dict(ours.get("headers") or {})
     if ours.get("hops"):
         headers[HOPS] = ours["hops"]
+    original = replace(
+        message,
+        exchange=ours.get("exchange", ""),
+        routing_key=ours.get("routing-key", ""),
+        message_id=ours.get("publisher-id"),
+        headers=headers,
+    )
+    form = _text(ours, "format")
     return Event(
         id=_text(ours, "event"),
         source=_text(ours, "source"),
         type=_text(ours, "type"),
-        format=_text(ours, "format"),
+        format=form,
         received_at=_number(ours, "received") / 1000,
-        message=replace(
-            message,
-            exchange=ours.get("exchange", ""),
-            routing_key=ours.get("routing-key", ""),
-            message_id=ours.get("publisher-id"),
-            headers=headers,
-        ),
-        data=parse(message.body),
+        message=original,
+        data=data_of(original, form),
         time=ours.get("time"),
         publisher_id=ours.get("publisher-id"),
         identity=ours.get("identity"),

@@ -1,8 +1,10 @@
 """Messages become events."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,13 +19,17 @@ from bridge.rules.formats.text import MAX_TYPE_BYTES
 SAMPLES = Path(__file__).parent / "samples"
 
 
-def decoder(form: str = "auto", timezone: str = "UTC", **limits: int) -> Decoder:
+def decoder(form: str = "auto", timezone: str = "UTC", **limits: Any) -> Decoder:
     source = Source.model_validate({"name": "crm", "queue": "hooks2", "format": form, "timezone": timezone})
     return Decoder(source, **limits)
 
 
+def ids(*given: str) -> Callable[[], str]:
+    return iter(given).__next__
+
+
 def decode(message: Message, form: str = "auto", timezone: str = "UTC") -> Event:
-    event = decoder(form, timezone).decode(message, event_id="0197", received_at=1.5)
+    event = decoder(form, timezone).decode(message, new_id=lambda: "0197", received_at=1.5)
     assert isinstance(event, Event)
     return event
 
@@ -199,7 +205,7 @@ def test_the_webhook_id_is_the_events_own_without_a_publishers_id():
 def test_the_webhook_id_survives_a_redelivery():
     first, again = (
         decoder().decode(
-            Message(body=b"{}", message_id="m", redelivered=late), event_id=str(late), received_at=0
+            Message(body=b"{}", message_id="m", redelivered=late), new_id=ids(str(late)), received_at=0
         )
         for late in (False, True)
     )
@@ -217,19 +223,21 @@ def test_the_rest_of_an_event_is_what_was_handed_in():
 def test_headers_over_the_limit_make_it_undecodable():
     headers = {"a": {"b": ["x" * 990]}}
     refused = decoder(max_headers=1000).decode(
-        Message(body=b"{}", headers=headers), event_id="1", received_at=0
+        Message(body=b"{}", headers=headers), new_id=ids("1"), received_at=0
     )
     assert isinstance(refused, Undecodable)
     assert refused.reason == "headers_too_large"
-    kept = decoder(max_headers=1100).decode(Message(body=b"{}", headers=headers), event_id="1", received_at=0)
+    kept = decoder(max_headers=1100).decode(
+        Message(body=b"{}", headers=headers), new_id=ids("1"), received_at=0
+    )
     assert isinstance(kept, Event)
 
 
 def test_a_body_over_the_limit_is_undecodable():
-    refused = decoder(max_body=9).decode(Message(body=b"1" * 10), event_id="1", received_at=0)
+    refused = decoder(max_body=9).decode(Message(body=b"1" * 10), new_id=ids("1"), received_at=0)
     assert refused == Undecodable("body_too_large", "the body has 10 bytes, the limit is 9")
     assert isinstance(
-        decoder(max_body=10).decode(Message(body=b"1" * 10), event_id="1", received_at=0), Event
+        decoder(max_body=10).decode(Message(body=b"1" * 10), new_id=ids("1"), received_at=0), Event
     )
 
 
