@@ -15,20 +15,23 @@ Profile = Literal[
 class Signature(Strict):
     """How to sign, where the profile leaves it open (generic, tiki, stripe)."""
 
-    header: str | None = Field(default=None, max_length=100)
-    """Header of the signature; default: the profile's (generic: X-Signature, tiki: Webhook-Signature)."""
-    template: str = Field(default="{body}", max_length=1000)
+    header: str | None = Field(default=None, min_length=1, max_length=100)
+    """Header of the signature, for generic, tiki and stripe; default: the profile's (generic: X-Signature, tiki:
+    Webhook-Signature, stripe: Stripe-Signature)."""
+    template: str = Field(default="{body}", min_length=1, max_length=1000)
     """What generic signs: text with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
-    algorithm: str = Field(default="sha256", max_length=30)
+    algorithm: str = Field(default="sha256", min_length=1, max_length=30)
     """Hash of the HMAC, by its name in Python or PHP; for generic and tiki."""
     encoding: Literal["hex", "base64"] | None = None
     """How the signature is written; default: hex for generic, base64 for tiki."""
     prefix: str = Field(default="", max_length=100)
     """What stands before generic's signature, such as `sha256=`; may hold {timestamp}."""
-    timestamp_header: str | None = Field(default=None, max_length=100)
+    timestamp_header: str | None = Field(default=None, min_length=1, max_length=100)
     """Header in which generic sends the timestamp, in Unix seconds; default: none."""
-    id_header: str | None = Field(default=None, max_length=100)
+    id_header: str | None = Field(default=None, min_length=1, max_length=100)
     """Header in which generic sends the id; default: none."""
+    event_header: str | None = Field(default=None, min_length=1, max_length=100)
+    """Header in which generic sends the event's type; default: none."""
 
 
 class Auth(Strict):

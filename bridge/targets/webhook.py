@@ -7,7 +7,9 @@ from collections.abc import Callable
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.target import WebhookTarget as Settings
-from bridge.rules.wire import body, sign
+from bridge.rules.signing.shapes import Signer
+from bridge.rules.signing.signers import names, signer
+from bridge.rules.wire import body
 from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
 from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
 from bridge.targets.web.exchange import KEPT, Exchange, Reply
@@ -73,7 +75,8 @@ class WebhookTarget:
 
     def _request(self, event: Event, built: body.Body) -> bytes:
         content = built.content
-        fields = self._signer.headers(content, event.webhook_id or event.id, int(self._clock()), event.type)
+        stamp = self._signer.stamp(self._clock())
+        fields = self._signer.headers(content, event.webhook_id or event.id, stamp, event.type)
         lines = [f"{name}: {value}\r\n" for name, value in fields]
         if not self._own_type:
             lines.append(f"Content-Type: {built.content_type}\r\n")
@@ -113,15 +116,30 @@ class WebhookTarget:
         )
 
 
-def signer_of(settings: Settings) -> sign.Signer:
+def signer_of(settings: Settings) -> Signer:
     """The signer of these settings. Raises ValueError."""
-    return sign.signer(settings.profile, [secret.get_secret_value() for secret in settings.secrets])
+    secrets = [secret.get_secret_value() for secret in settings.secrets]
+    return signer(
+        settings.profile, secrets, settings.signature, method=settings.method, path=_path(settings.url)
+    )
+
+
+def _path(url: str) -> str:
+    """The path that is requested; what is wrong with a URL is said by `parse_url` alone."""
+    try:
+        return parse_url(url).raw_path
+    except ValueError:
+        return "/"
 
 
 def check_own_headers(settings: Settings) -> None:
     """Raise a ValueError for headers of the hook that cannot be sent or that belong to profile or `auth`."""
-    reserved = sign.names(settings.profile)
-    check_headers(settings.headers.items(), reserved | {"authorization"} if settings.auth else reserved)
+    reserved = names(settings.profile, settings.signature, secrets=bool(settings.secrets))
+    if settings.auth:
+        if "authorization" in reserved:
+            raise ValueError("the secret and `auth` both make the header Authorization: give one of them")
+        reserved |= {"authorization"}
+    check_headers(settings.headers.items(), reserved)
 
 
 def check_success(settings: Settings) -> None:
