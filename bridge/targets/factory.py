@@ -9,6 +9,7 @@ from bridge.model.hook import Hook
 from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.ports.broker import Publisher
 from bridge.ports.target import Target
+from bridge.rules.bodies.builder import builder
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
 from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url
@@ -57,7 +58,7 @@ class Targets:
             raise SettingsError(found)
         match hook.target:
             case WebhookTarget():
-                return webhook.WebhookTarget(hook.target, self._pool, self._kept)
+                return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name)
             case ScriptTarget():
                 return script.ScriptTarget(hook.target, self._directory)
             case QueueTarget():
@@ -128,6 +129,10 @@ def _webhook(settings: WebhookTarget) -> list[Check]:
         ("target.auth", lambda: auth is not None and authorization(auth)),
         ("target.tls", lambda: tls_context(settings.tls)),
         ("target.success", lambda: webhook.check_success(settings)),
+        (
+            "target.template",
+            lambda: builder(settings.body, settings.profile, hook="", template=settings.template),
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.target import Limits
 from bridge.model.target import ScriptTarget as Settings
-from bridge.rules.wire.body import script_input
+from bridge.rules.bodies.script import script_input
 from bridge.targets.process import Command, Run, run
 
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})

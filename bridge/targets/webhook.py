@@ -7,9 +7,10 @@ from collections.abc import Callable
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.target import WebhookTarget as Settings
+from bridge.rules.bodies.body import Body
+from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
 from bridge.rules.signing.signers import names, signer
-from bridge.rules.wire import body
 from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
 from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
 from bridge.targets.web.exchange import KEPT, Exchange, Reply
@@ -25,9 +26,17 @@ class WebhookTarget:
     """
 
     def __init__(
-        self, settings: Settings, pool: Pool, kept: int = KEPT, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        pool: Pool,
+        kept: int = KEPT,
+        clock: Callable[[], float] = time.time,
+        *,
+        hook: str = "",
     ) -> None:
-        """`kept`: bytes of an answer's body that go into the history, at most `exchange.KEPT`."""
+        """`hook`: the hook's name, which some bodies tell. `kept`: bytes of an answer's body that go into the
+        history, at most `exchange.KEPT`.
+        """
         self._settings = settings
         self._kept = kept
         self._pool = pool
@@ -35,7 +44,7 @@ class WebhookTarget:
         self._url = parse_url(settings.url)
         self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
         self._tls = pool.tls(settings.tls)
-        self._build = body.builder(settings.body or "raw", settings.profile)
+        self._build = builder(settings.body, settings.profile, hook=hook, template=settings.template)
         self._signer = signer_of(settings)
         check_own_headers(settings)
         self._head = static_head(settings.method, self._url, self._proxy, settings.auth, settings.headers)
@@ -73,11 +82,11 @@ class WebhookTarget:
         self._exchange = Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
         return self._exchange
 
-    def _request(self, event: Event, built: body.Body) -> bytes:
+    def _request(self, event: Event, built: Body) -> bytes:
         content = built.content
         stamp = self._signer.stamp(self._clock())
         fields = self._signer.headers(content, event.webhook_id or event.id, stamp, event.type)
-        lines = [f"{name}: {value}\r\n" for name, value in fields]
+        lines = [f"{name}: {value}\r\n" for name, value in (*fields, *built.headers)]
         if not self._own_type:
             lines.append(f"Content-Type: {built.content_type}\r\n")
         if built.content_encoding and not self._own_coding:

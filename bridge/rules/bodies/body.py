@@ -1,0 +1,89 @@
+"""What a receiver gets: the publisher's bytes untouched, or JSON made of the decoded event."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from bridge.model.delivery import Answer
+from bridge.model.event import Event
+from bridge.rules.bodies.spelling import to_json, unbuildable
+from bridge.rules.formats.parse import parse
+
+JSON = "application/json"
+
+_CONTENT_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[\x20-\x7e]+")
+_CODINGS = frozenset({"br", "compress", "deflate", "gzip", "zstd"})
+
+
+class Body(NamedTuple):
+    """What goes on the wire; `headers` are further ones that the body brings along."""
+
+    content: bytes
+    content_type: str
+    content_encoding: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Build = Callable[[Event], Body | Answer]
+"""Makes a body; what cannot be built is a lasting Answer with fault CONTENT."""
+
+
+def raw(event: Event) -> Body:
+    """The message's own bytes, with the content type it came with or one that fits."""
+    message = event.message
+    coding = message.content_encoding
+    return Body(
+        message.body,
+        content_type(message.content_type) or (JSON if has_data(event) else "application/octet-stream"),
+        # Many publishers put a character set here; only a real coding tells the receiver something.
+        coding if coding in _CODINGS else None,
+    )
+
+
+def data(event: Event) -> Body | Answer:
+    """The event's data alone, as JSON."""
+    if not has_data(event):
+        return unbuildable("the body is not JSON, so there is no data to send; choose `body: raw`")
+    content = to_json(event.data)
+    return content if isinstance(content, Answer) else Body(content, JSON)
+
+
+def whole_event(event: Event) -> Body | Answer:
+    """The object of `event_json`."""
+    content = event_json(event)
+    return content if isinstance(content, Answer) else Body(content, JSON)
+
+
+def event_json(event: Event) -> bytes | Answer:
+    """`{"id", "type", "source", "time", "data", "identity"}` of the event as JSON.
+
+    A body that is not JSON stands as base64 in `data_base64`, as CloudEvents does it, in place of `data`.
+    """
+    fields: dict[str, Any] = {
+        "id": event.id,
+        "type": event.type,
+        "source": event.source,
+        "time": event.time,
+    }
+    if has_data(event):
+        fields["data"] = event.data
+    else:
+        fields["data_base64"] = b64encode(event.message.body).decode()
+    fields["identity"] = event.identity
+    return to_json(fields)
+
+
+def has_data(event: Event) -> bool:
+    """Whether the event's data is known; `null`, alone or in an envelope, is data too."""
+    if event.data is not None:
+        return True
+    body = event.message.body
+    return body.strip() == b"null" or (event.format != "json" and parse(body) is not None)
+
+
+@lru_cache(maxsize=256)
+def content_type(value: str | None) -> str | None:
+    """The content type of a message where it can stand in a header."""
+    return value.strip() if value and _CONTENT_TYPE.fullmatch(value.strip()) else None

@@ -1,0 +1,138 @@
+"""Bodies in the shapes of Splynx, Phlix, Plinqx and Cockpit."""
+
+import json
+
+import pytest
+
+from bridge.rules.bodies.body import Body
+from tests.support.bodies import VECTORS, build, built_by, event, parsed, refusal, splynx
+
+
+def test_splynx_names_the_type_and_touches_nothing_else():
+    built = built_by(build(None, "splynx"), splynx("queue_customer_create"))
+    original = (VECTORS / "queue_customer_create.json").read_bytes()
+    assert built.content == original.replace(b'"type":""', b'"type":"event"', 1)
+    assert json.loads(built.content)["call"] == ""
+
+
+def test_splynx_keeps_numbers_as_they_were_written():
+    original = (VECTORS / "nasty_bigint_float_edge.json").read_bytes()
+    built = built_by(build(None, "splynx"), splynx("nasty_bigint_float_edge"))
+    assert built.content == original.replace(b'{"type":""', b'{"type":"event"', 1)
+
+
+@pytest.mark.parametrize("name", ["webhook_event_customer_create", "webhook_event_customer_update_unicode"])
+def test_splynx_leaves_a_type_that_is_there(name):
+    sent = splynx(name)
+    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+
+
+def test_an_empty_type_that_is_not_first_is_named_in_the_spelling_of_php():
+    sent = parsed({"call": "a/b", "data": {"type": "", "name": "Ž"}, "type": ""}, fmt="splynx")
+    built = built_by(build(None, "splynx"), sent)
+    assert built.content == b'{"call":"a\\/b","data":{"type":"","name":"\\u017d"},"type":"event"}'
+
+
+def test_of_two_types_the_last_one_counts():
+    sent = event(b'{"type":"","type":"ping"}', {"type": "ping"})
+    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+    sent = event(b'{"type":"","type":""}', {"type": ""})
+    assert built_by(build(None, "splynx"), sent).content == b'{"type":"event"}'
+
+
+def test_a_type_that_is_null_is_empty_too():
+    sent = event(b'{"type":null,"call":"a/b","data":{}}', {}, fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content == b'{"type":"event","call":"a\\/b","data":{}}'
+
+
+def test_an_empty_type_deeper_down_is_not_touched():
+    sent = parsed({"data": {"type": ""}}, fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"\xef\xbb\xbf{}", b"\xff", b'"x"', b"null", b'{"type":""', b'""']
+)
+def test_splynx_leaves_what_is_no_envelope(body):
+    sent = event(body, fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content is body
+
+
+def test_other_profiles_leave_an_empty_type():
+    sent = splynx("queue_customer_create")
+    assert built_by(build(None, "standard"), sent).content is sent.message.body
+
+
+def test_a_kind_that_is_given_wins_over_the_profile():
+    sent = splynx("queue_customer_create")
+    assert built_by(build("raw", "splynx"), sent).content is sent.message.body
+    assert json.loads(built_by(build("data", "splynx"), sent).content) == sent.data
+    assert json.loads(built_by(build("event", "phlix"), sent).content)["source"] == "s"
+
+
+@pytest.mark.parametrize("system", ["phlix", "plinqx", "cockpit"])
+def test_an_event_in_the_systems_own_format_goes_on_as_it_is(system):
+    sent = event(b'{"any" : "thing"}', {}, "application/json; charset=utf-8", fmt=system)
+    assert build(None, system)(sent) == Body(sent.message.body, "application/json; charset=utf-8")
+
+
+@pytest.mark.parametrize("system", ["phlix", "plinqx", "cockpit"])
+def test_what_is_not_json_cannot_be_wrapped(system):
+    assert f"profile {system}" in refusal(build(None, system), event(b"plain text"))
+
+
+def test_phlix_gets_its_three_keys_in_the_spelling_of_php():
+    sent = parsed({"media_type": "movie", "path": "a/ü"}, type="playback.started")
+    assert build(None, "phlix")(sent) == Body(
+        b'{"event_type":"playback.started","payload":{"media_type":"movie","path":"a\\/\\u00fc"},'
+        b'"occurred_at":"2025-03-14T08:26:53+00:00"}',
+        "application/json",
+    )
+
+
+@pytest.mark.parametrize("sent", [parsed({}), parsed([]), parsed(None), event(b"")])
+def test_an_empty_payload_is_a_list_as_php_has_it(sent):
+    assert json.loads(built_by(build(None, "phlix"), sent).content)["payload"] == []
+
+
+@pytest.mark.parametrize(
+    ("time", "phlix", "plinqx"),
+    [
+        ("2025-06-01T18:30:00.987654Z", "2025-06-01T18:30:00+00:00", "2025-06-01T18:30:00.987Z"),
+        ("2025-06-01T18:30:00", "2025-06-01T18:30:00+00:00", "2025-06-01T18:30:00Z"),
+        ("2025-06-01T20:30:00+02:00", "2025-06-01T18:30:00+00:00", "2025-06-01T18:30:00Z"),
+        (None, "2025-03-14T08:26:53+00:00", "2025-03-14T08:26:53.250Z"),
+        ("yesterday", "2025-03-14T08:26:53+00:00", "2025-03-14T08:26:53.250Z"),
+        ("0001-01-01T00:00:00+14:00", "2025-03-14T08:26:53+00:00", "2025-03-14T08:26:53.250Z"),
+    ],
+)
+def test_the_time_is_the_publishers_or_else_when_it_was_received(time, phlix, plinqx):
+    sent = parsed({}, time=time)
+    assert json.loads(built_by(build(None, "phlix"), sent).content)["occurred_at"] == phlix
+    assert json.loads(built_by(build(None, "plinqx"), sent).content)["timestamp"] == plinqx
+
+
+def test_plinqx_gets_its_four_keys_compact():
+    sent = parsed({"toolName": "a/ü"}, type="tool.called")
+    assert build(None, "plinqx")(sent) == Body(
+        '{"event":"tool.called","timestamp":"2025-03-14T08:26:53Z","data":{"toolName":"a/ü"},"metadata":{}}'.encode(),
+        "application/json",
+    )
+    assert json.loads(built_by(build(None, "plinqx"), event(b"")).content)["data"] == {}
+
+
+def test_cockpit_gets_its_four_keys_with_a_list_as_it_is():
+    sent = parsed(["articles", {"path": "a/ü"}, False], type="collections.save.after")
+    assert build(None, "cockpit")(sent) == Body(
+        b'{"event":"collections.save.after","hook":"deploy","backend":0,'
+        b'"args":["articles",{"path":"a\\/\\u00fc"},false]}',
+        "application/json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "args"),
+    [(parsed({"a": 1}), [{"a": 1}]), (parsed(3), [3]), (parsed(None), [None]), (event(b""), [])],
+)
+def test_cockpit_gets_anything_else_in_a_list(sent, args):
+    assert json.loads(built_by(build(None, "cockpit"), sent).content)["args"] == args

@@ -1,0 +1,108 @@
+"""JSON as it is written, golden values from PHP's own sources and documentation."""
+
+import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.delivery import Answer
+from bridge.rules.bodies.spelling import php_float, php_json, to_json
+from tests.support.bodies import ANYTHING, JSON_VALUES
+
+
+def test_integers_of_any_size_and_lone_surrogates_keep_their_value():
+    data = {"big": 123456789012345678901234567890, "cut": "\ud83d", "float": 0.1}
+    for spell in (to_json, php_json):
+        text = spell(data)
+        assert isinstance(text, bytes)
+        assert json.loads(text) == data
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"\xff\x00", b'"/wA="'),
+        (Decimal("1.10"), b'"1.10"'),
+        (datetime(2025, 3, 14, 8, 26, 53, tzinfo=UTC), b'"2025-03-14T08:26:53Z"'),
+        (datetime.fromisoformat("2025-03-14T08:26:53"), b'"2025-03-14T08:26:53Z"'),
+        ("\ud83d", b'"\\ud83d"'),
+    ],
+)
+def test_values_of_header_tables_can_be_written(value, text):
+    assert to_json([value]) == b"[" + text + b"]"
+    assert to_json([value, 2**64]) == b"[" + text + b",18446744073709551616]"
+
+
+@given(JSON_VALUES)
+def test_php_spelling_reads_back_and_is_ascii(data):
+    text = php_json(data)
+    assert isinstance(text, bytes)
+    assert text.isascii()
+    assert json.loads(text) == data
+
+
+@given(ANYTHING)
+def test_any_value_is_written_or_refused(data):
+    for spell in (to_json, php_json):
+        text = spell(data)
+        if isinstance(text, bytes):
+            json.loads(text)
+        else:
+            assert isinstance(text, Answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a/b", r'"a\/b"'),
+        ("<b>'&\"\\", r'''"<b>'&\"\\"'''),
+        ("\b\f\n\r\t\x00\x1f", r'"\b\f\n\r\t\u0000\u001f"'),
+        ("\x7f", '"\x7f"'),
+        ("\\u007f \x7f", '"\\\\u007f \x7f"'),
+        ("\\\x7f", '"\\\\\x7f"'),
+        ("Ž\u2028株🚀", r'"\u017d\u2028\u682a\ud83d\ude80"'),
+        ({"a/b": []}, r'{"a\/b":[]}'),
+        ({"k": {}, "l": None, "t": True}, '{"k":{},"l":null,"t":true}'),
+        ([1.0, -0.0, 12.5, 0.1], "[1.0,-0.0,12.5,0.1]"),
+        ([1e-7, 1.5e-7, 0.0001, 0.00001], "[1.0e-7,1.5e-7,0.0001,1.0e-5]"),
+        ([1e15, 1e16, 1e17, 1.2e25], "[1000000000000000.0,10000000000000000.0,1.0e+17,1.2e+25]"),
+        ([-1e-300, 1.7976931348623157e308], "[-1.0e-300,1.7976931348623157e+308]"),
+        ("1e-07 2e+25", '"1e-07 2e+25"'),
+        ({"1e-07": 1e-07}, '{"1e-07":1.0e-7}'),
+        (9223372036854775808, "9223372036854775808"),
+    ],
+)
+def test_php_writes_it_like_this(value, text):
+    assert php_json(value) == text.encode()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, [-math.inf]])
+def test_php_has_no_word_for_what_is_no_number(value):
+    assert isinstance(php_json(value), Answer)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_php_floats_read_back(number):
+    assert float(php_float(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.0, "1"),
+        (-0.0, "-0"),
+        (0.1, "0.1"),
+        (1e-7, "1.0E-7"),
+        (12345678901234567.0, "12345678901234568"),
+        (1e17, "1.0E+17"),
+        (123456789012345680000.0, "1.2345678901234568E+20"),
+        (math.nan, "NAN"),
+        (-math.inf, "-INF"),
+    ],
+)
+def test_php_floats_as_text(number, text):
+    assert php_float(number, "E") == text
