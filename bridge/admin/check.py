@@ -8,6 +8,7 @@ from bridge.model.errors import Problem
 from bridge.model.hook import Hook
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
+from bridge.rules.wire.address import AddressGate
 from bridge.settings.tree import BrokerTls, Settings
 from bridge.targets.factory import problems
 
@@ -19,7 +20,8 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     not looked at: what they need may be on another machine.
     """
     brokers = {"", *settings.brokers}
-    return list(_problems(settings, served, lambda hook: problems(hook, base, brokers)))
+    gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
+    return list(_problems(settings, served, lambda hook: problems(hook, base, brokers, gate)))
 
 
 def _problems(

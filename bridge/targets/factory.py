@@ -9,15 +9,11 @@ from bridge.model.hook import Hook
 from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.ports.broker import Publisher
 from bridge.ports.target import Target
-from bridge.rules.bodies.builder import builder
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
-from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url
+from bridge.targets.web.checks import Check, address_checks, webhook_checks
 from bridge.targets.web.exchange import KEPT
-from bridge.targets.web.pool import Pool, tls_context
-
-Check = tuple[str, Callable[[], object]]
-"""A setting's path, and a call that raises a ValueError when it is wrong."""
+from bridge.targets.web.pool import Pool
 
 _NO_NOTIFY = Problem("target.type", "this build does not notify")
 
@@ -47,6 +43,7 @@ class Targets:
             gate = AddressGate(allow_private)
         except ValueError as error:
             raise SettingsError([Problem("http.allow_private_targets", str(error))]) from None
+        self._gate = gate
         self._pool = Pool(gate, on_connection)
 
     def build(self, hook: Hook) -> Target:
@@ -69,20 +66,24 @@ class Targets:
                 assert_never(hook.target)
 
     def problems(self, hook: Hook) -> list[Problem]:
-        """As `problems`, with this object's brokers and directory."""
-        return problems(hook, self._directory, self._publishers)
+        """As `problems`, with this object's brokers, directory and allowed networks."""
+        return problems(hook, self._directory, self._publishers, self._gate)
 
     async def close(self) -> None:
         """Close the shared connections; attempts have ended before."""
         await self._pool.close()
 
 
-def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Problem]:
+def problems(hook: Hook, directory: Path, brokers: Collection[str], gate: AddressGate) -> list[Problem]:
     """All that is wrong with a hook's target as far as this machine shows, without any network.
 
-    Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own.
+    Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own. `gate`
+    judges addresses that stand in URLs; names are judged when they are dialled.
     """
     found = lasting_problems(hook, brokers)
+    if isinstance(hook.target, WebhookTarget):
+        wrong = {problem.path for problem in found}
+        found += _found([check for check in address_checks(hook.target, gate) if check[0] not in wrong])
     if isinstance(hook.target, ScriptTarget):
         found += _found(_on_this_machine(hook.target, directory))
     return found
@@ -104,7 +105,7 @@ def _found(checks: Sequence[Check]) -> Iterator[Problem]:
 def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
     match hook.target:
         case WebhookTarget():
-            return _webhook(hook.target)
+            return list(webhook_checks(hook.target))
         case ScriptTarget():
             return _script(hook.target)
         case QueueTarget():
@@ -117,23 +118,6 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
 
 def _no_notify() -> None:
     raise ValueError(_NO_NOTIFY.message)
-
-
-def _webhook(settings: WebhookTarget) -> list[Check]:
-    auth = settings.auth
-    return [
-        ("target.url", lambda: parse_url(settings.url)),
-        ("target.proxy", lambda: settings.proxy is not None and parse_proxy(settings.proxy)),
-        ("target.secrets", lambda: webhook.signer_of(settings)),
-        ("target.headers", lambda: webhook.check_own_headers(settings)),
-        ("target.auth", lambda: auth is not None and authorization(auth)),
-        ("target.tls", lambda: tls_context(settings.tls)),
-        ("target.success", lambda: webhook.check_success(settings)),
-        (
-            "target.template",
-            lambda: builder(settings.body, settings.profile, hook="", template=settings.template),
-        ),
-    ]
 
 
 def _script(settings: ScriptTarget) -> list[Check]:

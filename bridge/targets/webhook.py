@@ -2,20 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from yarl import URL
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.target import WebhookTarget as Settings
-from bridge.rules.bodies.body import Body
+from bridge.rules.bodies.body import Body, Build
 from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
-from bridge.rules.signing.signers import names, signer
-from bridge.rules.wire.headers import check_headers, header_text, retry_after, traceparent
+from bridge.rules.signing.signers import signer
+from bridge.rules.wire.headers import header_text, retry_after, traceparent, tracestate
+from bridge.targets.web.auth import authorization
+from bridge.targets.web.checks import check_own_headers
 from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
 from bridge.targets.web.exchange import KEPT, Exchange, Reply
 from bridge.targets.web.faults import answer_for
+from bridge.targets.web.oauth import Tokens
 from bridge.targets.web.pool import Pool, Route
+
+_EMPTY = Body(b"", "")
 
 
 class WebhookTarget:
@@ -44,18 +52,24 @@ class WebhookTarget:
         self._url = parse_url(settings.url)
         self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
         self._tls = pool.tls(settings.tls)
-        self._build = builder(settings.body, settings.profile, hook=hook, template=settings.template)
-        self._signer = signer_of(settings)
+        self._build = _build_of(settings, hook)
+        self._signer = _signer_of(settings)
         check_own_headers(settings)
-        self._head = static_head(settings.method, self._url, self._proxy, settings.auth, settings.headers)
+        known = authorization(settings.auth) if settings.auth else None
+        self._head = static_head(settings.method, self._url, self._proxy, known, settings.headers)
         given = {name.lower() for name in settings.headers}
-        self._own_type = "content-type" in given
-        self._own_coding = "content-encoding" in given
-        self._own_trace = "traceparent" in given
+        self._bodiless = settings.method == "GET"
+        self._no_type = self._bodiless or "content-type" in given
+        self._no_coding = self._bodiless or "content-encoding" in given
+        self._own_trace = not given.isdisjoint({"traceparent", "tracestate"})
+        self._given = frozenset(given)
         self._success = frozenset(settings.success if settings.success is not None else range(200, 300))
         self._final = frozenset(settings.final)
-        self._blocked = _blocked(pool.refusal(self._url.raw_host or ""))
+        self._oauth = settings.auth if settings.auth and settings.auth.type == "oauth2" else None
+        self._token_url = parse_url(self._oauth.token_url) if self._oauth else None
+        self._blocked = self._refused_address()
         self._exchange: Exchange | None = None
+        self._tokens: Tokens | None = None
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Send once. Redirects are never followed, cookies never kept, answers never decompressed."""
@@ -66,7 +80,10 @@ class WebhookTarget:
             return self._blocked
         try:
             exchange = self._exchange or self._open()
-            reply = await exchange.send(self._request(delivery.event, built))
+            fields, content = self._request(delivery.event, built), built.content
+            if self._tokens is not None:
+                return await self._with_token(exchange, self._tokens, fields, content)
+            reply = await exchange.send(b"".join((self._head, fields, content)), exchange.deadline())
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return answer_for(error)
         return self._judged(reply)
@@ -74,32 +91,60 @@ class WebhookTarget:
     async def close(self) -> None:
         """Nothing is held: connections belong to the pool."""
 
+    def _refused_address(self) -> Answer | None:
+        for url in (self._url, self._token_url):
+            if url is not None and (reason := self._pool.refusal(url.raw_host or "")):
+                return Answer(fault=Fault.BLOCKED_ADDRESS, error=reason)
+        return None
+
     def _open(self) -> Exchange:
-        settings = self._settings
-        route = Route(
-            settings.method, self._url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop()
-        )
-        self._exchange = Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
+        self._exchange = self._exchange_with(self._settings.method, self._url)
+        if self._oauth is not None and self._token_url is not None:
+            tokens = self._exchange_with("POST", self._token_url)
+            self._tokens = Tokens(self._oauth, self._token_url, self._proxy, tokens)
         return self._exchange
 
+    def _exchange_with(self, method: str, url: URL) -> Exchange:
+        settings = self._settings
+        route = Route(method, url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop())
+        return Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
+
+    async def _with_token(self, exchange: Exchange, tokens: Tokens, fields: bytes, content: bytes) -> Answer:
+        """Send with a token; where the receiver refuses it, once more with a new one."""
+        deadline = exchange.deadline()
+        token = await tokens.get(deadline)
+        if isinstance(token, Answer):
+            return token
+        reply = await exchange.send(b"".join((self._head, token.line, fields, content)), deadline)
+        if reply.code == 401:
+            another = await tokens.instead_of(token, deadline)
+            if isinstance(another, Answer):
+                return another
+            if another is not None:
+                reply = await exchange.send(b"".join((self._head, another.line, fields, content)), deadline)
+        if reply.code != 401:
+            tokens.accepted()
+        return self._judged(reply)
+
     def _request(self, event: Event, built: Body) -> bytes:
+        """The header lines of one request, to their end."""
         content = built.content
         stamp = self._signer.stamp(self._clock())
         fields = self._signer.headers(content, event.webhook_id or event.id, stamp, event.type)
-        lines = [f"{name}: {value}\r\n" for name, value in (*fields, *built.headers)]
-        if not self._own_type:
+        lines = [f"{name}: {value}\r\n" for name, value in fields]
+        if built.headers:
+            lines += [
+                f"{name}: {value}\r\n" for name, value in built.headers if name.lower() not in self._given
+            ]
+        if not self._no_type:
             lines.append(f"Content-Type: {built.content_type}\r\n")
-        if built.content_encoding and not self._own_coding:
+        if built.content_encoding and not self._no_coding:
             lines.append(f"Content-Encoding: {built.content_encoding}\r\n")
         headers = event.message.headers
-        if (
-            "traceparent" in headers
-            and not self._own_trace
-            and (trace := traceparent(headers["traceparent"]))
-        ):
-            lines.append(f"traceparent: {trace}\r\n")
-        lines.append(f"Content-Length: {len(content)}\r\n\r\n")
-        return b"".join((self._head, "".join(lines).encode(), content))
+        if "traceparent" in headers and not self._own_trace:
+            lines += trace_lines(headers)
+        lines.append("\r\n" if self._bodiless else f"Content-Length: {len(content)}\r\n\r\n")
+        return "".join(lines).encode()
 
     def _judged(self, reply: Reply) -> Answer:
         code, response = reply.code, reply.body[: self._kept]
@@ -125,37 +170,31 @@ class WebhookTarget:
         )
 
 
-def signer_of(settings: Settings) -> Signer:
-    """The signer of these settings. Raises ValueError."""
+def trace_lines(headers: Mapping[str, Any]) -> list[str]:
+    """The trace context of a message as header lines; a `tracestate` means nothing without its `traceparent`."""
+    parent = traceparent(headers["traceparent"])
+    if parent is None:
+        return []
+    state = tracestate(headers.get("tracestate"))
+    return [f"traceparent: {parent}\r\n", *([f"tracestate: {state}\r\n"] if state else ())]
+
+
+def _signer_of(settings: Settings) -> Signer:
     secrets = [secret.get_secret_value() for secret in settings.secrets]
-    return signer(
-        settings.profile, secrets, settings.signature, method=settings.method, path=_path(settings.url)
-    )
+    path = parse_url(settings.url).raw_path
+    return signer(settings.profile, secrets, settings.signature, method=settings.method, path=path)
 
 
-def _path(url: str) -> str:
-    """The path that is requested; what is wrong with a URL is said by `parse_url` alone."""
-    try:
-        return parse_url(url).raw_path
-    except ValueError:
-        return "/"
+def _build_of(settings: Settings, hook: str) -> Build:
+    """A GET has no body, so nothing has to be made for it but the headers of a CloudEvent."""
+    build = builder(settings.body, settings.profile, hook=hook, template=settings.template)
+    if settings.method != "GET":
+        return build
+    if settings.body != "cloudevents-binary":
+        return lambda _: _EMPTY
 
+    def without_content(event: Event) -> Body | Answer:
+        built = build(event)
+        return built if isinstance(built, Answer) else built._replace(content=b"")
 
-def check_own_headers(settings: Settings) -> None:
-    """Raise a ValueError for headers of the hook that cannot be sent or that belong to profile or `auth`."""
-    reserved = names(settings.profile, settings.signature, secrets=bool(settings.secrets))
-    if settings.auth:
-        if "authorization" in reserved:
-            raise ValueError("the secret and `auth` both make the header Authorization: give one of them")
-        reserved |= {"authorization"}
-    check_headers(settings.headers.items(), reserved)
-
-
-def check_success(settings: Settings) -> None:
-    """Raise a ValueError when no answer could ever be a success."""
-    if settings.success is not None and not any(200 <= code <= 599 for code in settings.success):
-        raise ValueError("no status code from 200 to 599, so nothing could ever be delivered")
-
-
-def _blocked(reason: str | None) -> Answer | None:
-    return Answer(fault=Fault.BLOCKED_ADDRESS, error=reason) if reason else None
+    return without_content

@@ -11,6 +11,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_~-]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACESTATE = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,510}[\x21-\x7e]")
 _WHOLE_SECONDS = re.compile(r"\s*(-?[0-9]{1,10})\s*")
 
 FRAMING = frozenset(
@@ -68,11 +69,20 @@ def identifier(text: str) -> str:
 
 def traceparent(value: object) -> str | None:
     """The W3C trace context of a message header, if it is one (https://www.w3.org/TR/trace-context/)."""
-    if isinstance(value, bytes):
+    text = _text(value)
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
+
+
+def tracestate(value: object) -> str | None:
+    """What tracing systems add to a `traceparent`, if a header can hold it: up to 512 visible characters."""
+    text = _text(value)
+    return text if text is not None and _TRACESTATE.fullmatch(text) else None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes | bytearray):
         value = value.decode("latin-1")
-    if isinstance(value, str) and _TRACEPARENT.fullmatch(value):
-        return value
-    return None
+    return value if isinstance(value, str) else None
 
 
 def retry_after(value: str, now: float) -> float | None:

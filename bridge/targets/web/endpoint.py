@@ -8,8 +8,6 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from yarl import URL
 
 from bridge import __version__
-from bridge.model.target import Auth
-from bridge.rules.wire.headers import check_headers
 
 _NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
@@ -38,19 +36,20 @@ def parse_proxy(text: str) -> URL:
 
 
 def static_head(
-    method: str, url: URL, proxy: URL | None, auth: Auth | None, headers: Mapping[str, str]
+    method: str, url: URL, proxy: URL | None, authorization: str | None, headers: Mapping[str, str]
 ) -> bytes:
     """Request line and header lines that are the same for every request, each with its line end.
 
-    `headers` are the hook's own, checked by `check_headers` before; they replace ours.
+    `authorization` is the value of that header, if there is one. `headers` are the hook's own, checked by
+    `check_headers` before; they replace ours.
     """
     through_proxy = proxy is not None and url.scheme == "http"
     fields = {"Host": url.host_port_subcomponent or "", "User-Agent": f"amqp-bridge/{__version__}"}
     fields |= {"Accept": "*/*", "Accept-Encoding": "identity"}
-    if auth is not None:
-        fields["Authorization"] = authorization(auth)
+    if authorization is not None:
+        fields["Authorization"] = authorization
     if through_proxy and proxy is not None and proxy.user is not None:
-        fields["Proxy-Authorization"] = _basic(proxy.user, proxy.password or "")
+        fields["Proxy-Authorization"] = basic(proxy.user, proxy.password or "")
     given = {name.lower() for name in headers}
     lines = [f"{method} {url if through_proxy else url.raw_path_qs} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() not in given]
@@ -58,29 +57,8 @@ def static_head(
     return "".join(line + "\r\n" for line in lines).encode()
 
 
-def authorization(auth: Auth) -> str:
-    """The value of the header `Authorization`. Raises ValueError when something is missing."""
-    if auth.type == "bearer":
-        token = auth.token.get_secret_value()
-        if not token:
-            raise ValueError("type bearer needs a `token`")
-        value = f"Bearer {token}"
-    else:
-        if not auth.username:
-            raise ValueError("type basic needs a `username`")
-        if ":" in auth.username:
-            raise ValueError("a user name for basic authentication cannot hold a colon")
-        value = _basic(auth.username, auth.password.get_secret_value())
-    try:
-        check_headers([("Authorization", value)], ())
-    except ValueError:
-        raise ValueError(
-            "the token holds a line break or another character that no header can hold"
-        ) from None
-    return value
-
-
-def _basic(user: str, password: str) -> str:
+def basic(user: str, password: str) -> str:
+    """Basic authentication (RFC 7617) as the value of a header."""
     return "Basic " + b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode()
 
 

@@ -67,25 +67,35 @@ class Exchange:
         self._route = route
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
-        self._connect = _connect_timeout(min(connect_timeout, timeout))
+        # A little less than the whole time, so that what an attempt sends first needs no limit of its own.
+        self._longest_connect = min(connect_timeout, timeout * 0.999)
+        self._connect = _connect_timeout(self._longest_connect)
 
-    async def send(self, request: bytes) -> Reply:
+    def deadline(self) -> float:
+        """When an attempt that begins now must have ended, by the event loop's clock."""
+        return self._loop.time() + self._timeout
+
+    async def send(self, request: bytes, deadline: float) -> Reply:
         """Send the whole request, get the whole answer, or raise what `faults.answer_for` understands.
+
+        `deadline` is by the event loop's clock.
 
         A kept-alive connection may have been closed by the receiver while the request was on its way. If that
         happens before anything of an answer came, the request is sent once more at once. The receiver may see
         it twice then, as in any at-least-once delivery, with the same `webhook-id`.
         """
-        deadline = self._loop.time() + self._timeout
-        connection, protocol, reused = await self._open(self._connect)
+        connection, protocol, reused = await self._open(self._connect_within(deadline))
         try:
             return await self._over(connection, protocol, request, deadline)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if not reused or not _was_stale(error):
                 raise
-        left = deadline - self._loop.time()
-        connection, protocol, _ = await self._open(_connect_timeout(min(self._connect.connect or left, left)))
+        connection, protocol, _ = await self._open(self._connect_within(deadline))
         return await self._over(connection, protocol, request, deadline)
+
+    def _connect_within(self, deadline: float) -> aiohttp.ClientTimeout:
+        left = deadline - self._loop.time()
+        return self._connect if left >= self._longest_connect else _connect_timeout(left)
 
     async def _open(self, timeout: aiohttp.ClientTimeout) -> tuple[Connection, ResponseHandler, bool]:
         connector = self._connector

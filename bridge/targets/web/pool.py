@@ -72,7 +72,7 @@ class Pool:
 
     def refusal(self, host: str) -> str | None:
         """Why this host, an IP address, is not dialled; None for names, which are judged once resolved."""
-        return self._gate.refusal(host) if _is_ip(host) else None
+        return literal_refusal(self._gate, host)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -110,6 +110,11 @@ class _Connector(aiohttp.TCPConnector):
         protocol = await super()._create_connection(*args, **kwargs)
         self.fresh.add(protocol)
         return protocol
+
+
+def literal_refusal(gate: AddressGate, host: str) -> str | None:
+    """Why the gate refuses this host of a URL, an IP address; None for names, which are judged once resolved."""
+    return gate.refusal(host) if _is_ip(host) else None
 
 
 def tls_context(settings: Tls) -> ssl.SSLContext | bool:

@@ -1,7 +1,8 @@
 import pytest
 
 from bridge.model.target import Auth
-from bridge.targets.web.endpoint import authorization, parse_proxy, parse_url, static_head
+from bridge.targets.web.auth import authorization
+from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
 
 
 @pytest.mark.parametrize(

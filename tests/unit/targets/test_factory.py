@@ -30,7 +30,8 @@ def factory(directory: Path = Path("/")) -> Targets:
         ({"type": "webhook", "url": URL, "profile": "splynx"}, "target.secrets", "needs a secret"),
         ({"type": "webhook", "url": URL, "headers": {"Webhook-Id": "x"}}, "target.headers", "replaced"),
         ({"type": "webhook", "url": URL, "headers": {"Host": "x"}}, "target.headers", "HTTP client"),
-        ({"type": "webhook", "url": URL, "auth": {"type": "bearer"}}, "target.auth", "token"),
+        ({"type": "webhook", "url": URL, "auth": {"type": "bearer"}}, "target.auth.token", "token"),
+        ({"type": "webhook", "url": URL, "auth": {"type": "basic"}}, "target.auth.username", "username"),
         ({"type": "webhook", "url": URL, "tls": {"ca_bundle": "/no/such"}}, "target.tls", "/no/such"),
         ({"type": "webhook", "url": URL, "tls": {"client_key": "/k"}}, "target.tls", "client_cert"),
         ({"type": "webhook", "url": URL, "success": []}, "target.success", "nothing"),
@@ -59,7 +60,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert [problem.path for problem in factory().problems(wrong)] == [
         "target.url",
         "target.secrets",
-        "target.auth",
+        "target.auth.token",
         "target.success",
     ]
 
@@ -68,7 +69,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     "target",
     [
         {"type": "webhook", "url": URL},
-        {"type": "webhook", "url": "http://10.0.0.1/", "headers": {"Authorization": "Own x"}},
+        {"type": "webhook", "url": "http://9.9.9.9/", "headers": {"Authorization": "Own x"}},
         {"type": "script", "command": ["true"], "cwd": "/"},
         {"type": "queue", "exchange": "x", "routing_key": "y", "broker": "other"},
     ],
