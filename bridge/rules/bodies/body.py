@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
 from bridge.rules.bodies.spelling import to_json, unbuildable
-from bridge.rules.formats.parse import parse
+from bridge.rules.formats.content import data_of
 
 JSON = "application/json"
 
@@ -31,7 +31,7 @@ Build = Callable[[Event], Body | Answer]
 
 
 def raw(event: Event) -> Body:
-    """The message's own bytes, with the content type it came with or one that fits."""
+    """The message's own bytes, with the content type that it came with or one that fits."""
     message = event.message
     coding = message.content_encoding
     return Body(
@@ -79,8 +79,14 @@ def has_data(event: Event) -> bool:
     """Whether the event's data is known; `null`, alone or in an envelope, is data too."""
     if event.data is not None:
         return True
-    body = event.message.body
-    return body.strip() == b"null" or (event.format != "json" and parse(body) is not None)
+    if event.message.body.strip() == b"null":
+        return True
+    return event.format != "json" and whole_body(event) is not None
+
+
+def whole_body(event: Event) -> Any:
+    """What the message's body says as JSON, envelope included; None where it is not JSON."""
+    return data_of(event.message, "json")
 
 
 @lru_cache(maxsize=256)

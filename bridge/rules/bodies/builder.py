@@ -2,6 +2,7 @@
 
 from bridge.rules.bodies import body, profiles
 from bridge.rules.bodies.body import Build
+from bridge.rules.bodies.form import form, splynx_form
 
 
 def builder(kind: str | None, profile: str, *, hook: str, template: str | None = None) -> Build:
@@ -21,6 +22,8 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
             return body.data
         case "event":
             return body.whole_event
+        case "form":
+            return splynx_form if profile == "splynx" else form
     raise ValueError(f"{kind!r} is no kind of body")
 
 

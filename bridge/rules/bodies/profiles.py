@@ -11,9 +11,8 @@ from typing import Any
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import JSON, Body, Build, has_data, raw
+from bridge.rules.bodies.body import JSON, Body, Build, has_data, raw, whole_body
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
-from bridge.rules.formats.parse import parse
 
 _EMPTY_TYPE_FIRST = re.compile(rb'(\s*\{\s*"type"\s*:\s*)""')
 
@@ -25,19 +24,17 @@ def splynx(event: Event) -> Body | Answer:
     not, and its receivers refuse what has none.
     """
     sent = raw(event)
-    if b'""' not in sent.content and b"null" not in sent.content:
-        return sent
-    if sent.content_encoding or not lacks_type(envelope := parse(sent.content)):
+    if not lacks_type(envelope := whole_body(event)):
         return sent
     # Splynx writes `type` first: then one value is exchanged and every other byte stays.
     if (opening := _EMPTY_TYPE_FIRST.match(sent.content)) and sent.content.count(b'"type"') == 1:
         return sent._replace(content=opening[1] + b'"event"' + sent.content[opening.end() :])
     content = php_json(with_type(envelope))
-    return content if isinstance(content, Answer) else sent._replace(content=content)
+    return content if isinstance(content, Answer) else Body(content, sent.content_type)
 
 
 def lacks_type(envelope: Any) -> bool:
-    """Whether this is an object with an empty `type`."""
+    """Whether `type` is there and empty, as PHP understands it of text and null."""
     return isinstance(envelope, dict) and "type" in envelope and envelope["type"] in ("", None)
 
 

@@ -1,0 +1,78 @@
+"""Form posts as PHP's `http_build_query` writes them.
+
+Source: ext/standard/http.c and php_url_encode in ext/standard/url.c of PHP; Splynx posts its webhooks this way.
+"""
+
+from typing import Any
+from urllib.parse import quote_plus
+
+from bridge.model.delivery import Answer
+from bridge.model.event import Event
+from bridge.rules.bodies.body import Body, has_data, whole_body
+from bridge.rules.bodies.profiles import with_type
+from bridge.rules.bodies.spelling import php_float, unbuildable
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def form(event: Event) -> Body | Answer:
+    """The event's data, an object, as a form."""
+    if not has_data(event):
+        return unbuildable("the body is not JSON, so there is no data to make a form of; choose `body: raw`")
+    return _form(event.data)
+
+
+def splynx_form(event: Event) -> Body | Answer:
+    """A Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` named `event`."""
+    if event.format not in ("splynx", "json") or not has_data(event):
+        return form(event)
+    return _form(with_type(whole_body(event)))
+
+
+def php_form(fields: dict[Any, Any]) -> bytes:
+    """`fields` as a query: `a%5Bb%5D%5B0%5D=1&c=x+y`.
+
+    Nulls and empty lists and objects vanish, true and false are 1 and 0. Floats have the shortest digits that
+    read back, as with `precision` -1, where PHP's stock setting rounds to 14 digits; integers beyond 64 bits keep
+    theirs.
+    """
+    pairs = []
+    waiting: list[tuple[str | None, Any]] = [(None, fields)]
+    while waiting:  # no recursion: the parser nests deeper than Python calls
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(reversed([(_below(name, key), each) for key, each in value.items()]))
+        elif isinstance(value, (list, tuple)):
+            waiting.extend(reversed([(_below(name, key), each) for key, each in enumerate(value)]))
+        elif value is not None:
+            pairs.append(f"{name}={_encoded(_scalar(value))}")
+    return "&".join(pairs).encode()
+
+
+def _form(fields: Any) -> Body | Answer:
+    if not isinstance(fields, dict):
+        what = "a list" if isinstance(fields, list) else "no object"
+        return unbuildable(f"the data is {what}, and a form has named fields; choose `body: data` or `raw`")
+    return Body(php_form(fields), FORM)
+
+
+def _below(name: str | None, key: object) -> str:
+    part = _encoded(str(key))
+    return part if name is None else f"{name}%5B{part}%5D"
+
+
+def _scalar(value: Any) -> str | bytes:
+    match value:
+        case str() | bytes():
+            return value
+        case bool():
+            return "1" if value else "0"
+        case float():
+            return php_float(value, "E")
+        case _:
+            return str(value)
+
+
+def _encoded(text: str | bytes) -> str:
+    data = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
+    return quote_plus(data).replace("~", "%7E")
