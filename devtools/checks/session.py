@@ -8,6 +8,7 @@ from pathlib import PurePath
 from devtools.checks import pytest_steps
 from devtools.checks.static import static_steps
 from devtools.checks.steps import Result, run_steps
+from devtools.choice import companions
 from devtools.choice.broker import Broker, open_broker
 from devtools.choice.database import URL_VARIABLE, open_database
 from devtools.nodes.processes import run_foreground
@@ -47,6 +48,7 @@ def services(arguments: Sequence[str]) -> Iterator[dict[str, str]]:
     if only_unit_tests(arguments):
         yield {}
         return
+    companions.obtain()
     with open_broker() as broker, open_database() as database_url:
         yield service_variables(broker, database_url)
 

@@ -17,9 +17,12 @@ POLICY_TEXT = "#!/bin/sh\nexit 101\n"
 
 
 def install(apt: str, brew: str) -> bool:
-    """Whether the package is installed now, by the first package manager that may be used."""
+    """Whether the package is installed now, by the first package manager that may be used.
+
+    Several packages, separated by spaces, are installed in one go; a manager that has none of them gets "".
+    """
     if shutil.which("brew") and os.geteuid() != 0:
-        return has_consent(brew, "brew") and succeeds(["brew", "install", brew])
+        return bool(brew) and has_consent(brew, "brew") and succeeds(["brew", "install", *brew.split()])
     if shutil.which("apt-get") and (rights := privilege()) is not None:
         return has_consent(apt, "apt-get") and apt_install(apt, rights)
     return False
@@ -46,9 +49,9 @@ def has_consent(package: str, manager: str) -> bool:
 
 
 def apt_install(package: str, rights: list[str]) -> bool:
-    """Whether apt installed the package; a machine without package lists gets them first."""
+    """Whether apt installed the package or packages; a machine without package lists gets them first."""
     quiet = [*rights, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    command = [*quiet, "install", "-y", "--no-install-recommends", package]
+    command = [*quiet, "install", "-y", "--no-install-recommends", *package.split()]
     with services_stay_down(rights):
         return succeeds(command) or (succeeds([*quiet, "update"]) and succeeds(command))
 

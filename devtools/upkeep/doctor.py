@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from devtools.choice import packages
+from devtools.choice import companions, packages
 from devtools.choice.broker import URL_VARIABLES
 from devtools.choice.container import find_engine
 from devtools.choice.database import URL_VARIABLE
@@ -29,6 +29,7 @@ def main(_: Sequence[str]) -> int:
         "erlang": erlang_version() or "not found",
         "postgresql": postgres(),
         "container": find_engine() or "no engine that answers",
+        "languages": other_programs(),
         "packages": package_manager(),
         "left over": f"{sum(map(is_abandoned, own_folders()))} temporary servers (./dev clean ends them)",
         "broker": broker
@@ -50,6 +51,12 @@ def postgres() -> str:
     """The local PostgreSQL."""
     programs = find_postgres()
     return f"{postgres_version(programs)} in {programs}" if programs else "not found"
+
+
+def other_programs() -> str:
+    """What the tests of other languages and of notifications lack."""
+    missing = [need.name for need in companions.missing_needs()]
+    return f"tests lack {', '.join(missing)}" if missing else "all that the tests use is there"
 
 
 def package_manager() -> str:

@@ -4,6 +4,7 @@ python3 consume.py --queue hooks2
 """
 
 import asyncio
+import contextlib
 import signal
 import sys
 
@@ -42,11 +43,10 @@ async def main() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
         print(f"waiting for messages in {given.queue}", file=sys.stderr, flush=True)
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await working
-        except asyncio.CancelledError:
-            if not working.cancelling():
-                raise SystemExit("error: the broker closed the connection") from None
+        if not working.cancelling():
+            raise SystemExit("error: the broker closed the connection")
 
 
 asyncio.run(main())
