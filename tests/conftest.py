@@ -1,3 +1,8 @@
 """Fixtures that all tests share."""
 
-pytest_plugins = ["tests.support.broker", "tests.support.postgres", "tests.support.scene"]
+pytest_plugins = [
+    "tests.support.broker",
+    "tests.support.postgres",
+    "tests.support.reader",
+    "tests.support.scene",
+]

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,10 @@ import yaml
 from bridge.model.delivery import Status
 from bridge.model.target import WebhookTarget
 from bridge.rules.retry.schedule import PRESETS
-from devtools.choice.broker import Broker
-from devtools.nodes.ports import free_ports
-from devtools.project import PROGRAMS, ROOT
-from devtools.rabbitmq import NodeControl
+from devtools.project import ROOT
 from tests.support.command import amqp_bridge
-from tests.support.walkthrough import Block, Shell, blocks, section, shell, stand_ins
+from tests.support.reader import adjusted, environment
+from tests.support.walkthrough import Shell, blocks, section, shell, stand_ins
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -30,55 +27,6 @@ BY_HAND = blocks(section(QUICKSTART, "## By hand"))
 INSTALL, *STEPS = FIRST_HOOK
 INSTALLED = ("pyproject.toml", "README.md", "LICENSE", "bridge")
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
-
-
-@pytest.fixture
-def vhost_url(shared_broker: Broker, broker_control: NodeControl, tmp_path: Path) -> Iterator[str]:
-    """A virtual host of the test's own: documents use the names that the bridge has by default."""
-    name = f"readme-{tmp_path.name}"
-    yield broker_control.add_virtual_host(name)
-    broker_control.rabbitmqctl("delete_vhost", name)
-
-
-@pytest.fixture
-def adjust(vhost_url: str) -> dict[str, str]:
-    """What differs for a test: the broker, and ports that others may use at the same time."""
-    http, receiver = free_ports(2)
-    return {
-        "amqp://guest:guest@127.0.0.1:5672/": vhost_url,
-        "127.0.0.1:8080": f"127.0.0.1:{http}",
-        "127.0.0.1:9000": f"127.0.0.1:{receiver}",
-        "--port 9000": f"--port {receiver}",
-    }
-
-
-def adjusted(found: Block, adjust: dict[str, str]) -> Block:
-    text = found.text
-    for old, new in adjust.items():
-        text = text.replace(old, new)
-    return Block(found.language, text, found.file)
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """What a reader's shell has; nothing of the test's own settings."""
-    return {
-        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
-        "HOME": os.environ["HOME"],
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(ROOT),
-        **variables,
-    }
-
-
-@pytest.fixture
-def reader(tmp_path: Path, adjust: dict[str, str]) -> Iterator[Shell]:
-    folder = tmp_path / "checkout"
-    folder.mkdir()
-    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.db*"))
-    variables = environment(BRIDGE_HTTP__LISTEN=adjust["127.0.0.1:8080"])
-    variables["PATH"] += f"{os.pathsep}{stand_ins(tmp_path)}"
-    with shell(folder, variables, tmp_path / "said") as opened:
-        yield opened
 
 
 def test_the_stand_ins_do_what_the_readme_asks_of_the_programs(tmp_path: Path) -> None:
