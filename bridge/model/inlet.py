@@ -1,5 +1,7 @@
 """An inlet as people write it: an HTTP path that receives webhooks and publishes them to a source."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
@@ -27,8 +29,45 @@ VerifierType = Literal[
 ]
 
 
+_ALIASES: Mapping[str, str] = MappingProxyType({"base64-hmac": "base64", "hmac": "hex"})
+"""How Tiki calls its two kinds of verification."""
+
+_WITHOUT_DEFAULT = frozenset({"base64", "hex", "prefixed-hex", "token", "timestamped"})
+"""Types that no system stands for, so that only the settings can tell the header."""
+
+_OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "base64": frozenset({"algorithm"}),
+        "hex": frozenset({"algorithm"}),
+        "prefixed-hex": frozenset({"algorithm", "prefix"}),
+        "token": frozenset({"prefix"}),
+        "basic": frozenset({"username"}),
+        "timestamped": frozenset({"algorithm"}),
+        "splynx": frozenset({"algorithm"}),
+        "plinqx": frozenset({"timestamp_header"}),
+        "tiki": frozenset({"algorithm", "encoding"}),
+        "cockpit": frozenset({"username"}),
+        "generic": frozenset(
+            {
+                "algorithm",
+                "encoding",
+                "prefix",
+                "template",
+                "timestamp_header",
+                "id_header",
+                "event_header",
+            }
+        ),
+    }
+)
+"""What a type leaves to the settings, beside header and secrets."""
+
+
 def _spelled(value: Any) -> Any:
-    return value.strip().lower().replace(" ", "-").replace("_", "-") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower().replace(" ", "-").replace("_", "-")
+    return _ALIASES.get(text, text)
 
 
 class Verifier(Strict):
@@ -37,28 +76,33 @@ class Verifier(Strict):
     type: Annotated[VerifierType, BeforeValidator(_spelled)]
     """base64, hex, prefixed-hex: an HMAC of the body in `header`; token: `header` holds the secret itself;
     basic: HTTP basic authentication; timestamped: `t=...,v1=...` in `header`; standard: Standard Webhooks; a
-    system's name: as that system signs."""
-    header: str | None = Field(default=None, max_length=100)
-    """Header that is looked at, in any case; default: the one of the type."""
-    timestamp_header: str | None = Field(default=None, max_length=100)
+    system's name: as that system signs; generic: as the options say."""
+    header: str | None = Field(default=None, min_length=1, max_length=100)
+    """Header that is looked at, in any case; default: the one of the type. To be given for base64, hex,
+    prefixed-hex, token and timestamped."""
+    timestamp_header: str | None = Field(default=None, min_length=1, max_length=100)
     """For generic: the header with the timestamp; default: none, and no check of its age."""
-    id_header: str | None = Field(default=None, max_length=100)
+    id_header: str | None = Field(default=None, min_length=1, max_length=100)
     """For generic: the header with the id."""
-    algorithm: str = Field(default="sha256", max_length=30)
-    """Hash of the HMAC, by its name in Python or PHP."""
+    event_header: str | None = Field(default=None, min_length=1, max_length=100)
+    """For generic: the header with the event's type."""
+    algorithm: str = Field(default="sha256", min_length=1, max_length=30)
+    """Hash of the HMAC, by its name in Python or PHP; for base64, hex, prefixed-hex, timestamped, tiki and
+    generic."""
     encoding: Literal["hex", "base64"] | None = None
-    """For generic and tiki: how the signature is written."""
+    """For generic and tiki: how the signature is written; default: hex for generic, base64 for tiki."""
     prefix: str = Field(default="", max_length=100)
-    """For prefixed-hex and generic: what stands before the signature; default for prefixed-hex: `sha256=`, by
-    the algorithm."""
-    template: str = Field(default="{body}", max_length=1000)
+    """For prefixed-hex, token and generic: what stands before it in the header; default for prefixed-hex:
+    `sha256=`, by the algorithm. generic's may hold {timestamp}."""
+    template: str = Field(default="{body}", min_length=1, max_length=1000)
     """For generic: what is signed, with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
     secret: SecretStr | None = None
     """The secret; the same as `secrets` with one."""
     secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
     """Secrets that are taken, such as an old and a new one while both are in use."""
-    username: str | None = Field(default=None, max_length=255)
-    """For basic and cockpit: the user name; default: `user`."""
+    username: str | None = Field(default=None, min_length=1, max_length=255)
+    """For basic and cockpit: the user name, with the secret as its password. Without it the secret may be written
+    `user:password`, and may be the password of `user`."""
     user: str | None = Field(default=None, max_length=255)
     """Who the sender is once this verifies: the identity that travels with the event."""
     tolerance: Seconds = Field(default=300, gt=0, le=86_400)
@@ -76,6 +120,22 @@ class Verifier(Strict):
             raise ValueError(
                 "the secret is empty: everybody could sign with it (allow_empty_secret takes it)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Verifier":
+        if self.header is None and self.type in _WITHOUT_DEFAULT:
+            raise ValueError(f"type {self.type} needs a `header`")
+        open_ = _OPTIONS.get(self.type, frozenset())
+        for name in sorted(_OPTIONS["generic"] | {"username"}):
+            if name not in open_ and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"type {self.type} takes no `{name}`")
+        if (
+            self.type == "splynx"
+            and "algorithm" in self.model_fields_set
+            and self.algorithm.lower() != "sha1"
+        ):
+            raise ValueError("type splynx signs with sha1")
         return self
 
     @property

@@ -8,7 +8,10 @@ from bridge.model.value import value
 
 @value(frozen=True, slots=True)
 class SignedRequest:
-    """A request as a verifier sees it; names of `headers` are in lower case, `path` is without the query."""
+    """A request as a verifier sees it.
+
+    Names of `headers` are in lower case; `path` is without the query, percent-encoded as it was sent.
+    """
 
     body: bytes
     headers: Mapping[str, str]
@@ -27,11 +30,14 @@ class Signer(Protocol):
     """Makes the headers of one request."""
 
     def stamp(self, now: float) -> str:
-        """The timestamp as this scheme writes it, of Unix seconds."""
+        """The timestamp as this scheme writes it, of Unix seconds; empty where it has none."""
         ...
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Names and values for exactly these body bytes; `stamp` is the attempt's."""
+        """Names and values for exactly these body bytes.
+
+        `stamp` is the attempt's, a text without line breaks; an empty `event_type` is one that is not known.
+        """
         ...
 
 

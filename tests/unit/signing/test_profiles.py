@@ -82,7 +82,7 @@ def test_the_vectors_of_modern_schemes_hold(number):
 @pytest.mark.parametrize("profile", ["splynx", "phlix", "plinqx", "tiki"])
 def test_the_vectors_of_the_systems_hold(profile):
     for vector in vectors(profile):
-        options = {"encoding": "hex"} if vector.get("verification") == "hmac" else {}
+        options: dict[str, Any] = {"encoding": "hex"} if vector.get("verification") == "hmac" else {}
         stamp = str(vector.get("timestamp", ""))
         body = vector["body"].encode()
         headers = headers_of(
@@ -186,7 +186,12 @@ def test_the_reserved_names_are_those_that_are_sent(profile):
 
 
 def test_the_reserved_names_of_generic_are_the_chosen_ones():
-    chosen = {"header": "X-A", "timestamp_header": "X-B", "id_header": "X-C", "event_header": "X-D"}
+    chosen: dict[str, Any] = {
+        "header": "X-A",
+        "timestamp_header": "X-B",
+        "id_header": "X-C",
+        "event_header": "X-D",
+    }
     sent = headers_of("generic", ["s"], **chosen)
     assert (
         {name.lower() for name in sent}
@@ -228,7 +233,7 @@ def test_one_signer_signs_many_bodies_independently(body, key):
 @given(webhook_id=st.text(), event_type=st.text())
 @pytest.mark.parametrize("profile", ["standard", "github", "plinqx", "generic"])
 def test_no_id_and_no_type_can_break_out_of_its_header(profile, webhook_id, event_type):
-    options = {"id_header": "X-Id", "event_header": "X-Event"} if profile == "generic" else {}
+    options: dict[str, Any] = {"id_header": "X-Id", "event_header": "X-Event"} if profile == "generic" else {}
     headers = headers_of(profile, [SPEC_SECRET], b"", webhook_id, event_type=event_type, **options)
     for value in headers.values():
         assert value.isascii()

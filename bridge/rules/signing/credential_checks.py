@@ -1,0 +1,97 @@
+"""Verifiers of requests that hold the secret itself; the body is not protected by any of them."""
+
+from collections.abc import Sequence
+
+from bridge.rules.signing.keys import text_keys
+from bridge.rules.signing.reading import from_base64, header, octets, one_of
+from bridge.rules.signing.shapes import Refused, SignedRequest
+from bridge.rules.signing.standard_checks import Standard
+
+
+class Token:
+    """A header that holds one of the secrets, after a prefix such as `Bearer ` where there is one."""
+
+    def __init__(self, name: str, secrets: Sequence[bytes], prefix: str = "") -> None:
+        self._name = name
+        self._right = [octets(prefix) + secret for secret in secrets]
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        del now
+        value = header(request, self._name)
+        if isinstance(value, Refused):
+            return value
+        wrong = Refused(f"the header {self._name} holds another token")
+        return None if one_of([octets(value)], self._right) else wrong
+
+
+class Basic:
+    """HTTP basic authentication, RFC 7617; senders write names and passwords in UTF-8 or in Latin-1."""
+
+    def __init__(self, name: str, credentials: Sequence[str]) -> None:
+        """`credentials`: each `user:password`."""
+        self._name = name
+        self._right = text_keys(credentials)
+        self._right += [_latin1(text) for text in credentials]
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        del now
+        value = header(request, self._name)
+        if isinstance(value, Refused):
+            return value
+        scheme, _, text = value.partition(" ")
+        if scheme.lower() != "basic":
+            return Refused(f"the header {self._name} is not of the scheme Basic")
+        given = from_base64(text.strip())
+        if given is None:
+            return Refused(f"the header {self._name} holds no base64")
+        return None if one_of([given], self._right) else Refused("the user name or the password is wrong")
+
+
+def _latin1(text: str) -> bytes:
+    """Latin-1 where it can say this, else UTF-8 as before."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def credentials_of(secrets: Sequence[str], username: str | None, user: str | None) -> list[str]:
+    """Each `user:password` that is taken.
+
+    With `username` a secret is the password. Without it a secret may be `user:password` in one, and it may be the
+    password of `user`. Raises ValueError when a secret tells no name and nothing else does.
+    """
+    if username is not None and ":" in username:
+        raise ValueError("a user name for basic authentication cannot hold a colon")
+    if username:
+        return [f"{username}:{secret}" for secret in secrets]
+    whole = [secret for secret in secrets if ":" in secret]
+    if user and ":" not in user:
+        whole += [f"{user}:{secret}" for secret in secrets]
+    elif len(whole) < len(secrets):
+        raise ValueError("give `username`, or write the secret as `user:password`")
+    return whole
+
+
+class GitLab:
+    """Both of GitLab's proofs: `X-Gitlab-Token` with a secret token, and signatures with a signing token.
+
+    A signing token begins with `whsec_` and signs as Standard Webhooks does. A request that carries such a
+    signature is judged by it alone: a good token beside a bad signature does not help. Source: GitLab's
+    documentation of webhooks, "Signing token" and "Secret token".
+    """
+
+    def __init__(self, secrets: Sequence[str], tolerance: float, name: str = "X-Gitlab-Token") -> None:
+        signing = [secret for secret in secrets if secret.startswith("whsec_")]
+        tokens = text_keys((secret for secret in secrets if secret not in signing), empty=True)
+        self._signed = Standard(signing, tolerance) if signing else None
+        self._token = Token(name, tokens) if tokens else None
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        if self._signed and ("webhook-signature" in request.headers or not self._token):
+            return self._signed(request, now)
+        assert self._token is not None
+        return self._token(request, now)
