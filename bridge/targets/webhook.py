@@ -80,21 +80,21 @@ class WebhookTarget:
             return self._blocked
         try:
             exchange = self._exchange or self._open()
-            fields, content = self._request(delivery.event, built), built.content
             if self._tokens is not None:
-                return await self._with_token(exchange, self._tokens, fields, content)
-            reply = await exchange.send(b"".join((self._head, fields, content)), exchange.deadline())
+                reply = await self._with_token(exchange, self._tokens, delivery.event, built)
+            else:
+                reply = await exchange.send(self._request(delivery.event, built), exchange.deadline())
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return answer_for(error)
-        return self._judged(reply)
+        return reply if isinstance(reply, Answer) else self._judged(reply)
 
     async def close(self) -> None:
         """Nothing is held: connections belong to the pool."""
 
     def _refused_address(self) -> Answer | None:
-        for url in (self._url, self._token_url):
+        for what, url in (("", self._url), ("token endpoint ", self._token_url)):
             if url is not None and (reason := self._pool.refusal(url.raw_host or "")):
-                return Answer(fault=Fault.BLOCKED_ADDRESS, error=reason)
+                return Answer(fault=Fault.BLOCKED_ADDRESS, error=f"{what}{reason}")
         return None
 
     def _open(self) -> Exchange:
@@ -109,25 +109,27 @@ class WebhookTarget:
         route = Route(method, url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop())
         return Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
 
-    async def _with_token(self, exchange: Exchange, tokens: Tokens, fields: bytes, content: bytes) -> Answer:
-        """Send with a token; where the receiver refuses it, once more with a new one."""
+    async def _with_token(
+        self, exchange: Exchange, tokens: Tokens, event: Event, built: Body
+    ) -> Reply | Answer:
+        """The receiver's answer; where it refuses the token, the one to a second request with a new token."""
         deadline = exchange.deadline()
         token = await tokens.get(deadline)
         if isinstance(token, Answer):
             return token
-        reply = await exchange.send(b"".join((self._head, token.line, fields, content)), deadline)
+        reply = await exchange.send(self._request(event, built, token.line), deadline)
         if reply.code == 401:
             another = await tokens.instead_of(token, deadline)
             if isinstance(another, Answer):
                 return another
             if another is not None:
-                reply = await exchange.send(b"".join((self._head, another.line, fields, content)), deadline)
+                reply = await exchange.send(self._request(event, built, another.line), deadline)
         if reply.code != 401:
             tokens.accepted()
-        return self._judged(reply)
+        return reply
 
-    def _request(self, event: Event, built: Body) -> bytes:
-        """The header lines of one request, to their end."""
+    def _request(self, event: Event, built: Body, authorization: bytes = b"") -> bytes:
+        """One whole request, as late as can be: it holds the time. `authorization` is a header line."""
         content = built.content
         stamp = self._signer.stamp(self._clock())
         fields = self._signer.headers(content, event.webhook_id or event.id, stamp, event.type)
@@ -144,7 +146,7 @@ class WebhookTarget:
         if "traceparent" in headers and not self._own_trace:
             lines += trace_lines(headers)
         lines.append("\r\n" if self._bodiless else f"Content-Length: {len(content)}\r\n\r\n")
-        return "".join(lines).encode()
+        return b"".join((self._head, authorization, "".join(lines).encode(), content))
 
     def _judged(self, reply: Reply) -> Answer:
         code, response = reply.code, reply.body[: self._kept]

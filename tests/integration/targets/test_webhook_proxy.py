@@ -12,6 +12,7 @@ from bridge.model.hook import Hook
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import TLS, Conversation, answering, receiving, response, server_tls
+from tests.support.token_endpoint import granting, token_endpoint
 
 LOOPBACK = ["127.0.0.0/8"]
 
@@ -74,6 +75,46 @@ async def test_https_goes_through_a_tunnel() -> None:
     assert (connect.method, connect.path) == ("CONNECT", f"127.0.0.1:{receiver.port}")
     assert connect.headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
     assert all("proxy-authorization" not in request.headers for request in receiver.requests)
+
+
+async def test_a_token_is_fetched_through_the_hooks_proxy() -> None:
+    async with (
+        receiving(answering(response()), server_tls()) as receiver,
+        token_endpoint(tls=server_tls()) as tokens,
+        receiving(tunnel) as proxy,
+    ):
+        auth = {"type": "oauth2", "token_url": tokens.url, "client_id": "a", "client_secret": "b"}
+        answers = await attempts(
+            2,
+            LOOPBACK,
+            url=receiver.url,
+            auth=auth,
+            proxy=f"http://127.0.0.1:{proxy.port}",
+            tls={"ca_bundle": str(TLS / "ca.pem")},
+        )
+        assert [answer.fault for answer in answers] == [None, None]
+        assert len(tokens.requests) == 1
+    assert {request.method for request in proxy.requests} == {"CONNECT"}
+    assert {request.path for request in proxy.requests} == {
+        f"127.0.0.1:{tokens.receiver.port}",
+        f"127.0.0.1:{receiver.port}",
+    }
+
+
+async def test_a_plain_token_endpoint_is_asked_of_the_proxy_as_a_whole_url() -> None:
+    async with receiving(answering(granting("t1"))) as proxy:
+        auth = {
+            "type": "oauth2",
+            "token_url": "http://id.example.net/token",
+            "client_id": "a",
+            "client_secret": "b",
+        }
+        through = f"http://127.0.0.1:{proxy.port}"
+        await attempts(1, LOOPBACK, url="http://crm.example.net/", proxy=through, auth=auth)
+    assert [request.path for request in proxy.requests] == [
+        "http://id.example.net/token",
+        "http://crm.example.net/",
+    ]
 
 
 async def test_a_proxy_that_refuses_is_named() -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,65 @@ async def test_an_event_without_a_stable_id_is_known_by_its_own() -> None:
     assert receiver.requests[0].headers["webhook-id"] == "event-7"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-async def test_the_method_is_the_hooks(method: str) -> None:
-    async with sending(method=method) as (target, receiver):
-        assert (await target.attempt(delivery())).fault is None
-    assert receiver.requests[0].method == method
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_the_method_is_the_hooks_and_the_body_goes_with_it(method: str) -> None:
+    async with sending(method=method, secrets=[SECRET]) as (target, receiver):
+        for _ in range(2):
+            assert (await target.attempt(delivery())).fault is None
+        assert receiver.connections == 1
+    request = receiver.requests[0]
+    assert (request.method, request.body) == (method, b'{"a":1}')
+    assert Webhook(SECRET).verify(request.body, request.headers) == {"a": 1}
+
+
+@pytest.mark.parametrize("body", [None, "raw", "data", "event"])
+async def test_get_sends_no_body_and_signs_none(body: str | None) -> None:
+    async with sending(method="GET", secrets=[SECRET], body=body) as (target, receiver):
+        for content in (b'{"a":1}', b"\x1f\x8b"):
+            assert (await target.attempt(delivery(content, content_encoding="gzip"))).fault is None
+        assert receiver.connections == 1
+    for request in receiver.requests:
+        assert (request.method, request.body) == ("GET", b"")
+        assert not {"content-type", "content-encoding", "content-length"} & request.headers.keys()
+        Webhook(SECRET).verify(b"", request.headers, json_parse=False)
+
+
+@pytest.mark.parametrize("kind", [str, str.encode, lambda text: bytearray(text.encode())])
+async def test_a_trace_goes_on_with_its_state(kind: Callable[[str], Any]) -> None:
+    headers = {"traceparent": kind(TRACE), "tracestate": kind("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")}
+    async with sending() as (target, receiver):
+        await target.attempt(delivery(headers=headers))
+    sent = receiver.requests[0].headers
+    assert sent["traceparent"] == TRACE
+    assert sent["tracestate"] == "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("headers", "names"),
+    [
+        ({"tracestate": "a=b"}, set()),
+        ({"traceparent": "nonsense", "tracestate": "a=b"}, set()),
+        ({"traceparent": TRACE, "tracestate": "a=b\r\nX-Evil: 1"}, {"traceparent"}),
+        ({"traceparent": TRACE, "tracestate": "a=" + "b" * 511}, {"traceparent"}),
+        ({"traceparent": TRACE, "tracestate": "a=" + "b" * 510}, {"traceparent", "tracestate"}),
+    ],
+)
+async def test_a_state_is_sent_with_its_trace_and_when_a_header_can_hold_it(
+    headers: dict[str, str], names: set[str]
+) -> None:
+    async with sending() as (target, receiver):
+        await target.attempt(delivery(headers=headers))
+    sent = receiver.requests[0].headers
+    assert {name for name in sent if name.startswith("trace")} == names
+    assert "x-evil" not in sent
+
+
+async def test_a_trace_that_the_hook_gives_itself_wins() -> None:
+    async with sending(headers={"Traceparent": "own"}) as (target, receiver):
+        await target.attempt(delivery(headers={"traceparent": TRACE, "tracestate": "a=b"}))
+    sent = receiver.requests[0].headers
+    assert sent["traceparent"] == "own"
+    assert "tracestate" not in sent
 
 
 async def test_the_hooks_own_headers_replace_the_ordinary_ones() -> None:

@@ -13,6 +13,7 @@ from bridge.model.delivery import Fault
 from bridge.model.hook import Hook
 from bridge.ports.target import Target
 from bridge.targets.factory import Targets
+from tests.support.certificates import Authority, serving
 from tests.support.events import delivery
 from tests.support.receiver import (
     TLS,
@@ -24,6 +25,7 @@ from tests.support.receiver import (
     response,
     server_tls,
 )
+from tests.support.token_endpoint import token_endpoint
 
 CA = str(TLS / "ca.pem")
 CLIENT = {"client_cert": str(TLS / "client.pem"), "client_key": str(TLS / "client.key")}
@@ -82,9 +84,72 @@ async def test_a_client_certificate_is_shown_when_there_is_one() -> None:
 
 
 async def test_a_missing_client_certificate_is_a_tls_fault() -> None:
-    async with sending({"ca_bundle": CA}, server_tls(client_certificates=True)) as (target, _):
+    async with sending({"ca_bundle": CA}, server_tls(client_certificates=True)) as (target, receiver):
         answer = await target.attempt(delivery())
     assert answer.fault in {Fault.TLS, Fault.CONNECTION}
+    assert receiver.requests == []
+
+
+async def test_a_client_certificate_of_an_authority_that_the_receiver_does_not_know_is_a_tls_fault(
+    tmp_path: Path,
+) -> None:
+    stranger = Authority(tmp_path, "stranger").issue("bridge")
+    tls = {"ca_bundle": CA, "client_cert": stranger.cert, "client_key": stranger.key}
+    async with sending(tls, server_tls(client_certificates=True)) as (target, receiver):
+        answer = await target.attempt(delivery())
+    assert answer.fault in {Fault.TLS, Fault.CONNECTION}
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "says"),
+    [
+        ({"days": -1}, "certificate has expired"),
+        ({"hosts": ["crm.example.net"]}, "mismatch"),
+        ({"hosts": ["127.0.0.2"]}, "mismatch"),
+    ],
+)
+async def test_a_certificate_that_has_ended_or_names_another_host_is_refused(
+    certificate: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    context = serving(authority.issue("server", **certificate))
+    async with sending({"ca_bundle": str(authority.file)}, context) as (target, receiver):
+        answer = await target.attempt(delivery())
+        assert receiver.requests == []
+    assert answer.fault is Fault.TLS
+    assert says in answer.error
+    async with sending({"verify": False}, context) as (target, _):
+        assert (await target.attempt(delivery())).fault is None
+
+
+async def test_each_hook_trusts_its_own_authority_and_shows_its_own_certificate(tmp_path: Path) -> None:
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    client = theirs.issue("bridge")
+    context = serving(ours.issue("server"), clients_of=theirs.file)
+    known = {"ca_bundle": str(ours.file), "client_cert": client.cert, "client_key": client.key}
+    async with sending(known, context) as (target, receiver):
+        assert (await target.attempt(delivery())).fault is None
+        async with sending({**known, "ca_bundle": CA}, url=receiver.url) as (distrustful, _):
+            assert (await distrustful.attempt(delivery())).fault is Fault.TLS
+        assert len(receiver.requests) == 1
+
+
+async def test_a_token_is_fetched_with_the_hooks_own_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    client = authority.issue("bridge")
+    context = serving(authority.issue("server"), clients_of=authority.file)
+    known = {"ca_bundle": str(authority.file), "client_cert": client.cert, "client_key": client.key}
+    async with token_endpoint(tls=context) as tokens:
+        auth = {"type": "oauth2", "token_url": tokens.url, "client_id": "a", "client_secret": "b"}
+        async with sending(known, context, auth=auth) as (target, receiver):
+            assert (await target.attempt(delivery())).fault is None
+            assert receiver.requests[0].headers["authorization"] == "Bearer t1"
+        async with sending({"ca_bundle": CA}, context, auth=auth) as (target, receiver):
+            answer = await target.attempt(delivery())
+            assert answer.fault is Fault.TLS
+            assert answer.error.startswith("token endpoint 127.0.0.1:")
+            assert receiver.connections == 0
 
 
 async def test_tls_to_a_receiver_without_it_is_a_tls_fault() -> None:
