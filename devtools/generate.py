@@ -30,6 +30,14 @@ class Generated:
 FILES: tuple[Generated, ...] = (
     Generated("schemas/config.schema.json", "devtools.settings_docs:config_schema_text"),
     Generated("schemas/hook.schema.json", "devtools.settings_docs:hook_schema_text"),
+    Generated("schemas/event.schema.json", "devtools.documents:event_schema_text"),
+    Generated("schemas/delivery.schema.json", "devtools.documents:delivery_schema_text"),
+    Generated("schemas/splynx.schema.json", "devtools.documents:splynx_schema_text"),
+    Generated("schemas/phlix.schema.json", "devtools.documents:phlix_schema_text"),
+    Generated("schemas/plinqx.schema.json", "devtools.documents:plinqx_schema_text"),
+    Generated("schemas/cockpit.schema.json", "devtools.documents:cockpit_schema_text"),
+    Generated("schemas/tiki.schema.json", "devtools.documents:tiki_schema_text"),
+    Generated("schemas/cloudevents.schema.json", "devtools.documents:cloudevents_schema_text"),
     Generated("docs/settings.md", "devtools.settings_docs:settings_text"),
     Generated("docs/metrics.md", "devtools.metrics_docs:metrics_text"),
 )

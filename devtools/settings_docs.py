@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from bridge.model import units
 from bridge.model.hook import Hook
 from bridge.model.source import Source
-from bridge.settings.shape import Choice, is_model, shape_of_field
+from bridge.settings.shape import Choice, fields_of, is_model, shape_of_field
 from bridge.settings.tree import OtherBroker, Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -107,14 +107,14 @@ def _table(title: str, model: type[BaseModel], path: str, variable: str) -> Iter
 
 
 def _rows(model: type[BaseModel], path: str, variable: str, required: str = "required") -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         shape = shape_of_field(field)
         if is_model(shape):
             inner = f"{variable}{name.upper()}__" if variable else ""
             yield from _rows(shape, f"{path}{name}.", inner, f"required with `{path}{name}`")
             continue
         cells = [f"`{path}{name}`", _default(field) or required, _unit(field), _bounds(field, shape)]
-        cells.append(field.description or "")
+        cells.append(" ".join((field.description or "").split()))
         if variable:
             cells.append(f"`{variable}{name.upper()}`")
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

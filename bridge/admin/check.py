@@ -4,10 +4,12 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bridge.admin.schemas import misfit_of
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
+from bridge.rules.signing.verifiers import verifier
 from bridge.rules.wire.address import AddressGate
 from bridge.settings.tree import BrokerTls, Settings
 from bridge.targets.factory import problems
@@ -21,7 +23,10 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     """
     brokers = {"", *settings.brokers}
     gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
-    return list(_problems(settings, served, lambda hook: problems(hook, base, brokers, gate)))
+    return [
+        *_schemas(settings, base),
+        *_problems(settings, served, lambda hook: problems(hook, base, brokers, gate)),
+    ]
 
 
 def _problems(
@@ -36,6 +41,20 @@ def _problems(
         if served is None or hook.target.type in served:
             for problem in of_target(hook):
                 yield Problem(f"hooks[{index}].{problem.path}", problem.message)
+    for index, inlet in enumerate(settings.inlets):
+        for number, each in enumerate(inlet.verify):
+            try:
+                verifier(each)
+            except ValueError as error:
+                yield Problem(f"inlets[{index}].verify[{number}]", str(error))
+
+
+def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        try:
+            misfit_of(source, base)
+        except ValueError as error:
+            yield Problem(f"sources[{index}].schema", str(error))
 
 
 def _timeout(path: str, hook: Hook, consumer_timeout: float) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uuid_utils
 
+from bridge.admin.schemas import misfit_of
 from bridge.app.connections import Links
 from bridge.app.gauges import Gauges
 from bridge.app.hooks import Hooks
@@ -16,8 +17,10 @@ from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.lane_consumers import ChannelLanes
 from bridge.broker.lanes import BrokerCopies
 from bridge.broker.link import Link
+from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
+from bridge.http.inlets import Inlets
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.balance import Balance, Shares
@@ -36,6 +39,7 @@ from bridge.ports.history import History, HookState
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.retry.breaker import Rules
+from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.tree import Settings
 from bridge.targets.factory import Targets
 from bridge.telemetry.metrics import Metrics
@@ -72,8 +76,9 @@ class Parts:
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
-        self.sources = Sources([self._source(source) for source in settings.sources])
+        self.sources = Sources([self._source(source, base) for source in settings.sources])
         self.samples = self._samples()
+        self.inlets = self._inlets()
 
     def _make_broker_side(self) -> None:
         broker = self.settings.broker
@@ -178,11 +183,17 @@ class Parts:
             lane_changed=self.service.changed,
         )
 
-    def _source(self, source: Source) -> tuple[Intake, ConsumeChannel]:
+    def _source(self, source: Source, base: Path) -> tuple[Intake, ConsumeChannel]:
         limits = self.settings.limits
         intake = Intake(
             source,
-            Decoder(source, max_body=limits.body, max_headers=limits.headers),
+            Decoder(
+                source,
+                max_body=limits.body,
+                max_headers=limits.headers,
+                arrivals=Arrivals(source.name, self.settings.inlets),
+                misfit=misfit_of(source, base),
+            ),
             self.delivering,
             self.load,
             metrics=self.metrics,
@@ -201,6 +212,21 @@ class Parts:
             ladder=self.ladder,
             strays=self.strays,
             queues=[source.queue for source in self.settings.sources],
+        )
+
+    def _inlets(self) -> Inlets:
+        """On channels of their own: what harms the channel that copies go through must not harm senders."""
+        self._inlet_publishers = (self._publisher(self.links.publish), ConfirmedPublisher(self.links.publish))
+        publisher = PromptPublisher(
+            self.links.publish, *self._inlet_publishers, prepare=self.topology.prepare_source
+        )
+        return Inlets(
+            self.settings.inlets,
+            self.settings.sources,
+            publisher,
+            metrics=self.metrics,
+            new_id=new_id,
+            most_body=self.settings.limits.body,
         )
 
     # ---- telling each other ---------------------------------------------------------------------------
@@ -229,5 +255,5 @@ class Parts:
     async def close(self) -> None:
         """Let go of what attempts used; they have ended before."""
         await self._targets.close()
-        for publisher in (self.publisher, *self.other_publishers.values()):
+        for publisher in (self.publisher, *self.other_publishers.values(), *self._inlet_publishers):
             await publisher.close()

@@ -38,6 +38,9 @@ class Source(Strict):
     """How messages are decoded; auto finds out."""
     timezone: str = "UTC"
     """For formats that tell local times without a zone."""
+    schema_: str | None = Field(default=None, alias="schema", min_length=1, max_length=4096)
+    """What bodies must fit: a file with a JSON Schema (2020-12), its path from the configuration file's folder, or
+    the name of a known envelope, splynx, phlix, plinqx, cockpit, tiki or cloudevents; the rest goes to quarantine."""
     prefetch: int = Field(default=500, ge=1, le=65_535)
     """Messages held at once, not yet settled."""
     dimensions: dict[str, str] = Field(default_factory=dict, max_length=20)

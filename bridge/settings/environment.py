@@ -8,7 +8,18 @@ from typing import Any
 
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.document import Path, parse
-from bridge.settings.shape import Choice, DictOf, ListOf, Model, Shape, inside, is_model, nearest, written
+from bridge.settings.shape import (
+    Choice,
+    DictOf,
+    ListOf,
+    Model,
+    Shape,
+    fields_of,
+    inside,
+    is_model,
+    nearest,
+    written,
+)
 
 PREFIX = "BRIDGE_"
 SECRETS_DIR = "BRIDGE_SECRETS_DIR"
@@ -138,7 +149,7 @@ def _unknown(path: Path, part: str, shape: Shape) -> str:
         return f"{written(path)} is a list: give the whole of it in {whole}"
     if not is_model(shape):
         return f"{written(path)} has nothing below it"
-    return f"unknown setting {written((*path, part))}{nearest(part, list(shape.model_fields))}"
+    return f"unknown setting {written((*path, part))}{nearest(part, list(fields_of(shape)))}"
 
 
 def _value(text: str, shape: Shape, origin: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from bridge.settings.document import Path
-from bridge.settings.shape import Choice, Model, Place, locate, nearest
+from bridge.settings.shape import Choice, Model, Place, fields_of, locate, nearest
 
 NOT_YET = frozenset({"notify"})
 """Target types of the design that this version does not have."""
@@ -57,7 +57,9 @@ def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
-        return f"unknown key{nearest(str(place.path[-1]), list(place.owner.model_fields) if place.owner else [])}"
+        return (
+            f"unknown key{nearest(str(place.path[-1]), list(fields_of(place.owner)) if place.owner else [])}"
+        )
     if kind in _BOUNDS:
         word, bound = _BOUNDS[kind]
         return f"must be {word} {_number(context[bound])}, not {given(error['input'], hidden)}"

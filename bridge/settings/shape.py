@@ -82,6 +82,11 @@ def _tag(model: Model, key: str) -> str:
     return str(get_args(model.model_fields[key].annotation)[0])
 
 
+def fields_of(model: Model) -> dict[str, FieldInfo]:
+    """A model's fields by their names as people write them: `schema` cannot be the name of a pydantic field."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def is_model(shape: Shape) -> bool:
     return isinstance(shape, type) and issubclass(shape, BaseModel)
 
@@ -93,7 +98,7 @@ def inside(shape: Shape, step: str | int) -> Shape | None:
     if isinstance(shape, DictOf):
         return shape.item
     if is_model(shape):
-        field = shape.model_fields.get(str(step))
+        field = fields_of(shape).get(str(step))
         return None if field is None else shape_of_field(field)
     return None
 

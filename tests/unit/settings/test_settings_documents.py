@@ -7,14 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from bridge.model.hook import Hook
-from bridge.settings.shape import Choice, DictOf, ListOf, is_model, shape_of_field
+from bridge.settings.shape import Choice, DictOf, ListOf, fields_of, is_model, shape_of_field
 from bridge.settings.tree import Settings
 from devtools.settings_docs import DIALECT, config_schema_text, hook_schema_text, settings_text
 
 
 def fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str | None]]:
     """Every field below a model with its description."""
-    for name, field in model.model_fields.items():
+    for name, field in fields_of(model).items():
         yield f"{path}{name}", field.description
         shape = shape_of_field(field)
         while isinstance(shape, ListOf | DictOf):
