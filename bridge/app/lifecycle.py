@@ -48,7 +48,7 @@ class Bridge:
         self._metrics = Metrics(self._registry, every_hook=settings.metrics.every_hook)
         self._links = make_links(settings, self._metrics)
         self._health = Health(self.status)
-        self._http = HttpServer(settings.http, self._health, self._registry)
+        self._http: HttpServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._history: SqlHistory | None = None
         self._parts: Parts | None = None
@@ -72,6 +72,7 @@ class Bridge:
         await parts.topology.ensure_base()
         await self._claim(parts)
         parts.hooks.swap(settings.hooks, parts.delivering, await self._history.hook_states())
+        self._http = HttpServer(settings.http, self._health, self._registry, inlets=parts.inlets.routes())
         await self._http.start()
         self._spawn_all(parts)
         parts.consume_strays()
@@ -178,7 +179,7 @@ class Bridge:
     @property
     def addresses(self) -> dict[str, str]:
         """Base URLs of the HTTP server."""
-        return self._http.addresses
+        return self._http.addresses if self._http is not None else {}
 
     def _running(self) -> Parts:
         if self._parts is None:
@@ -198,7 +199,8 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(link.close() for link in self._links.all()))
-        await self._http.stop()
+        if self._http is not None:
+            await self._http.stop()
         if self._history is not None:
             await self._history.close()
         if self._parts is not None:
@@ -222,6 +224,7 @@ class Bridge:
         await self._last_commit(parts)
         channels = (parts.sources.close(), parts.lanes.close(), parts.stray_channel.close())
         await self._politely(asyncio.gather(*channels))
+        await self._politely(parts.inlets.close())
         await self._politely(parts.close())
         return unfinished
 

@@ -77,7 +77,12 @@ class _Socket:
 
     async def open(self) -> None:
         host, port = host_and_port(self._listen)
-        self._runner = web.AppRunner(_application(self._routes), access_log=None, shutdown_timeout=_CLOSING)
+        self._runner = web.AppRunner(
+            _application(self._routes),
+            access_log=None,
+            shutdown_timeout=_CLOSING,
+            auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, host, port).start()

@@ -145,6 +145,10 @@ class Verifier(Strict):
         return tuple(secret.get_secret_value() for secret in given)
 
 
+_FIELD_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+"""What HTTP lets names of methods and header fields be (RFC 9110, 5.6.2)."""
+
+
 class Inlet(Strict):
     """An HTTP path whose verified requests become messages of a source."""
 
@@ -156,20 +160,22 @@ class Inlet(Strict):
     """Name of the source whose queue gets the messages."""
     event_type: str | None = Field(default=None, max_length=255)
     """Type of its events; default: as the source's format finds it."""
-    event_type_header: str | None = Field(default=None, max_length=100)
-    """Header that tells the event type, such as X-GitHub-Event."""
+    event_type_header: str | None = Field(default=None, max_length=100, pattern=_FIELD_NAME)
+    """Header that tells the event type, such as X-GitHub-Event, where `event_type` does not."""
     event_type_path: bool = False
-    """true: what follows the inlet's path tells the event type, slashes as dots."""
+    """true: it answers below its paths, too, and what follows them tells the event type, slashes as dots."""
     event_type_prefix: str = Field(default="", max_length=100)
     """Put before the type that header or path tell, such as `github.`."""
     verify: list[Verifier] = Field(default_factory=list, max_length=50)
     """Verifiers in order: the first that verifies wins; none: 403."""
     open: bool = False
     """true: with no verifiers at all, everybody is let in."""
-    methods: list[str] = Field(default_factory=list, max_length=20)
-    """Methods it takes; default: all."""
+    methods: list[Annotated[str, Field(max_length=30, pattern=_FIELD_NAME)]] = Field(
+        default_factory=list, max_length=20
+    )
+    """Methods it takes; default: all. Others are answered with 405."""
     body: Bytes = Field(default=1_048_576, ge=0, le=134_217_728)
-    """Largest body; a larger one is answered with 413."""
+    """Largest body; a larger one, or one over `limits.body`, is answered with 413."""
     timeout: Seconds = Field(default=0.8, gt=0, le=60)
     """How long the broker has to confirm; after that the sender gets 503."""
     success: int = Field(default=200, ge=200, le=299)

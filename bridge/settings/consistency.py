@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from bridge.model.hook import Hook
+from bridge.model.inlet import Inlet
 from bridge.model.target import QueueTarget
+from bridge.rules.inlets.paths import canonical, check_path
 from bridge.settings.document import Path
 from bridge.settings.shape import nearest
 from bridge.settings.tree import Settings
@@ -14,6 +16,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
     yield from _given_twice("sources", "name", [source.name for source in settings.sources])
     yield from _given_twice("sources", "queue", [source.queue for source in settings.sources])
     yield from _given_twice("hooks", "name", [hook.name for hook in settings.hooks])
+    yield from _given_twice("inlets", "name", [inlet.name for inlet in settings.inlets])
     sources = [source.name for source in settings.sources]
     brokers = list(settings.brokers)
     for index, hook in enumerate(settings.hooks):
@@ -22,6 +25,10 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
             hint = nearest(str(hook.target.broker), brokers)
             path = ("hooks", index, "target", "broker")
             yield path, f"no broker {hook.target.broker!r} under `brokers`{hint}"
+    for index, inlet in enumerate(settings.inlets):
+        if inlet.source not in sources:
+            yield ("inlets", index, "source"), f"no source {inlet.source!r}{nearest(inlet.source, sources)}"
+    yield from _bad_paths(settings.inlets)
 
 
 def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -30,6 +37,22 @@ def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tupl
         if value in first:
             yield (section, index, key), f"{value!r} is already the {key} of {section}[{first[value]}]"
         first.setdefault(value, index)
+
+
+def _bad_paths(inlets: Sequence[Inlet]) -> Iterator[tuple[Path, str]]:
+    """Paths that are no paths, the bridge's own, or two inlets' (in any spelling of them)."""
+    taken: dict[str, int] = {}
+    for index, inlet in enumerate(inlets):
+        if inlet.path is None:
+            continue
+        try:
+            check_path(inlet.path)
+        except ValueError as error:
+            yield ("inlets", index, "path"), str(error)
+            continue
+        first = taken.setdefault(canonical(inlet.path.removesuffix("/*")), index)
+        if first != index:
+            yield ("inlets", index, "path"), f"{inlet.path!r} is already the path of inlets[{first}]"
 
 
 def _unknown_sources(path: Path, hook: Hook, known: Sequence[str]) -> Iterator[tuple[Path, str]]:

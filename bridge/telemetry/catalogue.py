@@ -131,6 +131,13 @@ LADDER_OVERDUE = _gauge(
     "step",
     fold=Fold.MAX,
 )
+INLET_REQUESTS = _counter(
+    "inlet_requests_total",
+    "Requests to inlets, by how they were answered (accepted, ping, refused, method, malformed, too_large, "
+    "headers_too_large, too_slow, too_many, unavailable).",
+    "inlet",
+    "answer",
+)
 BUILD_INFO = _gauge(
     "build_info", "1; version of the bridge and of Python.", "version", "python", fold=Fold.MAX
 )

@@ -13,6 +13,7 @@ _ATTEMPTS = logging.getLogger("bridge.attempts")
 _attempts: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.attempts")
 _broker: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.broker")
 _hooks: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.hooks")
+_inlets: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.inlets")
 _events: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.events")
 _process: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.process")
 
@@ -59,6 +60,24 @@ def intake_failed(source: str, error: BaseException) -> None:
 def entry_refused(what: str, reason: str) -> None:
     """The database refused one entry for what it holds; the rest of its batch was written."""
     _events.error("history.entry_refused", entry=what, reason=reason)
+
+
+# ---- inlets --------------------------------------------------------------------------------------------
+
+
+def inlet_refused(inlet: str, remote: str | None, reasons: list[str]) -> None:
+    """No verifier accepted a request; `reasons` has one for each, in their order, and holds no secret."""
+    _inlets.info("inlet.refused", inlet=inlet, remote=remote, reasons=reasons)
+
+
+def inlet_unavailable(inlet: str, reason: str) -> None:
+    """A request was answered with 503 because nobody holds its message; the first of a row of them."""
+    _inlets.warning("inlet.unavailable", inlet=inlet, reason=reason)
+
+
+def inlet_available(inlet: str, refused: int) -> None:
+    """Messages are taken again, after `refused` requests that were answered with 503."""
+    _inlets.info("inlet.available", inlet=inlet, refused=refused)
 
 
 # ---- hooks ---------------------------------------------------------------------------------------------

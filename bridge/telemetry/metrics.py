@@ -15,7 +15,7 @@ from bridge import __version__
 from bridge.model.delivery import FINAL, Status
 from bridge.telemetry import catalogue
 from bridge.telemetry.catalogue import Kind
-from bridge.telemetry.instruments import OTHER, Counters, Gauges, Histogram, Histograms, Keyed
+from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauges, Histogram, Histograms, Keyed
 
 LABELLED_HOOKS = 200
 """Hooks with a label of their own; those that come later share `other`."""
@@ -184,6 +184,10 @@ class Metrics:
             folded = lane_of is not None and self._hook_label(lane_of) == OTHER
             self._queues[queue] = QueueMetrics(self._families, OTHER if folded else queue)
         return self._queues[queue]
+
+    def inlet(self, inlet: str) -> Keyed[Counter]:
+        """The inlet's own counters, by answer; ask once."""
+        return self._families.counters[catalogue.INLET_REQUESTS].by(inlet)
 
     def drop_queue(self, queue: str) -> None:
         """Forget a queue that exists no more."""

@@ -1,0 +1,206 @@
+"""Inlets: a webhook comes in, is verified, and becomes a confirmed message of a source before it is answered."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from bridge.http.inlet_answers import NOT_AUTHORIZED, Refusal, too_large, unavailable, wrong_method
+from bridge.http.inlet_body import Room, read_body
+from bridge.http.inlet_message import Messages, Received
+from bridge.http.inlet_routes import InletRoutes
+from bridge.model.errors import BridgeError, PublishTooLarge
+from bridge.model.inlet import Inlet
+from bridge.model.source import Source
+from bridge.ports.broker import Outgoing, Publisher
+from bridge.rules.inlets.headers import joined
+from bridge.rules.inlets.paths import IN, PathTable
+from bridge.rules.inlets.ping import is_ping
+from bridge.rules.signing.shapes import Refused, SignedRequest, Verify
+from bridge.rules.signing.verifiers import verifier
+from bridge.telemetry import events
+from bridge.telemetry.metrics import Metrics
+
+_LARGE = 1024 * 1024
+"""Bytes from which on a body is verified in a thread: hashing it takes longer than others should wait."""
+_NO_BODY = frozenset({204, 205})
+_LAST_ANSWERS = 2.0
+_LOOK_EVERY = 0.02
+
+
+class Inlets:
+    """All inlets of a process."""
+
+    def __init__(
+        self,
+        inlets: Sequence[Inlet],
+        sources: Sequence[Source],
+        publisher: Publisher,
+        *,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+        most_body: int,
+    ) -> None:
+        """`publisher` must fail fast; `most_body`: bytes that no setting goes beyond.
+
+        Raises ValueError for a verifier that cannot work.
+        """
+        by_name = {source.name: source for source in sources}
+        self._doors = {
+            inlet.name: _Door(
+                inlet,
+                Messages(inlet, by_name[inlet.source], new_id),
+                publisher,
+                metrics,
+                min(inlet.body, most_body),
+            )
+            for inlet in inlets
+        }
+        self._inlets = inlets
+        self._room = Room()
+        self._closing = False
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What the server is to serve."""
+        return [InletRoutes(_paths(self._inlets), self._handle, self._judge)] if self._inlets else []
+
+    async def close(self) -> None:
+        """Accept nothing more (503), and let what is being published end, within a bound."""
+        self._closing = True
+        for _ in range(int(_LAST_ANSWERS / _LOOK_EVERY)):
+            if not any(door.publishing for door in self._doors.values()):
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _judge(self, request: web.Request, inlet: str) -> Refusal | None:
+        return self._doors[inlet].judge(request)
+
+    async def _handle(self, request: web.Request, inlet: str, rest: str) -> web.Response:
+        door = self._doors[inlet]
+        refusal = await self._admit(door, request, rest)
+        return door.answer(refusal)
+
+    async def _admit(self, door: "_Door", request: web.Request, rest: str) -> "Refusal | str":
+        if self._closing:
+            return unavailable("the bridge is stopping", close=True)
+        if refusal := door.judge(request):
+            return refusal
+        with self._room.place() as place:
+            if place is None:
+                return unavailable("too many requests at once", "too_many", close=True)
+            body = await read_body(request, place, door.most_body)
+            if isinstance(body, Refusal):
+                return body
+            return await door.take_in(request, rest, body)
+
+
+class _Door:
+    """One inlet."""
+
+    def __init__(
+        self, inlet: Inlet, messages: Messages, publisher: Publisher, metrics: Metrics, most_body: int
+    ) -> None:
+        self.most_body = most_body
+        self.publishing = 0
+        self._inlet = inlet
+        self._messages = messages
+        self._publisher = publisher
+        self._answers = metrics.inlet(inlet.name)
+        self._verifiers: list[Verify] = [verifier(settings) for settings in inlet.verify]
+        self._splynx = any(settings.type == "splynx" for settings in inlet.verify)
+        self._unavailable = 0
+        for label in ("accepted", "refused", "unavailable"):  # a rate needs the zero before the first one
+            _ = self._answers[label]
+
+    def judge(self, request: web.Request) -> Refusal | None:
+        """What method and headers alone tell."""
+        methods = self._inlet.methods
+        if methods and request.method not in methods:
+            return wrong_method(request.method, tuple(methods))
+        if (request.content_length or 0) > self.most_body:
+            return too_large(self.most_body)
+        return None
+
+    async def take_in(self, request: web.Request, rest: str, body: bytes) -> Refusal | str:
+        """Verify and publish; returns once the broker confirmed, with the label for the metric."""
+        fields = tuple(request.headers.items())
+        received = Received(request.method, rest, fields, joined(fields), body)
+        signed = SignedRequest(body, received.headers, request.method, request.rel_url.raw_path)
+        now = time.time()
+        verified: int | None = None
+        if self._verifiers:
+            look = self._first_that_verifies
+            found = look(signed, now) if len(body) < _LARGE else await asyncio.to_thread(look, signed, now)
+            verified = found if isinstance(found, int) else None
+            if self._is_ping(received, verified):
+                return "ping"
+            if not isinstance(found, int):
+                events.inlet_refused(self._inlet.name, request.remote, found)
+                return NOT_AUTHORIZED
+        message = self._messages.message(received, verified, now)
+        return message if isinstance(message, Refusal) else await self._publish(message)
+
+    def _first_that_verifies(self, request: SignedRequest, now: float) -> int | list[str]:
+        """The number of the first verifier that accepts the request, or why each refuses it."""
+        reasons = []
+        for number, (settings, verify) in enumerate(zip(self._inlet.verify, self._verifiers, strict=True)):
+            refused = verify(request, now)
+            if not isinstance(refused, Refused):
+                return number
+            reasons.append(f"{settings.type}: {refused.reason}")
+        return reasons
+
+    def _is_ping(self, request: Received, verified: int | None) -> bool:
+        """Splynx asks an endpoint for `ok` before anything is signed; others may mean an event with this body."""
+        if not self._splynx or (verified is not None and self._inlet.verify[verified].type != "splynx"):
+            return False
+        return is_ping(request.body)
+
+    async def _publish(self, message: Outgoing) -> Refusal | str:
+        self.publishing += 1
+        try:
+            async with asyncio.timeout(self._inlet.timeout):
+                await self._publisher.publish(message)
+        except TimeoutError:
+            return unavailable(f"no confirm within {self._inlet.timeout:g} s")
+        except PublishTooLarge:
+            return too_large(self.most_body)
+        except BridgeError as error:
+            return unavailable(str(error))
+        finally:
+            self.publishing -= 1
+        return "accepted"
+
+    def answer(self, came_to: Refusal | str) -> web.Response:
+        """The response, counted and told."""
+        self._answers[came_to.label if isinstance(came_to, Refusal) else came_to].value += 1
+        if isinstance(came_to, Refusal):
+            self._tell_unavailable(came_to)
+            return came_to.response()
+        if came_to == "accepted" and self._unavailable:
+            events.inlet_available(self._inlet.name, self._unavailable)
+            self._unavailable = 0
+        status = 200 if came_to == "ping" else self._inlet.success
+        text = "ok" if came_to == "ping" else self._inlet.answer
+        return web.Response(status=status, text=None if status in _NO_BODY else text)
+
+    def _tell_unavailable(self, refusal: Refusal) -> None:
+        """The first of a row is told, the others are counted: there may be thousands a second."""
+        if refusal.status == 503:
+            self._unavailable += 1
+            if self._unavailable == 1:
+                events.inlet_unavailable(self._inlet.name, refusal.reason)
+
+
+def _paths(inlets: Sequence[Inlet]) -> PathTable:
+    exact, below = [], []
+    for inlet in inlets:
+        path = inlet.path or ""
+        whole = inlet.event_type_path or path.endswith("/*")
+        for each in (IN + inlet.name, path.removesuffix("/*")):
+            if each:
+                exact.append((each, inlet.name))
+                if whole:
+                    below.append((each, inlet.name))
+    return PathTable(exact, below)

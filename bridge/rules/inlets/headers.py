@@ -1,0 +1,130 @@
+"""What of a request's headers becomes a header of the message: never a secret, and nothing of the connection."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from bridge.model.inlet import Inlet, Verifier
+from bridge.rules.wire.copies import is_taken
+
+MOST_HEADERS = 100
+MOST_BYTES = 32_768
+
+_LONGEST_NAME = 255
+"""Bytes of a short string, which is what names are in an AMQP table."""
+_SHORTEST_SECRET = 4
+"""Shorter ones stand in many a harmless value by chance."""
+
+_NOT_PASSED = frozenset(
+    {
+        "authorization", "connection", "cookie", "cookie2", "expect", "forwarded", "host", "http2-settings",
+        "keep-alive", "set-cookie", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "x-real-ip",
+        # where the known systems put signatures and tokens
+        "stripe-signature", "svix-signature", "webhook-signature", "x-gitlab-token", "x-hub-signature",
+        "x-hub-signature-256", "x-phlix-signature", "x-phlix-signature-v2", "x-plinqx-signature", "x-signature",
+        "x-splynx-signature", "x-webhook-signature",
+    }
+)  # fmt: skip
+_NOT_PASSED_BEGINNINGS = ("content-", "proxy-", "x-forwarded-")
+_CREDENTIAL = re.compile(
+    r"(?:^|[-_])(?:auth|authorization|token|secret|password|passwd|credentials?|api-?key|access-?key)(?:[-_]|$)"
+)
+
+_ID_HEADERS = ("webhook-id", "x-github-delivery", "idempotency-key", "x-gitlab-event-uuid", "svix-id")
+"""Where senders put an id that stays the same when they send an event once more."""
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by name in lower case; several fields of one name are joined as RFC 9110, 5.3 has it."""
+    found: dict[str, str] = {}
+    for name, text in headers:
+        lower = name.lower()
+        found[lower] = f"{found[lower]}, {text}" if lower in found else text
+    return found
+
+
+def sender_id(headers: Mapping[str, str]) -> str | None:
+    """The id that the sender gave the event; names in lower case."""
+    for name in _ID_HEADERS:
+        if (found := headers.get(name, "").strip()) and _ID.fullmatch(found):
+            return found
+    return None
+
+
+class PassedOn:
+    """Chooses the headers that one inlet passes on."""
+
+    def __init__(self, inlet: Inlet) -> None:
+        self._looked_at = frozenset(chain.from_iterable(map(looked_at, inlet.verify)))
+        secrets = chain.from_iterable(verifier.all_secrets for verifier in inlet.verify)
+        self._secrets = sorted(set(chain.from_iterable(map(_forms, secrets))))
+
+    def choose(self, headers: Sequence[tuple[str, str]]) -> dict[str, str] | None:
+        """Names as they were sent, values as text; None for more than a message is to carry."""
+        found: dict[str, str] = {}
+        spelled: dict[str, str] = {}
+        hop_by_hop = _named_by_connection(headers)
+        for name, raw in headers:
+            lower = name.lower()
+            if lower in hop_by_hop or not self._may_pass(lower):
+                continue
+            text = _text(raw)
+            if any(secret in text for secret in self._secrets):
+                continue
+            first = spelled.setdefault(lower, name)
+            found[first] = f"{found[first]}, {text}" if first in found else text
+        return found if _is_bounded(found) else None
+
+    def _may_pass(self, lower: str) -> bool:
+        return not (
+            lower in _NOT_PASSED
+            or lower in self._looked_at
+            or lower.startswith(_NOT_PASSED_BEGINNINGS)
+            or _CREDENTIAL.search(lower)
+            or is_taken(lower)
+        )
+
+
+def looked_at(verifier: Verifier) -> set[str]:
+    """Names, in lower case, of the headers that this verifier may look at beside those that no inlet passes on."""
+    names = {verifier.header, verifier.timestamp_header, verifier.id_header, verifier.event_header} - {None}
+    found = {str(name).lower() for name in names}
+    header = (verifier.header or "").lower()
+    match verifier.type:
+        case "phlix":
+            found |= {f"{header}-v2", header.removesuffix("-v2")}
+        case "standard" | "gitlab":
+            stem = header.removesuffix("signature") if header.endswith("-signature") else "webhook-"
+            found |= {f"{stem}id", f"{stem}timestamp"}
+        case "plinqx":
+            found.add("x-plinqx-timestamp")
+        case _:
+            pass
+    return found - {""}
+
+
+def _forms(secret: str) -> set[str]:
+    """The secret, and its password alone where it is written `user:password`."""
+    return {form for form in (secret, secret.partition(":")[2]) if len(form) >= _SHORTEST_SECRET}
+
+
+def _named_by_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
+    """What concerns this connection only, by the word of its `Connection` fields (RFC 9110, 7.6.1)."""
+    fields = (text for name, text in headers if name.lower() == "connection")
+    return {option.strip().lower() for field in fields for option in field.split(",")}
+
+
+def _text(raw: str) -> str:
+    """As sent where that is UTF-8, which servers decode; other bytes are Latin-1."""
+    try:
+        raw.encode()
+    except UnicodeEncodeError:
+        return raw.encode("utf-8", "surrogateescape").decode("latin-1")
+    return raw
+
+
+def _is_bounded(headers: Mapping[str, str]) -> bool:
+    if len(headers) > MOST_HEADERS or any(len(name) > _LONGEST_NAME for name in headers):
+        return False
+    return sum(len(name) + len(text.encode()) for name, text in headers.items()) <= MOST_BYTES
