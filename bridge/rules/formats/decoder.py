@@ -11,7 +11,8 @@ from bridge.rules.formats.codings import uncoded
 from bridge.rules.formats.content import MAX_BODY
 from bridge.rules.formats.identity import fitting_id, webhook_id
 from bridge.rules.formats.parse import parse
-from bridge.rules.formats.registry import FORMATS, Format, Read
+from bridge.rules.formats.recognition import recognise
+from bridge.rules.formats.registry import FORMATS, Read, Split
 from bridge.rules.formats.size import table_size
 from bridge.rules.formats.text import event_type, utc_text
 from bridge.rules.wire.copies import INLET, with_visible_headers
@@ -66,7 +67,7 @@ class Decoder:
         """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable."""
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
-        self._fixed = None if source.format == "auto" else (source.format, FORMATS[source.format])
+        self._format = None if source.format == "auto" else source.format
         self._max_body = max_body
         self._max_headers = max_headers
         self._arrivals = arrivals
@@ -84,22 +85,20 @@ class Decoder:
         if message.content_encoding is not None:
             body = uncoded(message.body, message.content_encoding, self._max_body)
         data = None if body is None else parse(body)
-        name, form = self._format_of(data, message)
+        name = self._format or recognise(data, message)
+        form = FORMATS[name]
         if form.split is not None and body is not None:
-            if body is not message.body:  # a part of it is no longer compressed
-                whole = replace(message, body=body, content_encoding=None)
-            else:
-                whole = message
+            # A part of what came compressed is no longer so.
+            whole = message if body is message.body else replace(message, body=body, content_encoding=None)
+            if too_many := _too_many(form.split, data, whole):
+                return too_many
             if singles := form.split(data, whole):
                 return self._batch(singles, (name, form.read), new_id, received_at)
         return self._event(message, data, (name, form.read), event_id=new_id(), received_at=received_at)
 
     def _batch(
         self, singles: Sequence[Message], form: tuple[str, Read], new_id: NewId, received_at: float
-    ) -> Batch | Undecodable:
-        if len(singles) > MAX_EVENTS:
-            detail = f"the message holds {len(singles)} events, the limit is {MAX_EVENTS}"
-            return Undecodable("batch_too_large", detail)
+    ) -> Batch:
         events: list[Event] = []
         refused: list[Refused] = []
         for position, single in enumerate(singles):
@@ -158,14 +157,6 @@ class Decoder:
             webhook_id=to_receivers,
         )
 
-    def _format_of(self, data: Any, message: Message) -> tuple[str, Format]:
-        if self._fixed:
-            return self._fixed
-        for name, form in FORMATS.items():
-            if form.detect(data, message):
-                return name, form
-        raise AssertionError("the last format takes everything")
-
     def _refused(self, message: Message) -> Undecodable | None:
         """Why no copy of the message could ever be published again, if so."""
         if len(message.body) > self._max_body:
@@ -175,6 +166,15 @@ class Decoder:
             detail = f"the headers take {size} bytes, the limit is {self._max_headers}"
             return Undecodable("headers_too_large", detail)
         return None
+
+
+def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
+    """Refuse a batch that is too long before it is split: millions of messages would fill the memory."""
+    if not isinstance(data, list) or len(data) <= MAX_EVENTS:
+        return None
+    if not split(data[:1], replace(message, body=b"[0]")):
+        return None
+    return Undecodable("batch_too_large", f"the message holds {len(data)} events, the limit is {MAX_EVENTS}")
 
 
 def _fault(misfit: Misfit, data: Any, message: Message) -> str | None:

@@ -7,13 +7,27 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
+from bridge.rules.formats.moments import from_milliseconds, from_text, from_value
+
+_TIME_KEYS = ("timestamp", "time", "occurred_at", "created_at")
 
 
-def detect(_data: Any, _message: Message) -> bool:
-    """Everything."""
-    return True
+def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
+    """The whole body as data; where AMQP tells no time, what usual keys of the body tell.
+
+    RabbitMQ's own events (exchange `amq.rabbitmq.event`) have a header with their milliseconds.
+    """
+    if message.timestamp is not None:
+        return Decoded(data=data)
+    found = from_milliseconds(message.headers.get("timestamp_in_ms")) if message.headers else None
+    if found is None and isinstance(data, dict):
+        found = _time(data, timezone)
+    return Decoded(data=data, time=found)
 
 
-def read(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The whole body as data."""
-    return Decoded(data=data)
+def _time(data: dict[str, Any], timezone: ZoneInfo) -> str | None:
+    for key in _TIME_KEYS:
+        if key in data and (found := from_value(data[key], timezone)):
+            return found
+    date, time = data.get("date"), data.get("time")
+    return from_text(f"{date} {time}", timezone) if isinstance(date, str) and isinstance(time, str) else None

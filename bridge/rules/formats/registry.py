@@ -1,4 +1,4 @@
-"""The formats by name, in the order in which `auto` tries them; `json` stands last and takes what is left."""
+"""The formats by name: how each is read, and how a message that holds several events is split."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -6,27 +6,55 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
-from bridge.rules.formats import plain, splynx
+from bridge.rules.formats import (
+    celery,
+    cloudevents,
+    cockpit,
+    debezium,
+    gitlab,
+    keycloak,
+    laravel,
+    masstransit,
+    nservicebus,
+    oslo,
+    phlix,
+    plain,
+    plinqx,
+    splynx,
+    spring,
+)
 
-Detect = Callable[[Any, Message], bool]
 Read = Callable[[Any, Message, ZoneInfo], Decoded]
 Split = Callable[[Any, Message], Sequence[Message] | None]
 
 
 class Format(NamedTuple):
-    """How one kind of publisher is recognised and read; none of the functions ever raises.
+    """How the messages of one kind of publisher are read; neither function ever raises.
 
-    `split` gives the single messages of one that holds several, each with its own bytes; None: it is a single one.
+    Both are given the parsed body. `split` gives the single messages of one that holds several, each with its own
+    bytes; None: it is a single one. Its message has a body that is not compressed.
     """
 
-    detect: Detect
     read: Read
     split: Split | None = None
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "splynx": Format(splynx.detect, splynx.read),
-        "json": Format(plain.detect, plain.read),
+        "cloudevents": Format(cloudevents.read, cloudevents.split),
+        "celery": Format(celery.read, celery.split),
+        "masstransit": Format(masstransit.read),
+        "nservicebus": Format(nservicebus.read),
+        "spring": Format(spring.read),
+        "laravel": Format(laravel.read),
+        "keycloak": Format(keycloak.read),
+        "oslo": Format(oslo.read),
+        "debezium": Format(debezium.read),
+        "gitlab": Format(gitlab.read),
+        "splynx": Format(splynx.read),
+        "phlix": Format(phlix.read),
+        "plinqx": Format(plinqx.read),
+        "cockpit": Format(cockpit.read),
+        "json": Format(plain.read),
     }
 )

@@ -12,10 +12,8 @@ from bridge.model.event import Decoded, Message
 from bridge.rules.formats.text import utc_text
 
 
-def detect(data: Any, _message: Message) -> bool:
+def in_body(data: dict[str, Any]) -> bool:
     """Whether `data.model` names a PHP class, or an object of that kind stands in the envelope."""
-    if not isinstance(data, dict):
-        return False
     inner = data.get("data")
     if not isinstance(inner, dict):
         return False

@@ -2,10 +2,13 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 MAX_TYPE_BYTES = 255
 """An event type fits in an AMQP short string."""
 
+# Python refuses to write integers of over 4,300 digits; ids have 64 bits.
+_INTEGERS = 2**64
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -18,6 +21,20 @@ def event_type(text: str) -> str:
         return text
     fit = _UNFIT.sub("\ufffd", text[:MAX_TYPE_BYTES])
     return fit.encode()[:MAX_TYPE_BYTES].decode(errors="ignore").rstrip()
+
+
+def text_of(value: Any) -> str | None:
+    """The text that a header or a key of a body holds, None where it holds none or an empty one.
+
+    Clients write text as bytes too, and ids as integers.
+    """
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode(errors="replace") or None
+    if isinstance(value, int) and not isinstance(value, bool) and -_INTEGERS <= value <= _INTEGERS:
+        return str(value)
+    return None
 
 
 def utc_text(moment: datetime) -> str | None:

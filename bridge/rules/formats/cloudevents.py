@@ -1,0 +1,88 @@
+"""CloudEvents 1.0: structured, a batch of those, or binary with the attributes in headers.
+
+Source: CloudEvents JSON format and AMQP protocol binding. The binding is written for AMQP 1.0, where attributes
+are `cloudEvents:id` or `cloudEvents_id`; with HTTP in between they arrive as `ce-id`, by other senders as `ce_id`.
+The source and the id together name an event.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.model.event import Decoded, Message
+from bridge.rules.formats.elements import singles
+from bridge.rules.formats.moments import from_value
+from bridge.rules.formats.text import text_of
+
+CONTENT_TYPE = "application/cloudevents"
+"""How the content types of the structured form and of batches begin."""
+_PREFIXES = ("cloudevents:", "cloudevents_", "ce-", "ce_")
+HEADERS = frozenset(prefix + "specversion" for prefix in _PREFIXES)
+KEYS = frozenset({"specversion"})
+_NEEDED = ("specversion", "type", "source", "id")
+_BATCH = re.compile(re.escape(CONTENT_TYPE) + "-batch", re.IGNORECASE)
+
+
+def in_headers(_data: Any, _message: Message) -> bool:
+    """Always: the header that names the version is enough."""
+    return True
+
+
+def in_body(data: Any) -> bool:
+    """Whether all that a CloudEvent must have is there as text, in the body or in each one of a list."""
+    if isinstance(data, list):
+        return bool(data) and all(_is_event(item) for item in data)
+    return _is_event(data)
+
+
+def _is_event(data: Any) -> bool:
+    return isinstance(data, dict) and all(isinstance(data.get(name), str) for name in _NEEDED)
+
+
+def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
+    """Type, id, time and data; data in base64 stay that text, those of the binary form are the whole body."""
+    if isinstance(data, dict) and _is_structured(message):
+        return _structured(data, timezone)
+    attributes = _attributes(message.headers)
+    if isinstance(data, dict) and "specversion" in data and "specversion" not in attributes:
+        return _structured(data, timezone)
+    return _decoded(attributes, data, timezone)
+
+
+def split(data: Any, message: Message) -> Sequence[Message] | None:
+    """The events of a batch; one that is empty is a single message."""
+    if not isinstance(data, list) or not data:
+        return None
+    declared = (message.content_type or "").strip()
+    if _BATCH.match(declared):
+        return singles(message, _BATCH.sub(CONTENT_TYPE, declared, count=1))
+    return singles(message, f"{CONTENT_TYPE}+json") if in_body(data) else None
+
+
+def _is_structured(message: Message) -> bool:
+    return (message.content_type or "").strip().lower().startswith(CONTENT_TYPE)
+
+
+def _structured(data: dict[str, Any], timezone: ZoneInfo) -> Decoded:
+    return _decoded(data, data["data"] if "data" in data else data.get("data_base64"), timezone)
+
+
+def _decoded(attributes: Mapping[str, Any], data: Any, timezone: ZoneInfo) -> Decoded:
+    own_id = text_of(attributes.get("id"))
+    return Decoded(
+        type=text_of(attributes.get("type")),
+        data=data,
+        time=from_value(attributes.get("time"), timezone),
+        publisher_id=(text_of(attributes.get("source")) or "") + own_id if own_id else None,
+    )
+
+
+def _attributes(headers: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        for prefix in _PREFIXES:
+            if lower.startswith(prefix):
+                found[lower.removeprefix(prefix)] = value
+    return found

@@ -1,0 +1,33 @@
+"""Keycloak's events, as its RabbitMQ plugin publishes them; the routing key says what happened.
+
+Source: aznamier/keycloak-event-listener-rabbitmq, `KK.EVENT.ADMIN.<realm>.<result>.<resource>.<operation>` and
+`KK.EVENT.CLIENT.<realm>.<result>.<client>.<type>`; `time` is in milliseconds.
+"""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.model.event import Decoded, Message
+from bridge.rules.formats.moments import from_milliseconds
+
+APP_ID = "Keycloak"
+ROUTING_KEYS = "KK.EVENT."
+"""How its routing keys begin."""
+KEYS = frozenset({"@class"})
+_CLASSES = "com.github.aznamier.keycloak."
+
+
+def in_body(data: Any) -> bool:
+    """Whether the plugin's class is named."""
+    name = data.get("@class") if isinstance(data, dict) else None
+    return isinstance(name, str) and name.startswith(_CLASSES)
+
+
+def read(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
+    """The routing key as type, if it is one of Keycloak's, and the whole body as data."""
+    key = message.routing_key
+    return Decoded(
+        type=key if key.startswith(ROUTING_KEYS) else None,
+        data=data,
+        time=from_milliseconds(data.get("time")) if isinstance(data, dict) else None,
+    )
