@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from bridge import __version__
-from bridge.cli import check, publish, run
+from bridge.cli import check, publish, run, sign, verify
 from bridge.cli.failures import INTERRUPTED, ended_by
 
 EXAMPLES = """\b
@@ -16,6 +16,7 @@ Begin with:
   amqp-bridge check -c bridge.yaml      what is wrong with the configuration
   amqp-bridge run -c bridge.yaml        consume and deliver
   amqp-bridge publish --help            publish events by hand
+  amqp-bridge sign --help               sign a body as a webhook, verify one
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
@@ -51,6 +52,8 @@ def amqp_bridge(
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
+app.command(epilog=sign.EXAMPLES)(sign.sign)
+app.command(epilog=verify.EXAMPLES)(verify.verify)
 
 
 @app.command()
