@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Batch, Event, Message, Refused, Undecodable
@@ -52,6 +52,15 @@ Misfit = Callable[[Any], str | None]
 """What of a parsed body does not fit, with its path; None where all of it does. Never raises."""
 
 
+class _Common(NamedTuple):
+    """What all events of one message have in common."""
+
+    form: str
+    read: Read
+    arrival: Arrival | None
+    received_at: float
+
+
 class Decoder:
     """Makes events of one source's messages; built once per source."""
 
@@ -87,29 +96,24 @@ class Decoder:
         data = None if body is None else parse(body)
         name = self._format or recognise(data, message)
         form = FORMATS[name]
+        arrival = None
+        if self._arrivals is not None and message.headers and INLET in message.headers:
+            arrival = self._arrivals.read(message)
+        common = _Common(name, form.read, arrival, received_at)
         if form.split is not None and body is not None:
             # A part of what came compressed is no longer so.
             whole = message if body is message.body else replace(message, body=body, content_encoding=None)
             if too_many := _too_many(form.split, data, whole):
                 return too_many
             if singles := form.split(data, whole):
-                return self._batch(singles, (name, form.read), new_id, received_at)
-        return self._event(message, data, (name, form.read), event_id=new_id(), received_at=received_at)
+                return self._batch(singles, common, new_id)
+        return self._event(message, data, common, new_id())
 
-    def _batch(
-        self, singles: Sequence[Message], form: tuple[str, Read], new_id: NewId, received_at: float
-    ) -> Batch:
+    def _batch(self, singles: Sequence[Message], common: _Common, new_id: NewId) -> Batch:
         events: list[Event] = []
         refused: list[Refused] = []
         for position, single in enumerate(singles):
-            made = self._event(
-                single,
-                parse(single.body),
-                form,
-                event_id=new_id(),
-                received_at=received_at,
-                position=f"#{position}",
-            )
+            made = self._event(single, parse(single.body), common, new_id(), f"#{position}")
             if isinstance(made, Event):
                 events.append(made)
             else:
@@ -117,24 +121,17 @@ class Decoder:
         return Batch(tuple(events), tuple(refused))
 
     def _event(
-        self,
-        message: Message,
-        data: Any,
-        form: tuple[str, Read],
-        *,
-        event_id: str,
-        received_at: float,
-        position: str = "",
+        self, message: Message, data: Any, common: _Common, event_id: str, position: str = ""
     ) -> Event | Undecodable:
         """`position` in a batch tells apart events that have only the message's id."""
         if self._misfit is not None and (fault := _fault(self._misfit, data, message)):
             return Undecodable("schema_mismatch", fault)
-        name, read = form
+        name, read, arrival, received_at = common
         found = read(data, message, self._zone)
         kind, identity = found.type, None
+        if arrival is not None:
+            kind, identity = arrival.event_type or kind, arrival.identity
         if message.headers:
-            if self._arrivals and INLET in message.headers and (arrival := self._arrivals.read(message)):
-                kind, identity = arrival.event_type or kind, arrival.identity
             message = with_visible_headers(message)
         own_id = found.publisher_id or message.message_id
         publisher_id = fitting_id(own_id) if own_id else None

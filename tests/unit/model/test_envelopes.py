@@ -137,7 +137,9 @@ def test_what_body_event_sends_fits_the_schema_of_an_event(body):
 
 def test_an_event_with_both_or_neither_of_its_bodies_does_not_fit():
     fits = compile_schema(json_schema(EventDocument))
-    event = json.loads(event_json(delivery().event))
+    sent = event_json(delivery().event)
+    assert isinstance(sent, bytes)
+    event = json.loads(sent)
     assert fits(event) is None
     assert fits(event | {"data_base64": ""})
     assert fits(changed(event, "data", ...))
