@@ -3,6 +3,7 @@
 from bridge.rules.bodies import body, profiles
 from bridge.rules.bodies.body import Build
 from bridge.rules.bodies.form import form, splynx_form
+from bridge.rules.bodies.templated import templated
 
 
 def builder(kind: str | None, profile: str, *, hook: str, template: str | None = None) -> Build:
@@ -24,6 +25,8 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
             return body.whole_event
         case "form":
             return splynx_form if profile == "splynx" else form
+        case "template":
+            return templated(template or "")
     raise ValueError(f"{kind!r} is no kind of body")
 
 

@@ -26,7 +26,7 @@ def to_json(value: Any) -> bytes | Answer:
     levels of nesting, is a lasting Answer.
     """
     try:
-        return orjson.dumps(value, _of_tables, orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)
+        return orjson.dumps(value, table_text, orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)
     except TypeError:
         # orjson refuses integers over 64 bits, lone surrogates and more than 254 levels.
         text = _spelled_out(value)
@@ -67,19 +67,11 @@ def php_float(number: float, exponent: str = "e") -> str:
     return f"{mantissa}{exponent}{int(power):+d}"
 
 
-def unbuildable(error: str) -> Answer:
-    """The answer for what no later attempt can build either."""
-    return Answer(fault=Fault.CONTENT, error=error, lasting=True)
+def table_text(value: Any) -> str | None:
+    """What JSON has for a value that only AMQP header tables hold: base64, digits, or RFC 3339 text.
 
-
-def _spelled_out(value: Any) -> str | Answer:
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_of_tables)
-    except (TypeError, ValueError, RecursionError) as error:
-        return unbuildable(f"the event cannot be written as JSON: {error}")
-
-
-def _of_tables(value: Any) -> str | None:
+    None for a moment off the calendar. Raises TypeError for any other value.
+    """
     match value:
         case bytes() | bytearray():
             return b64encode(value).decode()
@@ -88,6 +80,18 @@ def _of_tables(value: Any) -> str | None:
         case datetime():
             return utc_text(value)
     raise TypeError(f"there is no JSON for {type(value).__name__}")
+
+
+def unbuildable(error: str) -> Answer:
+    """The answer for what no later attempt can build either."""
+    return Answer(fault=Fault.CONTENT, error=error, lasting=True)
+
+
+def _spelled_out(value: Any) -> str | Answer:
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=table_text)
+    except (TypeError, ValueError, RecursionError) as error:
+        return unbuildable(f"the event cannot be written as JSON: {error}")
 
 
 def _as_php(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Filters: CEL expressions over `event` that are true or false."""
+"""CEL expressions over `event`, and filters: those that are true or false."""
 
 import re
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _MISSING = ("NOT_FOUND:", "UNKNOWN: Index error", "INVALID_ARGUMENT: Applying SE
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The filter came to neither true nor false: a `missing` key, or else an error."""
+    """The expression came to no value that can be used: a `missing` key, or else an error."""
 
     missing: bool
     detail: str
@@ -52,7 +52,7 @@ class Filter:
         if answer is True or answer is False:
             return answer
         if value.type() == cel.Type.ERROR:
-            return Unanswered(missing=answer.startswith(_MISSING), detail=answer[:MAX_DETAIL])
+            return unanswered(answer)
         return Unanswered(missing=False, detail=f"the filter gave a {value.type().name()}, not true or false")
 
 
@@ -66,23 +66,39 @@ def compile_filter(source: str) -> Filter:
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"the filter has {len(source)} characters, the limit is {MAX_SOURCE}")
-    if found := _CONTROL.search(source):
-        raise ValueError(f"the filter has a character that cannot stand there: {found[0]!a}")
-    if found := _HAS_FIELD.search(source):
-        raise ValueError(f"{found[0]} asks nothing: every event has it; compare it with null instead")
-    try:
-        expression = ENVIRONMENT.compile(source)
-    except RuntimeError as error:
-        raise ValueError(_explain(str(error))) from None
+    expression = compile_expression(source)
     kind = expression.return_type()
     if kind not in (cel.Type.BOOL, cel.Type.DYN):
         raise ValueError(f"the filter gives a {kind.name()}, it must give true or false")
     return Filter(source, expression)
 
 
-def _explain(message: str) -> str:
+def compile_expression(source: str, line: int = 1, column: int = 1) -> cel.Expression:
+    """The expression that `source` writes, of any type; it begins at that place of a larger text.
+
+    Raises ValueError, which says where and what, as `compile_filter` does.
+    """
+    if found := _CONTROL.search(source):
+        raise ValueError(f"the expression has a character that cannot stand there: {found[0]!a}")
+    if found := _HAS_FIELD.search(source):
+        raise ValueError(f"{found[0]} asks nothing: every event has it; compare it with null instead")
+    try:
+        return ENVIRONMENT.compile(source)
+    except RuntimeError as error:
+        raise ValueError(_explain(str(error), line, column)) from None
+
+
+def unanswered(error: str) -> Unanswered:
+    """What the engine's error value says."""
+    return Unanswered(missing=error.startswith(_MISSING), detail=error[:MAX_DETAIL])
+
+
+def _explain(message: str, line: int, column: int) -> str:
     """The engine's message with every fault on one line, the place first."""
-    faults = [f"line {line}, column {column}: {_say(text)}" for line, column, text in _FAULT.findall(message)]
+    faults = [
+        f"line {int(row) + line - 1}, column {int(place) + (column - 1 if row == '1' else 0)}: {_say(text)}"
+        for row, place, text in _FAULT.findall(message)
+    ]
     return "; ".join(faults) or message.splitlines()[0]
 
 

@@ -1,11 +1,14 @@
-"""Values that the CEL engine holds, of whatever a publisher sent."""
+"""Values that the CEL engine holds, of whatever a publisher sent, and back again."""
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+
+from bridge.rules.formats.text import utc_text
 
 MAX_DEPTH = 1024
 """Below this, nested values are null; the engine recurses and overflows its stack past 5,000 (0.1.3)."""
@@ -75,3 +78,54 @@ def text(found: str) -> str:
     if _UNFIT.search(found):
         return found.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
     return found
+
+
+def from_engine(value: Any, order: Mapping[str, int]) -> Any:
+    """A copy of what the engine gives, as values that JSON has words for; the reverse of `plain`.
+
+    Bytes become base64, moments RFC 3339 text, durations seconds such as `1.5s`, keys text. The engine forgets the
+    order of keys: those in `order` come first, in that order, then the others by the alphabet.
+    """
+    top: list[Any] = [None]
+    waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
+    while waiting:
+        item, holder, place = waiting.pop()
+        if isinstance(item, dict):
+            found = {_key(key): each for key, each in item.items()}
+            table = {
+                key: found[key] for key in sorted(found, key=lambda key: (order.get(key, len(order)), key))
+            }
+            holder[place] = table
+            waiting.extend((each, table, key) for key, each in table.items())
+        elif isinstance(item, list):
+            row = list(item)
+            holder[place] = row
+            waiting.extend((each, row, index) for index, each in enumerate(row))
+        else:
+            holder[place] = _json_scalar(item)
+    return top[0]
+
+
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _json_scalar(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case bytes() | bytearray():
+            return b64encode(value).decode()
+        case datetime():
+            return utc_text(value)
+        case timedelta():
+            return _seconds(value)
+        case _:
+            return str(value)  # a type, such as INT
+
+
+def _seconds(duration: timedelta) -> str:
+    """As protocol buffers write it in JSON."""
+    micros = duration // timedelta(microseconds=1)
+    whole, part = divmod(abs(micros), 1_000_000)
+    return f"{'-' if micros < 0 else ''}{whole}{f'.{part:06}'.rstrip('0') if part else ''}s"

@@ -1,0 +1,126 @@
+"""What several expressions come to for one event, in one go."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
+
+from bridge.model.event import Event
+from bridge.rules.routing.activation import view_for
+from bridge.rules.routing.expression import MAX_DETAIL, Unanswered, compile_expression, unanswered
+from bridge.rules.routing.lexer import texts
+from bridge.rules.routing.values import from_engine
+
+# Read without the engine, which is faster, and keeps the order of keys and the integers that it cannot hold.
+_FIELDS: Mapping[str, Callable[[Event], Any]] = {
+    "id": lambda event: event.id,
+    "publisher_id": lambda event: event.publisher_id,
+    "type": lambda event: event.type,
+    "source": lambda event: event.source,
+    "time": lambda event: event.time,
+    "data": lambda event: event.data,
+    "headers": lambda event: event.message.headers,
+    "format": lambda event: event.format,
+    "identity": lambda event: event.identity,
+}
+_STEP = r"""\.[A-Za-z_]\w*|\[\d{1,9}\]|\["[^"\\\n]*"\]|\['[^'\\\n]*'\]"""
+_PATH = re.compile(rf"event\.({'|'.join(_FIELDS)})((?:{_STEP})*)", re.ASCII)
+_ONE_STEP = re.compile(_STEP, re.ASCII)
+
+
+class Path:
+    """An expression that only looks up: `event.data.lines[0].price`."""
+
+    def __init__(self, source: str, field: str, steps: Sequence[str | int]) -> None:
+        self._source = source
+        self._field = _FIELDS[field]
+        self._steps = tuple(steps)
+
+    def read(self, event: Event) -> Any:
+        """The value that stands there, as it is, or Unanswered."""
+        value = self._field(event)
+        for step in self._steps:
+            known = (
+                step in value
+                if isinstance(value, Mapping)
+                else isinstance(value, list) and _is_in(step, value)
+            )
+            if not known:
+                what = f"key {step!r}" if isinstance(step, str) else f"item {step}"
+                return Unanswered(missing=True, detail=f"{self._source}: there is no {what}"[:MAX_DETAIL])
+            value = value[step]
+        return value
+
+
+class Slots:
+    """Expressions, compiled, and all evaluated together: so they share one budget of iterations.
+
+    Raises ValueError, which says where and what. `sources` have each the place where they begin in a larger text.
+    """
+
+    def __init__(self, sources: Sequence[tuple[str, int, int]]) -> None:
+        expressions = [compile_expression(*each) for each in sources]
+        paths = [path_of(source) for source, _, _ in sources]
+        self._size = len(sources)
+        self._paths = [(index, path) for index, path in enumerate(paths) if path]
+        self._computed = [index for index, path in enumerate(paths) if not path]
+        self._each = [(sources[index][0], expressions[index]) for index in self._computed]
+        # A comment at the end of one must not swallow what follows
+        joined = "[" + ",".join(f"{source}\n" for source, _ in self._each) + "]"
+        self._program = compile_expression(joined) if self._each else None
+        self._view = view_for(joined)
+        self._order = {text: index for index, text in reversed(list(enumerate(texts(joined))))}
+
+    def values(self, event: Event) -> list[Any] | Unanswered:
+        """What each of them comes to, in their order, as plain values that JSON has words for."""
+        values: list[Any] = [None] * self._size
+        for index, path in self._paths:
+            values[index] = value = path.read(event)
+            if isinstance(value, Unanswered):
+                return value
+        if self._program is not None:
+            computed = self._compute(self._program, event)
+            if isinstance(computed, Unanswered):
+                return computed
+            for index, value in zip(self._computed, computed, strict=True):
+                values[index] = from_engine(value, self._order)
+        return values
+
+    def _compute(self, program: cel.Expression, event: Event) -> list[Any] | Unanswered:
+        facts = self._view.of(event)
+        try:
+            value = program.eval(facts)
+            found: list[Any] = value.plain_value()
+            if value.type() != cel.Type.ERROR:
+                return found
+            return self._culprit(facts) or unanswered(str(found))
+        except (RuntimeError, ValueError) as error:  # such as the iteration budget (10,000) being spent
+            return Unanswered(missing=False, detail=str(error)[:MAX_DETAIL])
+
+    def _culprit(self, facts: Any) -> Unanswered | None:
+        """Which of them it was: the engine tells the key, and not where."""
+        for source, expression in self._each:
+            value = expression.eval(facts)
+            if value.type() == cel.Type.ERROR:
+                found = unanswered(value.value())
+                detail = f"{' '.join(source.split())[: MAX_DETAIL // 2]}: {found.detail}"
+                return Unanswered(missing=found.missing, detail=detail[:MAX_DETAIL])
+        return None
+
+
+def path_of(source: str) -> Path | None:
+    """The path that the expression writes, if it is one."""
+    if not (found := _PATH.fullmatch(source)):
+        return None
+    steps: list[str | int] = []
+    for step in _ONE_STEP.findall(found[2]):
+        if step.startswith("."):
+            steps.append(step[1:])
+        else:
+            steps.append(step[2:-2] if step[1] in "'\"" else int(step[1:-1]))
+    return Path(source, found[1], steps)
+
+
+def _is_in(step: str | int, row: list[Any]) -> bool:
+    return isinstance(step, int) and step < len(row)
