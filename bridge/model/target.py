@@ -38,7 +38,8 @@ class Auth(Strict):
     """HTTP authentication towards the receiver."""
 
     type: Literal["basic", "bearer", "oauth2"]
-    """basic: user name and password; bearer: a token; oauth2: a token got with client credentials, and cached."""
+    """basic: user name and password; bearer: a token; oauth2: a token got with client credentials, kept until shortly
+    before its end and got anew when the receiver answers 401."""
     username: str = ""
     """User name for basic."""
     password: SecretStr = SecretStr("")
@@ -46,7 +47,7 @@ class Auth(Strict):
     token: SecretStr = SecretStr("")
     """Token for bearer."""
     token_url: str = Field(default="", max_length=2048)
-    """Where oauth2 gets its token, http:// or https://."""
+    """Where oauth2 gets its token, http:// or https://; asked over the hook's `tls` and `proxy`, within its `timeout`."""
     client_id: str = ""
     """Client id for oauth2."""
     client_secret: SecretStr = SecretStr("")
@@ -80,7 +81,7 @@ class WebhookTarget(Strict):
     url: str = Field(min_length=1, max_length=2048)
     """Where requests go, http:// or https://."""
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
-    """HTTP method; GET sends no body."""
+    """HTTP method; DELETE sends the body, GET sends neither body nor Content-Type and signs an empty body."""
     headers: dict[str, str] = Field(default_factory=dict, max_length=50)
     """Sent with every request; they cannot replace the ones that carry the signature."""
     auth: Auth | None = None
@@ -88,7 +89,9 @@ class WebhookTarget(Strict):
     profile: Profile = "standard"
     """Body shape and signature headers."""
     secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
-    """Live secrets; all of them sign where the scheme allows it, the first otherwise."""
+    """Live secrets; all of them sign where the scheme allows it, the first otherwise.
+
+    Profile standard may go without: then it sends `webhook-id` and `webhook-timestamp` and no signature."""
     signature: Signature = Signature()
     """How the profiles generic, tiki and stripe sign, as far as they leave it open."""
     body: Literal["raw", "event", "data", "form", "cloudevents", "cloudevents-binary", "template"] | None = (
@@ -102,7 +105,7 @@ class WebhookTarget(Strict):
     template: str | None = Field(default=None, max_length=65_536)
     """For `body: template`: text with {{ CEL }} holes, or a CEL expression whose value is sent as JSON."""
     timeout: Seconds = Field(default=15.0, gt=0, le=600)
-    """Seconds for the whole attempt: connect, send, and read the answer."""
+    """Seconds for the whole attempt: get a token, connect, send, and read the answer."""
     connect_timeout: Seconds = Field(default=5.0, gt=0, le=600)
     """Bound on connecting, TLS handshake included."""
     tls: Tls = Tls()

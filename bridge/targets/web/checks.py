@@ -58,45 +58,39 @@ def check_success(settings: WebhookTarget) -> None:
 
 def _signing(settings: WebhookTarget) -> Iterator[Check]:
     """Each option by itself, so that the one that is wrong is named, then all together."""
-    options = settings.signature
-    given = [name for name in Signature.model_fields if name in options.model_fields_set]
+    options, fields = settings.signature, Signature.model_fields
+    chosen = [name for name, field in fields.items() if getattr(options, name) != field.default]
+    alone = {name: Signature().model_copy(update={name: getattr(options, name)}) for name in chosen}
     yield "target.secrets", lambda: _check_secrets(settings)
-    for name in given:
-        alone = Signature().model_copy(update={name: getattr(options, name)})
-        yield f"target.signature.{name}", partial(_check_option, settings, alone)
-    yield "target.signature", lambda: _check_together(settings, given)
+    for name, option in alone.items():
+        yield f"target.signature.{name}", partial(_check_options, settings, option)
+    if all(_work(settings, option) for option in alone.values()):
+        yield "target.signature", lambda: _check_options(settings, options)
 
 
 def _check_secrets(settings: WebhookTarget) -> None:
-    signer(settings.profile, _secrets(settings), Signature())
-    if settings.auth and "authorization" in names(
-        settings.profile, Signature(), secrets=bool(settings.secrets)
-    ):
+    secrets = [secret.get_secret_value() for secret in settings.secrets]
+    signer(settings.profile, secrets, Signature())
+    taken = names(settings.profile, Signature(), secrets=bool(secrets))
+    if settings.auth is not None and "authorization" in taken:
         raise ValueError("the secret and `auth` both make the header Authorization: give one of them")
 
 
-def _check_option(settings: WebhookTarget, options: Signature) -> None:
-    if _works(settings, Signature()):
-        signer(settings.profile, _secrets(settings), options)
+def _check_options(settings: WebhookTarget, options: Signature) -> None:
+    """With a secret that every profile takes which has options: what is wrong is not the secret."""
+    if options == Signature():
+        return
+    signer(settings.profile, ["secret"], options)
+    if settings.auth is not None and "authorization" in names(settings.profile, options):
+        raise ValueError("the signature and `auth` cannot both be the header Authorization")
 
 
-def _check_together(settings: WebhookTarget, given: list[str]) -> None:
-    options = settings.signature
-    alone = [Signature().model_copy(update={name: getattr(options, name)}) for name in given]
-    if all(_works(settings, each) for each in (Signature(), *alone)):
-        signer(settings.profile, _secrets(settings), options)
-
-
-def _works(settings: WebhookTarget, options: Signature) -> bool:
+def _work(settings: WebhookTarget, options: Signature) -> bool:
     try:
-        signer(settings.profile, _secrets(settings), options)
+        _check_options(settings, options)
     except ValueError:
         return False
     return True
-
-
-def _secrets(settings: WebhookTarget) -> list[str]:
-    return [secret.get_secret_value() for secret in settings.secrets]
 
 
 def _check_address(text: str, gate: AddressGate) -> None:
