@@ -1,0 +1,128 @@
+"""From what a message held to deliveries: all of it shares one settlement."""
+
+import itertools
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry
+
+from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
+from bridge.model.event import Batch, Event, Message, Refused, Undecodable
+from bridge.model.hook import Hook
+from bridge.pipeline.delivery import Delivering
+from bridge.pipeline.hook import HookRunner, Thresholds
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.table import HookTable
+from bridge.pipeline.watch import PipelineWatch
+from bridge.rules.retry.breaker import Breaker, Rules
+from bridge.rules.retry.judge import Policy
+from bridge.rules.routing.table import RoutingTable
+from bridge.telemetry.metrics import Metrics
+from tests.support.tickets import CountingTicket
+
+
+class Entries:
+    """Holds entries until they are settled one by one."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Entry, Settlement]] = []
+
+    def add(self, entry: Entry, settlement: Settlement) -> None:
+        self.added.append((entry, settlement))
+
+
+class Bench:
+    """Routing into disabled hooks, whose deliveries are decided at once."""
+
+    def __init__(self, *patterns: str) -> None:
+        metrics = Metrics(CollectorRegistry())
+        watch = PipelineWatch(metrics)
+        self.entries, self.ticket, self.load = Entries(), CountingTicket(), Load()
+        ids = (f"id{number}" for number in itertools.count())
+        table = HookTable(watch.unanswered)
+        nothing: Any = None
+        self.delivering = Delivering(
+            table, nothing, cast("Recorder", self.entries), watch, ids.__next__, lambda _hook, _reason: None
+        )
+        hooks = [
+            Hook.model_validate(
+                {
+                    "name": f"h{number}",
+                    "events": [pattern],
+                    "enabled": False,
+                    "target": {"type": "queue", "queue": "q"},
+                }
+            )
+            for number, pattern in enumerate(patterns)
+        ]
+        runners = {
+            hook.id: HookRunner(
+                hook,
+                None,
+                self.delivering.deliver,
+                policy=Policy.of(hook),
+                breaker=Breaker(Rules()),
+                thresholds=Thresholds(),
+                metrics=metrics.hook(hook.id, "queue"),
+                changed=lambda _runner: None,
+            )
+            for hook in hooks
+        }
+        table.swap(RoutingTable(hooks), runners)
+
+    def route(self, decoded: Event | Batch | Undecodable) -> list[Entry]:
+        settlement = Settlement(self.ticket, "s", self.load)
+        self.delivering.route(decoded, Message(b"[]"), settlement)
+        assert all(each is settlement for _, each in self.entries.added)
+        return [entry for entry, _ in self.entries.added]
+
+    def commit_one_by_one(self) -> None:
+        for left, (_, settlement) in zip(
+            reversed(range(len(self.entries.added))), self.entries.added, strict=True
+        ):
+            assert self.ticket.finished == 0
+            settlement.fate_committed()
+            assert self.load.open == left
+        assert self.ticket.finished == 1
+
+
+def event(kind: str) -> Event:
+    return Event(kind, "s", kind, "json", 1.5, Message(b"{}"))
+
+
+async def test_all_events_of_a_batch_settle_their_message_together():
+    bench = Bench("a", "a", "b")
+    entries = bench.route(Batch((event("a"), event("b"), event("c"))))
+    records = [
+        (entry.delivery.event.type, entry.delivery.hook) for entry in entries if isinstance(entry, Record)
+    ]
+    assert records == [("a", "h0"), ("a", "h1"), ("b", "h2")]
+    assert all(entry.status is Status.SKIPPED for entry in entries if isinstance(entry, Record))
+    assert [entry.event.type for entry in entries if isinstance(entry, Unmatched)] == ["c"]
+    assert len({entry.delivery.id for entry in entries if isinstance(entry, Record)}) == 3
+    bench.commit_one_by_one()
+
+
+async def test_an_element_that_does_not_fit_goes_to_quarantine_beside_the_others():
+    bench = Bench("a")
+    bad = Refused(Message(b'{"bad":1}'), Undecodable("schema_mismatch", "$.bad: no"))
+    entries = bench.route(Batch((event("a"),), (bad, bad)))
+    quarantined = [entry for entry in entries if isinstance(entry, Quarantined)]
+    assert [(each.message.body, each.reason, each.detail) for each in quarantined] == [
+        (b'{"bad":1}', "schema_mismatch", "$.bad: no")
+    ] * 2
+    assert len(entries) == 3
+    bench.commit_one_by_one()
+
+
+async def test_a_batch_of_nothing_but_misfits_is_settled_with_the_last_of_them():
+    bench = Bench("a")
+    bench.route(Batch((), (Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no")),)))
+    bench.commit_one_by_one()
+
+
+async def test_a_single_event_without_hooks_settles_with_its_own_record():
+    bench = Bench("a")
+    (entry,) = bench.route(event("z"))
+    assert isinstance(entry, Unmatched)
+    bench.commit_one_by_one()
