@@ -61,7 +61,11 @@ class Auth(Strict):
 
 
 class Tls(Strict):
-    """How the receiver's certificate is checked and which one is shown to it."""
+    """How the receiver's certificate is checked and which one is shown to it.
+
+    Files that are exchanged while the bridge runs are read anew for the next connection; authorities that a new
+    `ca_bundle` leaves out are trusted until the next start.
+    """
 
     verify: bool = True
     """false: any certificate is taken."""

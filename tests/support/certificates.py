@@ -30,8 +30,13 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 class Files:
     """A certificate and its key, in PEM."""
 
-    cert: str
-    key: str
+    cert: Path
+    key: Path
+
+    @property
+    def as_client(self) -> dict[str, str]:
+        """As settings of a webhook's `tls`."""
+        return {"client_cert": str(self.cert), "client_key": str(self.key)}
 
 
 class Authority:
@@ -63,12 +68,10 @@ class Authority:
             .add_extension(issuer, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        files = Files(str(self._folder / f"{name}.pem"), str(self._folder / f"{name}.key"))
-        Path(files.cert).write_bytes(certificate.public_bytes(_PEM))
+        files = Files(self._folder / f"{name}.pem", self._folder / f"{name}.key")
+        files.cert.write_bytes(certificate.public_bytes(_PEM))
         plain = serialization.NoEncryption()
-        Path(files.key).write_bytes(
-            key.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain)
-        )
+        files.key.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain))
         return files
 
 

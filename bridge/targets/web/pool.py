@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,9 @@ from bridge.targets.web.resolver import Resolver
 _BLOCKED = 90_001
 _IDLE_SECONDS = 60.0
 _DNS_SECONDS = 30
+
+Stamp = tuple[tuple[int, int] | None, ...]
+"""When each file of some TLS settings was changed."""
 
 
 class BlockedAddress(OSError):
@@ -45,6 +49,7 @@ class Pool:
         self._gate = gate
         self.on_connection = on_connection
         self._contexts: dict[Tls, ssl.SSLContext | bool] = {}
+        self._loaded: dict[ssl.SSLContext, tuple[Tls, Stamp]] = {}
         self._open: _Connector | None = None
         self._resolver = Resolver()
 
@@ -53,6 +58,7 @@ class Pool:
         """The connector of the running event loop."""
         if self._open is None:
             self._open = _Connector(
+                self._renew,
                 limit=0,
                 keepalive_timeout=_IDLE_SECONDS,
                 ttl_dns_cache=_DNS_SECONDS,
@@ -64,10 +70,14 @@ class Pool:
     def tls(self, settings: Tls) -> ssl.SSLContext | bool:
         """What aiohttp takes as `ssl`; the same object for the same settings, so that connections are shared.
 
+        Files that are exchanged later are read anew for the next connection, as far as they can be used then.
         Raises ValueError that names the file which cannot be used.
         """
         if settings not in self._contexts:
-            self._contexts[settings] = tls_context(settings)
+            stamp = _stamp(settings)
+            self._contexts[settings] = context = tls_context(settings)
+            if isinstance(context, ssl.SSLContext):
+                self._loaded[context] = settings, stamp
         return self._contexts[settings]
 
     def refusal(self, host: str) -> str | None:
@@ -80,6 +90,20 @@ class Pool:
             await self._open.close()
             self._open = None
         await self._resolver.close()
+
+    def _renew(self, context: object) -> None:
+        """Certificates that end soon are exchanged under a running bridge; connections hang on this context."""
+        if not isinstance(context, ssl.SSLContext) or context not in self._loaded:
+            return
+        settings, stamp = self._loaded[context]
+        if (now := _stamp(settings)) == stamp:
+            return
+        try:
+            tls_context(settings)  # half of a pair that is just being written would spoil the one in use
+            _load(context, settings)
+        except ValueError:
+            return  # what was read before stays in use, and the next connection looks again
+        self._loaded[context] = settings, now
 
     def _socket(self, address: Any) -> socket.socket:
         # Called with the address that is dialled next, after name resolution: a name cannot change
@@ -100,14 +124,16 @@ class Route(aiohttp.ClientRequest):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Knows which connections have not carried a request yet."""
+    """Knows which connections have not carried a request yet; `before` is given the `ssl` of each new one."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, before: Callable[[object], None], **options: Any) -> None:
         super().__init__(**options)
+        self._before = before
         self.fresh: set[ResponseHandler] = set()
 
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
-        protocol = await super()._create_connection(*args, **kwargs)
+    async def _create_connection(self, req: Any, *args: Any, **kwargs: Any) -> ResponseHandler:
+        self._before(req.ssl)
+        protocol = await super()._create_connection(req, *args, **kwargs)
         self.fresh.add(protocol)
         return protocol
 
@@ -129,18 +155,50 @@ def tls_context(settings: Tls) -> ssl.SSLContext | bool:
     try:
         context = ssl.create_default_context(cafile=settings.ca_bundle)
     except (OSError, ValueError) as error:
-        raise ValueError(f"ca_bundle {settings.ca_bundle}: {_why(error)}") from error
+        raise _unusable_bundle(settings, error) from error
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    _load_client(context, settings)
+    return context
+
+
+def _load(context: ssl.SSLContext, settings: Tls) -> None:
+    try:
+        if settings.ca_bundle:
+            context.load_verify_locations(settings.ca_bundle)
+    except (OSError, ValueError) as error:
+        raise _unusable_bundle(settings, error) from error
+    _load_client(context, settings)
+
+
+def _load_client(context: ssl.SSLContext, settings: Tls) -> None:
     if settings.client_cert:
         try:
             context.load_cert_chain(settings.client_cert, settings.client_key, password=_no_password)
         except (OSError, ValueError) as error:
             files = settings.client_cert + (f" with {settings.client_key}" if settings.client_key else "")
             raise ValueError(f"client_cert {files}: {_why(error)}") from error
-    return context
+
+
+def _unusable_bundle(settings: Tls, error: Exception) -> ValueError:
+    return ValueError(f"ca_bundle {settings.ca_bundle}: {_why(error)}")
+
+
+def _stamp(settings: Tls) -> Stamp:
+    """What changes when one of the files does."""
+    return tuple(
+        _changed_at(path) for path in (settings.ca_bundle, settings.client_cert, settings.client_key) if path
+    )
+
+
+def _changed_at(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
 
 
 def _no_password() -> str:

@@ -33,9 +33,13 @@ CLIENT = {"client_cert": str(TLS / "client.pem"), "client_key": str(TLS / "clien
 
 @contextlib.asynccontextmanager
 async def sending(
-    tls: dict[str, Any], context: ssl.SSLContext | None = None, host: str = "127.0.0.1", **settings: Any
+    tls: dict[str, Any],
+    context: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    answer: bytes = b"",
+    **settings: Any,
 ) -> AsyncIterator[tuple[Target, Receiver]]:
-    async with receiving(answering(response()), context or server_tls()) as receiver:
+    async with receiving(answering(answer or response()), context or server_tls()) as receiver:
         targets = Targets({}, ["127.0.0.0/8", "::1/128"], Path("/"), lambda _: None)
         url = receiver.url.replace("127.0.0.1", host)
         fields = {"type": "webhook", "url": url, "tls": tls, "timeout": 10, **settings}
@@ -94,7 +98,7 @@ async def test_a_client_certificate_of_an_authority_that_the_receiver_does_not_k
     tmp_path: Path,
 ) -> None:
     stranger = Authority(tmp_path, "stranger").issue("bridge")
-    tls = {"ca_bundle": CA, "client_cert": stranger.cert, "client_key": stranger.key}
+    tls = {"ca_bundle": CA, **stranger.as_client}
     async with sending(tls, server_tls(client_certificates=True)) as (target, receiver):
         answer = await target.attempt(delivery())
     assert answer.fault in {Fault.TLS, Fault.CONNECTION}
@@ -127,7 +131,7 @@ async def test_each_hook_trusts_its_own_authority_and_shows_its_own_certificate(
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     client = theirs.issue("bridge")
     context = serving(ours.issue("server"), clients_of=theirs.file)
-    known = {"ca_bundle": str(ours.file), "client_cert": client.cert, "client_key": client.key}
+    known = {"ca_bundle": str(ours.file), **client.as_client}
     async with sending(known, context) as (target, receiver):
         assert (await target.attempt(delivery())).fault is None
         async with sending({**known, "ca_bundle": CA}, url=receiver.url) as (distrustful, _):
@@ -135,11 +139,50 @@ async def test_each_hook_trusts_its_own_authority_and_shows_its_own_certificate(
         assert len(receiver.requests) == 1
 
 
+async def test_a_client_certificate_that_is_renewed_is_shown_from_the_next_connection_on(
+    tmp_path: Path,
+) -> None:
+    authority, former = Authority(tmp_path), Authority(tmp_path, "former")
+    context = serving(authority.issue("server"), clients_of=authority.file)
+    old, new = former.issue("bridge"), authority.issue("renewed")
+    tls = {"ca_bundle": str(authority.file), **old.as_client}
+    async with sending(tls, context) as (target, _):
+        assert (await target.attempt(delivery())).fault is not None
+        new.cert.replace(old.cert)  # a pair of two halves cannot be used
+        assert (await target.attempt(delivery())).fault is not None
+        new.key.replace(old.key)
+        assert (await target.attempt(delivery())).fault is None
+
+
+async def test_files_that_go_away_or_are_spoilt_leave_what_was_read_in_use(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = serving(authority.issue("server"), clients_of=authority.file)
+    client = authority.issue("bridge")
+    tls = {"ca_bundle": str(authority.file), **client.as_client}
+    closing = response(headers={"Connection": "close"})
+    async with sending(tls, context, answer=closing) as (target, receiver):
+        assert (await target.attempt(delivery())).fault is None
+        client.cert.write_text("no certificate")
+        assert (await target.attempt(delivery())).fault is None
+        client.cert.unlink()
+        assert (await target.attempt(delivery())).fault is None
+        assert receiver.connections == 3
+
+
+async def test_an_authority_that_is_added_later_is_trusted(tmp_path: Path) -> None:
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    context = serving(second.issue("server"))
+    async with sending({"ca_bundle": str(first.file)}, context) as (target, _):
+        assert (await target.attempt(delivery())).fault is Fault.TLS
+        first.file.write_bytes(first.file.read_bytes() + second.file.read_bytes())
+        assert (await target.attempt(delivery())).fault is None
+
+
 async def test_a_token_is_fetched_with_the_hooks_own_tls(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     client = authority.issue("bridge")
     context = serving(authority.issue("server"), clients_of=authority.file)
-    known = {"ca_bundle": str(authority.file), "client_cert": client.cert, "client_key": client.key}
+    known = {"ca_bundle": str(authority.file), **client.as_client}
     async with token_endpoint(tls=context) as tokens:
         auth = {"type": "oauth2", "token_url": tokens.url, "client_id": "a", "client_secret": "b"}
         async with sending(known, context, auth=auth) as (target, receiver):
