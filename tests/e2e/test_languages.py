@@ -1,0 +1,112 @@
+"""Publishers and consumers in other languages: the examples, run on the broker."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from devtools.project import PROGRAMS
+from tests.support.languages import LANGUAGES, languages
+from tests.support.scene import Scene
+from tests.support.waiting import until
+
+BODIES = [
+    b"",
+    '{"name":"Ľubomír ☃ 𝄞 \u202e","id":18446744073709551616123,"x":0.1000000000000000055511151231257827}'.encode(),
+    b'  {"a" :  1, "a": 1.0, "path": "a\\/b", "s": "\\u017e\\ud83d"}\r\n\n',
+    bytes(range(256)) * 400,
+]
+
+each_language = pytest.mark.parametrize("name", LANGUAGES)
+
+
+@each_language
+async def test_a_publisher_sends_every_byte_of_its_input(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("my queue", declare=False)
+    for body in BODIES:
+        ended = await language.publish(scene.amqp_url, queue, body)
+        assert (ended.code, ended.out) == (0, b""), ended.err
+    taken = await scene.queues.take_all(queue)
+    assert [message.body for message in taken] == BODIES
+    for message in taken:
+        assert message.header.properties.delivery_mode == 2
+        assert message.header.properties.content_type == "application/json"
+
+
+@pytest.mark.parametrize("name", ["php", "node", "python"])
+async def test_a_publisher_tells_the_events_type_and_an_id_of_its_own(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("typed", declare=False)
+    for _ in range(2):
+        ended = await language.publish(scene.amqp_url, queue, b"{}", "--type", "customer.created")
+        assert ended.code == 0, ended.err
+    taken = [message.header.properties for message in await scene.queues.take_all(queue)]
+    assert [properties.message_type for properties in taken] == ["customer.created"] * 2
+    assert len({properties.message_id for properties in taken}) == 2
+
+
+async def test_the_shell_publishes_with_amqp_bridge_where_there_are_no_amqp_tools(
+    scene: Scene, tmp_path: Path
+):
+    (tmp_path / "dirname").symlink_to(shutil.which("dirname") or "")
+    path = f"{PROGRAMS}{os.pathsep}{tmp_path}"
+    queue = await scene.queue("my queue", declare=False)
+    for body in BODIES:
+        ended = await LANGUAGES["shell"].publish(scene.amqp_url, queue, body, PATH=path)
+        assert (ended.code, ended.out) == (0, b""), ended.err
+        assert "1 message confirmed" in ended.err
+    assert [message.body for message in await scene.queues.take_all(queue)] == BODIES
+
+
+@each_language
+async def test_broker_and_queue_may_come_from_the_environment(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("from the environment", declare=False)
+    environment = {"AMQP_URL": scene.amqp_url, "AMQP_QUEUE": queue}
+    ended = await language.run(b"{}", **environment)
+    assert ended.code == 0, ended.err
+    assert await scene.queues.depth(queue) == 1
+
+
+@each_language
+async def test_a_queue_that_was_declared_otherwise_is_an_error_that_says_406(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("other", arguments={"x-max-length": 5})
+    ended = await language.publish(scene.amqp_url, queue, b"{}")
+    assert ended.code != 0
+    assert "PRECONDITION" in ended.err
+    assert await scene.queues.depth(queue) == 0
+
+
+@each_language
+async def test_a_consumer_works_through_its_queue_and_ends_in_order(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("work", declare=False)
+    bodies = [b'{"n":%d,"text":"\xe2\x98\x83"}' % number for number in range(25)]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        async with language.consumer_of(scene.amqp_url, queue) as consumer:
+            await scene.queues.publish(queue, bodies)
+            await until(lambda: len(consumer.bodies) == len(bodies), what=lambda: consumer.err)
+            assert consumer.bodies == bodies
+            assert await consumer.stop(number) == 0, consumer.err
+        # What it had not acknowledged would be ready again.
+        assert await scene.queues.depth(queue) == 0
+
+
+@each_language
+async def test_what_was_not_worked_through_goes_back_to_the_queue(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("crash", declare=False)
+    # Nobody reads what it prints, so the work on the first message never ends.
+    async with language.consumer_of(scene.amqp_url, queue, read=False) as consumer:
+        await scene.queues.publish(queue, [b"x" * 300_000] * 15)
+        await until(lambda: _held(scene, queue, 10), what=lambda: consumer.err)
+        await consumer.kill()
+    await until(lambda: _held(scene, queue, 0))
+
+
+async def _held(scene: Scene, queue: str, number: int) -> bool:
+    return await scene.queues.depth(queue) == 15 - number
