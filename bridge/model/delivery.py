@@ -60,6 +60,7 @@ class Fault(StrEnum):
     TOO_LARGE = "too_large"
     LOOP = "loop"
     CONTENT = "content"
+    PARTIAL = "partial"
     BUG = "bug"
 
 

@@ -15,8 +15,6 @@ from bridge.targets.web.checks import Check, address_checks, webhook_checks
 from bridge.targets.web.exchange import KEPT
 from bridge.targets.web.pool import Pool
 
-_NO_NOTIFY = Problem("target.type", "this build does not notify")
-
 
 class Targets:
     """Builds targets; all webhooks share its connections.
@@ -61,7 +59,9 @@ class Targets:
             case QueueTarget():
                 return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
             case NotifyTarget():
-                raise SettingsError([_NO_NOTIFY])
+                from bridge.targets.notify.target import NotifyTarget as Notify
+
+                return Notify(hook.target, self._gate, hook.concurrency, hook.name)
             case _:
                 assert_never(hook.target)
 
@@ -84,6 +84,10 @@ def problems(hook: Hook, directory: Path, brokers: Collection[str], gate: Addres
     if isinstance(hook.target, WebhookTarget):
         wrong = {problem.path for problem in found}
         found += _found([check for check in address_checks(hook.target, gate) if check[0] not in wrong])
+    if isinstance(hook.target, NotifyTarget) and not found:
+        from bridge.targets.notify.checks import notify_addresses
+
+        found += _found(list(notify_addresses(hook.target, gate)))
     if isinstance(hook.target, ScriptTarget):
         found += _found(_on_this_machine(hook.target, directory))
     return found
@@ -111,13 +115,12 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
         case QueueTarget():
             return _queue(hook.target, brokers)
         case NotifyTarget():
-            return [(_NO_NOTIFY.path, _no_notify)]
+            # Apprise takes a third of a second to import, so only where a hook notifies.
+            from bridge.targets.notify.checks import notify_checks
+
+            return list(notify_checks(hook.target))
         case _:
             assert_never(hook.target)
-
-
-def _no_notify() -> None:
-    raise ValueError(_NO_NOTIFY.message)
 
 
 def _script(settings: ScriptTarget) -> list[Check]:

@@ -1,0 +1,50 @@
+"""What values from events become before they stand in a message, so that nothing in them acts as markup."""
+
+import html
+import re
+
+_LONE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
+_ACTS = re.compile(
+    r"""
+      \\(?![A-Za-z0-9\ ])              # a backslash that would escape what follows
+    | [`*\[\]<~]
+    | (?<![^\W_])_ | _(?![^\W_])       # inside a word an underscore is only itself
+    | \|(?=\|) | (?<=\|)\| | ^\|
+    | &(?=\#?[0-9A-Za-z]{1,32};)
+    | ^(?:\#{1,6}(?=\s|$) | > | [-+](?=[-\s]|$) | =(?==*\s*$))
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_NUMBERED = re.compile(r"^(\s*\d{1,9})([.)])(?=\s)", re.MULTILINE)
+_CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b|\*\*)|(?<=<)@", re.IGNORECASE)
+_NO_BREAK = "\u200b"
+
+
+def clean(text: str) -> str:
+    """`text` without what no service takes: lone surrogates (they become U+FFFD) and control characters."""
+    return _CONTROL.sub("", _LONE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: a title may become a header of a mail, where a line break would begin another."""
+    return _BLANKS.sub(" ", text).strip()
+
+
+def escape_html(text: str) -> str:
+    """`text` to stand in HTML, in an attribute too; its lines stay lines."""
+    return html.escape(text).replace("\n", "<br/>")
+
+
+def escape_markdown(text: str) -> str:
+    """`text` to stand in Markdown (CommonMark, and what Discord makes of it): a backslash where one is needed.
+
+    What cannot act stays as it is, as services without Markdown show every backslash.
+    """
+    return _NUMBERED.sub(r"\1\\\2", _ACTS.sub(r"\\\g<0>", text))
+
+
+def disarm(text: str) -> str:
+    """`text` that calls nobody: @everyone, @here, @channel, @all and <@id> get a blank of no width."""
+    return _CALLS.sub("@" + _NO_BREAK, text)

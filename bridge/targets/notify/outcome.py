@@ -1,0 +1,158 @@
+"""What a call to a service came to, as the Answer of an attempt."""
+
+import json
+import math
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from typing import Any, NamedTuple
+
+from bridge.model.delivery import Answer, Fault
+from bridge.rules.wire.headers import retry_after
+from bridge.rules.wording.escaping import clean, one_line
+from bridge.targets.notify.guard import Call, Reply
+from bridge.targets.notify.mqtt import MqttRefused
+
+_LONGEST_TEXT = 300
+
+
+class Result(NamedTuple):
+    """One URL's end; no fault: it has the whole message. `where` names it without its secrets."""
+
+    where: str
+    fault: Fault | None = None
+    code: int | None = None
+    text: str = ""
+    retry_after: float | None = None
+    response: bytes = b""
+
+    @property
+    def for_good(self) -> bool:
+        """No later attempt could go another way."""
+        return self.fault is Fault.REDIRECT or (self.fault is Fault.STATUS and self.code == 410)
+
+
+def result_of(where: str, call: Call, *, sent: bool, speaks_http: bool, now: float) -> Result:
+    """What a call that ended came to; `now` in Unix seconds."""
+    last = call.replies[-1] if call.replies else None
+    if sent:
+        return Result(where, code=last.code if last else None, response=last.body if last else b"")
+    if call.refusal:
+        return Result(where, Fault.BLOCKED_ADDRESS, text=call.refusal)
+    refused = [reply for reply in call.replies if not 200 <= reply.code < 300]
+    if refused or (last and call.error is None):
+        return _answered(where, refused[-1] if refused else call.replies[-1], now)
+    if call.error is not None:
+        return _failed(where, call.error)
+    return _untold(where, call, speaks_http=speaks_http)
+
+
+def merged(results: Sequence[Result], done: tuple[str, ...], *, others_have_it: bool) -> Answer:
+    """One Answer for the attempt; `done` is all that has arrived.
+
+    When some of several URLs have the event, now or from earlier, the fault is PARTIAL. That is no outage to the
+    breaker, so what works goes on working. What is for good counts only where nothing else is left to hope for.
+    """
+    failed = [result for result in results if result.fault is not None]
+    if not failed:
+        first = results[0] if results else Result("")
+        return Answer(code=first.code, response=first.response, done=done)
+    waits = [result.retry_after for result in failed if result.retry_after is not None]
+    hopeful = next((result for result in failed if not result.for_good), None)
+    told = hopeful or failed[0]
+    partial = others_have_it or len(failed) < len(results)
+    return Answer(
+        fault=Fault.PARTIAL if partial else told.fault,
+        code=None if partial else told.code,
+        retry_after=max(waits) if waits else None,
+        response=told.response,
+        error="; ".join(f"{result.where}: {result.text}" for result in failed),
+        lasting=hopeful is None and (partial or told.fault is Fault.REDIRECT),
+        done=done,
+    )
+
+
+def _untold(where: str, call: Call, *, speaks_http: bool) -> Result:
+    if speaks_http:
+        # What Apprise logs before it sends anything may quote the URL.
+        return Result(where, Fault.CONTENT, text="nothing was sent: Apprise's plugin gave up before")
+    told = _short("; ".join(call.lines)) or "the server did not confirm it"
+    return Result(where, Fault.NOT_CONFIRMED, text=told)
+
+
+def _answered(where: str, reply: Reply, now: float) -> Result:
+    code = reply.code
+    said = _short(reply.body.decode("utf-8", "replace"))
+    if 300 <= code < 400:
+        text = f"answered {code}; redirects are not followed"
+        return Result(where, Fault.REDIRECT, code, text, response=reply.body)
+    what = "did not confirm it" if 200 <= code < 300 else ""
+    text = ", ".join(part for part in (f"answered {code}", what) if part) + (f": {said}" if said else "")
+    wait = retry_after(reply.retry_after, now) if reply.retry_after else _wait_in(reply)
+    return Result(where, Fault.STATUS, code, text, wait, reply.body)
+
+
+def _wait_in(reply: Reply) -> float | None:
+    """The wait that Discord (`retry_after`) and Telegram (`parameters.retry_after`) write into a 429, in seconds."""
+    if reply.code != 429:
+        return None
+    try:
+        said: Any = json.loads(reply.body)
+    except ValueError:
+        return None
+    for place in (said, said.get("parameters") if isinstance(said, dict) else None):
+        wait = place.get("retry_after") if isinstance(place, dict) else None
+        if isinstance(wait, int | float) and not isinstance(wait, bool) and math.isfinite(wait) and wait >= 0:
+            return float(wait)
+    return None
+
+
+def _failed(where: str, error: OSError) -> Result:
+    """The innermost of a chain of exceptions says what happened; those around it are its libraries' words."""
+    chain = list(_chain(error))
+    for one in chain:
+        match one:
+            case SMTPRecipientsRefused(recipients=dict(refusals)) if refusals:
+                code, said = next(iter(refusals.values()))
+                return _by_mail(where, code, said)
+            case SMTPResponseException(smtp_code=code, smtp_error=said):
+                return _by_mail(where, code, said)
+            case _:
+                pass
+    for kind, fault in _KINDS:
+        if found := next((one for one in chain if isinstance(one, kind)), None):
+            return Result(
+                where, fault, text=_short(getattr(found, "strerror", None) or str(found)) or fault.value
+            )
+    return Result(where, Fault.CONNECTION, text=_short(str(chain[-1])) or "the connection failed")
+
+
+def _by_mail(where: str, code: int, said: bytes | str) -> Result:
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    if not 200 <= code <= 599:
+        return Result(where, Fault.CONNECTION, text=_short(text) or "the connection failed")
+    return Result(where, Fault.STATUS, code, f"the mail server answered {code}: {_short(text)}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    for _ in range(10):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _short(text: str) -> str:
+    return one_line(clean(text))[:_LONGEST_TEXT]
+
+
+_KINDS: list[tuple[type[BaseException], Fault]] = [
+    (MqttRefused, Fault.STATUS),
+    (socket.gaierror, Fault.DNS),
+    (ConnectionRefusedError, Fault.REFUSED),
+    (ssl.SSLError, Fault.TLS),
+    (TimeoutError, Fault.TIMEOUT),
+    (SMTPException, Fault.CONNECTION),
+]

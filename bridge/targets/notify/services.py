@@ -1,0 +1,183 @@
+"""Which of Apprise's services the bridge notifies by, and how each is set up.
+
+Apprise has local ones as well (syslog, desktops, programs), and options that read files or fetch attachments:
+only what is named here is ever constructed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from apprise import Apprise, AppriseAsset
+from apprise.common import OverflowMode, PersistentStoreMode
+from apprise.manager_plugins import NotificationManager
+from apprise.plugins import url_to_dict
+from apprise.plugins.base import NotifyBase
+
+from bridge.model.target import NotifyTarget as Settings
+from bridge.targets.notify import (
+    mqtt,
+    transport,  # noqa: F401 - bounds the HTTP of what is constructed here
+)
+from bridge.targets.web.endpoint import parse_url
+
+# fmt: off
+_ALLOWED = frozenset({
+    "apprise", "apprises", "bark", "barks", "discord", "form", "forms", "gchat", "gotify", "gotifys",
+    "json", "jsons", "mailto", "mailtos", "mmost", "mmosts", "mqtt", "mqtts", "nctalk", "nctalks", "ntfy",
+    "ntfys", "opsgenie", "pagerduty", "pbul", "pover", "prowl", "rocket", "rockets", "signal", "signals",
+    "slack", "tgram", "twilio", "workflow", "workflows", "wxteams", "xml", "xmls", "zulip",
+})
+# fmt: on
+_REFUSED = frozenset({"attach", "filename", "pgp", "pgppub", "pgpprv", "template", "wkd"})
+"""Options that make Apprise read files, or fetch what others name."""
+_FOREIGN = {
+    "avatar": ("avatar",),
+    "footer": ("footer", "include_footer"),
+    "image": ("include_image",),
+}
+"""Options that are off unless the URL has them, and the attributes they set: pictures and words that are not ours."""
+_BASES = {
+    "discord": ("notify_url",),
+    "ntfys": ("cloud_notify_url",),
+    "pover": ("notify_url",),
+    "slack": ("webhook_url", "webhook_gov_url", "workflow_url", "workflow_trigger_url", "api_url"),
+    "tgram": ("notify_url",),
+}
+"""Where the plugins keep the addresses of services that have no host in their URL."""
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One URL, ready to send: Apprise's plugin for it, and what the URL says about long messages.
+
+    `where` names it without its secrets. `close` ends a connection that the plugin keeps.
+    """
+
+    where: str
+    scheme: str
+    plugin: NotifyBase
+    overflow: str
+    close: Callable[[], None] | None
+
+
+def service(url: str, position: int, settings: Settings) -> Service:
+    """The service of a URL. Raises ValueError, which never quotes the URL."""
+    scheme = _scheme(url)
+    given = _parsed(url, scheme)
+    options = set(given.get("qsd") or ())
+    if refused := sorted(_REFUSED & options):
+        raise ValueError(f"the option `{refused[0]}` of {given['schema']}:// is not supported here")
+    plugin = _plugin(given)
+    for option, attributes in _FOREIGN.items():
+        for attribute in attributes:
+            if option not in options and hasattr(plugin, attribute):
+                setattr(plugin, attribute, False)
+    scheme = str(given["schema"])
+    _bound(plugin, options, settings.timeout)
+    _set_base(plugin, scheme, settings.endpoints)
+    overflow = str((given.get("qsd") or {}).get("overflow", "split")).lower()
+    close = mqtt.adopt(plugin) if scheme in {"mqtt", "mqtts"} else None
+    return Service(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close)
+
+
+def check_endpoints(endpoints: Mapping[str, str]) -> None:
+    """Raise a ValueError for a scheme that takes no base URL, or for a base that is no URL."""
+    for scheme, base in endpoints.items():
+        if scheme not in _BASES:
+            known = ", ".join(sorted(_BASES))
+            raise ValueError(
+                f"{scheme!r} takes no base URL; these do: {known}. Others have the host in their URL"
+            )
+        try:
+            parse_url(base)
+        except ValueError as error:
+            raise ValueError(f"{scheme}: {error}") from None
+
+
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.strip().partition("://")
+    scheme = scheme.lower()
+    if not separator or not scheme.replace("-", "").isalnum():
+        raise ValueError("not an Apprise URL; write for example ntfys://ntfy.example.net/topic")
+    if scheme not in _ALLOWED and scheme not in {"http", "https"}:
+        raise ValueError(
+            f"the bridge does not notify by {scheme}://; it does by {', '.join(sorted(_ALLOWED))}"
+        )
+    return scheme
+
+
+def _parsed(url: str, scheme: str) -> dict[str, Any]:
+    """What Apprise reads in the URL: its own form, or the address that a service gives to its users."""
+    try:
+        given: dict[str, Any] | None = url_to_dict(url.strip())
+    except Exception:  # noqa: BLE001 - plugins raise whatever their parsing meets, with the URL in it
+        given = None
+    if given is None or str(given.get("schema")) not in _ALLOWED:
+        if scheme in {"http", "https"}:
+            raise ValueError(
+                f"no service is known by this {scheme}:// address; write json{scheme[4:]}:// for a plain endpoint"
+            )
+        raise ValueError(f"what follows {scheme}:// cannot be read; docs/notify.md has an example")
+    return given
+
+
+def _plugin(given: dict[str, Any]) -> NotifyBase:
+    scheme = given["schema"]
+    if not NotificationManager()[scheme].enabled:
+        raise ValueError(f"{scheme}:// needs a Python package that is not installed")
+    plugin = Apprise.instantiate(given, asset=_asset())
+    if plugin is None:
+        raise ValueError(
+            f"{scheme}:// lacks something, or has something wrong in it; docs/notify.md has an example"
+        )
+    return plugin
+
+
+def _asset() -> AppriseAsset:
+    """How we show ourselves, and that Apprise fetches no picture, follows no redirect and writes no file."""
+    return AppriseAsset(
+        app_id="amqp-bridge",
+        app_desc="amqp-bridge",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        image_path_mask="",
+        interpret_escapes=False,
+        default_service_retry=0,
+        http_redirects=False,
+        pgp_autogen=False,
+        pem_autogen=False,
+        storage_mode=PersistentStoreMode.MEMORY,
+    )
+
+
+def _bound(plugin: Any, options: set[str], timeout: float) -> None:
+    """Time limits within ours; no throttle, as the hook's `rate` rules; no cutting, as ours is better."""
+    plugin.throttle = _nothing
+    plugin.overflow_mode = OverflowMode.UPSTREAM
+    plugin.retry = 0
+    if "cto" not in options:
+        plugin.socket_connect_timeout = min(_CONNECT_SECONDS, timeout)
+    if "rto" not in options:
+        plugin.socket_read_timeout = timeout
+    if hasattr(plugin, "smtp_host"):
+        # The one timeout that Apprise gives to smtplib is for its whole conversation.
+        plugin.socket_connect_timeout = timeout
+    if hasattr(plugin, "ntfy_json_upstream_size_limit"):
+        # Counted after JSON has made 12 characters of an emoji; then the text would become an attachment.
+        plugin.ntfy_json_upstream_size_limit = 1_000_000
+
+
+def _set_base(plugin: Any, scheme: str, endpoints: Mapping[str, str]) -> None:
+    base = endpoints.get(scheme)
+    for attribute in _BASES.get(scheme, ()) if base else ():
+        path = urlsplit(getattr(plugin, attribute)).path.rstrip("/")
+        root = str(base).rstrip("/")
+        setattr(plugin, attribute, root if root.endswith(path) and path else root + path)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """For what is switched off."""

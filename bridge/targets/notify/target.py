@@ -1,0 +1,168 @@
+"""Delivery by chat, push and mail services, through Apprise."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+
+from apprise import NotifyType
+
+from bridge.model.delivery import Answer, Delivery, Fault
+from bridge.model.event import Event
+from bridge.model.target import NotifyTarget as Settings
+from bridge.rules.bodies.spelling import unbuildable
+from bridge.rules.routing.expression import Unanswered
+from bridge.rules.routing.template import compile_template
+from bridge.rules.wire.address import AddressGate
+from bridge.rules.wording.escaping import clean, one_line
+from bridge.targets.notify.guard import Call
+from bridge.targets.notify.outcome import Result, merged, result_of
+from bridge.targets.notify.services import Service, service
+from bridge.targets.notify.threads import Crew, TooManyHang
+from bridge.targets.notify.wording import Wording
+
+MOST_THREADS = 16
+"""Threads of one hook: what may block at the same time."""
+
+_NO_HTTP = frozenset({"mailto", "mailtos", "mqtt", "mqtts"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One URL of the target; `token` stands for it in `Delivery.done`."""
+
+    token: str
+    service: Service
+    wording: Wording
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What a part came to, and which pieces of its message have arrived so far."""
+
+    part: _Part
+    result: Result
+    had: frozenset[str]
+
+
+class NotifyTarget:
+    """Tells each URL of a hook once of each event.
+
+    The URLs of an attempt are told at the same time, each in a thread of its own. The next attempt leaves out
+    those that have the event, and of a long message the pieces that arrived. Raises ValueError for settings that
+    cannot work; `checks.notify_checks` says which.
+    """
+
+    def __init__(self, settings: Settings, gate: AddressGate, concurrency: int, name: str) -> None:
+        """`name` is the hook's, for the names of its threads."""
+        self._timeout = settings.timeout
+        self._gate = gate
+        self._level = NotifyType(settings.level)
+        self._title = compile_template(settings.title, text=True)
+        self._body = compile_template(settings.body, text=True)
+        self._parts = list(_parts(settings))
+        self._crew = Crew(min(MOST_THREADS, concurrency * len(self._parts)), f"notify-{name}")
+
+    async def attempt(self, delivery: Delivery) -> Answer:
+        """Tell the URLs that do not have it yet; every fault is an Answer."""
+        due = [part for part in self._parts if part.token not in delivery.done]
+        worded = [self._words(part.wording, delivery.event) for part in due]
+        if unbuilt := next((words for words in worded if isinstance(words, Answer)), None):
+            return unbuilt
+        deadline = time.monotonic() + self._timeout
+        ended = await asyncio.gather(
+            *(
+                self._tell(part, words, frozenset(delivery.done), deadline)
+                for part, words in zip(due, worded, strict=True)
+                if not isinstance(words, Answer)
+            )
+        )
+        return merged(
+            [one.result for one in ended],
+            _done(delivery.done, ended),
+            others_have_it=len(due) < len(self._parts),
+        )
+
+    async def close(self) -> None:
+        """Close what MQTT keeps open, without waiting for it."""
+        for part in self._parts:
+            if part.service.close is not None:
+                threading.Thread(target=part.service.close, name="notify-close", daemon=True).start()
+
+    def _words(self, wording: Wording, event: Event) -> tuple[str, str] | Answer:
+        """Title and body for a service, what holes bring escaped for it."""
+        title = self._title.render(event, str)
+        if isinstance(title, Unanswered):
+            return unbuildable(f"title: {title.detail}")
+        body = self._body.render(event, wording.escape)
+        if isinstance(body, Unanswered):
+            return unbuildable(f"body: {body.detail}")
+        words = one_line(clean(title)), clean(body)
+        return words if any(map(str.strip, words)) else unbuildable("title and body are both empty")
+
+    async def _tell(
+        self, part: _Part, words: tuple[str, str], done: frozenset[str], deadline: float
+    ) -> _Ended:
+        where = part.service.where
+        call = Call(self._gate, deadline, done)
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                sent = await self._crew.run(partial(self._send, part, words, call))
+            speaks_http = part.service.scheme not in _NO_HTTP
+            result = result_of(where, call, sent=sent, speaks_http=speaks_http, now=time.time())
+        except TimeoutError:
+            result = Result(where, Fault.TIMEOUT, text="no answer within the time limit")
+        except TooManyHang as error:
+            result = Result(where, Fault.TIMEOUT, text=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its words may hold the URL
+            result = Result(where, Fault.BUG, text=f"Apprise's plugin raised {type(error).__name__}")
+        finally:
+            call.cut()
+        return _Ended(part, result, frozenset(call.had) - done)
+
+    def _send(self, part: _Part, words: tuple[str, str], call: Call) -> bool:
+        """Send the pieces that have not arrived, in their order, up to the first that fails; runs in a thread."""
+        with call.running():
+            for number, piece in enumerate(part.wording.pieces(*words)):
+                token = f"{part.token}.{number}.{_digest(piece.title + piece.body)}"
+                if token in call.had:
+                    continue
+                call.left()
+                if not part.service.plugin.notify(
+                    body=piece.body,
+                    title=piece.title,
+                    notify_type=self._level,
+                    body_format=piece.format,
+                    body_passthrough=False,
+                ):
+                    return False
+                call.had.add(token)
+        return True
+
+
+def _parts(settings: Settings) -> Iterator[_Part]:
+    seen: Counter[str] = Counter()
+    for position, secret in enumerate(settings.urls):
+        url = secret.get_secret_value()
+        digest = _digest(url)
+        seen[digest] += 1
+        one = service(url, position, settings)
+        wording = Wording(one.scheme, one.plugin, settings.format, one.overflow)
+        yield _Part(f"{digest}.{seen[digest]}", one, wording)
+
+
+def _done(before: Sequence[str], ended: Sequence[_Ended]) -> tuple[str, ...]:
+    """Of each URL that has the whole message its token, of others those of the pieces that arrived."""
+    whole = [one.part.token for one in ended if one.result.fault is None]
+    kept = [token for token in before if not token.startswith(tuple(f"{token}." for token in whole))]
+    pieces = [token for one in ended if one.result.fault is not None for token in sorted(one.had)]
+    return (*kept, *pieces, *whole)
+
+
+def _digest(text: str) -> str:
+    """Eight characters: enough to tell URLs apart, too few to find out which one it was."""
+    return sha256(text.encode()).hexdigest()[:8]

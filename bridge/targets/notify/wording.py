@@ -1,0 +1,189 @@
+"""How a message is worded for a service: its markup, its limits, its title.
+
+What a hook's `body` is written in is converted once into what the service reads, then cut into pieces of which
+each is whole in itself. Apprise's own cutting may end inside a tag, and starts anew as a whole when one of its
+pieces fails.
+"""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from apprise import NotifyFormat
+from apprise.conversion import commonmark_repair_chunk, convert_between
+from apprise.plugins.base import NotifyBase
+
+from bridge.rules.wording.cutting import cut_html, cut_text, shorten
+from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown
+
+Escape = Callable[[str], str]
+Format = Literal["text", "markdown", "html"]
+
+_TEXT, _MARKDOWN, _HTML = NotifyFormat.TEXT, NotifyFormat.MARKDOWN, NotifyFormat.HTML
+_READS: dict[str, dict[NotifyFormat, NotifyFormat]] = {
+    # It reads Markdown whatever Apprise calls it.
+    "discord": {_TEXT: _MARKDOWN, _HTML: _MARKDOWN},
+    "ntfy": {_MARKDOWN: _MARKDOWN},
+    "ntfys": {_MARKDOWN: _MARKDOWN},
+    # Pushover's plugin would turn Markdown into HTML after it was cut.
+    "pover": {_MARKDOWN: _HTML},
+    # Slack knows no escape, so Markdown made from HTML would show its backslashes.
+    "slack": {_HTML: _TEXT},
+    # The only one of Telegram's markups in which nothing that looks like markup is refused.
+    "tgram": {_TEXT: _HTML, _MARKDOWN: _HTML},
+}
+_MARKS_UP = frozenset({"mmost", "mmosts"})
+"""Reads Markdown in what Apprise calls text."""
+_CALLS_PEOPLE = frozenset({"discord", "mmost", "mmosts", "nctalk", "nctalks", "rocket", "rockets", "zulip"})
+"""Notifies whoever is named in a text. Slack does by <!channel>, and there < is always escaped."""
+# fmt: off
+_NO_LIMIT = frozenset({
+    "apprise", "apprises", "form", "forms", "json", "jsons", "mailto", "mailtos", "mqtt", "mqtts", "xml",
+    "xmls",
+})
+# fmt: on
+"""What takes data or mail of any length: a piece of it would be worth nothing."""
+_BYTES = {"ntfy": 4096, "ntfys": 4096}
+"""Services that count bytes of UTF-8, and how many they take."""
+_REPAIR = 40
+"""Characters that closing and opening again may add to a piece of Markdown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One post: what the plugin is given."""
+
+    title: str
+    body: str
+    format: NotifyFormat
+
+
+class Wording:
+    """Words messages for one service. `overflow` is what its URL says: split, truncate or upstream."""
+
+    def __init__(self, scheme: str, plugin: NotifyBase, written: Format, overflow: str) -> None:
+        self._plugin: Any = plugin
+        self._written = NotifyFormat(written)
+        chosen = plugin.resolve_format(self._written)
+        self._reads = _READS.get(scheme, {}).get(self._written, chosen)
+        self._marks_up = self._reads == _MARKDOWN or scheme in _MARKS_UP
+        self._calls_people = scheme in _CALLS_PEOPLE
+        self._in_bytes = scheme in _BYTES
+        self._limit = _limit(scheme, self._plugin, overflow)
+        self._most = {"most": 1} if overflow == "truncate" else {}
+        # Discord's plugin puts the title into the text too, unless it makes an embed (?format=markdown).
+        embeds = "format=markdown" in plugin.url(privacy=True)
+        self._title_field = self._plugin.title_maxlen > 0 and (scheme != "discord" or embeds)
+        if scheme in _BYTES and self._reads == _MARKDOWN:
+            self._plugin.notify_format = _MARKDOWN  # ntfy's plugin says by this what it sends
+
+    @property
+    def escape(self) -> Escape | None:
+        """What is done to the values that holes bring; None for text, which is looked after as a whole."""
+        return None if self._written == _TEXT else self._escaped
+
+    def _escaped(self, value: str) -> str:
+        value = disarm(value) if self._calls_people else value
+        match self._written:
+            case NotifyFormat.HTML:
+                return escape_html(value)
+            case NotifyFormat.MARKDOWN if self._marks_up or self._reads != _TEXT:
+                return escape_markdown(value)
+            case _:
+                return value  # Markdown for a service that shows it as it is written, backslashes and all.
+
+    def pieces(self, title: str, body: str) -> list[Piece]:
+        """The posts that say it; `title` is plain text on one line."""
+        if not body.strip():
+            title, body = "", title
+            made = self._from_text(body)
+        else:
+            made = self._converted(body)
+        head = "" if self._title_field or not title else self._headline(title)
+        bodies = self._cut(made, len(head))
+        bodies[0] = head + bodies[0]
+        if not self._title_field:
+            return [Piece("", text, self._reads) for text in bodies]
+        return [
+            Piece(self._titled(title, number, len(bodies)), text, self._reads)
+            for number, text in enumerate(bodies, 1)
+        ]
+
+    # ---- into the markup that the service reads --------------------------------------------------------
+
+    def _converted(self, body: str) -> str:
+        if self._written == _TEXT:
+            return self._from_text(disarm(body) if self._calls_people else body)
+        made = str(convert_between(self._written, self._reads, body))
+        return (
+            escape_markdown(made)
+            if self._marks_up and (self._written, self._reads) == (_HTML, _TEXT)
+            else made
+        )
+
+    def _from_text(self, text: str) -> str:
+        if self._marks_up:
+            return escape_markdown(text)
+        return str(convert_between(_TEXT, self._reads, text))
+
+    def _headline(self, title: str) -> str:
+        title = disarm(title) if self._calls_people else title
+        match self._reads:
+            case NotifyFormat.HTML:
+                return f"<b>{html.escape(title, quote=False)}</b><br/>"
+            case NotifyFormat.MARKDOWN:
+                return f"**{escape_markdown(title)}**\n"
+            case _:
+                return f"{escape_markdown(title) if self._marks_up else title}\n"
+
+    def _titled(self, title: str, number: int, of: int) -> str:
+        count = f" ({number}/{of})" if title and of > 1 else ""
+        size = _bytes if self._in_bytes else len
+        return shorten(title, size, self._plugin.title_maxlen - len(count)) + count
+
+    # ---- into pieces that fit ---------------------------------------------------------------------------
+
+    def _cut(self, made: str, head: int) -> list[str]:
+        limit = self._limit
+        if limit is None:
+            return [made]
+        room = limit
+        while True:
+            pieces = self._cut_to(made, room, head)
+            # What the plugin makes of a piece may be longer than the piece; never by much.
+            if room <= limit // 4 or all(self._size(piece) <= limit for piece in pieces):
+                return pieces
+            room = room * 4 // 5
+
+    def _cut_to(self, made: str, room: int, head: int) -> list[str]:
+        if self._reads == _HTML:
+            return cut_html(made, room - 1, taken=head, **self._most)
+        if self._reads == _MARKDOWN and self._size(made) + head > room:
+            return _repaired(cut_text(made, self._size, room - _REPAIR, taken=head, **self._most))
+        return cut_text(made, self._size, room, taken=head, **self._most)
+
+    def _size(self, piece: str) -> int:
+        final = str(self._plugin.dialect_convert(piece, self._reads))
+        return _bytes(final) if self._in_bytes else len(final)
+
+
+def _limit(scheme: str, plugin: Any, overflow: str) -> int | None:
+    if scheme in _NO_LIMIT or overflow == "upstream":
+        return None
+    return _BYTES.get(scheme, int(plugin.body_maxlen))
+
+
+def _repaired(pieces: list[str]) -> list[str]:
+    """Each piece with its own emphasis and code closed, and opened again in the next."""
+    pending: dict[str, Any] = {}
+    made = []
+    for index, piece in enumerate(pieces):
+        following = pieces[index + 1] if index + 1 < len(pieces) else None
+        whole, pending = commonmark_repair_chunk(piece, pending, next_chunk=following)
+        made.append(whole)
+    return made
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
