@@ -109,6 +109,36 @@ async def test_get_sends_no_body_and_signs_none(body: str | None) -> None:
         Webhook(SECRET).verify(b"", request.headers, json_parse=False)
 
 
+@pytest.mark.parametrize(
+    ("settings", "content_type", "body"),
+    [
+        ({"body": "form"}, "application/x-www-form-urlencoded", b"a=1"),
+        ({"body": "data"}, "application/json", b'{"a":1}'),
+        (
+            {"body": "template", "template": "{{ event.type }}: {{ event.data.a }}"},
+            "text/plain; charset=utf-8",
+            b"customers.create: 1",
+        ),
+        ({"body": "template", "template": "{'n': event.data.a}"}, "application/json", b'{"n":1}'),
+        (
+            {"profile": "cockpit"},
+            "application/json",
+            b'{"event":"customers.create","hook":"crm","backend":0,"args":[{"a":1}]}',
+        ),
+    ],
+)
+async def test_the_body_is_of_the_kind_that_the_hook_wants_and_that_is_what_is_signed(
+    settings: dict[str, Any], content_type: str, body: bytes
+) -> None:
+    signed = {} if "profile" in settings else {"secrets": [SECRET]}
+    async with sending(**settings, **signed) as (target, receiver):
+        assert (await target.attempt(delivery(b'{"a":1}'))).fault is None
+    (request,) = receiver.requests
+    assert (request.headers["content-type"], request.body) == (content_type, body)
+    if signed:
+        Webhook(SECRET).verify(request.body, request.headers, json_parse=False)
+
+
 @pytest.mark.parametrize("kind", [str, str.encode, lambda text: bytearray(text.encode())])
 async def test_a_trace_goes_on_with_its_state(kind: Callable[[str], Any]) -> None:
     headers = {"traceparent": kind(TRACE), "tracestate": kind("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")}

@@ -96,6 +96,11 @@ def test_the_option_of_a_signature_that_cannot_work_is_named(
             "target.secrets",
             "give one of them",
         ),
+        (
+            {"type": "webhook", "url": URL, "body": "template", "template": "{{ nope.x }}"},
+            "target.template",
+            "nope",
+        ),
         ({"type": "webhook", "url": URL, "auth": {"type": "oauth2"}}, "target.auth.token_url", "needs"),
         ({"type": "webhook", "url": "http://10.1.2.3/"}, "target.url", "10.1.2.3 is private"),
         ({"type": "webhook", "url": "http://[::1]/"}, "target.url", "loopback"),

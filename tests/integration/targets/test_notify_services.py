@@ -1,0 +1,135 @@
+"""Each service gets what it takes: readable, within its limits, with nobody called who was not meant."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Answer
+from bridge.model.target import NotifyTarget as Settings
+from bridge.rules.wire.address import AddressGate
+from bridge.targets.notify.target import NotifyTarget
+from tests.support.events import delivery
+from tests.support.services import Services, running, squeezed
+
+ALL = ["discord", "slack", "tgram", "ntfy", "pover", "apprise", "json"]
+NASTY = (
+    "a < b && c > d, _under_ *star* **two** `tick` [l](http://x) ~~gone~~ snake_case 1 * 2 \\ \\_ ||spoiler|| &amp; "
+    "&lt;i&gt; <b>bold <!channel> <@123> <@&9> @everyone @here joe@example.net 😀 👨‍👩‍👧 🇨🇿🇩🇪 žluťoučký\n"
+    "# no heading\n> no quote\n- 2. no list\n```\nno code\n"
+)
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    async with running() as services:
+        yield services
+
+
+def notify(services: Services, *urls: str, **settings: Any) -> NotifyTarget:
+    given = {"type": "notify", "urls": urls, "endpoints": services.endpoints(), **settings}
+    return NotifyTarget(Settings.model_validate(given), AddressGate(["127.0.0.0/8"]), 4, "ops")
+
+
+def event(text: str, title: str = "") -> Any:
+    return delivery(parse=False, data={"text": text, "title": title})
+
+
+async def send(services: Services, service: str, text: str, title: str = "", **settings: Any) -> Answer:
+    settings = {"title": "{{ event.data.title }}", "body": "{{ event.data.text }}"} | settings
+    target = notify(services, services.url(service), **settings)
+    answer = await target.attempt(event(text, title))
+    await target.close()
+    return answer
+
+
+@pytest.mark.parametrize("service", ALL)
+async def test_text_arrives_as_it_was_written(services: Services, service: str) -> None:
+    answer = await send(services, service, NASTY, "Order <7> *new* & more")
+    assert (answer.fault, answer.error) == (None, "")
+    (post,) = services.posts[service]
+    assert squeezed(NASTY) in squeezed(post.text)
+    assert "Order <7> *new* & more" in post.title + post.text
+
+
+@pytest.mark.parametrize("written", ["markdown", "html"])
+@pytest.mark.parametrize("service", ["discord", "tgram", "pover"])
+async def test_markup_of_the_template_acts_and_markup_of_the_event_does_not(
+    services: Services, service: str, written: str
+) -> None:
+    bold = {"markdown": "**Sure:** ", "html": "<b>Sure:</b> "}[written]
+    answer = await send(services, service, NASTY, body=bold + "{{ event.data.text }}", format=written)
+    assert (answer.fault, answer.error) == (None, "")
+    (post,) = services.posts[service]
+    assert squeezed("Sure: " + NASTY.replace("\\ \\_", "")) in squeezed(post.text.replace("\\ \\_", ""))
+    raw = post.given.get("content") or post.given.get("text") or post.given.get("message")
+    assert re.search(r"(\*\*|<b>|<strong>)Sure:", raw)
+
+
+@pytest.mark.parametrize("service", ALL)
+@pytest.mark.parametrize("written", ["text", "markdown", "html"])
+async def test_five_thousand_characters_arrive_within_the_limits(
+    services: Services, service: str, written: str
+) -> None:
+    words = "word<_*😀& "
+    text = (words * 600)[:4990] + " the end!"
+    answer = await send(services, service, text, "Long", format=written)
+    assert (answer.fault, answer.error) == (None, "")
+    arrived = services.text(service)
+    if written == "text":
+        assert squeezed(text) in arrived
+    else:
+        assert arrived.count("word") == text.count("word")
+        assert "theend!" in arrived
+
+
+async def test_pieces_carry_their_number_where_there_is_a_title(services: Services) -> None:
+    await send(services, "pover", "x " * 1200, "T" * 300)
+    assert [post.title for post in services.posts["pover"]] == [
+        "T" * 243 + f"… ({number}/3)" for number in (1, 2, 3)
+    ]
+
+
+async def test_what_is_over_ten_pieces_ends_in_an_ellipsis(services: Services) -> None:
+    await send(services, "pover", "wörd " * 10_000)
+    assert len(services.posts["pover"]) == 10
+    assert services.posts["pover"][-1].text.endswith("…")
+
+
+async def test_a_url_may_ask_for_one_piece_only(services: Services) -> None:
+    target = notify(services, services.url("pover") + "?overflow=truncate", body="{{ event.data.text }}")
+    assert (await target.attempt(event("word " * 1000))).fault is None
+    (post,) = services.posts["pover"]
+    assert post.text.endswith("word…")
+    assert 1000 < len(post.text) <= 1024
+
+
+async def test_a_title_is_one_line_and_alone_is_enough(services: Services) -> None:
+    await send(services, "ntfy", "body", "one\r\nX-Evil: two\n")
+    assert services.posts["ntfy"][0].title == "one X-Evil: two"
+    await send(services, "discord", "", "Only a title")
+    assert services.posts["discord"][0].text == "Only a title"
+
+
+async def test_no_picture_and_no_words_but_ours_go_out(services: Services) -> None:
+    for service in ALL:
+        await send(services, service, "hello", "T")
+    for service in ALL:
+        (post,) = services.posts[service]
+        assert "http" not in str(post.given), service
+        assert "pprise" not in str(post.given), service
+        assert "footer" not in str(post.given), service
+    assert services.posts["discord"][0].headers["User-Agent"] == "amqp-bridge"
+
+
+async def test_the_level_reaches_who_knows_one(services: Services) -> None:
+    await send(services, "apprise", "x", level="failure")
+    assert services.posts["apprise"][0].given["type"] == "failure"
+
+
+async def test_data_for_programs_is_not_cut_and_may_be_json(services: Services) -> None:
+    body = '{"text": "{{ event.data.text }}"}'
+    await send(services, "json", 'say "hi" ' + "x" * 100_000, body=body)
+    (post,) = services.posts["json"]
+    assert post.text == '{"text": "say \\"hi\\" ' + "x" * 100_000 + '"}'
