@@ -95,4 +95,4 @@ def _work(settings: WebhookTarget, options: Signature) -> bool:
 
 def _check_address(text: str, gate: AddressGate) -> None:
     if reason := literal_refusal(gate, URL(text).raw_host or ""):
-        raise ValueError(reason)
+        raise ValueError(f"{reason}; add its network there if that is where it shall go")
