@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
 from bridge.rules.bodies.spelling import to_json, unbuildable
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.codings import uncoded
+from bridge.rules.formats.content import MAX_BODY, data_of
 
 JSON = "application/json"
 
@@ -59,7 +60,8 @@ def whole_event(event: Event) -> Body | Answer:
 def event_json(event: Event) -> bytes | Answer:
     """`{"id", "type", "source", "time", "data", "identity"}` of the event as JSON.
 
-    A body that is not JSON stands as base64 in `data_base64`, as CloudEvents does it, in place of `data`.
+    A body that is not JSON stands as base64 in `data_base64`, as CloudEvents does it, in place of `data`; so do the
+    data of a CloudEvent that has it like that.
     """
     fields: dict[str, Any] = {
         "id": event.id,
@@ -67,10 +69,12 @@ def event_json(event: Event) -> bytes | Answer:
         "source": event.source,
         "time": event.time,
     }
-    if has_data(event):
+    if _is_encoded(event):
+        fields["data_base64"] = event.data
+    elif has_data(event):
         fields["data"] = event.data
     else:
-        fields["data_base64"] = b64encode(event.message.body).decode()
+        fields["data_base64"] = b64encode(plain_body(event)).decode()
     fields["identity"] = event.identity
     return to_json(fields)
 
@@ -84,9 +88,26 @@ def has_data(event: Event) -> bool:
     return event.format != "json" and whole_body(event) is not None
 
 
+def plain_body(event: Event) -> bytes:
+    """The message's body without its content coding, as far as that can be undone."""
+    message = event.message
+    if message.content_encoding is None:
+        return message.body
+    plain = uncoded(message.body, message.content_encoding, MAX_BODY)
+    return message.body if plain is None else plain
+
+
 def whole_body(event: Event) -> Any:
     """What the message's body says as JSON, envelope included; None where it is not JSON."""
     return data_of(event.message, "json")
+
+
+def _is_encoded(event: Event) -> bool:
+    """Whether the data are the `data_base64` of a structured CloudEvent."""
+    if event.format != "cloudevents" or not isinstance(event.data, str):
+        return False
+    whole = whole_body(event)
+    return isinstance(whole, dict) and "data" not in whole and whole.get("data_base64") == event.data
 
 
 @lru_cache(maxsize=256)

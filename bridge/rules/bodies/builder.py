@@ -1,9 +1,25 @@
 """The function that makes a hook's bodies, chosen once when the hook is set up."""
 
-from bridge.rules.bodies import body, profiles
+from collections.abc import Mapping
+
+from bridge.rules.bodies import body, cloudevents, profiles
 from bridge.rules.bodies.body import Build
 from bridge.rules.bodies.form import form, splynx_form
 from bridge.rules.bodies.templated import templated
+
+_KINDS: Mapping[str, Build] = {
+    "raw": body.raw,
+    "event": body.whole_event,
+    "data": body.data,
+    "form": form,
+    "cloudevents": cloudevents.structured,
+    "cloudevents-binary": cloudevents.binary,
+}
+_SHAPES: Mapping[str, Build] = {
+    "splynx": profiles.splynx,
+    "phlix": profiles.phlix,
+    "plinqx": profiles.plinqx,
+}
 
 
 def builder(kind: str | None, profile: str, *, hook: str, template: str | None = None) -> Build:
@@ -14,30 +30,12 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
     `hook`. A kind that is given always wins.
     Raises ValueError for what is no kind, and for a template that cannot be compiled.
     """
-    match kind:
-        case None:
-            return _shape(profile, hook)
-        case "raw":
-            return body.raw
-        case "data":
-            return body.data
-        case "event":
-            return body.whole_event
-        case "form":
-            return splynx_form if profile == "splynx" else form
-        case "template":
-            return templated(template or "")
-    raise ValueError(f"{kind!r} is no kind of body")
-
-
-def _shape(profile: str, hook: str) -> Build:
-    match profile:
-        case "splynx":
-            return profiles.splynx
-        case "phlix":
-            return profiles.phlix
-        case "plinqx":
-            return profiles.plinqx
-        case "cockpit":
-            return profiles.cockpit(hook)
-    return body.raw
+    if kind is None:
+        return profiles.cockpit(hook) if profile == "cockpit" else _SHAPES.get(profile, body.raw)
+    if kind == "template":
+        return templated(template or "")
+    if kind == "form" and profile == "splynx":
+        return splynx_form
+    if kind not in _KINDS:
+        raise ValueError(f"{kind!r} is no kind of body")
+    return _KINDS[kind]

@@ -42,12 +42,9 @@ def _is_event(data: Any) -> bool:
 
 def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
     """Type, id, time and data; data in base64 stay that text, those of the binary form are the whole body."""
-    if isinstance(data, dict) and _is_structured(message):
+    if isinstance(data, dict) and is_structured(data, message):
         return _structured(data, timezone)
-    attributes = _attributes(message.headers)
-    if isinstance(data, dict) and "specversion" in data and "specversion" not in attributes:
-        return _structured(data, timezone)
-    return _decoded(attributes, data, timezone)
+    return _decoded(attributes_of(message.headers), data, timezone)
 
 
 def split(data: Any, message: Message) -> Sequence[Message] | None:
@@ -60,8 +57,22 @@ def split(data: Any, message: Message) -> Sequence[Message] | None:
     return singles(message, f"{CONTENT_TYPE}+json") if in_body(data) else None
 
 
-def _is_structured(message: Message) -> bool:
-    return (message.content_type or "").strip().lower().startswith(CONTENT_TYPE)
+def is_structured(data: Mapping[str, Any], message: Message) -> bool:
+    """Whether the object that a CloudEvent's body is holds the attributes, and not only the data."""
+    if (message.content_type or "").strip().lower().startswith(CONTENT_TYPE):
+        return True
+    return "specversion" in data and "specversion" not in attributes_of(message.headers)
+
+
+def attributes_of(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a binary CloudEvent under their own names, in lower case."""
+    found: dict[str, Any] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        for prefix in _PREFIXES:
+            if lower.startswith(prefix):
+                found[lower.removeprefix(prefix)] = value
+    return found
 
 
 def _structured(data: dict[str, Any], timezone: ZoneInfo) -> Decoded:
@@ -76,13 +87,3 @@ def _decoded(attributes: Mapping[str, Any], data: Any, timezone: ZoneInfo) -> De
         time=from_value(attributes.get("time"), timezone),
         publisher_id=(text_of(attributes.get("source")) or "") + own_id if own_id else None,
     )
-
-
-def _attributes(headers: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in headers.items():
-        lower = name.lower()
-        for prefix in _PREFIXES:
-            if lower.startswith(prefix):
-                found[lower.removeprefix(prefix)] = value
-    return found
