@@ -139,6 +139,50 @@ async def test_the_body_is_of_the_kind_that_the_hook_wants_and_that_is_what_is_s
         Webhook(SECRET).verify(request.body, request.headers, json_parse=False)
 
 
+async def test_a_cloudevent_in_headers_is_what_the_receiver_sees() -> None:
+    async with sending(body="cloudevents-binary", secrets=[SECRET], headers={"CE-Source": "own"}) as (
+        target,
+        receiver,
+    ):
+        await target.attempt(delivery(b'{"a":1}', webhook_id="stable"))
+    (request,) = receiver.requests
+    names = [name.lower() for name, _ in request.raw_headers]
+    assert len(names) == len(set(names))
+    sent = {name: value for name, value in request.headers.items() if name.startswith("ce-")}
+    assert sent == {
+        "ce-specversion": "1.0",
+        "ce-id": "stable",
+        "ce-type": "customers.create",
+        "ce-source": "own",
+        "ce-time": "2025-05-05T07:08:09Z",
+    }
+    assert (request.headers["content-type"], request.body) == ("application/json", b'{"a":1}')
+    assert Webhook(SECRET).verify(request.body, request.headers) == {"a": 1}
+
+
+async def test_get_tells_a_cloudevent_in_headers_alone() -> None:
+    async with sending(body="cloudevents-binary", method="GET") as (target, receiver):
+        await target.attempt(delivery(b'{"a":1}'))
+    (request,) = receiver.requests
+    assert (request.body, request.headers["ce-type"]) == (b"", "customers.create")
+    assert "content-type" not in request.headers
+
+
+async def test_no_attribute_of_a_cloudevent_makes_a_header_of_its_own() -> None:
+    headers = {
+        "cloudEvents:specversion": "1.0",
+        "cloudEvents:type": "a\r\nX-Evil: 1",
+        "cloudEvents:source": "/\nX-Evil: 1",
+        "cloudEvents:id": "1\r",
+        "cloudEvents:x\r\nx-evil": "1",
+        "cloudEvents:x: y": "1",
+    }
+    async with sending(body="cloudevents-binary") as (target, receiver):
+        answer = await target.attempt(delivery(b"{}", headers=headers, format="cloudevents"))
+    assert answer.fault is None
+    assert all("evil" not in name for name in receiver.requests[0].headers)
+
+
 @pytest.mark.parametrize("kind", [str, str.encode, lambda text: bytearray(text.encode())])
 async def test_a_trace_goes_on_with_its_state(kind: Callable[[str], Any]) -> None:
     headers = {"traceparent": kind(TRACE), "tracestate": kind("congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")}
