@@ -155,7 +155,9 @@ class ScriptTarget(Strict):
     timeout: Seconds = Field(default=15.0, gt=0, le=86_400)
     """Bound on one run; then the program and its children are ended."""
     user: str | None = None
-    """User it runs as; default: the bridge's own."""
+    """User it runs as, with that user's groups and HOME; another than the bridge's own needs root."""
+    umask: str | None = Field(default=None, pattern="^[0-7]{3,4}$")
+    """Rights that files it makes do not get: octal digits in quotes, such as "027"; default: the bridge's own."""
     limits: Limits = Limits()
     """What it may use."""
     exit_codes: dict[int, Literal["success", "retry", "fail"]] = Field(default_factory=dict)

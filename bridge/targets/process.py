@@ -24,13 +24,15 @@ _MOST_CHUNKS = 16
 class Command:
     """What to start: argv without a shell, in its own session, with no open files but standard ones.
 
-    `identity` are Popen's `user`, `group` and `extra_groups`, `output` bytes kept of the end of its output.
+    `identity` are Popen's `user`, `group` and `extra_groups`, `output` bytes kept of the end of its output, `umask`
+    as umask(2) takes it, -1 for the bridge's own.
     """
 
     argv: Sequence[str]
     cwd: str
     identity: Mapping[str, Any]
     output: int
+    umask: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subp
                 cwd=command.cwd,
                 env=env,
                 start_new_session=True,
+                umask=command.umask,
                 **command.identity,
             )
     except BaseException:

@@ -1,11 +1,9 @@
 """Delivery by running a program on this machine."""
 
-import errno
 import os
 import pwd
 import shutil
 import signal
-import stat
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -15,10 +13,13 @@ from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.target import Limits
 from bridge.model.target import ScriptTarget as Settings
 from bridge.rules.bodies.script import script_input
+from bridge.targets.executable import check_file
 from bridge.targets.process import Command, Run, run
 
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
 """EX_USAGE, EX_DATAERR, EX_NOPERM, EX_CONFIG of sysexits(3)."""
+_NOT_RUN = frozenset({126, 127})
+"""What shells, env(1) and prlimit(1) end with when they may not run or do not find a program, such as an interpreter."""
 _GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
@@ -46,6 +47,7 @@ class ScriptTarget:
             cwd=str(working_directory(settings, directory)),
             identity=identity,
             output=settings.limits.output,
+            umask=-1 if settings.umask is None else int(settings.umask, 8),
         )
         self._env = (
             {name: os.environ[name] for name in _INHERITED if name in os.environ} | home | settings.env
@@ -64,7 +66,7 @@ class ScriptTarget:
                 self._command, self._environment(delivery), stdin, self._settings.timeout, _GRACE
             )
         except (OSError, ValueError) as error:
-            return Answer(fault=Fault.SPAWN, error=_not_started(error, self._command))
+            return Answer(fault=Fault.SPAWN, error=self._not_started(error))
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
         return self._judged(ended)
@@ -93,13 +95,36 @@ class ScriptTarget:
         meaning = self._settings.exit_codes.get(ended.code) or _usual_meaning(ended.code)
         if meaning == "success":
             return Answer(code=ended.code, response=ended.output)
+        error = f"exit code {ended.code}"
+        if ended.code in _NOT_RUN and (why := self._why_not()):
+            error = f"{error}: {why}"
         return Answer(
             fault=Fault.EXIT,
             code=ended.code,
             response=ended.output,
-            error=f"exit code {ended.code}",
+            error=error,
             lasting=meaning == "fail",
         )
+
+    def _not_started(self, error: OSError | ValueError) -> str:
+        if not isinstance(error, OSError):
+            return str(error)
+        # Popen names the directory if that is what it could not enter.
+        path = self._command.argv[0] if error.filename is None else str(error.filename)
+        if path == self._command.argv[0] and (why := self._why_not()):
+            return why
+        text = f"{path}: {error.strerror or error}"
+        if isinstance(error, PermissionError) and self._settings.user is not None:
+            text += f"; {self._settings.user} must be allowed to run it and to enter its folder"
+        return text
+
+    def _why_not(self) -> str:
+        """Why the program cannot be run as far as the file shows, "" for nothing."""
+        try:
+            check_command(self._settings, self._directory)
+        except ValueError as error:
+            return str(error)
+        return ""
 
 
 def program(name: str, directory: Path) -> str:
@@ -115,14 +140,14 @@ def working_directory(settings: Settings, directory: Path) -> Path:
 def check_command(settings: Settings, directory: Path) -> None:
     """Raise a ValueError that says why the command could not be started now, and what to do about it."""
     name = settings.command[0]
+    search = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
     if "/" in name:
         path = Path(program(name, directory))
         if not path.exists():
             advice = "write its whole path, or one that starts in the folder of the configuration file"
             raise ValueError(f"there is no file {path}; {advice}")
-        _check_file(path)
+        check_file(path, search)
         return
-    search = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
     if not shutil.which(name, path=search):
         hint = f"; for {directory / name} write ./{name}" if (directory / name).is_file() else ""
         raise ValueError(f"no program {name!r} in PATH ({search}){hint}")
@@ -190,30 +215,6 @@ def identity_of(user: str | None) -> tuple[Mapping[str, Any], dict[str, str]]:
         raise ValueError(f"only root can run a program as {user!r}; run the bridge as that user or as root")
     groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}, home
-
-
-def _check_file(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is not a file")
-    if not os.access(path, os.X_OK):
-        raise ValueError(f"{path} is not executable; run: chmod +x {path}")
-
-
-def _not_started(error: OSError | ValueError, command: Command) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    # Popen names the directory if that is what it could not enter.
-    path = command.argv[0] if error.filename is None else str(error.filename)
-    hint = ""
-    if isinstance(error, PermissionError):
-        hint = f"; is it executable? chmod +x {path}"
-    elif error.errno == errno.ENOEXEC:
-        hint = "; its first line must name the interpreter, such as #!/usr/bin/env php"
-    return f"{path}: {error.strerror or error}{hint}"
 
 
 def _environment_value(text: str) -> str:

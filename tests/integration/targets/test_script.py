@@ -64,7 +64,8 @@ async def test_a_program_reads_the_data_in_one_line(tmp_path: Path) -> None:
 async def test_a_script_written_for_splynx_works_unchanged(tmp_path: Path) -> None:
     body = (SPLYNX / "queue_customer_create.json").read_bytes()
     script(tmp_path, "#!/bin/sh\ncat\n")
-    answer = await target(tmp_path).attempt(delivery(body, format="splynx"))
+    inner = json.loads(body)["data"]
+    answer = await target(tmp_path).attempt(delivery(body, format="splynx", data=inner))
     expected = (SPLYNX / "script_stdin_flat_customer_create.json").read_bytes().rstrip(b"\n") + b"\n"
     assert answer == Answer(code=0, response=expected)
 

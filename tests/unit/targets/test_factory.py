@@ -176,8 +176,8 @@ async def test_what_can_work_has_no_problem_and_is_built(target: dict[str, Any])
     ("command", "prepare", "says"),
     [
         ("./gone.sh", None, "there is no file {directory}/gone.sh; write its whole path"),
-        ("./here", "directory", "{directory}/here is not a file"),
-        ("./here", "file", "{directory}/here is not executable; run: chmod +x {directory}/here"),
+        ("./here", "directory", "{directory}/here is a folder; name the program in it"),
+        ("./here", "file", "{directory}/here is not executable; run: chmod 755 {directory}/here"),
         ("no-such-program", None, "no program 'no-such-program' in PATH"),
         ("here", "file", "for {directory}/here write ./here"),
     ],
