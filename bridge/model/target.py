@@ -101,13 +101,17 @@ class WebhookTarget(Strict):
     body: Literal["raw", "event", "data", "form", "cloudevents", "cloudevents-binary", "template"] | None = (
         None
     )
-    """What is sent; default: as the profile has it, which is `raw` for most.
+    """What is sent; default: as the profile has it, which is `raw` for most. splynx names an empty `type`; phlix,
+    plinqx and cockpit wrap the data of what did not come in their own format.
 
     raw: the message's bytes; event: the event as an object; data: its data alone; form: its data as PHP encodes
-    a form; cloudevents: a CloudEvent, structured; cloudevents-binary: a CloudEvent in headers and body;
-    template: what `template` makes of it."""
+    a form, with profile splynx the whole envelope; cloudevents: a CloudEvent, structured; cloudevents-binary: a
+    CloudEvent in headers and body; template: what `template` makes of it."""
     template: str | None = Field(default=None, max_length=65_536)
-    """For `body: template`: text with {{ CEL }} holes, or a CEL expression whose value is sent as JSON."""
+    """For `body: template`: text with {{ CEL }} holes, or a CEL expression whose value is sent as JSON.
+
+    Holes bring text as it is, other values as JSON, null as nothing. Between the double quotes of a template that
+    begins with { or [ they are escaped for JSON. A key that is missing fails the delivery for good."""
     timeout: Seconds = Field(default=15.0, gt=0, le=600)
     """Seconds for the whole attempt: get a token, connect, send, and read the answer."""
     connect_timeout: Seconds = Field(default=5.0, gt=0, le=600)
