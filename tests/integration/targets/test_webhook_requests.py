@@ -130,7 +130,7 @@ async def test_get_sends_no_body_and_signs_none(body: str | None) -> None:
 async def test_the_body_is_of_the_kind_that_the_hook_wants_and_that_is_what_is_signed(
     settings: dict[str, Any], content_type: str, body: bytes
 ) -> None:
-    signed = {} if "profile" in settings else {"secrets": [SECRET]}
+    signed: dict[str, Any] = {} if "profile" in settings else {"secrets": [SECRET]}
     async with sending(**settings, **signed) as (target, receiver):
         assert (await target.attempt(delivery(b'{"a":1}'))).fault is None
     (request,) = receiver.requests
