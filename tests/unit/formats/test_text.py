@@ -13,7 +13,7 @@ from pamqp.common import FieldTable
 
 from bridge.rules.formats.identity import webhook_id
 from bridge.rules.formats.size import table_size
-from bridge.rules.formats.text import event_type
+from bridge.rules.formats.text import event_type, text_of
 
 any_text = st.text(st.characters(codec=None))
 
@@ -41,6 +41,27 @@ def test_a_fit_type_stays_as_it_is(text):
     fit = event_type(text)
     assert event_type(fit) == fit
     assert len(fit.encode()) <= 255
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", "text"),
+        ("", None),
+        (b"text", "text"),
+        (bytearray(b"text"), "text"),
+        (b"a\xff", "a\ufffd"),
+        (b"", None),
+        (17, "17"),
+        pytest.param(10**5000, None, id="5,000 digits"),
+        (True, None),
+        (1.5, None),
+        (None, None),
+        (["text"], None),
+    ],
+)
+def test_text_is_read_from_strings_bytes_and_integers(value, expected):
+    assert text_of(value) == expected
 
 
 @given(any_text, any_text, st.binary(max_size=50))
