@@ -8,13 +8,14 @@ import typer
 from typer import Option
 
 from bridge import __version__
-from bridge.cli import check, publish, run, sign, verify
+from bridge.cli import check, inspect, publish, run, sign, verify
 from bridge.cli.failures import INTERRUPTED, ended_by
 
 EXAMPLES = """\b
 Begin with:
   amqp-bridge check -c bridge.yaml      what is wrong with the configuration
   amqp-bridge run -c bridge.yaml        consume and deliver
+  amqp-bridge inspect event.json        how a message is decoded, and which hooks match
   amqp-bridge publish --help            publish events by hand
   amqp-bridge sign --help               sign a body as a webhook, verify one
 
@@ -51,6 +52,7 @@ def amqp_bridge(
 
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=check.EXAMPLES)(check.check)
+app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
 app.command(epilog=sign.EXAMPLES)(sign.sign)
 app.command(epilog=verify.EXAMPLES)(verify.verify)

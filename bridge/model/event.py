@@ -62,10 +62,14 @@ class Undecodable:
 
 @value(frozen=True, slots=True)
 class Refused:
-    """One of several in a message that cannot be an event, as the message that it would be alone."""
+    """One of several in a message that cannot be an event, as the message that it would be alone.
+
+    `position` is its place among them, from 0.
+    """
 
     message: Message
     why: Undecodable
+    position: int = 0
 
 
 @value(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Decoder:
             if isinstance(made, Event):
                 events.append(made)
             else:
-                refused.append(Refused(single, made))
+                refused.append(Refused(single, made, position))
         return Batch(tuple(events), tuple(refused))
 
     def _event(

@@ -1,0 +1,64 @@
+"""What would come of a message: how it is decoded, and which hooks ask for each of its events."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from bridge.model.event import Batch, Event, Message, Undecodable
+from bridge.rules.formats.decoder import Decoder
+from bridge.rules.routing.table import Explanation, RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stood among those of its message, from 1."""
+
+    position: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An event and what comes of each hook, or why there is none; `place` only where a message held several."""
+
+    found: Event | Undecodable
+    hooks: tuple[Explanation, ...] = ()
+    place: Place | None = None
+
+
+def inspect(
+    message: Message,
+    decoder: Decoder,
+    table: RoutingTable | None,
+    *,
+    new_id: Callable[[], str],
+    received_at: float,
+) -> list[Finding]:
+    """One finding for each event of the message, in its order; nothing is delivered. `table` None: no hooks."""
+    decoded = decoder.decode(message, new_id=new_id, received_at=received_at)
+    match decoded:
+        case Event():
+            return [Finding(decoded, _explained(table, decoded))]
+        case Undecodable():
+            return [Finding(decoded)]
+        case Batch():
+            return list(_each(decoded, table))
+        case _:
+            assert_never(decoded)
+
+
+def _each(batch: Batch, table: RoutingTable | None) -> Iterator[Finding]:
+    total = len(batch.events) + len(batch.refused)
+    refused = {each.position: each.why for each in batch.refused}
+    events = iter(batch.events)
+    for position in range(total):
+        place = Place(position + 1, total)
+        if position in refused:
+            yield Finding(refused[position], place=place)
+        else:
+            event = next(events)
+            yield Finding(event, _explained(table, event), place)
+
+
+def _explained(table: RoutingTable | None, event: Event) -> tuple[Explanation, ...]:
+    return () if table is None else tuple(table.explain(event))

@@ -1,0 +1,171 @@
+"""What `amqp-bridge inspect` does: a message, the source it would come from, and what is found."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import uuid_utils
+from pydantic import ValidationError
+from rich.console import Console
+
+from bridge.admin.inspection import Finding, inspect
+from bridge.admin.schemas import misfit_of
+from bridge.cli.exact import json_text
+from bridge.cli.findings import as_object, show
+from bridge.cli.messages import STDIN
+from bridge.cli.wrapped import unwrapped
+from bridge.model.errors import Problem, SettingsError
+from bridge.model.event import Message, Undecodable
+from bridge.model.source import FormatName, Source
+from bridge.rules.formats.decoder import Decoder
+from bridge.rules.routing.table import RoutingTable
+from bridge.rules.wire.arrival import Arrivals
+from bridge.settings.environment import SECRETS_DIR
+from bridge.settings.loading import Loaded, load_with_places
+from bridge.settings.shape import nearest
+from bridge.settings.tree import Settings
+
+_LOOKED_AT = frozenset({"sources", "hooks", "inlets", "limits", "brokers"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to look at a message; None: as the source of the configuration says, else by default."""
+
+    config: Path | None = None
+    source: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+
+
+class _AnyVariable(dict[str, str]):
+    """An environment in which every variable is set: decoding and routing need no secret of any hook."""
+
+    def __contains__(self, name: object) -> bool:
+        return name != SECRETS_DIR or super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The variable, or something that passes for a text, a number and true."""
+        return super().get(name, "1" if name in self else default)
+
+    def __missing__(self, name: str) -> str:
+        return str(self.get(name))
+
+
+def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: bool) -> bool:
+    """Look at the message in a file (None, -: standard input), print what is found, and tell whether all of it
+    would be taken. Raises SettingsError for what cannot be looked at.
+    """
+    content, where = _content(file)
+    message = unwrapped(content, where) if wrapped else Message(content)
+    findings = findings_of(message, options, dict(os.environ))
+    configured = options.config is not None
+    console = Console(highlight=False, markup=False, emoji=False)
+    for finding in findings:
+        if as_json:
+            sys.stdout.write(json_text(as_object(finding, configured=configured)) + "\n")
+        else:
+            show(finding, console, configured=configured)
+    return not any(isinstance(finding.found, Undecodable) for finding in findings)
+
+
+def _content(file: str | None) -> tuple[bytes, str]:
+    if file in (None, STDIN):
+        if file is None and sys.stdin.isatty():
+            raise _usage("", "nothing to inspect: give a FILE, or - for standard input")
+        return sys.stdin.buffer.read(), "standard input"
+    try:
+        return Path(str(file)).read_bytes(), str(file)
+    except OSError as error:
+        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", str(file))]) from None
+
+
+def findings_of(message: Message, options: Options, env: dict[str, str]) -> list[Finding]:
+    """What would come of the message; raises SettingsError for options or a configuration that cannot be used."""
+    if options.format is not None and options.format not in get_args(FormatName):
+        known = list(get_args(FormatName))
+        raise _usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
+    if options.config is None:
+        decoder, table = _plain_decoder(options), None
+    else:
+        decoder, table = _configured(options.config, message, options, env)
+    return inspect(message, decoder, table, new_id=_new_id, received_at=time.time())
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+def _plain_decoder(options: Options) -> Decoder:
+    if options.source is not None:
+        raise _usage("--source", "goes with --config")
+    return Decoder(_changed(Source(name="none", queue="none"), options), arrivals=Arrivals("", ()))
+
+
+def _configured(
+    config: Path, message: Message, options: Options, env: dict[str, str]
+) -> tuple[Decoder, RoutingTable]:
+    loaded = _loaded(config, env)
+    settings = loaded.settings
+    source = _source(settings, message, options.source)
+    path = f"sources[{settings.sources.index(source)}].schema"
+    try:
+        misfit = misfit_of(source, config.resolve().parent)
+        path = "hooks"
+        table = RoutingTable(settings.hooks)
+    except ValueError as error:
+        raise SettingsError(loaded.located([Problem(path, str(error))])) from None
+    decoder = Decoder(
+        _changed(source, options),
+        max_body=settings.limits.body,
+        max_headers=settings.limits.headers,
+        arrivals=Arrivals(source.name, settings.inlets),
+        misfit=misfit,
+    )
+    return decoder, table
+
+
+def _loaded(config: Path, env: dict[str, str]) -> Loaded:
+    try:
+        return load_with_places(config, _AnyVariable(env), _LOOKED_AT)
+    except SettingsError:
+        # What stands for a missing variable may be to blame: its absence is the better message.
+        return load_with_places(config, env, _LOOKED_AT)
+
+
+def _source(settings: Settings, message: Message, name: str | None) -> Source:
+    """The named source, else the only one, else the one that the message shows to have come from."""
+    sources = settings.sources
+    names = [source.name for source in sources]
+    if not sources:
+        raise _usage("sources", "the configuration has no source")
+    if name is not None:
+        if name not in names:
+            raise _usage("--source", f"no source {name!r}{nearest(name, names)}")
+        return sources[names.index(name)]
+    if len(sources) == 1:
+        return sources[0]
+    for queue in (message.routing_key, message.headers.get("x-first-death-queue")):
+        for source in sources:
+            if source.queue == queue:
+                return source
+    raise _usage("--source", f"say which source the message would come from: {', '.join(names)}")
+
+
+def _changed(source: Source, options: Options) -> Source:
+    given = {"format": options.format, "timezone": options.timezone}
+    changes = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Source.model_validate(source.model_dump(by_alias=True) | changes)
+    except ValidationError as error:
+        [details] = error.errors(include_url=False)
+        raise _usage(
+            f"--{details['loc'][0]}", str(details.get("ctx", {}).get("error", details["msg"]))
+        ) from None
+
+
+def _usage(path: str, message: str) -> SettingsError:
+    return SettingsError([Problem(path, message)])
