@@ -26,7 +26,7 @@ def splynx_form(event: Event) -> Body | Answer:
     """A Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` named `event`."""
     if event.format not in ("splynx", "json") or not has_data(event):
         return form(event)
-    return _form(with_type(whole_body(event)))
+    return _form(with_type(whole_body(event), event.format))
 
 
 def php_form(fields: dict[Any, Any]) -> bytes:

@@ -11,36 +11,57 @@ from typing import Any
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import JSON, Body, Build, has_data, raw, whole_body
+from bridge.rules.bodies.body import JSON, Body, Build, has_data, plain_body, raw, whole_body
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
+from bridge.rules.formats.parse import parse
 
-_EMPTY_TYPE_FIRST = re.compile(rb'(\s*\{\s*"type"\s*:\s*)""')
+_OPENING = re.compile(rb"\s*\{")
+_EMPTY_TYPE_FIRST = re.compile(rb'(\s*\{\s*"type"\s*:\s*)(?:""|null)')
+_NAMED = {"type": "event"}
 
 Spell = Callable[[Any], bytes | Answer]
 
 
 def splynx(event: Event) -> Body | Answer:
-    """The message's own bytes, an empty `type` named `event`: Splynx's queues leave it empty, its webhooks do
+    """The message's own bytes, with `type` named where it is empty: Splynx's queues leave it so, its webhooks do
     not, and its receivers refuse what has none.
     """
     sent = raw(event)
-    if not lacks_type(envelope := whole_body(event)):
+    envelope = whole_body(event)
+    if not lacks_type(envelope, event.format):
         return sent
-    # Splynx writes `type` first: then one value is exchanged and every other byte stays.
-    if (opening := _EMPTY_TYPE_FIRST.match(sent.content)) and sent.content.count(b'"type"') == 1:
-        return sent._replace(content=opening[1] + b'"event"' + sent.content[opening.end() :])
-    content = php_json(with_type(envelope))
+    content = _spliced(plain_body(event), envelope) or php_json(with_type(envelope, event.format))
     return content if isinstance(content, Answer) else Body(content, sent.content_type)
 
 
-def lacks_type(envelope: Any) -> bool:
-    """Whether `type` is there and empty, as PHP understands it of text and null."""
-    return isinstance(envelope, dict) and "type" in envelope and envelope["type"] in ("", None)
+def lacks_type(envelope: Any, form: str) -> bool:
+    """Whether `type` is empty as PHP understands it: empty text or null, or missing in an envelope of Splynx's."""
+    if not isinstance(envelope, dict):
+        return False
+    return envelope.get("type") in ("", None) and (
+        "type" in envelope or (form == "splynx" and "data" in envelope)
+    )
 
 
-def with_type(envelope: Any) -> Any:
-    """The envelope with `type` named where it is empty, in its place."""
-    return envelope | {"type": "event"} if lacks_type(envelope) else envelope
+def with_type(envelope: Any, form: str) -> Any:
+    """The envelope with `type` named where it is empty, in its place or else first."""
+    if not lacks_type(envelope, form):
+        return envelope
+    return envelope | _NAMED if "type" in envelope else _NAMED | envelope
+
+
+def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
+    """The envelope's bytes with `type` named and every other byte as it was, where Splynx wrote them: it writes
+    `type` first.
+    """
+    if "type" not in envelope:
+        opening = _OPENING.match(content)
+        return opening and opening[0] + b'"type":"event",' + content[opening.end() :]
+    if not (opening := _EMPTY_TYPE_FIRST.match(content)):
+        return None
+    spliced = opening[1] + b'"event"' + content[opening.end() :]
+    # Of two keys of one name the last counts
+    return spliced if parse(spliced)["type"] == "event" else None
 
 
 def phlix(event: Event) -> Body | Answer:

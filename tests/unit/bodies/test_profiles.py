@@ -1,5 +1,6 @@
 """Bodies in the shapes of Splynx, Phlix, Plinqx and Cockpit."""
 
+import gzip
 import json
 
 import pytest
@@ -42,12 +43,27 @@ def test_of_two_types_the_last_one_counts():
 
 def test_a_type_that_is_null_is_empty_too():
     sent = event(b'{"type":null,"call":"a/b","data":{}}', {}, fmt="splynx")
-    assert built_by(build(None, "splynx"), sent).content == b'{"type":"event","call":"a\\/b","data":{}}'
+    assert built_by(build(None, "splynx"), sent).content == b'{"type":"event","call":"a/b","data":{}}'
+
+
+def test_a_splynx_envelope_without_a_type_gets_one_at_its_beginning():
+    sent = event(b'\n{ "data": {"x" : 1.10}}', {"x": 1.1}, fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content == b'\n{"type":"event", "data": {"x" : 1.10}}'
+    assert built_by(build("form", "splynx"), sent).content == b"type=event&data%5Bx%5D=1.1"
+    other = event(b'{"data": {}}', {"data": {}})
+    assert built_by(build(None, "splynx"), other).content is other.message.body
+
+
+def test_a_compressed_envelope_with_a_type_to_be_named_is_sent_plain():
+    sent = event(gzip.compress(b'{"type":"","data":{}}'), {}, content_encoding="gzip", fmt="splynx")
+    assert build(None, "splynx")(sent) == Body(b'{"type":"event","data":{}}', "application/json")
+    sent = event(gzip.compress(b'{"type":"ping","data":{}}'), {}, content_encoding="gzip", fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content is sent.message.body
 
 
 def test_an_empty_type_deeper_down_is_not_touched():
-    sent = parsed({"data": {"type": ""}}, fmt="splynx")
-    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+    sent = parsed({"type": "", "data": {"type": ""}}, fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content == b'{"type": "event", "data": {"type": ""}}'
 
 
 @pytest.mark.parametrize(
