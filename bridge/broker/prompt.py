@@ -64,12 +64,17 @@ class PromptPublisher:
     async def _be_sure(self) -> None:
         if not self._link.up:
             raise PublishFailed("there is no connection to the broker")
-        if await self._link.blocked():
-            raise PublishFailed("the broker takes no messages now (memory or disk alarm)")
+        await self._see_that_it_takes_messages()
         async with self._one_asks:
             if time.monotonic() - self._confirmed_at > FRESH:
                 await self._ask()
+                # An alarm lets the first message through and blocks the connection before it is confirmed (3.10.8).
+                await self._see_that_it_takes_messages()
                 self._confirmed_at = time.monotonic()
+
+    async def _see_that_it_takes_messages(self) -> None:
+        if await self._link.blocked():
+            raise PublishFailed("the broker takes no messages now (memory or disk alarm)")
 
     async def _ask(self) -> None:
         question = Outgoing("", self._nobody, str(uuid.uuid4()), b"", {}, Message(b""))

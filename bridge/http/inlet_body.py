@@ -61,9 +61,7 @@ class Place:
         return True
 
 
-async def read_body(
-    request: web.Request, place: Place, limit: int, seconds: float = BODY_TIME
-) -> bytes | Refusal:
+async def read_body(request: web.Request, place: Place, limit: int, seconds: float) -> bytes | Refusal:
     """The body as it was sent, content coding and all; what is refused is not read to its end."""
     if (request.content_length or 0) > limit:
         return too_large(limit)

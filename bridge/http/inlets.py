@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from aiohttp import web
 
 from bridge.http.inlet_answers import NOT_AUTHORIZED, Refusal, too_large, unavailable, wrong_method
-from bridge.http.inlet_body import Room, read_body
+from bridge.http.inlet_body import BODY_TIME, Room, read_body
 from bridge.http.inlet_message import Messages, Received
 from bridge.http.inlet_routes import InletRoutes
 from bridge.model.errors import BridgeError, PublishTooLarge
@@ -41,8 +41,10 @@ class Inlets:
         metrics: Metrics,
         new_id: Callable[[], str],
         most_body: int,
+        room: Room | None = None,
+        body_time: float = BODY_TIME,
     ) -> None:
-        """`publisher` must fail fast; `most_body`: bytes that no setting goes beyond.
+        """`publisher` must fail fast; `most_body`: bytes that no setting goes beyond; `body_time`: seconds.
 
         Raises ValueError for a verifier that cannot work.
         """
@@ -58,7 +60,8 @@ class Inlets:
             for inlet in inlets
         }
         self._inlets = inlets
-        self._room = Room()
+        self._room = room or Room()
+        self._body_time = body_time
         self._closing = False
 
     def routes(self) -> list[web.AbstractRouteDef]:
@@ -89,7 +92,7 @@ class Inlets:
         with self._room.place() as place:
             if place is None:
                 return unavailable("too many requests at once", "too_many", close=True)
-            body = await read_body(request, place, door.most_body)
+            body = await read_body(request, place, door.most_body, self._body_time)
             if isinstance(body, Refusal):
                 return body
             return await door.take_in(request, rest, body)

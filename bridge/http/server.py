@@ -17,6 +17,8 @@ from bridge.telemetry import events
 MOST_BODY = 16 * 1024 * 1024
 """Bytes of a request's body; more is answered with 413."""
 _CLOSING = 5.0
+_LINGERING = 2.0
+"""Seconds for which the rest of a body is thrown away, so that its sender gets to read why it was refused."""
 
 Routes = Sequence[web.AbstractRouteDef]
 
@@ -81,6 +83,7 @@ class _Socket:
             _application(self._routes),
             access_log=None,
             shutdown_timeout=_CLOSING,
+            lingering_time=_LINGERING,
             auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes
         )
         await self._runner.setup()
