@@ -47,7 +47,7 @@ def shorten(text: str, size: Callable[[str], int], limit: int, *, always: bool =
     if size(text + ELLIPSIS) <= limit:
         return text + ELLIPSIS
     end = _longest(text, lambda part: size(part + ELLIPSIS), limit)
-    return text[: _between_characters(text, end)].rstrip() + ELLIPSIS
+    return text[: _between_words(text, end) or _between_characters(text, end)].rstrip() + ELLIPSIS
 
 
 def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) -> list[str]:

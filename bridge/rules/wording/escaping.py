@@ -37,12 +37,14 @@ def escape_html(text: str) -> str:
     return html.escape(text).replace("\n", "<br/>")
 
 
-def escape_markdown(text: str) -> str:
+def escape_markdown(text: str, ampersand: str = r"\&") -> str:
     """`text` to stand in Markdown (CommonMark, and what Discord makes of it): a backslash where one is needed.
 
-    What cannot act stays as it is, as services without Markdown show every backslash.
+    What cannot act stays as it is, as services without Markdown show every backslash. `ampersand` is for one that
+    begins an entity: a backslash says little to Python-Markdown, which needs `&amp;`.
     """
-    return _NUMBERED.sub(r"\1\\\2", _ACTS.sub(r"\\\g<0>", text))
+    escaped = _ACTS.sub(lambda found: ampersand if found[0] == "&" else f"\\{found[0]}", text)
+    return _NUMBERED.sub(r"\1\\\2", escaped)
 
 
 def disarm(text: str) -> str:

@@ -4,6 +4,7 @@ Apprise has local ones as well (syslog, desktops, programs), and options that re
 only what is named here is ever constructed.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,12 @@ _BASES = {
 }
 """Where the plugins keep the addresses of services that have no host in their URL."""
 _CONNECT_SECONDS = 10.0
+
+with warnings.catch_warnings():
+    # Asking for one loads all 174 plugins, and some of them import what Python is about to drop.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    _PLUGINS = NotificationManager()
+    _ALLOWED &= set(_PLUGINS.schemas())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def _parsed(url: str, scheme: str) -> dict[str, Any]:
 
 def _plugin(given: dict[str, Any]) -> NotifyBase:
     scheme = given["schema"]
-    if not NotificationManager()[scheme].enabled:
+    if not _PLUGINS[scheme].enabled:
         raise ValueError(f"{scheme}:// needs a Python package that is not installed")
     plugin = Apprise.instantiate(given, asset=_asset())
     if plugin is None:

@@ -89,7 +89,7 @@ class Wording:
             case NotifyFormat.HTML:
                 return escape_html(value)
             case NotifyFormat.MARKDOWN if self._marks_up or self._reads != _TEXT:
-                return escape_markdown(value)
+                return escape_markdown(value, "&amp;" if self._reads == _HTML else r"\&")
             case _:
                 return value  # Markdown for a service that shows it as it is written, backslashes and all.
 

@@ -139,13 +139,9 @@ async def test_who_has_it_is_not_told_again(services: Services) -> None:
 
 
 async def test_of_a_long_message_the_pieces_that_arrived_are_not_sent_again(services: Services) -> None:
-    async def take(_: object) -> object:
-        raise AssertionError
-
     target = notify(services.url("pover"), services=services, body="{{ event.data.text }}")
     text = " ".join(map(str, range(800)))
     delivery = event(text)
-    first: Answer | None = None
     # The first two pieces pass, the third meets an error.
     services.planned["pover"] = _passing(services, 2, answer(500))
     first = await target.attempt(delivery)
@@ -244,23 +240,23 @@ async def test_silence_ends_at_the_time_limit_and_its_thread_soon_after(services
 
 
 async def test_a_server_that_drips_does_not_hold_its_thread() -> None:
+    ended = asyncio.Event()
+
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"x")
-                await writer.drain()
-                await asyncio.sleep(0.05)
-        except OSError:
-            writer.close()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not reader.at_eof() and not writer.transport.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+        writer.transport.abort()
+        ended.set()
 
-    server = await asyncio.start_server(drip, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    found = await notify(f"json://127.0.0.1:{port}/", timeout=0.5).attempt(event())
-    assert found.fault is Fault.TIMEOUT
-    await until(lambda: not _threads())
-    server.close()
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await notify(f"json://127.0.0.1:{port}/", timeout=0.5).attempt(event())
+        assert found.fault is Fault.TIMEOUT
+        await until(lambda: not _threads())
+        await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_while_half_of_the_threads_hang_nothing_new_is_started(
