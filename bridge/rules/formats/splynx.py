@@ -1,6 +1,7 @@
 """Splynx hooks of type queue: an object `type`, `call`, `data`, where the queue leaves the first two empty.
 
-Source: Splynx documentation, hooks.md, and its public receivers. Every key may be absent.
+Hooks of type webhook come through an inlet, and may be posted as a form. Source: Splynx documentation, hooks.md,
+and its public receivers. Every key may be absent.
 """
 
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
+from bridge.rules.formats.forms import form_of, is_form
 from bridge.rules.formats.text import utc_text
 
 
@@ -21,8 +23,18 @@ def in_body(data: dict[str, Any]) -> bool:
     return isinstance(model, str) and ("\\" in model or ("call" in data and "type" in data))
 
 
-def read(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+def in_form(message: Message) -> bool:
+    """Whether the body is a form with such a `data.model`."""
+    if not is_form(message.content_type):
+        return False
+    form = form_of(message.body)
+    return form is not None and in_body(form)
+
+
+def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
     """Type, time and the inner `data` object; an envelope without one is given whole."""
+    if data is None and is_form(message.content_type):
+        data = form_of(message.body)
     if not isinstance(data, dict):
         return Decoded(data=data)
     inner = data.get("data", data)

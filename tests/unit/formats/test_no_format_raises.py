@@ -130,6 +130,7 @@ PROPERTIES = st.fixed_dictionaries(
             [
                 "application/cloudevents-batch+json",
                 "application/cloudevents+json; a=b",
+                "application/x-www-form-urlencoded",
                 "application/x-msgpack",
                 "application/vnd.masstransit+json",
                 "application/x-java-serialized-object",

@@ -1,0 +1,63 @@
+"""Forms are taken apart as PHP does it, and Splynx posts them."""
+
+import json
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.event import Message
+from bridge.rules.formats.forms import CONTENT_TYPE, form_of
+from tests.support.publishers import event, facts
+
+VECTORS = json.loads((Path(__file__).parents[2] / "data" / "vectors" / "splynx.json").read_text())
+FORMS = [vector for vector in VECTORS if vector.get("content_type") == CONTENT_TYPE]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", {}),
+        (b"a=1&b=", {"a": "1", "b": ""}),
+        (b"a%5Bb%5D%5Bc%5D=x+y%7E&a[b][d]=%2B", {"a": {"b": {"c": "x y~", "d": "+"}}}),
+        (b"a[0]=x&a[1]=y", {"a": ["x", "y"]}),
+        (b"a[]=x&a[]=y", {"a": ["x", "y"]}),
+        (b"a[1]=x&a[0]=y", {"a": {"1": "x", "0": "y"}}),
+        (b"a=1&a=2&b=1&b[c]=2&d[c]=1&d=2", {"a": "2", "b": {"c": "2"}, "d": "2"}),
+        (b"a[b=1&[c]=2&]=3", {"a[b": "1", "[c]": "2", "]": "3"}),
+        (b"a" + b"[x]" * 65 + b"=1", {"a" + "[x]" * 65: "1"}),
+        (b"a=1&" * 10_001, None),
+        (b"\xff", None),
+    ],
+)
+def test_a_form_becomes_objects_and_lists_of_text(body, expected):
+    assert form_of(body) == expected
+
+
+@given(st.binary(max_size=60) | st.text("a[]=&%25", max_size=60).map(str.encode))
+def test_no_form_raises(body):
+    form_of(body)
+
+
+@pytest.mark.parametrize("form", ["auto", "splynx"])
+@pytest.mark.parametrize("content_type", [CONTENT_TYPE, "Application/X-WWW-Form-Urlencoded; charset=utf-8"])
+def test_an_event_that_splynx_posts_as_a_form_is_read(form, content_type):
+    assert FORMS
+    message = Message(body=FORMS[0]["body"].encode(), content_type=content_type, routing_key="hooks2")
+    found = event(message, form, "Europe/Prague")
+    assert facts(found) == ("splynx", "customers.customer.update", None, "2025-03-14T08:26:53Z")
+    assert found.data["model"] == "models\\admin\\customers\\Customer"
+    assert found.data["attributes"]["id"] == "4711"
+    assert found.message.body == message.body
+
+
+def test_a_ping_in_a_form_is_one_where_the_source_is_splynxs():
+    assert event(Message(body=b"type=ping", content_type=CONTENT_TYPE), "splynx").type == "ping"
+
+
+def test_anybody_elses_form_is_no_splynx():
+    message = Message(body=urlencode({"data[model]": "T-34"}).encode(), content_type=CONTENT_TYPE)
+    assert facts(event(message)) == ("json", "unknown", None, None)
+    assert event(message).data is None
