@@ -12,7 +12,7 @@ from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
 from bridge.rules.wire.address import AddressGate
 from bridge.settings.tree import BrokerTls, Settings
-from bridge.targets.factory import problems
+from bridge.targets.factory import problems, unreachable
 
 
 def check(settings: Settings, base: Path, served: frozenset[str] | None = None) -> list[Problem]:
@@ -22,10 +22,22 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     not looked at: what they need may be on another machine.
     """
     brokers = {"", *settings.brokers}
-    gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
     return [
         *_schemas(settings, base),
-        *_problems(settings, served, lambda hook: problems(hook, base, brokers, gate)),
+        *_problems(settings, served, lambda hook: problems(hook, base, brokers)),
+    ]
+
+
+def warnings(settings: Settings) -> list[Problem]:
+    """What hinders nothing, and is hardly meant: addresses that the address gate will refuse at every attempt.
+
+    The settings have no problems.
+    """
+    gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
+    return [
+        Problem(f"hooks[{index}].{problem.path}", problem.message)
+        for index, hook in enumerate(settings.hooks)
+        for problem in unreachable(hook, gate)
     ]
 
 

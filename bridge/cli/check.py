@@ -26,24 +26,35 @@ def check(
 ) -> None:
     """Tell everything that is wrong with a configuration.
 
-    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem.
+    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave
+    it at 0.
     """
     from bridge.cli.configuration import find
 
     try:
         configuration = find(config)
-        settings = configuration.checked()
+        settings, warnings = configuration.checked()
     except SettingsError as error:
         if not as_json:
             raise
-        print_json({"ok": False, "problems": [_as_json(problem) for problem in error.problems]})
+        print_json(
+            {"ok": False, "problems": [_as_json(problem) for problem in error.problems], "warnings": []}
+        )
         raise typer.Exit(USAGE) from None
     if as_json:
-        totals = {"sources": len(settings.sources), "hooks": len(settings.hooks)}
-        print_json({"ok": True, "problems": [], **totals})
-    else:
-        name = configuration.file or "the environment"
-        typer.echo(f"{name}: OK ({_count(settings.sources, 'source')}, {_count(settings.hooks, 'hook')})")
+        totals = {
+            "sources": len(settings.sources),
+            "hooks": len(settings.hooks),
+            "inlets": len(settings.inlets),
+        }
+        told = [_as_json(warning) for warning in warnings]
+        print_json({"ok": True, "problems": [], "warnings": told, **totals})
+        return
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    counts = [_count(settings.sources, "source"), _count(settings.hooks, "hook")]
+    counts += [_count(settings.inlets, "inlet")] if settings.inlets else []
+    typer.echo(f"{configuration.file or 'the environment'}: OK ({', '.join(counts)})")
 
 
 def _count(things: list[Any], word: str) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.admin.check import check, tls_problems
+from bridge.admin.check import check, tls_problems, warnings
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.loading import Loaded, load_with_places
 from bridge.settings.tree import Settings
 
 USUAL_FILE = Path("bridge.yaml")
-TARGETS = ("webhook", "script", "queue")
+TARGETS = ("webhook", "script", "queue", "notify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,11 @@ class Configuration:
         loaded = load_with_places(self.file, self.env, sections={"broker", "sources"})
         return _without(tls_problems("broker.tls", loaded.settings.broker.tls), loaded)
 
-    def checked(self) -> Settings:
-        """Read and looked through whole; raises SettingsError with every problem."""
+    def checked(self) -> tuple[Settings, list[Problem]]:
+        """Read and looked through whole, and what is hardly meant; raises SettingsError with every problem."""
         loaded = load_with_places(self.file, self.env)
-        return _without(check(loaded.settings, self.base), loaded)
+        settings = _without(check(loaded.settings, self.base), loaded)
+        return settings, loaded.located(warnings(settings))
 
     def fit_to_run(self, served: frozenset[str] | None) -> Settings:
         """Read anew and looked through for what a process that serves these target types needs."""

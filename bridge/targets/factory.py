@@ -66,31 +66,41 @@ class Targets:
                 assert_never(hook.target)
 
     def problems(self, hook: Hook) -> list[Problem]:
-        """As `problems`, with this object's brokers, directory and allowed networks."""
-        return problems(hook, self._directory, self._publishers, self._gate)
+        """As `problems`, with this object's brokers and directory."""
+        return problems(hook, self._directory, self._publishers)
 
     async def close(self) -> None:
         """Close the shared connections; attempts have ended before."""
         await self._pool.close()
 
 
-def problems(hook: Hook, directory: Path, brokers: Collection[str], gate: AddressGate) -> list[Problem]:
+def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Problem]:
     """All that is wrong with a hook's target as far as this machine shows, without any network.
 
-    Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own. `gate`
-    judges addresses that stand in URLs; names are judged when they are dialled.
+    Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own.
     """
     found = lasting_problems(hook, brokers)
-    if isinstance(hook.target, WebhookTarget):
-        wrong = {problem.path for problem in found}
-        found += _found([check for check in address_checks(hook.target, gate) if check[0] not in wrong])
-    if isinstance(hook.target, NotifyTarget) and not found:
-        from bridge.targets.notify.checks import notify_addresses
-
-        found += _found(list(notify_addresses(hook.target, gate)))
     if isinstance(hook.target, ScriptTarget):
         found += _found(_on_this_machine(hook.target, directory))
     return found
+
+
+def unreachable(hook: Hook, gate: AddressGate) -> list[Problem]:
+    """Addresses in the target's URLs that `gate` refuses; names are judged when they are dialled.
+
+    Not among the problems: the bridge runs all the same, and each attempt says so.
+    """
+    match hook.target:
+        case WebhookTarget():
+            return list(_found(list(address_checks(hook.target, gate))))
+        case NotifyTarget():
+            from bridge.targets.notify.checks import notify_addresses
+
+            return list(_found(list(notify_addresses(hook.target, gate))))
+        case ScriptTarget() | QueueTarget():
+            return []
+        case _:
+            assert_never(hook.target)
 
 
 def lasting_problems(hook: Hook, brokers: Collection[str]) -> list[Problem]:

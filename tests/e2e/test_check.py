@@ -49,6 +49,14 @@ def test_a_good_file_is_ok_without_any_broker(folder: Path):
     assert (ended.code, ended.out, ended.err) == (0, "bridge.yaml: OK (1 source, 2 hooks)\n", "")
 
 
+def test_what_is_hardly_meant_is_a_warning_and_no_problem(folder: Path):
+    target = '{type: webhook, url: "http://10.0.0.5/in"}'
+    (folder / "bridge.yaml").write_text(f"hooks:\n  - name: crm\n    target: {target}\n")
+    ended = amqp_bridge("check", cwd=folder)
+    assert (ended.code, ended.out) == (0, "bridge.yaml: OK (0 sources, 1 hook)\n")
+    assert ended.err.startswith("warning: bridge.yaml:3: hooks[0].target.url: 10.0.0.5 is private")
+
+
 def test_without_c_the_file_in_this_folder_is_taken(folder: Path):
     assert amqp_bridge("check", cwd=folder, env=SECRET).out == "bridge.yaml: OK (1 source, 2 hooks)\n"
 
@@ -91,7 +99,8 @@ def test_problems_as_json_are_for_programs(folder: Path):
 
 def test_a_good_file_as_json(folder: Path):
     ended = amqp_bridge("check", "--json", cwd=folder, env=SECRET)
-    assert json.loads(ended.out) == {"ok": True, "problems": [], "sources": 1, "hooks": 2}
+    totals = {"sources": 1, "hooks": 2, "inlets": 0}
+    assert json.loads(ended.out) == {"ok": True, "problems": [], "warnings": [], **totals}
 
 
 def test_a_configuration_may_stand_in_the_environment_alone(tmp_path: Path):

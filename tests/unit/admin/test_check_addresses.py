@@ -1,14 +1,14 @@
-"""An address that no webhook may be sent to is said before anything starts."""
+"""An address that no webhook may be sent to is said by `check`, and hinders nothing."""
 
 from pathlib import Path
 
 import pytest
 
-from bridge.admin.check import check
+from bridge.admin.check import check, warnings
 from bridge.settings.tree import Settings
 
 
-def problems(url: str, allowed: list[str]) -> list[tuple[str, str]]:
+def said(url: str, allowed: list[str]) -> list[tuple[str, str]]:
     settings = Settings.model_validate(
         {
             "http": {"allow_private_targets": allowed},
@@ -16,14 +16,15 @@ def problems(url: str, allowed: list[str]) -> list[tuple[str, str]]:
             "hooks": [{"name": "crm", "target": {"type": "webhook", "url": url}}],
         }
     )
-    return [(problem.path, problem.message) for problem in check(settings, Path("/"))]
+    assert check(settings, Path("/")) == []
+    return [(problem.path, problem.message) for problem in warnings(settings)]
 
 
 @pytest.mark.parametrize(
     "host", ["10.0.0.5", "127.0.0.1", "169.254.169.254", "[fd00::1]", "[::ffff:10.0.0.5]"]
 )
-def test_a_private_address_that_is_not_allowed_is_a_problem(host: str) -> None:
-    ((path, message),) = problems(f"http://{host}:8080/in", [])
+def test_a_private_address_that_is_not_allowed_is_a_warning(host: str) -> None:
+    ((path, message),) = said(f"http://{host}:8080/in", [])
     assert path == "hooks[0].target.url"
     assert "not in http.allow_private_targets" in message
 
@@ -41,4 +42,14 @@ def test_a_private_address_that_is_not_allowed_is_a_problem(host: str) -> None:
 def test_an_allowed_or_public_address_is_none_and_a_name_is_judged_when_it_is_dialled(
     host: str, allowed: str
 ) -> None:
-    assert problems(f"http://{host}/in", [allowed] if allowed else []) == []
+    assert said(f"http://{host}/in", [allowed] if allowed else []) == []
+
+
+def test_addresses_of_proxies_and_token_endpoints_are_looked_at_too() -> None:
+    oauth = {"type": "oauth2", "client_id": "a", "client_secret": "b", "token_url": "http://127.0.0.1/"}
+    target = {"type": "webhook", "url": "https://example.net", "proxy": "http://10.0.0.1:80", "auth": oauth}
+    settings = Settings.model_validate({"hooks": [{"name": "crm", "target": target}]})
+    assert [problem.path for problem in warnings(settings)] == [
+        "hooks[0].target.proxy",
+        "hooks[0].target.auth.token_url",
+    ]
