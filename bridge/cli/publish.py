@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from bridge.cli.completion import event_types
+
 EXAMPLES = """\b
 Examples:
   amqp-bridge publish -c bridge.yaml --source splynx event.json
@@ -21,7 +23,10 @@ Queue = Annotated[str | None, Option("--queue", "-q", metavar="QUEUE", help="To 
 Body = Annotated[str | None, Option("--body", "-b", metavar="TEXT", help="One message with this body.")]
 Lines = Annotated[bool, Option("--ndjson", help="Each line is a message; always so for .ndjson and .jsonl.")]
 Count = Annotated[int, Option("--count", "-n", min=1, help="Publish everything so many times.")]
-Type = Annotated[str | None, Option("--type", "-t", metavar="TYPE", help="AMQP property `type`.")]
+Type = Annotated[
+    str | None,
+    Option("--type", "-t", metavar="TYPE", help="AMQP property `type`.", autocompletion=event_types),
+]
 Header = Annotated[
     list[str] | None, Option("--header", "-H", metavar="K=V", help="A header; may be repeated.")
 ]
