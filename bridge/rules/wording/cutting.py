@@ -83,10 +83,10 @@ def _longest(text: str, size: Callable[[str], int], room: int) -> int:
 
 
 def _between_words(text: str, end: int) -> int:
-    """A place in the last third before `end` where a line, else a word ends; 0 if there is none."""
+    """A place in the last half before `end` where a line, else a word ends; 0 if there is none."""
     if end < len(text) and text[end].isspace():
         return end
-    first = end - end // 3
+    first = end // 2
     for gap in ("\n", " "):
         if (at := text.rfind(gap, first, end)) > 0:
             return at

@@ -11,13 +11,15 @@ _ACTS = re.compile(
       \\(?![A-Za-z0-9\ ])              # a backslash that would escape what follows
     | [`*\[\]<~]
     | (?<![^\W_])_ | _(?![^\W_])       # inside a word an underscore is only itself
-    | \|(?=\|) | (?<=\|)\| | ^\|
+    | \|(?=\|) | (?<=\|)\|
     | &(?=\#?[0-9A-Za-z]{1,32};)
-    | ^(?:\#{1,6}(?=\s|$) | > | [-+](?=[-\s]|$) | =(?==*\s*$))
     """,
-    re.VERBOSE | re.MULTILINE,
+    re.VERBOSE,
 )
-_NUMBERED = re.compile(r"^(\s*\d{1,9})([.)])(?=\s)", re.MULTILINE)
+_BEGINS = re.compile(
+    r"^([ \t]*(?:\d{1,9}(?=[.)]\s))?)([#>|]|(?<=\d)[.)]|[-+](?=[-\s]|$)|=(?==*\s*$))", re.MULTILINE
+)
+_INDENTED = re.compile(r"^(?: {4,}|[ ]*\t[ \t]*)", re.MULTILINE)
 _CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b|\*\*)|(?<=<)@", re.IGNORECASE)
 _NO_BREAK = "\u200b"
 
@@ -43,8 +45,9 @@ def escape_markdown(text: str, ampersand: str = r"\&") -> str:
     What cannot act stays as it is, as services without Markdown show every backslash. `ampersand` is for one that
     begins an entity: a backslash says little to Python-Markdown, which needs `&amp;`.
     """
+    text = _INDENTED.sub(lambda indent: "\u00a0" * len(indent[0].expandtabs(4)), text)  # else it is code
     escaped = _ACTS.sub(lambda found: ampersand if found[0] == "&" else f"\\{found[0]}", text)
-    return _NUMBERED.sub(r"\1\\\2", escaped)
+    return _BEGINS.sub(r"\1\\\2", escaped)
 
 
 def disarm(text: str) -> str:

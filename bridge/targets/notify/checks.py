@@ -33,7 +33,10 @@ def notify_addresses(settings: Settings, gate: AddressGate) -> Iterator[Check]:
 
 
 def _check_host(url: str, position: int, settings: Settings, gate: AddressGate) -> None:
-    plugin = service(url, position, settings).plugin
+    try:
+        plugin = service(url, position, settings).plugin
+    except ValueError:
+        return  # notify_checks says so
     host = getattr(plugin, "smtp_host", None) or plugin.host
     _refuse(plugin.schema, str(host or "").strip("[]"), gate)
 

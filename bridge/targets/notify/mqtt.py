@@ -64,6 +64,8 @@ class Client(paho.Client):
         """Close the connection and end paho's thread."""
         self.disconnect()
         self.loop_stop()
+        # paho 2.2 forgets the sockets with which it wakes that thread, and loop_start() makes new ones.
+        self._reset_sockets(sockpair_only=True)
 
     def _await_word(self) -> None:
         call = current()

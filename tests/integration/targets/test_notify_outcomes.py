@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ async def services() -> AsyncIterator[Services]:
         yield services
 
 
-async def once(services: Services, *names: str, **settings: object) -> Answer:
+async def once(services: Services, *names: str, **settings: Any) -> Answer:
     target = notify(*(services.url(name) for name in names), services=services, **settings)
     return await target.attempt(event())
 

@@ -51,7 +51,7 @@ async def test_markup_of_the_template_acts_and_markup_of_the_event_does_not(
     assert (answer.fault, answer.error) == (None, "")
     (post,) = services.posts[service]
     assert squeezed("Sure: " + NASTY) in squeezed(post.text)
-    raw = post.given.get("content") or post.given.get("text") or post.given.get("message")
+    raw = str(post.given.get("content") or post.given.get("text") or post.given.get("message"))
     assert re.search(r"(\*\*|<b>|<strong>)Sure:", raw)
 
 

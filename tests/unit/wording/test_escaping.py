@@ -1,0 +1,96 @@
+"""Values from events do not act as markup, and stay readable."""
+
+import html
+import re
+
+import pytest
+from apprise.conversion import markdown_to_html
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bridge.rules.wording.escaping import clean, disarm, escape_html, escape_markdown, one_line
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
+MARKS = st.text(st.sampled_from("\\`*_{}[]()<>#+-.!|~&=;: \nab1@"), max_size=60)
+
+
+@given(TEXT)
+def test_html_shows_the_text_and_has_no_tag_but_line_breaks(text: str) -> None:
+    escaped = escape_html(text)
+    assert html.unescape(escaped.replace("<br/>", "\n")) == text
+    assert not re.search(r"""[<"']""", escaped.replace("<br/>", ""))
+
+
+@given(MARKS)
+@example("**bold**")
+@example("\\*a*")
+@example("a_b_ _c_ &amp; <b>")
+def test_markdown_shows_the_text_without_any_element(text: str) -> None:
+    page = markdown_to_html("x " + escape_markdown(text, "&amp;"))
+    assert not re.search(r"</?(em|strong|code|a|img|h\d|blockquote|b|del)\b", page)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain words.",
+        "snake_case_name",
+        "a - b + c = 5 > 4",
+        "-5 °C",
+        "C:\\Users\\joe",
+        "R&D",
+        "(a) b! 1.5",
+        "a | b",
+        "no #1234",
+    ],
+)
+def test_what_cannot_act_stays_as_it_is(text: str) -> None:
+    assert escape_markdown(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("*a* _b_", "\\*a\\* \\_b\\_"),
+        ("# a\n> b\n- c\n1. d", "\\# a\n\\> b\n\\- c\n1\\. d"),
+        ("[a](b) <b> `c` ~~d~~", "\\[a\\](b) \\<b> \\`c\\` \\~\\~d\\~\\~"),
+        ("||a|| &lt;", "\\|\\|a\\|\\| \\&lt;"),
+        ("\\* \\", "\\\\\\* \\\\"),
+        ("---\n===\n  | a", "\\---\n\\===\n  \\| a"),
+        ("#1", "\\#1"),
+    ],
+)
+def test_what_would_act_gets_a_backslash(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
+
+
+@pytest.mark.parametrize(
+    "text", ["@everyone", "@HERE now", "<@123>", "<@&9>", "@channel", "@all", "@**all**"]
+)
+def test_nobody_is_called(text: str) -> None:
+    assert disarm(text) == text.replace("@", "@\u200b")
+
+
+@pytest.mark.parametrize("text", ["joe@example.net", "@joe", "@allison", "a@b", "me @ home"])
+def test_other_signs_stay(text: str) -> None:
+    assert disarm(text) == text
+
+
+@given(st.text())
+def test_a_title_is_one_line_that_can_be_sent(text: str) -> None:
+    title = one_line(clean(text))
+    assert len(title.splitlines()) <= 1
+    title.encode()
+
+
+@given(st.text())
+def test_clean_text_can_be_sent_and_keeps_its_lines(text: str) -> None:
+    cleaned = clean(text)
+    cleaned.encode()
+    assert "\r" not in cleaned
+    assert "\x00" not in cleaned
+    assert clean(cleaned) == cleaned
+
+
+def test_lone_surrogates_become_replacement_characters() -> None:
+    assert clean("a\ud83db\x00\r\nc\td") == "a\ufffdb\nc\td"
