@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from bridge.model import units
 from bridge.model.hook import Hook
+from bridge.model.inlet import Inlet, Verifier
 from bridge.model.source import Source
 from bridge.settings.shape import Choice, fields_of, is_model, shape_of_field
 from bridge.settings.tree import OtherBroker, Settings
@@ -96,6 +97,8 @@ def _sections() -> Iterator[str]:
     assert isinstance(choice, Choice)
     for tag, model in choice.models.items():
         yield from _table(f"`hooks[].target` of type `{tag}`", model, "", "")
+    yield from _table("`inlets[]`", Inlet, "", "")
+    yield from _table("`inlets[].verify[]`", Verifier, "", "")
 
 
 def _table(title: str, model: type[BaseModel], path: str, variable: str) -> Iterator[str]:

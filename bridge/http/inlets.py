@@ -200,10 +200,10 @@ def _paths(inlets: Sequence[Inlet]) -> PathTable:
     exact, below = [], []
     for inlet in inlets:
         path = inlet.path or ""
-        whole = inlet.event_type_path or path.endswith("/*")
-        for each in (IN + inlet.name, path.removesuffix("/*")):
-            if each:
-                exact.append((each, inlet.name))
-                if whole:
-                    below.append((each, inlet.name))
+        # Where everybody is let in, the path may be the secret; names are none.
+        own = [] if inlet.open and path else [IN + inlet.name]
+        for each in filter(None, (*own, path.removesuffix("/*"))):
+            exact.append((each, inlet.name))
+            if inlet.event_type_path or path.endswith("/*"):
+                below.append((each, inlet.name))
     return PathTable(exact, below)

@@ -145,7 +145,7 @@ class Verifier(Strict):
         return tuple(secret.get_secret_value() for secret in given)
 
 
-_FIELD_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+_FIELD_NAME = r"^[!#$%&'*+.^_~0-9A-Za-z-]+$"
 """What HTTP lets names of methods and header fields be (RFC 9110, 5.6.2)."""
 
 
@@ -153,7 +153,7 @@ class Inlet(Strict):
     """An HTTP path whose verified requests become messages of a source."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
-    """Its name, unique; it answers on /in/<name>."""
+    """Its name, unique; it answers on /in/<name>, unless it is open and has a `path`."""
     path: str | None = Field(default=None, max_length=255, pattern=r"^/[!-~]*$")
     """A further path it answers on, such as /tiki-webhooks.php; with /* at the end, all below it too."""
     source: str
@@ -169,7 +169,8 @@ class Inlet(Strict):
     verify: list[Verifier] = Field(default_factory=list, max_length=50)
     """Verifiers in order: the first that verifies wins; none: 403."""
     open: bool = False
-    """true: with no verifiers at all, everybody is let in."""
+    """true: with no verifiers at all, everybody is let in. With a `path` it answers there alone, so that the path
+    can be the secret."""
     methods: list[Annotated[str, Field(max_length=30, pattern=_FIELD_NAME)]] = Field(
         default_factory=list, max_length=20
     )

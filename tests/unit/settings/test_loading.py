@@ -147,7 +147,7 @@ WEBHOOK = "hooks: [{name: a, target: {type: webhook, url: u, %s}}]"
         ("http: {listen: 8080}", "http.listen: expected text, got 8080; put it in quotes"),
         ("http: {listen: 'a:99999'}", "http.listen: 'a:99999' is no address to listen on; write for example 127.0.0.1:8080 or [::1]:8080"),
         ("http: {allow_private_targets: [10.0.0.1/8]}", "http.allow_private_targets[0]: value is not a valid IPv4 or IPv6 network"),
-        ("inlets: [{name: tiki, path: /x}]", "inlets: inlets are not available yet; remove them from the configuration"),
+        ("inlets: [{name: tiki, path: /x}]", "inlets[0].source: is missing"),
         ("sources: [{name: a, queue: %s}]" % ("ž" * 128), "sources[0].queue: a queue name has at most 255 bytes in UTF-8"),
         ("sources: [{queue: a}]", "sources[0].name: is missing"),
         ("sources: [{name: a, queue: a, timezone: Europe/Prag}]", "sources[0].timezone: 'Europe/Prag' is no time zone name such as Europe/Prague"),
