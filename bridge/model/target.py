@@ -1,14 +1,31 @@
 """Targets as people write them: where a hook delivers, and how."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
 
 Profile = Literal[
     "standard", "splynx", "phlix", "plinqx", "tiki", "cockpit", "github", "stripe", "generic", "none"
+]
+
+
+def _by_name(value: Any) -> Any:
+    """A list of `{k, v}`, as Cockpit has it, by name; pairs without a name or a value are passed over, as there."""
+    if not isinstance(value, list):
+        return value
+    pairs = [
+        (each.get("k"), each.get("v")) for each in value if isinstance(each, dict) and set(each) <= {"k", "v"}
+    ]
+    if len(pairs) < len(value):
+        raise ValueError("a list of headers has objects with `k` and `v` and nothing else")
+    return {name: text for name, text in pairs if name and text}
+
+
+RequestHeaders = Annotated[
+    dict[str, str], BeforeValidator(_by_name, json_schema_input_type=dict[str, str] | list[dict[str, str]])
 ]
 
 
@@ -86,8 +103,8 @@ class WebhookTarget(Strict):
     """Where requests go, http:// or https://."""
     method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
     """HTTP method; DELETE sends the body, GET sends neither body nor Content-Type and signs an empty body."""
-    headers: dict[str, str] = Field(default_factory=dict, max_length=50)
-    """Sent with every request; they cannot replace the ones that carry the signature."""
+    headers: RequestHeaders = Field(default_factory=dict, max_length=50)
+    """Sent with every request, by name, or as a list of `{k, v}`; they cannot replace the signature's."""
     auth: Auth | None = None
     """HTTP authentication; default: none."""
     profile: Profile = "standard"
@@ -203,17 +220,17 @@ class NotifyTarget(Strict):
     type: Literal["notify"]
     """notify: chat, push and mail services."""
     urls: list[SecretStr] = Field(min_length=1, max_length=20)
-    """Where to: Apprise URLs, such as discord://id/token or mailto://user:password@example.net."""
+    """Where to: Apprise URLs, such as discord://id/token or mailto://user:password@example.net. Each is told once."""
     title: str = Field(default="", max_length=16_384)
-    """Title: text with {{ CEL }} holes."""
+    """Title: plain text with {{ CEL }} holes; line breaks become blanks."""
     body: str = Field(default="{{ event.type }}", min_length=1, max_length=65_536)
-    """Message: text with {{ CEL }} holes."""
+    """Message: text with {{ CEL }} holes; a long one arrives in several pieces where a service has a limit."""
     format: Literal["text", "markdown", "html"] = "text"
-    """What `body` is written in; what holes bring is escaped for it, and the result for each service."""
+    """What `body` is written in; what holes bring is escaped for it, and the whole is put into each service's markup."""
     level: Literal["info", "success", "warning", "failure"] = "info"
     """How the services that know such a thing mark it."""
     endpoints: dict[str, str] = Field(default_factory=dict, max_length=20)
-    """Base URLs by scheme, such as `tgram`, in place of the services' own: for gateways and self-hosted servers."""
+    """Base URLs by scheme (discord, ntfy, ntfys, pover, slack, tgram) in place of the services' own: for gateways."""
     timeout: Seconds = Field(default=15.0, gt=0, le=600)
     """Bound on one attempt, all URLs together."""
 

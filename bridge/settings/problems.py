@@ -9,9 +9,6 @@ from pydantic_core import ErrorDetails
 from bridge.settings.document import Path
 from bridge.settings.shape import Choice, Model, Place, fields_of, locate, nearest
 
-NOT_YET = frozenset({"notify"})
-"""Target types of the design that this version does not have."""
-
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),
@@ -106,10 +103,7 @@ def _wrong_tag(choice: Choice, error: ErrorDetails, hidden: bool) -> str:
     known = list(choice.models)
     if error["type"] == "union_tag_not_found":
         return f"is missing; one of {', '.join(known)}"
-    tag = error["ctx"]["tag"]
-    if tag in NOT_YET:
-        return f"{tag} is not available yet; use one of {', '.join(known)}"
-    return _one_of(known, tag, hidden)
+    return _one_of(known, error["ctx"]["tag"], hidden)
 
 
 def _one_of(known: list[str], value: Any, hidden: bool) -> str:

@@ -75,7 +75,7 @@ def test_a_whole_section_is_laid_under_its_single_settings():
         ("BRIDGE_BROKER", "amqp://x", "BRIDGE_BROKER: broker: expected a mapping, got 'amqp://x'"),
         ("BRIDGE_HOOKS", "[{name: a", "BRIDGE_HOOKS: hooks: no valid YAML: while parsing a flow mapping"),
         ("BRIDGE_HOOKS", "[{name: a, name: b}]", "BRIDGE_HOOKS: hooks: [0].name given twice, first on line 1"),
-        ("BRIDGE_HOOKS", "[{name: a, target: {type: x}}]", "BRIDGE_HOOKS: hooks[0].target.type: expected one of webhook, script, queue; got 'x'"),
+        ("BRIDGE_HOOKS", "[{name: a, target: {type: x}}]", "BRIDGE_HOOKS: hooks[0].target.type: expected one of webhook, script, queue, notify; got 'x'"),
         ("BRIDGE_SECRETS_DIR", "/nowhere", "BRIDGE_SECRETS_DIR: /nowhere is no folder"),
     ],
 )  # fmt: skip

@@ -53,7 +53,7 @@ def test_the_schema_of_a_hook_tells_its_target_by_type():
     schema = json.loads(hook_schema_text())
     assert schema["required"] == ["name", "target"]
     target = schema["properties"]["target"]
-    assert set(target["discriminator"]["mapping"]) == {"webhook", "script", "queue"}
+    assert set(target["discriminator"]["mapping"]) == {"webhook", "script", "queue", "notify"}
 
 
 def test_the_schema_of_a_hook_has_every_key_of_the_model():
