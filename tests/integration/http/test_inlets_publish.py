@@ -1,6 +1,8 @@
 """What stands in a source's queue once an inlet has answered."""
 
+import asyncio
 import gzip
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,3 +102,12 @@ async def test_a_queue_that_takes_nothing_is_told_as_503(link, queue: str, queue
     assert [answer.status for answer in answers] == [200, 503, 503]
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert await queues.depth(queue) == 1
+
+
+async def test_many_requests_with_one_id_at_once_all_arrive(link, queue: str, queues: Queues):
+    """The client library tells returned messages apart by their id alone."""
+    async with prompt(link) as publisher, serving([OPEN], publisher, queue) as served:
+        sent = [served.sender.send("/in/open", {"webhook-id": f"msg_{number % 2}"}) for number in range(40)]
+        assert {answer.status for answer in await asyncio.gather(*sent)} == {200}
+    messages = await queues.take_all(queue)
+    assert Counter(properties_of(message).message_id for message in messages) == {"msg_0": 20, "msg_1": 20}
