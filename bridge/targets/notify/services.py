@@ -41,6 +41,7 @@ _FOREIGN = {
 """Options that are off unless the URL has them, and the attributes they set: pictures and words that are not ours."""
 _BASES = {
     "discord": ("notify_url",),
+    "ntfy": ("cloud_notify_url",),
     "ntfys": ("cloud_notify_url",),
     "pover": ("notify_url",),
     "slack": ("webhook_url", "webhook_gov_url", "workflow_url", "workflow_trigger_url", "api_url"),
