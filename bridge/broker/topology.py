@@ -220,7 +220,10 @@ class Topology:
                 advice="topology is `verify`: create the queue, durable, no arguments",
             )
             return False
-        return await self.declare_source(queue)
+        made = await self.declare_source(queue)
+        if made:
+            self._contract(queue, Contract.KEPT)
+        return made
 
     async def declare_source(self, queue: str) -> bool:
         """Declare a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from bridge.cli.completion import event_types
+
 File = Annotated[str, Argument(metavar="FILE", help="The body, byte for byte; - is standard input.")]
 Secret = Annotated[
     list[str] | None,
@@ -23,7 +25,10 @@ SecretEnv = Annotated[
     list[str] | None,
     Option("--secret-env", metavar="NAME", help="A secret from an environment variable; repeatable."),
 ]
-Event = Annotated[str | None, Option("--event", metavar="TYPE", help="The event's type.")]
+Event = Annotated[
+    str | None,
+    Option("--event", metavar="TYPE", help="The event's type.", autocompletion=event_types),
+]
 SignatureHeader = Annotated[
     str | None,
     Option(

@@ -31,9 +31,10 @@ async def declare(link, queue, **how):
 
 
 @pytest.mark.parametrize("name", ["plain", "with spaces", "a/b/c", "žluťoučký kůň 🐎", "x" * 255, "ü" * 127])
-async def test_a_missing_source_is_made_as_its_publishers_make_it(link, topology, name):
+async def test_a_missing_source_is_made_as_its_publishers_make_it(link, topology, told, name):
     name = name if len(name.encode()) > 240 else unique(name)
     assert await topology.prepare_source(name)
+    assert told == {name: Contract.KEPT}
 
     await declare(link, name, durable=True)  # 406 if it were declared otherwise
     async with link.channel() as channel:
