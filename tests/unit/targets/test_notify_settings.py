@@ -65,7 +65,7 @@ def test_a_url_that_cannot_work_is_named_by_its_place_only(url: str, says: str) 
         (
             {"endpoints": {"ntfy": "http://x"}},
             "target.endpoints",
-            "'ntfy' takes no base URL; these do: discord",
+            "'json' takes no base URL; these do: discord",
         ),
         ({"endpoints": {"tgram": "ftp://x"}}, "target.endpoints", "tgram: only http:// and https://"),
     ],
