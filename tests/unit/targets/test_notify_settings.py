@@ -63,7 +63,7 @@ def test_a_url_that_cannot_work_is_named_by_its_place_only(url: str, says: str) 
         ({"title": "{{ event.nothing }}"}, "target.title", "nothing"),
         ({"body": "{{ event."}, "target.body", ""),
         (
-            {"endpoints": {"ntfy": "http://x"}},
+            {"endpoints": {"json": "http://x"}},
             "target.endpoints",
             "'json' takes no base URL; these do: discord",
         ),
