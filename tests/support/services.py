@@ -182,7 +182,10 @@ async def _slack(services: Services, request: web.Request) -> web.Response:
     given = await request.json()
     attachments = given.get("attachments") or []
     texts = [given.get("text") or "", *(a.get("text", "") for a in attachments)]
-    blocks = [b["text"]["text"] for a in attachments for b in a.get("blocks", []) if "text" in b]
+    sections = [b for a in attachments for b in a.get("blocks", []) if "text" in b]
+    blocks = [b["text"]["text"] for b in sections if b["type"] != "header"]
+    if any(len(b["text"]["text"]) > 150 for b in sections if b["type"] == "header"):
+        return web.Response(status=400, text="invalid_blocks")
     if not any(texts) and not blocks:
         return web.Response(status=400, text="no_text")
     if any(len(text) > 40_000 for text in texts) or any(len(text) > 3000 for text in blocks):

@@ -46,6 +46,8 @@ _NO_LIMIT = frozenset({
 """What takes data or mail of any length: a piece of it would be worth nothing."""
 _BYTES = {"ntfy": 4096, "ntfys": 4096}
 """Services that count bytes of UTF-8, and how many they take."""
+_BLOCK, _BLOCK_TITLE = 3000, 150
+"""Characters of a section and of a header in Slack's blocks (?blocks=yes)."""
 _REPAIR = 40
 """Characters that closing and opening again may add to a piece of Markdown."""
 
@@ -140,7 +142,8 @@ class Wording:
     def _titled(self, title: str, number: int, of: int) -> str:
         count = f" ({number}/{of})" if title and of > 1 else ""
         size = _bytes if self._in_bytes else len
-        return shorten(title, size, self._plugin.title_maxlen - len(count)) + count
+        longest = _BLOCK_TITLE if getattr(self._plugin, "use_blocks", False) else self._plugin.title_maxlen
+        return shorten(title, size, longest - len(count)) + count
 
     # ---- into pieces that fit ---------------------------------------------------------------------------
 
@@ -171,6 +174,8 @@ class Wording:
 def _limit(scheme: str, plugin: Any, overflow: str) -> int | None:
     if scheme in _NO_LIMIT or overflow == "upstream":
         return None
+    if getattr(plugin, "use_blocks", False):
+        return _BLOCK
     return _BYTES.get(scheme, int(plugin.body_maxlen))
 
 

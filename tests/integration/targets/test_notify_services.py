@@ -95,6 +95,26 @@ async def test_a_url_may_ask_for_one_piece_only(services: Services) -> None:
     assert 1000 < len(post.text) <= 1024
 
 
+@pytest.mark.parametrize("service", ["slack?blocks=yes", "discord?format=markdown"])
+@pytest.mark.parametrize("written", ["text", "markdown"])
+async def test_blocks_and_embeds_have_limits_of_their_own(
+    services: Services, service: str, written: str
+) -> None:
+    name, _, option = service.partition("?")
+    target = notify(
+        f"{services.url(name)}?{option}",
+        services=services,
+        title="{{ event.data.title }}",
+        body="{{ event.data.text }}",
+        format=written,
+    )
+    text = " ".join(["@everyone", "<!channel>", "*word*"] * 250)
+    found = await target.attempt(event(text, "T" * 300))
+    assert (found.fault, found.error) == (None, "")
+    assert services.text(name).count("word") == 250
+    assert "allow_mentions" not in str([post.given for post in services.posts[name]])
+
+
 async def test_a_title_is_one_line_and_alone_is_enough(services: Services) -> None:
     await send(services, "ntfy", "body", "one\r\nX-Evil: two\n")
     assert services.posts["ntfy"][0].title == "one X-Evil: two"
