@@ -112,3 +112,10 @@ def test_no_body_raises(body, coding):
     assert result is None or len(result) <= 1000
     assert uncoded(gzip.compress(body), "gzip", 1000) == body
     assert uncoded(raw_deflate(body), "deflate", 1000) == body
+
+
+@pytest.mark.timeout(5)  # with a copy of the rest behind each member it took half a minute
+@pytest.mark.parametrize(("rest", "expected"), [(b"\0", b""), (b"\0\1", None), (b"\1\0", None)])
+def test_many_members_before_a_long_rest_take_no_time(rest, expected):
+    body = gzip.compress(b"") * 900 + rest * (8_388_608 // len(rest))
+    assert uncoded(body, "gzip", LIMIT) == expected
