@@ -13,10 +13,13 @@ from bridge.model.delivery import Answer
 from bridge.model.event import Event
 from bridge.rules.bodies.body import JSON, Body, Build, has_data, plain_body, raw, whole_body
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
+from bridge.rules.formats.forms import is_form
 from bridge.rules.formats.parse import parse
 
 _OPENING = re.compile(rb"\s*\{")
-_EMPTY_TYPE_FIRST = re.compile(rb'(\s*\{\s*"type"\s*:\s*)(?:""|null)')
+_TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*("[^"\\]*"|null)\s*[,}]')
+_EMPTY = frozenset({b'""', b"null"})
+_ESCAPED_LETTER = re.compile(rb"\\u00[67]")
 _NAMED = {"type": "event"}
 
 Spell = Callable[[Any], bytes | Answer]
@@ -27,11 +30,28 @@ def splynx(event: Event) -> Body | Answer:
     not, and its receivers refuse what has none.
     """
     sent = raw(event)
+    if _has_one_type(event) and (first := _TYPE_FIRST.match(event.message.body)):
+        return sent._replace(content=_named(first)) if first[1] in _EMPTY else sent
     envelope = whole_body(event)
     if not lacks_type(envelope, event.format):
         return sent
     content = _spliced(plain_body(event), envelope) or php_json(with_type(envelope, event.format))
     return content if isinstance(content, Answer) else Body(content, sent.content_type)
+
+
+def _has_one_type(event: Event) -> bool:
+    """Whether the body is JSON in which the name `type` stands but once, however names may be escaped.
+
+    Then the bytes tell what the envelope's type is, at a tenth of what it costs to parse them on every attempt.
+    """
+    message = event.message
+    return (
+        event.data is not None
+        and message.content_encoding is None
+        and not is_form(message.content_type)
+        and message.body.count(b'"type"') == 1
+        and not _ESCAPED_LETTER.search(message.body)
+    )
 
 
 def lacks_type(envelope: Any, form: str) -> bool:
@@ -57,11 +77,17 @@ def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
     if "type" not in envelope:
         opening = _OPENING.match(content)
         return opening and opening[0] + b'"type":"event",' + content[opening.end() :]
-    if not (opening := _EMPTY_TYPE_FIRST.match(content)):
+    first = _TYPE_FIRST.match(content)
+    if not first or first[1] not in _EMPTY:
         return None
-    spliced = opening[1] + b'"event"' + content[opening.end() :]
+    spliced = _named(first)
     # Of two keys of one name the last counts
     return spliced if parse(spliced)["type"] == "event" else None
+
+
+def _named(first: re.Match[bytes]) -> bytes:
+    start, end = first.span(1)
+    return first.string[:start] + b'"event"' + first.string[end:]
 
 
 def phlix(event: Event) -> Body | Answer:

@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.rules.bodies.body import Body
 from tests.support.bodies import VECTORS, build, built_by, event, parsed, refusal, splynx
@@ -64,6 +66,28 @@ def test_a_compressed_envelope_with_a_type_to_be_named_is_sent_plain():
 def test_an_empty_type_deeper_down_is_not_touched():
     sent = parsed({"type": "", "data": {"type": ""}}, fmt="splynx")
     assert built_by(build(None, "splynx"), sent).content == b'{"type": "event", "data": {"type": ""}}'
+
+
+TYPES = st.sampled_from(['""', "null", '"event"', '"p\\u0069ng"', "0", '{"type":""}'])
+NAMES = st.sampled_from(["type", "t\\u0079pe", "call", "x"])
+
+
+@given(st.lists(st.tuples(NAMES, TYPES | st.just('"type"')), min_size=1, max_size=3), st.booleans())
+def test_the_type_is_named_however_often_and_in_whatever_spelling_it_stands(members, spaced):
+    text = ",".join(f'"{name}" : {value}' if spaced else f'"{name}":{value}' for name, value in members)
+    body = f'{{{text},"data":{{"n":1}}}}'.encode()
+    built = built_by(build(None, "splynx"), event(body, {"n": 1}, fmt="splynx"))
+    envelope = json.loads(body)
+    is_empty = envelope.get("type") in ("", None)
+    expected = envelope | {"type": "event"} if is_empty else envelope
+    assert json.loads(built.content) == expected
+    assert is_empty or built.content is body
+
+
+def test_a_form_that_looks_like_an_envelope_is_not_touched():
+    body = b'{"type":"","data[model]":x}&data[action]=y'
+    sent = event(body, {"n": 1}, "application/x-www-form-urlencoded", fmt="splynx")
+    assert built_by(build(None, "splynx"), sent).content is body
 
 
 @pytest.mark.parametrize(
