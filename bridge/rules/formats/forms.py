@@ -53,6 +53,6 @@ def _with_lists(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     items = [_with_lists(item) for item in value.values()]
-    if list(value) == [str(index) for index in range(len(items))]:
+    if "0" in value and list(value) == [str(index) for index in range(len(items))]:
         return items
     return dict(zip(value, items, strict=True))

@@ -128,9 +128,12 @@ def _key_picker(key: str, expressions: list[str]) -> Pick:
 
 
 def _check_keys(keys: list[str]) -> None:
-    known = [text for text in map(plain_text, keys) if text is not None]
-    if twice := [text for text in known if known.count(text) > 1]:
-        raise ValueError(f"the key {twice[0]!r} stands twice in a map")
+    known: set[str] = set()
+    for text in map(plain_text, keys):
+        if text in known:
+            raise ValueError(f"the key {text!r} stands twice in a map")
+        if text is not None:
+            known.add(text)
 
 
 def _text_filler(parts: Sequence[str | Hole]) -> Fill:

@@ -150,3 +150,9 @@ def test_nothing_but_a_settings_error_comes_of_any_bytes(text):
         read(b'{"body":' + text + b"}")
     except SettingsError:
         return
+
+
+@pytest.mark.timeout(5)  # tried anew at each of the quotes it took minutes
+def test_a_description_cut_off_in_a_long_text_is_refused_at_once():
+    with pytest.raises(SettingsError):
+        read(b'{"body": "' + b'\\"' * 100_000)
