@@ -17,8 +17,8 @@ from tests.support.waiting import until
 
 DATA = Path(__file__).parents[1] / "data"
 SCRIPTS = DATA / "splynx_scripts"
-CREATED = (DATA / "vectors" / "queue_customer_create.json").read_bytes()
-UPDATED = (DATA / "vectors" / "webhook_event_customer_update_unicode.json").read_bytes()
+CREATED = (DATA / "publishers" / "splynx" / "queue_customer_create.json").read_bytes()
+UPDATED = (DATA / "publishers" / "splynx" / "webhook_event_customer_update_unicode.json").read_bytes()
 
 
 def inner(body: bytes) -> bytes:

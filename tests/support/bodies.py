@@ -10,8 +10,10 @@ from bridge.model.delivery import Answer, Fault
 from bridge.model.event import Event, Message
 from bridge.rules.bodies.body import Body, Build
 from bridge.rules.bodies.builder import builder
+from tests.support.publishers import FOLDER
 
 VECTORS = Path(__file__).parents[1] / "data" / "vectors"
+SPLYNX = FOLDER / "splynx"
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -64,7 +66,7 @@ def parsed(value: Any, *, fmt: str = "json", **fields: Any) -> Event:
 
 def splynx(name: str) -> Event:
     """A Splynx message as it is decoded: the body whole, as data only the inner object."""
-    body = (VECTORS / f"{name}.json").read_bytes()
+    body = (SPLYNX / f"{name}.json").read_bytes()
     return event(body, json.loads(body)["data"], fmt="splynx")
 
 

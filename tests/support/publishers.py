@@ -1,4 +1,4 @@
-"""Messages as publishers send them, from `tests/data/publishers`."""
+"""Messages as publishers send them, from `tests/data/publishers`: whole ones, and bodies by system."""
 
 import json
 from datetime import UTC, datetime

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.scene import Scene
 from tests.support.waiting import until
 
-SAMPLE = Path(__file__).parents[2] / "unit/formats/samples/queue_customer_create.json"
+SAMPLE = Path(__file__).parents[2] / "data/publishers/splynx/queue_customer_create.json"
 CLOUD_EVENT = {"specversion": "1.0", "type": "order.paid", "source": "/shop", "data": {"data": 1}}
 
 

@@ -20,7 +20,7 @@ from bridge.ports.target import Target
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 
-SPLYNX = Path(__file__).parents[2] / "data" / "vectors"
+SPLYNX = Path(__file__).parents[2] / "data" / "publishers" / "splynx"
 
 
 def script(directory: Path, text: str, name: str = "hook.sh") -> Path:

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.rules.bodies.body import Body
-from tests.support.bodies import VECTORS, build, built_by, event, parsed, refusal, splynx
+from tests.support.bodies import SPLYNX, build, built_by, event, parsed, refusal, splynx
 
 
 def test_splynx_names_the_type_and_touches_nothing_else():
     built = built_by(build(None, "splynx"), splynx("queue_customer_create"))
-    original = (VECTORS / "queue_customer_create.json").read_bytes()
+    original = (SPLYNX / "queue_customer_create.json").read_bytes()
     assert built.content == original.replace(b'"type":""', b'"type":"event"', 1)
     assert json.loads(built.content)["call"] == ""
 
 
 def test_splynx_keeps_numbers_as_they_were_written():
-    original = (VECTORS / "nasty_bigint_float_edge.json").read_bytes()
+    original = (SPLYNX / "nasty_bigint_float_edge.json").read_bytes()
     built = built_by(build(None, "splynx"), splynx("nasty_bigint_float_edge"))
     assert built.content == original.replace(b'{"type":""', b'{"type":"event"', 1)
 

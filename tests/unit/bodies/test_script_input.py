@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bridge.model.delivery import Answer, Fault
 from bridge.model.event import Event
 from bridge.rules.bodies.script import script_input
-from tests.support.bodies import ANYTHING, VECTORS, event, splynx
+from tests.support.bodies import ANYTHING, SPLYNX, event, splynx
 
 
 def line_of(kind: str, sent: Event) -> bytes:
@@ -18,7 +18,7 @@ def line_of(kind: str, sent: Event) -> bytes:
 
 def test_a_script_gets_the_inner_data_of_splynx_as_splynx_itself_would_hand_it_over():
     line = line_of("data", splynx("queue_customer_create"))
-    assert line == (VECTORS / "script_stdin_flat_customer_create.json").read_bytes().rstrip(b"\n") + b"\n"
+    assert line == (SPLYNX / "script_stdin_flat_customer_create.json").read_bytes().rstrip(b"\n") + b"\n"
 
 
 def test_a_script_gets_php_spelling_for_splynx():

@@ -13,11 +13,11 @@ from bridge.rules.bodies.script import script_input
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.wire.copies import read_copy, write_copy
-from tests.support.bodies import VECTORS, build
+from tests.support.bodies import SPLYNX, build
 
 CLOUDEVENT = {"specversion": "1.0", "type": "t", "source": "/s", "id": "1", "data_base64": "/w=="}
 MESSAGES = {
-    "splynx": Message((VECTORS / "queue_customer_create.json").read_bytes(), routing_key="hooks2"),
+    "splynx": Message((SPLYNX / "queue_customer_create.json").read_bytes(), routing_key="hooks2"),
     "phlix": Message(b'{"event_type":"a.b","payload":{"x":1},"occurred_at":"2025-06-01T18:30:00+00:00"}'),
     "plain": Message(b'{"a":123456789012345678901234567890,"b":"\\ud83d"}', message_id="m1"),
     "bytes": Message(b"\xff\x00", content_type="image/png"),
@@ -70,4 +70,4 @@ def test_every_script_reads_the_same(name):
 
 def test_a_script_reads_one_line_with_the_inner_data_of_splynx():
     line = script_input("data")(from_lane(arrived(MESSAGES["splynx"])))
-    assert line == (VECTORS / "script_stdin_flat_customer_create.json").read_bytes().rstrip(b"\n") + b"\n"
+    assert line == (SPLYNX / "script_stdin_flat_customer_create.json").read_bytes().rstrip(b"\n") + b"\n"

@@ -12,17 +12,14 @@ from bridge.rules.catalogue.known import Catalogue, Known
 from bridge.rules.catalogue.systems import CATALOGUES, beginning_with, catalogue_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing import patterns
+from tests.support.publishers import FOLDER
 
-TESTS = Path(__file__).parents[2]
 SAMPLES = [
-    *TESTS.glob("data/envelopes/phlix/*.json"),
-    *TESTS.glob("data/envelopes/plinqx/*.json"),
-    *TESTS.glob("data/envelopes/cockpit/v1_*.json"),
-    *(
-        path
-        for path in TESTS.glob("unit/formats/samples/*.json")
-        if path.stem.startswith(("queue", "webhook_event"))
-    ),
+    *FOLDER.glob("phlix/*.json"),
+    *FOLDER.glob("plinqx/*.json"),
+    *FOLDER.glob("cockpit/v1_*.json"),
+    *FOLDER.glob("splynx/queue*.json"),
+    *FOLDER.glob("splynx/webhook_event*.json"),
 ]
 
 each_catalogue = pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda catalogue: catalogue.system)

@@ -14,7 +14,7 @@ from bridge.model.errors import SettingsError
 from tests.support.events import NASTY_BODIES
 
 MESSAGES = Path(__file__).parents[2] / "data" / "publishers"
-SPLYNX = Path(__file__).parents[1] / "formats" / "samples" / "queue_customer_create.json"
+SPLYNX = MESSAGES / "splynx" / "queue_customer_create.json"
 CONFIG = """
 sources:
   - {name: splynx, queue: hooks2, format: splynx, timezone: Europe/Prague}

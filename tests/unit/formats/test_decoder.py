@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from bridge.model.source import Source
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.formats.registry import FORMATS
 from bridge.rules.formats.text import MAX_TYPE_BYTES
+from tests.support.publishers import FOLDER
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = FOLDER / "splynx"
 
 
 def decoder(form: str = "auto", timezone: str = "UTC", **limits: Any) -> Decoder:

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +13,12 @@ from bridge.rules.bodies.body import event_json
 from bridge.rules.formats.conformity import DIALECT, compile_schema
 from devtools import documents
 from tests.support.events import NASTY_BODIES, delivery
+from tests.support.publishers import FOLDER
 
-TESTS = Path(__file__).parents[2]
 SAMPLES = {
-    "splynx": sorted((TESTS / "unit/formats/samples").glob("[qw]*.json"))
-    + sorted((TESTS / "unit/formats/samples").glob("nasty_[bdm]*.json")),
-    **{
-        name: sorted((TESTS / "data/envelopes" / name).glob("*.json"))
-        for name in ("phlix", "plinqx", "cockpit", "tiki")
-    },
+    "splynx": sorted((FOLDER / "splynx").glob("[qw]*.json"))
+    + sorted((FOLDER / "splynx").glob("nasty_[bdm]*.json")),
+    **{name: sorted((FOLDER / name).glob("*.json")) for name in ("phlix", "plinqx", "cockpit", "tiki")},
 }
 EVERY_SAMPLE = [(name, file) for name, files in SAMPLES.items() for file in files]
 CLOUD_EVENT = {
