@@ -35,6 +35,9 @@ _ALIASES: Mapping[str, str] = MappingProxyType({"base64-hmac": "base64", "hmac":
 _WITHOUT_DEFAULT = frozenset({"base64", "hex", "prefixed-hex", "token", "timestamped"})
 """Types that no system stands for, so that only the settings can tell the header."""
 
+_WITH_USER = frozenset({"basic", "cockpit"})
+"""Types whose secret may be written `user:password`."""
+
 _OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "base64": frozenset({"algorithm"}),
@@ -116,11 +119,16 @@ class Verifier(Strict):
             raise ValueError("give either `secret` or `secrets`, not both")
         if not self.all_secrets:
             raise ValueError("a verifier needs a `secret`")
-        if not all(self.all_secrets) and not self.allow_empty_secret:
+        if not all(map(self._secret_part, self.all_secrets)) and not self.allow_empty_secret:
             raise ValueError(
                 "the secret is empty: everybody could sign with it (allow_empty_secret takes it)"
             )
         return self
+
+    def _secret_part(self, text: str) -> str:
+        """What is secret of it: of `user:password` the password."""
+        pair = self.type in _WITH_USER and self.username is None and ":" in text
+        return text.partition(":")[2] if pair else text
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> "Verifier":

@@ -50,11 +50,16 @@ def from_hex(text: str) -> bytes | None:
 
 
 def from_base64(text: str) -> bytes | None:
-    """The bytes of standard base64, with or without its padding."""
+    """The bytes of standard base64 as encoders write it.
+
+    No other spelling is taken, neither without padding nor with stray bits in the last letter: senders' systems
+    compare the texts, and so a signature that was changed must not pass.
+    """
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        decoded = base64.b64decode(text, validate=True)
     except ValueError:
         return None
+    return decoded if base64.b64encode(decoded).decode() == text else None
 
 
 def decoding(encoding: str) -> Decode:

@@ -94,6 +94,14 @@ def test_what_is_no_signature_is_called_so(value):
     }
 
 
+@pytest.mark.parametrize("change", [lambda s: s.rstrip("="), lambda s: s[:-2] + chr(ord(s[-2]) + 1) + "="])
+def test_a_base64_signature_has_one_spelling(change):
+    signature = base64.b64encode(hmac.digest(b"s", b"{}", "sha256")).decode()
+    assert reason({"type": "tiki", "secret": "s"}, request({"Webhook-Signature": signature})) is None
+    said = reason({"type": "tiki", "secret": "s"}, request({"Webhook-Signature": change(signature)}))
+    assert said == "the header Webhook-Signature holds no sha256 signature in base64"
+
+
 def test_a_missing_prefix_is_told():
     settings = {"type": "prefixed-hex", "header": "X-Sig", "secret": "s"}
     said = reason(settings, request({"X-Sig": hexed("s", b"{}")}))
@@ -243,6 +251,15 @@ def test_an_empty_secret_is_taken_only_when_that_is_forced():
     signature = base64.b64encode(hmac.digest(b"", b"{}", "sha256")).decode()
     assert reason(forced, request({"Webhook-Signature": signature})) is None
     assert reason(forced, request({"Webhook-Signature": ""})) is not None
+
+
+@pytest.mark.parametrize("type_", ["basic", "cockpit"])
+def test_a_user_name_with_an_empty_password_is_an_empty_secret(type_):
+    with pytest.raises(ValueError, match="the secret is empty"):
+        Verifier(type=type_, secret="me:")
+    assert reason({"type": type_, "secret": "me::"}, request(basic("me::"))) is None
+    forced = {"type": type_, "secret": "me:", "allow_empty_secret": True}
+    assert reason(forced, request(basic("me:"))) is None
 
 
 @pytest.mark.parametrize(
