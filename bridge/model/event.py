@@ -35,8 +35,9 @@ class Event:
     """One decoded message.
 
     `data` is a parsed copy for filters and templates (None when the body is not JSON): what is delivered
-    and signed is `message.body`. `time` is RFC 3339 text as far as the publisher told one. `identity` is
-    who sent it, where an inlet verified it.
+    and signed is `message.body`. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
+    every attempt tells the same. `time` is RFC 3339 text as far as the publisher told one. `identity` is who sent
+    it, where an inlet verified it.
     """
 
     id: str

@@ -116,8 +116,7 @@ def moment_of(event: Event) -> datetime:
         moment = datetime.fromisoformat(event.time or "")
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        # A copy carries milliseconds, and every attempt is to tell the same
-        return datetime.fromtimestamp(round(event.received_at, 3), UTC)
+        return datetime.fromtimestamp(event.received_at, UTC)
 
 
 def zulu(moment: datetime) -> str:

@@ -86,7 +86,7 @@ class Decoder:
         """The event that `message` carries, or the batch of its events; never raises.
 
         A body that no format recognises, is not JSON, or is empty is an event all the same, and so is an empty
-        batch. `new_id` makes the id of each event, `received_at` is in Unix seconds.
+        batch. `new_id` makes the id of each event, `received_at` is in Unix seconds, of which milliseconds stay.
         """
         if refused := self._refused(message):
             return refused
@@ -99,7 +99,7 @@ class Decoder:
         arrival = None
         if self._arrivals is not None and message.headers and INLET in message.headers:
             arrival = self._arrivals.read(message)
-        common = _Common(name, form.read, arrival, received_at)
+        common = _Common(name, form.read, arrival, int(received_at * 1000) / 1000)
         if form.split is not None and body is not None:
             # A part of what came compressed is no longer so.
             whole = message if body is message.body else replace(message, body=body, content_encoding=None)

@@ -38,8 +38,7 @@ _READ: Mapping[str, Read] = {
     "type": lambda event: event.type,
     "source": lambda event: event.source,
     "time": lambda event: event.time,
-    # A copy carries milliseconds, and templates are to say the same from a lane
-    "received_at": lambda event: datetime.fromtimestamp(round(event.received_at, 3), UTC),
+    "received_at": lambda event: datetime.fromtimestamp(event.received_at, UTC),
     "headers": lambda event: plain(event.message.headers) if event.message.headers else {},
     "format": lambda event: event.format,
     "identity": lambda event: event.identity and text(event.identity),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.model.delivery import Delivery
 from bridge.model.event import Event, Message, Undecodable
@@ -33,9 +35,9 @@ DEATHS = {
 }
 
 
-def decoded(message: Message, form: str = "auto", **options: Any) -> Event:
+def decoded(message: Message, form: str = "auto", *, received_at: float = 1.5, **options: Any) -> Event:
     source = Source.model_validate({"name": "crm", "queue": "hooks2", "format": form})
-    event = Decoder(source, **options).decode(message, new_id=lambda: "0197", received_at=1.5)
+    event = Decoder(source, **options).decode(message, new_id=lambda: "0197", received_at=received_at)
     assert isinstance(event, Event)
     return event
 
@@ -63,6 +65,13 @@ def through_a_lane(event: Event, **fields: Any) -> Event:
 def test_an_event_out_of_a_copy_is_the_one_that_came_directly(body, form):
     event = decoded(Message(body, routing_key="hooks2", headers={"a": 1, **DEATHS}, message_id="m"), form)
     assert through_a_lane(event) == event
+
+
+@given(st.floats(1e9, 4e9))
+def test_an_event_out_of_a_copy_was_received_when_it_came_directly(received_at):
+    event = decoded(Message(b"{}"), received_at=received_at)
+    assert through_a_lane(event) == event
+    assert event.received_at == pytest.approx(received_at, abs=0.0011, rel=0)
 
 
 def test_data_of_a_compressed_body_is_the_same_from_a_copy():
