@@ -5,17 +5,13 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-import orjson
-
-from bridge.rules.bodies.spelling import table_text
+from bridge.rules.bodies.spelling import table_text, to_json
 
 
 def json_text(value: Any) -> str:
     r"""The value as JSON on one line; what JSON has no word for is null, a lone surrogate is `\ud800`."""
-    try:
-        return orjson.dumps(value, table_text, orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC).decode()
-    except TypeError:  # integers beyond 64 bits, lone surrogates, more than 254 levels
-        return "".join(_parts(value))
+    text = to_json(value)
+    return text.decode() if isinstance(text, bytes) else "".join(_parts(value))
 
 
 def _parts(value: Any) -> list[str]:

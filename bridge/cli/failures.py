@@ -5,7 +5,7 @@ import traceback
 
 import typer
 
-from bridge.model.errors import BridgeError, SettingsError
+from bridge.model.errors import BridgeError, Problem, SettingsError
 
 FAILED = 1
 USAGE = 2
@@ -27,6 +27,11 @@ def ended_by(error: BaseException, *, debug: bool) -> int:
         _say(f"a bug in amqp-bridge: {type(error).__name__}: {error}")
         _say("run it again as `amqp-bridge --debug ...` and report what it prints")
     return FAILED
+
+
+def usage(option: str, message: str) -> SettingsError:
+    """What is wrong with the command line: with an option, or as a whole where `option` is empty."""
+    return SettingsError([Problem(option, message)])
 
 
 def _say(text: str) -> None:

@@ -14,8 +14,9 @@ from rich.console import Console
 from bridge.admin.inspection import Finding, inspect
 from bridge.admin.schemas import misfit_of
 from bridge.cli.exact import json_text
+from bridge.cli.failures import usage
+from bridge.cli.files import STDIN, content
 from bridge.cli.findings import as_object, show
-from bridge.cli.messages import STDIN
 from bridge.cli.wrapped import unwrapped
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Message, Undecodable
@@ -59,8 +60,11 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
     """Look at the message in a file (None, -: standard input), print what is found, and tell whether all of it
     would be taken. Raises SettingsError for what cannot be looked at.
     """
-    content, where = _content(file)
-    message = unwrapped(content, where) if wrapped else Message(content)
+    if file is None and sys.stdin.isatty():
+        raise usage("", "nothing to inspect: give a FILE, or - for standard input")
+    body = content(file or STDIN)
+    where = "standard input" if file in (None, STDIN) else file
+    message = unwrapped(body, where) if wrapped else Message(body)
     findings = findings_of(message, options, dict(os.environ))
     configured = options.config is not None
     console = Console(highlight=False, markup=False, emoji=False)
@@ -72,22 +76,11 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
     return not any(isinstance(finding.found, Undecodable) for finding in findings)
 
 
-def _content(file: str | None) -> tuple[bytes, str]:
-    if file in (None, STDIN):
-        if file is None and sys.stdin.isatty():
-            raise _usage("", "nothing to inspect: give a FILE, or - for standard input")
-        return sys.stdin.buffer.read(), "standard input"
-    try:
-        return Path(str(file)).read_bytes(), str(file)
-    except OSError as error:
-        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", str(file))]) from None
-
-
 def findings_of(message: Message, options: Options, env: dict[str, str]) -> list[Finding]:
     """What would come of the message; raises SettingsError for options or a configuration that cannot be used."""
     if options.format is not None and options.format not in get_args(FormatName):
         known = list(get_args(FormatName))
-        raise _usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
+        raise usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
     if options.config is None:
         decoder, table = _plain_decoder(options), None
     else:
@@ -101,7 +94,7 @@ def _new_id() -> str:
 
 def _plain_decoder(options: Options) -> Decoder:
     if options.source is not None:
-        raise _usage("--source", "goes with --config")
+        raise usage("--source", "goes with --config")
     return Decoder(_changed(Source(name="none", queue="none"), options), arrivals=Arrivals("", ()))
 
 
@@ -141,10 +134,10 @@ def _source(settings: Settings, message: Message, name: str | None) -> Source:
     sources = settings.sources
     names = [source.name for source in sources]
     if not sources:
-        raise _usage("sources", "the configuration has no source")
+        raise usage("sources", "the configuration has no source")
     if name is not None:
         if name not in names:
-            raise _usage("--source", f"no source {name!r}{nearest(name, names)}")
+            raise usage("--source", f"no source {name!r}{nearest(name, names)}")
         return sources[names.index(name)]
     if len(sources) == 1:
         return sources[0]
@@ -152,7 +145,7 @@ def _source(settings: Settings, message: Message, name: str | None) -> Source:
         for source in sources:
             if source.queue == queue:
                 return source
-    raise _usage("--source", f"say which source the message would come from: {', '.join(names)}")
+    raise usage("--source", f"say which source the message would come from: {', '.join(names)}")
 
 
 def _changed(source: Source, options: Options) -> Source:
@@ -162,10 +155,6 @@ def _changed(source: Source, options: Options) -> Source:
         return Source.model_validate(source.model_dump(by_alias=True) | changes)
     except ValidationError as error:
         [details] = error.errors(include_url=False)
-        raise _usage(
+        raise usage(
             f"--{details['loc'][0]}", str(details.get("ctx", {}).get("error", details["msg"]))
         ) from None
-
-
-def _usage(path: str, message: str) -> SettingsError:
-    return SettingsError([Problem(path, message)])

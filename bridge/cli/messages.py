@@ -1,6 +1,5 @@
 """What `publish` publishes: files, standard input or a text, as messages."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,10 +10,10 @@ from typing import BinaryIO
 import orjson
 import uuid_utils
 
+from bridge.cli.files import opened
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Message
 
-STDIN = "-"
 LINES = {".ndjson", ".jsonl"}
 
 
@@ -54,7 +53,7 @@ def bodies(files: Iterable[str], *, lines: bool) -> Iterator[tuple[bytes, str]]:
     Raises SettingsError for a file that cannot be read.
     """
     for name in files:
-        with _opened(name) as stream:
+        with opened(name) as stream:
             if lines or Path(name).suffix in LINES:
                 yield from _each_line(stream, name)
             else:
@@ -65,15 +64,6 @@ def _each_line(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, str]]:
     for number, line in enumerate(stream, 1):
         if body := line.strip():
             yield body, f"{name}:{number}"
-
-
-def _opened(name: str) -> BinaryIO:
-    if name == STDIN:
-        return sys.stdin.buffer
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", name)]) from None
 
 
 def messages(found: Iterable[tuple[bytes, str]], shape: Shape, count: int) -> Iterator[Message]:

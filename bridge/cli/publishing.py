@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bridge.cli.configuration import find
-from bridge.cli.messages import STDIN
-from bridge.model.errors import BridgeError, Problem, SettingsError
+from bridge.cli.failures import usage
+from bridge.cli.files import STDIN
+from bridge.model.errors import BridgeError
 from bridge.model.event import Message
 from bridge.settings.addresses import SecretUrl, broker_url
 from bridge.settings.shape import nearest
@@ -62,7 +63,7 @@ def _not_empty(found: Iterator[Message]) -> Iterator[Message]:
     """The same messages; the first is made now, so that what is wrong with it is told before any connection."""
     first = next(found, None)
     if first is None:
-        raise _usage("", "nothing to publish: the input is empty")
+        raise usage("", "nothing to publish: the input is empty")
     return chain([first], found)
 
 
@@ -71,10 +72,10 @@ def destination(
 ) -> tuple[Broker, str]:
     """The broker and the queue; raises SettingsError where the options do not tell both, or too much."""
     if (source is None) == (queue is None):
-        raise _usage("", "give either --source NAME or --queue QUEUE")
+        raise usage("", "give either --source NAME or --queue QUEUE")
     if url is not None:
         if queue is None or config is not None:
-            raise _usage("--url", "goes with --queue, and without --config and --source")
+            raise usage("--url", "goes with --queue, and without --config and --source")
         return Broker(url=[_checked(url)]), queue
     if (
         queue is not None
@@ -82,13 +83,13 @@ def destination(
         and not Path("bridge.yaml").exists()
         and not os.environ.get("BRIDGE_BROKER__URL")
     ):
-        raise _usage("--queue", "give the broker with --url URL or -c FILE")
+        raise usage("--queue", "give the broker with --url URL or -c FILE")
     settings = find(config).destinations()
     if queue is not None:
         return settings.broker, queue
     queues = {known.name: known.queue for known in settings.sources}
     if source not in queues:
-        raise _usage("--source", f"no source {source!r}{nearest(str(source), list(queues))}")
+        raise usage("--source", f"no source {source!r}{nearest(str(source), list(queues))}")
     return settings.broker, queues[source]
 
 
@@ -96,13 +97,13 @@ def _checked(url: str) -> SecretUrl:
     try:
         return broker_url(SecretUrl(url))
     except ValueError as error:
-        raise _usage("--url", str(error)) from None
+        raise usage("--url", str(error)) from None
 
 
 def given(files: list[str] | None) -> list[str]:
     """The files, or standard input; raises SettingsError where that is a terminal."""
     if not files and sys.stdin.isatty():
-        raise _usage("", "nothing to publish: give a FILE, - for standard input, or --body TEXT")
+        raise usage("", "nothing to publish: give a FILE, - for standard input, or --body TEXT")
     return files or [STDIN]
 
 
@@ -112,10 +113,6 @@ def parsed_headers(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise _usage("--header", f"{text!r} is not of the form name=value")
+            raise usage("--header", f"{text!r} is not of the form name=value")
         headers[name] = value
     return headers
-
-
-def _usage(path: str, message: str) -> SettingsError:
-    return SettingsError([Problem(path, message)])

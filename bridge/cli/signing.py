@@ -1,7 +1,6 @@
 """What `amqp-bridge sign` does, and what `verify` needs of it."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,7 +11,8 @@ import typer
 import uuid_utils
 from pydantic import ValidationError
 
-from bridge.cli.messages import STDIN
+from bridge.cli.failures import usage
+from bridge.cli.files import content
 from bridge.cli.output import print_json
 from bridge.cli.scheme import Options, Scheme, Secrets
 from bridge.model.errors import Problem, SettingsError
@@ -134,27 +134,12 @@ def _from_variables(names: list[str]) -> Iterator[str]:
         yield os.environ[name]
 
 
-def content(file: str) -> bytes:
-    """The bytes of a file or of standard input. Raises SettingsError when it cannot be read."""
-    if file == STDIN:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", file)]) from None
-
-
 def point_in_time(text: str) -> float:
     """Unix seconds of `--timestamp`. Raises SettingsError."""
     at = moment(text)
     if at is None or at < 0:
         raise usage("--timestamp", f"{text!r} is neither Unix seconds nor of the form 2025-05-05T07:08:09Z")
     return at
-
-
-def usage(option: str, message: str) -> SettingsError:
-    """What is wrong with the command line."""
-    return SettingsError([Problem(option, message)])
 
 
 def unusable(error: ValidationError) -> SettingsError:

@@ -6,9 +6,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from bridge.cli.messages import STDIN
+from bridge.cli.failures import usage
+from bridge.cli.files import STDIN, content
 from bridge.cli.scheme import Options, Scheme
-from bridge.cli.signing import all_secrets, chosen, content, one_of, point_in_time, unusable, usage
+from bridge.cli.signing import all_secrets, chosen, one_of, point_in_time, unusable
 from bridge.model.inlet import Verifier, VerifierType
 from bridge.rules.signing.shapes import SignedRequest, Verify
 from bridge.rules.signing.verifiers import verifier
