@@ -21,7 +21,6 @@ MAX_HEADERS = 100_000
 """Bytes of an encoded header table that may be published again; the frame holds 131,072."""
 MAX_EVENTS = 10_000
 """Events in one message; all of them are held until the last one has its fate."""
-_LONGEST_TIME = 64
 
 NewId = Callable[[], str]
 
@@ -148,7 +147,7 @@ class Decoder:
             received_at=received_at,
             message=message,
             data=found.data,
-            time=_time_of(found.time, message),
+            time=found.time or (utc_text(message.timestamp) if message.timestamp else None),
             publisher_id=publisher_id,
             identity=identity,
             webhook_id=to_receivers,
@@ -185,9 +184,3 @@ def _type_of(found: str | None, message: Message) -> str:
         if text and (fit := event_type(text)):
             return fit
     return "unknown"
-
-
-def _time_of(found: str | None, message: Message) -> str | None:
-    if found and len(found) <= _LONGEST_TIME:
-        return found
-    return utc_text(message.timestamp) if message.timestamp else None

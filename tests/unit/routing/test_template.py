@@ -74,6 +74,7 @@ def unanswered(source: str, about: Event | None = None) -> Unanswered:
         ("{{ type(1) }}", "INT"),
         ("{{ event.identity }} {{ event.publisher_id }}", "webmaster "),
         ("{{ '}}' + // a comment }}\n '' }}", "}}"),
+        ("{{ 1 + 1 // two\n }}{{ 2 + 2 }}", "24"),
         ("{ {{ event.data.name }} }", '{ Dewey "D" Cheatham\n🚀 }'),
     ],
 )
