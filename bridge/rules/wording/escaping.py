@@ -17,9 +17,13 @@ _ACTS = re.compile(
     re.VERBOSE,
 )
 _BEGINS = re.compile(
-    r"^([ \t]*(?:\d{1,9}(?=[.)]\s))?)([#>|]|(?<=\d)[.)]|[-+](?=[-\s]|$)|=(?==*\s*$))", re.MULTILINE
+    r"^([ \t]*(?:\d{1,9}(?=[.)]\s))?)([#>|]|(?<=\d)[.)]|[-+](?=[-\s#]|$)|=(?==*\s*$))", re.MULTILINE
 )
 _INDENTED = re.compile(r"^(?: {4,}|[ ]*\t[ \t]*)", re.MULTILINE)
+_LINK = re.compile(r"(https?://[^\s<>]+)")
+_IN_LINK = re.compile(r"[`\[\]] | \|(?=\|) | (?<=\|)\|", re.VERBOSE)
+"""What acts inside an address that a service recognises by itself; a backslash would become a part of it."""
+_NO_MARK_OF_SLACK = re.compile(r"\\([!-/:-@\[-`{-~])")
 _CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b|\*\*)|(?<=<)@", re.IGNORECASE)
 _NO_BREAK = "\u200b"
 
@@ -39,15 +43,31 @@ def escape_html(text: str) -> str:
     return html.escape(text).replace("\n", "<br/>")
 
 
-def escape_markdown(text: str, ampersand: str = r"\&") -> str:
+def escape_markdown(text: str, ampersand: str = r"\&", *, links: bool = False) -> str:
     """`text` to stand in Markdown (CommonMark, and what Discord makes of it): a backslash where one is needed.
 
     What cannot act stays as it is, as services without Markdown show every backslash. `ampersand` is for one that
-    begins an entity: a backslash says little to Python-Markdown, which needs `&amp;`.
+    begins an entity: a backslash says little to Python-Markdown, which needs `&amp;`. `links`: the service makes
+    links of addresses, and so `*`, `_` and `~` in them are left alone.
     """
     text = _INDENTED.sub(lambda indent: "\u00a0" * len(indent[0].expandtabs(4)), text)  # else it is code
-    escaped = _ACTS.sub(lambda found: ampersand if found[0] == "&" else f"\\{found[0]}", text)
-    return _BEGINS.sub(r"\1\\\2", escaped)
+    parts = _LINK.split(text) if links else [text]
+    parts[::2] = [
+        _ACTS.sub(lambda found: ampersand if found[0] == "&" else f"\\{found[0]}", part)
+        for part in parts[::2]
+    ]
+    parts[1::2] = [_IN_LINK.sub(r"\\\g<0>", part) for part in parts[1::2]]
+    return _BEGINS.sub(r"\1\\\2", "".join(parts))
+
+
+def escape_slack(text: str) -> str:
+    """`text` to stand in Markdown that Apprise rewrites for Slack.
+
+    Slack has no escape, it shows every backslash that is left: so there is one only where otherwise markup would
+    arise, before `*`, `_`, `~` and backticks, and those that Apprise takes away again.
+    """
+    escaped = escape_markdown(text, "&")
+    return _NO_MARK_OF_SLACK.sub(lambda pair: pair[0] if pair[1] in "*_~`<>[]#\\" else pair[1], escaped)
 
 
 def disarm(text: str) -> str:

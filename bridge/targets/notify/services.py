@@ -76,6 +76,7 @@ def service(url: str, position: int, settings: Settings) -> Service:
     scheme = _scheme(url)
     given = _parsed(url, scheme)
     options = set(given.get("qsd") or ())
+    _check_address(given)
     if refused := sorted(_REFUSED & options):
         raise ValueError(f"the option `{refused[0]}` of {given['schema']}:// is not supported here")
     plugin = _plugin(given)
@@ -130,6 +131,15 @@ def _parsed(url: str, scheme: str) -> dict[str, Any]:
             )
         raise ValueError(f"what follows {scheme}:// cannot be read; docs/notify.md has an example")
     return given
+
+
+def _check_address(given: Mapping[str, Any]) -> None:
+    """Apprise takes any number for a port, and MQTT without a topic, and finds out when it sends."""
+    port = given.get("port")
+    if port is not None and not 0 < int(port) < 65536:
+        raise ValueError(f"{given['schema']}:// has a port that cannot be; they go from 1 to 65535")
+    if str(given["schema"]) in {"mqtt", "mqtts"} and not given.get("targets"):
+        raise ValueError(f"{given['schema']}:// needs a topic: {given['schema']}://host/topic")
 
 
 def _plugin(given: dict[str, Any]) -> NotifyBase:

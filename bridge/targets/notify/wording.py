@@ -6,6 +6,7 @@ pieces fails.
 """
 
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from apprise.conversion import commonmark_repair_chunk, convert_between
 from apprise.plugins.base import NotifyBase
 
 from bridge.rules.wording.cutting import cut_html, cut_text, shorten
-from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown
+from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown, escape_slack
 
 Escape = Callable[[str], str]
 Format = Literal["text", "markdown", "html"]
@@ -48,6 +49,11 @@ _BYTES = {"ntfy": 4096, "ntfys": 4096}
 """Services that count bytes of UTF-8, and how many they take."""
 _BLOCK, _BLOCK_TITLE = 3000, 150
 """Characters of a section and of a header in Slack's blocks (?blocks=yes)."""
+_INTO_BLOCK = re.compile(
+    r"(?i)(?:(?<=[^\s>])|(?<=</[abiu]>)|(?<=</em>)|(?<=</code>)|(?<=</span>)|(?<=</strong>))\s*"
+    r"(?=<(?:p|div|h[1-6]|[uo]l|table|blockquote|pre)\b)"
+)
+"""Where a block follows text: Pushover's plugin ends lines at the ends of blocks only."""
 _REPAIR = 40
 """Characters that closing and opening again may add to a piece of Markdown."""
 
@@ -71,6 +77,8 @@ class Wording:
         self._reads = _READS.get(scheme, {}).get(self._written, chosen)
         self._marks_up = self._reads == _MARKDOWN or scheme in _MARKS_UP
         self._calls_people = scheme in _CALLS_PEOPLE
+        self._rewritten_for_slack = scheme == "slack" and self._reads == _MARKDOWN
+        self._glues_paragraphs = scheme == "pover" and self._written == _HTML
         self._in_bytes = scheme in _BYTES
         self._limit = _limit(scheme, self._plugin, overflow)
         self._most = {"most": 1} if overflow == "truncate" else {}
@@ -90,8 +98,12 @@ class Wording:
         match self._written:
             case NotifyFormat.HTML:
                 return escape_html(value)
+            case NotifyFormat.MARKDOWN if self._rewritten_for_slack:
+                return escape_slack(value)
+            case NotifyFormat.MARKDOWN if self._reads == _HTML:
+                return escape_markdown(value, "&amp;")
             case NotifyFormat.MARKDOWN if self._marks_up or self._reads != _TEXT:
-                return escape_markdown(value, "&amp;" if self._reads == _HTML else r"\&")
+                return escape_markdown(value, links=True)
             case _:
                 return value  # Markdown for a service that shows it as it is written, backslashes and all.
 
@@ -117,6 +129,8 @@ class Wording:
     def _converted(self, body: str) -> str:
         if self._written == _TEXT:
             return self._from_text(disarm(body) if self._calls_people else body)
+        if self._glues_paragraphs:
+            body = _INTO_BLOCK.sub("<br/>", body)
         made = str(convert_between(self._written, self._reads, body))
         return (
             escape_markdown(made)
@@ -126,7 +140,7 @@ class Wording:
 
     def _from_text(self, text: str) -> str:
         if self._marks_up:
-            return escape_markdown(text)
+            return escape_markdown(text, links=True)
         return str(convert_between(_TEXT, self._reads, text))
 
     def _headline(self, title: str) -> str:

@@ -95,6 +95,18 @@ async def test_a_url_may_ask_for_one_piece_only(services: Services) -> None:
     assert 1000 < len(post.text) <= 1024
 
 
+async def test_a_paragraph_after_text_begins_a_line_at_pushover(services: Services) -> None:
+    await send(services, "pover", "x", body="<b>{{ event.data.text }}</b> one<p>two</p>", format="html")
+    (post,) = services.posts["pover"]
+    assert "one<br>two" in post.given["message"]
+
+
+async def test_an_address_stays_whole_at_discord(services: Services) -> None:
+    await send(services, "discord", "see https://e.example/_a_/*b* _c_")
+    (post,) = services.posts["discord"]
+    assert post.given["content"].endswith("see https://e.example/_a_/*b* \\_c\\_")
+
+
 @pytest.mark.parametrize("service", ["slack?blocks=yes", "discord?format=markdown"])
 @pytest.mark.parametrize("written", ["text", "markdown"])
 async def test_blocks_and_embeds_have_limits_of_their_own(

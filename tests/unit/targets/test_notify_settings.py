@@ -43,6 +43,8 @@ def factory() -> Targets:
         (f"https://example.net/{SECRET}", "write jsons:// for a plain endpoint"),
         (f"slack://A/{SECRET}", "slack://"),
         (f"discord://1234567890/{SECRET * 4}?template=/etc/passwd", "the option `template` of discord://"),
+        (f"json://h:99999/{SECRET}", "they go from 1 to 65535"),
+        (f"mqtt://joe:{SECRET}@example.net", "mqtt:// needs a topic"),
         (f"mailto://joe:{SECRET}@example.net?pgp=yes", "the option `pgp` of mailto://"),
         (f"ntfy://h/{SECRET}?attach=file:///etc/passwd", "the option `attach` of ntfy://"),
     ],

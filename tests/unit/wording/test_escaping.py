@@ -8,7 +8,7 @@ from apprise.conversion import markdown_to_html
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.rules.wording.escaping import clean, disarm, escape_html, escape_markdown, one_line
+from bridge.rules.wording.escaping import clean, disarm, escape_html, escape_markdown, escape_slack, one_line
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 MARKS = st.text(st.sampled_from("\\`*_{}[]()<>#+-.!|~&=;: \nab1@"), max_size=60)
@@ -94,3 +94,31 @@ def test_clean_text_can_be_sent_and_keeps_its_lines(text: str) -> None:
 
 def test_lone_surrogates_become_replacement_characters() -> None:
     assert clean("a\ud83db\x00\r\nc\td") == "a\ufffdb\nc\td"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("see https://e.example/_a_/*b*?c=~d~ _e_", "see https://e.example/_a_/*b*?c=~d~ \\_e\\_"),
+        ("_https://e.example/_a_<b>", "\\_https://e.example/_a_\\<b>"),
+        ("https://e.example/`x`[y](z)", "https://e.example/\\`x\\`\\[y\\](z)"),
+    ],
+)
+def test_an_address_that_becomes_a_link_by_itself_stays_whole(text: str, escaped: str) -> None:
+    assert escape_markdown(text, links=True) == escaped
+
+
+def test_small_print_of_discord_is_text() -> None:
+    assert escape_markdown("-# small") == "\\-# small"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("&lt; R&D - 1.\n- item\n1. one\n---", "&lt; R&D - 1.\n- item\n1. one\n---"),
+        ("*a* _b_ `c` ~d~", "\\*a\\* \\_b\\_ \\`c\\` \\~d\\~"),
+        ("||a|| [b] <c>", "||a|| \\[b\\] \\<c>"),
+    ],
+)
+def test_slack_gets_backslashes_only_where_markup_would_arise(text: str, escaped: str) -> None:
+    assert escape_slack(text) == escaped
