@@ -4,6 +4,7 @@ Source: aznamier/keycloak-event-listener-rabbitmq, `KK.EVENT.ADMIN.<realm>.<resu
 `KK.EVENT.CLIENT.<realm>.<result>.<client>.<type>`; `time` is in milliseconds.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,9 +26,17 @@ def in_body(data: Any) -> bool:
 
 def read(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
     """The routing key as type, if it is one of Keycloak's, and the whole body as data."""
-    key = message.routing_key
     return Decoded(
-        type=key if key.startswith(ROUTING_KEYS) else None,
+        type=next((key for key in _routing_keys(message) if key.startswith(ROUTING_KEYS)), None),
         data=data,
         time=from_milliseconds(data.get("time")) if isinstance(data, dict) else None,
     )
+
+
+def _routing_keys(message: Message) -> Iterator[str]:
+    """The message's own, then those that it had before the broker dead-lettered it: a queue may name another."""
+    yield message.routing_key
+    deaths = message.headers.get("x-death")
+    for death in deaths if isinstance(deaths, list) else ():
+        keys = death.get("routing-keys") if isinstance(death, Mapping) else None
+        yield from (key for key in (keys if isinstance(keys, list) else ()) if isinstance(key, str))

@@ -27,6 +27,19 @@ def test_keycloak_is_named_by_its_routing_key(properties, kind):
     assert found.data == body
 
 
+@pytest.mark.parametrize(
+    ("deaths", "kind"),
+    [
+        ([{"routing-keys": ["retry"]}, {"routing-keys": [7, ADMIN, "cc"]}], ADMIN),
+        ([{"routing-keys": ["retry"]}, {"routing-keys": None}, "x", {}], "dead"),
+        ("x", "dead"),
+    ],
+)
+def test_a_dead_letter_of_keycloak_keeps_the_type_that_it_was_published_with(deaths, kind):
+    found = event(sent({}, app_id="Keycloak", routing_key="dead", headers={"x-death": deaths}))
+    assert (found.format, found.type) == ("keycloak", kind)
+
+
 def test_keycloak_is_known_by_its_class_when_all_else_is_lost():
     body = json.loads(message("keycloak_admin_event").body)
     assert event(sent(body, routing_key="q")).format == "keycloak"
