@@ -10,8 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
+from bridge.rules.formats.codings import uncoded
 from bridge.rules.formats.forms import form_of, is_form
 from bridge.rules.formats.text import utc_text
+
+_LARGEST_FORM = 16_777_216
+"""Bytes of a form once it is no longer compressed."""
 
 
 def in_body(data: dict[str, Any]) -> bool:
@@ -25,16 +29,14 @@ def in_body(data: dict[str, Any]) -> bool:
 
 def in_form(message: Message) -> bool:
     """Whether the body is a form with such a `data.model`."""
-    if not is_form(message.content_type):
-        return False
-    form = form_of(message.body)
+    form = _form(message)
     return form is not None and in_body(form)
 
 
 def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
     """Type, time and the inner `data` object; an envelope without one is given whole."""
-    if data is None and is_form(message.content_type):
-        data = form_of(message.body)
+    if data is None:
+        data = _form(message)
     if not isinstance(data, dict):
         return Decoded(data=data)
     inner = data.get("data", data)
@@ -45,6 +47,15 @@ def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
         data=inner,
         time=_time(inner.get("date"), inner.get("time"), timezone),
     )
+
+
+def _form(message: Message) -> dict[str, Any] | None:
+    if not is_form(message.content_type):
+        return None
+    body: bytes | None = message.body
+    if message.content_encoding is not None:
+        body = uncoded(message.body, message.content_encoding, _LARGEST_FORM)
+    return None if body is None else form_of(body)
 
 
 def _type_of_model(inner: dict[str, Any]) -> str | None:

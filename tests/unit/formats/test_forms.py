@@ -1,5 +1,6 @@
 """Forms are taken apart as PHP does it, and Splynx posts them."""
 
+import gzip
 import json
 from pathlib import Path
 from urllib.parse import urlencode
@@ -51,6 +52,17 @@ def test_an_event_that_splynx_posts_as_a_form_is_read(form, content_type):
     assert found.data["model"] == "models\\admin\\customers\\Customer"
     assert found.data["attributes"]["id"] == "4711"
     assert found.message.body == message.body
+
+
+@pytest.mark.parametrize("form", ["auto", "splynx"])
+def test_a_compressed_form_is_read_too(form):
+    body = FORMS[0]["body"].encode()
+    plain = Message(body=body, content_type=CONTENT_TYPE)
+    packed = Message(body=gzip.compress(body), content_type=CONTENT_TYPE, content_encoding="gzip")
+    assert event(packed, form).data == event(plain, form).data
+    assert event(packed, form).type == "customers.customer.update"
+    cut = Message(body=packed.body[:20], content_type=CONTENT_TYPE, content_encoding="gzip", type="t")
+    assert (event(cut, form).type, event(cut, form).data) == ("t", None)
 
 
 def test_a_ping_in_a_form_is_one_where_the_source_is_splynxs():
