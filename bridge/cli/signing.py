@@ -17,7 +17,7 @@ from bridge.cli.output import print_json
 from bridge.cli.scheme import Options, Scheme, Secrets
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Event, Message
-from bridge.model.source import Source
+from bridge.model.source import FormatName, Source
 from bridge.model.target import Profile, Signature
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.signing.reading import moment
@@ -91,9 +91,15 @@ def _id(scheme: Scheme) -> str:
 def _event(scheme: Scheme, body: bytes) -> str:
     if scheme.event is not None or scheme.profile not in _NEEDS_EVENT:
         return scheme.event or ""
-    decoder = Decoder(Source(name="body", queue="body"))
+    # Plinqx itself takes the header from `event`, whatever else stands or does not stand beside it
+    own: tuple[FormatName, ...] = ("plinqx",) if scheme.profile == "plinqx" else ()
+    return next(filter(None, (_type_in(body, form) for form in (*own, "auto"))), "")
+
+
+def _type_in(body: bytes, form: FormatName) -> str | None:
+    decoder = Decoder(Source(name="body", queue="body", format=form))
     found = decoder.decode(Message(body), new_id=lambda: "", received_at=0.0)
-    return found.type if isinstance(found, Event) and found.type != _UNKNOWN else ""
+    return found.type if isinstance(found, Event) and found.type != _UNKNOWN else None
 
 
 def one_of(profile: str, known: tuple[str, ...]) -> None:

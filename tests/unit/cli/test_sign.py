@@ -72,6 +72,8 @@ def test_any_text_is_a_timestamp_to_plinqx():
     [
         (b'{"event":"tool.called","timestamp":"2025-05-05T07:08:09Z","data":{}}', [], "tool.called"),
         (b'{"event":"a"}', ["--event", "b"], "b"),
+        (b'{"event":"a"}', [], "a"),
+        (b'{"event_type":"b","payload":{},"occurred_at":"2025-05-05T07:08:09Z"}', [], "b"),
         (b"\xff\xfe", [], None),
         (b"{}", [], None),
     ],
