@@ -1,9 +1,11 @@
 """The HTTP server: one socket, or a second one for everything but inlets and health."""
 
 import errno
+import logging
 from collections.abc import Sequence
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
@@ -19,6 +21,9 @@ MOST_BODY = 16 * 1024 * 1024
 _CLOSING = 5.0
 _LINGERING = 2.0
 """Seconds for which the rest of a body is thrown away, so that its sender gets to read why it was refused."""
+
+_MOST_HEADERS = 300
+"""Headers of a request that are read at all; inlets tell of more than they pass on with 431, this comes to 400."""
 
 Routes = Sequence[web.AbstractRouteDef]
 
@@ -84,6 +89,8 @@ class _Socket:
             access_log=None,
             shutdown_timeout=_CLOSING,
             lingering_time=_LINGERING,
+            max_headers=_MOST_HEADERS,
+            logger=_LOGGER,
             auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes
         )
         await self._runner.setup()
@@ -99,6 +106,20 @@ class _Socket:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+
+def _worth_an_error(record: logging.LogRecord) -> bool:
+    """What is no HTTP comes from anybody: one line, and no bytes of it, as a header may hold a secret."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    remote = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    events.request_malformed(str(remote), type(error).__name__)
+    return False
+
+
+_LOGGER = logging.getLogger("bridge.http")
+_LOGGER.addFilter(_worth_an_error)
 
 
 def _application(routes: Routes) -> web.Application:

@@ -153,6 +153,11 @@ def listening(purpose: str, address: str) -> None:
     _process.info("http.listening", purpose=purpose, address=address)
 
 
+def request_malformed(remote: str, kind: str) -> None:
+    """Bytes came in that are no HTTP request, and were answered with 400; `kind` is how the parser calls it."""
+    _process.info("http.malformed", remote=remote, kind=kind)
+
+
 def request_failed(method: str, path: str, error: BaseException) -> None:
     """A bug in the handling of a request; it was answered with 500."""
     _process.error("http.bug", method=method, path=path, exc_info=error)

@@ -1,5 +1,6 @@
 """Health, metrics, errors and sockets of the HTTP server."""
 
+import asyncio
 import io
 import json
 import socket
@@ -9,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -117,6 +119,35 @@ async def test_a_bug_is_a_problem_without_its_text():
 async def test_answers_do_not_tell_which_software_serves_them():
     async with running(LOCAL) as at, at.session.get(f"{at.server.addresses['http']}/health/live") as answer:
         assert answer.headers["Server"] == "amqp-bridge"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Token: s3cr3t\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_one_line_of_the_log_that_repeats_none_of_it(request_):
+    with structlog.testing.capture_logs() as lines:
+        async with running(LOCAL) as at:
+            host, port = at.server.addresses["http"].removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request_)
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+    (line,) = [line for line in lines if line["event"] != "http.listening"]
+    assert (line["event"], line["log_level"], line["remote"]) == ("http.malformed", "info", "127.0.0.1")
+    assert "s3cr3t" not in str(line)
+
+
+async def test_more_headers_than_a_message_can_carry_still_reach_who_answers():
+    many = {f"X-{number}": "v" for number in range(250)}
+    async with running(LOCAL) as at:
+        assert (await at.get("/echo", method="POST", headers=many))[0] == 200
+        assert (await at.get("/echo", method="POST", headers=many | {f"Y-{n}": "v" for n in range(100)}))[
+            0
+        ] == 400
 
 
 async def test_with_an_admin_socket_only_inlets_and_health_answer_on_the_first():
