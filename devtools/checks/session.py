@@ -32,9 +32,13 @@ def lint(_: Sequence[str]) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
+AT_ONCE = ("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+"""How the whole suite is run: most of its time is waiting. Tests of one file share brokers, so they stay together."""
+
+
 def run_pytest(arguments: Sequence[str], results: Sequence[Result]) -> int:
     """The exit code of pytest, with the services it needs."""
-    argv = [sys.executable, "-m", "pytest", "-p", pytest_steps.__name__, *arguments]
+    argv = [sys.executable, "-m", "pytest", "-p", pytest_steps.__name__, *(arguments or AT_ONCE)]
     with services(arguments) as variables:
         if results:
             variables[pytest_steps.VARIABLE] = "\n".join(map(str, results))

@@ -1,5 +1,6 @@
 import http.client
 import json
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -32,8 +33,8 @@ def get(url: str, token: str = "") -> tuple[int, str]:
 
 
 @pytest.fixture
-def empty_vhost(shared_broker: Broker, broker_control: NodeControl, tmp_path: Path) -> Iterator[str]:
-    name = f"demo-{tmp_path.name}"
+def empty_vhost(shared_broker: Broker, broker_control: NodeControl) -> Iterator[str]:
+    name = f"demo-{secrets.token_hex(4)}"
     yield broker_control.add_virtual_host(name)
     broker_control.rabbitmqctl("delete_vhost", name)
 

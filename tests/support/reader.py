@@ -1,6 +1,7 @@
 """A reader of our documents: a shell in a copy of the checkout, with a broker of its own."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from tests.support.walkthrough import Block, Shell, shell, stand_ins
 
 
 @pytest.fixture
-def vhost_url(shared_broker: Broker, broker_control: NodeControl, tmp_path: Path) -> Iterator[str]:
+def vhost_url(shared_broker: Broker, broker_control: NodeControl) -> Iterator[str]:
     """A virtual host of the test's own: documents use the names that the bridge has by default."""
-    name = f"readme-{tmp_path.name}"
+    name = f"readme-{secrets.token_hex(4)}"
     yield broker_control.add_virtual_host(name)
     broker_control.rabbitmqctl("delete_vhost", name)
 
