@@ -4,13 +4,13 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { readFileSync } = require('node:fs');
+const { buffer } = require('node:stream/consumers');
 const { connect } = require('amqplib');
 const { declareQueue, fail, options } = require('./connection');
 
 async function main() {
   const { url, queue, type } = options();
-  const body = readFileSync(process.stdin.fd);
+  const body = await buffer(process.stdin); // readFileSync would fail where standard input has nothing yet
   const connection = await connect(url);
   // On a confirm channel the broker tells when it has a message; on another one nobody would.
   const channel = await connection.createConfirmChannel();
