@@ -65,9 +65,12 @@ def is_structured(data: Mapping[str, Any], message: Message) -> bool:
 
 
 def attributes_of(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a binary CloudEvent under their own names, in lower case."""
+    """The attributes of a binary CloudEvent under their own names, in lower case, by the alphabet of the headers.
+
+    The tables of AMQP have no order, and those of copies are sorted: every attempt is to tell the same.
+    """
     found: dict[str, Any] = {}
-    for name, value in headers.items():
+    for name, value in sorted(headers.items()):
         lower = name.lower()
         for prefix in _PREFIXES:
             if lower.startswith(prefix):

@@ -20,7 +20,8 @@ _FIELDS: Mapping[str, Callable[[Event], Any]] = {
     "source": lambda event: event.source,
     "time": lambda event: event.time,
     "data": lambda event: event.data,
-    "headers": lambda event: event.message.headers,
+    # A table of AMQP has no order, and that of a copy is sorted: every attempt is to tell the same
+    "headers": lambda event: dict(sorted(event.message.headers.items())),
     "format": lambda event: event.format,
     "identity": lambda event: event.identity,
 }
