@@ -11,8 +11,7 @@ from bridge.model.event import Event
 from bridge.rules.bodies.body import Body, has_data, whole_body
 from bridge.rules.bodies.profiles import with_type
 from bridge.rules.bodies.spelling import php_float, unbuildable
-
-FORM = "application/x-www-form-urlencoded"
+from bridge.rules.formats.forms import CONTENT_TYPE
 
 
 def form(event: Event) -> Body | Answer:
@@ -53,7 +52,7 @@ def _form(fields: Any) -> Body | Answer:
     if not isinstance(fields, dict):
         what = "a list" if isinstance(fields, list) else "no object"
         return unbuildable(f"the data is {what}, and a form has named fields; choose `body: data` or `raw`")
-    return Body(php_form(fields), FORM)
+    return Body(php_form(fields), CONTENT_TYPE)
 
 
 def _below(name: str | None, key: object) -> str:
