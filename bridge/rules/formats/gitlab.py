@@ -14,7 +14,7 @@ from bridge.rules.formats.text import text_of
 
 HEADERS = frozenset({"x-gitlab-event"})
 KEYS = frozenset({"object_kind", "event_name"})
-_CONTEXT = frozenset({"project_id", "group_id", "updated_at"})
+_CONTEXT = frozenset({"project_id", "group_id", "user_id", "username", "updated_at"})
 _SUBJECTS = ("project_", "group_", "user_", "key_", "gitlab_")
 _PUSHES = frozenset({"push", "tag_push", "repository_update"})
 _OBJECT_TIMES = ("updated_at", "finished_at", "created_at")

@@ -183,6 +183,8 @@ def test_a_webhook_of_gitlab_is_known_by_its_header(name, value):
             "2012-07-21T07:38:22Z",
         ),
         ({"event_name": "repository_update", "project_id": 1, "changes": []}, "repository_update", None),
+        ({"event_name": "user_failed_login", "user_id": 41, "state": "blocked"}, "user_failed_login", None),
+        ({"event_name": "key_create", "username": "root", "key": "ssh-rsa", "id": 4}, "key_create", None),
         (
             {"object_kind": "build", "build_status": "created", "build_created_at": "2021-02-23 02:41:37 UTC",
              "build_finished_at": None},
