@@ -12,6 +12,7 @@ from bridge.ports.broker import Outgoing
 from bridge.rules.formats.text import event_type
 from bridge.rules.inlets.headers import PassedOn, sender_id
 from bridge.rules.inlets.paths import type_in_path
+from bridge.rules.inlets.told import type_in_body
 from bridge.rules.wire.arrival import identity_keys, mark
 from bridge.rules.wire.copies import INLET
 
@@ -48,7 +49,7 @@ class Messages:
         headers = self._passed_on.choose(request.fields)
         if headers is None:
             return TOO_MANY_HEADERS
-        kind = self._type(request)
+        kind = self._type(request) or self._type_in_body(request, verified)
         table = mark(
             self._inlet.name, request.method, request.rest, kind, identity=self._identity(request, verified)
         )
@@ -74,7 +75,7 @@ class Messages:
         return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
 
     def _type(self, request: Received) -> str | None:
-        """None: the source's format finds it in headers or body."""
+        """What the settings say or tell where to look for."""
         inlet = self._inlet
         if inlet.event_type:
             return event_type(inlet.event_type)
@@ -84,6 +85,12 @@ class Messages:
         if not told and inlet.event_type_path:
             told = event_type(type_in_path(request.rest))
         return event_type(inlet.event_type_prefix + told) if told else None
+
+    def _type_in_body(self, request: Received, verified: int | None) -> str | None:
+        """None: the source's format finds it in headers or body."""
+        if verified is None:
+            return None
+        return type_in_body(self._inlet.verify[verified].type, request.body) or None
 
 
 def _property(text: str | None) -> str | None:

@@ -82,6 +82,14 @@ def test_the_examples_of_the_document_pass_the_check(tmp_path: Path):
     assert [inlet["name"] for inlet in of_the_document()] == list(REQUESTS)
 
 
+async def test_the_type_of_a_stripe_event_stands_in_its_body():
+    body = b'{"id": "evt_1", "object": "event", "type": "invoice.paid"}'
+    signature = f"t={NOW},v1=" + mac(f"{NOW}.".encode() + body).hexdigest()
+    async with serving(of_the_document(), kept := Kept()) as served:
+        assert (await served.sender.send("/in/stripe", {"Stripe-Signature": signature}, body)).status == 200
+    assert kept.messages[-1].like.type == "invoice.paid"
+
+
 async def test_each_system_is_let_in_with_its_own_signature_alone():
     async with serving(of_the_document(), kept := Kept()) as served:
         for name, (below, headers, kind) in REQUESTS.items():
