@@ -1,15 +1,9 @@
-"""A connection and a queue for tests of receiving."""
+"""A queue for tests of receiving."""
 
 import pytest
 
 from bridge.broker.topology import Names, Topology
-from tests.support.links import running_link, unique
-
-
-@pytest.fixture
-async def link(amqp_url):
-    async with running_link(amqp_url) as link:
-        yield link
+from tests.support.links import unique
 
 
 @pytest.fixture

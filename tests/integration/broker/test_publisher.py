@@ -17,12 +17,6 @@ def outgoing(queue, message_id="m", body=b"{}", headers=None, exchange=""):
 
 
 @pytest.fixture
-async def link(amqp_url):
-    async with running_link(amqp_url) as link:
-        yield link
-
-
-@pytest.fixture
 async def publisher(link):
     publisher = ConfirmedPublisher(link, timeout=5)
     yield publisher

@@ -10,12 +10,6 @@ from tests.support.links import running_link, unique
 
 
 @pytest.fixture
-async def link(amqp_url):
-    async with running_link(amqp_url) as link:
-        yield link
-
-
-@pytest.fixture
 def told():
     return {}
 

@@ -1,15 +1,9 @@
-"""A connection and a queue that nobody consumes."""
+"""A queue that nobody consumes."""
 
 import pytest
 
-from tests.support.links import running_link, unique
+from tests.support.links import unique
 from tests.support.queues import open_queues
-
-
-@pytest.fixture
-async def link(amqp_url):
-    async with running_link(amqp_url) as link:
-        yield link
 
 
 @pytest.fixture
