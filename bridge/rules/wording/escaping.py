@@ -24,6 +24,7 @@ _LINK = re.compile(r"(https?://[^\s<>]+)")
 _IN_LINK = re.compile(r"[`\[\]] | \|(?=\|) | (?<=\|)\|", re.VERBOSE)
 """What acts inside an address that a service recognises by itself; a backslash would become a part of it."""
 _NO_MARK_OF_SLACK = re.compile(r"\\([!-/:-@\[-`{-~])")
+_SPOILER = re.compile(r"\\. | (`+)(?!`).*?(?<!`)\1(?!`) | \|(?=\|) | (?<=\|)\|", re.VERBOSE | re.DOTALL)
 _CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b|\*\*)|(?<=<)@", re.IGNORECASE)
 _NO_BREAK = "\u200b"
 
@@ -68,6 +69,11 @@ def escape_slack(text: str) -> str:
     """
     escaped = escape_markdown(text, "&")
     return _NO_MARK_OF_SLACK.sub(lambda pair: pair[0] if pair[1] in "*_~`<>[]#\\" else pair[1], escaped)
+
+
+def escape_spoilers(markdown: str) -> str:
+    """Markdown in which `||`, which means something to Discord alone, hides nothing; code stays as it is."""
+    return _SPOILER.sub(lambda found: f"\\{found[0]}" if found[0] == "|" else found[0], markdown)
 
 
 def disarm(text: str) -> str:

@@ -16,7 +16,7 @@ from apprise.conversion import commonmark_repair_chunk, convert_between
 from apprise.plugins.base import NotifyBase
 
 from bridge.rules.wording.cutting import cut_html, cut_text, shorten
-from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown, escape_slack
+from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown, escape_slack, escape_spoilers
 
 Escape = Callable[[str], str]
 Format = Literal["text", "markdown", "html"]
@@ -132,11 +132,13 @@ class Wording:
         if self._glues_paragraphs:
             body = _INTO_BLOCK.sub("<br/>", body)
         made = str(convert_between(self._written, self._reads, body))
-        return (
-            escape_markdown(made)
-            if self._marks_up and (self._written, self._reads) == (_HTML, _TEXT)
-            else made
-        )
+        match self._written, self._reads:
+            case NotifyFormat.HTML, NotifyFormat.TEXT if self._marks_up:
+                return escape_markdown(made, links=True)
+            case NotifyFormat.HTML, NotifyFormat.MARKDOWN:
+                return escape_spoilers(made)
+            case _:
+                return made
 
     def _from_text(self, text: str) -> str:
         if self._marks_up:

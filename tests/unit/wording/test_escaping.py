@@ -8,7 +8,15 @@ from apprise.conversion import markdown_to_html
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.rules.wording.escaping import clean, disarm, escape_html, escape_markdown, escape_slack, one_line
+from bridge.rules.wording.escaping import (
+    clean,
+    disarm,
+    escape_html,
+    escape_markdown,
+    escape_slack,
+    escape_spoilers,
+    one_line,
+)
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 MARKS = st.text(st.sampled_from("\\`*_{}[]()<>#+-.!|~&=;: \nab1@"), max_size=60)
@@ -122,3 +130,21 @@ def test_small_print_of_discord_is_text() -> None:
 )
 def test_slack_gets_backslashes_only_where_markup_would_arise(text: str, escaped: str) -> None:
     assert escape_slack(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("made", "escaped"),
+    [
+        ("a ||b|| c", "a \\|\\|b\\|\\| c"),
+        ("a | b `x || y` \\| ``z ` || ``", "a | b `x || y` \\| ``z ` || ``"),
+        ("\\` || \\`", "\\` \\|\\| \\`"),
+    ],
+)
+def test_bars_hide_nothing_and_code_keeps_them(made: str, escaped: str) -> None:
+    assert escape_spoilers(made) == escaped
+
+
+@given(MARKS)
+def test_without_two_bars_nothing_changes(text: str) -> None:
+    single = text.replace("|", "")
+    assert escape_spoilers(single) == single
