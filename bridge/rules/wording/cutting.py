@@ -15,6 +15,8 @@ _VOID = frozenset(
     {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "embed", "source"}
 )
 
+_INLINE = frozenset({"a", "b", "code", "del", "em", "i", "ins", "s", "span", "strong", "u"})
+
 
 def cut_text(
     text: str, size: Callable[[str], int], limit: int, *, taken: int = 0, most: int = MOST_PIECES
@@ -60,6 +62,9 @@ def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) 
     opened: list[str] = []
     for token in _tokens(text, max(1, limit // 4)):
         after = _open_after(opened, token)
+        if _is_empty_pair(opened, token) and now.endswith(opened[-1]):
+            now, opened = now.removesuffix(opened[-1]), after  # else pieces could hold nothing but tags
+            continue
         room = limit - (0 if pieces else taken)
         if _seen(now) and len(now) + len(token) + len(_closing(after)) > room:
             if len(pieces) == most - 1:
@@ -142,6 +147,14 @@ def _open_after(opened: Sequence[str], token: str) -> list[str]:
         if _name(opened[index]) == tag[2].lower():
             return list(opened[:index])
     return list(opened)
+
+
+def _is_empty_pair(opened: Sequence[str], token: str) -> bool:
+    """Whether the token ends what was opened last, and it is of a kind that shows nothing by itself."""
+    tag = _TAG.fullmatch(token)
+    return bool(
+        tag and tag[1] and opened and tag[2].lower() in _INLINE and _name(opened[-1]) == tag[2].lower()
+    )
 
 
 def _name(opening: str) -> str:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.rules.wording.cutting import ELLIPSIS, cut_html, cut_text, shorten
@@ -103,6 +103,7 @@ NODES = st.recursive(
 
 
 @given(NODES)
+@example('<a href="http://x/">' + '<a href="http://x/"></a>' * 7 + "</a>")
 def test_every_piece_of_html_is_whole(page: str) -> None:
     limit = 150
     pieces = cut_html(page, limit, most=UNBOUNDED)
