@@ -51,11 +51,12 @@ class Basic:
 
 
 def _decoded(text: str) -> bytes | None:
-    """The bytes of base64; some senders leave out its padding."""
+    """The bytes of base64, which has one spelling; some senders leave out its padding."""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
+    return found if base64.b64encode(found).decode().rstrip("=") == text.rstrip("=") else None
 
 
 def _latin1(text: str) -> bytes:

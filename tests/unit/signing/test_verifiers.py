@@ -42,6 +42,7 @@ def test_basic_takes_user_and_password_however_they_are_told(type_, given, encod
         ({}, "no header Authorization"),
         ({"Authorization": "Bearer x"}, "the header Authorization is not of the scheme Basic"),
         ({"Authorization": "Basic é"}, "the header Authorization holds no base64"),
+        ({"Authorization": "Basic bWU6c2VjcmV0MX=="}, "the header Authorization holds no base64"),
         (basic("me:wrong"), "the user name or the password is wrong"),
         (basic("you:secret"), "the user name or the password is wrong"),
         (basic("me"), "the user name or the password is wrong"),
