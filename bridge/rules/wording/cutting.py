@@ -2,20 +2,19 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ELLIPSIS = "…"
 MOST_PIECES = 10
 """Pieces of one message; what is left then ends in an ellipsis."""
 
 _JOINER = "\u200d"
-_TOKEN = re.compile(r"<!--.*?-->|<[^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);|[^<&]+|[<&]", re.DOTALL)
+_TOKEN = re.compile(r"<[^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);|[^<&]+|[<&]", re.DOTALL)
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^<>]*?(/?)>", re.DOTALL)
 _VOID = frozenset(
     {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "embed", "source"}
 )
-
-_INLINE = frozenset({"a", "b", "code", "del", "em", "i", "ins", "s", "span", "strong", "u"})
 
 
 def cut_text(
@@ -55,24 +54,84 @@ def shorten(text: str, size: Callable[[str], int], limit: int, *, always: bool =
 def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) -> list[str]:
     """As `cut_text` for HTML of up to `limit` characters a piece: never inside a tag or an entity.
 
-    What is open at a cut is closed there and opened again in the next piece.
+    What is open at a cut is closed there and opened again in the next piece. Elements in which nothing is seen are
+    left out, as pieces could hold nothing else; so are comments, and tags that nest too deep for the limit.
     """
     pieces: list[str] = []
-    now = ""
-    opened: list[str] = []
-    for token in _tokens(text, max(1, limit // 4)):
-        after = _open_after(opened, token)
-        if _is_empty_pair(opened, token) and now.endswith(opened[-1]):
-            now, opened = now.removesuffix(opened[-1]), after  # else pieces could hold nothing but tags
+    now = _Piece()
+    longest = max(1, limit // 4)
+    for token in _tokens(_without_comments(text), longest):
+        tag = _TAG.fullmatch(token)
+        if tag and tag[2].lower() not in _VOID and not tag[3]:
+            now.close(tag[2].lower()) if tag[1] else now.open(token, tag[2].lower(), limit - longest)
             continue
-        room = limit - (0 if pieces else taken)
-        if _seen(now) and len(now) + len(token) + len(_closing(after)) > room:
-            if len(pieces) == most - 1:
-                return [*pieces, now.rstrip() + ELLIPSIS + _closing(opened)]
-            pieces.append(now.rstrip() + _closing(opened))
-            now = "".join(opened)
-        now, opened = now + token, after
-    return [*pieces, now + _closing(opened)] if _seen(now) or not pieces else pieces
+        is_last = len(pieces) == most - 1
+        room = limit - (0 if pieces else taken) - (len(ELLIPSIS) if is_last else 0)
+        if now.seen and now.length_with(token) > room:
+            if is_last:
+                return [*pieces, now.ended(ELLIPSIS)]
+            pieces.append(now.ended())
+            now = now.following()
+        now.add(token)
+    return [*pieces, now.ended()] if now.seen or not pieces else pieces
+
+
+class _Piece:
+    """A piece of HTML under way. A tag is written once something stands in its element."""
+
+    def __init__(self, opened: Sequence[tuple[str, str]] = (), deep: Mapping[str, int] | None = None) -> None:
+        """`opened`: tags with their names, outermost first. `deep`: how many of a name nest too deep for it."""
+        self.text = ""
+        self.seen = False
+        self._opened = list(opened)
+        self._written = 0
+        self._deep = Counter(deep)
+
+    def open(self, tag: str, name: str, room: int) -> None:
+        if len("".join(each for each, _ in self._opened) + tag + _ends([*self._opened, (tag, name)])) > room:
+            self._deep[name] += 1
+        else:
+            self._opened.append((tag, name))
+
+    def close(self, name: str) -> None:
+        """End the innermost element of that name with all in it; a tag that ends nothing says nothing."""
+        names = [inner for _, inner in self._opened]
+        if self._deep[name]:
+            self._deep[name] -= 1
+        elif name in names:
+            first = len(names) - 1 - names[::-1].index(name)
+            self.text += _ends(self._opened[first : self._written])
+            del self._opened[first:]
+            self._written = min(self._written, first)
+
+    def length_with(self, token: str) -> int:
+        return len(self.text) + len(self._waiting()) + len(token) + len(_ends(self._opened))
+
+    def add(self, token: str) -> None:
+        self.text += self._waiting() + token
+        self._written = len(self._opened)
+        self.seen = self.seen or not token.isspace()
+
+    def ended(self, last: str = "") -> str:
+        return self.text.rstrip() + last + _ends(self._opened[: self._written])
+
+    def following(self) -> "_Piece":
+        return _Piece(self._opened, self._deep)
+
+    def _waiting(self) -> str:
+        return "".join(tag for tag, _ in self._opened[self._written :])
+
+
+def _ends(opened: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"</{name}>" for _, name in reversed(opened))
+
+
+def _without_comments(text: str) -> str:
+    kept, at = "", 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept += text[at:start]
+        at = end + 3
+    return kept + text[at:]
 
 
 def _longest(text: str, size: Callable[[str], int], room: int) -> int:
@@ -135,37 +194,3 @@ def _tokens(text: str, longest: int) -> Iterator[str]:
             continue
         for word in re.findall(r"\s*\S+\s?|\s+", token):
             yield from cut_text(word, len, longest, most=len(word)) if len(word) > longest else [word]
-
-
-def _open_after(opened: Sequence[str], token: str) -> list[str]:
-    tag = _TAG.fullmatch(token)
-    if tag is None or tag[2].lower() in _VOID or tag[3]:
-        return list(opened)
-    if not tag[1]:
-        return [*opened, token]
-    for index in range(len(opened) - 1, -1, -1):
-        if _name(opened[index]) == tag[2].lower():
-            return list(opened[:index])
-    return list(opened)
-
-
-def _is_empty_pair(opened: Sequence[str], token: str) -> bool:
-    """Whether the token ends what was opened last, and it is of a kind that shows nothing by itself."""
-    tag = _TAG.fullmatch(token)
-    return bool(
-        tag and tag[1] and opened and tag[2].lower() in _INLINE and _name(opened[-1]) == tag[2].lower()
-    )
-
-
-def _name(opening: str) -> str:
-    tag = _TAG.fullmatch(opening)
-    return tag[2].lower() if tag else ""
-
-
-def _closing(opened: Sequence[str]) -> str:
-    return "".join(f"</{_name(opening)}>" for opening in reversed(opened))
-
-
-def _seen(piece: str) -> bool:
-    """Whether anything but tags and blanks is in it."""
-    return bool(re.sub(r"<[^<>]*>", "", piece).strip())

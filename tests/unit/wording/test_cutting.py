@@ -104,11 +104,26 @@ NODES = st.recursive(
 
 @given(NODES)
 @example('<a href="http://x/">' + '<a href="http://x/"></a>' * 7 + "</a>")
+@example('<a href="http://x/">' * 7 + "deep" + "</a>" * 7)
+@example(
+    '<a href="http://x/"><b></b><a href="http://x/"></a><a href="http://x/"></a><a href="http://x/">'
+    '<a href="http://x/"></a><a href="http://x/"></a></a></a>'
+)
 def test_every_piece_of_html_is_whole(page: str) -> None:
     limit = 150
     pieces = cut_html(page, limit, most=UNBOUNDED)
     assert all(len(piece) <= limit for piece in pieces)
     assert squeezed("".join(map(read, pieces))) == squeezed(read(page))
+
+
+@pytest.mark.parametrize("hostile", ["<b>", "<b></b>", "<b>x", "<!--", "</b>", "<b>x</b>", "&amp;", "<"])
+def test_much_of_anything_is_cut_at_once(hostile: str) -> None:
+    pieces = cut_html(hostile * 20_000, 4000)
+    assert all(len(piece) <= 4000 for piece in pieces)
+
+
+def test_comments_show_nothing() -> None:
+    assert cut_html("a<!-- <b> -->b<!-- no end", 100) == ["ab<!-- no end"]
 
 
 def test_what_is_open_at_a_cut_is_opened_again() -> None:
