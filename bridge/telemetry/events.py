@@ -126,21 +126,6 @@ def connection_back(role: str, address: str, away: float) -> None:
     _broker.info("connection.open", role=role, address=address, away=round(away, 1))
 
 
-def consumer_lost(queue: str, reason: str) -> None:
-    """The broker ended a consumer, or it fell silent; it is started anew."""
-    _broker.warning("consumer.lost", queue=queue, reason=reason)
-
-
-def outage_begun(what: str, error: str) -> None:
-    """`what` (broker, history) was gone for too long: consuming stops until it is back."""
-    _broker.error("outage.begun", what=what, error=error)
-
-
-def outage_over(what: str, seconds: float) -> None:
-    """`what` is back after `seconds`; consuming goes on."""
-    _broker.info("outage.over", what=what, seconds=round(seconds, 1))
-
-
 # ---- the process ---------------------------------------------------------------------------------------
 
 

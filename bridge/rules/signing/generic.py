@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bridge.model.target import Signature
 from bridge.rules.signing.digests import spelling
 from bridge.rules.signing.keys import hash_name, keyed, signing_keys
-from bridge.rules.signing.template import Template
+from bridge.rules.signing.signed_text import SignedText
 from bridge.rules.wire.headers import check_headers, header_text
 
 DEFAULT_HEADER = "X-Signature"
@@ -19,7 +19,7 @@ class Generic:
 
     def __init__(self, secrets: Sequence[str], options: Signature, method: str, path: str) -> None:
         self._key = keyed(signing_keys(secrets, "generic")[0], hash_name(options.algorithm))
-        self._template = Template(options.template, {"method": method, "path": path})
+        self._template = SignedText(options.template, {"method": method, "path": path})
         self._header = options.header or DEFAULT_HEADER
         self._spell = spelling(options.encoding or "hex")
         check_prefix(options.prefix)

@@ -8,7 +8,7 @@ from bridge.rules.signing.generic import DEFAULT_HEADER, check_prefix
 from bridge.rules.signing.keys import hash_name
 from bridge.rules.signing.reading import MISMATCH, decoding, header, keys_of, moment, octets, one_of, stale
 from bridge.rules.signing.shapes import Refused, SignedRequest
-from bridge.rules.signing.template import Template
+from bridge.rules.signing.signed_text import SignedText
 
 _STAMP = "{timestamp}"
 
@@ -23,7 +23,7 @@ class Generic:
         self._keys = keys_of(secrets, hash_name(settings.algorithm))
         self._name = settings.header or DEFAULT_HEADER
         self._decode = decoding(settings.encoding or "hex")
-        self._template = Template(settings.template, {})
+        self._template = SignedText(settings.template, {})
         self._tolerance = settings.tolerance
         check_prefix(settings.prefix)
         self._prefix = _prefix(settings.prefix)

@@ -15,7 +15,7 @@ class Hole(NamedTuple):
     name: str
 
 
-class Template:
+class SignedText:
     """A template whose text is never looked at again: braces in what fills it mean nothing.
 
     Raises ValueError for a name in braces that is none of `HOLES`.
