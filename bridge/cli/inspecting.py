@@ -122,11 +122,12 @@ def _configured(
 
 
 def _loaded(config: Path, env: dict[str, str]) -> Loaded:
-    try:
-        return load_with_places(config, _AnyVariable(env), _LOOKED_AT)
-    except SettingsError:
+    loaded = load_with_places(config, _AnyVariable(env), _LOOKED_AT)
+    if loaded.problems:
         # What stands for a missing variable may be to blame: its absence is the better message.
-        return load_with_places(config, env, _LOOKED_AT)
+        loaded = load_with_places(config, env, _LOOKED_AT)
+        loaded.sound()
+    return loaded
 
 
 def _source(settings: Settings, message: Message, name: str | None) -> Source:
