@@ -17,7 +17,7 @@ Examples:
   curl -s https://example.net/event.json | amqp-bridge inspect --json - | jq .type
 
 \b
-With --config a body alone is taken to come by the name of the source's queue, as inlets and publish send it.
+With --config a body alone is taken to come by the name of the source's queue, as publish sends it.
 A body in the message is an object, a list, a number or null, sent as compact JSON, or text, sent as it is;
 "body_base64" in its place holds any bytes. Properties are those of AMQP, the timestamp in Unix seconds or
 RFC 3339. With --json each event is one line with format, type, publisher_id, time, data, source, webhook_id,

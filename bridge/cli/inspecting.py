@@ -79,7 +79,7 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
 def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:
     """What would come of the message; raises SettingsError for options or a configuration that cannot be used.
 
-    A body `alone` arrives as inlets and `publish` send it: by the name of the source's queue.
+    A body `alone` arrives as `publish` sends it: by the name of the source's queue.
     """
     if options.format is not None and options.format not in get_args(FormatName):
         known = list(get_args(FormatName))
