@@ -1,12 +1,13 @@
 """Consumers on lanes: up to a hundred share a channel."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.link import Link
 from bridge.broker.topology import Topology
-from bridge.model.errors import BridgeError
+from bridge.model.errors import BridgeError, BrokerRefused
 from bridge.ports.broker import Receive
 
 LANES_PER_CHANNEL = 100
@@ -66,6 +67,10 @@ class ChannelLanes:
         """A lane that was deleted under us is made anew: retries on the ladder will come back to it."""
         hook = lane.removeprefix(self._topology.names.lane(""))
         try:
+            # Waits for one that is being made: 3.10 answers a consumer on a quorum queue that has no leader
+            # yet by closing the whole connection (541 INTERNAL_ERROR). One that we may not make may be there.
+            with contextlib.suppress(BrokerRefused):
+                await self._topology.ensure_lane(hook)
             if await self._topology.depth(lane) is None:
                 await self._topology.ensure_lane(hook, anew=True)
         except BridgeError:

@@ -48,12 +48,13 @@ NOT_COPIED = {
 class Lanes:
     """Topology, copies and consumers under a prefix of their own."""
 
-    def __init__(self, link, prefix):
+    def __init__(self, link, consuming, prefix):
+        self.consuming = consuming
         self.topology = Topology(link, Names(prefix))
         self.publisher = ConfirmedPublisher(link, timeout=5)
         self.steps: list[int] = []
         self.copies = BrokerCopies(self.publisher, self.topology, self.steps.append)
-        self.consumers = ChannelLanes(link, self.topology, lambda _queue, _up: None)
+        self.consumers = ChannelLanes(consuming, self.topology, lambda _queue, _up: None)
         self.arrived: asyncio.Queue[tuple[Message, Ticket]] = asyncio.Queue()
 
     async def consume(self, hook, prefetch=10):
@@ -66,8 +67,8 @@ class Lanes:
 
 @pytest.fixture
 async def lanes(amqp_url):
-    async with running_link(amqp_url) as link:
-        lanes = Lanes(link, unique("t"))
+    async with running_link(amqp_url) as link, running_link(amqp_url) as consuming:
+        lanes = Lanes(link, consuming, unique("t"))
         await lanes.topology.ensure_base()
         yield lanes
         await lanes.consumers.close()
@@ -183,7 +184,7 @@ async def test_a_consumer_survives_the_loss_of_its_connection(lanes):
     await lanes.consume("crm")
     await lanes.copies.park(delivery("crm"))
     _, ticket = await lanes.next()
-    await lanes.topology._link._connection.close()
+    await lanes.consuming._connection.close()
 
     again, new_ticket = await lanes.next()
     assert again.redelivered
