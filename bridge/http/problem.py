@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bridge.rules.bodies.exact import json_text
 from bridge.telemetry import events
 
 CONTENT_TYPE = "application/problem+json"
@@ -39,7 +39,7 @@ def problem(status: int, detail: str = "", **members: Any) -> web.Response:
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if detail:
         body["detail"] = detail
-    return web.Response(status=status, body=orjson.dumps(body | members), content_type=CONTENT_TYPE)
+    return web.Response(status=status, body=json_text(body | members).encode(), content_type=CONTENT_TYPE)
 
 
 @web.middleware

@@ -211,6 +211,20 @@ async def test_a_message_in_quarantine_is_shown_byte_for_byte(history: SqlHistor
         assert [item["id"] for item in listed["items"]] == [text.id]
 
 
+async def test_what_is_shown_of_a_message_in_quarantine_can_be_explained(history: SqlHistory):
+    message = Message(b'{"n":1}', routing_key="hooks2", type="customers.edit", headers={"a": [1, None]})
+    fault = in_quarantine(message=message)
+    async with serving(history, fault) as api:
+        answer = await api.client.explain(await api.client.get(f"/quarantine/{fault.id}"))
+        [event] = answer.body["events"]
+        assert (event["type"], event["data"], event["headers"]) == (
+            "customers.edit",
+            {"n": 1},
+            {"a": [1, None]},
+        )
+        assert len(answer.body["notes"]) == 5
+
+
 # ---- what is wrong --------------------------------------------------------------------------------------
 
 
