@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from bridge.model.delivery import Record, Status, Unmatched
 from bridge.model.event import Message
 from bridge.storage.history import SqlHistory
-from tests.support.api_server import ServedApi, serving_api
+from tests.support.api_server import TOKEN, ServedApi, serving_api
 from tests.support.records import (
     NOW,
     a_delivery,
@@ -280,6 +281,44 @@ async def test_a_wrong_parameter_is_named(history: SqlHistory, query: str, names
         answer = await api.client.refused(f"/{query}")
         assert sorted(answer.names) == sorted(names)
         assert all(name in answer.body["detail"] for name in names)
+
+
+NASTY = [
+    "%00",
+    "%ff",
+    "%ED%A0%80",
+    "'",
+    "%25",
+    "..%2F",
+    "%F0%9F%92%A9",
+    "-1",
+    "9" * 40,
+    "1e309",
+    "NaN",
+    "*",
+    "#",
+    "%0D%0A",
+    "x" * 3000,
+]
+PARAMETERS = {
+    "deliveries": ("limit", "cursor", "hook", "status", "type", "event_id", "from", "to"),
+    "events": ("limit", "cursor", "source", "type", "publisher_id", "from", "to"),
+    "quarantine": ("limit", "cursor", "source"),
+    "hooks": ("limit", "cursor"),
+    "sources": ("limit", "cursor"),
+}
+
+
+@pytest.mark.parametrize("path", PARAMETERS)
+async def test_whatever_a_parameter_holds_is_answered_or_refused(history: SqlHistory, path: str):
+    async with serving(history, delivered(), in_quarantine()) as api:
+        for name in (*PARAMETERS[path], "%ff", "%00"):
+            for text in NASTY:
+                url = URL(f"{api.client.url}/api/v1/{path}?{name}={text}", encoded=True)
+                async with api.client.session.get(
+                    url, headers={"Authorization": f"Bearer {TOKEN}"}
+                ) as answer:
+                    assert answer.status in {200, 400}, (name, text, await answer.text())
 
 
 async def test_a_misspelt_parameter_names_the_nearest(history: SqlHistory):

@@ -87,7 +87,7 @@ def test_a_timestamp_is_seconds_milliseconds_or_text(told):
 
 
 def test_what_is_not_known_is_told_and_passed_over():
-    notes = []
+    notes: list[str] = []
     text = json.dumps({"properties": {"mesage_id": "x"}, "comment": 1}).encode()
     assert unwrapped(text, "m.json", notes.append) == Message(b"")
     assert max(notes) == "properties.'mesage_id' is passed over; did you mean message_id?"
@@ -95,7 +95,7 @@ def test_what_is_not_known_is_told_and_passed_over():
 
 
 def test_what_stands_beside_the_message_is_given_to_who_asks_for_it():
-    notes = []
+    notes: list[str] = []
     text = b'{"body": {"a": 1}, "source": ["x"], "sauce": 2}'
     message, further = described(text, "m.json", notes.append, ("source", "other"))
     assert (message, further) == (Message(b'{"a":1}'), {"source": ["x"]})
