@@ -12,7 +12,11 @@ T = TypeVar("T")
 
 @value(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list, newest first; `next` is where the following one begins, None at the end."""
+    """One page of a list, newest first; `next` is where the following one begins, None at the end.
+
+    A page with a `next` may be short, even empty: what is asked for is rare, and was not among what could be looked
+    at in time.
+    """
 
     items: tuple[T, ...]
     next: str | None
@@ -20,7 +24,9 @@ class Page(Generic[T]):
 
 @value(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries: those that every given field fits. Times are Unix seconds of the creation."""
+    """Which deliveries: those that every given field fits. Times are Unix seconds of the event's receipt, from
+    `since` until before `until`.
+    """
 
     hook: str | None = None
     statuses: frozenset[Status] = frozenset()
@@ -32,7 +38,9 @@ class DeliveryFilter:
 
 @value(frozen=True, slots=True)
 class EventFilter:
-    """Which events: those that every given field fits. Times are Unix seconds of the receipt."""
+    """Which events: those that every given field fits. Times are Unix seconds of the receipt, from `since` until
+    before `until`.
+    """
 
     source: str | None = None
     type: str | None = None
@@ -102,7 +110,8 @@ class KnownQuarantined:
 
 
 class Records(Protocol):
-    """Reading the history. Every call answers within 200 ms on five million deliveries.
+    """Reading the history. Every call answers within 200 ms on five million deliveries. Lists are in the order of
+    receipt: by the event's id, and the delivery's within it.
 
     `after` is the `next` of the page before; ValueError for one that is none of ours. Raises HistoryUnavailable.
     """
