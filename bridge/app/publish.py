@@ -1,9 +1,10 @@
 """Publishing from the command line: confirmed, and never declaring a queue otherwise than its publishers do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice
+from typing import Any
 
 import uuid_utils
 
@@ -31,19 +32,29 @@ async def publish_all(
             raise BrokerRefused(
                 f"there is no queue {queue!r} on the broker; --create makes it (durable, no arguments)"
             )
-        waiting: set[asyncio.Task[None]] = set()
         # The channel comes up with the first one; those that wait for that together would overtake each other.
         for message in islice(messages, 1):
             await _publish(publisher, queue, message, confirmed)
             count += 1
+        count += await _many(messages, lambda message: _publish(publisher, queue, message, confirmed))
+    return count
+
+
+async def _many(messages: Iterator[Message], publish: Callable[[Message], Coroutine[Any, Any, None]]) -> int:
+    count = 0
+    waiting: set[asyncio.Task[None]] = set()
+    try:
         for message in messages:
-            waiting.add(asyncio.create_task(_publish(publisher, queue, message, confirmed)))
+            waiting.add(asyncio.create_task(publish(message)))
             count += 1
             if len(waiting) >= _AT_ONCE:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                await asyncio.gather(*done)
         await asyncio.gather(*waiting)
+    except Exception:
+        # What is under way may well arrive: it is waited for, so that it counts among what was confirmed.
+        await asyncio.gather(*waiting, return_exceptions=True)
+        raise
     return count
 
 

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 
-from bridge.broker.link import Link
+from bridge.broker.link import Link, lost_not_cancelled
 from bridge.model.errors import PublishFailed, Unroutable
 from bridge.model.event import Message
 from bridge.ports.broker import Outgoing, Publisher
@@ -46,16 +46,20 @@ class PromptPublisher:
             await asyncio.wait((earlier,))
         mine = self._under_way[message.message_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._be_sure()
-            try:
-                await self._publisher.publish(message)
-            except Unroutable:
-                await self.declare(message.routing_key)
-                await self._publisher.publish(message)
+            with lost_not_cancelled():
+                await self._be_sure()
+                await self._publish(message)
             self._confirmed_at = time.monotonic()
         finally:
             del self._under_way[message.message_id]
             mine.set_result(None)
+
+    async def _publish(self, message: Outgoing) -> None:
+        try:
+            await self._publisher.publish(message)
+        except Unroutable:
+            await self.declare(message.routing_key)
+            await self._publisher.publish(message)
 
     async def declare(self, queue: str) -> None:
         """Make sure that a source's queue exists, as far as the bridge may."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.admin.check import check, tls_problems, warnings
 from bridge.model.errors import Problem, SettingsError
-from bridge.settings.loading import Loaded, load_with_places
+from bridge.settings.loading import load_with_places
 from bridge.settings.tree import Settings
 
 USUAL_FILE = Path("bridge.yaml")
@@ -29,24 +29,18 @@ class Configuration:
     def destinations(self) -> Settings:
         """Broker and sources alone: the secrets of hooks need not be at hand to publish."""
         loaded = load_with_places(self.file, self.env, sections={"broker", "sources"})
-        return _without(tls_problems("broker.tls", loaded.settings.broker.tls), loaded)
+        return loaded.sound(tls_problems("broker.tls", loaded.settings.broker.tls))
 
     def checked(self) -> tuple[Settings, list[Problem]]:
         """Read and looked through whole, and what is hardly meant; raises SettingsError with every problem."""
         loaded = load_with_places(self.file, self.env)
-        settings = _without(check(loaded.settings, self.base), loaded)
+        settings = loaded.sound(check(loaded.settings, self.base))
         return settings, loaded.located(warnings(settings))
 
     def fit_to_run(self, served: frozenset[str] | None) -> Settings:
         """Read anew and looked through for what a process that serves these target types needs."""
         loaded = load_with_places(self.file, self.env)
-        return _without(check(loaded.settings, self.base, served), loaded)
-
-
-def _without(problems: list[Problem], loaded: Loaded) -> Settings:
-    if problems:
-        raise SettingsError(loaded.located(problems))
-    return loaded.settings
+        return loaded.sound(check(loaded.settings, self.base, served))
 
 
 def find(file: Path | None, log_level: str | None = None) -> Configuration:

@@ -17,6 +17,7 @@ Examples:
   curl -s https://example.net/event.json | amqp-bridge inspect --json - | jq .type
 
 \b
+With --config a body alone is taken to come by the name of the source's queue, as publish sends it.
 A body in the message is an object, a list, a number or null, sent as compact JSON, or text, sent as it is;
 "body_base64" in its place holds any bytes. Properties are those of AMQP, the timestamp in Unix seconds or
 RFC 3339. With --json each event is one line with format, type, publisher_id, time, data, source, webhook_id,
@@ -24,7 +25,7 @@ identity, headers, content_type; of a message with several events also position 
 where the broker dead-lettered it; with --config hooks, each with hook, matches, decision, reason. What would
 go to quarantine is {"quarantined": reason, "detail": ...}, and the exit code 1."""
 
-File = Annotated[str | None, Argument(metavar="FILE", help="A file; - is standard input.")]
+File = Annotated[str | None, Argument(metavar="FILE", help="A file; - or none is standard input.")]
 Config = Annotated[
     Path | None, Option("--config", "-c", metavar="FILE", help="Tell which of its hooks match, and why not.")
 ]

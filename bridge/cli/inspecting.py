@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -68,7 +68,7 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
     body = content(file or STDIN)
     where = "standard input" if file in (None, STDIN) else file
     message = unwrapped(body, where, partial(_note, where)) if wrapped else Message(body)
-    findings = findings_of(message, options, dict(os.environ))
+    findings = findings_of(message, options, dict(os.environ), alone=not wrapped)
     configured = options.config is not None
     console = Console(highlight=False, markup=False, emoji=False)
     for finding in findings:
@@ -79,15 +79,19 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
     return not any(isinstance(finding.found, Undecodable) for finding in findings)
 
 
-def findings_of(message: Message, options: Options, env: dict[str, str]) -> list[Finding]:
-    """What would come of the message; raises SettingsError for options or a configuration that cannot be used."""
+def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:
+    """What would come of the message; raises SettingsError for options or a configuration that cannot be used.
+
+    A body `alone` arrives as `publish` sends it: by the name of the source's queue.
+    """
     if options.format is not None and options.format not in get_args(FormatName):
         known = list(get_args(FormatName))
         raise usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
     if options.config is None:
         decoder, table = _plain_decoder(options), None
     else:
-        decoder, table = _configured(options.config, message, options, env)
+        decoder, table, queue = _configured(options.config, message, options, env)
+        message = replace(message, routing_key=queue) if alone else message
     return inspect(message, decoder, table, new_id=_new_id, received_at=time.time())
 
 
@@ -107,7 +111,7 @@ def _plain_decoder(options: Options) -> Decoder:
 
 def _configured(
     config: Path, message: Message, options: Options, env: dict[str, str]
-) -> tuple[Decoder, RoutingTable]:
+) -> tuple[Decoder, RoutingTable, str]:
     loaded = _loaded(config, env)
     settings = loaded.settings
     source = _source(settings, message, options.source)
@@ -125,15 +129,16 @@ def _configured(
         arrivals=Arrivals(source.name, settings.inlets),
         misfit=misfit,
     )
-    return decoder, table
+    return decoder, table, source.queue
 
 
 def _loaded(config: Path, env: dict[str, str]) -> Loaded:
-    try:
-        return load_with_places(config, _AnyVariable(env), _LOOKED_AT)
-    except SettingsError:
+    loaded = load_with_places(config, _AnyVariable(env), _LOOKED_AT)
+    if loaded.problems:
         # What stands for a missing variable may be to blame: its absence is the better message.
-        return load_with_places(config, env, _LOOKED_AT)
+        loaded = load_with_places(config, env, _LOOKED_AT)
+        loaded.sound()
+    return loaded
 
 
 def _source(settings: Settings, message: Message, name: str | None) -> Source:

@@ -46,7 +46,7 @@ def amqp_bridge(
         bool, Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Every event of a durable RabbitMQ queue reaches every webhook, script and queue that asked for it."""
+    """Every event of a durable RabbitMQ queue reaches every webhook, script, queue and notification service that asked for it."""
     context.obj = debug
 
 

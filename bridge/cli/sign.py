@@ -65,9 +65,9 @@ def sign(
     path: scheme.UrlPath = "/",
     as_json: AsJson = False,
 ) -> None:
-    """Print the headers that a webhook's body is sent with, one `Header: value` a line.
+    """Print the headers that sign a webhook's body.
 
-    The body is signed exactly as it is. All secrets sign where the scheme allows it, else the first: those of
+    Each is a line `Header: value`. The body is signed exactly as it is. All secrets sign where the scheme allows it, else the first: those of
     --secret come first, then files, then variables. The event's type is what the body says, unless --event does;
     where neither knows, its header is left out.
     """

@@ -73,9 +73,9 @@ def verify(
     path: scheme.UrlPath = "/",
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether headers prove that a body comes from a holder of a secret.
+    """Tell whether the headers of a webhook fit its body.
 
-    The body is taken exactly as it is, and any of the secrets is enough.
+    They do where only a holder of the secret can have made them. The body is taken exactly as it is, and any of the secrets is enough.
     """
     from bridge.cli.verifying import verdict
 

@@ -6,13 +6,12 @@ from typing import Any
 from aiohttp import HttpVersion11, web
 from yarl import URL
 
-from bridge.http.inlet_answers import Refusal
 from bridge.rules.inlets.paths import PathTable
 
 Handle = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
 """Answers a request to the inlet of this name, whose path is followed by that text."""
-Judge = Callable[[web.Request, str], Refusal | None]
-"""Looks at the headers of a request before its body is asked for."""
+Judge = Callable[[web.Request, str], web.Response | None]
+"""Refuses a request by its headers, before its body is asked for."""
 
 
 class InletRoutes(web.AbstractRouteDef):
@@ -56,7 +55,7 @@ class _InletResource(web.AbstractResource):
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
         """Ask for the body of `Expect: 100-continue` only where it has a chance."""
         if refusal := self._judge(request, request.match_info["inlet"]):
-            return refusal.response()
+            return refusal
         if request.version == HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the answer itself has not begun

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from aiohttp import web
 
@@ -23,10 +24,13 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
 _LARGE = 1024 * 1024
-"""Bytes from which on a body is verified in a thread: hashing it takes longer than others should wait."""
+"""Bytes from which on a body is hashed in a thread: it takes longer than others should wait."""
+_STOPPING = unavailable("the bridge is stopping", close=True)
 _NO_BODY = frozenset({204, 205})
 _LAST_ANSWERS = 2.0
 _LOOK_EVERY = 0.02
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Inlets:
@@ -76,8 +80,10 @@ class Inlets:
                 return
             await asyncio.sleep(_LOOK_EVERY)
 
-    def _judge(self, request: web.Request, inlet: str) -> Refusal | None:
-        return self._doors[inlet].judge(request)
+    def _judge(self, request: web.Request, inlet: str) -> web.Response | None:
+        door = self._doors[inlet]
+        refusal = door.judge(request)
+        return door.answer(refusal) if refusal else None
 
     async def _handle(self, request: web.Request, inlet: str, rest: str) -> web.Response:
         door = self._doors[inlet]
@@ -86,7 +92,7 @@ class Inlets:
 
     async def _admit(self, door: "_Door", request: web.Request, rest: str) -> "Refusal | str":
         if self._closing:
-            return unavailable("the bridge is stopping", close=True)
+            return _STOPPING
         if refusal := door.judge(request):
             return refusal
         with self._room.place() as place:
@@ -95,6 +101,8 @@ class Inlets:
             body = await read_body(request, place, door.most_body, self._body_time)
             if isinstance(body, Refusal):
                 return body
+            if self._closing:  # by now
+                return _STOPPING
             return await door.take_in(request, rest, body)
 
 
@@ -133,15 +141,14 @@ class _Door:
         now = time.time()
         verified: int | None = None
         if self._verifiers:
-            look = self._first_that_verifies
-            found = look(signed, now) if len(body) < _LARGE else await asyncio.to_thread(look, signed, now)
+            found = await _aside(body, self._first_that_verifies, signed, now)
             verified = found if isinstance(found, int) else None
             if self._is_ping(received, verified):
                 return "ping"
             if not isinstance(found, int):
                 events.inlet_refused(self._inlet.name, request.remote, found)
                 return NOT_AUTHORIZED
-        message = self._messages.message(received, verified, now)
+        message = await _aside(body, self._messages.message, received, verified, now)
         return message if isinstance(message, Refusal) else await self._publish(message)
 
     def _first_that_verifies(self, request: SignedRequest, now: float) -> int | list[str]:
@@ -194,6 +201,11 @@ class _Door:
             self._unavailable += 1
             if self._unavailable == 1:
                 events.inlet_unavailable(self._inlet.name, refusal.reason)
+
+
+async def _aside(body: bytes, work: Callable[_P, _T], /, *given: _P.args, **named: _P.kwargs) -> _T:
+    """What `work`, which hashes the body, returns; without holding up others where that is large."""
+    return work(*given, **named) if len(body) < _LARGE else await asyncio.to_thread(work, *given, **named)
 
 
 def _paths(inlets: Sequence[Inlet]) -> PathTable:

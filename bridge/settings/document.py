@@ -11,6 +11,7 @@ from bridge.model.errors import Problem, SettingsError
 
 Path = tuple[str | int, ...]
 MOST_VALUES = 1_000_000
+NO_KEY = "a key must be plain text"
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,7 +65,19 @@ def parse(text: str, name: str) -> Document:
 
 
 def _said(error: yaml.MarkedYAMLError) -> str:
-    return ", ".join(part for part in (error.context, error.problem) if part)
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"{said}; {hint}" if (hint := _hint(error)) else said
+
+
+def _hint(error: yaml.MarkedYAMLError) -> str:
+    """What to do about texts of this project's own that YAML takes for something else."""
+    if "scanning an alias" in (error.context or "") or "undefined alias" in (error.problem or ""):
+        return 'a text that begins with * stands in quotes: "*"'
+    if error.problem == NO_KEY:
+        return 'a text that begins with {{ stands in quotes: "{{ event.type }}"'
+    if error.problem and error.problem.startswith("mapping values are not allowed"):
+        return "a text with a colon and a blank in it stands in quotes"
+    return ""
 
 
 class _Reading:
@@ -136,7 +149,7 @@ class _Reading:
 
     def _key(self, node: yaml.Node) -> Hashable:
         if not isinstance(node, yaml.ScalarNode):
-            raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(problem=NO_KEY, problem_mark=node.start_mark)
         if node.tag == "tag:yaml.org,2002:merge":
             return "<<"
         key: Hashable = self._scalar(node)

@@ -5,23 +5,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import ValidationError
-
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.consistency import contradictions
 from bridge.settings.document import Document, Path, parse
 from bridge.settings.environment import Given, Substitution, given_settings, overlay
 from bridge.settings.problems import explain
+from bridge.settings.remainder import remainder, trustworthy
 from bridge.settings.shape import written
 from bridge.settings.tree import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and where each of them stands."""
+    """The settings, as far as they are valid, where each of them stands, and what is wrong with the others."""
 
     settings: Settings
     origins: Mapping[Path, str]
+    problems: tuple[Problem, ...] = ()
+    left_out: frozenset[Path] = frozenset()
+
+    def sound(self, further: Iterable[Problem] = ()) -> Settings:
+        """The settings; raises SettingsError where they have problems, or `further` ones were found in them."""
+        own = (problem for problem in further if trustworthy(problem.path, self.left_out))
+        if problems := [*self.problems, *self.located(own)]:
+            raise SettingsError(sorted(problems, key=_line))
+        return self.settings
 
     def located(self, problems: Iterable[Problem]) -> list[Problem]:
         """The same problems in the order of the file, each with the file and line of the nearest setting."""
@@ -35,13 +43,16 @@ def load(path: FilePath | None, env: Mapping[str, str]) -> Settings:
 
     Raises SettingsError with one Problem for each fault, all at once.
     """
-    return load_with_places(path, env).settings
+    return load_with_places(path, env).sound()
 
 
 def load_with_places(
     path: FilePath | None, env: Mapping[str, str], sections: Container[str] = frozenset(Settings.model_fields)
 ) -> Loaded:
-    """As `load`, with the place of each setting; other `sections` are passed over, whatever is wrong there."""
+    """As `load`, with the place of each setting; other `sections` are passed over, whatever is wrong there.
+
+    Raises SettingsError only for what cannot be read as settings at all; `Loaded.sound` does for every fault.
+    """
     document = _read(path) if path is not None else Document(value={})
     name = str(path or "")
     draft = _Draft(origins={place: f"{name}:{line}" for place, line in document.lines.items()})
@@ -53,10 +64,11 @@ def load_with_places(
     value = substitution.fill({key: part for key, part in whole.items() if _wanted(key, sections)})
     for place, message in substitution.problems:
         draft.blame(place, message)
+        draft.empty.add(place)
     given, problems = given_settings(Settings, env)
     given = [item for item in given if item.path[0] in sections]
     draft.lay_over(given, problems)
-    return Loaded(draft.settings(overlay(value, given)), draft.origins)
+    return draft.loaded(overlay(value, given))
 
 
 @dataclass
@@ -67,6 +79,8 @@ class _Draft:
     private: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     blamed: set[Path] = field(default_factory=set)
+    empty: set[Path] = field(default_factory=set)
+    """Where a variable is missing: what else is wrong there comes of that, and is not told."""
 
     def lay_over(self, given: list[Given], problems: list[Problem]) -> None:
         self.problems += problems
@@ -81,18 +95,18 @@ class _Draft:
             self.blamed.add(path)
             self.problems.append(Problem(written(path), message, self._origin(path)))
 
-    def settings(self, value: dict[str, Any]) -> Settings:
-        try:
-            settings = Settings.model_validate(value)
-        except ValidationError as error:
-            for details in error.errors(include_url=False):
-                self.blame(*explain(Settings, details, self.private))
-        else:
-            for path, message in contradictions(settings):
-                self.blame(path, message)
-        if self.problems:
-            raise SettingsError(sorted(self.problems, key=_line))
-        return settings
+    def loaded(self, value: dict[str, Any]) -> Loaded:
+        """What is valid of the value, with all that is wrong with the rest."""
+        found = remainder(value, lambda error: explain(Settings, error, self.private)[0])
+        for details in found.errors:
+            place, message = explain(Settings, details, self.private)
+            if not any(place == other[: len(place)] for other in self.empty):
+                self.blame(place, message)
+        left_out = found.left_out | self.empty
+        for place, message in contradictions(found.settings):
+            if trustworthy(written(place), left_out):
+                self.blame(place, message)
+        return Loaded(found.settings, self.origins, tuple(self.problems), left_out)
 
     def _origin(self, path: Path) -> str:
         """Where the value stands, or the nearest thing around it that stands somewhere."""

@@ -72,6 +72,14 @@ async def test_broker_and_queue_may_come_from_the_environment(name: str, scene: 
 
 
 @each_language
+async def test_a_misspelt_option_reaches_no_queue(name: str):
+    (language,) = languages(name)
+    ended = await language.run(b"{}", "--queeu", "other", AMQP_URL="amqp://127.0.0.1:1/")
+    assert ended.code in {1, 2}
+    assert "usage:" in ended.err or "--queeu" in ended.err
+
+
+@each_language
 async def test_a_queue_that_was_declared_otherwise_is_an_error_that_says_406(name: str, scene: Scene):
     (language,) = languages(name)
     queue = await scene.queue("other", arguments={"x-max-length": 5})

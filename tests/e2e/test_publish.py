@@ -78,7 +78,10 @@ async def test_a_line_that_is_no_json_is_named_and_what_was_confirmed_before_is_
     (tmp_path / "events.ndjson").write_bytes(b"1\n" * 500 + b"{\n")
     ended = amqp_bridge("publish", "--url", amqp_url, "-q", queue, "events.ndjson", cwd=tmp_path)
     assert ended.code == 2
-    assert "events.ndjson:501: not JSON" in ended.err
+    counted, error = ended.err.splitlines()
+    assert counted == "500 confirmed before this:"
+    assert error.startswith("error: events.ndjson:501: not JSON")
+    await received(channel, queue, 500)
 
 
 async def test_text_that_is_no_json_goes_as_the_content_type_given(

@@ -29,7 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.messages: list[Outgoing] = []
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
 
     async def publish(self, message: Outgoing) -> None:
         if self.fault is not None:

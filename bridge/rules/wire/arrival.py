@@ -51,7 +51,7 @@ def mark(
         table["type"] = event_type
     if identity is not None:
         user, key, body = identity
-        table |= {"identity": user, "proof": _proof(key, body)}
+        table |= {"identity": user, "proof": _proof(key, sha256(body).digest())}
     return table
 
 
@@ -86,7 +86,10 @@ class Arrivals:
         if not (isinstance(inlet, str) and isinstance(user, str) and isinstance(proof, str)):
             return None
         claimed = proof.encode(errors="surrogatepass")
-        right = [_proof(key, body).encode() for key in self._keys.get((inlet, user), ())]
+        if not (keys := self._keys.get((inlet, user))):
+            return None
+        digest = sha256(body).digest()
+        right = [_proof(key, digest).encode() for key in keys]
         return user if sum(hmac.compare_digest(each, claimed) for each in right) else None
 
 
@@ -94,8 +97,8 @@ def _private(secrets: Sequence[str]) -> list[str]:
     return [secret for secret in secrets if not secret.startswith(_PUBLIC_KEY)]
 
 
-def _proof(key: bytes, body: bytes) -> str:
-    return hmac.digest(key, sha256(body).digest(), "sha256").hex()
+def _proof(key: bytes, digest: bytes) -> str:
+    return hmac.digest(key, digest, "sha256").hex()
 
 
 def _joined(*parts: bytes) -> bytes:

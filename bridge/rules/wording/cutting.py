@@ -12,6 +12,7 @@ MOST_PIECES = 10
 _JOINER = "\u200d"
 _TOKEN = re.compile(r"<[^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);|[^<&]+|[<&]", re.DOTALL)
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^<>]*?(/?)>", re.DOTALL)
+_WORD = re.compile(r"\s*\S+\s?|\s+")
 _VOID = frozenset(
     {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "embed", "source"}
 )
@@ -60,7 +61,7 @@ def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) 
     pieces: list[str] = []
     now = _Piece()
     longest = max(1, limit // 4)
-    for token in _tokens(_without_comments(text), longest):
+    for token in _tokens(_without_comments(text), longest, limit * most + 1):
         tag = _TAG.fullmatch(token)
         if tag and tag[2].lower() not in _VOID and not tag[3]:
             now.close(tag[2].lower()) if tag[1] else now.open(token, tag[2].lower(), limit - longest)
@@ -84,23 +85,28 @@ class _Piece:
         self.text = ""
         self.seen = False
         self._opened = list(opened)
+        self._names = Counter(name for _, name in self._opened)
+        self._taken = sum(_room_of(*each) for each in self._opened)
         self._written = 0
         self._deep = Counter(deep)
 
     def open(self, tag: str, name: str, room: int) -> None:
-        if len("".join(each for each, _ in self._opened) + tag + _ends([*self._opened, (tag, name)])) > room:
+        if self._taken + _room_of(tag, name) > room:
             self._deep[name] += 1
         else:
             self._opened.append((tag, name))
+            self._names[name] += 1
+            self._taken += _room_of(tag, name)
 
     def close(self, name: str) -> None:
         """End the innermost element of that name with all in it; a tag that ends nothing says nothing."""
-        names = [inner for _, inner in self._opened]
         if self._deep[name]:
             self._deep[name] -= 1
-        elif name in names:
-            first = len(names) - 1 - names[::-1].index(name)
+        elif self._names[name]:
+            first = max(at for at, (_, inner) in enumerate(self._opened) if inner == name)
             self.text += _ends(self._opened[first : self._written])
+            self._names.subtract(inner for _, inner in self._opened[first:])
+            self._taken -= sum(_room_of(*each) for each in self._opened[first:])
             del self._opened[first:]
             self._written = min(self._written, first)
 
@@ -120,6 +126,10 @@ class _Piece:
 
     def _waiting(self) -> str:
         return "".join(tag for tag, _ in self._opened[self._written :])
+
+
+def _room_of(tag: str, name: str) -> int:
+    return len(tag) + len(f"</{name}>")
 
 
 def _ends(opened: Sequence[tuple[str, str]]) -> str:
@@ -185,12 +195,16 @@ def _is_flag(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _tokens(text: str, longest: int) -> Iterator[str]:
-    """Tags, entities, and words with the blanks behind them; words of at most `longest` characters."""
+def _tokens(text: str, longest: int, all_room: int) -> Iterator[str]:
+    """Tags, entities, and words with the blanks behind them; words of at most `longest` characters.
+
+    Of a word only `all_room` characters are given: more than all pieces together hold.
+    """
     for match in _TOKEN.finditer(text):
         token = match[0]
         if token[0] in "<&":
             yield token
             continue
-        for word in re.findall(r"\s*\S+\s?|\s+", token):
+        for found in _WORD.finditer(token):
+            word = found[0][:all_room]
             yield from cut_text(word, len, longest, most=len(word)) if len(word) > longest else [word]

@@ -36,7 +36,7 @@ def told(error: BaseException) -> str:
 
 def unavailable(error: BaseException) -> HistoryUnavailable:
     """The error in our words."""
-    return HistoryUnavailable(f"the history's database cannot be used: {told(error)}")
+    return HistoryUnavailable(f"the history's database (storage.url) cannot be used: {told(error)}")
 
 
 def _refuses(origin: BaseException | None) -> bool:

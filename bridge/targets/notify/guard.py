@@ -146,8 +146,8 @@ def _install() -> None:
     apprise.addHandler(_Listener())
     apprise.setLevel(logging.DEBUG)
     apprise.propagate = False
-    # At DEBUG it logs the paths of requests, and those hold tokens.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    # It logs the paths of requests at DEBUG, and at WARNING those of odd answers; paths hold tokens.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 _install()

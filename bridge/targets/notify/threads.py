@@ -68,7 +68,11 @@ class Crew:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(end, error)
 
-        threading.Thread(target=in_thread, name=self._name, daemon=True).start()
+        try:
+            threading.Thread(target=in_thread, name=self._name, daemon=True).start()
+        except RuntimeError:  # the system has no thread left to give
+            self._places.release()
+            raise
         return ended
 
     def _forget(self, ended: "asyncio.Future[None]") -> None:

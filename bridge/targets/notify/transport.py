@@ -11,6 +11,7 @@ from typing import Any
 import requests
 from requests import PreparedRequest, Response, sessions
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from bridge.targets.notify.guard import Call, Reply, current
 
@@ -41,9 +42,13 @@ class BoundedAdapter(HTTPAdapter):
         connect, read = (left if wait is None else min(float(wait), left) for wait in waits)
         bounded = {"stream": True, "timeout": (connect, read), "proxies": {}}
         response = super().send(request, *args, **{**options, **bounded})
-        _read(call, response)
         if response.status_code == 429:
             call.limited.add(url)
+        try:
+            _read(call, response)
+        except HTTPError as error:
+            # Plugins expect the exceptions of requests only, as a session that reads by itself raises.
+            raise requests.ConnectionError(error, request=request) from error
         return response
 
 
@@ -63,10 +68,11 @@ def _read(call: Call, response: Response) -> None:
             _left(call, response.request)
     finally:
         raw.close()
+        # Also an answer that breaks off: its status stands.
+        call.replies.append(
+            Reply(response.status_code, response.headers.get("Retry-After", ""), bytes(body[:_KEPT]))
+        )
     response.raw = io.BytesIO(bytes(body))
-    call.replies.append(
-        Reply(response.status_code, response.headers.get("Retry-After", ""), bytes(body[:_KEPT]))
-    )
 
 
 vars(sessions)["HTTPAdapter"] = BoundedAdapter

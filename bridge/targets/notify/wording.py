@@ -15,7 +15,7 @@ from apprise import NotifyFormat
 from apprise.conversion import commonmark_repair_chunk, convert_between
 from apprise.plugins.base import NotifyBase
 
-from bridge.rules.wording.cutting import cut_html, cut_text, shorten
+from bridge.rules.wording.cutting import MOST_PIECES, cut_html, cut_text, shorten
 from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown, escape_slack, escape_spoilers
 
 Escape = Callable[[str], str]
@@ -131,6 +131,9 @@ class Wording:
             return self._from_text(disarm(body) if self._calls_people else body)
         if self._glues_paragraphs:
             body = _INTO_BLOCK.sub("<br/>", body)
+        if self._limit and (self._written, self._reads) == (_MARKDOWN, _HTML):
+            # Python-Markdown's time grows with the square of a paragraph, and no more than this is ever seen.
+            body = shorten(body, len, 2 * MOST_PIECES * self._limit)
         made = str(convert_between(self._written, self._reads, body))
         match self._written, self._reads:
             case NotifyFormat.HTML, NotifyFormat.TEXT if self._marks_up:

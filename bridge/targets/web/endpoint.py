@@ -21,7 +21,7 @@ def parse_url(text: str) -> URL:
         raise ValueError("a URL with a fragment (#...) cannot be requested; leave that part out")
     if url.raw_user is not None or url.raw_password is not None:
         raise ValueError(
-            "user and password do not belong into the URL, which is shown; put them into fields of `auth`"
+            "user and password do not belong in the URL, which is shown; put them into fields of `auth`"
         )
     return url
 

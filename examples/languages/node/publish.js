@@ -12,6 +12,7 @@ async function main() {
   const { url, queue, type } = options();
   const body = await buffer(process.stdin); // readFileSync would fail where standard input has nothing yet
   const connection = await connect(url);
+  connection.on('error', fail);
   // On a confirm channel the broker tells when it has a message; on another one nobody would.
   const channel = await connection.createConfirmChannel();
   await declareQueue(channel, queue);

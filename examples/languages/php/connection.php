@@ -13,7 +13,15 @@ use PhpAmqpLib\Connection\AMQPConnectionFactory;
 /** --url, --queue and --type; the first two may come from AMQP_URL and AMQP_QUEUE. */
 function options(): array
 {
-    $given = getopt('', ['url:', 'queue:', 'type:']);
+    $given = [];
+    $words = array_slice($_SERVER['argv'], 1);
+    while (($word = array_shift($words)) !== null) { // getopt would pass over an option that is misspelt
+        if (!preg_match('/^--(url|queue|type)(?:=(.*))?$/s', $word, $option) || (!isset($option[2]) && !$words)) {
+            fwrite(STDERR, "usage: {$_SERVER['argv'][0]} [--url URL] [--queue QUEUE] [--type TYPE]\n");
+            exit(2);
+        }
+        $given[$option[1]] = $option[2] ?? array_shift($words);
+    }
     return [
         'url' => $given['url'] ?? (getenv('AMQP_URL') ?: 'amqp://guest:guest@127.0.0.1:5672/'),
         'queue' => $given['queue'] ?? (getenv('AMQP_QUEUE') ?: 'hooks2'),

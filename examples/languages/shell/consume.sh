@@ -11,8 +11,8 @@ url=${AMQP_URL:-amqp://guest:guest@127.0.0.1:5672/}
 queue=${AMQP_QUEUE:-hooks2}
 while [ $# -gt 0 ]; do
     case $1 in
-        --url) url=$2 ;;
-        --queue) queue=$2 ;;
+        --url) url=${2:?--url needs a value} ;;
+        --queue) queue=${2:?--queue needs a value} ;;
         -*)
             echo "usage: $0 [--url URL] [--queue QUEUE] [PROGRAM]" >&2
             exit 2
@@ -36,5 +36,5 @@ consumer=$!
 echo "waiting for messages in $queue" >&2
 
 stopping=
-trap 'stopping=yes; kill "$consumer"' INT TERM
+trap 'stopping=yes; kill "$consumer" 2>/dev/null || :' INT TERM
 wait "$consumer" || [ -n "$stopping" ]

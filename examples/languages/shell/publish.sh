@@ -10,8 +10,8 @@ url=${AMQP_URL:-amqp://guest:guest@127.0.0.1:5672/}
 queue=${AMQP_QUEUE:-hooks2}
 while [ $# -gt 0 ]; do
     case $1 in
-        --url) url=$2 ;;
-        --queue) queue=$2 ;;
+        --url) url=${2:?--url needs a value} ;;
+        --queue) queue=${2:?--queue needs a value} ;;
         *)
             echo "usage: $0 [--url URL] [--queue QUEUE] <body" >&2
             exit 2

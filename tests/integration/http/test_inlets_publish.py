@@ -8,10 +8,12 @@ from typing import Any
 
 from aiormq.abc import DeliveredMessage
 
+from bridge.broker.prompt import PromptPublisher
+from bridge.broker.topology import Names, Topology
 from bridge.model.event import Message
 from bridge.model.inlet import Inlet
 from bridge.rules.wire.arrival import Arrivals
-from tests.support.inlet_server import prompt, serving
+from tests.support.inlet_server import Kept, prompt, serving
 from tests.support.inlets import BODY, SECRETS, TIKI, signed_by_each, three_bad
 from tests.support.queues import Queues
 
@@ -102,6 +104,15 @@ async def test_a_queue_that_takes_nothing_is_told_as_503(link, queue: str, queue
     assert [answer.status for answer in answers] == [200, 503, 503]
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert await queues.depth(queue) == 1
+
+
+async def test_a_connection_lost_while_a_channel_opens_is_503_and_no_broken_off_answer(link, queue: str):
+    lost = Kept()
+    lost.fault = asyncio.CancelledError()  # what aiormq 7.2 raises then
+    publisher = PromptPublisher(link, Kept(), lost, prepare=Topology(link, Names()).prepare_source)
+    async with serving([OPEN], publisher, queue) as served:
+        assert (await served.sender.send("/in/open")).status == 503
+        assert served.counted("open", "unavailable") == 1
 
 
 async def test_many_requests_with_one_id_at_once_all_arrive(link, queue: str, queues: Queues):

@@ -85,6 +85,15 @@ async def test_what_is_over_ten_pieces_ends_in_an_ellipsis(services: Services) -
     assert services.posts["pover"][-1].text.endswith("…")
 
 
+async def test_markdown_is_converted_no_further_than_anybody_reads(services: Services) -> None:
+    target = notify(
+        services.url("tgram"), services=services, body="{{ event.data.text }}", format="markdown", timeout=10
+    )
+    assert (await target.attempt(event("a line\n" * 140_000))).fault is None
+    assert len(services.posts["tgram"]) == 10
+    assert services.posts["tgram"][-1].text.endswith("…")
+
+
 async def test_a_url_may_ask_for_one_piece_only(services: Services) -> None:
     target = notify(
         services.url("pover") + "?overflow=truncate", services=services, body="{{ event.data.text }}"

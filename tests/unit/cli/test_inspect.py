@@ -108,6 +108,11 @@ def test_a_body_alone_has_no_routing_key():
     assert found["source"] is found["webhook_id"] is None
 
 
+def test_a_body_alone_comes_to_a_source_by_the_name_of_its_queue(config):
+    assert one("-c", config, "--source", "shop", body=b'{"order":1}')["type"] == "shop"
+    assert one("-c", config, "--source", "shop", "-m", body=b'{"body":{"order":1}}')["type"] == "unknown"
+
+
 def test_format_and_timezone_may_be_told():
     body = SPLYNX.read_bytes()
     assert one("--timezone", "Europe/Prague", body=body)["time"] == "2025-03-14T08:26:53Z"

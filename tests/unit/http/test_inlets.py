@@ -114,6 +114,7 @@ async def test_a_body_that_is_announced_as_too_large_is_not_waited_for():
         head = b"POST /in/open HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n"
         assert b" 413 " in await spoken(served.sender.url, head + b"\r\n")
         assert b" 413 " in await spoken(served.sender.url, head + b"Expect: 100-continue\r\n\r\n")
+        assert served.counted("open", "too_large") == 2
 
 
 async def test_a_chunked_body_is_cut_off_at_the_limit():
@@ -294,16 +295,30 @@ async def test_a_bridge_that_stops_accepts_nothing_more():
     assert kept.messages == []
 
 
+async def test_a_body_that_ends_while_the_bridge_stops_is_not_accepted():
+    async with serving([OPEN], kept := Kept()) as served:
+        host, _, port = served.sender.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /in/open HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
+        await until(lambda: served.room.octets == 1)
+        await served.inlets.close()
+        writer.write(b"b")
+        assert b" 503 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.close()
+    assert kept.messages == []
+
+
 async def test_large_bodies_are_verified_too():
     body = b"x" * 2_000_000
     signature = hmac.new(b"secret-1", body, hashlib.sha256).hexdigest()
-    verify = {"type": "hex", "header": "X-Sig", "secret": "secret-1"}
+    verify = {"type": "hex", "header": "X-Sig", "secret": "secret-1", "user": "shop"}
     async with serving([{"name": "big", "verify": [verify], "body": "3MB"}], kept := Kept()) as served:
         assert (await served.sender.send("/in/big", {"X-Sig": signature}, io.BytesIO(body))).status == 200
         assert (
             await served.sender.send("/in/big", {"X-Sig": signature}, io.BytesIO(body + b"y"))
         ).status == 403
-    assert [message.body for message in kept.messages] == [body]
+    (message,) = kept.messages
+    assert (message.body, message.headers["x-bridge-inlet"]["identity"]) == (body, "shop")
 
 
 HEADER_VALUES = st.text(

@@ -94,6 +94,21 @@ def test_a_file_that_is_no_configuration_gives_one_problem(write: Write, text: s
     assert said(write(text)) == [problem]
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("hooks: [{events: *}]", 'a text that begins with * stands in quotes: "*"'),
+        ("hooks:\n- events: [*.create]", 'a text that begins with * stands in quotes: "*"'),
+        ("hooks:\n- events: *create\n", 'a text that begins with * stands in quotes: "*"'),
+        ("hooks:\n- title: {{ event.type }}", 'a text that begins with {{ stands in quotes: "{{ event.type }}"'),
+        ("hooks:\n- filter: a == 'b: c'", "a text with a colon and a blank in it stands in quotes"),
+    ],
+)  # fmt: skip
+def test_texts_that_yaml_takes_for_something_else_are_told_to_be_quoted(write: Write, text: str, hint: str):
+    (problem,) = said(write(text))
+    assert problem.endswith(f"; {hint}")
+
+
 def test_aliases_cannot_make_a_file_explode(write: Write):
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]

@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -119,6 +120,19 @@ def test_every_piece_of_html_is_whole(page: str) -> None:
 @pytest.mark.parametrize("hostile", ["<b>", "<b></b>", "<b>x", "<!--", "</b>", "<b>x</b>", "&amp;", "<"])
 def test_much_of_anything_is_cut_at_once(hostile: str) -> None:
     pieces = cut_html(hostile * 20_000, 4000)
+    assert all(len(piece) <= 4000 for piece in pieces)
+
+
+def test_tags_that_nest_without_end_take_no_longer_each() -> None:
+    started = time.process_time()
+    assert cut_html("<i>" * 300_000 + "seen", 4000) == ["<i>" * 428 + "seen" + "</i>" * 428]
+    assert cut_html("<i>" * 428 + "</b>" * 200_000, 4000) == [""]
+    assert time.process_time() - started < 3  # s; each tag was measured against all around it: 10
+
+
+def test_a_word_without_end_is_cut_like_a_short_one() -> None:
+    pieces = cut_html("e" + "\u0301" * 4_000_000, 4000)
+    assert (len(pieces), pieces[-1][-1]) == (10, ELLIPSIS)
     assert all(len(piece) <= 4000 for piece in pieces)
 
 

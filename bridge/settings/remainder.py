@@ -1,0 +1,113 @@
+"""What remains of settings with faults: the sound part is looked through too, so that one look tells all faults."""
+
+from collections.abc import Callable, Container, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.settings.document import Path
+from bridge.settings.shape import written
+from bridge.settings.tree import Settings
+
+_TARGET = {"type": "queue", "queue": "left-out"}
+_VERIFY = [{"type": "token", "header": "x-left-out", "secret": "left-out"}]
+_REFERENCES = {"sources": (".sources", ".source"), "brokers": (".target.broker",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """Valid settings: the given ones, without what was `left_out` because it is not valid."""
+
+    settings: Settings
+    errors: list[ErrorDetails]
+    """What is wrong with the given ones; empty: nothing was left out."""
+    left_out: frozenset[Path]
+
+
+def remainder(value: dict[str, Any], place_of: Callable[[ErrorDetails], Path]) -> Remainder:
+    """What is valid of `value`, which stays as it is; `place_of` tells where in it an error stands."""
+    try:
+        return Remainder(Settings.model_validate(value), [], frozenset())
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    value, found, left_out = deepcopy(value), errors, frozenset[Path]()
+    while True:
+        gone: set[Path] = set()
+        for each in found:
+            gone.add(_leave_out(value, place_of(each), gone))
+        if gone <= left_out or () in gone:
+            return Remainder(Settings(), errors, frozenset({()}))
+        left_out |= gone
+        try:
+            return Remainder(Settings.model_validate(value), errors, left_out)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+
+
+def trustworthy(path: str, left_out: Iterable[Path]) -> bool:
+    """Whether a fault found at `path` of a remainder is one of the file, and does not come of what is missing.
+
+    What belongs together (a whole target, all verifiers of an inlet) is judged together or not at all.
+    """
+    for place in left_out:
+        unit = written(place[:3])
+        if not unit or path == unit or path.startswith((f"{unit}.", f"{unit}[")):
+            return False
+        if _names(place) and path.partition("]")[2].startswith(_REFERENCES[str(place[0])]):
+            return False
+    return True
+
+
+def _names(place: Path) -> bool:
+    """Whether others refer to what was left out by its name."""
+    return place[0] in _REFERENCES and (len(place) < 3 or place[2] == "name")
+
+
+def _leave_out(value: dict[str, Any], path: Path, gone: Container[Path]) -> Path:
+    """Take away what stands at the path or around it, in favour of a stand-in where something has to be there.
+
+    Gives what is gone, which may be so already; () where nothing could be taken away.
+    """
+    whole = path
+    while path and not any(whole[:length] in gone for length in range(1, len(whole) + 1)):
+        holder, stand_in = _at(value, path[:-1]), _stand_in(path)
+        if stand_in is not None and _takes(holder, path[-1]) and _at(value, path) != stand_in:
+            holder[path[-1]] = stand_in
+            return path
+        if stand_in is None and isinstance(holder, dict) and path[-1] in holder:
+            del holder[path[-1]]
+            return path
+        path = path[:-1]
+    return path
+
+
+def _stand_in(path: Path) -> Any:
+    """Something valid that does nothing, for what cannot be missing."""
+    name = f"left-out-{path[1]}" if len(path) > 1 else ""
+    wholes: dict[str, dict[str, Any]] = {
+        "sources": {"name": name, "queue": name},
+        "hooks": {"name": name, "target": _TARGET},
+        "inlets": {"name": name, "source": name, "verify": _VERIFY},
+    }
+    whole = wholes.get(str(path[0]))
+    if whole is None or len(path) not in {2, 3}:
+        return None
+    return whole if len(path) == 2 else whole.get(str(path[2]))
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        if not _takes(value, step) or (isinstance(value, dict) and step not in value):
+            return None
+        value = value[step]
+    return value
+
+
+def _takes(holder: Any, step: str | int) -> bool:
+    """Whether something may be put there: under any key of a mapping, at a place that a list has."""
+    return isinstance(holder, dict) or (
+        isinstance(holder, list) and isinstance(step, int) and step < len(holder)
+    )
