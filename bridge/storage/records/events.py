@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Text, literal_column, select
+from sqlalchemy import Column, Connection, Text, literal_column, select, text
 
 from bridge.ports.records import EventFilter, KnownEvent, Page
 from bridge.storage.records.cursor import cursor, key_of
@@ -77,7 +77,7 @@ def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
     if not 0 < len(stored) <= _INDEXED_LENGTH:
         return Scan(ORDER, (), rest, cost=20)
     # Word for word as in the index, or it is not used.
-    indexed = literal_column(f"length(publisher_id) <= {_INDEXED_LENGTH}", Boolean)
+    indexed = text(f"length(publisher_id) <= {_INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
     return Scan(ORDER, (indexed, last == stored[-1]), rest)
 

@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, and_, literal_column, select, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    TextClause,
+    and_,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from bridge.storage.records.cursor import Key
 
-BUDGET = 300_000
+BUDGET = 150_000
 """Index entries that may be looked at for one page."""
 
 Columns = Sequence[Column[str]]
@@ -59,7 +69,7 @@ class Scan:
     """Entries of one index: `where` is what it begins with, `rest` what the entries' columns must equal."""
 
     order: Columns
-    where: Sequence[ColumnElement[bool]]
+    where: Sequence[ColumnElement[bool] | TextClause]
     rest: Sequence[tuple[Column[str], str]] = ()
     cost: int = 1
     """How much dearer than an entry of an index that has all columns it is to look at one."""
