@@ -1,4 +1,8 @@
-"""Fixtures that all tests share."""
+"""What all tests share."""
+
+import os
+
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "tests.support.broker",
@@ -6,3 +10,13 @@ pytest_plugins = [
     "tests.support.reader",
     "tests.support.scene",
 ]
+
+# Every test is under a time limit already. How long one example takes says more about the machine than about us.
+# CI tries the same examples each time, so that it fails for what was changed; everybody else looks for new ones.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("any machine")
