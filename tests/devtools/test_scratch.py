@@ -22,6 +22,10 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def sleeper(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "300"], env=os.environ | environment, start_new_session=True) as process:
         try:
+            # Popen returns while the kernel still puts the new program together: its environment is empty then
+            deadline = time.monotonic() + 5
+            while not psutil.Process(process.pid).environ():
+                assert time.monotonic() < deadline, "the program has no environment"
             yield process
         finally:
             process.kill()
