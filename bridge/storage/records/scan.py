@@ -6,18 +6,23 @@ ends, short or empty, with a cursor that goes on from there: no question takes l
 """
 
 import heapq
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     Connection,
     Select,
     TextClause,
     and_,
+    any_,
+    func,
+    literal,
     literal_column,
     select,
     tuple_,
@@ -54,6 +59,14 @@ class Bounds:
         if self.until is not None:
             found.append(first < self.until)
         return found
+
+    def hold(self, first: str) -> bool:
+        """Whether keys that begin with this id may be within."""
+        return (
+            (self.after is None or first <= self.after[0])
+            and (self.since is None or first >= self.since)
+            and (self.until is None or first < self.until)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,28 @@ class Scan:
         columns: list[Column[Any]] = [*self.order, *(column for column, _ in self.rest)]
         chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
         return chosen.order_by(*(column.desc() for column in self.order))
+
+
+def among(connection: Connection, column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(column.type)))
+    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def looked_up(
+    connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
+) -> list[Key]:
+    """The newest keys of those that `where` names one by one.
+
+    Sorted outside of what names them: both databases would rather go through all entries in the order of the list,
+    and compare each.
+    """
+    named = select(*order).where(*where).offset(_number(0)).subquery()
+    columns = [named.c[column.name] for column in order]
+    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(_number(limit))
+    return _keys(connection, chosen, len(order))
 
 
 def merged(found: Iterable[Found], limit: int) -> Found:
