@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from bridge.storage.records.cursor import Key
 
-BUDGET = 150_000
+BUDGET = 100_000
 """Index entries that may be looked at for one page."""
 
 Columns = Sequence[Column[str]]
@@ -143,7 +143,8 @@ def merged(found: Iterable[Found], limit: int) -> Found:
 
 def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
     """At most `limit` keys of all scans, which share the budget."""
-    budget = max(1, BUDGET // max(1, len(scans)))
+    # Of the scans for one status each, it is seldom more than two that have much to look at.
+    budget = BUDGET // min(2, max(1, len(scans)))
     return merged((scan.run(connection, bounds, limit, budget) for scan in scans), limit)
 
 

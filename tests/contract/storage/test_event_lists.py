@@ -14,7 +14,7 @@ from bridge.ports.records import EventFilter, KnownEvent, Records
 from bridge.storage.history import SqlHistory
 from bridge.storage.records import events, scan
 from tests.support.events import NASTY_BODIES
-from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, in_quarantine, look
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, in_quarantine
 
 TYPES = ("customers.edit", "customers.create", "voice.call")
 LONG_ID = "urn:" + "x" * 300
@@ -203,20 +203,6 @@ async def test_a_cursor_of_another_list_is_refused(history: SqlHistory, stored: 
 
     with pytest.raises(ValueError, match="cursor"):
         await history.quarantine(None, after=page.next, limit=1)
-
-
-async def test_publishers_ids_are_found_through_their_index(
-    history: SqlHistory, history_url: str, stored: list[Event]
-):
-    if not history_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL reads so small a table whole")
-    plan = await look(
-        history_url,
-        "EXPLAIN QUERY PLAN SELECT id, publisher_id FROM events WHERE length(publisher_id) <= 200 "
-        "AND substr(publisher_id, length(publisher_id)) = '1' ORDER BY id DESC",
-    )
-
-    assert "USING COVERING INDEX events_publisher" in str(plan)
 
 
 async def test_an_attempt_without_a_code_has_none(history: SqlHistory):
