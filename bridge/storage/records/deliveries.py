@@ -1,6 +1,7 @@
 """Deliveries in pages, and one with its attempts. Lists are sorted by the event's id, then the delivery's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
@@ -8,17 +9,16 @@ from bridge.model.delivery import Status
 from bridge.ports.records import DeliveryFilter, KnownAttempt, KnownDelivery, Page
 from bridge.storage.records.cursor import Key, cursor, key_of
 from bridge.storage.records.restored import attempt_of, delivery_of
-from bridge.storage.records.scan import Bounds, Found, Scan, run_all
+from bridge.storage.records.scan import Bounds, Found, Scan, among, looked_up, run_all
 from bridge.storage.records.span import as_id, first_id
 from bridge.storage.records.types import batches_of_type
 from bridge.storage.retention import BEFORE_ALL
-from bridge.storage.statements import padded
 from bridge.storage.tables import attempts, deliveries, events
 from bridge.storage.text import storable
 
 _KIND = "delivery"
 _ORDER = (deliveries.c.event_id, deliveries.c.id)
-_BATCHES = (256, 2048, 4096, 4096, 4096)
+_BATCHES = (256, 2048, 2048, 2048)
 """How many events of a wanted type are looked at, one after the other."""
 
 
@@ -67,29 +67,37 @@ def _find(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: 
 
 def _of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
     known = as_id(which.event_id or "")
-    if known is None:
+    if known is None or not bounds.hold(known):
         return Found(())
     where = [deliveries.c.event_id == known, *_conditions(which)]
     if which.event_type is not None:
         where.append(deliveries.c.event_type == storable(which.event_type))
-    return Scan(_ORDER, where).run(connection, bounds, limit, budget=0)
+    if bounds.after is not None and bounds.after[0] == known:
+        where.append(deliveries.c.id < bounds.after[1])
+    return Found(looked_up(connection, _ORDER, where, limit))
 
 
 def _of_type(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
     """Beginning with the newest events of the type: there may be few of them, and of deliveries very many."""
-    keys: list[Key] = []
+    kind = which.event_type or ""
+    keys = _rest_of_event(connection, which, bounds, limit)
     horizon = bounds.after
     sizes = _BATCHES[:2] if which.hook or which.statuses else _BATCHES
-    for size, ids in zip(
-        sizes, batches_of_type(connection, which.event_type or "", bounds, sizes), strict=True
-    ):
-        if ids:
-            where = [deliveries.c.event_id.in_(padded(ids)), *_conditions(which)]
-            keys += Scan(_ORDER, where).run(connection, bounds, limit - len(keys), budget=0).keys
+    for size, ids in zip(sizes, batches_of_type(connection, kind, bounds, sizes), strict=True):
+        if len(keys) < limit and ids:
+            where = [among(connection, deliveries.c.event_id, ids), *_conditions(which)]
+            keys += looked_up(connection, _ORDER, where, limit - len(keys))
         if len(keys) == limit or len(ids) < size:
             return Found(keys)
         horizon = (ids[-1], BEFORE_ALL)
     return Found(keys, horizon)
+
+
+def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> list[Key]:
+    """What is left of the event with which the page before ended."""
+    if bounds.after is None:
+        return []
+    return list(_of_event(connection, replace(which, event_id=bounds.after[0]), bounds, limit).keys)
 
 
 def _scans(which: DeliveryFilter) -> list[Scan]:
@@ -97,7 +105,7 @@ def _scans(which: DeliveryFilter) -> list[Scan]:
     if which.hook is None and (not which.statuses or len(which.statuses) == len(Status)):
         return [Scan(_ORDER, (), rest)]
     c = deliveries.c
-    of_hook = [c.hook == which.hook] if which.hook is not None else []
+    of_hook = [c.hook == storable(which.hook)] if which.hook is not None else []
     # One for each status, because within a status an index is in the order of the list.
     return [Scan(_ORDER, [*of_hook, c.status == str(status)], rest) for status in which.statuses or Status]
 
@@ -105,7 +113,7 @@ def _scans(which: DeliveryFilter) -> list[Scan]:
 def _conditions(which: DeliveryFilter) -> list[ColumnElement[bool]]:
     """Always with statuses where there is a hook: its index goes on with them, and then with the event."""
     c = deliveries.c
-    found: list[ColumnElement[bool]] = [c.hook == which.hook] if which.hook is not None else []
+    found: list[ColumnElement[bool]] = [c.hook == storable(which.hook)] if which.hook is not None else []
     if which.statuses or found:
         found.append(c.status.in_(sorted(which.statuses or Status)))
     return found
@@ -114,7 +122,7 @@ def _conditions(which: DeliveryFilter) -> list[ColumnElement[bool]]:
 def _read(connection: Connection, keys: Sequence[Key]) -> tuple[KnownDelivery, ...]:
     if not keys:
         return ()
-    return _rows(connection, deliveries.c.id.in_(padded([key[-1] for key in keys])))
+    return _rows(connection, among(connection, deliveries.c.id, [key[-1] for key in keys]))
 
 
 def _rows(connection: Connection, condition: ColumnElement[bool]) -> tuple[KnownDelivery, ...]:

@@ -8,10 +8,9 @@ from sqlalchemy import Column, Connection, Text, literal_column, select, text
 from bridge.ports.records import EventFilter, KnownEvent, Page
 from bridge.storage.records.cursor import cursor, key_of
 from bridge.storage.records.restored import event_of
-from bridge.storage.records.scan import Bounds, Scan, distinct, run_all
+from bridge.storage.records.scan import Bounds, Scan, among, distinct, run_all
 from bridge.storage.records.span import as_id, first_id
 from bridge.storage.records.types import ORDER, scans_of_type
-from bridge.storage.statements import padded
 from bridge.storage.tables import events
 from bridge.storage.text import storable
 
@@ -85,5 +84,5 @@ def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
 def _read(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
     if not ids:
         return ()
-    chosen: Any = select(events).where(events.c.id.in_(padded(ids))).order_by(events.c.id.desc())
+    chosen: Any = select(events).where(among(connection, events.c.id, ids)).order_by(events.c.id.desc())
     return tuple(event_of(row) for row in connection.execute(chosen).mappings())

@@ -6,18 +6,23 @@ ends, short or empty, with a cursor that goes on from there: no question takes l
 """
 
 import heapq
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     Column,
     ColumnElement,
     Connection,
     Select,
     TextClause,
     and_,
+    any_,
+    func,
+    literal,
     literal_column,
     select,
     tuple_,
@@ -25,7 +30,7 @@ from sqlalchemy import (
 
 from bridge.storage.records.cursor import Key
 
-BUDGET = 150_000
+BUDGET = 100_000
 """Index entries that may be looked at for one page."""
 
 Columns = Sequence[Column[str]]
@@ -54,6 +59,14 @@ class Bounds:
         if self.until is not None:
             found.append(first < self.until)
         return found
+
+    def hold(self, first: str) -> bool:
+        """Whether keys that begin with this id may be within."""
+        return (
+            (self.after is None or first <= self.after[0])
+            and (self.since is None or first >= self.since)
+            and (self.until is None or first < self.until)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,28 @@ class Scan:
         return chosen.order_by(*(column.desc() for column in self.order))
 
 
+def among(connection: Connection, column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(column.type)))
+    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def looked_up(
+    connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
+) -> list[Key]:
+    """The newest keys of those that `where` names one by one.
+
+    Sorted outside of what names them: both databases would rather go through all entries in the order of the list,
+    and compare each.
+    """
+    named = select(*order).where(*where).offset(_number(0)).subquery()
+    columns = [named.c[column.name] for column in order]
+    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(_number(limit))
+    return _keys(connection, chosen, len(order))
+
+
 def merged(found: Iterable[Found], limit: int) -> Found:
     """At most `limit` keys of all, in their order, and no further than all scans have got."""
     every = list(found)
@@ -108,7 +143,8 @@ def merged(found: Iterable[Found], limit: int) -> Found:
 
 def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
     """At most `limit` keys of all scans, which share the budget."""
-    budget = max(1, BUDGET // max(1, len(scans)))
+    # Of the scans for one status each, it is seldom more than two that have much to look at.
+    budget = BUDGET // min(2, max(1, len(scans)))
     return merged((scan.run(connection, bounds, limit, budget) for scan in scans), limit)
 
 

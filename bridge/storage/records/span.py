@@ -11,8 +11,8 @@ def first_id(at: float | None) -> str | None:
     if at is None:
         return None
     # Seconds with three decimals are seldom a float exactly: 0.123 must not become the 124th millisecond.
-    milliseconds = math.ceil(round(min(max(at, 0.0), _LAST / 1000) * 1000, 3))
-    return str(UUID(int=milliseconds << 80))
+    milliseconds = math.ceil(round(min(max(at, 0.0), _LAST) * 1000, 3))
+    return str(UUID(int=min(milliseconds, _LAST) << 80))
 
 
 def as_id(text: str) -> str | None:
