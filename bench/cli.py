@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import report
+from bench import history, report
 from bench.measuring.session import Result, measure, schedule
 from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
 from bench.scenarios.cost import cost
@@ -36,6 +36,9 @@ scenarios:
   scripts   a shell script for each event, against amqp-consume
   hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
 
+beside them, without a broker:
+  history   pages of a history with a million deliveries, in milliseconds; ./dev bench history --help
+
 Everything runs on this machine, on 127.0.0.1 only: a private broker, one endpoint, and whoever is
 measured, each in its own process. The order is reversed from round to round. Keep the machine idle
 meanwhile: CPU per delivery grows by half when somebody else uses the same cores.
@@ -52,6 +55,8 @@ exit codes: 0 all bounds hold, 1 one does not or a run failed, 2 something is mi
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code."""
+    if arguments[:1] == ["history"]:
+        return history.main(arguments[1:])
     chosen = parse(arguments)
     names = NAMES if "all" in chosen.scenarios else tuple(dict.fromkeys(chosen.scenarios))
     options = Options(

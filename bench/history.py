@@ -1,131 +1,103 @@
-"""CPU that the history costs per delivery: alone, and beside an event loop that is never idle.
-
-    python -m bench.history [--url postgresql://...] [--batches 40] [--size 500]
-
-Each delivery is an event of about 400 bytes, one attempt, and its success. CPU is that of this process over
-all threads; what the busy loop's own work costs is measured before and taken off.
-"""
+"""`./dev bench history`: how fast a large history answers, and what writing it costs."""
 
 import argparse
 import asyncio
-import hashlib
-import resource
+import json
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import uuid_utils
-import uvloop
-from sqlalchemy import Engine, event
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from bridge.model.delivery import Attempt, Delivery, Entry, Record, Status
-from bridge.model.event import Event, Message
-from bridge.storage.history import SqlHistory, open_history
+from bench.archive import writes
+from bench.archive.fill import fill
+from bench.archive.questions import Answer, answers
+from bridge.storage.history import open_history
 
-BODY = (
-    b'{"type":"data","data":{"model":"models\\\\admin\\\\customers\\\\Customer","attributes":"'
-    + b"x" * 310
-    + b'"}}'
-)
+BOUND_MS = 200
+EPILOG = """\
+Fills an empty database with seven days of made-up deliveries, then asks for pages of them in every way that the
+API knows, four pages each, five times. Among them are a hook that has failed for days, one with twenty deliveries,
+types of events that are rare, or all of one hour, or that no hook asks for.
 
+examples:
+  ./dev bench history                              one million deliveries in a SQLite file that is removed again
+  ./dev bench history --deliveries 5000000 --file big.db    keeps the file; a file that is there is asked, not filled
+  ./dev bench history --url postgresql://me:secret@127.0.0.1/scratch
+  ./dev bench history --writes                     CPU per delivery that is written, in microseconds
 
-@dataclass
-class Statements:
-    """How many were sent."""
-
-    count: int = 0
-
-    def watch(self) -> None:
-        event.listen(Engine, "before_cursor_execute", self._add)
-
-    def _add(self, *_: object) -> None:
-        self.count += 1
+exit codes: 0 every page came within 200 ms, 1 one did not, 2 a wrong command
+"""
 
 
-def record(now: float) -> Entry:
-    message = Message(
-        BODY, routing_key="hooks2", headers={"X-Event": "edit"}, content_type="application/json"
-    )
-    found = Event(
-        id=str(uuid_utils.uuid7()),
-        source="splynx",
-        type="customers.edit",
-        format="splynx",
-        received_at=now,
-        message=message,
-        time="2024-05-01T12:00:00+02:00",
-        webhook_id=f"msg_{uuid_utils.uuid4()}",
-    )
-    delivery = Delivery(str(uuid_utils.uuid7()), found, "crm")
-    return Record(
-        delivery, "webhook", Status.SUCCESS, "", now + 0.05, Attempt(1, now, 12.5, "delivered", 200, b"ok")
-    )
-
-
-class BusyLoop:
-    """Work on the event loop that never ends."""
-
-    def __init__(self) -> None:
-        self.rounds = 0
-
-    async def run(self) -> None:
-        while True:
-            for _ in range(20):
-                hashlib.sha256(BODY)
-            self.rounds += 1
-            await asyncio.sleep(0)
-
-
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-async def price_of_a_round() -> float:
-    busy = BusyLoop()
-    started = cpu()
-    task = asyncio.create_task(busy.run())
-    await asyncio.sleep(1)
-    task.cancel()
-    return (cpu() - started) / busy.rounds
-
-
-async def measure(history: SqlHistory, batches: list[list[Entry]], title: str, *, busy: bool) -> None:
-    price = await price_of_a_round() if busy else 0.0
-    loop = BusyLoop()
-    task = asyncio.create_task(loop.run()) if busy else None
-    statements = Statements()
-    statements.watch()
-    started, began = cpu(), time.perf_counter()
-    for batch in batches:
-        await history.commit(batch)
-    used, took = cpu() - started - loop.rounds * price, time.perf_counter() - began
-    if task is not None:
-        task.cancel()
-    deliveries = sum(map(len, batches))
-    print(
-        f"{title:>6}: {used / deliveries * 1e6:5.1f} us CPU per delivery, {took / len(batches) * 1e3:5.1f} ms per batch, "
-        f"{statements.count / deliveries:.3f} statements per delivery"
-    )
-
-
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url")
-    parser.add_argument("--batches", type=int, default=40)
-    parser.add_argument("--size", type=int, default=500)
-    chosen = parser.parse_args()
+def main(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    chosen = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        history = await open_history(chosen.url or f"sqlite:///{Path(folder, 'bench.db')}")
-        try:
-            await history.commit([record(time.time()) for _ in range(511)])  # compiles every statement
-            for title, busy in (("alone", False), ("busy", True)):
-                batches = [[record(time.time()) for _ in range(chosen.size)] for _ in range(chosen.batches)]
-                await measure(history, batches, title, busy=busy)
-        finally:
-            await history.close()
+        url = chosen.url or f"sqlite:///{(chosen.file or Path(folder, 'history.db')).absolute()}"
+        if chosen.writes:
+            asyncio.run(writes.measure_all(url))
+            return 0
+        found = asyncio.run(_measure(url, chosen.deliveries, Console(stderr=True)))
+    if chosen.json:
+        print(json.dumps([asdict(answer) for answer in found], indent=2))
+    else:
+        _show(found, chosen.all)
+    return 0 if all(answer.worst_ms < BOUND_MS for answer in found) else 1
 
 
-if __name__ == "__main__":
-    uvloop.run(main())
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./dev bench history",
+        description="Measure how fast a large history answers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--deliveries", type=int, default=1_000_000, help="how many to make (default 1,000,000)"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--url", help="an empty PostgreSQL database, or one that this command has filled")
+    where.add_argument("--file", type=Path, help="a SQLite file, kept")
+    parser.add_argument("--writes", action="store_true", help="measure what writing costs instead")
+    parser.add_argument("--all", action="store_true", help="show every list, not only the 25 slowest")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args(arguments)
+
+
+async def _measure(url: str, deliveries: int, console: Console) -> list[Answer]:
+    history = await open_history(url)
+    try:
+        if not await history.counts_by_status():
+            await _fill(url, deliveries, console)
+        return await answers(history)
+    finally:
+        await history.close()
+
+
+async def _fill(url: str, deliveries: int, console: Console) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    began = time.perf_counter()
+    with Progress(*columns, console=console, refresh_per_second=2) as progress:
+        task = progress.add_task("deliveries", total=deliveries)
+        await fill(url, deliveries, lambda done: progress.update(task, completed=done))
+    console.print(f"{deliveries:,} deliveries written in {time.perf_counter() - began:.0f} s")
+
+
+def _show(found: Sequence[Answer], every: bool) -> None:
+    table = Table("list", "rows", "first ms", "median ms", "worst ms")
+    ordered = sorted(found, key=lambda answer: answer.worst_ms, reverse=True)
+    for answer in ordered if every else ordered[:25]:
+        rows = f"{answer.items}, goes on" if answer.short else str(answer.items)
+        figures = (f"{answer.first_ms:.1f}", f"{answer.usual_ms:.1f}", f"{answer.worst_ms:.1f}")
+        table.add_row(answer.title, rows, *figures)
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+    within = sum(answer.worst_ms < BOUND_MS for answer in found)
+    print(
+        f"{within} of {len(found)} lists came within {BOUND_MS} ms; {sum(a.short for a in found)} began short"
+    )

@@ -1,10 +1,11 @@
 """What would come of a message: how it is decoded, and which hooks ask for each of its events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from bridge.model.event import Batch, Event, Message, Undecodable
+from bridge.model.source import Source
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.table import Explanation, RoutingTable
 
@@ -45,6 +46,17 @@ def inspect(
             return list(_each(decoded, table))
         case _:
             assert_never(decoded)
+
+
+def source_of(sources: Sequence[Source], message: Message) -> Source | None:
+    """The source that the message comes from: the only one, or the one whose queue it names; None: not told."""
+    if len(sources) == 1:
+        return sources[0]
+    for queue in (message.routing_key, message.headers.get("x-first-death-queue")):
+        for source in sources:
+            if source.queue == queue:
+                return source
+    return None
 
 
 def _each(batch: Batch, table: RoutingTable | None) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from bridge import __version__
+from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
@@ -72,7 +73,13 @@ class Bridge:
         await parts.topology.ensure_base()
         await self._claim(parts)
         parts.hooks.swap(settings.hooks, parts.delivering, await self._history.hook_states())
-        self._http = HttpServer(settings.http, self._health, self._registry, inlets=parts.inlets.routes())
+        self._http = HttpServer(
+            settings.http,
+            self._health,
+            self._registry,
+            inlets=parts.inlets.routes(),
+            api=make_api(parts, self._history),
+        )
         await self._http.start()
         self._spawn_all(parts)
         parts.consume_strays()

@@ -76,7 +76,8 @@ class Parts:
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
-        self.sources = Sources([self._source(source, base) for source in settings.sources])
+        self.decoders = {source.name: self._decoder(source, base) for source in settings.sources}
+        self.sources = Sources([self._source(source) for source in settings.sources])
         self.samples = self._samples()
         self.inlets = self._inlets()
 
@@ -183,21 +184,23 @@ class Parts:
             lane_changed=self.service.changed,
         )
 
-    def _source(self, source: Source, base: Path) -> tuple[Intake, ConsumeChannel]:
-        limits = self.settings.limits
+    def _decoder(self, source: Source, base: Path) -> Decoder:
+        return Decoder(
+            source,
+            max_body=self.settings.limits.body,
+            max_headers=self.settings.limits.headers,
+            arrivals=Arrivals(source.name, self.settings.inlets),
+            misfit=misfit_of(source, base),
+        )
+
+    def _source(self, source: Source) -> tuple[Intake, ConsumeChannel]:
         intake = Intake(
             source,
-            Decoder(
-                source,
-                max_body=limits.body,
-                max_headers=limits.headers,
-                arrivals=Arrivals(source.name, self.settings.inlets),
-                misfit=misfit_of(source, base),
-            ),
+            self.decoders[source.name],
             self.delivering,
             self.load,
             metrics=self.metrics,
-            most_open=limits.open_deliveries,
+            most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
         )
         channel = ConsumeChannel(self.links.consume, self.topology.prepare_source, self.gauges.queue_up)

@@ -188,7 +188,11 @@ class Topology:
 
     async def depths(self, queues: Sequence[str]) -> dict[str, int]:
         """Messages ready in each of these queues that is there; raises BrokerUnavailable."""
-        found: dict[str, int] = {}
+        return {queue: ready for queue, (ready, _) in (await self.counts(queues)).items()}
+
+    async def counts(self, queues: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Messages ready and consumers of each of these queues that is there; raises BrokerUnavailable."""
+        found: dict[str, tuple[int, int]] = {}
         waiting = list(queues)
         while waiting:
             try:
@@ -196,7 +200,7 @@ class Topology:
                     while waiting:
                         queue = waiting.pop()
                         answer = await channel.queue_declare(queue, passive=True)
-                        found[queue] = answer.message_count or 0
+                        found[queue] = answer.message_count or 0, answer.consumer_count or 0
             except amqp.ChannelClosed:
                 continue  # missing, or not to be had now; the broker closed the channel: the others on a new one
             except _LOST as error:

@@ -4,23 +4,26 @@ import os
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
+import typer
 import uuid_utils
 from pydantic import ValidationError
 from rich.console import Console
 
-from bridge.admin.inspection import Finding, inspect
+from bridge.admin.findings import as_object
+from bridge.admin.inspection import Finding, inspect, source_of
 from bridge.admin.schemas import misfit_of
-from bridge.cli.exact import json_text
+from bridge.admin.wrapped import unwrapped
 from bridge.cli.failures import usage
 from bridge.cli.files import STDIN, content
-from bridge.cli.findings import as_object, show
-from bridge.cli.wrapped import unwrapped
+from bridge.cli.findings import show
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import FormatName, Source
+from bridge.rules.bodies.exact import json_text
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.table import RoutingTable
 from bridge.rules.wire.arrival import Arrivals
@@ -64,7 +67,7 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
         raise usage("", "nothing to inspect: give a FILE, or - for standard input")
     body = content(file or STDIN)
     where = "standard input" if file in (None, STDIN) else file
-    message = unwrapped(body, where) if wrapped else Message(body)
+    message = unwrapped(body, where, partial(_note, where)) if wrapped else Message(body)
     findings = findings_of(message, options, dict(os.environ), alone=not wrapped)
     configured = options.config is not None
     console = Console(highlight=False, markup=False, emoji=False)
@@ -90,6 +93,10 @@ def findings_of(message: Message, options: Options, env: dict[str, str], *, alon
         decoder, table, queue = _configured(options.config, message, options, env)
         message = replace(message, routing_key=queue) if alone else message
     return inspect(message, decoder, table, new_id=_new_id, received_at=time.time())
+
+
+def _note(where: str, text: str) -> None:
+    typer.echo(f"note: {where}: {text}", err=True)
 
 
 def _new_id() -> str:
@@ -144,12 +151,8 @@ def _source(settings: Settings, message: Message, name: str | None) -> Source:
         if name not in names:
             raise usage("--source", f"no source {name!r}{nearest(name, names)}")
         return sources[names.index(name)]
-    if len(sources) == 1:
-        return sources[0]
-    for queue in (message.routing_key, message.headers.get("x-first-death-queue")):
-        for source in sources:
-            if source.queue == queue:
-                return source
+    if (source := source_of(sources, message)) is not None:
+        return source
     raise usage("--source", f"say which source the message would come from: {', '.join(names)}")
 
 

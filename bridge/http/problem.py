@@ -1,15 +1,37 @@
 """Errors as RFC 9457 `application/problem+json`."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bridge.rules.bodies.exact import json_text
 from bridge.telemetry import events
 
 CONTENT_TYPE = "application/problem+json"
+REQUEST_ID = web.RequestKey("request_id", str)
+"""What problems and the log call a request, where it has an id."""
+
+
+class Refused(Exception):
+    """Ends the handling of a request with this problem."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`members` are additional members of the problem."""
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members or {}
 
 
 def problem(status: int, detail: str = "", **members: Any) -> web.Response:
@@ -17,29 +39,35 @@ def problem(status: int, detail: str = "", **members: Any) -> web.Response:
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if detail:
         body["detail"] = detail
-    return web.Response(status=status, body=orjson.dumps(body | members), content_type=CONTENT_TYPE)
+    return web.Response(status=status, body=json_text(body | members).encode(), content_type=CONTENT_TYPE)
 
 
 @web.middleware
 async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn aiohttp's own errors and our bugs into problems; a bug's text stays in the log."""
+    """Turn refusals, aiohttp's own errors and our bugs into problems; a bug's text stays in the log."""
+    named = {"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}
     try:
         return await handler(request)
+    except Refused as refused:
+        response = problem(refused.status, refused.detail, **named, **refused.members)
+        response.headers.update(refused.headers)
+        return response
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _of(request, error)
+        return _of(request, error, named)
     except Exception as error:  # noqa: BLE001 -- the outermost frame of a request
-        events.request_failed(request.method, request.path, error)
-        return problem(500)
+        events.request_failed(request.method, request.path, error, **named)
+        return problem(500, **named)
 
 
-def _of(request: web.Request, error: web.HTTPException) -> web.Response:
+def _of(request: web.Request, error: web.HTTPException, named: Mapping[str, str]) -> web.Response:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        response = problem(405, f"{request.method} is not allowed here; allowed: {allowed}")
+        detail = f"{request.method} is not allowed here; allowed: {allowed}"
+        response = problem(405, detail, **named)
         response.headers["Allow"] = allowed
         return response
     if isinstance(error, web.HTTPNotFound):
-        return problem(404, f"there is nothing at {request.path}")
-    return problem(error.status, error.text or "")
+        return problem(404, f"there is nothing at {request.path}", **named)
+    return problem(error.status, error.text or "", **named)

@@ -9,6 +9,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from bridge.http.api import MOST_BODY, PREFIX, Api
 from bridge.http.health import Health
 from bridge.http.problem import errors_as_problems
 from bridge.model.errors import ListenFailed
@@ -16,8 +17,6 @@ from bridge.settings.addresses import host_and_port
 from bridge.settings.tree import Http
 from bridge.telemetry import events
 
-MOST_BODY = 16 * 1024 * 1024
-"""Bytes of a request's body; more is answered with 413."""
 _CLOSING = 5.0
 _LINGERING = 2.0
 """Seconds for which the rest of a body is thrown away, so that its sender gets to read why it was refused."""
@@ -31,7 +30,7 @@ Routes = Sequence[web.AbstractRouteDef]
 class HttpServer:
     """Serves from `start` to `stop`.
 
-    `inlets` and health answer on `listen`. `admin` and /metrics answer there too, unless `admin_listen` gives
+    `inlets` and health answer on `listen`. `api`, `admin` and /metrics answer there too, unless `admin_listen` gives
     them a socket of their own, on which everything answers.
     """
 
@@ -43,14 +42,17 @@ class HttpServer:
         *,
         inlets: Routes = (),
         admin: Routes = (),
+        api: Api | None = None,
     ) -> None:
         open_routes = [*health.routes(), *inlets]
         every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *admin]
         if settings.admin_listen is None:
-            plan = [("http", settings.listen, every_route)]
+            self._sockets = [_Socket("http", settings.listen, every_route, api)]
         else:
-            plan = [("http", settings.listen, open_routes), ("admin", settings.admin_listen, every_route)]
-        self._sockets = [_Socket(purpose, listen, routes) for purpose, listen, routes in plan]
+            self._sockets = [
+                _Socket("http", settings.listen, open_routes),
+                _Socket("admin", settings.admin_listen, every_route, api),
+            ]
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -75,17 +77,18 @@ class HttpServer:
 class _Socket:
     """One listening address with its routes."""
 
-    def __init__(self, purpose: str, listen: str, routes: Routes) -> None:
+    def __init__(self, purpose: str, listen: str, routes: Routes, api: Api | None = None) -> None:
         self.purpose = purpose
         self.url = ""
         self._listen = listen
         self._routes = routes
+        self._api = api
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
         host, port = host_and_port(self._listen)
         self._runner = web.AppRunner(
-            _application(self._routes),
+            _application(self._routes, self._api),
             access_log=None,
             shutdown_timeout=_CLOSING,
             lingering_time=_LINGERING,
@@ -122,9 +125,11 @@ _LOGGER = logging.getLogger("bridge.http")
 _LOGGER.addFilter(_worth_an_error)
 
 
-def _application(routes: Routes) -> web.Application:
+def _application(routes: Routes, api: Api | None) -> web.Application:
     app = web.Application(middlewares=[errors_as_problems], client_max_size=MOST_BODY)
     app.add_routes(routes)
+    if api is not None:
+        app.add_subapp(PREFIX, api.application())
     app.on_response_prepare.append(_name_the_server)
     return app
 

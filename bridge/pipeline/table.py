@@ -26,6 +26,11 @@ class HookTable:
         self._routing = routing
         self._runners = dict(runners)
 
+    @property
+    def routing(self) -> RoutingTable:
+        """What events are routed by now."""
+        return self._routing
+
     def match(self, event: Event) -> list[HookRunner]:
         """The runners of all hooks that ask for the event, disabled ones included."""
         runners = self._runners

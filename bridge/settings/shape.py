@@ -15,7 +15,7 @@ from bridge.settings.document import Path
 
 Model = type[BaseModel]
 
-_TELLING = re.compile("auth|cookie|key|passw|secret|token|signature", re.IGNORECASE)
+TELLING = re.compile("auth|cookie|key|passw|secret|token|signature", re.IGNORECASE)
 """Names of headers and variables whose values are not shown; their type does not tell that they are secret."""
 
 
@@ -52,7 +52,7 @@ class Place:
     @property
     def secret(self) -> bool:
         """Whether what stands here must not be shown."""
-        return self.shape in (SecretStr, SecretUrl) or bool(_TELLING.search(str(self.path[-1:])))
+        return self.shape in (SecretStr, SecretUrl) or bool(TELLING.search(str(self.path[-1:])))
 
 
 def shape_of(annotation: Any) -> Shape:

@@ -10,13 +10,22 @@ from sqlalchemy.exc import ArgumentError
 from bridge.model.delivery import Entry, Known
 from bridge.model.errors import Problem, SettingsError
 from bridge.ports.history import HookState
+from bridge.ports.records import (
+    DeliveryFilter,
+    EventFilter,
+    KnownAttempt,
+    KnownDelivery,
+    KnownEvent,
+    KnownQuarantined,
+    Page,
+)
 from bridge.storage import reading
 from bridge.storage.engines.engine import Engine
 from bridge.storage.engines.faults import is_outage, told
 from bridge.storage.engines.postgres import PostgresEngine
 from bridge.storage.engines.sqlite import SqliteEngine
 from bridge.storage.migrations import migrate
-from bridge.storage.reading import StoredDelivery
+from bridge.storage.records import deliveries, events, quarantine
 from bridge.storage.retention import BEFORE_ALL, prune_events, prune_quarantine
 from bridge.storage.rows import rows_of
 from bridge.storage.statements import Upserts
@@ -42,7 +51,7 @@ async def open_history(url: str, *, timeout: float = 10.0) -> "SqlHistory":
 
 
 class SqlHistory:
-    """The port bridge.ports.history.History on a database, and what else is read from it."""
+    """The ports History and Records (bridge.ports) on a database, and what else is read from it."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""
@@ -92,9 +101,27 @@ class SqlHistory:
         """How many deliveries have each status; a status that none has is absent."""
         return await self._engine.read(reading.counts_by_status)
 
-    async def deliveries(self, limit: int) -> list[StoredDelivery]:
-        """At most `limit` deliveries, the newest first."""
-        return await self._engine.read(partial(reading.newest_deliveries, limit=limit))
+    async def deliveries(
+        self, which: DeliveryFilter, *, after: str | None = None, limit: int
+    ) -> Page[KnownDelivery]:
+        return await self._engine.read(partial(deliveries.page, which=which, after=after, limit=limit))
+
+    async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None:
+        return await self._engine.read(partial(deliveries.one, delivery_id=delivery_id))
+
+    async def events(self, which: EventFilter, *, after: str | None = None, limit: int) -> Page[KnownEvent]:
+        return await self._engine.read(partial(events.page, which=which, after=after, limit=limit))
+
+    async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
+        return await self._engine.read(partial(_event, event_id=event_id))
+
+    async def quarantine(
+        self, source: str | None, *, after: str | None = None, limit: int
+    ) -> Page[KnownQuarantined]:
+        return await self._engine.read(partial(quarantine.page, source=source, after=after, limit=limit))
+
+    async def quarantined(self, quarantined_id: str) -> KnownQuarantined | None:
+        return await self._engine.read(partial(quarantine.one, quarantined_id=quarantined_id))
 
     async def ping(self) -> None:
         """Return if the database answers; else raises HistoryUnavailable."""
@@ -127,6 +154,11 @@ class SqlHistory:
 
 class RowsRefused(Exception):
     """The database, or the way to it, refuses what one of the rows holds; never leaves this module."""
+
+
+def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
+    found = events.one(connection, event_id)
+    return (found, deliveries.of_event(connection, found.id)) if found is not None else None
 
 
 def _engine(text: str, timeout: float) -> Engine:

@@ -1,7 +1,6 @@
 """What is asked of the history; each function over a connection, each one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text
@@ -10,25 +9,7 @@ from bridge.model.delivery import Known
 from bridge.ports.history import HookState
 from bridge.storage.rows import FINAL_STATUSES
 from bridge.storage.statements import padded
-from bridge.storage.tables import deliveries, events, hook_states
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDelivery:
-    """A delivery as the history has it. Times are Unix seconds; `attempts` is how many there were."""
-
-    id: str
-    event_id: str
-    event_type: str
-    hook: str
-    target: str
-    status: str
-    reason: str
-    generation: int
-    attempts: int
-    created_at: float
-    updated_at: float
-    next_attempt_at: float | None
+from bridge.storage.tables import deliveries, hook_states
 
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
@@ -66,17 +47,6 @@ def counts_by_status(connection: Connection) -> dict[str, int]:
     """How many deliveries have each status; a status that none has is absent."""
     status = deliveries.c.status
     return dict(connection.execute(select(status, func.count()).group_by(status)).all())
-
-
-def newest_deliveries(connection: Connection, limit: int) -> list[StoredDelivery]:
-    """At most `limit` deliveries, the newest first."""
-    c = deliveries.c
-    joined = select(
-        c.id, c.event_id, events.c.type.label("event_type"), c.hook, c.target, c.status, c.reason, c.generation, c.attempts,
-        c.created_at, c.updated_at, c.next_attempt_at,
-    ).join(events, events.c.id == c.event_id)  # fmt: skip
-    found = connection.execute(joined.order_by(c.id.desc()).limit(limit))
-    return [StoredDelivery(**row) for row in found.mappings()]
 
 
 def touch(connection: Connection) -> None:

@@ -12,7 +12,7 @@ EventRow = tuple[
     str, str, str, str, str | None, str, str | None, float, str | None,
     str, str, str | None, str | None, bytes, str | None,
 ]  # fmt: skip
-DeliveryRow = tuple[str, str, str, str, str, str, int, int, float, float, float | None]
+DeliveryRow = tuple[str, str, str, str, str, str, int, int, float, float, float | None, str]
 AttemptRow = tuple[str, int, int, float, float, str, int | None, str, str, str | None]
 QuarantineRow = tuple[
     str, str, str, str, float, str, str, str | None, str | None, bytes, str | None
@@ -99,7 +99,7 @@ def _add_delivery(rows: Rows, record: Record) -> None:
     row = (
         delivery.id, delivery.event.id, delivery.hook, record.target, str(record.status), storable(record.reason),
         delivery.generation, attempt.number if attempt is not None else delivery.attempt - 1,
-        delivery.event.received_at, record.at, record.next_attempt_at,
+        delivery.event.received_at, record.at, record.next_attempt_at, rows.events[delivery.event.id][2],
     )  # fmt: skip
     old = rows.deliveries.get(delivery.id)
     if old is None or supersedes(row, old):

@@ -9,7 +9,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -82,6 +82,20 @@ def properties_json(message: Message) -> str | None:
     return _json(found) if found else None
 
 
+def headers_of(stored: str | None) -> dict[str, Any]:
+    """The AMQP table that `headers_json` told of; what it had no kind for is text."""
+    table: dict[str, Any] = _read_back(json.loads(stored)) if stored else {}
+    return table
+
+
+def properties_of(stored: str | None) -> dict[str, Any]:
+    """The fields of a Message that `properties_json` told of."""
+    found: dict[str, Any] = json.loads(stored) if stored else {}
+    if "timestamp" in found:
+        found["timestamp"] = datetime.fromisoformat(found["timestamp"])
+    return found
+
+
 def _encodes(text: str) -> bool:
     try:
         text.encode()
@@ -143,3 +157,25 @@ def _plain_scalar(value: object) -> Any:
             return {"$timestamp": value.isoformat()}
         case _:
             return {"$text": str(value)}
+
+
+_KINDS: Mapping[str, Callable[[Any], Any]] = {
+    "$float": float,
+    "$bytes": base64.b64decode,
+    "$decimal": Decimal,
+    "$timestamp": datetime.fromisoformat,
+    "$text": str,
+    "$table": lambda table: {key: _read_back(value) for key, value in table.items()},
+}
+
+
+def _read_back(value: Any) -> Any:
+    match value:
+        case list():
+            return [_read_back(item) for item in value]
+        case dict() if len(value) == 1 and (kind := _KINDS.get(next(iter(value)))) is not None:
+            return kind(*value.values())
+        case dict():
+            return {key: _read_back(item) for key, item in value.items()}
+        case _:
+            return value

@@ -143,9 +143,28 @@ def request_malformed(remote: str, kind: str) -> None:
     _process.info("http.malformed", remote=remote, kind=kind)
 
 
-def request_failed(method: str, path: str, error: BaseException) -> None:
+def request_failed(method: str, path: str, error: BaseException, request_id: str | None = None) -> None:
     """A bug in the handling of a request; it was answered with 500."""
-    _process.error("http.bug", method=method, path=path, exc_info=error)
+    _process.error("http.bug", method=method, path=path, request_id=request_id, exc_info=error)
+
+
+def api_answered(request_id: str, method: str, path: str, status: int, duration_ms: float) -> None:
+    """The admin API answered: at debug what it was asked for, at info a refusal, at warning what it could not do."""
+    level = logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING
+    _process.log(
+        level,
+        "api.answered",
+        request_id=request_id,
+        method=method,
+        path=path,
+        status=status,
+        duration_ms=round(duration_ms, 1),
+    )
+
+
+def api_unavailable(request_id: str, reason: str) -> None:
+    """What a request to the admin API needs is away; it was answered with 503."""
+    _process.warning("api.unavailable", request_id=request_id, reason=reason)
 
 
 def reloaded(hooks: int, added: int, removed: int, changed: int) -> None:

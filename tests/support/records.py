@@ -13,6 +13,7 @@ import uuid_utils
 
 from bridge.model.delivery import Attempt, Delivery, Quarantined, Record, Status
 from bridge.model.event import Event, Message
+from bridge.ports.records import DeliveryFilter, KnownDelivery, Records
 
 NOW = 1_746_428_889.25
 
@@ -59,6 +60,11 @@ def waiting(delivery: Delivery, status: Status = Status.PENDING, *, at: float = 
 def in_quarantine(at: float = NOW, **fields: Any) -> Quarantined:
     known = {"source": "splynx", "reason": "undecodable", "detail": "", "message": Message(b"\xff")}
     return Quarantined(id=new_id(at), at=at, **{**known, **fields})
+
+
+async def newest(records: Records, limit: int) -> tuple[KnownDelivery, ...]:
+    """The newest deliveries of all."""
+    return (await records.deliveries(DeliveryFilter(), after=None, limit=limit)).items
 
 
 async def look(url: str, statement: str) -> list[tuple[Any, ...]]:

@@ -69,14 +69,19 @@ def event_json(event: Event) -> bytes | Answer:
         "source": event.source,
         "time": event.time,
     }
-    if _is_encoded(event):
-        fields["data_base64"] = event.data
-    elif has_data(event):
-        fields["data"] = event.data
-    else:
-        fields["data_base64"] = b64encode(plain_body(event)).decode()
+    key, content = data_member(event)
+    fields[key] = content
     fields["identity"] = event.identity
     return to_json(fields)
+
+
+def data_member(event: Event) -> tuple[str, Any]:
+    """`data` or `data_base64`, and what stands there."""
+    if _is_encoded(event):
+        return "data_base64", event.data
+    if has_data(event):
+        return "data", event.data
+    return "data_base64", b64encode(plain_body(event)).decode()
 
 
 def has_data(event: Event) -> bool:

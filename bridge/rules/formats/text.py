@@ -37,6 +37,14 @@ def text_of(value: Any) -> str | None:
     return None
 
 
+def utc_seconds(at: float) -> str:
+    """RFC 3339 in UTC of Unix seconds, to the microsecond; what is off the calendar is its nearest end."""
+    try:
+        return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat() + "Z"
+    except (ValueError, OverflowError, OSError):
+        return "9999-12-31T23:59:59Z" if at > 0 else "0001-01-01T00:00:00Z"
+
+
 def utc_text(moment: datetime) -> str | None:
     """RFC 3339 in UTC, such as `2025-03-14T08:26:53Z`; a moment without a zone is taken as UTC.
 

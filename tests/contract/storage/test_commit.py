@@ -15,7 +15,7 @@ from bridge.ports.history import History
 from bridge.storage.history import SqlHistory
 from bridge.storage.text import original
 from tests.support.events import NASTY_BODIES
-from tests.support.records import NOW, a_delivery, an_event, delivered, in_quarantine, look, waiting
+from tests.support.records import NOW, a_delivery, an_event, delivered, in_quarantine, look, newest, waiting
 
 
 def test_it_is_what_the_pipeline_asks_for(history: SqlHistory):
@@ -253,7 +253,7 @@ async def test_a_delivery_waits_until_it_is_final(history: SqlHistory):
     assert await history.counts_by_status() == {"PENDING": 1}
 
     await history.commit([waiting(delivery, Status.RETRYING, at=NOW + 1, next_attempt_at=NOW + 60)])
-    (found,) = await history.deliveries(10)
+    (found,) = await newest(history, 10)
     assert (found.status, found.next_attempt_at) == ("RETRYING", NOW + 60)
 
     await history.commit([delivered(delivery, at=NOW + 2)])

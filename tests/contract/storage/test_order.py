@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.delivery import Delivery, Record, Status
+from bridge.ports.records import KnownDelivery
 from bridge.storage.history import SqlHistory
-from bridge.storage.reading import StoredDelivery
-from tests.support.records import NOW, a_delivery, an_attempt, delivered, look, waiting
+from tests.support.records import NOW, a_delivery, an_attempt, delivered, look, newest, waiting
 
 _FINAL = [Status.SUCCESS, Status.FAILED, Status.SKIPPED]
 
@@ -32,7 +32,7 @@ async def test_a_park_that_is_committed_late_does_not_hide_a_failed_attempt(hist
 
     await history.commit([waiting(delivery, at=NOW + 5)])
 
-    (found,) = await history.deliveries(1)
+    (found,) = await newest(history, 1)
     assert (found.status, found.attempts) == ("RETRYING", 1)
 
 
@@ -43,7 +43,7 @@ async def test_a_final_status_never_changes(history: SqlHistory):
     later = replace(delivery, attempt=3)
     await history.commit([Record(later, "webhook", Status.FAILED, "late", NOW + 9, an_attempt(3, code=500))])
 
-    (found,) = await history.deliveries(1)
+    (found,) = await newest(history, 1)
     assert (found.status, found.reason, found.attempts) == ("SUCCESS", "", 2)
 
 
@@ -54,7 +54,7 @@ async def test_a_new_generation_starts_a_final_delivery_anew(history: SqlHistory
     await history.commit([waiting(replace(delivery, generation=2), at=NOW + 9)])
     await history.commit([delivered(replace(delivery, attempt=2), at=NOW + 10)])
 
-    (found,) = await history.deliveries(1)
+    (found,) = await newest(history, 1)
     assert (found.status, found.generation, found.attempts) == ("PENDING", 2, 0)
     numbers = await look(history_url, "SELECT generation, number FROM attempts ORDER BY number")
     assert numbers == [(1, 1), (1, 2)]
@@ -79,7 +79,7 @@ async def test_a_whole_life_may_stand_in_one_batch(history: SqlHistory, history_
 
     assert await history.commit(life) == []
 
-    (found,) = await history.deliveries(10)
+    (found,) = await newest(history, 10)
     assert (found.status, found.attempts, found.updated_at) == ("SUCCESS", 2, NOW + 3)
     assert await look(history_url, "SELECT number FROM attempts ORDER BY number") == [(1,), (2,)]
 
@@ -159,9 +159,9 @@ async def _commit_in_pieces(history: SqlHistory, records: list[Record], cuts: li
         assert await history.commit(records[start:end]) == []
 
 
-async def _row(history: SqlHistory, records: list[Record]) -> StoredDelivery | None:
+async def _row(history: SqlHistory, records: list[Record]) -> KnownDelivery | None:
     wanted = {record.delivery.id for record in records}
-    return next((row for row in await history.deliveries(1000) if row.id in wanted), None)
+    return next((row for row in await newest(history, 1000) if row.id in wanted), None)
 
 
 def _with_another_id(records: list[Record]) -> list[Record]:
@@ -169,5 +169,5 @@ def _with_another_id(records: list[Record]) -> list[Record]:
     return [replace(record, delivery=replace(record.delivery, id=other)) for record in records]
 
 
-def _without_id(row: StoredDelivery | None) -> StoredDelivery | None:
+def _without_id(row: KnownDelivery | None) -> KnownDelivery | None:
     return row and replace(row, id="")

@@ -6,7 +6,7 @@ from bridge.model.delivery import Known, Record, Status
 from bridge.model.errors import HistoryUnavailable
 from bridge.ports.history import HookState
 from bridge.storage.history import SqlHistory, open_history
-from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, newest, waiting
 
 
 async def test_the_fence_learns_how_far_a_delivery_is(history: SqlHistory):
@@ -64,11 +64,11 @@ async def test_the_newest_deliveries_come_first(history: SqlHistory):
     records = [delivered(a_delivery(an_event(NOW + number, type=f"t.{number}"))) for number in range(5)]
     await history.commit(records)
 
-    newest = await history.deliveries(2)
+    found = await newest(history, 2)
 
-    assert [row.event_type for row in newest] == ["t.4", "t.3"]
-    assert newest[0].id == records[4].delivery.id
-    assert newest[0].event_id == records[4].delivery.event.id
+    assert [row.event_type for row in found] == ["t.4", "t.3"]
+    assert found[0].id == records[4].delivery.id
+    assert found[0].event_id == records[4].delivery.event.id
 
 
 async def test_a_database_that_is_there_answers(history: SqlHistory):

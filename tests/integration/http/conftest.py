@@ -1,7 +1,11 @@
-"""A queue that nobody consumes."""
+"""A queue that nobody consumes, and an empty history."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from bridge.storage.history import SqlHistory, open_history
 from tests.support.links import unique
 from tests.support.queues import open_queues
 
@@ -18,3 +22,10 @@ async def queue(queues):
     await queues.declare(name)
     yield name
     await queues.delete(name)
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[SqlHistory]:
+    opened = await open_history(f"sqlite:///{tmp_path}/bridge.db")
+    yield opened
+    await opened.close()

@@ -12,7 +12,7 @@ from bridge.storage.history import SqlHistory, open_history
 from devtools.nodes.postgres_install import find_postgres
 from devtools.postgres import PostgresServer
 from tests.support.proxy import Proxy, open_proxy
-from tests.support.records import a_delivery, delivered, look
+from tests.support.records import a_delivery, delivered, look, newest
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ async def history(server: PostgresServer) -> AsyncIterator[SqlHistory]:
 
 
 async def _count(history: SqlHistory, *hooks: str) -> int:
-    return sum(row.hook in hooks for row in await history.deliveries(1000))
+    return sum(row.hook in hooks for row in await newest(history, 1000))
 
 
 async def test_commits_go_on_after_the_server_was_killed(server: PostgresServer, history: SqlHistory):

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cli.wrapped import unwrapped
+from bridge.admin.wrapped import described, unwrapped
 from bridge.model.errors import SettingsError
 from bridge.model.event import Message
 
 
 def read(text: str | bytes) -> Message:
-    return unwrapped(text.encode() if isinstance(text, str) else text, "m.json")
+    return unwrapped(text.encode() if isinstance(text, str) else text, "m.json", lambda _: None)
 
 
 def of(**fields: Any) -> Message:
@@ -86,11 +86,20 @@ def test_a_timestamp_is_seconds_milliseconds_or_text(told):
     assert of(properties={"timestamp": told}).timestamp == datetime(2025, 5, 5, 7, 8, 9, tzinfo=UTC)
 
 
-def test_what_is_not_known_is_told_and_passed_over(capsys):
-    assert of(properties={"mesage_id": "x"}, comment=1) == Message(b"")
-    told = capsys.readouterr().err
-    assert "m.json: properties.'mesage_id' is passed over; did you mean message_id?" in told
-    assert "'comment'" in told
+def test_what_is_not_known_is_told_and_passed_over():
+    notes: list[str] = []
+    text = json.dumps({"properties": {"mesage_id": "x"}, "comment": 1}).encode()
+    assert unwrapped(text, "m.json", notes.append) == Message(b"")
+    assert max(notes) == "properties.'mesage_id' is passed over; did you mean message_id?"
+    assert "'comment'" in min(notes)
+
+
+def test_what_stands_beside_the_message_is_given_to_who_asks_for_it():
+    notes: list[str] = []
+    text = b'{"body": {"a": 1}, "source": ["x"], "sauce": 2}'
+    message, further = described(text, "m.json", notes.append, ("source", "other"))
+    assert (message, further) == (Message(b'{"a":1}'), {"source": ["x"]})
+    assert len(notes) == 1
 
 
 @pytest.mark.parametrize(

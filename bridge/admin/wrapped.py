@@ -4,12 +4,10 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
-
-import typer
 
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Message
@@ -38,21 +36,36 @@ _STRING_OR_BLANK = re.compile(rb"(" + _STRING + rb")|[ \t\r\n]+", re.DOTALL)
 _LAST_SECOND_OF_32_BITS = 0xFFFF_FFFF
 
 
-def unwrapped(text: bytes, where: str) -> Message:
+Note = Callable[[str], None]
+"""Hears of a name that is passed over."""
+
+
+def unwrapped(text: bytes, where: str, note: Note) -> Message:
     """The message that `text` describes; a body that is no string is sent as compact JSON, number for number.
 
-    Raises SettingsError, which names `where`, for what describes none. Names it does not know are told on
-    standard error and passed over.
+    Raises SettingsError, which names `where`, for what describes none. Names it does not know are told `note`
+    and passed over.
     """
-    return _Wrapper(text.removeprefix(_BOM), where).message()
+    return described(text, where, note)[0]
+
+
+def described(
+    text: bytes, where: str, note: Note, more: tuple[str, ...] = ()
+) -> tuple[Message, dict[str, Any]]:
+    """As `unwrapped`, and what stands under those of the names `more` that are there beside the message's own."""
+    wrapper = _Wrapper(text.removeprefix(_BOM), where, note, more)
+    return wrapper.message(), wrapper.further
 
 
 class _Wrapper:
     """One description; `where` is the file that it stands in."""
 
-    def __init__(self, text: bytes, where: str) -> None:
+    def __init__(self, text: bytes, where: str, note: Note, more: tuple[str, ...]) -> None:
         self._where = where
-        self._raw_body, self._fields = self._read(text)
+        self._note = note
+        self._raw_body, fields = self._read(text)
+        self.further = {name: fields.pop(name) for name in more if name in fields}
+        self._fields = fields
 
     def message(self) -> Message:
         self._tell_unknown("", self._fields, _KEYS)
@@ -136,9 +149,7 @@ class _Wrapper:
     def _tell_unknown(self, path: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
         for name in given:
             if name not in known:
-                typer.echo(
-                    f"note: {self._where}: {path}{name!a} is passed over{nearest(name, known)}", err=True
-                )
+                self._note(f"{path}{name!a} is passed over{nearest(name, known)}")
 
     def _problem(self, path: str, message: str) -> SettingsError:
         return SettingsError([Problem(path, message, self._where)])

@@ -1,0 +1,109 @@
+"""Events and quarantined messages of the history, as documents."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.admin.look_deliveries import delivery_in_list
+from bridge.model.documents import EventInList, QuarantinedInList
+from bridge.model.event import Event, Message
+from bridge.ports.records import KnownDelivery, KnownEvent, KnownQuarantined
+from bridge.rules.bodies.body import data_member
+from bridge.rules.formats.content import data_of
+from bridge.rules.formats.text import utc_seconds, utc_text
+
+_TEXTS = ("content_type", "content_encoding", "correlation_id", "message_id", "app_id", "type")
+
+
+def event_in_list(known: KnownEvent) -> EventInList:
+    """The event without what it holds."""
+    return EventInList.model_construct(
+        id=known.id,
+        source=known.source,
+        type=known.type,
+        format=known.format,
+        publisher_id=known.publisher_id,
+        webhook_id=known.webhook_id,
+        time=known.time,
+        received_at=utc_seconds(known.received_at),
+        identity=known.identity,
+    )
+
+
+def as_event(known: KnownEvent, limit: int) -> Event:
+    """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed."""
+    return Event(
+        id=known.id,
+        source=known.source,
+        type=known.type,
+        format=known.format,
+        received_at=known.received_at,
+        message=known.message,
+        data=data_of(known.message, known.format, limit),
+        time=known.time,
+        publisher_id=known.publisher_id,
+        identity=known.identity,
+        webhook_id=known.webhook_id,
+    )
+
+
+def event_alone(
+    known: KnownEvent,
+    event: Event,
+    deliveries: Sequence[KnownDelivery],
+    hooks: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The EventAlone; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
+    key, content = data_member(event)
+    decisions = {} if hooks is None else {"hooks": hooks}
+    return {
+        **event_in_list(known).model_dump(),
+        **_envelope(known.message),
+        key: content,
+        "deliveries": [delivery_in_list(each).model_dump() for each in deliveries],
+        **decisions,
+    }
+
+
+def quarantined_in_list(known: KnownQuarantined) -> QuarantinedInList:
+    """The message in quarantine without what it holds."""
+    return QuarantinedInList.model_construct(
+        id=known.id,
+        source=known.source,
+        reason=known.reason,
+        detail=known.detail,
+        quarantined_at=utc_seconds(known.at),
+    )
+
+
+def quarantined_alone(known: KnownQuarantined) -> dict[str, Any]:
+    """The QuarantinedAlone."""
+    body = known.message.body
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = None
+    return {
+        **quarantined_in_list(known).model_dump(),
+        **_envelope(known.message),
+        "body_base64": b64encode(body).decode(),
+        "body_text": text,
+    }
+
+
+def _envelope(message: Message) -> dict[str, Any]:
+    """Where and how it was published; `inspect --message` and /api/v1/explain understand it."""
+    return {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "properties": _properties(message),
+        "headers": message.headers,
+        "redelivered": message.redelivered,
+    }
+
+
+def _properties(message: Message) -> dict[str, str]:
+    found = {name: text for name in _TEXTS if (text := getattr(message, name)) is not None}
+    if message.timestamp is not None and (moment := utc_text(message.timestamp)):
+        found["timestamp"] = moment
+    return found

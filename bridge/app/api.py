@@ -1,0 +1,20 @@
+"""The admin API of a running bridge, made from its parts."""
+
+from bridge.admin.look_explain import Explain
+from bridge.app.parts import Parts, new_id
+from bridge.http.api import Api
+from bridge.http.api_history import HistoryRoutes
+from bridge.http.api_live import LiveRoutes
+from bridge.ports.records import Records
+
+
+def make_api(parts: Parts, records: Records) -> Api:
+    """All of it; closed where there is no token."""
+    settings = parts.settings
+    explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
+    history = HistoryRoutes(records, explain, settings.limits.body)
+    live = LiveRoutes(
+        parts.table, settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts
+    )
+    token = settings.http.admin_token
+    return Api([history, live], None if token is None else token.get_secret_value(), new_id)

@@ -1,0 +1,47 @@
+"""The admin API: everything below /api, for who shows the token."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from aiohttp import web
+
+from bridge.http.access import bearer_only
+from bridge.http.api_requests import identified, outages_as_503
+from bridge.http.problem import errors_as_problems
+
+PREFIX = "/api"
+MOST_BODY = 16 * 1024 * 1024
+"""Bytes of a request's body; more is answered with 413."""
+
+
+class Part(Protocol):
+    """A group of routes, whose paths begin behind PREFIX."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is to be served."""
+        ...
+
+
+class Api:
+    """All parts as one application: below it nothing answers without the token, not even that there is nothing."""
+
+    def __init__(self, parts: Iterable[Part], token: str | None, new_id: Callable[[], str]) -> None:
+        """`token` None: closed. `new_id` names requests whose client does not."""
+        self._parts = tuple(parts)
+        self._token = token
+        self._new_id = new_id
+
+    def application(self) -> web.Application:
+        """To be mounted at PREFIX."""
+        app = web.Application(
+            middlewares=[
+                identified(self._new_id),
+                errors_as_problems,
+                bearer_only(self._token),
+                outages_as_503,
+            ],
+            client_max_size=MOST_BODY,
+        )
+        for part in self._parts:
+            app.add_routes(part.routes())
+        return app

@@ -1,0 +1,45 @@
+"""Answers of the admin API: JSON that keeps what publishers sent."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from bridge.model.event import Message
+from bridge.rules.bodies.exact import json_text
+
+T = TypeVar("T")
+
+_LARGE = 1024 * 1024
+"""Bytes from which on a document is made in a thread: others should not wait for it."""
+
+
+def size_of(message: Message) -> int:
+    """Bytes to work on; a small body that is compressed may come to many."""
+    return len(message.body) if message.content_encoding is None else _LARGE
+
+
+def answer(document: Any) -> web.Response:
+    """A document as it is."""
+    return _response(json_text(document))
+
+
+def page(items: Iterable[BaseModel], following: str | None) -> web.Response:
+    """One page of a list."""
+    return answer({"items": [item.model_dump() for item in items], "next": following})
+
+
+async def large(make: Callable[[], Any], size: int) -> web.Response:
+    """The document that `make` gives, of about so many bytes."""
+    return _response(await aside(lambda: json_text(make()), size))
+
+
+async def aside(work: Callable[[], T], size: int) -> T:
+    """What `work` gives; in a thread where it works on many bytes."""
+    return work() if size < _LARGE else await asyncio.to_thread(work)
+
+
+def _response(text: str) -> web.Response:
+    return web.Response(body=text.encode(), content_type="application/json")

@@ -1,0 +1,85 @@
+"""What this process does now, over HTTP: sources, hooks, and why events go where they go."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from aiohttp import web
+
+from bridge.admin.look_explain import Explain, asked
+from bridge.admin.look_hooks import hook_document
+from bridge.admin.look_sources import Consumed, Counts, source_documents
+from bridge.http.api_answers import answer, aside, page
+from bridge.http.api_parameters import Parameters, invalid, not_found
+from bridge.model.errors import SettingsError
+from bridge.model.source import Source
+from bridge.pipeline.table import HookTable
+
+T = TypeVar("T")
+
+_PAGED = ("limit", "cursor")
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{1,67}")
+
+
+class LiveRoutes:
+    """Reads, and changes nothing."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        sources: Sequence[Source],
+        explain: Explain,
+        *,
+        consumed: Consumed,
+        counts: Counts,
+    ) -> None:
+        self._table = table
+        self._sources = sources
+        self._explain = explain
+        self._consumed = consumed
+        self._counts = counts
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/sources", self._list_sources),
+            web.get("/v1/hooks", self._list_hooks),
+            web.get("/v1/hooks/{id}", self._hook),
+            web.post("/v1/explain", self._explain_message),
+        ]
+
+    async def _list_sources(self, request: web.Request) -> web.Response:
+        sources, following = _page(Parameters(request, _PAGED), self._sources, lambda source: source.name)
+        return page(await source_documents(sources, self._consumed, self._counts), following)
+
+    async def _list_hooks(self, request: web.Request) -> web.Response:
+        runners, following = _page(
+            Parameters(request, _PAGED), list(self._table), lambda runner: runner.hook.id
+        )
+        return page(map(hook_document, runners), following)
+
+    async def _hook(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        runner = self._table.get(request.match_info["id"])
+        if runner is None:
+            raise not_found(request)
+        return answer(hook_document(runner).model_dump())
+
+    async def _explain_message(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        body = await request.read()
+        try:
+            what = await aside(partial(asked, body), len(body))
+            return answer(self._explain.message(what))
+        except SettingsError as error:
+            raise invalid((fault.path, fault.message) for fault in error.problems) from None
+
+
+def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """Items in the order of their names; the cursor is the last name of the page before."""
+    limit, cursor = given.limit(), given.cursor()
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        given.wrong("cursor", "is none of those that this list gave as `next`")
+    given.check()
+    left = sorted((item for item in items if cursor is None or name(item) > cursor), key=name)
+    return left[:limit], name(left[limit - 1]) if len(left) > limit else None

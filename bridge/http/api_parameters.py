@@ -1,0 +1,174 @@
+"""Parameters of the admin API: what is wrong with them is told by name, and all of it at once."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from aiohttp import web
+
+from bridge.http.problem import Refused
+from bridge.model.delivery import Status
+from bridge.rules.formats.identity import MAX_ID
+from bridge.rules.formats.text import event_type
+from bridge.settings.shape import nearest
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MOST = 200
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,67}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6}\d*)?([Zz]|[+ -]\d\d:\d\d)", re.ASCII)
+_STATUSES = ", ".join(Status)
+
+
+def invalid(faults: Iterable[tuple[str, str]]) -> Refused:
+    """The problem for parameters that are wrong: name and reason of each."""
+    told = [{"name": name, "reason": reason} for name, reason in faults]
+    detail = "; ".join(
+        f"{fault['name']}: {fault['reason']}" if fault["name"] else fault["reason"] for fault in told
+    )
+    return Refused(400, detail, members={"invalid-params": told})
+
+
+class Parameters:
+    """Those in the query of one request. Read them all, then `check`."""
+
+    def __init__(self, request: web.Request, known: Iterable[str] = ()) -> None:
+        """`known`: the names that may be there."""
+        self._query = request.rel_url.query
+        names = list(known)
+        self._faults = [
+            (name, f"unknown parameter{nearest(name, names) or '; there are none here'}")
+            for name in dict.fromkeys(self._query)
+            if name not in names
+        ]
+
+    def check(self) -> None:
+        """Raises Refused, with all that is wrong, where anything is."""
+        if self._faults:
+            raise invalid(self._faults)
+
+    def wrong(self, name: str, reason: str) -> None:
+        """Keep what is wrong with a parameter for `check`."""
+        self._faults.append((name, reason))
+
+    def text(self, name: str) -> str | None:
+        """Any text of up to 512 characters."""
+        return self._one(name, _any_text)
+
+    def name(self, name: str) -> str | None:
+        """The name of a hook or source."""
+        return self._one(name, _name)
+
+    def event_type(self, name: str) -> str | None:
+        """An event type, whole."""
+        return self._one(name, _event_type)
+
+    def uuid(self, name: str) -> str | None:
+        """An id of ours."""
+        return self._one(name, _uuid)
+
+    def moment(self, name: str) -> float | None:
+        """A moment in RFC 3339, as Unix seconds."""
+        return self._one(name, _unix_seconds)
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`; false where it is absent."""
+        return bool(self._one(name, _flag))
+
+    def limit(self) -> int:
+        """How many items a page may have."""
+        return self._one("limit", _limit) or DEFAULT_LIMIT
+
+    def cursor(self) -> str | None:
+        """Where the page begins, as the page before told."""
+        return self._one("cursor", _filled)
+
+    def statuses(self, name: str) -> frozenset[Status]:
+        """Any number of them, each in a parameter of its own or with commas between them."""
+        words = [word for text in self._query.getall(name, []) for word in text.split(",")]
+        unknown = [word for word in words if word not in Status.__members__]
+        if unknown:
+            self.wrong(name, f"{unknown[0][:60]!r} is no status; there are {_STATUSES}")
+        return frozenset(Status(word) for word in words if word in Status.__members__)
+
+    def _one(self, name: str, read: Callable[[str], T]) -> T | None:
+        given = self._query.getall(name, [])
+        if not given:
+            return None
+        if len(given) > 1:
+            self.wrong(name, "is given more than once")
+            return None
+        try:
+            return read(given[0])
+        except ValueError as error:
+            self.wrong(name, str(error))
+            return None
+
+
+def path_id(request: web.Request) -> str:
+    """The id in the path; raises Refused (404) for what cannot be one of ours."""
+    given = request.match_info["id"]
+    if not _UUID.fullmatch(given):
+        raise not_found(request)
+    return given.lower()
+
+
+def not_found(request: web.Request) -> Refused:
+    """There is nothing with this id."""
+    return Refused(404, f"there is nothing at {request.path}")
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+def _any_text(text: str) -> str:
+    if len(_filled(text)) > MAX_ID:
+        raise ValueError(f"has more than {MAX_ID} characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be a name of letters, digits, - and _")
+    return text
+
+
+def _event_type(text: str) -> str:
+    if event_type(_filled(text)) != text:
+        raise ValueError("no event has such a type: at most 255 bytes, without control characters")
+    return text
+
+
+def _uuid(text: str) -> str:
+    if not _UUID.fullmatch(text):
+        raise ValueError("must be a UUID")
+    return str(UUID(text))
+
+
+def _unix_seconds(text: str) -> float:
+    if _MOMENT.fullmatch(text):
+        try:
+            # A + that was not encoded arrives as a blank.
+            return datetime.fromisoformat(text.replace(" ", "+").upper()).timestamp()
+        except ValueError:
+            pass
+    raise ValueError("must be RFC 3339 with an offset, such as 2025-05-05T07:08:09Z")
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= MOST):
+        raise ValueError(f"must be a whole number from 1 to {MOST}")
+    return int(text)

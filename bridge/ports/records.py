@@ -1,0 +1,133 @@
+"""What people ask of the history: lists in pages, and one thing with all that belongs to it."""
+
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from bridge.model.delivery import Status
+from bridge.model.event import Message
+from bridge.model.value import value
+
+T = TypeVar("T")
+
+
+@value(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, newest first; `next` is where the following one begins, None at the end.
+
+    A page with a `next` may be short, even empty: what is asked for is rare, and was not among what could be looked
+    at in time.
+    """
+
+    items: tuple[T, ...]
+    next: str | None
+
+
+@value(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries: those that every given field fits. Times are Unix seconds of the event's receipt, from
+    `since` until before `until`.
+    """
+
+    hook: str | None = None
+    statuses: frozenset[Status] = frozenset()
+    event_type: str | None = None
+    event_id: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@value(frozen=True, slots=True)
+class EventFilter:
+    """Which events: those that every given field fits. Times are Unix seconds of the receipt, from `since` until
+    before `until`.
+    """
+
+    source: str | None = None
+    type: str | None = None
+    publisher_id: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@value(frozen=True, slots=True)
+class KnownAttempt:
+    """One try as it is recorded. `started_at` in Unix seconds."""
+
+    number: int
+    generation: int
+    started_at: float
+    duration_ms: float
+    outcome: str
+    status_code: int | None
+    response: str
+    error: str
+
+
+@value(frozen=True, slots=True)
+class KnownDelivery:
+    """A delivery as it is recorded; `attempts` is the count. Times in Unix seconds."""
+
+    id: str
+    event_id: str
+    event_type: str
+    hook: str
+    target: str
+    status: Status
+    reason: str
+    generation: int
+    attempts: int
+    created_at: float
+    updated_at: float
+    next_attempt_at: float | None
+
+
+@value(frozen=True, slots=True)
+class KnownEvent:
+    """An event as it is recorded, without what was parsed of it; `message` has its bytes and headers."""
+
+    id: str
+    source: str
+    type: str
+    format: str
+    publisher_id: str | None
+    webhook_id: str
+    time: str | None
+    received_at: float
+    identity: str | None
+    message: Message
+
+
+@value(frozen=True, slots=True)
+class KnownQuarantined:
+    """A message in quarantine; `at` in Unix seconds."""
+
+    id: str
+    source: str
+    reason: str
+    detail: str
+    at: float
+    message: Message
+
+
+class Records(Protocol):
+    """Reading the history. Every call answers within 200 ms on five million deliveries. Lists are in the order of
+    receipt: by the event's id, and the delivery's within it.
+
+    `after` is the `next` of the page before; ValueError for one that is none of ours. Raises HistoryUnavailable.
+    """
+
+    async def deliveries(
+        self, which: DeliveryFilter, *, after: str | None, limit: int
+    ) -> Page[KnownDelivery]: ...
+
+    async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None: ...
+
+    async def events(self, which: EventFilter, *, after: str | None, limit: int) -> Page[KnownEvent]: ...
+
+    async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None: ...
+
+    async def quarantine(
+        self, source: str | None, *, after: str | None, limit: int
+    ) -> Page[KnownQuarantined]: ...
+
+    async def quarantined(self, quarantined_id: str) -> KnownQuarantined | None: ...

@@ -1,0 +1,73 @@
+"""Rows as what they were made of (bridge.storage.rows)."""
+
+from sqlalchemy import RowMapping
+
+from bridge.model.delivery import Status
+from bridge.model.event import Message
+from bridge.ports.records import KnownAttempt, KnownDelivery, KnownEvent, KnownQuarantined
+from bridge.storage.text import headers_of, original, properties_of
+
+Row = RowMapping
+
+
+def delivery_of(row: Row) -> KnownDelivery:
+    """Of a row of `deliveries` beside `type` and `escaped` of its event."""
+    return KnownDelivery(
+        id=row["id"], event_id=row["event_id"], event_type=_text(row, "type"), hook=row["hook"],
+        target=row["target"], status=Status(row["status"]), reason=row["reason"], generation=row["generation"],
+        attempts=row["attempts"], created_at=row["created_at"], updated_at=row["updated_at"],
+        next_attempt_at=row["next_attempt_at"],
+    )  # fmt: skip
+
+
+def attempt_of(row: Row) -> KnownAttempt:
+    r"""Of a row of `attempts`. Bytes of the response that are no UTF-8 stand there as `\xff`."""
+    response: str = row["response"]
+    if _is_escaped(row, "response"):
+        response = original(response).decode(errors="backslashreplace")
+    return KnownAttempt(
+        number=row["number"], generation=row["generation"], started_at=row["started_at"],
+        duration_ms=row["duration_ms"], outcome=row["outcome"], status_code=row["status_code"],
+        response=response, error=_text(row, "error"),
+    )  # fmt: skip
+
+
+def event_of(row: Row) -> KnownEvent:
+    """Of a row of `events`."""
+    return KnownEvent(
+        id=row["id"], source=row["source"], type=_text(row, "type"), format=row["format"],
+        publisher_id=_optional(row, "publisher_id"), webhook_id=_text(row, "webhook_id"),
+        time=_optional(row, "time"), received_at=row["received_at"], identity=_optional(row, "identity"),
+        message=_message_of(row),
+    )  # fmt: skip
+
+
+def quarantined_of(row: Row) -> KnownQuarantined:
+    """Of a row of `quarantine`."""
+    return KnownQuarantined(
+        id=row["id"], source=_text(row, "source"), reason=row["reason"], detail=_text(row, "detail"),
+        at=row["quarantined_at"], message=_message_of(row),
+    )  # fmt: skip
+
+
+def _message_of(row: Row) -> Message:
+    return Message(
+        body=bytes(row["body"]),
+        exchange=_text(row, "exchange"),
+        routing_key=_text(row, "routing_key"),
+        headers=headers_of(row["headers"]),
+        **properties_of(row["properties"]),
+    )
+
+
+def _optional(row: Row, name: str) -> str | None:
+    return None if row[name] is None else _text(row, name)
+
+
+def _text(row: Row, name: str) -> str:
+    text: str = row[name]
+    return original(text).decode(errors="surrogatepass") if _is_escaped(row, name) else text
+
+
+def _is_escaped(row: Row, name: str) -> bool:
+    return row["escaped"] is not None and name in row["escaped"].split(",")

@@ -1,0 +1,173 @@
+"""One page of the newest rows, from several scans of indexes, each of which is bounded.
+
+Where an index has a filter's columns in front, a page is where the scan begins. What no index has in front (type and
+hook together) is looked for among the entries of one that has it at its end, and after so many entries the page
+ends, short or empty, with a cursor that goes on from there: no question takes longer because the table is larger.
+"""
+
+import heapq
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    TextClause,
+    and_,
+    any_,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from bridge.storage.records.cursor import Key
+
+BUDGET = 100_000
+"""Index entries that may be looked at for one page."""
+
+Columns = Sequence[Column[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between which keys; `after` is the last one of the page before, `since` and `until` are of the first column."""
+
+    after: Key | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def condition(self, order: Columns) -> list[ColumnElement[bool]]:
+        """The same in SQL."""
+        first, found = order[0], []
+        if self.after is not None:
+            # Said of the first column too: SQLite does not begin its scan at a pair.
+            found.append(first <= self.after[0])
+            if len(order) > 1:
+                found.append(tuple_(*order) < tuple_(*self.after, types=[one.type for one in order]))
+            else:
+                found.append(first != self.after[0])
+        if self.since is not None:
+            found.append(first >= self.since)
+        if self.until is not None:
+            found.append(first < self.until)
+        return found
+
+    def hold(self, first: str) -> bool:
+        """Whether keys that begin with this id may be within."""
+        return (
+            (self.after is None or first <= self.after[0])
+            and (self.since is None or first >= self.since)
+            and (self.until is None or first < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Keys in their order; `horizon` is the last key looked at where the scan ended there, None at the end."""
+
+    keys: Sequence[Key]
+    horizon: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Entries of one index: `where` is what it begins with, `rest` what the entries' columns must equal."""
+
+    order: Columns
+    where: Sequence[ColumnElement[bool] | TextClause]
+    rest: Sequence[tuple[Column[str], str]] = ()
+    cost: int = 1
+    """How much dearer than an entry of an index that has all columns it is to look at one."""
+
+    def run(self, connection: Connection, bounds: Bounds, limit: int, budget: int) -> Found:
+        """At most `limit` keys."""
+        entries = self._entries(bounds)
+        if not self.rest:
+            return Found(_keys(connection, entries.limit(_number(limit)), len(self.order)))
+        budget = max(1, budget // self.cost)
+        inner = entries.limit(_number(budget)).subquery()
+        order = [inner.c[column.name] for column in self.order]
+        outer = select(*order).where(*(inner.c[column.name] == value for column, value in self.rest))
+        outer = outer.order_by(*(column.desc() for column in order))
+        keys = _keys(connection, outer.limit(_number(limit)), len(self.order))
+        if len(keys) == limit:
+            return Found(keys)
+        last = _keys(connection, entries.offset(_number(budget - 1)).limit(_number(1)), len(self.order))
+        return Found(keys, last[0] if last else None)
+
+    def _entries(self, bounds: Bounds) -> Select[Any]:
+        columns: list[Column[Any]] = [*self.order, *(column for column, _ in self.rest)]
+        chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
+        return chosen.order_by(*(column.desc() for column in self.order))
+
+
+def among(connection: Connection, column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(column.type)))
+    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def looked_up(
+    connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
+) -> list[Key]:
+    """The newest keys of those that `where` names one by one.
+
+    Sorted outside of what names them: both databases would rather go through all entries in the order of the list,
+    and compare each.
+    """
+    named = select(*order).where(*where).offset(_number(0)).subquery()
+    columns = [named.c[column.name] for column in order]
+    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(_number(limit))
+    return _keys(connection, chosen, len(order))
+
+
+def merged(found: Iterable[Found], limit: int) -> Found:
+    """At most `limit` keys of all, in their order, and no further than all scans have got."""
+    every = list(found)
+    horizon = max((one.horizon for one in every if one.horizon is not None), default=None)
+    keys = heapq.merge(*(one.keys for one in every), reverse=True)
+    within = (key for key in keys if horizon is None or key >= horizon)
+    first = list(islice(within, limit))
+    return Found(first, None if len(first) == limit else horizon)
+
+
+def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
+    """At most `limit` keys of all scans, which share the budget."""
+    # Of the scans for one status each, it is seldom more than two that have much to look at.
+    budget = BUDGET // min(2, max(1, len(scans)))
+    return merged((scan.run(connection, bounds, limit, budget) for scan in scans), limit)
+
+
+def distinct(
+    connection: Connection, column: ColumnElement[str], *where: ColumnElement[bool], most: int
+) -> list[str]:
+    """The values that a column has, at most so many: from one to the next through the index that begins with it."""
+    values: list[str] = []
+    beyond: tuple[ColumnElement[bool], ...] = ()
+    while len(values) < most:
+        smallest = select(column).where(and_(True, *where, *beyond)).order_by(column).limit(1)
+        value = connection.scalar(smallest)
+        if value is None:
+            break
+        values.append(value)
+        beyond = (column > value,)
+    return values
+
+
+def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key]:
+    return [tuple(row[:size]) for row in connection.execute(statement)]
+
+
+def _number(value: int) -> ColumnElement[int]:
+    """Written out, so that PostgreSQL plans for it: for a parameter it plans as if a tenth of the table were wanted."""
+    return literal_column(str(int(value)))

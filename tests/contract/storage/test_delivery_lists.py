@@ -1,0 +1,219 @@
+"""Lists of deliveries: what fits, the newest first, page after page."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Delivery, Record, Status
+from bridge.ports.records import DeliveryFilter, KnownDelivery, Records
+from bridge.storage.history import SqlHistory
+from bridge.storage.records import deliveries, scan
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
+
+HOOKS = ("crm", "erp", "shop")
+TYPES = ("customers.edit", "customers.create", "voice.call")
+
+
+def _record(number: int, delivery: Delivery) -> Record:
+    status = list(Status)[number % 5]
+    attempt = None if status is Status.PENDING else an_attempt(1, at=NOW + number)
+    return Record(delivery, "webhook", status, "", NOW + number, attempt)
+
+
+@pytest.fixture
+async def stored(history: SqlHistory) -> list[Record]:
+    """60 events with one to three deliveries, two events in each second."""
+    records = []
+    for number in range(60):
+        event = an_event(
+            NOW + number // 2, type=TYPES[(number // 4) % 3], source="splynx" if number % 3 else "phlix"
+        )
+        some = [a_delivery(event, hook=hook) for hook in HOOKS[: 1 + number % 3]]
+        records += [_record(number + extra, one) for extra, one in enumerate(some)]
+    assert await history.commit(records) == []
+    return records
+
+
+def _expected(records: Sequence[Record], which: DeliveryFilter) -> list[str]:
+    fitting = [record for record in records if _fits(record, which)]
+    fitting.sort(key=lambda record: (record.delivery.event.id, record.delivery.id), reverse=True)
+    return [record.delivery.id for record in fitting]
+
+
+def _fits(record: Record, which: DeliveryFilter) -> bool:
+    event = record.delivery.event
+    return (
+        which.hook in (None, record.delivery.hook)
+        and (not which.statuses or record.status in which.statuses)
+        and which.event_type in (None, event.type)
+        and which.event_id in (None, event.id)
+        and (which.since is None or event.received_at >= which.since)
+        and (which.until is None or event.received_at < which.until)
+    )
+
+
+async def _all_pages(records: Records, which: DeliveryFilter, limit: int) -> list[KnownDelivery]:
+    found: list[KnownDelivery] = []
+    after: str | None = None
+    for _ in range(1000):
+        page = await records.deliveries(which, after=after, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        after = page.next
+        if after is None:
+            return found
+    raise AssertionError("the list has no end")
+
+
+def _filters(records: Sequence[Record]) -> list[DeliveryFilter]:
+    spans: list[dict[str, Any]] = [
+        {},
+        {"since": NOW + 5},
+        {"until": NOW + 25},
+        {"since": NOW + 7, "until": NOW + 21.5},
+    ]
+    statuses = [(), ("FAILED",), ("PENDING", "RETRYING"), tuple(Status)]
+    events = (None, records[7].delivery.event.id)
+    return [
+        DeliveryFilter(hook, frozenset(map(Status, some)), kind, event, **span)
+        for hook, some, kind, event, span in product(
+            (None, "shop", "unknown"), statuses, (None, TYPES[1], "unknown"), events, spans
+        )
+    ]
+
+
+async def test_every_filter_gives_what_fits_page_after_page(history: SqlHistory, stored: list[Record]):
+    for number, which in enumerate(_filters(stored)):
+        found = await _all_pages(history, which, limit=(7, 50, 1000)[number % 3])
+        assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_pages_that_end_early_leave_nothing_out(
+    history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scan, "BUDGET", 20)
+    monkeypatch.setattr(deliveries, "_BATCHES", (2, 3, 4))
+
+    for number, which in enumerate(_filters(stored)):
+        found = await _all_pages(history, which, limit=(1, 3, 20)[number % 3])
+        assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_a_list_tells_all_that_is_known_of_a_delivery(history: SqlHistory):
+    event = an_event(type="customers.edit")
+    delivery = a_delivery(event, attempt=2)
+    record = Record(delivery, "webhook", Status.RETRYING, "status", NOW + 3, an_attempt(2), NOW + 60)
+    await history.commit([record])
+
+    page = await history.deliveries(DeliveryFilter(), after=None, limit=10)
+
+    expected = KnownDelivery(
+        delivery.id, event.id, "customers.edit", "crm", "webhook", Status.RETRYING, "status",
+        generation=1, attempts=2, created_at=NOW, updated_at=NOW + 3, next_attempt_at=NOW + 60,
+    )  # fmt: skip
+    assert page.items == (expected,)
+    assert page.next is None
+
+
+async def test_what_arrives_meanwhile_does_not_move_the_next_page(history: SqlHistory, stored: list[Record]):
+    first = await history.deliveries(DeliveryFilter(), after=None, limit=10)
+    await history.commit([delivered(a_delivery(an_event(NOW + 99)))])
+
+    second = await history.deliveries(DeliveryFilter(), after=first.next, limit=10)
+
+    expected = _expected(stored, DeliveryFilter())
+    assert [item.id for item in (*first.items, *second.items)] == expected[:20]
+
+
+async def test_a_delivery_that_ends_is_found_by_its_new_status(history: SqlHistory):
+    delivery = a_delivery()
+    await history.commit([waiting(delivery)])
+    await history.commit([delivered(delivery, at=NOW + 1)])
+
+    async def ids(status: Status) -> list[str]:
+        which = DeliveryFilter(hook="crm", statuses=frozenset([status]))
+        return [item.id for item in (await history.deliveries(which, after=None, limit=10)).items]
+
+    assert await ids(Status.PENDING) == []
+    assert await ids(Status.SUCCESS) == [delivery.id]
+
+
+@pytest.mark.parametrize("at", [1_746_428_889.123, 1_746_428_889.999, 1_746_428_889.001])
+async def test_a_span_begins_with_its_first_millisecond_and_ends_before_its_last(
+    history: SqlHistory, at: float
+):
+    record = delivered(a_delivery(an_event(at)))
+    await history.commit([record])
+
+    async def count(**span: Any) -> int:
+        return len((await history.deliveries(DeliveryFilter(**span), after=None, limit=10)).items)
+
+    assert await count(since=at) == 1
+    assert await count(since=at + 0.001) == 0
+    assert await count(until=at) == 0
+    assert await count(until=at + 0.001) == 1
+    assert await count(since=-1e30, until=1e30) == 1
+
+
+@pytest.mark.parametrize(
+    "after", ["", "x", "AAAA", "ä", "?" * 60, "\0", "a" * 10_000, "00000000-0000-0000-0000-000000000000"]
+)
+async def test_a_cursor_that_is_none_is_refused(history: SqlHistory, after: str):
+    with pytest.raises(ValueError, match="cursor"):
+        await history.deliveries(DeliveryFilter(), after=after, limit=10)
+
+
+async def test_a_cursor_that_was_changed_is_refused(history: SqlHistory, stored: list[Record]):
+    page = await history.deliveries(DeliveryFilter(), after=None, limit=1)
+    assert page.next is not None
+
+    for place in range(len(page.next)):
+        changed = page.next[:place] + ("A" if page.next[place] != "A" else "B") + page.next[place + 1 :]
+        with pytest.raises(ValueError, match="cursor"):
+            await history.deliveries(DeliveryFilter(), after=changed, limit=1)
+
+
+async def test_all_attempts_of_all_generations_are_told_in_order(history: SqlHistory):
+    delivery = a_delivery()
+    await history.commit(
+        [
+            Record(
+                a_delivery(delivery.event, id=delivery.id, generation=generation, attempt=number),
+                "webhook", Status.RETRYING, "status", NOW, an_attempt(number, at=NOW + number, code=500),
+            )
+            for generation, number in ((2, 1), (1, 2), (2, 10), (1, 1), (2, 2))
+        ]
+    )  # fmt: skip
+
+    found = await history.delivery(delivery.id.upper())
+
+    assert found is not None
+    known, tried = found
+    assert (known.id, known.generation, known.attempts) == (delivery.id, 2, 10)
+    assert [(one.generation, one.number) for one in tried] == [(1, 1), (1, 2), (2, 1), (2, 2), (2, 10)]
+    assert tried[0].status_code == 500
+    assert (tried[0].started_at, tried[0].duration_ms, tried[0].response) == (NOW + 1, 12.5, "ok")
+
+
+@pytest.mark.parametrize("name", ["", "dlv_1", "\0", "\ud800", "{%s}", "urn:uuid:%s", "' OR 1=1 --"])
+async def test_what_is_no_id_is_nobody(history: SqlHistory, name: str):
+    name = name.replace("%s", new_id())
+
+    assert await history.delivery(name) is None
+    assert await history.event(name) is None
+    assert await history.quarantined(name) is None
+    assert (await history.deliveries(DeliveryFilter(event_id=name), after=None, limit=9)).items == ()
+
+
+async def test_an_id_that_nobody_has_is_nobody(history: SqlHistory):
+    assert await history.delivery(new_id()) is None
+    assert await history.event(new_id()) is None
+    assert await history.quarantined(new_id()) is None
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "\ud800", "%", "'; DROP TABLE deliveries; --", "x" * 5000])
+async def test_any_text_may_be_asked_for(history: SqlHistory, stored: list[Record], text: str):
+    for which in (DeliveryFilter(hook=text), DeliveryFilter(event_type=text)):
+        assert (await history.deliveries(which, after=None, limit=9)).items == ()

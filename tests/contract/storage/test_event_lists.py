@@ -1,0 +1,215 @@
+"""Lists of events and of the quarantine, and each of them alone as it was."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bridge.model.delivery import Unmatched
+from bridge.model.event import Event, Message
+from bridge.ports.records import EventFilter, KnownEvent, Records
+from bridge.storage.history import SqlHistory
+from bridge.storage.records import events, scan
+from tests.support.events import NASTY_BODIES
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, in_quarantine
+
+TYPES = ("customers.edit", "customers.create", "voice.call")
+LONG_ID = "urn:" + "x" * 300
+
+
+@pytest.fixture
+async def stored(history: SqlHistory) -> list[Event]:
+    found = [
+        an_event(
+            NOW + number // 2,
+            type=TYPES[(number // 4) % 3],
+            source="splynx" if number % 3 else "phlix",
+            publisher_id=(None, f"m-{number % 13}", LONG_ID)[number % 3],
+        )
+        for number in range(60)
+    ]
+    await history.commit([Unmatched(one) for one in found])
+    return found
+
+
+def _expected(stored: Sequence[Event], which: EventFilter) -> list[str]:
+    fitting = [
+        one.id
+        for one in stored
+        if which.source in (None, one.source)
+        and which.type in (None, one.type)
+        and which.publisher_id in (None, one.publisher_id)
+        and (which.since is None or one.received_at >= which.since)
+        and (which.until is None or one.received_at < which.until)
+    ]
+    return sorted(fitting, reverse=True)
+
+
+async def _all_pages(records: Records, which: EventFilter, limit: int) -> list[KnownEvent]:
+    found: list[KnownEvent] = []
+    after: str | None = None
+    for _ in range(1000):
+        page = await records.events(which, after=after, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        after = page.next
+        if after is None:
+            return found
+    raise AssertionError("the list has no end")
+
+
+def _filters() -> list[EventFilter]:
+    spans: list[dict[str, Any]] = [{}, {"since": NOW + 7, "until": NOW + 21.5}]
+    publishers = (None, "m-1", LONG_ID, "", "m-99")
+    return [
+        EventFilter(source, kind, publisher, **span)
+        for source, kind, publisher, span in product(
+            (None, "splynx", "unknown"), (None, TYPES[1], "unknown"), publishers, spans
+        )
+    ]
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+async def test_every_filter_gives_what_fits_page_after_page(
+    history: SqlHistory, stored: list[Event], monkeypatch: pytest.MonkeyPatch, bounded: bool
+):
+    if bounded:
+        monkeypatch.setattr(scan, "BUDGET", 100)
+        monkeypatch.setattr(events, "_MOST_TYPES", 1)
+
+    for number, which in enumerate(_filters()):
+        found = await _all_pages(history, which, limit=(3, 7, 1000)[number % 3])
+        assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_an_event_is_told_with_its_deliveries(history: SqlHistory):
+    event = an_event()
+    some = [a_delivery(event, hook=hook) for hook in ("crm", "erp")]
+    await history.commit([delivered(one) for one in some])
+    await history.commit([delivered()])
+
+    found = await history.event(event.id)
+
+    assert found is not None
+    assert found[0].id == event.id
+    assert [one.id for one in found[1]] == sorted((one.id for one in some), reverse=True)
+
+
+@pytest.mark.parametrize("body", NASTY_BODIES.values(), ids=NASTY_BODIES)
+async def test_an_event_is_told_with_its_bytes(history: SqlHistory, body: bytes):
+    event = an_event(body=body)
+    await history.commit([Unmatched(event)])
+
+    found = await history.event(event.id)
+
+    assert found is not None
+    assert found[0].message.body == body
+
+
+HEADERS: dict[str, Any] = {
+    "text": "naïve", "nul": "a\0b", "half": "\ud800", "backslash": "C:\\x00", "none": None, "yes": True,
+    "big": 2**70, "float": 1.5, "infinite": float("inf"), "bytes": b"\xff\0", "decimal": Decimal("1.50"),
+    "at": datetime(2025, 5, 5, 7, 8, 9, tzinfo=UTC), "list": [1, [b"x"], {"a": b"y"}],
+    "table": {"$bytes": "no bytes", "other": {"$decimal": "x"}}, "looks": {"$float": "nan"},
+    "nested": {"$table": {"$bytes": 1}},
+}  # fmt: skip
+
+
+async def test_an_event_is_told_as_it_was(history: SqlHistory):
+    message = Message(
+        b"{}", exchange="ex\0", routing_key="a\\b\0", headers=HEADERS, content_type="a/b", content_encoding="gzip",
+        correlation_id="c\0", message_id="m\ud800", app_id="app", type="t",
+        timestamp=datetime(2025, 5, 5, 7, 8, 9, tzinfo=UTC), redelivered=True,
+    )  # fmt: skip
+    event = Event(
+        an_event().id, "splynx", "type\0", "json", NOW, message, {"parsed": 1}, "2025-05-05T07:08:09Z", "p\0\\x00",
+        "web\ud800master", "wh_1",
+    )  # fmt: skip
+    await history.commit([delivered(a_delivery(event))])
+
+    found = await history.event(event.id)
+
+    assert found is not None
+    assert found[0] == KnownEvent(
+        event.id, "splynx", "type\0", "json", "p\0\\x00", "wh_1", "2025-05-05T07:08:09Z", NOW,
+        "web\ud800master", message,
+    )  # fmt: skip
+    assert found[1][0].event_type == "type\0"
+    by_id = await history.events(EventFilter(type="type\0", publisher_id="p\0\\x00"), after=None, limit=9)
+    assert by_id.items == (found[0],)
+
+
+async def test_a_message_without_properties_is_told_without(history: SqlHistory):
+    event = Event(an_event().id, "splynx", "a.b", "json", NOW, Message(b""))
+    await history.commit([Unmatched(event)])
+
+    found = await history.event(event.id)
+
+    assert found is not None
+    assert found[0].message == event.message
+
+
+@pytest.mark.parametrize(
+    ("response", "told"), [(b"a\0b\\x00", "a\0b\\x00"), (b"\xff\\", "\\xff\\"), ("é".encode(), "é")]
+)
+async def test_an_answer_is_told_as_it_was(history: SqlHistory, response: bytes, told: str):
+    delivery = a_delivery()
+    record = delivered(delivery, response=response, error="why\0\ud800")
+    await history.commit([record])
+
+    found = await history.delivery(delivery.id)
+
+    assert found is not None
+    assert (found[1][0].response, found[1][0].error) == (told, "why\0\ud800")
+
+
+async def test_the_quarantine_is_listed_by_source(history: SqlHistory):
+    entries = [in_quarantine(NOW + number, source=("splynx", "phlix")[number % 2]) for number in range(10)]
+    await history.commit(entries)
+
+    for source in ("splynx", "phlix", None, "unknown"):
+        expected = [one.id for one in reversed(entries) if source in (None, one.source)]
+        found: list[str] = []
+        after: str | None = None
+        for _ in range(5):
+            page = await history.quarantine(source, after=after, limit=3)
+            found += [item.id for item in page.items]
+            after = page.next
+            if after is None:
+                break
+        assert found == expected
+
+
+async def test_a_message_in_quarantine_is_told_as_it_was(history: SqlHistory):
+    message = Message(b"\xff\0", exchange="a\0", headers=HEADERS, content_type="x/y")
+    entry = in_quarantine(source="spl\0ynx", detail="bad \ud800 \\", message=message)
+    await history.commit([entry])
+
+    found = await history.quarantined(entry.id)
+
+    assert found is not None
+    assert (found.source, found.reason, found.detail, found.at) == (
+        entry.source, entry.reason, entry.detail, NOW,
+    )  # fmt: skip
+    assert found.message == message
+    assert (await history.quarantine("spl\0ynx", after=None, limit=1)).items == (found,)
+
+
+async def test_a_cursor_of_another_list_is_refused(history: SqlHistory, stored: list[Event]):
+    page = await history.events(EventFilter(), after=None, limit=1)
+
+    with pytest.raises(ValueError, match="cursor"):
+        await history.quarantine(None, after=page.next, limit=1)
+
+
+async def test_an_attempt_without_a_code_has_none(history: SqlHistory):
+    delivery = a_delivery()
+    await history.commit([delivered(delivery, code=None, outcome="timeout")])
+
+    found = await history.delivery(delivery.id)
+
+    assert found is not None
+    assert (found[1][0].status_code, found[1][0].outcome) == (None, an_attempt(outcome="timeout").outcome)

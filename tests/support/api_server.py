@@ -1,0 +1,203 @@
+"""The admin API on a server of its own, in the process of the test, and a client that checks every answer."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+from pydantic import TypeAdapter
+
+from bridge.admin.look_explain import Explain
+from bridge.http.api import Api
+from bridge.http.api_history import HistoryRoutes
+from bridge.http.api_live import LiveRoutes
+from bridge.http.health import Health
+from bridge.http.server import HttpServer
+from bridge.model.documents import (
+    DeliveryAlone,
+    DeliveryInList,
+    EventAlone,
+    EventInList,
+    HookDocument,
+    PageDocument,
+    ProblemDocument,
+    QuarantinedAlone,
+    QuarantinedInList,
+    SourceDocument,
+)
+from bridge.model.errors import BrokerUnavailable
+from bridge.model.hook import Hook
+from bridge.model.source import Source
+from bridge.pipeline.hook import HookRunner, Thresholds
+from bridge.pipeline.table import HookTable
+from bridge.ports.records import Records
+from bridge.rules.formats.decoder import Decoder
+from bridge.rules.retry.breaker import Breaker, Rules
+from bridge.rules.retry.judge import Policy
+from bridge.rules.routing.table import RoutingTable
+from bridge.settings.tree import Http
+from bridge.telemetry.metrics import Metrics
+from tests.support.records import new_id
+
+TOKEN = "adm\u00edn-Geheimnis-4711"
+SHAPES: Mapping[str, Any] = {
+    "/deliveries": PageDocument[DeliveryInList],
+    "/deliveries/": DeliveryAlone,
+    "/events": PageDocument[EventInList],
+    "/events/": EventAlone,
+    "/quarantine": PageDocument[QuarantinedInList],
+    "/quarantine/": QuarantinedAlone,
+    "/sources": PageDocument[SourceDocument],
+    "/hooks": PageDocument[HookDocument],
+    "/hooks/": HookDocument,
+    "/explain": dict[str, Any],
+}
+
+
+@dataclass
+class ApiAnswer:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters that a problem names."""
+        return [each["name"] for each in self.body["invalid-params"]]
+
+
+class ApiClient:
+    """Asks with the token, unless told otherwise; every answer must be what its document says."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None = TOKEN) -> None:
+        self.session, self.url, self.token = session, url, token
+
+    async def ask(
+        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> ApiAnswer:
+        """The answer at this path below /api/v1."""
+        shown = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        async with self.session.request(
+            method, f"{self.url}/api/v1{path}", headers=shown | dict(headers or {}), data=body
+        ) as answer:
+            text = await answer.text()
+            found = ApiAnswer(answer.status, answer.headers, json.loads(text) if text else None)
+        if text:
+            _check(path, found)
+        return found
+
+    async def get(self, path: str) -> Any:
+        """What stands there."""
+        answer = await self.ask(path)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    async def refused(self, path: str, status: int = 400) -> ApiAnswer:
+        """The problem with this status that is answered."""
+        answer = await self.ask(path)
+        assert answer.status == status, answer.body
+        return answer
+
+    async def explain(self, message: Any) -> ApiAnswer:
+        """What would come of a message."""
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        return await self.ask("/explain", method="POST", body=text)
+
+
+def _check(path: str, answer: ApiAnswer) -> None:
+    kind = answer.headers["Content-Type"].partition(";")[0]
+    assert answer.headers["Cache-Control"] == "no-store"
+    if answer.status >= 400:
+        assert kind == "application/problem+json"
+        problem = ProblemDocument.model_validate(answer.body)
+        assert problem.status == answer.status
+        assert problem.request_id == answer.headers["X-Request-Id"]
+        return
+    assert kind == "application/json"
+    found = re.match(r"/\w+/?", path)
+    assert found
+    TypeAdapter(SHAPES[found[0]]).validate_python(answer.body)
+
+
+@dataclass
+class Sources:
+    """Sources as this process and the broker have them."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, tuple[int, int]] | None = None
+
+    def state(self) -> Mapping[str, str]:
+        return self.states
+
+    def held(self) -> Mapping[str, tuple[int, int]]:
+        return dict.fromkeys(self.states, (3, 500))
+
+    async def count(self, _: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        if self.counts is None:
+            raise BrokerUnavailable("gone")
+        return self.counts
+
+
+@dataclass
+class ServedApi:
+    """The API, who asks, and what stands behind it."""
+
+    client: ApiClient
+    server: HttpServer
+    table: HookTable
+    sources: Sources
+
+    def runner(self, hook: str) -> HookRunner:
+        """The runner of a hook."""
+        runner = self.table.get(hook)
+        assert runner is not None
+        return runner
+
+
+def runner_of(hook: Hook, *, served: bool = True) -> HookRunner:
+    """A hook at rest."""
+    nothing: Any = object() if served else None
+    return HookRunner(
+        hook,
+        nothing,
+        nothing,
+        policy=Policy.of(hook),
+        breaker=Breaker(Rules()),
+        thresholds=Thresholds(),
+        metrics=Metrics(CollectorRegistry()).hook(hook.id, hook.target.type),
+        changed=lambda _runner: None,
+    )
+
+
+@asynccontextmanager
+async def serving_api(
+    records: Records,
+    hooks: Sequence[Mapping[str, Any]] = (),
+    sources: Sequence[Mapping[str, Any]] = ({"name": "splynx", "queue": "hooks2", "format": "splynx"},),
+    *,
+    token: str | None = TOKEN,
+    http: Http | None = None,
+) -> AsyncIterator[ServedApi]:
+    """The API over this history, these hooks and these sources."""
+    table = HookTable(lambda _event, _filters: None)
+    made = [Hook.model_validate(hook) for hook in hooks]
+    table.swap(RoutingTable(made), {hook.id: runner_of(hook) for hook in made})
+    known = [Source.model_validate(source) for source in sources]
+    live = Sources({source.name: "consuming" for source in known}, {source.queue: (7, 1) for source in known})
+    explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
+    routes = LiveRoutes(table, known, explain, consumed=live, counts=live.count)
+    api = Api([HistoryRoutes(records, explain, 2**27), routes], token, new_id)
+    server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            url = server.addresses.get("admin", server.addresses["http"])
+            yield ServedApi(ApiClient(session, url), server, table, live)
+    finally:
+        await server.stop()
