@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from bridge.storage.records.cursor import Key
 
-BUDGET = 100_000
+BUDGET = 60_000
 """Index entries that may be looked at for one page."""
 
 Columns = Sequence[Column[str]]
