@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from bridge.model.strict import Strict
 from bridge.model.target import Target
@@ -36,7 +36,9 @@ class Hook(Strict):
     """Which events (patterns, filter) go to which target, and how (retry, concurrency, rate)."""
 
     name: str = Field(pattern=r"^[a-z0-9-]{1,64}$")
-    """Its name and id, unique; names its lane too."""
+    """Its name, unique; of a hook from the file it is the id too."""
+    description: str = Field(default="", max_length=1000)
+    """For people: what it is for."""
     sources: list[str] | None = None
     """Names of the sources it listens to; default: every source."""
     events: list[str] = Field(default_factory=lambda: ["*"], min_length=1, max_length=1000)
@@ -56,7 +58,15 @@ class Hook(Strict):
     target: Target
     """Where its deliveries go."""
 
+    _id: str | None = PrivateAttr(default=None)
+
     @property
     def id(self) -> str:
-        """The id that names the lane and stands in labels; a hook from the file has its name."""
-        return self.name
+        """The id that names the lane and stands in labels: the name where it is from the file, else as it was made."""
+        return self._id or self.name
+
+    def with_id(self, hook_id: str) -> "Hook":
+        """The same hook, made through the API: its id never changes, its name may."""
+        hook = self.model_copy()
+        hook._id = hook_id  # noqa: SLF001 -- of its own class
+        return hook

@@ -123,4 +123,7 @@ hook_states = Table(
     Column("paused", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("changed_at", Double, nullable=False),
+    # What a person said of a hook from the file; NULL: as the file has it.
+    Column("said_enabled", Boolean),
+    Column("said_paused", Boolean),
 )

@@ -1,0 +1,55 @@
+"""An operation of the admin API: what serves it, who may, and what its description says."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+
+from bridge.model.access import Actor, Role
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ACTOR = web.RequestKey("actor", Actor)
+"""Who asks; set before the handler runs."""
+CHANGED = web.RequestKey("changed", dict)
+"""What the handler did, for the audit log: JSON values without secrets; `id` where the path does not tell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query, or a header, as the description tells it; paths tell their own."""
+
+    name: str
+    type: Any
+    """What its text is read as: a type that pydantic makes a JSON Schema of."""
+    description: str
+    where: Literal["query", "header"] = "query"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method on one path.
+
+    Answers of 400, 401, 403 and 503 are described for all, 404 for paths with an id, 413, 415 and 422 for those with
+    a body; `refusals` are further problems. One that changes something is written into the audit log by its name.
+    """
+
+    name: str
+    """`group.verb`, such as `hooks.pause`: the operation's id, and the action in the audit log."""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    """Below /api, with `{id}` for the parts that name something."""
+    summary: str
+    handler: Handler
+    role: Role = Role.VIEWER
+    parameters: tuple[Parameter, ...] = ()
+    body: Any = None
+    """The type of the JSON body, None: there is none."""
+    body_required: bool = True
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    """By status the type of the JSON answer, None: it has no body."""
+    refusals: frozenset[int] = frozenset()
+    audited: bool | None = None
+    """Whether it is written into the audit log; None: unless the method is GET."""

@@ -1,0 +1,193 @@
+"""Tables of what people set up and do, and of the sums that statistics are made of; times as in tables.py."""
+
+from sqlalchemy import (
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+from bridge.storage.tables import metadata
+
+_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+_THERE = text("deleting <> 'gone'")
+
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("deleting", Text, nullable=False, server_default=""),
+    Index("hooks_name", "name", unique=True, sqlite_where=_THERE, postgresql_where=_THERE),
+)
+
+# One row for each thing that is counted up by one, so that two replicas never count to the same number.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", Double),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Index(
+        "tokens_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("audit_object", "object_type", "object_id", "id"),
+    Index("audit_actor", "actor", "id"),
+    Index("audit_action", "action", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("delivery_id", _ID, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("put_at", Double, nullable=False),
+    Index("outbox_age", "put_at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("at", Double, nullable=False),
+    Index("idempotency_age", "at"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("which", Text, nullable=False),
+    Column("rate", Double),
+    Column("status", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("error", Text, nullable=False),
+)
+
+hook_health = Table(
+    "hook_health",
+    metadata,
+    Column("hook", Text, primary_key=True),
+    Column("last_attempt_at", Double),
+    Column("last_success_at", Double),
+    Column("last_failure_at", Double),
+    Column("failing_since", Double),
+    Column("failed_attempts", Integer, nullable=False),
+    Column("failed_deliveries", Integer, nullable=False),
+    Column("warned", Integer, nullable=False, server_default="0"),
+)
+
+# `grain` is the length of a step in seconds: 60, 3600, 86400; `start` its beginning in Unix seconds, a multiple of it.
+sums = Table(
+    "sums",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("hook", Text, primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("attempts_failed", Integer, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+durations = Table(
+    "durations",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("hook", Text, primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What sources measure (`sources[].dimensions`): `key` is a value of `dimension`, both empty for all events together;
+# `measure` is the name of a numeric dimension, empty where events are counted.
+measures = Table(
+    "measures",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, primary_key=True),
+    Column("event_type", Text, primary_key=True),
+    Column("dimension", Text, primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("amount", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
