@@ -1,12 +1,13 @@
 """The admin API: everything below /api, for who shows the token."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from bridge.http.access import bearer_only
 from bridge.http.api_requests import identified, outages_as_503
+from bridge.http.operation import Operation
 from bridge.http.problem import errors_as_problems
 
 PREFIX = "/api"
@@ -15,9 +16,9 @@ MOST_BODY = 16 * 1024 * 1024
 
 
 class Part(Protocol):
-    """A group of routes, whose paths begin behind PREFIX."""
+    """A group of operations, whose paths begin behind PREFIX."""
 
-    def routes(self) -> list[web.RouteDef]:
+    def operations(self) -> Sequence[Operation]:
         """What is to be served."""
         ...
 
@@ -42,6 +43,9 @@ class Api:
             ],
             client_max_size=MOST_BODY,
         )
-        for part in self._parts:
-            app.add_routes(part.routes())
+        app.add_routes([web.route(each.method, each.path, each.handler) for each in self.operations()])
         return app
+
+    def operations(self) -> list[Operation]:
+        """All that is served."""
+        return [operation for part in self._parts for operation in part.operations()]

@@ -1,8 +1,8 @@
 """What the history holds, over HTTP: deliveries, events, quarantine."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -17,6 +17,16 @@ from bridge.admin.look_messages import (
 )
 from bridge.http.api_answers import answer, aside, large, page, size_of
 from bridge.http.api_parameters import Parameters, invalid, not_found, path_id
+from bridge.http.operation import Handler, Operation
+from bridge.model.documents import (
+    DeliveryAlone,
+    DeliveryInList,
+    EventAlone,
+    EventInList,
+    PageDocument,
+    QuarantinedAlone,
+    QuarantinedInList,
+)
 from bridge.ports.records import DeliveryFilter, EventFilter, Page, Records
 
 T = TypeVar("T")
@@ -33,14 +43,38 @@ class HistoryRoutes:
         self._explain = explain
         self._most_body = most_body
 
-    def routes(self) -> list[web.RouteDef]:
+    def operations(self) -> Sequence[Operation]:
         return [
-            web.get("/v1/deliveries", self._deliveries),
-            web.get("/v1/deliveries/{id}", self._delivery),
-            web.get("/v1/events", self._events),
-            web.get("/v1/events/{id}", self._event),
-            web.get("/v1/quarantine", self._quarantine),
-            web.get("/v1/quarantine/{id}", self._quarantined),
+            _get(
+                "deliveries.list",
+                "/v1/deliveries",
+                "Deliveries",
+                self._deliveries,
+                PageDocument[DeliveryInList],
+            ),
+            _get(
+                "deliveries.show",
+                "/v1/deliveries/{id}",
+                "One with its attempts",
+                self._delivery,
+                DeliveryAlone,
+            ),
+            _get("events.list", "/v1/events", "Events", self._events, PageDocument[EventInList]),
+            _get("events.show", "/v1/events/{id}", "One with its deliveries", self._event, EventAlone),
+            _get(
+                "quarantine.list",
+                "/v1/quarantine",
+                "Messages that could not be handled",
+                self._quarantine,
+                PageDocument[QuarantinedInList],
+            ),
+            _get(
+                "quarantine.show",
+                "/v1/quarantine/{id}",
+                "One, byte for byte",
+                self._quarantined,
+                QuarantinedAlone,
+            ),
         ]
 
     async def _deliveries(self, request: web.Request) -> web.Response:
@@ -108,3 +142,9 @@ async def _page(given: Parameters, read: Callable[..., Awaitable[Page[T]]]) -> P
         return await read(after=cursor, limit=limit)
     except ValueError as error:
         raise invalid([("cursor", "is none of those that this list gave as `next`")]) from error
+
+
+def _get(name: str, path: str, summary: str, handler: Handler, document: Any) -> Operation:
+    return Operation(
+        name=name, method="GET", path=path, summary=summary, handler=handler, answers={200: document}
+    )

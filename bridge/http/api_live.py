@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -12,6 +12,8 @@ from bridge.admin.look_hooks import hook_document
 from bridge.admin.look_sources import Consumed, Counts, source_documents
 from bridge.http.api_answers import answer, aside, page
 from bridge.http.api_parameters import Parameters, invalid, not_found
+from bridge.http.operation import Handler, Operation
+from bridge.model.documents import HookDocument, PageDocument, SourceDocument
 from bridge.model.errors import SettingsError
 from bridge.model.source import Source
 from bridge.pipeline.table import HookTable
@@ -40,12 +42,22 @@ class LiveRoutes:
         self._consumed = consumed
         self._counts = counts
 
-    def routes(self) -> list[web.RouteDef]:
+    def operations(self) -> Sequence[Operation]:
+        paged = PageDocument[SourceDocument], PageDocument[HookDocument]
         return [
-            web.get("/v1/sources", self._list_sources),
-            web.get("/v1/hooks", self._list_hooks),
-            web.get("/v1/hooks/{id}", self._hook),
-            web.post("/v1/explain", self._explain_message),
+            _get("sources.list", "/v1/sources", "Sources with their queues", self._list_sources, paged[0]),
+            _get("hooks.list", "/v1/hooks", "Hooks without their secrets", self._list_hooks, paged[1]),
+            _get("hooks.show", "/v1/hooks/{id}", "One hook and how it is doing", self._hook, HookDocument),
+            Operation(
+                name="explain.message",
+                method="POST",
+                path="/v1/explain",
+                summary="What would come of a message, and why; nothing is delivered or recorded",
+                handler=self._explain_message,
+                body=dict[str, Any],
+                answers={200: dict[str, Any]},
+                audited=False,
+            ),
         ]
 
     async def _list_sources(self, request: web.Request) -> web.Response:
@@ -83,3 +95,9 @@ def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tu
     given.check()
     left = sorted((item for item in items if cursor is None or name(item) > cursor), key=name)
     return left[:limit], name(left[limit - 1]) if len(left) > limit else None
+
+
+def _get(name: str, path: str, summary: str, handler: Handler, document: Any) -> Operation:
+    return Operation(
+        name=name, method="GET", path=path, summary=summary, handler=handler, answers={200: document}
+    )
