@@ -5,6 +5,7 @@ from bridge.app.parts import Parts, new_id
 from bridge.http.api import Api
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
+from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.ports.records import Records
 
 
@@ -17,4 +18,8 @@ def make_api(parts: Parts, records: Records) -> Api:
         parts.table, settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts
     )
     token = settings.http.admin_token
-    return Api([history, live], None if token is None else token.get_secret_value(), new_id)
+    return Api(
+        [history, live, QuarantineRoutes(records)],
+        None if token is None else token.get_secret_value(),
+        new_id,
+    )

@@ -1,8 +1,8 @@
-"""What the history holds, over HTTP: deliveries, events, quarantine."""
+"""What the history holds, over HTTP: deliveries and events."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 
@@ -12,11 +12,10 @@ from bridge.admin.look_messages import (
     as_event,
     event_alone,
     event_in_list,
-    quarantined_alone,
-    quarantined_in_list,
 )
 from bridge.http.api_answers import answer, aside, large, page, size_of
-from bridge.http.api_parameters import Parameters, invalid, not_found, path_id
+from bridge.http.api_pages import PAGED, read_page
+from bridge.http.api_parameters import Parameters, not_found, path_id
 from bridge.http.operation import Handler, Operation
 from bridge.model.documents import (
     DeliveryAlone,
@@ -24,14 +23,8 @@ from bridge.model.documents import (
     EventAlone,
     EventInList,
     PageDocument,
-    QuarantinedAlone,
-    QuarantinedInList,
 )
-from bridge.ports.records import DeliveryFilter, EventFilter, Page, Records
-
-T = TypeVar("T")
-
-_PAGED = ("limit", "cursor")
+from bridge.ports.records import DeliveryFilter, EventFilter, Records
 
 
 class HistoryRoutes:
@@ -61,24 +54,10 @@ class HistoryRoutes:
             ),
             _get("events.list", "/v1/events", "Events", self._events, PageDocument[EventInList]),
             _get("events.show", "/v1/events/{id}", "One with its deliveries", self._event, EventAlone),
-            _get(
-                "quarantine.list",
-                "/v1/quarantine",
-                "Messages that could not be handled",
-                self._quarantine,
-                PageDocument[QuarantinedInList],
-            ),
-            _get(
-                "quarantine.show",
-                "/v1/quarantine/{id}",
-                "One, byte for byte",
-                self._quarantined,
-                QuarantinedAlone,
-            ),
         ]
 
     async def _deliveries(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*_PAGED, "hook", "status", "type", "event_id", "from", "to"))
+        given = Parameters(request, (*PAGED, "hook", "status", "type", "event_id", "from", "to"))
         which = DeliveryFilter(
             hook=given.name("hook"),
             statuses=given.statuses("status"),
@@ -87,7 +66,7 @@ class HistoryRoutes:
             since=given.moment("from"),
             until=given.moment("to"),
         )
-        found = await _page(given, partial(self._records.deliveries, which))
+        found = await read_page(given, partial(self._records.deliveries, which))
         return page(map(delivery_in_list, found.items), found.next)
 
     async def _delivery(self, request: web.Request) -> web.Response:
@@ -98,7 +77,7 @@ class HistoryRoutes:
         return answer(delivery_alone(*found).model_dump())
 
     async def _events(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*_PAGED, "source", "type", "publisher_id", "from", "to"))
+        given = Parameters(request, (*PAGED, "source", "type", "publisher_id", "from", "to"))
         which = EventFilter(
             source=given.name("source"),
             type=given.event_type("type"),
@@ -106,7 +85,7 @@ class HistoryRoutes:
             since=given.moment("from"),
             until=given.moment("to"),
         )
-        found = await _page(given, partial(self._records.events, which))
+        found = await read_page(given, partial(self._records.events, which))
         return page(map(event_in_list, found.items), found.next)
 
     async def _event(self, request: web.Request) -> web.Response:
@@ -121,27 +100,6 @@ class HistoryRoutes:
         event = await aside(partial(as_event, known, self._most_body), size)
         hooks = self._explain.event(event) if explained else None
         return await large(partial(event_alone, known, event, deliveries, hooks), size)
-
-    async def _quarantine(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*_PAGED, "source"))
-        found = await _page(given, partial(self._records.quarantine, given.name("source")))
-        return page(map(quarantined_in_list, found.items), found.next)
-
-    async def _quarantined(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        known = await self._records.quarantined(path_id(request))
-        if known is None:
-            raise not_found(request)
-        return await large(partial(quarantined_alone, known), len(known.message.body))
-
-
-async def _page(given: Parameters, read: Callable[..., Awaitable[Page[T]]]) -> Page[T]:
-    limit, cursor = given.limit(), given.cursor()
-    given.check()
-    try:
-        return await read(after=cursor, limit=limit)
-    except ValueError as error:
-        raise invalid([("cursor", "is none of those that this list gave as `next`")]) from error
 
 
 def _get(name: str, path: str, summary: str, handler: Handler, document: Any) -> Operation:

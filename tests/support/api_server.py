@@ -15,6 +15,7 @@ from bridge.admin.look_explain import Explain
 from bridge.http.api import Api
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
+from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.documents import (
@@ -192,7 +193,8 @@ async def serving_api(
     live = Sources({source.name: "consuming" for source in known}, {source.queue: (7, 1) for source in known})
     explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
     routes = LiveRoutes(table, known, explain, consumed=live, counts=live.count)
-    api = Api([HistoryRoutes(records, explain, 2**27), routes], token, new_id)
+    history = HistoryRoutes(records, explain, 2**27)
+    api = Api([history, routes, QuarantineRoutes(records)], token, new_id)
     server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
     await server.start()
     try:
