@@ -5,16 +5,34 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.model.delivery import Entry, Known
+from bridge.model.hook import Hook
 
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """What the bridge or a person said about a hook beside its configuration; it survives restarts."""
+    """What the bridge or a person said about a hook beside its configuration; it survives restarts.
+
+    `paused` is the bridge's own pause (410, only failures for days). What a person said of a hook from the file stands
+    in `said_enabled` and `said_paused`; None: as the file has it. `reason` is that of the last pause, whoever said it.
+    """
 
     hook: str
     paused: bool
     reason: str
     at: float
+    said_enabled: bool | None = None
+    said_paused: bool | None = None
+
+    @property
+    def overlaid(self) -> bool:
+        """Whether a person said something of it."""
+        return self.said_enabled is not None or self.said_paused is not None
+
+    def over(self, hook: Hook) -> Hook:
+        """The hook with what a person said of it in force."""
+        said = {"enabled": self.said_enabled, "paused": self.said_paused}
+        changes = {name: what for name, what in said.items() if what not in {None, getattr(hook, name)}}
+        return hook.model_copy(update=changes) if changes else hook
 
 
 class History(Protocol):

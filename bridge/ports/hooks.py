@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from bridge.model.hook import Hook
+from bridge.model.target import WebhookTarget
 from bridge.model.value import value
 
 Deleting = Literal["", "drain", "drop", "gone"]
 """drain: matches nothing more, what waits is still delivered; drop: what waits becomes FAILED `hook_deleted`; gone:
 its lane is deleted, the row stays so that copies that come late are known."""
 
+Ends = tuple[tuple[str, float], ...]
+"""Secrets in the clear, each with the Unix time at which it ends."""
+
 
 @value(frozen=True, slots=True)
 class StoredHook:
     """A hook of the API as it is stored, its secrets in the clear. `version` rises with every change (the ETag);
     `revision` is that of the table when it was changed last. Times in Unix seconds.
+
+    `ends` tells of secrets that were replaced how long they go on signing beside the new one.
     """
 
     hook: Hook
@@ -23,6 +29,20 @@ class StoredHook:
     created_at: float
     updated_at: float
     deleting: Deleting = ""
+    ends: Ends = ()
+
+    def live(self, now: float) -> Hook:
+        """The hook as it is to be in force now: without secrets that have ended."""
+        over = {secret for secret, end in self.ends if end <= now}
+        target = self.hook.target
+        if not over or not isinstance(target, WebhookTarget):
+            return self.hook
+        secrets = [secret for secret in target.secrets if secret.get_secret_value() not in over]
+        return self.hook.model_copy(update={"target": target.model_copy(update={"secrets": secrets})})
+
+    def next_end(self, now: float) -> float | None:
+        """When `live` changes next by itself."""
+        return min((end for _, end in self.ends if end > now), default=None)
 
 
 @value(frozen=True, slots=True)
@@ -38,17 +58,21 @@ class HookStore(Protocol):
 
     async def stored_hooks(self) -> StoredHooks: ...
 
+    async def stored_hook(self, hook_id: str) -> StoredHook | None:
+        """The one with this id, whatever its state."""
+        ...
+
     async def revision(self) -> int:
         """The revision alone."""
         ...
 
-    async def add_hook(self, hook: Hook, at: float) -> StoredHook:
-        """Raises NameTaken where a stored hook that is not gone has the name."""
+    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
+        """Raises NameTaken where a stored hook that is not gone has the name, TooMany where `most` are stored."""
         ...
 
-    async def replace_hook(self, hook: Hook, at: float, *, version: int) -> StoredHook:
-        """Put it in place of the one with its id; raises Overtaken where that has another version by now or is gone,
-        NameTaken as above.
+    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
+        """Put it in place of the one with its id; raises Overtaken where that has another version by now or is being
+        deleted, NameTaken as above.
         """
         ...
 
@@ -63,3 +87,7 @@ class NameTaken(Exception):
 
 class Overtaken(Exception):
     """Somebody else changed it meanwhile, or it is gone."""
+
+
+class TooMany(Exception):
+    """As many hooks are stored as may be."""
