@@ -1,0 +1,27 @@
+"""Events, deliveries and all else that other programs get to see, as JSON Schema can say it."""
+
+from bridge.model.documents.deliveries import AttemptDocument, DeliveryAlone, DeliveryDocument, DeliveryInList
+from bridge.model.documents.events import DecisionDocument, EventAlone, EventDocument, EventInList
+from bridge.model.documents.hooks import HookDocument, HookStateDocument, SourceDocument
+from bridge.model.documents.messages import QuarantinedAlone, QuarantinedInList
+from bridge.model.documents.shape import InvalidParameter, PageDocument, ProblemDocument, UtcMoment
+
+__all__ = [
+    "AttemptDocument",
+    "DecisionDocument",
+    "DeliveryAlone",
+    "DeliveryDocument",
+    "DeliveryInList",
+    "EventAlone",
+    "EventDocument",
+    "EventInList",
+    "HookDocument",
+    "HookStateDocument",
+    "InvalidParameter",
+    "PageDocument",
+    "ProblemDocument",
+    "QuarantinedAlone",
+    "QuarantinedInList",
+    "SourceDocument",
+    "UtcMoment",
+]

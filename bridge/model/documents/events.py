@@ -1,0 +1,84 @@
+"""Events, as receivers and the API get to see them."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
+
+from bridge.model.documents.deliveries import DeliveryInList
+from bridge.model.documents.messages import MessageDocument
+from bridge.model.documents.shape import Closed, UtcMoment
+
+EITHER: JsonDict = {"oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
+
+
+class EventDocument(Closed):
+    """An event, as `body: event` of a webhook and `stdin: event` of a script have it."""
+
+    model_config = ConfigDict(json_schema_extra=EITHER)
+
+    id: str
+    """Id of the event, a UUIDv7."""
+    type: Annotated[str, Field(min_length=1)]
+    """What happened, such as customers.customer.create."""
+    source: str
+    """Name of the source it came from."""
+    time: str | None
+    """When it happened, RFC 3339, as far as its publisher told."""
+    data: Any = None
+    """What the format of the source takes for data."""
+    data_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
+    """The bytes of a body that is not JSON, in place of `data`."""
+    identity: str | None
+    """Who sent it, where an inlet verified it."""
+
+
+class EventInList(Closed):
+    """An event as the history has it, without what it holds."""
+
+    id: str
+    """A UUIDv7."""
+    source: str
+    """Name of the source it came from."""
+    type: str
+    """What happened, such as customers.customer.create."""
+    format: str
+    """What it was decoded as."""
+    publisher_id: str | None
+    """The publisher's own id, if it sent one."""
+    webhook_id: str
+    """The id that receivers see, the same on every attempt."""
+    time: str | None
+    """When it happened, RFC 3339, as far as its publisher told."""
+    received_at: UtcMoment
+    """When the bridge took it from its source."""
+    identity: str | None
+    """Who sent it, where an inlet verified it."""
+
+
+class DecisionDocument(Closed):
+    """What comes of one hook for one event."""
+
+    hook: str
+    """Id of the hook."""
+    matches: bool
+    """Whether it gets the event; a disabled one's delivery is recorded SKIPPED."""
+    decision: str
+    """match, disabled, other_source, no_pattern, filtered, filter_missing_key or filter_error."""
+    reason: str
+    """Why, in words."""
+
+
+class EventAlone(EventInList, MessageDocument):
+    """An event with all that belongs to it."""
+
+    model_config = ConfigDict(json_schema_extra=EITHER)
+
+    data: Any = None
+    """What the format of the source takes for data."""
+    data_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
+    """The bytes of a body that is not JSON, in place of `data`."""
+    deliveries: list[DeliveryInList]
+    """All of its deliveries."""
+    hooks: list[DecisionDocument] = Field(default_factory=list)
+    """What every hook would decide today; on request only."""

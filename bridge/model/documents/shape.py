@@ -1,0 +1,53 @@
+"""What all documents have in common: lists, problems, moments."""
+
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+UtcMoment = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$")
+]
+"""RFC 3339 in UTC."""
+
+T = TypeVar("T")
+
+
+class Closed(BaseModel):
+    """No further keys."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class PageDocument(Closed, Generic[T]):
+    """A part of a list."""
+
+    items: list[T]
+    """Those of this page."""
+    next: str | None
+    """Cursor of the following page; null at the end."""
+
+
+class InvalidParameter(Closed):
+    """One thing that is wrong with a request."""
+
+    name: str
+    """Parameter, or path in the body."""
+    reason: str
+    """What is wrong with it."""
+
+
+class ProblemDocument(BaseModel):
+    """Why a request was not answered (RFC 9457)."""
+
+    type: str
+    """about:blank: the status says it."""
+    title: str
+    """The status in words."""
+    status: int
+    """HTTP status."""
+    detail: str = ""
+    """What is wrong with this request."""
+    request_id: str
+    """Id of the request, as in `X-Request-Id` and in the log."""
+    invalid_params: Annotated[list[InvalidParameter], Field(alias="invalid-params")] = []
+    """All that is wrong, where it is about parameters."""
