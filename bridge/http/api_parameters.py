@@ -24,13 +24,13 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6}\d*)?([Zz]|[+ 
 _STATUSES = ", ".join(Status)
 
 
-def invalid(faults: Iterable[tuple[str, str]]) -> Refused:
+def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> Refused:
     """The problem for parameters that are wrong: name and reason of each."""
     told = [{"name": name, "reason": reason} for name, reason in faults]
     detail = "; ".join(
         f"{fault['name']}: {fault['reason']}" if fault["name"] else fault["reason"] for fault in told
     )
-    return Refused(400, detail, members={"invalid-params": told})
+    return Refused(status, detail, members={"invalid-params": told})
 
 
 class Parameters:
