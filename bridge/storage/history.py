@@ -59,6 +59,11 @@ class SqlHistory:
         self._upserts = Upserts(engine.dialect)
         self._pruned_to = BEFORE_ALL
 
+    @property
+    def engine(self) -> Engine:
+        """The way into the database, for the other stores in it; closed with the history."""
+        return self._engine
+
     async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
         if not entries:
             return []
