@@ -22,7 +22,7 @@ from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
 from bridge.http.inlets import Inlets
 from bridge.model.event import Message, Undecodable
-from bridge.model.source import Source
+from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.fence import Fence
@@ -76,8 +76,9 @@ class Parts:
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
-        self.decoders = {source.name: self._decoder(source, base) for source in settings.sources}
-        self.sources = Sources([self._source(source) for source in settings.sources])
+        consumed = [*settings.sources, Source(name=OWN_EVENTS, queue=self.names.events, format="json")]
+        self.decoders = {source.name: self._decoder(source, base) for source in consumed}
+        self.sources = Sources([self._source(source) for source in consumed])
         self.samples = self._samples()
         self.inlets = self._inlets()
 
@@ -203,7 +204,9 @@ class Parts:
             most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
         )
-        channel = ConsumeChannel(self.links.consume, self.topology.prepare_source, self.gauges.queue_up)
+        own = source.name == OWN_EVENTS
+        prepare = self.topology.prepare_events if own else self.topology.prepare_source
+        channel = ConsumeChannel(self.links.consume, prepare, self.gauges.queue_up)
         return intake, channel
 
     def _samples(self) -> Samples:
@@ -214,7 +217,7 @@ class Parts:
             metrics=self.metrics,
             ladder=self.ladder,
             strays=self.strays,
-            queues=[source.queue for source in self.settings.sources],
+            queues=[*(source.queue for source in self.settings.sources), self.names.events],
         )
 
     def _inlets(self) -> Inlets:

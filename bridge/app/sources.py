@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from bridge.broker.consumer import ConsumeChannel
+from bridge.model.source import OWN_EVENTS
 from bridge.pipeline.intake import Intake
 
 log = structlog.get_logger(__name__)
@@ -47,11 +48,12 @@ class Sources:
         return {intake.source.name: (channel.open, intake.source.prefetch) for intake, channel in self._pairs}
 
     def state(self) -> dict[str, str]:
-        """By source name: consuming, connecting, or left."""
+        """By name of each source that was set up: consuming, connecting, or left."""
         words = {True: "consuming", False: "connecting"}
         return {
             intake.source.name: words[channel.up(intake.source.queue)] if self.consuming else "left"
             for intake, channel in self._pairs
+            if intake.source.name != OWN_EVENTS
         }
 
     async def flush(self) -> None:

@@ -58,6 +58,11 @@ class Names:
         return f"{self.prefix}.dead"
 
     @property
+    def events(self) -> str:
+        """The queue of what the bridge tells of itself."""
+        return f"{self.prefix}.events"
+
+    @property
     def control(self) -> str:
         """The exchange on which replicas hear of changed hooks."""
         return f"{self.prefix}.control"
@@ -102,6 +107,7 @@ class Topology:
                     await self._exchange(channel, store, "fanout")
                     await self._queue(channel, store, self._arguments(None))
                     await self._bind(channel, store, store)
+                await self._queue(channel, names.events, self._arguments(None))
                 await self._exchange(channel, names.requeue, "direct", {"alternate-exchange": names.orphans})
                 await self._exchange(channel, names.lanes, "direct")
                 await self._exchange(channel, names.control, "fanout")
@@ -228,6 +234,16 @@ class Topology:
         if made:
             self._contract(queue, Contract.KEPT)
         return made
+
+    async def prepare_events(self, queue: str) -> bool:
+        """The queue of the bridge's own events can be consumed; made anew where somebody deleted it."""
+        try:
+            async with self._link.channel() as channel:
+                await self._queue(channel, queue, self._arguments(None))
+        except _LOST as error:
+            log.warning("events.not_available", queue=queue, error=str(error))
+            return False
+        return True
 
     async def declare_source(self, queue: str) -> bool:
         """Declare a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""

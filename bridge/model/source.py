@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 
 from bridge.model.strict import Strict
 
+OWN_EVENTS = "bridge"
+"""The source of what the bridge tells of itself (docs/meta-events.md); no other may have this name."""
+
 FormatName = Literal[
     "auto",
     "splynx",

@@ -6,6 +6,7 @@ from bridge.model.event import Event
 from bridge.model.hook import Hook
 from bridge.pipeline.hook import HookRunner
 from bridge.rules.routing.expression import Unanswered
+from bridge.rules.routing.listening import listens
 from bridge.rules.routing.table import RoutingTable
 
 
@@ -41,7 +42,7 @@ class HookTable:
 
     def listeners(self, source: str) -> int:
         """How many hooks listen to this source."""
-        return sum(1 for hook in self._routing.hooks if hook.sources is None or source in hook.sources)
+        return sum(1 for hook in self._routing.hooks if listens(hook, source))
 
     def get(self, hook: str) -> HookRunner | None:
         """The runner of a hook, None where there is no such hook."""

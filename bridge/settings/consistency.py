@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.model.hook import Hook
 from bridge.model.inlet import Inlet
+from bridge.model.source import OWN_EVENTS
 from bridge.model.target import QueueTarget
 from bridge.rules.inlets.paths import canonical, check_path
 from bridge.settings.document import Path
@@ -15,12 +16,13 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
     """The path of every setting that does not fit the others, and why."""
     yield from _given_twice("sources", "name", [source.name for source in settings.sources])
     yield from _given_twice("sources", "queue", [source.queue for source in settings.sources])
+    yield from _reserved(settings)
     yield from _given_twice("hooks", "name", [hook.name for hook in settings.hooks])
     yield from _given_twice("inlets", "name", [inlet.name for inlet in settings.inlets])
     sources = [source.name for source in settings.sources]
     brokers = list(settings.brokers)
     for index, hook in enumerate(settings.hooks):
-        yield from _unknown_sources(("hooks", index, "sources"), hook, sources)
+        yield from _unknown_sources(("hooks", index, "sources"), hook, [*sources, OWN_EVENTS])
         if isinstance(hook.target, QueueTarget) and hook.target.broker not in {None, *brokers}:
             hint = nearest(str(hook.target.broker), brokers)
             path = ("hooks", index, "target", "broker")
@@ -37,6 +39,19 @@ def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tupl
         if value in first:
             yield (section, index, key), f"{value!r} is already the {key} of {section}[{first[value]}]"
         first.setdefault(value, index)
+
+
+def _reserved(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Sources that would be taken for that of the bridge's own events."""
+    queue = f"{settings.broker.prefix}.events"
+    for index, source in enumerate(settings.sources):
+        if source.name == OWN_EVENTS:
+            yield (
+                ("sources", index, "name"),
+                f"{OWN_EVENTS!r} is the name of the bridge's own events; give this source another one",
+            )
+        if source.queue == queue:
+            yield ("sources", index, "queue"), f"{queue!r} is the queue of the bridge's own events"
 
 
 def _bad_paths(inlets: Sequence[Inlet]) -> Iterator[tuple[Path, str]]:

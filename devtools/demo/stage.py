@@ -132,7 +132,8 @@ def choose_names(broker: Broker, scratch: Scratch) -> Stage:
 def objects_of(names: Names, hooks: Sequence[str]) -> tuple[list[str], list[str]]:
     """The queues and the exchanges that a bridge with this prefix and these hooks may have made."""
     both = [names.orphans, names.dead, *(names.delay(step) for step in STEPS)]
-    return [*both, *(names.lane(hook) for hook in hooks)], [*both, names.lanes, names.requeue, names.control]
+    queues = [*both, names.events, *(names.lane(hook) for hook in hooks)]
+    return queues, [*both, names.lanes, names.requeue, names.control]
 
 
 def hook_names() -> list[str]:

@@ -89,7 +89,7 @@ class Queues:
         """Delete the shared objects of a bridge with this prefix."""
         stores = ["orphans", "dead", *(f"delay.{step}" for step in STEPS)]
         async with self._channel() as channel:
-            for name in stores:
+            for name in (*stores, "events"):
                 await channel.queue_delete(f"{prefix}.{name}")
             for name in (*stores, "lanes", "requeue", "control"):
                 await channel.exchange_delete(f"{prefix}.{name}")

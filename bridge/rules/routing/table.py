@@ -8,9 +8,11 @@ from functools import lru_cache
 
 from bridge.model.event import Event
 from bridge.model.hook import Hook
+from bridge.model.source import OWN_EVENTS
 from bridge.rules.routing import patterns
 from bridge.rules.routing.activation import Facts, View
 from bridge.rules.routing.expression import Filter, Unanswered, compile_filter
+from bridge.rules.routing.listening import listens
 from bridge.rules.routing.patterns import PatternIndex
 
 KNOWN_TYPES = 4096
@@ -100,7 +102,7 @@ class RoutingTable:
                 index.add(pattern, number)
 
     def _look_up(self, source: str, event_type: str) -> _Candidates:
-        numbers = self._any_source.find(event_type)
+        numbers = set() if source == OWN_EVENTS else self._any_source.find(event_type)
         if source in self._of_source:
             numbers |= self._of_source[source].find(event_type)
         chosen = sorted(numbers)
@@ -139,10 +141,16 @@ def _ask(candidates: _Candidates, facts: Facts) -> Match:
     return Match(tuple(matched), tuple(unanswered))
 
 
+def _heard(hook: Hook) -> str:
+    if hook.sources is None:
+        return f"every source but `{OWN_EVENTS}`, which `sources` has to name"
+    return ", ".join(hook.sources) or "nothing"
+
+
 def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
     """One hook by itself, without the index."""
-    if hook.sources is not None and event.source not in hook.sources:
-        return Explanation(hook, Decision.OTHER_SOURCE, f"listens to {', '.join(hook.sources) or 'nothing'}")
+    if not listens(hook, event.source):
+        return Explanation(hook, Decision.OTHER_SOURCE, f"listens to {_heard(hook)}")
     pattern = next((each for each in hook.events if patterns.matches(each, event.type)), None)
     if pattern is None:
         return Explanation(

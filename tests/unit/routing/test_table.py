@@ -53,6 +53,18 @@ def test_hooks_match_by_source_and_pattern_in_the_order_of_the_table():
     assert names(table, event("invoices.paid", source="new")) == ["z-all", "invoices"]
 
 
+def test_the_bridges_own_events_go_only_to_hooks_that_name_their_source():
+    table = RoutingTable(
+        [hook("all"), hook("own", sources=["bridge"]), hook("both", sources=["bridge", "crm"])]
+    )
+    told = event("hook.failing", source="bridge")
+    assert names(table, told) == ["own", "both"]
+    assert names(table, event()) == ["all", "both"]
+    first = table.explain(told)[0]
+    assert first.decision is Decision.OTHER_SOURCE
+    assert first.detail == "listens to every source but `bridge`, which `sources` has to name"
+
+
 def test_disabled_and_paused_hooks_match_too():
     table = RoutingTable([hook("off", enabled=False), hook("waiting", paused=True)])
     assert names(table, event()) == ["off", "waiting"]

@@ -227,6 +227,18 @@ def test_two_sources_cannot_share_a_queue(write: Write):
     assert problems == ["bridge.yaml:1: sources[1].queue: 'q' is already the queue of sources[0]"]
 
 
+def test_the_name_and_the_queue_of_the_bridges_own_events_are_taken(write: Write):
+    text = "sources: [{name: bridge, queue: q}, {name: b, queue: own.events}]\nbroker: {prefix: own}"
+    assert said(write(text)) == [
+        "bridge.yaml:1: sources[0].name: 'bridge' is the name of the bridge's own events; give this source another one",
+        "bridge.yaml:1: sources[1].queue: 'own.events' is the queue of the bridge's own events",
+    ]
+
+
+def test_a_hook_may_listen_to_the_bridges_own_events(write: Write):
+    assert load(write(f"{SOURCE_AND_HOOK}    sources: [bridge]\n"), {}).hooks[0].sources == ["bridge"]
+
+
 def test_an_unknown_source_of_a_hook_names_the_nearest(write: Write):
     problems = said(write(f"{SOURCE_AND_HOOK}    sources: [splinx]\n"))
     assert problems == ["bridge.yaml:6: hooks[0].sources[0]: no source 'splinx'; did you mean splynx?"]
