@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
+from bridge.model.hook import Hook
 from bridge.model.value import value
 from bridge.pipeline.table import HookTable
 from bridge.ports.history import HookState
@@ -28,6 +29,11 @@ class InForce(Protocol):
     @property
     def table(self) -> HookTable:
         """The runners of all hooks in force, by hook id; their hooks have the effective enabled and paused."""
+        ...
+
+    @property
+    def written(self) -> Mapping[str, Hook]:
+        """The hooks of the file as they are written there, by id: without what was said of them since."""
         ...
 
     @property

@@ -55,7 +55,7 @@ class History(Protocol):
         ...
 
     async def set_hook_state(self, state: HookState) -> None:
-        """Store the state of one hook in place of what was stored before."""
+        """Store what the bridge itself says of a hook (`paused`, `reason`, `at`); what a person said stays."""
         ...
 
     async def prune(self, finished_before: float, limit: int) -> int:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from bridge.model.hook import Hook
 from bridge.model.target import WebhookTarget
 from bridge.model.value import value
+from bridge.ports.history import HookState
 
 Deleting = Literal["", "drain", "drop", "gone"]
 """drain: matches nothing more, what waits is still delivered; drop: what waits becomes FAILED `hook_deleted`; gone:
@@ -47,14 +48,19 @@ class StoredHook:
 
 @value(frozen=True, slots=True)
 class StoredHooks:
-    """All that are stored, those being deleted included; `revision` rises with every change to any of them."""
+    """All that are stored, those being deleted included; `revision` rises with every change to any of them and to
+    what was said of hooks. `gone` are the ids of those whose lanes are deleted.
+    """
 
     revision: int
     hooks: Sequence[StoredHook]
+    gone: frozenset[str] = frozenset()
 
 
 class HookStore(Protocol):
-    """Where hooks of the API are kept; their secrets are encrypted there. All raise HistoryUnavailable."""
+    """Where hooks of the API are kept; their targets are encrypted there. All raise HistoryUnavailable, and
+    SettingsError where a hook was sealed with a key that is not given.
+    """
 
     async def stored_hooks(self) -> StoredHooks: ...
 
@@ -71,13 +77,17 @@ class HookStore(Protocol):
         ...
 
     async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
-        """Put it in place of the one with its id; raises Overtaken where that has another version by now or is being
-        deleted, NameTaken as above.
+        """Put it in place of the one with its id; raises Overtaken where that has another version by now, is being
+        dropped or is gone, NameTaken as above.
         """
         ...
 
     async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
         """Move on to this state of being deleted; raises Overtaken. `version` None: whatever it is."""
+        ...
+
+    async def say(self, state: HookState) -> None:
+        """Store all that was said of a hook, and what the bridge said of it itself, in place of what was stored."""
         ...
 
 
