@@ -1,12 +1,12 @@
 """Work that is done once among all replicas, and survives a restart: leases, the outbox, replays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from bridge.model.delivery import Status
 from bridge.model.value import value
-from bridge.ports.records import Page
+from bridge.ports.records import KnownEvent, Page
 
 
 class Leases(Protocol):
@@ -23,29 +23,50 @@ class Leases(Protocol):
 
 @value(frozen=True, slots=True)
 class Replica:
-    """A process on this database. `revision` is that of the hooks it has in force; times in Unix seconds."""
+    """A process on this database. Times in Unix seconds."""
 
     id: str
     host: str
     targets: str
+    """The types of targets that it attempts, separated by commas."""
     started_at: float
     seen_at: float
+    """By the database's clock."""
     revision: int
+    """That of the hooks it has in force."""
+    settled: int = 0
+    """The revision up to which it has nothing under way of hooks that went out of routing."""
 
 
 class Replicas(Protocol):
     """Who else is there. All raise HistoryUnavailable."""
 
     async def seen(self, replica: Replica) -> None:
-        """Write down that it lives, and what it has in force."""
+        """Write down that it lives now, and what it has in force."""
         ...
 
-    async def replicas(self, seen_after: float) -> Sequence[Replica]:
-        """Those seen since."""
+    async def replicas(self, within: float) -> Sequence[Replica]:
+        """Those seen within so many seconds."""
         ...
 
     async def leave(self, replica_id: str) -> None:
-        """It stops in order."""
+        """It stops in order: it is not there any more, and lets go of its leases."""
+        ...
+
+
+class Remains(Protocol):
+    """What of a deleted hook has no final status. All raise HistoryUnavailable."""
+
+    async def waiting(self, hook: str) -> int:
+        """How many of its deliveries have none."""
+        ...
+
+    async def end_waiting(self, hook: str, at: float, limit: int) -> int:
+        """Make up to `limit` of them FAILED `hook_deleted`, for good; gives how many these were."""
+        ...
+
+    async def ended(self, hook: str) -> int:
+        """How many of its deliveries are FAILED `hook_deleted`."""
         ...
 
 
@@ -100,7 +121,10 @@ class ReplayStatus(StrEnum):
 
 @value(frozen=True, slots=True)
 class ReplayFilter:
-    """Which deliveries are started anew; with `missing`, which events get one for `hook` that have none."""
+    """Which deliveries are started anew; with `missing`, which events get one for `hook` that have none.
+
+    Times are Unix seconds of the event's receipt, from `since` until before `until`.
+    """
 
     hook: str | None = None
     statuses: frozenset[Status] = frozenset({Status.FAILED})
@@ -113,16 +137,25 @@ class ReplayFilter:
 
 @value(frozen=True, slots=True)
 class Replay:
-    """A job: one row of state. `rate` in deliveries per second, None: as fast as it goes. Times in Unix seconds."""
+    """A job: one row of state. `rate` in deliveries per second, None: as fast as it goes. Times in Unix seconds.
+
+    Each hook goes on by itself, from the oldest event to the newest, so that one that is down holds up no other.
+    """
 
     id: str
     which: ReplayFilter
     rate: float | None
     status: ReplayStatus
     total: int
+    """How many it takes, as they were counted when it was made."""
+    exact: bool
+    """False: there are more than were counted."""
     done: int
-    cursor: str
-    """Where to go on; empty at the beginning."""
+    """How many were started anew."""
+    left_out: int
+    """How many fitted, but their hooks are gone or disabled."""
+    left: Mapping[str, str]
+    """By hook where to go on, empty at the beginning; without those that are through."""
     created_at: float
     created_by: str
     updated_at: float
@@ -130,11 +163,31 @@ class Replay:
     error: str = ""
 
 
-class Replays(Protocol):
-    """Replays and the deliveries they take. All raise HistoryUnavailable."""
+@value(frozen=True, slots=True)
+class Counted:
+    """How many fit, by hook. `exact` False: there are more, but counting them all would take too long."""
 
-    async def count(self, which: ReplayFilter, at: float) -> int:
-        """How many it would take now."""
+    by_hook: Mapping[str, int]
+    exact: bool = True
+
+
+@value(frozen=True, slots=True)
+class Lacking:
+    """Events without a delivery for a hook, oldest first; `reached` is where to look on, None at the end."""
+
+    events: Sequence[KnownEvent]
+    reached: str | None
+
+
+class Replays(Protocol):
+    """Replays and the deliveries they take. All raise HistoryUnavailable.
+
+    A replay takes what fitted when it was made, once: a delivery that changed since is left alone, so one that fails
+    again is not taken again.
+    """
+
+    async def count(self, which: ReplayFilter) -> Counted:
+        """How many it would take now, whatever their hooks; not for `missing`. Takes a few seconds at the most."""
         ...
 
     async def add_replay(self, replay: Replay) -> None: ...
@@ -147,8 +200,30 @@ class Replays(Protocol):
 
     async def unfinished(self) -> Sequence[Replay]: ...
 
-    async def take(self, replay: Replay, limit: int, at: float) -> tuple[Replay, Sequence[Restart]]:
-        """The next batch: restarted into the outbox, and the job moved on, in one transaction."""
+    async def take(
+        self, replay: Replay, hook: str, limit: int, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        """The next of a hook: restarted into the outbox, and the job moved on, in one transaction.
+
+        Takes nothing where the job has ended or was moved on by somebody else; gives the job as it stands then.
+        """
+        ...
+
+    async def lacking(self, replay: Replay, hook: str, limit: int) -> Lacking:
+        """The next events for `missing`, whether or not the hook asks for them; also few or none before the end."""
+        ...
+
+    async def supply(
+        self, replay: Replay, hook: str, target: str, found: Lacking, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        """Make deliveries for these events, PENDING and in the outbox, and move the job on, as in `take`.
+
+        Their ids follow from event and hook: nothing is made twice. `target` is the type of the hook's target.
+        """
+        ...
+
+    async def leave_out(self, replay: Replay, hook: str, at: float) -> Replay:
+        """The hook is gone or disabled: count what is left of it, and take no more."""
         ...
 
     async def end_replay(self, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:

@@ -1,6 +1,7 @@
 """Tables of what people set up and do, and of the sums that statistics are made of; times as in tables.py."""
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Double,
     Index,
@@ -50,6 +51,7 @@ replicas = Table(
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
 )
 
 leases = Table(
@@ -127,13 +129,17 @@ replays = Table(
     Column("rate", Double),
     Column("status", Text, nullable=False),
     Column("total", Integer, nullable=False),
+    Column("exact", Boolean, nullable=False),
     Column("done", Integer, nullable=False),
-    Column("cursor", Text, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    # By hook the key (event, delivery) behind which to go on, as JSON; empty at the beginning.
+    Column("remaining", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("error", Text, nullable=False),
+    Index("replays_status", "status"),
 )
 
 hook_health = Table(
