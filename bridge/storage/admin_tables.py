@@ -153,6 +153,8 @@ hook_health = Table(
     Column("failed_attempts", Integer, nullable=False),
     Column("failed_deliveries", Integer, nullable=False),
     Column("warned", Integer, nullable=False, server_default="0"),
+    # Since when it had failed when that level was told: a success, or somebody's hand, begins another time.
+    Column("warned_since", Double),
 )
 
 # `grain` is the length of a step in seconds: 60, 3600, 86400; `start` its beginning in Unix seconds, a multiple of it.
