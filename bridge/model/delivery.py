@@ -26,8 +26,8 @@ class Delivery:
 
     `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
     are used up: a failed probe of an open breaker makes an attempt without using a wait. `generation` rises
-    when a person starts the delivery anew. `done` names the parts of the target that have it already, in words
-    of the target's own (a notify target with several URLs). Times are Unix seconds.
+    when a person starts the delivery anew, at `restarted_at` (0: never). `done` names the parts of the target that
+    have it already, in words of the target's own (a notify target with several URLs). Times are Unix seconds.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Delivery:
     not_before: float = 0.0
     error: str = ""
     done: tuple[str, ...] = ()
+    restarted_at: float = 0.0
 
 
 class Fault(StrEnum):
@@ -149,7 +150,8 @@ def status_after(outcome: Outcome, delivery: Delivery) -> Status:
         case FailedForGood():
             return Status.FAILED
         case Parked():
-            return Status.PENDING if delivery.attempt == 1 else Status.RETRYING
+            # What an attempt met stays with the delivery until it is started anew.
+            return Status.PENDING if delivery.attempt == 1 or not delivery.error else Status.RETRYING
         case Skipped():
             return Status.SKIPPED
         case _:

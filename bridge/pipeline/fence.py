@@ -15,16 +15,15 @@ _GATHER = 0.005
 
 
 def stale(delivery: Delivery, known: Known | None) -> bool:
-    """Whether the copy has been overtaken: its delivery is final, was started anew, or had this attempt already.
+    """Whether the copy has been overtaken: its delivery was started anew since, is final, or had this attempt already.
 
     The last one is the crash between the confirm of a retry copy and the ack of the message before it: an
-    attempt is committed only after its retry copy was confirmed, so the copy of that attempt may go.
+    attempt is committed only after its retry copy was confirmed, so the copy of that attempt may go. How an earlier
+    generation ended says nothing about a later one.
     """
-    if known is None:
+    if known is None or known.generation < delivery.generation:
         return False
-    if known.final or known.generation > delivery.generation:
-        return True
-    return known.generation == delivery.generation and known.attempts >= delivery.attempt
+    return known.generation > delivery.generation or known.final or known.attempts >= delivery.attempt
 
 
 class Fence:
@@ -50,7 +49,11 @@ class Fence:
 
     def add(self, delivery: Delivery, ticket: Ticket) -> None:
         """Look at this copy soon."""
-        self._waiting.append(Work(delivery, Settlement(ticket, "", self._load), from_lane=True))
+        self.again(Work(delivery, Settlement(ticket, "", self._load), from_lane=True))
+
+    def again(self, work: Work) -> None:
+        """Look at this copy, which has waited here, once more: much may have been said of its delivery meanwhile."""
+        self._waiting.append(work)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -75,7 +78,7 @@ class Fence:
         if stale(delivery, known):
             settlement.fate_committed()
             self._dropped(delivery)
-        elif earlier is not None and earlier.open > 0 and earlier.valid:
+        elif earlier is not None and earlier is not settlement and earlier.open > 0 and earlier.valid:
             # The same copy twice (a publish whose confirm was lost): the first one's fate is also the second's.
             earlier.join(settlement)
             self._dropped(delivery)

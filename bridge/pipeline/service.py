@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import structlog
@@ -203,7 +203,18 @@ class LaneService:
     def _now_due(self, runner: HookRunner, work: Work) -> None:
         if work in runner.lane.later:
             runner.lane.later.discard(work)
-            runner.enqueue(work)
+            self._look_again(runner, work)
+
+    def overtaken(self, deliveries: Collection[str]) -> None:
+        """Somebody started these deliveries anew or cancelled them: look again at their copies that wait for a slot."""
+        for runner in self._table:
+            for work in [work for work in runner.lane.waiting if work.delivery.id in deliveries]:
+                runner.lane.waiting.remove(work)
+                self._look_again(runner, work)
+
+    def _look_again(self, runner: HookRunner, work: Work) -> None:
+        runner.lane.depth += 1  # as if it were in the lane still, until the fence lets it through
+        self._fence.again(work)
 
     async def _wait_longer(self, runner: HookRunner, work: Work, remaining: float) -> None:
         """The next hop of a composed wait: nothing was tried, so the history has nothing to learn."""

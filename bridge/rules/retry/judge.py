@@ -53,7 +53,8 @@ def judge(
         return FailedForGood("gone", pause_hook=True)
     if _is_lasting(answer, policy):
         return FailedForGood(_reason(answer))
-    return _retry(answer, delivery, policy, now - delivery.event.received_at, random, probe=probe)
+    age = now - (delivery.restarted_at or delivery.event.received_at)
+    return _retry(answer, delivery, policy, age, random, probe=probe)
 
 
 def _is_lasting(answer: Answer, policy: Policy) -> bool:

@@ -32,7 +32,8 @@ class Schedule:
         """Seconds until the next attempt, not under `at_least`, or why there is none.
 
         `retries_used` is how many waits were used before this one; attempts that used none, as probes do, do
-        not count. The event must not be older than `max_age` when the wait is over. `random` is in [0, 1).
+        not count. The event must not be older than `max_age` when the wait is over; where the delivery was started
+        anew, `event_age` counts from then. `random` is in [0, 1).
         """
         if retries_used + 1 >= self.max_attempts or not self.waits:
             return End.RETRIES_EXHAUSTED

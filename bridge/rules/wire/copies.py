@@ -80,6 +80,7 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "hook": delivery.hook,
         "attempt": delivery.attempt,
         "retries": delivery.retries,
+        "restarted": _milliseconds(delivery.restarted_at) or None,
         "not-before": _milliseconds(delivery.not_before),
         "event": event.id,
         "source": event.source,
@@ -116,6 +117,7 @@ def read_copy(message: Message, data_of: ReadData) -> Delivery | Undecodable:
             not_before=_number(ours, "not-before") / 1000,
             error=str(ours.get("error", "")),
             done=tuple(str(ours.get("done", "")).split()),
+            restarted_at=_number(ours, "restarted") / 1000 if "restarted" in ours else 0.0,
         )
     except (KeyError, TypeError, ValueError) as missing:
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")

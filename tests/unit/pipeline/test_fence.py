@@ -26,7 +26,11 @@ def test_a_delivery_that_nobody_knows_goes_through():
 
 
 def test_a_final_delivery_is_not_attempted_again():
-    assert stale(delivery(generation=5, attempt=9), Known(generation=1, attempts=1, final=True))
+    assert stale(delivery(generation=2, attempt=9), Known(generation=2, attempts=1, final=True))
+
+
+def test_however_an_earlier_generation_ended_the_next_one_is_attempted():
+    assert not stale(delivery(generation=2, attempt=1), Known(generation=1, attempts=1, final=True))
 
 
 def test_a_copy_of_an_earlier_generation_is_stale():
@@ -40,11 +44,10 @@ def test_the_copy_whose_attempt_is_recorded_is_stale_and_the_next_one_is_not():
     assert not stale(delivery(attempt=3), known)
 
 
-@given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 20))
-def test_a_manual_retry_always_gets_through(generation, attempt, attempts):
-    assert not stale(
-        delivery(generation=generation + 1, attempt=attempt), Known(generation, attempts, final=False)
-    )
+@given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 20), st.booleans())
+def test_a_manual_retry_always_gets_through_and_what_it_overtook_never(generation, attempt, attempts, final):
+    assert not stale(delivery(generation=generation + 1, attempt=attempt), Known(generation, attempts, final))
+    assert stale(delivery(generation=generation, attempt=attempt), Known(generation + 1, attempts, final))
 
 
 class NobodyKnows:
@@ -91,3 +94,36 @@ async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     running.cancel()
 
     assert dropped == []
+
+
+class OneKnows:
+    """A history that learns of one delivery."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Known] = {}
+
+    async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
+        return dict(self.rows)
+
+
+async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_was_overtaken():
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+    ticket, history = CountingTicket(), OneKnows()
+
+    async def flush():
+        return
+
+    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    fence.add(delivery(), ticket)
+    await until(lambda: through)
+    fence.again(through[0])
+    await until(lambda: len(through) == 2)
+    history.rows["d"] = Known(generation=2, attempts=0, final=False)
+    fence.again(through[0])
+    await until(lambda: dropped)
+    running.cancel()
+
+    assert len(through) == 2
+    assert ticket.finished == 1
