@@ -52,6 +52,7 @@ replicas = Table(
     Column("seen_at", Double, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("settled", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
 )
 
 leases = Table(
