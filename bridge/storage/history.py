@@ -84,7 +84,7 @@ class SqlHistory:
         return await self._engine.read(reading.stored_hook_states)
 
     async def set_hook_state(self, state: HookState) -> None:
-        await self._engine.write(partial(reading.store_hook_state, state=state))
+        await self._engine.write(partial(reading.store_own_pause, state=state))
 
     async def prune(self, finished_before: float, limit: int) -> int:
         await self._engine.write(partial(prune_quarantine, before=finished_before, limit=limit))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from bridge.model.delivery import Known
 from bridge.ports.history import HookState
@@ -29,8 +29,8 @@ def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
 def stored_hook_states(connection: Connection) -> dict[str, HookState]:
     """Every stored state by hook id."""
     c = hook_states.c
-    rows = connection.execute(select(c.hook, c.paused, c.reason, c.changed_at))
-    return {hook: HookState(hook, paused, reason, at) for hook, paused, reason, at in rows}
+    rows = connection.execute(select(c.hook, c.paused, c.reason, c.changed_at, c.said_enabled, c.said_paused))
+    return {row[0]: HookState(*row) for row in rows}
 
 
 def store_hook_state(connection: Connection, state: HookState) -> None:
@@ -38,9 +38,22 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
     connection.execute(delete(hook_states).where(hook_states.c.hook == state.hook))
     connection.execute(
         insert(hook_states).values(
-            hook=state.hook, paused=state.paused, reason=state.reason, changed_at=state.at
+            hook=state.hook,
+            paused=state.paused,
+            reason=state.reason,
+            changed_at=state.at,
+            said_enabled=state.said_enabled,
+            said_paused=state.said_paused,
         )
     )
+
+
+def store_own_pause(connection: Connection, state: HookState) -> None:
+    """Put what the bridge itself says of a hook in place of what it said before; what a person said stays."""
+    own = {"paused": state.paused, "reason": state.reason, "changed_at": state.at}
+    statement = update(hook_states).where(hook_states.c.hook == state.hook).values(own)
+    if not connection.execute(statement).rowcount:
+        connection.execute(insert(hook_states).values(hook=state.hook, **own))
 
 
 def counts_by_status(connection: Connection) -> dict[str, int]:

@@ -1,0 +1,204 @@
+"""Hooks that were made through the API, and what was said of hooks, in the history's database."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.model.hook import Hook
+from bridge.ports.history import HookState
+from bridge.ports.hooks import Deleting, Ends, NameTaken, Overtaken, StoredHook, StoredHooks, TooMany
+from bridge.storage import reading
+from bridge.storage.admin_tables import hooks, revisions
+from bridge.storage.engines.engine import Engine
+from bridge.storage.hook_texts import about, document_of, hook_of, sealed_of
+from bridge.storage.sealing import Sealer
+from bridge.storage.statements import padded
+from bridge.storage.tables import hook_states
+
+_COUNTER = "hooks"
+_AT_ONCE = 500
+
+
+class SqlHooks:
+    """The port HookStore; what was read is kept, so that a change costs the reading of what changed."""
+
+    def __init__(self, engine: Engine, sealer: Sealer) -> None:
+        """`engine` is that of the history, which also closes it."""
+        self._engine = engine
+        self._sealer = sealer
+        self._known: dict[str, StoredHook] = {}
+
+    async def stored_hooks(self) -> StoredHooks:
+        known = self._known
+        versions = {one: stored.version for one, stored in known.items()}
+        found = await self._engine.read(partial(_changed, known=versions))
+        # Opening thousands takes a while, in which deliveries must go on.
+        opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
+        fresh = {stored.hook.id: stored for stored in opened}
+        self._known = {one: fresh.get(one) or known[one] for one in found.there}
+        return StoredHooks(found.revision, list(self._known.values()), frozenset(found.gone))
+
+    async def stored_hook(self, hook_id: str) -> StoredHook | None:
+        row = await self._engine.read(partial(_row, hook_id=hook_id))
+        return None if row is None or row.deleting == "gone" else self._opened(row)
+
+    async def revision(self) -> int:
+        return await self._engine.read(_revision)
+
+    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
+        sealed = sealed_of(hook, (), self._sealer)
+        row = await self._engine.write(partial(_add, hook=hook, sealed=sealed, at=at, most=most))
+        return _stored(row, hook, ())
+
+    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
+        sealed = sealed_of(hook, ends, self._sealer)
+        row = await self._engine.write(partial(_replace, hook=hook, sealed=sealed, at=at, version=version))
+        return _stored(row, hook, ends)
+
+    async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
+        row = await self._engine.write(partial(_delete, hook_id=hook_id, how=how, at=at, version=version))
+        before = self._opened(row)
+        return replace(before, version=before.version + 1, updated_at=at, deleting=how)
+
+    async def say(self, state: HookState) -> None:
+        await self._engine.write(partial(_say, state=state))
+
+    async def reseal(self) -> int:
+        """Seal everything with the newest key that another one sealed; gives how many hooks that were.
+
+        Raises SettingsError where one of them cannot be opened.
+        """
+        sealed = await self._engine.read(_all_sealed)
+        old = [(hook_id, piece) for hook_id, piece in sealed if not self._sealer.is_newest(piece)]
+        for hook_id, piece in old:
+            anew = self._sealer.seal(self._sealer.open(piece, about(hook_id)), about(hook_id))
+            await self._engine.write(partial(_put_sealed, hook_id=hook_id, old=piece, new=anew))
+        return len(old)
+
+    def _opened(self, row: Row[Any]) -> StoredHook:
+        return _stored(row, *hook_of(row.id, row.document, bytes(row.sealed), self._sealer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What stands in the table: all ids that are there, and the rows that are not known."""
+
+    revision: int
+    there: list[str]
+    rows: list[Row[Any]]
+    gone: list[str]
+
+
+def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
+    return StoredHook(hook, row.version, row.revision, row.created_at, row.updated_at, row.deleting, ends)
+
+
+# ---- reading --------------------------------------------------------------------------------------------
+
+
+def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
+    c = hooks.c
+    revision = _revision(connection)
+    stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
+    there = {one: version for one, version, deleting in stand if deleting != "gone"}
+    anew = [one for one, version in there.items() if known.get(one) != version]
+    rows: list[Row[Any]] = []
+    for start in range(0, len(anew), _AT_ONCE):
+        some = padded(anew[start : start + _AT_ONCE])
+        rows += connection.execute(select(hooks).where(c.id.in_(some))).all()
+    return _Changes(revision, list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
+
+
+def _revision(connection: Connection) -> int:
+    c = revisions.c
+    return connection.execute(select(c.value).where(c.name == _COUNTER)).scalar() or 0
+
+
+def _row(connection: Connection, hook_id: str) -> Row[Any] | None:
+    return connection.execute(select(hooks).where(hooks.c.id == hook_id)).one_or_none()
+
+
+def _all_sealed(connection: Connection) -> list[tuple[str, bytes]]:
+    c = hooks.c
+    rows = connection.execute(select(c.id, c.sealed).where(c.sealed.is_not(None)))
+    return [(one, bytes(sealed)) for one, sealed in rows]
+
+
+# ---- writing --------------------------------------------------------------------------------------------
+
+
+def _next_revision(connection: Connection) -> int:
+    """Count up. Whoever else writes hooks waits here until this transaction ends, and then sees what it wrote."""
+    of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = of_dialect(revisions).values(name=_COUNTER, value=1)
+    counted = statement.on_conflict_do_update(
+        index_elements=[revisions.c.name], set_={"value": revisions.c.value + 1}
+    )
+    value: int = connection.execute(counted.returning(revisions.c.value)).scalar_one()
+    return value
+
+
+def _add(connection: Connection, hook: Hook, sealed: bytes, at: float, most: int | None) -> Row[Any]:
+    revision = _next_revision(connection)
+    if (done := _row(connection, hook.id)) is not None:
+        return done  # ids are drawn by lot: this transaction was committed before its connection broke
+    _check_name(connection, hook)
+    count = select(func.count()).select_from(hooks).where(hooks.c.deleting != "gone")
+    if most is not None and connection.execute(count).scalar_one() >= most:
+        raise TooMany
+    given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
+    row = {"id": hook.id, "version": 1, "revision": revision, "created_at": at} | given
+    return connection.execute(insert(hooks).values(row).returning(hooks)).one()
+
+
+def _replace(connection: Connection, hook: Hook, sealed: bytes, at: float, version: int) -> Row[Any]:
+    revision = _next_revision(connection)
+    row = _row(connection, hook.id)
+    if row is not None and row.version == version + 1 and row.updated_at == at:
+        return row  # as above
+    if row is None or row.version != version or row.deleting not in {"", "drain"}:
+        raise Overtaken
+    _check_name(connection, hook)
+    given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
+    return _put(connection, hook.id, {"version": version + 1, "revision": revision} | given)
+
+
+def _delete(connection: Connection, hook_id: str, how: Deleting, at: float, version: int | None) -> Row[Any]:
+    """Gives the row as it was before."""
+    revision = _next_revision(connection)
+    row = _row(connection, hook_id)
+    if row is None or row.deleting == "gone" or (version is not None and row.version != version):
+        raise Overtaken
+    given = {"deleting": how, "updated_at": at, "version": row.version + 1, "revision": revision}
+    _put(connection, hook_id, given | ({"sealed": None} if how == "gone" else {}))
+    if how == "gone":
+        connection.execute(delete(hook_states).where(hook_states.c.hook == hook_id))
+    return row
+
+
+def _put(connection: Connection, hook_id: str, values: Mapping[str, Any]) -> Row[Any]:
+    statement = update(hooks).where(hooks.c.id == hook_id).values(values)
+    return connection.execute(statement.returning(hooks)).one()
+
+
+def _check_name(connection: Connection, hook: Hook) -> None:
+    c = hooks.c
+    other = select(c.id).where(c.name == hook.name, c.deleting != "gone", c.id != hook.id)
+    if connection.execute(other).first() is not None:
+        raise NameTaken(hook.name)
+
+
+def _say(connection: Connection, state: HookState) -> None:
+    _next_revision(connection)
+    reading.store_hook_state(connection, state)
+
+
+def _put_sealed(connection: Connection, hook_id: str, old: bytes, new: bytes) -> None:
+    """Unless it was changed meanwhile, and so sealed anew."""
+    c = hooks.c
+    connection.execute(update(hooks).where(c.id == hook_id, c.sealed == old).values(sealed=new))
