@@ -28,6 +28,12 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str | SecretUrl) else value
 
 
+def _hard_to_guess(value: SecretStr) -> SecretStr:
+    if not 16 <= len(value.get_secret_value()) <= 1024:
+        raise ValueError("a key has 16 to 1024 characters")
+    return value
+
+
 BrokerUrls = Annotated[
     list[Annotated[SecretUrl, AfterValidator(broker_url)]],
     BeforeValidator(_one_or_many),
@@ -109,10 +115,17 @@ class Storage(Strict):
     """Interval between two rounds of removal."""
     retention_batch: int = Field(default=500, ge=1, le=10_000)
     """Events removed in one transaction."""
+    audit: Seconds = Field(default=366 * 86_400, ge=60, le=100 * 366 * 86_400)
+    """How long entries of the audit log are kept."""
     keep: Literal["all", "failures"] = "all"
     """failures: only deliveries that did not succeed at once are recorded."""
     outage_after: Seconds = Field(default=60, ge=1, le=3600)
     """The database gone for this long is an outage: consuming stops until it is back."""
+    encryption_keys: list[Annotated[SecretStr, AfterValidator(_hard_to_guess)]] = Field(
+        default_factory=list, max_length=20
+    )
+    """Keys, any texts of at least 16 characters, that targets of hooks made through the API are sealed with: the first
+    seals, all open. The same on all replicas. Empty: `http.admin_token` serves as the key, and must not change then."""
 
 
 class History(Strict):
@@ -140,9 +153,12 @@ class Http(Strict):
     admin_listen: Listen | None = None
     """host:port of a second socket for everything; then only inlets and health answer on `listen`."""
     admin_token: SecretStr | None = None
-    """Bearer token of the admin API; null: the admin API is closed."""
+    """Bearer token of the admin API with the role admin, which needs no database; null: only tokens that were made
+    through the API let in."""
     allow_private_targets: list[IPvAnyNetwork] = Field(default_factory=list, max_length=1000)
     """Networks (CIDR) that webhooks may reach although they are private, loopback or link-local."""
+    allow_scripts: bool = False
+    """true: hooks whose target is a script may be made through the API, so an admin's token runs any program here."""
 
     @field_validator("admin_token")
     @classmethod
@@ -161,6 +177,8 @@ class Limits(Strict):
     """How much of the beginning of a receiver's answer is kept in the history."""
     open_deliveries: int = Field(default=2000, ge=1, le=100_000)
     """Deliveries that one process holds at once."""
+    hooks: int = Field(default=5000, ge=0, le=100_000)
+    """Hooks that may be made through the API; each has a lane on the broker."""
     drain: Seconds = Field(default=25, ge=0, le=3600)
     """How long a stop waits for attempts under way."""
 
