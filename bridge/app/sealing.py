@@ -1,0 +1,30 @@
+"""The store of hooks made through the API, opened with the keys of the settings."""
+
+import structlog
+
+from bridge.settings.tree import Settings
+from bridge.storage.engines.engine import Engine
+from bridge.storage.hooks import SqlHooks
+from bridge.storage.sealing import Sealer
+
+log = structlog.get_logger(__name__)
+
+
+async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
+    """The hooks in the history's database, all of them sealed with the newest key by now.
+
+    Raises SettingsError where one was sealed with a key that is not given, HistoryUnavailable.
+    """
+    keys = [key.get_secret_value() for key in settings.storage.encryption_keys]
+    token = settings.http.admin_token
+    if not keys and token is not None:
+        log.warning(
+            "hooks.sealed_with_admin_token",
+            advice="set storage.encryption_keys: until then http.admin_token is the key of the secrets of hooks made "
+            "through the API, and cannot be changed without losing them",
+        )
+    # The token goes on opening what it sealed before there were keys.
+    store = SqlHooks(engine, Sealer([*keys, *([] if token is None else [token.get_secret_value()])]))
+    if anew := await store.reseal():
+        log.info("hooks.resealed", hooks=anew)
+    return store
