@@ -10,11 +10,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from bridge import __version__
+from bridge.app.access import Access
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
-from bridge.app.parts import Parts
+from bridge.app.parts import Parts, new_id
 from bridge.app.retention import Retention
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
@@ -23,6 +24,7 @@ from bridge.model.errors import BridgeError, HistoryUnavailable
 from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
 from bridge.settings.tree import Settings
+from bridge.storage.access import SqlAccess
 from bridge.storage.history import SqlHistory, open_history
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -78,7 +80,7 @@ class Bridge:
             self._health,
             self._registry,
             inlets=parts.inlets.routes(),
-            api=make_api(parts, self._history),
+            api=make_api(parts, self._history, self._access(self._history)),
         )
         await self._http.start()
         self._spawn_all(parts)
@@ -86,6 +88,18 @@ class Bridge:
         parts.sources.start()
         self._health.serving()
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    def _access(self, history: SqlHistory) -> Access:
+        token = self._settings.http.admin_token
+        stored = SqlAccess(history.engine)
+        access = Access(
+            stored,
+            stored,
+            admin_token=None if token is None else token.get_secret_value(),
+            new_id=new_id,
+        )
+        self._spawn(access.run(self._settings.storage.audit), "access")
+        return access
 
     async def _claim(self, parts: Parts) -> None:
         if self._settings.storage.url.get_secret_value().startswith("sqlite"):

@@ -5,8 +5,11 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bridge.http.access import bearer_only
+from bridge.admin.actors import Actors
+from bridge.admin.audit import AuditLog
+from bridge.http.access import Gate
 from bridge.http.api_requests import identified, outages_as_503
+from bridge.http.audited import guarded
 from bridge.http.operation import Operation
 from bridge.http.problem import errors_as_problems
 
@@ -24,12 +27,15 @@ class Part(Protocol):
 
 
 class Api:
-    """All parts as one application: below it nothing answers without the token, not even that there is nothing."""
+    """All parts as one application: below it nothing answers without a token, not even that there is nothing."""
 
-    def __init__(self, parts: Iterable[Part], token: str | None, new_id: Callable[[], str]) -> None:
-        """`token` None: closed. `new_id` names requests whose client does not."""
+    def __init__(
+        self, parts: Iterable[Part], actors: Actors, log: AuditLog, new_id: Callable[[], str]
+    ) -> None:
+        """`new_id` names requests whose client does not."""
         self._parts = tuple(parts)
-        self._token = token
+        self._gate = Gate(actors)
+        self._log = log
         self._new_id = new_id
 
     def application(self) -> web.Application:
@@ -38,12 +44,14 @@ class Api:
             middlewares=[
                 identified(self._new_id),
                 errors_as_problems,
-                bearer_only(self._token),
                 outages_as_503,
+                self._gate.middleware(),
             ],
             client_max_size=MOST_BODY,
         )
-        app.add_routes([web.route(each.method, each.path, each.handler) for each in self.operations()])
+        app.add_routes(
+            [web.route(each.method, each.path, guarded(each, self._log)) for each in self.operations()]
+        )
         return app
 
     def operations(self) -> list[Operation]:

@@ -13,7 +13,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ACTOR = web.RequestKey("actor", Actor)
 """Who asks; set before the handler runs."""
 CHANGED = web.RequestKey("changed", dict)
-"""What the handler did, for the audit log: JSON values without secrets; `id` where the path does not tell it."""
+"""What the handler did, for the audit log: JSON values without secrets; `id` where the path does not tell it, or tells
+another name of the thing.
+"""
+UNCHANGED = web.RequestKey("unchanged", bool)
+"""True: nothing was changed (a dry run), and there is no entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,23 @@ class Operation:
     refusals: frozenset[int] = frozenset()
     audited: bool | None = None
     """Whether it is written into the audit log; None: unless the method is GET."""
+    description: str = ""
+    """More than the summary, for its page in /docs; CommonMark."""
+    example: Any = None
+    """A body as people write it, for /docs and the command lines there."""
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether it is written into the audit log."""
+        return self.method != "GET" if self.audited is None else self.audited
+
+    @property
+    def group(self) -> str:
+        """What it belongs to, such as `hooks`."""
+        return self.name.partition(".")[0]
+
+    @property
+    def object_type(self) -> str:
+        """What it is about, as the audit log calls it: `hook` for `hooks.pause`."""
+        group = self.group
+        return group.removesuffix("ies") + "y" if group.endswith("ies") else group.removesuffix("s")

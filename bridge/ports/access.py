@@ -52,3 +52,7 @@ class Audit(Protocol):
     async def deeds(self, which: DeedFilter, *, after: str | None, limit: int) -> Page[Deed]:
         """Newest first; ValueError for a cursor that is none of ours."""
         ...
+
+    async def forget_deeds(self, before: float, limit: int) -> int:
+        """Delete at most `limit` of those older than that Unix time, the oldest first; how many these were."""
+        ...

@@ -7,6 +7,7 @@ import logging
 
 import structlog
 
+from bridge.model.access import Deed
 from bridge.model.delivery import Attempt, Delivery, Outcome, RetryLater
 
 _ATTEMPTS = logging.getLogger("bridge.attempts")
@@ -165,6 +166,29 @@ def api_answered(request_id: str, method: str, path: str, status: int, duration_
 def api_unavailable(request_id: str, reason: str) -> None:
     """What a request to the admin API needs is away; it was answered with 503."""
     _process.warning("api.unavailable", request_id=request_id, reason=reason)
+
+
+def audit_failed(deed: Deed, error: BaseException) -> None:
+    """Something was changed, and its entry in the audit log could not be written: this line is all there is of it."""
+    _process.error(
+        "audit.failed",
+        error=repr(error),
+        effect="the change is in force and missing in the audit log",
+        at=deed.at,
+        actor=deed.actor,
+        role=deed.role,
+        action=deed.action,
+        object_type=deed.object_type,
+        object_id=deed.object_id,
+        request_id=deed.request_id,
+        remote=deed.remote,
+        detail=deed.detail,
+    )
+
+
+def tokens_guessed(remote: str) -> None:
+    """An address shows one wrong token after the other; its answers wait from now on. Told once in a minute."""
+    _process.warning("api.tokens_guessed", remote=remote, effect="answers to wrong tokens wait")
 
 
 def reloaded(hooks: int, added: int, removed: int, changed: int) -> None:

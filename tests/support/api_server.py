@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,35 +13,42 @@ from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
 from bridge.admin.look_explain import Explain
-from bridge.http.api import Api
+from bridge.app.access import Access
+from bridge.http.api import Api, Part
+from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.documents import (
+    ActorDocument,
+    DeedDocument,
     DeliveryAlone,
     DeliveryInList,
     EventAlone,
     EventInList,
     HookDocument,
+    MadeToken,
     PageDocument,
     ProblemDocument,
     QuarantinedAlone,
     QuarantinedInList,
     SourceDocument,
+    TokenDocument,
 )
 from bridge.model.errors import BrokerUnavailable
 from bridge.model.hook import Hook
 from bridge.model.source import Source
 from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.table import HookTable
-from bridge.ports.records import Records
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
 from bridge.settings.tree import Http
+from bridge.storage.access import SqlAccess
+from bridge.storage.history import SqlHistory
 from bridge.telemetry.metrics import Metrics
 from tests.support.records import new_id
 
@@ -56,6 +64,10 @@ SHAPES: Mapping[str, Any] = {
     "/hooks": PageDocument[HookDocument],
     "/hooks/": HookDocument,
     "/explain": dict[str, Any],
+    "/me": ActorDocument,
+    "/tokens": PageDocument[TokenDocument] | MadeToken,
+    "/tokens/": TokenDocument | ActorDocument,
+    "/audit": PageDocument[DeedDocument],
 }
 
 
@@ -153,6 +165,8 @@ class ServedApi:
     server: HttpServer
     table: HookTable
     sources: Sources
+    access: Access
+    api: Api
 
     def runner(self, hook: str) -> HookRunner:
         """The runner of a hook."""
@@ -178,14 +192,15 @@ def runner_of(hook: Hook, *, served: bool = True) -> HookRunner:
 
 @asynccontextmanager
 async def serving_api(
-    records: Records,
+    records: SqlHistory,
     hooks: Sequence[Mapping[str, Any]] = (),
     sources: Sequence[Mapping[str, Any]] = ({"name": "splynx", "queue": "hooks2", "format": "splynx"},),
     *,
     token: str | None = TOKEN,
     http: Http | None = None,
+    more: Sequence[Part] = (),
 ) -> AsyncIterator[ServedApi]:
-    """The API over this history, these hooks and these sources."""
+    """The API over this history, these hooks and these sources; with `more` parts."""
     table = HookTable(lambda _event, _filters: None)
     made = [Hook.model_validate(hook) for hook in hooks]
     table.swap(RoutingTable(made), {hook.id: runner_of(hook) for hook in made})
@@ -194,12 +209,15 @@ async def serving_api(
     explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
     routes = LiveRoutes(table, known, explain, consumed=live, counts=live.count)
     history = HistoryRoutes(records, explain, 2**27)
-    api = Api([history, routes, QuarantineRoutes(records)], token, new_id)
+    stored = SqlAccess(records.engine)
+    access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
+    parts: list[Part] = [history, routes, QuarantineRoutes(records), AccessRoutes(access.desk, stored), *more]
+    api = Api(parts, access.actors, access.log, new_id)
     server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
     await server.start()
     try:
         async with aiohttp.ClientSession() as session:
             url = server.addresses.get("admin", server.addresses["http"])
-            yield ServedApi(ApiClient(session, url), server, table, live)
+            yield ServedApi(ApiClient(session, url), server, table, live, access, api)
     finally:
         await server.stop()

@@ -1,5 +1,6 @@
 """Events, deliveries and all else that other programs get to see, as JSON Schema can say it."""
 
+from bridge.model.documents.access import ActorDocument, DeedDocument, MadeToken, NewToken, TokenDocument
 from bridge.model.documents.deliveries import AttemptDocument, DeliveryAlone, DeliveryDocument, DeliveryInList
 from bridge.model.documents.events import DecisionDocument, EventAlone, EventDocument, EventInList
 from bridge.model.documents.hooks import HookDocument, HookStateDocument, SourceDocument
@@ -7,8 +8,10 @@ from bridge.model.documents.messages import QuarantinedAlone, QuarantinedInList
 from bridge.model.documents.shape import InvalidParameter, PageDocument, ProblemDocument, UtcMoment
 
 __all__ = [
+    "ActorDocument",
     "AttemptDocument",
     "DecisionDocument",
+    "DeedDocument",
     "DeliveryAlone",
     "DeliveryDocument",
     "DeliveryInList",
@@ -18,10 +21,13 @@ __all__ = [
     "HookDocument",
     "HookStateDocument",
     "InvalidParameter",
+    "MadeToken",
+    "NewToken",
     "PageDocument",
     "ProblemDocument",
     "QuarantinedAlone",
     "QuarantinedInList",
     "SourceDocument",
+    "TokenDocument",
     "UtcMoment",
 ]

@@ -1,0 +1,78 @@
+"""The audit log: who changed what."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bridge.model.access import Actor, Deed
+from bridge.model.documents import DeedDocument
+from bridge.ports.access import Audit
+from bridge.rules.bodies.exact import json_text
+from bridge.rules.formats.text import utc_seconds
+from bridge.telemetry import events
+
+_PATIENCE = 5.0
+"""Seconds that an answer waits for its entry."""
+_MOST_DETAIL = 16_384
+"""Characters of an entry's detail."""
+
+
+class AuditLog:
+    """Writes down what was done. What it cannot write is told in the log, whole: it was done all the same."""
+
+    def __init__(self, audit: Audit, new_id: Callable[[], str]) -> None:
+        """`new_id` gives UUIDv7s: entries are in the order of theirs."""
+        self._audit = audit
+        self._new_id = new_id
+
+    async def write(
+        self,
+        actor: Actor,
+        action: str,
+        thing: tuple[str, str],
+        detail: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        remote: str = "",
+    ) -> None:
+        """Never raises. `thing`: kind and id of what was changed; `detail`: JSON values without secrets."""
+        kind, name = thing
+        deed = Deed(
+            id=self._new_id(),
+            at=time.time(),
+            actor=actor.name,
+            role=actor.role,
+            action=action,
+            object_type=kind,
+            object_id=name,
+            request_id=request_id,
+            remote=remote,
+            detail=_bounded(json_text(detail)),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._audit.write_deed(deed)
+        except Exception as error:  # noqa: BLE001 -- the deed is done: no failure here may look like one of it
+            events.audit_failed(deed, error)
+
+
+def document(deed: Deed) -> DeedDocument:
+    """The entry as the API shows it."""
+    return DeedDocument(
+        id=deed.id,
+        at=utc_seconds(deed.at),
+        actor=deed.actor,
+        role=deed.role,
+        action=deed.action,
+        object_type=deed.object_type,
+        object_id=deed.object_id,
+        request_id=deed.request_id,
+        remote=deed.remote,
+        detail=json.loads(deed.detail),
+    )
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MOST_DETAIL else json.dumps({"cut": text[: _MOST_DETAIL // 2]})
