@@ -52,7 +52,6 @@ replicas = Table(
     Column("seen_at", Double, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("settled", Integer, nullable=False),
-    Column("settled", Integer, nullable=False),
 )
 
 leases = Table(
