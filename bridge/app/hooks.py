@@ -9,6 +9,7 @@ from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.table import HookTable
 from bridge.ports.history import HookState
+from bridge.rules.meta.words import Facts, MetaType
 from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
@@ -39,6 +40,7 @@ class Hooks:
         breaker: Rules,
         retry_after_max: float,
         lane_changed: Callable[[HookRunner], None],
+        told: Callable[[HookRunner, MetaType, Facts], None],
     ) -> None:
         """`served`: types of targets that this process attempts; None: all."""
         self._table = table
@@ -49,6 +51,7 @@ class Hooks:
         self._breaker = breaker
         self._retry_after_max = retry_after_max
         self._lane_changed = lane_changed
+        self._told = told
         self._retired: list[HookRunner] = []
 
     def swap(self, hooks: Sequence[Hook], delivering: Delivering, states: dict[str, HookState]) -> Change:
@@ -99,6 +102,7 @@ class Hooks:
             thresholds=self._thresholds,
             metrics=self._metrics.hook(hook.id, hook.target.type),
             changed=self._lane_changed,
+            told=self._told,
         )
         if state is not None and state.paused:
             runner.pause_reason = state.reason

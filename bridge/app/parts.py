@@ -9,7 +9,9 @@ import uuid_utils
 
 from bridge.admin.schemas import misfit_of
 from bridge.app.connections import Links
+from bridge.app.errands import Errands
 from bridge.app.gauges import Gauges
+from bridge.app.herald import EventHerald
 from bridge.app.hooks import Hooks
 from bridge.app.samples import LadderWatch, Samples
 from bridge.app.sources import Sources
@@ -26,7 +28,7 @@ from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.fence import Fence
-from bridge.pipeline.hook import Thresholds
+from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.service import LaneService
@@ -38,6 +40,7 @@ from bridge.ports.broker import Ticket
 from bridge.ports.history import History, HookState
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.meta.words import Facts, MetaType, state_changed
 from bridge.rules.retry.breaker import Rules
 from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.tree import Settings
@@ -69,7 +72,7 @@ class Parts:
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
-        self.watch = PipelineWatch(metrics)
+        self.watch = PipelineWatch(metrics, self._paused)
         self.load = Load()
         self.ladder = LadderWatch()
         self.pauses: asyncio.Queue[HookState] = asyncio.Queue()
@@ -101,6 +104,8 @@ class Parts:
         shares = self.settings.delivery
         self._data_of = partial(data_of, limit=self.settings.limits.body)
         self.table = HookTable(self.watch.unanswered)
+        self.errands = Errands("meta events")
+        self.herald = EventHerald(self.publisher, self.names.events, self.table, self.errands, new_id)
         self.recorder = self._recorder()
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
@@ -183,6 +188,7 @@ class Parts:
             ),
             retry_after_max=settings.delivery.retry_after_max,
             lane_changed=self.service.changed,
+            told=self._told,
         )
 
     def _decoder(self, source: Source, base: Path) -> Decoder:
@@ -242,6 +248,13 @@ class Parts:
 
     def _quarantine_copy(self, fault: Undecodable, message: Message, ticket: Ticket) -> None:
         self.delivering.quarantine(fault, message, Settlement(ticket, "lanes", self.load))
+
+    def _told(self, runner: HookRunner, kind: MetaType, facts: Facts) -> None:
+        self.herald.tell(kind, runner.hook, facts, by_person=False)
+
+    def _paused(self, runner: HookRunner, reason: str) -> None:
+        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, reason)
+        self.herald.tell(MetaType.PAUSED, runner.hook, facts, by_person=False)
 
     def _remember_pause(self, hook: str, reason: str) -> None:
         self.pauses.put_nowait(HookState(hook, paused=True, reason=reason, at=time.time()))

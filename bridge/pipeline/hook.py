@@ -16,6 +16,7 @@ from bridge.model.target import QueueTarget
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.settle import Work
 from bridge.ports.target import Target
+from bridge.rules.meta.words import Facts, MetaType, breaker_closed, breaker_opened
 from bridge.rules.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.rules.retry.judge import Policy
 from bridge.telemetry import events
@@ -45,11 +46,12 @@ class HookRunner:
         thresholds: Thresholds,
         metrics: HookMetrics,
         changed: Callable[["HookRunner"], None],
+        told: Callable[["HookRunner", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
     ) -> None:
         """`target` None: this process does not serve it.
 
         `deliver` makes one attempt and never raises. `changed` hears when the lane may have to be consumed or
-        left alone from now on.
+        left alone from now on, `told` that its breaker opened or closed.
         """
         self.hook = hook
         self.target = target
@@ -63,6 +65,7 @@ class HookRunner:
         self.held_until = 0.0
         self._deliver = deliver
         self._changed = changed
+        self._told = told
         self._thresholds = thresholds
         self._limiter = _limiter(hook.rate)
         self._too_slow = _timeout(hook) > thresholds.longest_direct_timeout
@@ -201,11 +204,15 @@ class HookRunner:
         match after:
             case Closed():
                 self.metrics.breaker_state.value = 0
-                events.breaker_closed(self.hook.id, now - self._opened_at)
+                open_for = now - self._opened_at
+                events.breaker_closed(self.hook.id, open_for)
+                self._told(self, MetaType.BREAKER_CLOSED, breaker_closed(self.hook, open_for, time.time()))
             case Open(wait=wait):
                 if isinstance(before, Closed):
                     self._opened_at = now
                     events.breaker_opened(self.hook.id, reason, wait)
+                    facts = breaker_opened(self.hook, reason, wait, time.time())
+                    self._told(self, MetaType.BREAKER_OPEN, facts)
                 self.metrics.breaker_state.value = 2
             case HalfOpen():
                 self.metrics.breaker_state.value = 1

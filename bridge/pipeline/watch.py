@@ -1,6 +1,6 @@
 """What the pipeline tells of itself: counted, and logged where somebody would want to know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -29,8 +29,14 @@ log = structlog.get_logger(__name__)
 class PipelineWatch:
     """Counters and log lines of the stages."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        paused: Callable[[HookRunner, str], None] = lambda _runner, _reason: None,
+    ) -> None:
+        """`paused(runner, reason)` hears that the bridge itself paused a hook."""
         self._metrics = metrics
+        self._paused = paused
 
     def unmatched(self, event: Event) -> None:
         """No hook asked for it."""
@@ -80,6 +86,7 @@ class PipelineWatch:
     def paused(self, runner: HookRunner, reason: str) -> None:
         """A hook was paused by the bridge itself."""
         events.hook_paused(runner.hook.id, reason)
+        self._paused(runner, reason)
 
     def recorded(self, entry: Entry) -> None:
         """An entry is committed."""

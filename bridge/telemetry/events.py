@@ -9,6 +9,7 @@ import structlog
 
 from bridge.model.access import Deed
 from bridge.model.delivery import Attempt, Delivery, Outcome, RetryLater
+from bridge.rules.formats.text import utc_seconds
 
 _ATTEMPTS = logging.getLogger("bridge.attempts")
 _attempts: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.attempts")
@@ -95,8 +96,20 @@ def breaker_closed(hook: str, open_for: float) -> None:
 
 
 def hook_paused(hook: str, reason: str) -> None:
-    """The bridge paused a hook by itself (410 Gone): deliveries wait in its lane until a person resumes it."""
+    """The bridge paused a hook by itself (410 Gone, nothing but failures for days): deliveries wait in its lane until
+    a person resumes it.
+    """
     _hooks.warning("hook.paused", hook=hook, reason=reason)
+
+
+def hook_failing(hook: str, percent: int, since: float) -> None:
+    """It has only failed since that Unix time, for `percent` of the time after which it is paused."""
+    _hooks.warning("hook.failing", hook=hook, percent=percent, since=utc_seconds(since))
+
+
+def hook_recovered(hook: str) -> None:
+    """It succeeded again after it had been told to fail."""
+    _hooks.info("hook.recovered", hook=hook)
 
 
 def hook_failed(hook: str, error: BaseException) -> None:

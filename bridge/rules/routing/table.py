@@ -80,6 +80,10 @@ class RoutingTable:
         """The hook with this id."""
         return self._by_id.get(hook_id)
 
+    def is_named(self, source: str) -> bool:
+        """Whether any hook asks for this source by its name."""
+        return source in self._of_source
+
     def match(self, event: Event) -> Match:
         """The hooks that asked for `event`; never raises."""
         candidates = self._candidates(event.source, event.type)
