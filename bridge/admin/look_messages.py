@@ -30,8 +30,10 @@ def event_in_list(known: KnownEvent) -> EventInList:
     )
 
 
-def as_event(known: KnownEvent, limit: int) -> Event:
-    """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed."""
+def as_event(known: KnownEvent, limit: int | None) -> Event:
+    """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed, None: its
+    data are not wanted.
+    """
     return Event(
         id=known.id,
         source=known.source,
@@ -39,7 +41,7 @@ def as_event(known: KnownEvent, limit: int) -> Event:
         format=known.format,
         received_at=known.received_at,
         message=known.message,
-        data=data_of(known.message, known.format, limit),
+        data=None if limit is None else data_of(known.message, known.format, limit),
         time=known.time,
         publisher_id=known.publisher_id,
         identity=known.identity,

@@ -93,7 +93,10 @@ class Outbox(Protocol):
     async def restart(
         self, delivery_ids: Sequence[str], at: float, *, statuses: frozenset[Status]
     ) -> Sequence[Restart]:
-        """Raise the generation of those that have one of these statuses, make them PENDING, and put them in."""
+        """Raise the generation of those that have one of these statuses, make them PENDING, and put them in.
+
+        Those whose event is not in the history any more are left as they are.
+        """
         ...
 
     async def cancel(self, delivery_id: str, at: float) -> bool:
@@ -102,6 +105,14 @@ class Outbox(Protocol):
 
     async def outbox(self, older_than: float, limit: int) -> Sequence[Restart]:
         """What has been in it since before that Unix time."""
+        ...
+
+    async def sizes(self, event_ids: Sequence[str]) -> Mapping[str, int]:
+        """How many bytes these events have; those that are gone are absent."""
+        ...
+
+    async def whole_events(self, event_ids: Sequence[str]) -> Sequence[KnownEvent]:
+        """These events with their bodies, as far as they are there."""
         ...
 
     async def sent(self, restarts: Sequence[Restart]) -> None:

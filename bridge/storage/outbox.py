@@ -1,14 +1,16 @@
 """Deliveries that are started anew or given up by somebody: generations rise in the rows themselves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from sqlalchemy import Connection, RowMapping, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
 
 from bridge.model.delivery import Status
 from bridge.ports.jobs import Restart
+from bridge.ports.records import KnownEvent
 from bridge.storage.admin_tables import outbox
 from bridge.storage.engines.engine import Engine
+from bridge.storage.records.restored import event_of
 from bridge.storage.records.scan import among
 from bridge.storage.records.span import as_id
 from bridge.storage.rows import FINAL_STATUSES
@@ -40,6 +42,12 @@ class SqlOutbox:
         if overtaken:
             await self._engine.write(partial(_take_out, entries=overtaken))
         return found
+
+    async def sizes(self, event_ids: Sequence[str]) -> Mapping[str, int]:
+        return await self._engine.read(partial(_sizes, ids=event_ids))
+
+    async def whole_events(self, event_ids: Sequence[str]) -> Sequence[KnownEvent]:
+        return await self._engine.read(partial(_whole, ids=event_ids))
 
     async def sent(self, restarts: Sequence[Restart]) -> None:
         entries = [(each.delivery_id, each.generation) for each in restarts]
@@ -139,6 +147,17 @@ def _left(
         [_restart_of(row) for row in every if row["id"] is not None],
         [(row["delivery_id"], row["put_in"]) for row in every if row["id"] is None],
     )
+
+
+def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    c = events.c
+    size = func.length(c.body) + func.coalesce(func.length(c.headers), 0)
+    return dict(connection.execute(select(c.id, size).where(among(connection, c.id, ids))).all())
+
+
+def _whole(connection: Connection, ids: Sequence[str]) -> list[KnownEvent]:
+    chosen = select(events).where(among(connection, events.c.id, ids))
+    return [event_of(row) for row in connection.execute(chosen).mappings()]
 
 
 def _restart_of(row: RowMapping) -> Restart:
