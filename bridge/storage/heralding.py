@@ -58,8 +58,8 @@ def _remember(connection: Connection, before: Standing, level: int, since: float
 
 def _quarantined(connection: Connection, since: float) -> dict[str, int]:
     wanted = (
-        select(quarantine.c.source, func.count())
+        select(quarantine.c.source, func.count().label("messages"))
         .where(quarantine.c.quarantined_at >= since)
         .group_by(quarantine.c.source)
     )
-    return {source: count for source, count in connection.execute(wanted)}
+    return {row.source: row.messages for row in connection.execute(wanted)}
