@@ -12,6 +12,7 @@ from bridge.http.api_answers import answer, page
 from bridge.http.api_bodies import body_of
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found
+from bridge.http.described import PAGE, SPAN, flag, text
 from bridge.http.operation import ACTOR, CHANGED, Handler, Operation
 from bridge.http.problem import Refused
 from bridge.model.access import Role
@@ -44,6 +45,7 @@ class AccessRoutes:
                 summary="Tokens by name, without what is shown for them",
                 handler=self._list,
                 role=Role.ADMIN,
+                parameters=(flag("revoked", "true: with those that were revoked."), *PAGE),
                 answers={200: PageDocument[TokenDocument]},
             ),
             Operation(
@@ -83,6 +85,14 @@ class AccessRoutes:
                 summary="Who changed what, the newest first",
                 handler=self._deeds,
                 role=Role.ADMIN,
+                parameters=(
+                    text("actor", "Name of a token; `admin` for `http.admin_token`."),
+                    text("action", "An operation, such as `hooks.pause`."),
+                    text("object_type", "Kind of what was changed, such as `hook`."),
+                    text("object_id", "Its id."),
+                    *SPAN,
+                    *PAGE,
+                ),
                 answers={200: PageDocument[DeedDocument]},
             ),
         ]

@@ -16,7 +16,8 @@ from bridge.admin.look_messages import (
 from bridge.http.api_answers import answer, aside, large, page, size_of
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
-from bridge.http.operation import Handler, Operation
+from bridge.http.described import EVENT_TYPE, HOOK, PAGE, SOURCE, SPAN, STATUSES, flag, text, uuid
+from bridge.http.operation import Handler, Operation, Parameter
 from bridge.model.documents import (
     DeliveryAlone,
     DeliveryInList,
@@ -41,19 +42,43 @@ class HistoryRoutes:
             _get(
                 "deliveries.list",
                 "/v1/deliveries",
-                "Deliveries",
+                "Deliveries, the newest first",
                 self._deliveries,
                 PageDocument[DeliveryInList],
+                HOOK,
+                STATUSES,
+                EVENT_TYPE,
+                uuid("event_id", "Id of its event."),
+                *SPAN,
+                *PAGE,
             ),
             _get(
                 "deliveries.show",
                 "/v1/deliveries/{id}",
-                "One with its attempts",
+                "One delivery with its attempts",
                 self._delivery,
                 DeliveryAlone,
             ),
-            _get("events.list", "/v1/events", "Events", self._events, PageDocument[EventInList]),
-            _get("events.show", "/v1/events/{id}", "One with its deliveries", self._event, EventAlone),
+            _get(
+                "events.list",
+                "/v1/events",
+                "Events, the newest first",
+                self._events,
+                PageDocument[EventInList],
+                SOURCE,
+                EVENT_TYPE,
+                text("publisher_id", "The publisher's own id."),
+                *SPAN,
+                *PAGE,
+            ),
+            _get(
+                "events.show",
+                "/v1/events/{id}",
+                "One event with its deliveries",
+                self._event,
+                EventAlone,
+                flag("explain", "true: with what every hook would decide today."),
+            ),
         ]
 
     async def _deliveries(self, request: web.Request) -> web.Response:
@@ -102,7 +127,15 @@ class HistoryRoutes:
         return await large(partial(event_alone, known, event, deliveries, hooks), size)
 
 
-def _get(name: str, path: str, summary: str, handler: Handler, document: Any) -> Operation:
+def _get(
+    name: str, path: str, summary: str, handler: Handler, document: Any, *parameters: Parameter
+) -> Operation:
     return Operation(
-        name=name, method="GET", path=path, summary=summary, handler=handler, answers={200: document}
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        handler=handler,
+        parameters=parameters,
+        answers={200: document},
     )

@@ -12,7 +12,8 @@ from bridge.admin.look_hooks import hook_document
 from bridge.admin.look_sources import Consumed, Counts, source_documents
 from bridge.http.api_answers import answer, aside, page
 from bridge.http.api_parameters import Parameters, invalid, not_found
-from bridge.http.operation import Handler, Operation
+from bridge.http.described import PAGE
+from bridge.http.operation import Handler, Operation, Parameter
 from bridge.model.documents import HookDocument, PageDocument, SourceDocument
 from bridge.model.errors import SettingsError
 from bridge.model.source import Source
@@ -45,8 +46,15 @@ class LiveRoutes:
     def operations(self) -> Sequence[Operation]:
         paged = PageDocument[SourceDocument], PageDocument[HookDocument]
         return [
-            _get("sources.list", "/v1/sources", "Sources with their queues", self._list_sources, paged[0]),
-            _get("hooks.list", "/v1/hooks", "Hooks without their secrets", self._list_hooks, paged[1]),
+            _get(
+                "sources.list",
+                "/v1/sources",
+                "Sources with their queues",
+                self._list_sources,
+                paged[0],
+                *PAGE,
+            ),
+            _get("hooks.list", "/v1/hooks", "Hooks without their secrets", self._list_hooks, paged[1], *PAGE),
             _get("hooks.show", "/v1/hooks/{id}", "One hook and how it is doing", self._hook, HookDocument),
             Operation(
                 name="explain.message",
@@ -97,7 +105,15 @@ def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tu
     return left[:limit], name(left[limit - 1]) if len(left) > limit else None
 
 
-def _get(name: str, path: str, summary: str, handler: Handler, document: Any) -> Operation:
+def _get(
+    name: str, path: str, summary: str, handler: Handler, document: Any, *parameters: Parameter
+) -> Operation:
     return Operation(
-        name=name, method="GET", path=path, summary=summary, handler=handler, answers={200: document}
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        handler=handler,
+        parameters=parameters,
+        answers={200: document},
     )

@@ -9,6 +9,7 @@ from bridge.admin.look_messages import quarantined_alone, quarantined_in_list
 from bridge.http.api_answers import large, page
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
+from bridge.http.described import PAGE, SOURCE
 from bridge.http.operation import Operation
 from bridge.model.documents import PageDocument, QuarantinedAlone, QuarantinedInList
 from bridge.ports.records import Records
@@ -28,6 +29,7 @@ class QuarantineRoutes:
                 path="/v1/quarantine",
                 summary="Messages that could not be handled",
                 handler=self._list,
+                parameters=(SOURCE, *PAGE),
                 answers={200: PageDocument[QuarantinedInList]},
             ),
             Operation(
