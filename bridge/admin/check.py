@@ -48,11 +48,11 @@ def _problems(
     for name, broker in settings.brokers.items():
         yield from tls_problems(f"brokers.{name}.tls", broker.tls)
     for index, hook in enumerate(settings.hooks):
-        yield from _routing(f"hooks[{index}]", hook)
-        yield from _timeout(f"hooks[{index}].target.timeout", hook, settings.broker.consumer_timeout)
+        found = list(hook_problems(hook, settings.broker.consumer_timeout))
         if served is None or hook.target.type in served:
-            for problem in of_target(hook):
-                yield Problem(f"hooks[{index}].{problem.path}", problem.message)
+            found += of_target(hook)
+        for problem in found:
+            yield Problem(f"hooks[{index}].{problem.path}", problem.message)
     for index, inlet in enumerate(settings.inlets):
         for number, each in enumerate(inlet.verify):
             try:
@@ -69,21 +69,19 @@ def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
             yield Problem(f"sources[{index}].schema", str(error))
 
 
-def _timeout(path: str, hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
-    """A message held for longer than the broker bears is handed out again while its attempt still runs."""
+def hook_problems(hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
+    """What is wrong with a hook wherever it is served; paths begin at the hook."""
+    for index, pattern in enumerate(hook.events):
+        yield from _tried(f"events[{index}]", patterns.check, pattern)
+    if hook.filter is not None:
+        yield from _tried("filter", compile_filter, hook.filter)
+    # A message held for longer than the broker bears is handed out again while its attempt still runs.
     if hook.target.timeout > consumer_timeout / 2:
         yield Problem(
-            path,
+            "target.timeout",
             f"{hook.target.timeout:g} s is over half of broker.consumer_timeout ({consumer_timeout:g} s): the "
             "broker would hand the message out again meanwhile; raise both, here and on the broker",
         )
-
-
-def _routing(path: str, hook: Hook) -> Iterator[Problem]:
-    for index, pattern in enumerate(hook.events):
-        yield from _tried(f"{path}.events[{index}]", patterns.check, pattern)
-    if hook.filter is not None:
-        yield from _tried(f"{path}.filter", compile_filter, hook.filter)
 
 
 def tls_problems(path: str, tls: BrokerTls) -> list[Problem]:

@@ -22,15 +22,20 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
     sources = [source.name for source in settings.sources]
     brokers = list(settings.brokers)
     for index, hook in enumerate(settings.hooks):
-        yield from _unknown_sources(("hooks", index, "sources"), hook, [*sources, OWN_EVENTS])
-        if isinstance(hook.target, QueueTarget) and hook.target.broker not in {None, *brokers}:
-            hint = nearest(str(hook.target.broker), brokers)
-            path = ("hooks", index, "target", "broker")
-            yield path, f"no broker {hook.target.broker!r} under `brokers`{hint}"
+        for path, reason in unknown_names(hook, sources, brokers):
+            yield ("hooks", index, *path), reason
     for index, inlet in enumerate(settings.inlets):
         if inlet.source not in sources:
             yield ("inlets", index, "source"), f"no source {inlet.source!r}{nearest(inlet.source, sources)}"
     yield from _bad_paths(settings.inlets)
+
+
+def unknown_names(hook: Hook, sources: Sequence[str], brokers: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Sources and brokers that the hook names and that are not set up; paths begin at the hook."""
+    yield from _unknown_sources(("sources",), hook, [*sources, OWN_EVENTS])
+    if isinstance(hook.target, QueueTarget) and hook.target.broker not in {None, *brokers}:
+        hint = nearest(str(hook.target.broker), brokers)
+        yield ("target", "broker"), f"no broker {hook.target.broker!r} under `brokers`{hint}"
 
 
 def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tuple[Path, str]]:

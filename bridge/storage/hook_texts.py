@@ -1,24 +1,22 @@
 """Hooks as texts of the database: what may be read there, and the target with its secrets as one sealed piece."""
 
 import json
-from typing import Any
-
-from pydantic import BaseModel, SecretStr
 
 from bridge.model.hook import Hook
+from bridge.model.plain import plain
 from bridge.ports.hooks import Ends
 from bridge.storage.sealing import Sealer
 
 
 def document_of(hook: Hook) -> str:
     """All but the target, which may hold secrets in many places: addresses, headers, arguments."""
-    written = clear(hook)
+    written = plain(hook)
     return json.dumps(written | {"target": {"type": hook.target.type}})
 
 
 def sealed_of(hook: Hook, ends: Ends, sealer: Sealer) -> bytes:
     """The target, and which of its secrets end when; raises SettingsError without a key."""
-    inside = {"target": clear(hook.target), "ends": ends}
+    inside = {"target": plain(hook.target), "ends": ends}
     return sealer.seal(json.dumps(inside).encode(), about(hook.id))
 
 
@@ -32,16 +30,3 @@ def hook_of(hook_id: str, document: str, sealed: bytes, sealer: Sealer) -> tuple
 def about(hook_id: str) -> str:
     """What a hook's sealed piece is about: it opens for no other hook."""
     return f"hook {hook_id}"
-
-
-def clear(value: Any) -> Any:
-    """What was written, for JSON, with secrets in the clear; defaults that nobody wrote stay out."""
-    if isinstance(value, BaseModel):
-        return {name: clear(getattr(value, name)) for name in value.model_fields_set}
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, dict):
-        return {str(key): clear(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [clear(each) for each in value]
-    return value
