@@ -253,7 +253,7 @@ class Parts:
         self.herald.tell(kind, runner.hook, facts, by_person=False)
 
     def _paused(self, runner: HookRunner, reason: str) -> None:
-        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, reason)
+        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
         self.herald.tell(MetaType.PAUSED, runner.hook, facts, by_person=False)
 
     def _remember_pause(self, hook: str, reason: str) -> None:

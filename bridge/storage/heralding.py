@@ -1,14 +1,17 @@
 """How hooks fare, and what was told of it: the port Standings (bridge.ports.herald) on a database."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from bridge.rules.meta.standing import Standing
 from bridge.storage.admin_tables import hook_health as health
+from bridge.storage.admin_tables import hooks
 from bridge.storage.engines.engine import Engine
-from bridge.storage.tables import quarantine
+from bridge.storage.tables import hook_states, quarantine
 
 _FIELDS = (
     health.c.hook,
@@ -39,8 +42,19 @@ class SqlStandings:
 
 
 def _standings(connection: Connection) -> list[Standing]:
-    wanted = select(*_FIELDS).where(health.c.failing_since.is_not(None) | (health.c.warned > 0))
-    return [Standing(*row) for row in connection.execute(wanted)]
+    wanted = (
+        select(*_FIELDS, hook_states.c.changed_at, hooks.c.updated_at)
+        .select_from(health)
+        .outerjoin(hook_states, hook_states.c.hook == health.c.hook)
+        .outerjoin(hooks, hooks.c.id == health.c.hook)
+        .where(health.c.failing_since.is_not(None) | (health.c.warned > 0))
+    )
+    return [_standing(row) for row in connection.execute(wanted)]
+
+
+def _standing(row: Sequence[Any]) -> Standing:
+    *fields, said_at, changed_at = row
+    return replace(Standing(*fields), attended_at=max(said_at or 0.0, changed_at or 0.0))
 
 
 def _remember(connection: Connection, before: Standing, level: int, since: float | None) -> bool:

@@ -13,7 +13,8 @@ class Standing:
     """How a hook has fared, and what was told of it. Times in Unix seconds; None: never.
 
     `failed_attempts` counts since the last success, `failing_since` is the first of them. `warned` is the highest of
-    the LEVELS that was told (0: none), of a time that began at `warned_since`.
+    the LEVELS that was told (0: none), of a time that began at `warned_since`. `attended_at`: when a person last resumed
+    or changed the hook, as far as that is recorded.
     """
 
     hook: str
@@ -23,6 +24,7 @@ class Standing:
     failed_attempts: int = 0
     warned: int = 0
     warned_since: float | None = None
+    attended_at: float = 0.0
 
 
 @value(frozen=True, slots=True)
@@ -34,18 +36,18 @@ class Told:
     since: float = 0.0
 
 
-def words_for(standing: Standing, threshold: float, attended_at: float) -> Told:
+def words_for(standing: Standing, threshold: float) -> Told:
     """What has to be told of a hook that is paused after `threshold` seconds of nothing but failures; 0: never.
 
-    `attended_at`: when a person last resumed or changed it; from then on it has all the time again. The time ends with
-    the last failure: of a hook that gets no events nobody knows whether it would still fail.
+    Once somebody has attended to it, it has all the time again. The time ends with the last failure: of a hook that
+    gets no events nobody knows whether it would still fail.
     """
     if standing.warned and _later(standing.last_success_at, standing.warned_since):
         return Told(recovered=True)
     failing_since, last = standing.failing_since, standing.last_failure_at
     if failing_since is None or last is None or threshold <= 0 or standing.failed_attempts < FEWEST:
         return Told()
-    since = max(failing_since, attended_at)
+    since = max(failing_since, standing.attended_at)
     told = standing.warned if standing.warned_since == since else 0
     percent = 100 * (last - since) / threshold
     return Told(levels=tuple(level for level in LEVELS if told < level <= percent), since=since)

@@ -47,9 +47,9 @@ def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **furthe
     }
 
 
-def state_changed(hook: Hook, kind: MetaType, by: str, reason: str = "") -> Facts:
+def state_changed(hook: Hook, kind: MetaType, by: str, at: float, reason: str = "") -> Facts:
     """Somebody paused, resumed, disabled or enabled it; `by` is the name of a token, or `bridge`."""
-    return of_hook(hook, kind, _SAID[kind].format(by=by), reason, by=by)
+    return of_hook(hook, kind, _SAID[kind].format(by=by), reason, since=utc_seconds(at), by=by)
 
 
 def failing(hook: Hook, standing: Standing, percent: int, since: float, threshold: float) -> Facts:

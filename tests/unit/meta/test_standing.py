@@ -1,0 +1,86 @@
+"""How long a hook has only failed, and which words that is worth."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.rules.meta.standing import LEVELS, Standing, Told, words_for
+
+DAYS = 5 * 86_400.0
+
+
+def failing(share: float, **fields: Any) -> Standing:
+    """A hook that has failed for this share of the time."""
+    standing = Standing("crm", failing_since=1000.0, last_failure_at=1000.0 + share * DAYS, failed_attempts=9)
+    return replace(standing, **fields)
+
+
+@pytest.mark.parametrize(
+    ("share", "levels"),
+    [(0.0, ()), (0.49, ()), (0.5, (50,)), (0.7, (50, 70)), (0.9, (50, 70, 90)), (1.0, LEVELS), (9.0, LEVELS)],
+)
+def test_each_level_that_was_reached_is_told(share, levels):
+    assert words_for(failing(share), DAYS).levels == levels
+
+
+def test_a_level_that_was_told_is_not_told_again():
+    assert words_for(failing(0.75, warned=50, warned_since=1000.0), DAYS).levels == (70,)
+    assert words_for(failing(2.0, warned=100, warned_since=1000.0), DAYS) == Told(since=1000.0)
+
+
+def test_nothing_is_said_of_a_hook_that_hardly_was_tried():
+    assert words_for(failing(3.0, failed_attempts=2), DAYS) == Told()
+
+
+def test_a_hook_that_gets_no_events_any_more_is_not_said_to_fail_longer():
+    standing = failing(0.0001)
+    assert words_for(standing, DAYS).levels == ()
+
+
+def test_zero_says_that_no_hook_is_ever_paused():
+    assert words_for(failing(1.0), 0) == Told()
+
+
+def test_who_resumes_or_changes_a_hook_gives_it_all_the_time_again():
+    standing = failing(1.2, warned=100, warned_since=1000.0, attended_at=1000.0 + 0.6 * DAYS)
+    told = words_for(standing, DAYS)
+    assert (told.levels, told.since) == ((50,), 1000.0 + 0.6 * DAYS)
+    assert not told.recovered
+
+
+def test_the_first_success_after_a_warning_is_told():
+    fine = Standing("crm", last_success_at=5000.0, warned=70, warned_since=1000.0)
+    assert words_for(fine, DAYS) == Told(recovered=True)
+    assert words_for(fine, 0) == Told(recovered=True)
+
+
+def test_a_success_without_a_warning_before_is_nothing_to_tell():
+    assert words_for(Standing("crm", last_success_at=5000.0), DAYS) == Told()
+
+
+def test_a_success_is_told_even_where_it_fails_again_already():
+    again = failing(0.1, failing_since=6000.0, last_success_at=5000.0, warned=50, warned_since=1000.0)
+    assert words_for(again, DAYS).recovered
+
+
+def test_a_longer_time_that_was_set_meanwhile_is_no_recovery():
+    standing = failing(0.75, last_success_at=999.0, warned=70, warned_since=1000.0)
+    assert words_for(standing, 10 * DAYS) == Told(since=1000.0)
+
+
+@given(
+    st.lists(st.floats(0.001, 3.0), min_size=1, max_size=20).map(sorted),
+)
+def test_whenever_it_is_looked_at_all_levels_up_to_the_last_are_told_once_and_in_order(shares):
+    standing = failing(0.0)
+    told: list[int] = []
+    for share in shares:
+        seen = words_for(replace(standing, last_failure_at=1000.0 + share * DAYS), DAYS)
+        told += seen.levels
+        if seen.levels:
+            standing = replace(standing, warned=seen.levels[-1], warned_since=seen.since)
+    reached = 100 * (1000.0 + shares[-1] * DAYS - 1000.0) / DAYS
+    assert told == [level for level in LEVELS if level <= reached]
