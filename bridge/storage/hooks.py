@@ -7,20 +7,19 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.model.hook import Hook
 from bridge.ports.history import HookState
 from bridge.ports.hooks import Deleting, Ends, NameTaken, Overtaken, StoredHook, StoredHooks, TooMany
 from bridge.storage import reading
-from bridge.storage.admin_tables import hooks, revisions
+from bridge.storage.admin_tables import hooks
 from bridge.storage.engines.engine import Engine
 from bridge.storage.hook_texts import about, document_of, hook_of, sealed_of
+from bridge.storage.revision import next_revision, revision
 from bridge.storage.sealing import Sealer
 from bridge.storage.statements import padded
 from bridge.storage.tables import hook_states
 
-_COUNTER = "hooks"
 _AT_ONCE = 500
 
 
@@ -48,7 +47,7 @@ class SqlHooks:
         return None if row is None or row.deleting == "gone" else self._opened(row)
 
     async def revision(self) -> int:
-        return await self._engine.read(_revision)
+        return await self._engine.read(revision)
 
     async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
         sealed = sealed_of(hook, (), self._sealer)
@@ -103,7 +102,6 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
-    revision = _revision(connection)
     stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
     there = {one: version for one, version, deleting in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]
@@ -111,12 +109,7 @@ def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     for start in range(0, len(anew), _AT_ONCE):
         some = padded(anew[start : start + _AT_ONCE])
         rows += connection.execute(select(hooks).where(c.id.in_(some))).all()
-    return _Changes(revision, list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
-
-
-def _revision(connection: Connection) -> int:
-    c = revisions.c
-    return connection.execute(select(c.value).where(c.name == _COUNTER)).scalar() or 0
+    return _Changes(revision(connection), list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
 
 
 def _row(connection: Connection, hook_id: str) -> Row[Any] | None:
@@ -132,19 +125,8 @@ def _all_sealed(connection: Connection) -> list[tuple[str, bytes]]:
 # ---- writing --------------------------------------------------------------------------------------------
 
 
-def _next_revision(connection: Connection) -> int:
-    """Count up. Whoever else writes hooks waits here until this transaction ends, and then sees what it wrote."""
-    of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = of_dialect(revisions).values(name=_COUNTER, value=1)
-    counted = statement.on_conflict_do_update(
-        index_elements=[revisions.c.name], set_={"value": revisions.c.value + 1}
-    )
-    value: int = connection.execute(counted.returning(revisions.c.value)).scalar_one()
-    return value
-
-
 def _add(connection: Connection, hook: Hook, sealed: bytes, at: float, most: int | None) -> Row[Any]:
-    revision = _next_revision(connection)
+    number = next_revision(connection)
     if (done := _row(connection, hook.id)) is not None:
         return done  # ids are drawn by lot: this transaction was committed before its connection broke
     _check_name(connection, hook)
@@ -152,12 +134,12 @@ def _add(connection: Connection, hook: Hook, sealed: bytes, at: float, most: int
     if most is not None and connection.execute(count).scalar_one() >= most:
         raise TooMany
     given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
-    row = {"id": hook.id, "version": 1, "revision": revision, "created_at": at} | given
+    row = {"id": hook.id, "version": 1, "revision": number, "created_at": at} | given
     return connection.execute(insert(hooks).values(row).returning(hooks)).one()
 
 
 def _replace(connection: Connection, hook: Hook, sealed: bytes, at: float, version: int) -> Row[Any]:
-    revision = _next_revision(connection)
+    number = next_revision(connection)
     row = _row(connection, hook.id)
     if row is not None and row.version == version + 1 and row.updated_at == at:
         return row  # as above
@@ -165,16 +147,16 @@ def _replace(connection: Connection, hook: Hook, sealed: bytes, at: float, versi
         raise Overtaken
     _check_name(connection, hook)
     given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
-    return _put(connection, hook.id, {"version": version + 1, "revision": revision} | given)
+    return _put(connection, hook.id, {"version": version + 1, "revision": number} | given)
 
 
 def _delete(connection: Connection, hook_id: str, how: Deleting, at: float, version: int | None) -> Row[Any]:
     """Gives the row as it was before."""
-    revision = _next_revision(connection)
+    number = next_revision(connection)
     row = _row(connection, hook_id)
     if row is None or row.deleting == "gone" or (version is not None and row.version != version):
         raise Overtaken
-    given = {"deleting": how, "updated_at": at, "version": row.version + 1, "revision": revision}
+    given = {"deleting": how, "updated_at": at, "version": row.version + 1, "revision": number}
     _put(connection, hook_id, given | ({"sealed": None} if how == "gone" else {}))
     if how == "gone":
         connection.execute(delete(hook_states).where(hook_states.c.hook == hook_id))
@@ -194,7 +176,7 @@ def _check_name(connection: Connection, hook: Hook) -> None:
 
 
 def _say(connection: Connection, state: HookState) -> None:
-    _next_revision(connection)
+    next_revision(connection)
     reading.store_hook_state(connection, state)
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from bridge.model.delivery import Known
 from bridge.ports.history import HookState
+from bridge.storage.revision import next_revision
 from bridge.storage.rows import FINAL_STATUSES
 from bridge.storage.statements import padded
 from bridge.storage.tables import deliveries, hook_states
@@ -50,6 +51,7 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
 
 def store_own_pause(connection: Connection, state: HookState) -> None:
     """Put what the bridge itself says of a hook in place of what it said before; what a person said stays."""
+    next_revision(connection)
     own = {"paused": state.paused, "reason": state.reason, "changed_at": state.at}
     statement = update(hook_states).where(hook_states.c.hook == state.hook).values(own)
     if not connection.execute(statement).rowcount:
