@@ -13,6 +13,7 @@ from bridge import __version__
 from bridge.app.access import Access
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
+from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
 from bridge.app.parts import Parts, new_id
@@ -25,7 +26,9 @@ from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
+from bridge.storage.heralding import SqlStandings
 from bridge.storage.history import SqlHistory, open_history
+from bridge.storage.jobs_replicas import SqlReplicas
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -69,8 +72,15 @@ class Bridge:
             await link.connect_once()
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
+        access = self._access(self._history)
         parts = self._parts = Parts(
-            settings, self._history, self._links, self._metrics, base=self._base, served=self._served
+            settings,
+            self._history,
+            self._links,
+            self._metrics,
+            access.log,
+            base=self._base,
+            served=self._served,
         )
         await parts.topology.ensure_base()
         await self._claim(parts)
@@ -80,10 +90,11 @@ class Bridge:
             self._health,
             self._registry,
             inlets=parts.inlets.routes(),
-            api=make_api(parts, self._history, self._access(self._history)),
+            api=make_api(parts, self._history, access),
         )
         await self._http.start()
         self._spawn_all(parts)
+        self._spawn(self._lookout(parts, self._history).run(), "lookout")
         parts.consume_strays()
         parts.sources.start()
         self._health.serving()
@@ -100,6 +111,18 @@ class Bridge:
         )
         self._spawn(access.run(self._settings.storage.audit), "access")
         return access
+
+    def _lookout(self, parts: Parts, history: SqlHistory) -> Lookout:
+        return Lookout(
+            SqlStandings(history.engine),
+            SqlReplicas(history.engine),
+            parts.table,
+            parts.herald,
+            holder=new_id(),
+            threshold=self._settings.delivery.auto_pause_after,
+            pause=parts.pause,
+            new_id=new_id,
+        )
 
     async def _claim(self, parts: Parts) -> None:
         if self._settings.storage.url.get_secret_value().startswith("sqlite"):

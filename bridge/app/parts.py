@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uuid_utils
 
+from bridge.admin.audit import AuditLog
 from bridge.admin.schemas import misfit_of
 from bridge.app.connections import Links
 from bridge.app.errands import Errands
@@ -23,6 +24,7 @@ from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
 from bridge.http.inlets import Inlets
+from bridge.model.access import Actor, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
@@ -48,6 +50,7 @@ from bridge.targets.factory import Targets
 from bridge.telemetry.metrics import Metrics
 
 _STRAYS_AT_ONCE = 100
+_OURSELVES = Actor("bridge", Role.ADMIN)
 
 
 def new_id() -> str:
@@ -64,12 +67,14 @@ class Parts:
         history: History,
         links: Links,
         metrics: Metrics,
+        deeds: AuditLog,
         *,
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
         """`base`: the folder that relative paths of scripts start from; `served`: target types, None for all."""
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
+        self._deeds = deeds
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
         self.watch = PipelineWatch(metrics, self._paused)
@@ -255,6 +260,14 @@ class Parts:
     def _paused(self, runner: HookRunner, reason: str) -> None:
         facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
         self.herald.tell(MetaType.PAUSED, runner.hook, facts, by_person=False)
+        thing = "hook", runner.hook.id
+        self.errands.add(partial(self._deeds.write, _OURSELVES, "hooks.pause", thing, {"reason": reason}))
+
+    def pause(self, runner: HookRunner, reason: str) -> None:
+        """The bridge itself pauses a hook: what waits for it stays until a person resumes it."""
+        self.watch.paused(runner, reason)
+        runner.pause(reason)
+        self._remember_pause(runner.hook.id, reason)
 
     def _remember_pause(self, hook: str, reason: str) -> None:
         self.pauses.put_nowait(HookState(hook, paused=True, reason=reason, at=time.time()))

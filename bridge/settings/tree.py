@@ -213,6 +213,9 @@ class Delivery(Strict):
     """Share of a source's prefetch that slow attempts may hold; beyond it slow hooks use their lanes."""
     retry_after_max: Seconds = Field(default=86_400, ge=0, le=30 * 86_400)
     """Longest Retry-After of a receiver that is honoured."""
+    auto_pause_after: Seconds = Field(default=5 * 86_400, ge=0, le=366 * 86_400)
+    """A hook that has only failed for this long is paused, what waits stays; meta events warn at 50, 70, 90 and 100 %
+    of it. 0: never."""
 
 
 class Log(Strict):
