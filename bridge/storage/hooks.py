@@ -102,6 +102,7 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
+    number = revision(connection)  # first: what is changed meanwhile must show as a newer one
     stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
     there = {one: version for one, version, deleting in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]
@@ -109,7 +110,7 @@ def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     for start in range(0, len(anew), _AT_ONCE):
         some = padded(anew[start : start + _AT_ONCE])
         rows += connection.execute(select(hooks).where(c.id.in_(some))).all()
-    return _Changes(revision(connection), list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
+    return _Changes(number, list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
 
 
 def _row(connection: Connection, hook_id: str) -> Row[Any] | None:
