@@ -1,10 +1,10 @@
 """Work that is done once among all replicas, and survives a restart: leases, the outbox, replays."""
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Protocol
 
 from bridge.model.delivery import Status
+from bridge.model.replay import ReplayStatus
 from bridge.model.value import value
 from bridge.ports.records import KnownEvent, Page
 
@@ -118,16 +118,6 @@ class Outbox(Protocol):
     async def sent(self, restarts: Sequence[Restart]) -> None:
         """Their copies are confirmed."""
         ...
-
-
-class ReplayStatus(StrEnum):
-    """Where a replay stands; the last three are final."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 @value(frozen=True, slots=True)

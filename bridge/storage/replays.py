@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from bridge.model.delivery import Status
-from bridge.ports.jobs import Counted, Lacking, Replay, ReplayFilter, ReplayStatus, Restart
+from bridge.model.replay import ReplayStatus
+from bridge.ports.jobs import Counted, Lacking, Replay, ReplayFilter, Restart
 from bridge.ports.records import Page
 from bridge.storage.admin_tables import replays
 from bridge.storage.engines.engine import Engine

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.model.delivery import Delivery, Record, Status
-from bridge.ports.jobs import Replay, ReplayFilter, ReplayStatus, Restart
+from bridge.model.replay import ReplayStatus
+from bridge.ports.jobs import Replay, ReplayFilter, Restart
 from bridge.storage.history import SqlHistory
 from bridge.storage.replays import SqlReplays
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, new_id

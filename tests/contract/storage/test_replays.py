@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.delivery import Status
-from bridge.ports.jobs import ReplayFilter, ReplayStatus
+from bridge.model.replay import ReplayStatus
+from bridge.ports.jobs import ReplayFilter
 from bridge.storage.history import SqlHistory
 from bridge.storage.outbox import SqlOutbox
 from bridge.storage.replays import SqlReplays
