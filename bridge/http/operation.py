@@ -54,6 +54,8 @@ class Operation:
     body_required: bool = True
     answers: Mapping[int, Any] = field(default_factory=dict)
     """By status the type of the JSON answer, None: it has no body."""
+    answer_headers: tuple[Literal["ETag", "Location", "Idempotent-Replayed"], ...] = ()
+    """Further headers of its answers; 201 always has Location."""
     refusals: frozenset[int] = frozenset()
     audited: bool | None = None
     """Whether it is written into the audit log; None: unless the method is GET."""

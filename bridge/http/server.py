@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from bridge.http.api import MOST_BODY, PREFIX, Api
+from bridge.http.docs import Docs
 from bridge.http.health import Health
 from bridge.http.problem import errors_as_problems
 from bridge.model.errors import ListenFailed
@@ -45,7 +46,8 @@ class HttpServer:
         api: Api | None = None,
     ) -> None:
         open_routes = [*health.routes(), *inlets]
-        every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *admin]
+        described = [] if api is None else Docs(api.operations(), PREFIX).routes()
+        every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *described, *admin]
         if settings.admin_listen is None:
             self._sockets = [_Socket("http", settings.listen, every_route, api)]
         else:

@@ -3,9 +3,25 @@
 from bridge.model.documents.access import ActorDocument, DeedDocument, MadeToken, NewToken, TokenDocument
 from bridge.model.documents.deliveries import AttemptDocument, DeliveryAlone, DeliveryDocument, DeliveryInList
 from bridge.model.documents.events import DecisionDocument, EventAlone, EventDocument, EventInList
-from bridge.model.documents.hooks import HookDocument, HookStateDocument, SourceDocument
+from bridge.model.documents.hooks import (
+    HookDocument,
+    HookStateDocument,
+    NewHook,
+    NewSecretDocument,
+    OverlayDocument,
+    PauseBody,
+    RemovalDocument,
+    SecretBody,
+    SourceDocument,
+)
 from bridge.model.documents.messages import QuarantinedAlone, QuarantinedInList
-from bridge.model.documents.shape import InvalidParameter, PageDocument, ProblemDocument, UtcMoment
+from bridge.model.documents.shape import (
+    InvalidParameter,
+    PageDocument,
+    PlainProblem,
+    ProblemDocument,
+    UtcMoment,
+)
 
 __all__ = [
     "ActorDocument",
@@ -22,11 +38,18 @@ __all__ = [
     "HookStateDocument",
     "InvalidParameter",
     "MadeToken",
+    "NewHook",
+    "NewSecretDocument",
     "NewToken",
+    "OverlayDocument",
     "PageDocument",
+    "PauseBody",
+    "PlainProblem",
     "ProblemDocument",
     "QuarantinedAlone",
     "QuarantinedInList",
+    "RemovalDocument",
+    "SecretBody",
     "SourceDocument",
     "TokenDocument",
     "UtcMoment",

@@ -36,8 +36,10 @@ class InvalidParameter(Closed):
     """What is wrong with it."""
 
 
-class ProblemDocument(BaseModel):
+class PlainProblem(BaseModel):
     """Why a request was not answered (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str
     """about:blank: the status says it."""
@@ -47,6 +49,11 @@ class ProblemDocument(BaseModel):
     """HTTP status."""
     detail: str = ""
     """What is wrong with this request."""
+
+
+class ProblemDocument(PlainProblem):
+    """Why a request to the API was not answered (RFC 9457)."""
+
     request_id: str
     """Id of the request, as in `X-Request-Id` and in the log."""
     invalid_params: Annotated[list[InvalidParameter], Field(alias="invalid-params")] = []
