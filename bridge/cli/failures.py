@@ -12,6 +12,15 @@ USAGE = 2
 INTERRUPTED = 130
 
 
+class Failure(BridgeError):
+    """Ends a command with this exit code; the first line says what is wrong, the others what belongs to it."""
+
+    def __init__(self, lines: list[str], code: int = FAILED) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.code = code
+
+
 def ended_by(error: BaseException, *, debug: bool) -> int:
     """Say on standard error what went wrong, one line for each problem, and give the exit code."""
     if debug:
@@ -20,6 +29,9 @@ def ended_by(error: BaseException, *, debug: bool) -> int:
         for problem in error.problems:
             _say(str(problem))
         return USAGE
+    if isinstance(error, Failure):
+        tell(error)
+        return error.code
     if isinstance(error, BridgeError):
         _say(str(error))
         return FAILED
@@ -27,6 +39,14 @@ def ended_by(error: BaseException, *, debug: bool) -> int:
         _say(f"a bug in amqp-bridge: {type(error).__name__}: {error}")
         _say("run it again as `amqp-bridge --debug ...` and report what it prints")
     return FAILED
+
+
+def tell(failure: Failure) -> None:
+    """Say on standard error what failed, and go on."""
+    first, *others = failure.lines
+    _say(first)
+    for line in others:
+        typer.echo(f"  {line}", err=True)
 
 
 def usage(option: str, message: str) -> SettingsError:

@@ -9,7 +9,18 @@ from typer import Option
 
 from bridge import __version__
 from bridge.cli import check, inspect, publish, run, sign, verify
+from bridge.cli.asking.command import WHERE, Watching
 from bridge.cli.failures import INTERRUPTED, ended_by
+from bridge.cli.operating import (
+    deliveries,
+    events,
+    hooks,
+    looking,
+    quarantine,
+    replay,
+    stats,
+    tokens,
+)
 
 EXAMPLES = """\b
 Begin with:
@@ -18,6 +29,8 @@ Begin with:
   amqp-bridge inspect event.json        how a message is decoded, and which hooks match
   amqp-bridge publish --help            publish events by hand
   amqp-bridge sign --help               sign a body as a webhook, verify one
+  amqp-bridge hooks list                hooks of a running bridge: also make, change, pause, test them
+  amqp-bridge deliveries list           what became of events: also retry, cancel, replay
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
@@ -56,6 +69,12 @@ app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
 app.command(epilog=sign.EXAMPLES)(sign.sign)
 app.command(epilog=verify.EXAMPLES)(verify.verify)
+for group in (hooks, deliveries, events, replay, quarantine, stats, tokens):
+    app.add_typer(group.app)
+app.command(epilog=events.EXPLAIN)(events.explain)
+app.command(cls=Watching, epilog=looking.SOURCES)(looking.sources)
+app.command(cls=Watching, epilog=WHERE)(looking.replicas)
+app.command(cls=Watching, epilog=looking.AUDIT)(looking.audit)
 
 
 @app.command()

@@ -1,0 +1,151 @@
+"""What every command that talks to a running bridge has in common: its options."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+from typer import Option
+from typer.core import TyperCommand, TyperGroup
+
+from bridge.cli.asking.remote import MANY, Remote
+
+P = ParamSpec("P")
+Command = Callable[Concatenate[Remote, P], None]
+
+OFTEN = "2"
+"""Seconds between two rounds of --watch where none are given."""
+_SECONDS = re.compile(r"\d+(\.\d+)?")
+
+WHERE = """\b
+Where the bridge is: --url, else -c FILE, else BRIDGE_URL. Token: --token-file, else -c FILE, else BRIDGE_TOKEN,
+else BRIDGE_ADMIN_TOKEN; --token shows in the list of processes.
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage."""
+
+Url = Annotated[
+    str | None,
+    Option("--url", metavar="URL", help="Of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."),
+]
+Token = Annotated[
+    str | None,
+    Option(
+        "--token",
+        metavar="TOKEN",
+        help="Shows in process lists: rather set BRIDGE_TOKEN or BRIDGE_ADMIN_TOKEN.",
+    ),
+]
+TokenFile = Annotated[Path | None, Option("--token-file", metavar="FILE", help="Read the token from here.")]
+CaFile = Annotated[
+    Path | None,
+    Option("--ca-file", metavar="FILE", help="Trust these certificates, PEM. Default: BRIDGE_CA_FILE."),
+]
+Config = Annotated[
+    Path | None,
+    Option("--config", "-c", metavar="FILE", help="Take address and token from http.* of this file."),
+]
+AsJson = Annotated[bool, Option("--json", help="Print what the API answers.")]
+Watch = Annotated[
+    float | None,
+    Option(
+        "--watch",
+        "-w",
+        metavar="[SECONDS]",
+        min=0.1,
+        max=86_400,
+        help="Look again every 2 or so many seconds.",
+    ),
+]
+Limit = Annotated[int, Option("--limit", "-n", min=1, metavar="N", help="At most so many.")]
+Everything = Annotated[bool, Option("--all", help="All there are, in place of --limit.")]
+
+_COMMON: Mapping[str, tuple[Any, Any]] = {
+    "url": (Url, None),
+    "token": (Token, None),
+    "token_file": (TokenFile, None),
+    "ca_file": (CaFile, None),
+    "config": (Config, None),
+    "as_json": (AsJson, False),
+}
+_WATCH: Mapping[str, tuple[Any, Any]] = {"watch": (Watch, None)}
+_LIST: Mapping[str, tuple[Any, Any]] = {"limit": (Limit, MANY), "everything": (Everything, False)}
+
+
+def remote(command: Command[P]) -> Callable[..., None]:
+    """The command with the options of all, in place of its first argument, the Remote."""
+    return _with_options(command, _COMMON)
+
+
+def watched(command: Command[P]) -> Callable[..., None]:
+    """As `remote`, with --watch too; the command is to be registered with `cls=Watching`."""
+    return _with_options(command, {**_WATCH, **_COMMON})
+
+
+def listed(command: Command[P]) -> Callable[..., None]:
+    """As `watched`, with --limit and --all too."""
+    return _with_options(command, {**_LIST, **_WATCH, **_COMMON})
+
+
+def _with_options(command: Command[P], options: Mapping[str, tuple[Any, Any]]) -> Callable[..., None]:
+    own = list(inspect.signature(command).parameters.values())[1:]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    more = [
+        inspect.Parameter(name, kind, default=default, annotation=a) for name, (a, default) in options.items()
+    ]
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **given: Any) -> None:
+        common = {name: given.pop(name) for name in options}
+        with Remote(**common) as to:
+            command(to, *arguments, **given)
+
+    signature = inspect.Signature([*own, *more])
+    return _signed(run, signature)
+
+
+def alone(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as that of its group: it runs where none of the group's commands is named."""
+    signature = inspect.signature(command)
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+
+    @functools.wraps(command)
+    def run(context: typer.Context, **given: Any) -> None:
+        if context.invoked_subcommand is None:
+            command(**given)
+
+    whole = signature.replace(parameters=[context, *signature.parameters.values()])
+    return _signed(run, whole)
+
+
+def _signed(run: Callable[..., None], signature: inspect.Signature) -> Callable[..., None]:
+    """The function, which Typer takes to have these parameters (PEP 362)."""
+    vars(run)["__signature__"] = signature
+    run.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    return run
+
+
+class Watching(TyperCommand):
+    """A command whose --watch may stand without seconds."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(with_seconds(args)))
+
+
+class WatchingGroup(TyperGroup):
+    """A group that is a command as well, whose --watch may stand without seconds."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(with_seconds(args)))
+
+
+def with_seconds(args: list[str]) -> Iterator[str]:
+    """The arguments with OFTEN behind each --watch that has no number behind it."""
+    for number, argument in enumerate(args):
+        if argument == "--":
+            yield from args[number:]
+            return
+        yield argument
+        if argument in {"--watch", "-w"} and not _SECONDS.fullmatch("".join(args[number + 1 : number + 2])):
+            yield OFTEN

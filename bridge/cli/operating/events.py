@@ -1,0 +1,185 @@
+"""`amqp-bridge events`, and `amqp-bridge explain`."""
+
+import re
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
+from bridge.cli.asking.names import seen_event_types, source_names
+from bridge.cli.asking.remote import Remote
+from bridge.cli.failures import usage
+from bridge.cli.operating.filters import Since, Source, Type, Until
+
+app = typer.Typer(
+    name="events",
+    help="Events: look, explain, publish.",
+    no_args_is_help=True,
+    epilog=WHERE,
+)
+
+LIST = f"""\b
+Examples:
+  amqp-bridge events list --source splynx --since today
+  amqp-bridge events list --type customers.customer.create --watch
+
+{WHERE}"""
+PUBLISH = f"""\b
+Examples:
+  amqp-bridge events publish --source splynx event.json
+  amqp-bridge events publish --body '{{"hello": "world"}}' --type greeting --idempotency-key order-4711
+  some-program | amqp-bridge events publish --source splynx -
+The bytes are published as they are. The broker has confirmed the message when this ends. With an idempotency key
+the same command again publishes nothing and gives the same answer.
+
+{WHERE}"""
+EXPLAIN = f"""\b
+Examples:
+  amqp-bridge explain 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77    an event of the history
+  amqp-bridge explain --source splynx event.json              a body
+  amqp-bridge explain --message message.json                  a message, as `inspect --message` takes it
+For each hook of the running bridge it tells whether the event matches, and why not. Nothing is delivered.
+
+{WHERE}"""
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+
+Id = Annotated[str, Argument(metavar="ID", help="Of the event.", show_default=False)]
+Explain = Annotated[bool, Option("--explain", help="With what every hook would decide today.")]
+
+
+@app.command("list", cls=Watching, epilog=LIST)
+@listed
+def list_(
+    to: Remote,
+    *,
+    source: Source = None,
+    type_: Type = None,
+    publisher_id: Annotated[
+        str | None, Option("--publisher-id", metavar="ID", help="With the publisher's own id.")
+    ] = None,
+    status: Annotated[str | None, Option("--status", metavar="STATUS", help="matched or unmatched.")] = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """List events, the newest first."""
+    from bridge.cli.asking.moments import moment
+    from bridge.cli.operating.event_views import show_events
+
+    query = {
+        "source": source,
+        "type": type_,
+        "publisher_id": publisher_id,
+        "status": status,
+        "from": moment(since, "--since"),
+        "to": moment(until, "--until"),
+    }
+    to.pages("/events", show_events, query)
+
+
+@app.command(cls=Watching, epilog=WHERE)
+@watched
+def show(to: Remote, event: Id, *, explain: Explain = False) -> None:
+    """Show an event: data, headers, deliveries."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.event_views import show_event
+
+    to.show(f"/events/{segment(event)}", show_event, {"explain": True if explain else None})
+
+
+@app.command(epilog=PUBLISH)
+@remote
+def publish(
+    to: Remote,
+    file: Annotated[str | None, Argument(metavar="FILE", help="The body; - is standard input.")] = None,
+    *,
+    source: Annotated[
+        str | None,
+        Option("--source", "-s", metavar="NAME", help="Default: the only one.", autocompletion=source_names),
+    ] = None,
+    body: Annotated[
+        str | None, Option("--body", "-b", metavar="TEXT", help="The body, in place of a file.")
+    ] = None,
+    type_: Annotated[
+        str | None,
+        Option("--type", "-t", metavar="TYPE", help="AMQP property `type`.", autocompletion=seen_event_types),
+    ] = None,
+    header: Annotated[
+        list[str] | None, Option("--header", "-H", metavar="K=V", help="A header; may be repeated.")
+    ] = None,
+    content_type: Annotated[
+        str | None, Option("--content-type", metavar="TYPE", help="Of a body that need not be JSON.")
+    ] = None,
+    message_id: Annotated[
+        str | None, Option("--message-id", metavar="ID", help="AMQP property. Default: a new one.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Option("--idempotency-key", metavar="KEY", help="Publish once, however often this is run."),
+    ] = None,
+) -> None:
+    """Publish a message to a source, through the bridge."""
+    from bridge.cli.operating.event_views import show_published
+    from bridge.cli.operating.messages import body_of
+    from bridge.cli.publishing import parsed_headers
+
+    message: dict[str, Any] = {"source": source, "type": type_, "message_id": message_id}
+    message |= {"headers": parsed_headers(header) if header else None}
+    told = {name: value for name, value in message.items() if value is not None}
+    whole = {**told, **body_of(file, body, content_type)}
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
+    to.say(to.change("POST", "/events", whole, headers=headers), show_published)
+
+
+@remote
+def explain(
+    to: Remote,
+    what: Annotated[str, Argument(metavar="ID|FILE", help="An event's id, or a file; - is standard input.")],
+    *,
+    source: Annotated[
+        str | None,
+        Option("--source", "-s", metavar="NAME", help="Comes from this source.", autocompletion=source_names),
+    ] = None,
+    type_: Annotated[str | None, Option("--type", "-t", metavar="TYPE", help="AMQP property `type`.")] = None,
+    header: Annotated[
+        list[str] | None, Option("--header", "-H", metavar="K=V", help="A header; may be repeated.")
+    ] = None,
+    content_type: Annotated[
+        str | None, Option("--content-type", metavar="TYPE", help="Of a body that need not be JSON.")
+    ] = None,
+    message: Annotated[
+        bool, Option("--message", "-m", help="FILE holds a message with properties and headers, as JSON.")
+    ] = False,
+) -> None:
+    """Tell which hooks get an event, and why the others do not."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.event_views import show_explained
+
+    if _ID.fullmatch(what):
+        to.show(f"/events/{segment(what)}", show_explained, {"explain": True})
+        return
+    told = _message(what, type_, header, content_type, wrapped=message)
+    to.say(to.change("POST", "/explain", ({"source": source} if source else {}) | told), show_explained)
+
+
+def _message(
+    file: str, type_: str | None, header: list[str] | None, content_type: str | None, *, wrapped: bool
+) -> dict[str, Any]:
+    from bridge.cli.operating.messages import body_of, json_option
+    from bridge.cli.publishing import parsed_headers
+
+    if wrapped:
+        if type_ or header or content_type:
+            raise usage("--message", "the file itself holds type, headers and content type")
+        value = json_option("--message", f"@{file}")
+        if not isinstance(value, dict):
+            raise usage("--message", f"{file} must hold a message as a JSON object")
+        return value
+    body = body_of(file, None, content_type)
+    properties = {"content_type": body.pop("content_type"), "type": type_}
+    told = {name: text for name, text in properties.items() if text is not None}
+    return {**body, "properties": told, "headers": parsed_headers(header or [])}
+
+
+app.command("explain", epilog=EXPLAIN)(explain)

@@ -1,0 +1,127 @@
+"""A replay from its start to its end, with a bar that moves."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bridge.cli.asking.client import Answer, segment
+from bridge.cli.asking.refusals import Unreachable
+from bridge.cli.asking.remote import Remote
+from bridge.cli.failures import FAILED, tell
+from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.paper import Paper
+from bridge.cli.showing.words import count, moment, text
+
+_EVERY = 0.5
+_ENDED = frozenset({"done", "cancelled", "failed"})
+
+COLUMNS = (
+    member("id"),
+    Column("status", lambda row: text(row["status"])),
+    Column("done", lambda row: f"{row['done']}/{row['total']}", right=True),
+    Column("filter", lambda row: _filter(row.get("filter")), least=16, drop=2),
+    Column("rate", lambda row: _rate(row.get("rate")), drop=4),
+    Column("created", lambda row: moment(row["created_at"]), drop=3),
+    member("created_by", "by", least=6, drop=5),
+)
+
+
+def begin(to: Remote, which: Mapping[str, Any], rate: str | None, *, dry_run: bool, detach: bool) -> None:
+    """Start a replay and follow it, unless it is to be counted only or left alone. Raises Exit as `follow` does."""
+    answer = to.change("POST", "/replays", {"filter": which, "rate": rate, "dry_run": dry_run})
+    if dry_run:
+        to.say(answer, lambda paper, told: paper.line(f"{_told(told['total'], which)} would be started anew"))
+    elif detach:
+        to.say(answer, show_replay)
+    else:
+        if not to.as_json:
+            typer.echo(f"replay {answer.value['id']}: {_told(answer.value['total'], which)}", err=True)
+        follow(to, str(answer.value["id"]))
+
+
+def follow(to: Remote, replay: str) -> None:
+    """Show how far it is until it ends, then what came of it; raises Exit where it was cancelled or failed."""
+    try:
+        with _bar() as move:
+            answer = _until_ended(to, replay, move)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nThe replay goes on. `amqp-bridge replay watch {replay}` follows it, "
+            f"`amqp-bridge replay cancel {replay}` stops it.",
+            err=True,
+        )
+        raise
+    to.say(answer, show_replay)
+    if answer.value["status"] != "done":
+        raise typer.Exit(FAILED)
+
+
+def _until_ended(to: Remote, replay: str, move: Callable[[Any], None]) -> Answer:
+    away = False
+    while True:
+        try:
+            answer = to.change("GET", f"/replays/{segment(replay)}")
+        except Unreachable as unreachable:
+            # It survives a restart of the bridge, and so does who watches it.
+            if not away:
+                tell(unreachable)
+            away = True
+        else:
+            away = False
+            move(answer.value)
+            if answer.value["status"] in _ENDED:
+                return answer
+        time.sleep(_EVERY)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Any], None]]:
+    """Moves on standard error, on a terminal only."""
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("pending", total=None)
+        yield lambda replay: progress.update(
+            task, description=replay["status"], completed=replay["done"], total=replay["total"]
+        )
+
+
+def show_replays(paper: Paper, answer: Any) -> None:
+    """A list of replays."""
+    paper.table(COLUMNS, answer["items"], "no replays")
+
+
+def show_replay(paper: Paper, replay: Any) -> None:
+    """One replay."""
+    paper.line(f"{text(replay['status'])}: {replay['done']} of {replay['total']} started anew", "bold")
+    paper.facts(
+        [
+            ("id", text(replay["id"])),
+            ("filter", _filter(replay.get("filter"))),
+            ("rate", _rate(replay.get("rate"))),
+            ("created", f"{moment(replay['created_at'])} by {text(replay.get('created_by'))}"),
+            ("finished", moment(replay.get("finished_at"))),
+            ("error", text(replay.get("error"))),
+        ]
+    )
+
+
+def _told(total: int, which: Mapping[str, Any]) -> str:
+    return count(total, "event" if which.get("missing") else "delivery")
+
+
+def _filter(which: Any) -> str:
+    if not isinstance(which, dict):
+        return text(which)
+    told = ((name, each) for name, each in which.items() if each not in (None, [], False))
+    return " ".join(f"{name}={text(each)}" for name, each in told)
+
+
+def _rate(rate: Any) -> str:
+    return f"{rate:.6g}/s" if isinstance(rate, (int, float)) else text(rate)

@@ -1,0 +1,257 @@
+"""`amqp-bridge hooks create`, `update`, `delete`, `test` and `rotate-secret`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Option
+
+from bridge.cli.asking.command import WHERE, remote
+from bridge.cli.asking.remote import Remote, sure
+from bridge.cli.failures import FAILED, usage
+from bridge.cli.operating.filters import HookName, Yes
+
+CREATE = f"""\b
+Examples:
+  amqp-bridge hooks create -f hook.yaml
+  amqp-bridge hooks create -f - < hook.json
+  amqp-bridge hooks create --name crm --to https://crm.example.net/in --events 'customers.*' \\
+    --profile splynx --secret-env CRM_SECRET
+  amqp-bridge hooks create --name php --command '/usr/bin/php handler.php' --retry 5s,5m,30m
+The file holds one hook as `hooks:` of bridge.yaml has it, in YAML or JSON.
+
+{WHERE}"""
+UPDATE = f"""\b
+Examples:
+  amqp-bridge hooks update crm --events 'customers.*,tickets.#' --rate 50/s
+  amqp-bridge hooks update crm --to https://new.example.net/in
+  amqp-bridge hooks update crm -f hook.yaml            the whole hook; secrets it leaves out stay
+  amqp-bridge hooks update crm --patch changes.yaml    what stands there alone; null resets
+
+{WHERE}"""
+DELETE = f"""\b
+Examples:
+  amqp-bridge hooks delete crm --lane drain    what waits is still delivered
+  amqp-bridge hooks delete crm --lane drop     what waits becomes FAILED hook_deleted
+
+{WHERE}"""
+TEST = f"""\b
+Examples:
+  amqp-bridge hooks test crm
+  amqp-bridge hooks test crm --type customers.customer.create --data '{{"id": 1}}' && echo it works
+The exit code is 1 when the test event was not delivered.
+
+{WHERE}"""
+ROTATE = f"""\b
+Examples:
+  amqp-bridge hooks rotate-secret crm                  makes a secret and prints it, this once
+  amqp-bridge hooks rotate-secret crm --keep 7d --secret-env NEW_SECRET
+
+{WHERE}"""
+
+File = Annotated[
+    str | None, Option("--file", "-f", metavar="FILE", help="A hook in YAML or JSON; - reads it.")
+]
+Patch = Annotated[
+    str | None,
+    Option("--patch", metavar="FILE", help="A merge patch (RFC 7396) in YAML or JSON; - reads it."),
+]
+Match = Annotated[
+    str | None, Option("--if-match", metavar="ETAG", help="Only if the hook has this version still.")
+]
+Name = Annotated[str | None, Option("--name", metavar="NAME", help="Small letters, digits and hyphens.")]
+Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What it is for.")]
+Events = Annotated[
+    list[str] | None, Option("--events", "-e", metavar="PATTERNS", help="Such as customers.*,tickets.#")
+]
+Sources = Annotated[list[str] | None, Option("--sources", metavar="NAMES", help="Default: every source.")]
+Filter = Annotated[str | None, Option("--filter", metavar="CEL", help="Must be true of `event`.")]
+To = Annotated[str | None, Option("--to", "--target-url", metavar="URL", help="Webhook: where requests go.")]
+ToQueue = Annotated[str | None, Option("--queue", metavar="QUEUE", help="Deliver to this queue.")]
+ToCommand = Annotated[
+    str | None, Option("--command", metavar="TEXT", help="Deliver to this program with arguments.")
+]
+ToNotify = Annotated[
+    list[str] | None, Option("--notify", metavar="URL", help="Tell this service, an Apprise URL.")
+]
+Profile = Annotated[
+    str | None, Option("--profile", "-p", metavar="PROFILE", help="Webhook: how it is signed.")
+]
+SecretFile = Annotated[
+    list[Path] | None, Option("--secret-file", metavar="FILE", help="Webhook: a secret from this file.")
+]
+SecretEnv = Annotated[
+    list[str] | None, Option("--secret-env", metavar="NAME", help="Webhook: a secret from this variable.")
+]
+Timeout = Annotated[str | None, Option("--timeout", metavar="DURATION", help="Of one attempt, such as 15s.")]
+Retry = Annotated[
+    str | None,
+    Option(
+        "--retry", metavar="RETRY", help="A preset (standard, splynx, phlix, cockpit, none) or waits: 5s,5m"
+    ),
+]
+Rate = Annotated[str | None, Option("--rate", metavar="RATE", help="Such as 50/s.")]
+Concurrency = Annotated[int | None, Option("--concurrency", metavar="N", help="Attempts at once.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register these commands."""
+    app.command(epilog=CREATE)(create)
+    app.command(epilog=UPDATE)(update)
+    app.command(epilog=DELETE)(delete)
+    app.command("test", epilog=TEST)(send_test)
+    app.command("rotate-secret", epilog=ROTATE)(rotate_secret)
+
+
+@remote
+def create(
+    to: Remote,
+    *,
+    file: File = None,
+    name: Name = None,
+    description: Description = None,
+    events: Events = None,
+    sources: Sources = None,
+    filter_: Filter = None,
+    target_url: To = None,
+    queue: ToQueue = None,
+    command: ToCommand = None,
+    notify: ToNotify = None,
+    profile: Profile = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    timeout: Timeout = None,
+    retry: Retry = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+) -> None:
+    """Make a hook, from a file or by options; it is in force at once."""
+    from bridge.cli.operating.hook_bodies import Options, either
+    from bridge.cli.operating.hook_views import show_hook
+
+    options = Options(
+        name=name, description=description, events=events, sources=sources, filter=filter_, url=target_url,
+        queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
+        secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
+    )  # fmt: skip
+    body, _ = either(file, options)
+    to.say(to.change("POST", "/hooks", body), show_hook)
+
+
+@remote
+def update(
+    to: Remote,
+    hook: HookName,
+    *,
+    file: File = None,
+    patch: Patch = None,
+    if_match: Match = None,
+    name: Name = None,
+    description: Description = None,
+    events: Events = None,
+    sources: Sources = None,
+    filter_: Filter = None,
+    target_url: To = None,
+    queue: ToQueue = None,
+    command: ToCommand = None,
+    notify: ToNotify = None,
+    profile: Profile = None,
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    timeout: Timeout = None,
+    retry: Retry = None,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+) -> None:
+    """Change what options say and leave the rest, or put a file's hook in its place."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.hook_bodies import Options, either
+    from bridge.cli.operating.hook_views import show_hook
+
+    options = Options(
+        name=name, description=description, events=events, sources=sources, filter=filter_, url=target_url,
+        queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
+        secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
+    )  # fmt: skip
+    if file is not None and patch is not None:
+        raise usage("--patch", "goes not with --file")
+    body, from_file = either(file if patch is None else patch, options)
+    whole = from_file and patch is None
+    headers = {"If-Match": if_match} if if_match else None
+    method = "PUT" if whole else "PATCH"
+    to.say(to.change(method, f"/hooks/{segment(hook)}", body, headers=headers), show_hook)
+
+
+@remote
+def delete(
+    to: Remote,
+    hook: HookName,
+    *,
+    lane: Annotated[
+        Literal["drain", "drop"], Option("--lane", help="What becomes of deliveries that wait.")
+    ] = "drop",
+    yes: Yes = False,
+) -> None:
+    """Delete a hook, and deliver or drop what waits in its lane."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.hook_views import removal
+
+    path = f"/hooks/{segment(hook)}"
+    fate = "still delivered" if lane == "drain" else "given up (FAILED hook_deleted)"
+    sure(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
+    to.say(to.change("DELETE", path, query={"lane": lane}), removal)
+
+
+@remote
+def send_test(
+    to: Remote,
+    hook: HookName,
+    *,
+    type_: Annotated[str | None, Option("--type", "-t", metavar="TYPE", help="Of the test event.")] = None,
+    data: Annotated[
+        str | None,
+        Option("--data", "-d", metavar="JSON", help="Its data; @FILE reads a file, @- standard input."),
+    ] = None,
+) -> None:
+    """Send one test event to a hook's target and tell what came of it."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.hook_views import tested
+    from bridge.cli.operating.messages import json_option
+
+    body: dict[str, Any] = {} if type_ is None else {"type": type_}
+    if data is not None:
+        body["data"] = json_option("--data", data)
+    answer = to.change("POST", f"/hooks/{segment(hook)}/test", body or None, seconds=660.0)
+    to.say(answer, tested)
+    if not answer.value.get("delivered"):
+        raise typer.Exit(FAILED)
+
+
+@remote
+def rotate_secret(
+    to: Remote,
+    hook: HookName,
+    *,
+    keep: Annotated[
+        str | None,
+        Option("--keep", metavar="DURATION", help="How long the old ones stay live. Default: 24h."),
+    ] = None,
+    secret_file: Annotated[
+        Path | None, Option("--secret-file", metavar="FILE", help="The new secret, in place of a made one.")
+    ] = None,
+    secret_env: Annotated[
+        str | None, Option("--secret-env", metavar="NAME", help="The new secret is in this variable.")
+    ] = None,
+) -> None:
+    """Give a hook a new secret; the old ones stay live for a while."""
+    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.hook_views import rotated
+    from bridge.cli.scheme import Secrets
+    from bridge.cli.signing import all_secrets
+
+    found = all_secrets(Secrets([], [secret_file] if secret_file else [], [secret_env] if secret_env else []))
+    if len(found) > 1:
+        raise usage("--secret-env", "goes not with --secret-file: there is one new secret")
+    body = {"secret": found[0]} if found else {}
+    body |= {"keep": keep} if keep is not None else {}
+    to.say(to.change("POST", f"/hooks/{segment(hook)}/secret", body or None), rotated)

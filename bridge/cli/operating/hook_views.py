@@ -1,0 +1,163 @@
+"""Hooks as people see them."""
+
+from typing import Any
+
+from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.paper import Paper
+from bridge.cli.showing.words import count, moment, text
+from bridge.rules.bodies.exact import json_text
+
+
+def destination(hook: Any) -> str:
+    """Where it delivers, in a few words."""
+    target = hook.get("target", {})
+    match target.get("type"):
+        case "webhook":
+            return text(target.get("url"))
+        case "script":
+            return text(" ".join(target.get("command", [])))
+        case "queue":
+            return text(
+                target.get("queue") or f"{target.get('exchange')} {target.get('routing_key') or ''}".strip()
+            )
+    return text(target.get("title") or target.get("body"))
+
+
+def condition(hook: Any) -> str:
+    """How it is doing, in a few words."""
+    state = hook.get("state", {})
+    if state.get("deleting"):
+        return f"deleting ({state['deleting']})"
+    if not hook.get("enabled", True):
+        return "disabled"
+    if state.get("paused"):
+        return f"paused ({state['reason']})" if state.get("reason") else "paused"
+    if state.get("breaker", "closed") != "closed":
+        return f"breaker {state['breaker']}"
+    if state.get("held_until"):
+        return "held back"
+    return "active" if state.get("served", True) else "not served here"
+
+
+def _colour(words: str) -> str:
+    return {"active": "green", "disabled": "dim"}.get(words, "yellow")
+
+
+COLUMNS = (
+    Column("hook", lambda hook: text(hook["name"]), least=12),
+    Column("id", lambda hook: "" if hook["id"] == hook["name"] else text(hook["id"]), drop=4),
+    Column("state", condition, least=10, style=_colour),
+    member("state.lane_depth", "waiting", right=True, drop=1),
+    member("target.type", "target", drop=2),
+    Column("to", destination, least=16, drop=2),
+    member("events", least=10, drop=3),
+    member("managed_by", "by", drop=5),
+)
+
+
+def show_hooks(paper: Paper, answer: Any) -> None:
+    """A list of hooks."""
+    paper.table(COLUMNS, answer["items"], "no hooks")
+
+
+def show_hook(paper: Paper, hook: Any) -> None:
+    """One hook, whole."""
+    state = hook.get("state", {})
+    paper.line(f"{hook['name']}: {condition(hook)}", "bold")
+    paper.facts(
+        [
+            ("id", text(hook["id"])),
+            ("description", text(hook.get("description"))),
+            ("managed by", "the file" if hook.get("managed_by") == "file" else text(hook.get("managed_by"))),
+            ("sources", text(hook.get("sources")) or "every source"),
+            ("events", text(hook.get("events"))),
+            ("filter", text(hook.get("filter"))),
+            ("concurrency", text(hook.get("concurrency"))),
+            ("rate", f"{hook['rate']:.6g}/s" if hook.get("rate") else ""),
+            ("retry", _members(hook.get("retry"))),
+            ("target", _members(hook.get("target"))),
+            ("created", moment(hook.get("created_at"))),
+            ("updated", moment(hook.get("updated_at"))),
+            ("waiting", text(state.get("lane_depth"))),
+            ("in flight", text(state.get("in_flight"))),
+            ("breaker", text(state.get("breaker"))),
+            ("held until", moment(state.get("held_until"))),
+            ("overlay", _overlay(state.get("overlay"))),
+            ("served here", text(state.get("served"))),
+        ]
+    )
+
+
+def _overlay(overlay: Any) -> str:
+    if not overlay:
+        return ""
+    words = [
+        word
+        for word, said in (("enabled", overlay.get("enabled")), ("paused", overlay.get("paused")))
+        if said
+    ]
+    words += ["disabled"] if overlay.get("enabled") is False else []
+    words += ["not paused"] if overlay.get("paused") is False else []
+    since = f" since {moment(overlay['at'])}" if overlay.get("at") else ""
+    reason = f" ({text(overlay['reason'])})" if overlay.get("reason") else ""
+    return f"{', '.join(words)}{since}{reason}, beside the configuration"
+
+
+def _members(value: Any) -> str:
+    """`type webhook, url https://...`: what is set, in the order of the answer."""
+    if not isinstance(value, dict):
+        return text(value)
+    told = ((name, each) for name, each in value.items() if each not in (None, "", [], {}))
+    return "\n".join(f"{text(name)}: {_scalar(each)}" for name, each in told)
+
+
+def _scalar(value: Any) -> str:
+    return text(json_text(value)) if isinstance(value, (dict, list)) else text(value)
+
+
+def removal(paper: Paper, answer: Any) -> None:
+    """What was done with a deleted hook's lane."""
+    hook, lane = text(answer.get("id")), answer.get("lane")
+    deliveries = answer.get("deliveries")
+    match lane:
+        case "draining":
+            waiting = count(answer.get("waiting") or 0, "delivery")
+            paper.line(f"{hook}: matches nothing more; {waiting} that waited will still be delivered")
+        case "dropping":
+            paper.line(f"{hook}: deleted; what waits is becoming FAILED hook_deleted")
+        case "drained":
+            paper.line(f"{hook}: deleted; nothing waited")
+        case _:
+            paper.line(f"{hook}: deleted; {count(deliveries or 0, 'delivery')} became FAILED hook_deleted")
+
+
+def tested(paper: Paper, answer: Any) -> None:
+    """What came of a test event."""
+    if answer.get("delivered"):
+        paper.line("delivered", "bold green")
+    else:
+        paper.line(f"not delivered: {text(answer.get('outcome'))}", "bold red")
+    paper.facts(
+        [
+            ("status code", text(answer.get("status_code"))),
+            (
+                "duration",
+                f"{text(answer['duration_ms'])} ms" if answer.get("duration_ms") is not None else "",
+            ),
+            ("error", text(answer.get("error"))),
+            ("response", text(answer.get("response"))),
+            ("event", f"{text(answer.get('event_type'))} {text(answer.get('event_id'))}".strip()),
+        ]
+    )
+
+
+def rotated(paper: Paper, answer: Any) -> None:
+    """The new secret, this once."""
+    paper.facts(
+        [
+            ("hook", text(answer.get("id"))),
+            ("secret", text(answer.get("secret"))),
+            ("old ones end", moment(answer.get("expires_at")) or "at once"),
+        ]
+    )
+    paper.line("The secret is not shown again.")

@@ -1,0 +1,102 @@
+"""`amqp-bridge tokens`: who may ask the admin API."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Argument, Option
+
+from bridge.cli.asking.command import WHERE, Watching, listed, remote
+from bridge.cli.asking.names import roles, token_names
+from bridge.cli.asking.remote import Remote, sure
+from bridge.cli.failures import Failure
+from bridge.cli.operating.filters import Yes
+
+app = typer.Typer(
+    name="tokens",
+    help="Tokens of the admin API: make, list, revoke.",
+    no_args_is_help=True,
+    epilog=WHERE,
+)
+
+EXAMPLES = f"""\b
+Examples:
+  amqp-bridge tokens create grafana --role viewer
+  amqp-bridge tokens create night-shift --role operator --expires-in 30d --json | jq -r .token
+  amqp-bridge tokens revoke grafana
+Roles: viewer looks at everything; operator also pauses, resumes, tests, retries, cancels, replays, publishes;
+admin also changes hooks, secrets and tokens.
+
+{WHERE}"""
+
+
+@app.command(epilog=EXAMPLES)
+@remote
+def create(
+    to: Remote,
+    name: Annotated[str, Argument(metavar="NAME", help="Who it is for.", show_default=False)],
+    *,
+    role: Annotated[
+        Literal["viewer", "operator", "admin"],
+        Option("--role", "-r", help="What it is good for.", autocompletion=roles),
+    ],
+    expires_in: Annotated[
+        str | None,
+        Option("--expires-in", metavar="DURATION", help="Such as 30d. Default: it does not expire."),
+    ] = None,
+) -> None:
+    """Make a token; it is shown this once."""
+    from bridge.cli.operating.access_views import show_new_token
+
+    body = {"name": name, "role": role} | ({"expires_in": expires_in} if expires_in is not None else {})
+    to.say(to.change("POST", "/tokens", body), show_new_token)
+
+
+@app.command("list", cls=Watching, epilog=EXAMPLES)
+@listed
+def list_(to: Remote) -> None:
+    """List tokens: role, and when they were used last."""
+    from bridge.cli.operating.access_views import show_tokens
+
+    to.pages("/tokens", show_tokens)
+
+
+@app.command(epilog=EXAMPLES)
+@remote
+def revoke(
+    to: Remote,
+    which: Annotated[
+        str, Argument(metavar="NAME|ID", help="Of the token.", show_default=False, autocompletion=token_names)
+    ],
+    *,
+    yes: Yes = False,
+) -> None:
+    """Revoke a token; whoever holds it is refused from now on."""
+    from bridge.cli.asking.client import segment
+
+    found = _named(to, which)
+    sure(f"Revoke the token {found['name']} ({found['role']})?", yes=yes)
+    answer = to.change("DELETE", f"/tokens/{segment(found['id'])}")
+    to.say(answer, lambda paper, _: paper.line(f"{found['name']}: revoked"))
+
+
+@app.command(epilog=WHERE)
+@remote
+def me(to: Remote) -> None:
+    """Show what the token in use is good for."""
+    from bridge.cli.operating.access_views import show_me
+
+    to.show("/me", show_me)
+
+
+def _named(to: Remote, token: str) -> Any:
+    """The one that is in force with this id, or else this name; raises Failure for none and for several."""
+    rows, _ = to.client.items("/tokens", {}, None)
+    alive = [row for row in rows if not row.get("revoked_at")]
+    found = [row for row in alive if row["id"] == token] or [row for row in alive if row["name"] == token]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Failure(
+            [f"{len(found)} tokens have the name {token!r}: give the id", *(row["id"] for row in found)]
+        )
+    raise Failure([f"no token {token!r} is in force; `amqp-bridge tokens list` shows all"])
