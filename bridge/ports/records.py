@@ -1,6 +1,7 @@
 """What people ask of the history: lists in pages, and one thing with all that belongs to it."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from bridge.model.delivery import Status
@@ -14,8 +15,8 @@ T = TypeVar("T")
 class Page(Generic[T]):
     """One page of a list, newest first; `next` is where the following one begins, None at the end.
 
-    A page with a `next` may be short, even empty: what is asked for is rare, and was not among what could be looked
-    at in time.
+    A page with a `next` is full, unless what is asked for is so rare that it was not among what could be looked at in
+    time: then it is short, even empty.
     """
 
     items: tuple[T, ...]
@@ -36,6 +37,14 @@ class DeliveryFilter:
     until: float | None = None
 
 
+class EventStatus(StrEnum):
+    """What came of an event: hooks asked for it, those that did are all disabled, or none did."""
+
+    MATCHED = "matched"
+    SKIPPED = "skipped"
+    UNMATCHED = "unmatched"
+
+
 @value(frozen=True, slots=True)
 class EventFilter:
     """Which events: those that every given field fits. Times are Unix seconds of the receipt, from `since` until
@@ -47,6 +56,7 @@ class EventFilter:
     publisher_id: str | None = None
     since: float | None = None
     until: float | None = None
+    status: EventStatus | None = None
 
 
 @value(frozen=True, slots=True)
@@ -83,7 +93,10 @@ class KnownDelivery:
 
 @value(frozen=True, slots=True)
 class KnownEvent:
-    """An event as it is recorded, without what was parsed of it; `message` has its bytes and headers."""
+    """An event as it is recorded, without what was parsed of it.
+
+    `message` has its bytes and headers; in a list it has neither, nor properties. `status` is told in lists only.
+    """
 
     id: str
     source: str
@@ -95,11 +108,12 @@ class KnownEvent:
     received_at: float
     identity: str | None
     message: Message
+    status: EventStatus | None = None
 
 
 @value(frozen=True, slots=True)
 class KnownQuarantined:
-    """A message in quarantine; `at` in Unix seconds."""
+    """A message in quarantine; `at` in Unix seconds. In a list `message` has no bytes, headers or properties."""
 
     id: str
     source: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
@@ -9,7 +10,7 @@ from bridge.model.delivery import Status
 from bridge.ports.records import DeliveryFilter, KnownAttempt, KnownDelivery, Page
 from bridge.storage.records.cursor import Key, cursor, key_of
 from bridge.storage.records.restored import attempt_of, delivery_of
-from bridge.storage.records.scan import Bounds, Found, Scan, among, looked_up, run_all
+from bridge.storage.records.scan import Bounds, Found, Scan, among, filled, looked_up, run_all
 from bridge.storage.records.span import as_id, first_id
 from bridge.storage.records.types import batches_of_type
 from bridge.storage.retention import BEFORE_ALL
@@ -29,7 +30,7 @@ def page(connection: Connection, which: DeliveryFilter, after: str | None, limit
         since=first_id(which.since),
         until=first_id(which.until),
     )
-    found = _find(connection, which, bounds, limit + 1)
+    found = filled(partial(_find, connection, which), bounds, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit
     last = keys[-1] if more else found.horizon
     return Page(_read(connection, keys), cursor(_KIND, last) if last is not None else None)

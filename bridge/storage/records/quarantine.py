@@ -19,7 +19,8 @@ def page(connection: Connection, source: str | None, after: str | None, limit: i
     """The newest `limit` messages, of one source or of all, or those behind `after`; ValueError for a wrong one."""
     c = quarantine.c
     bounds = Bounds(after=key_of(_KIND, after) if after is not None else None)
-    chosen = select(quarantine).where(*bounds.condition([c.id]))
+    small = [column for column in c if column.name not in {"body", "headers", "properties"}]
+    chosen = select(*small).where(*bounds.condition([c.id]))
     if source is not None:
         chosen = chosen.where(c.source == storable(source))
     found = _messages(connection, chosen.order_by(c.id.desc()).limit(limit + 1))

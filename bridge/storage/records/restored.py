@@ -51,10 +51,13 @@ def quarantined_of(row: Row) -> KnownQuarantined:
 
 
 def _message_of(row: Row) -> Message:
+    exchange, routing_key = _text(row, "exchange"), _text(row, "routing_key")
+    if "body" not in row:  # lists leave out what may be large
+        return Message(b"", exchange, routing_key)
     return Message(
         body=bytes(row["body"]),
-        exchange=_text(row, "exchange"),
-        routing_key=_text(row, "routing_key"),
+        exchange=exchange,
+        routing_key=routing_key,
         headers=headers_of(row["headers"]),
         **properties_of(row["properties"]),
     )

@@ -1,14 +1,16 @@
 """One page of the newest rows, from several scans of indexes, each of which is bounded.
 
 Where an index has a filter's columns in front, a page is where the scan begins. What no index has in front (type and
-hook together) is looked for among the entries of one that has it at its end, and after so many entries the page
-ends, short or empty, with a cursor that goes on from there: no question takes longer because the table is larger.
+hook together) is looked for among the entries of one that has it at its end, so many at a time. When the time is up
+the page ends, short or empty, with a cursor that goes on from there: no question takes longer because the table is
+larger.
 """
 
 import heapq
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -31,7 +33,9 @@ from sqlalchemy import (
 from bridge.storage.records.cursor import Key
 
 BUDGET = 60_000
-"""Index entries that may be looked at for one page."""
+"""Index entries that may be looked at in one go."""
+PATIENCE = 0.1
+"""Seconds for which one page goes on looking."""
 
 Columns = Sequence[Column[str]]
 
@@ -139,6 +143,21 @@ def merged(found: Iterable[Found], limit: int) -> Found:
     within = (key for key in keys if horizon is None or key >= horizon)
     first = list(islice(within, limit))
     return Found(first, None if len(first) == limit else horizon)
+
+
+def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> Found:
+    """What `find` gives, as often as it takes to have `limit` keys or come to the end, within PATIENCE."""
+    ends_at = time.monotonic() + PATIENCE
+    keys: list[Key] = []
+    while True:
+        began = time.monotonic()
+        found = find(bounds, limit - len(keys))
+        keys += found.keys
+        now = time.monotonic()
+        # Another look takes about as long as this one.
+        if len(keys) >= limit or found.horizon is None or now + (now - began) > ends_at:
+            return Found(keys, found.horizon)
+        bounds = replace(bounds, after=found.horizon)
 
 
 def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:

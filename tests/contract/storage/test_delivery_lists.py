@@ -94,6 +94,7 @@ async def test_pages_that_end_early_leave_nothing_out(
     history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(scan, "BUDGET", 20)
+    monkeypatch.setattr(scan, "PATIENCE", 0.0)
     monkeypatch.setattr(deliveries, "_BATCHES", (2, 3, 4))
 
     for number, which in enumerate(_filters(stored)):
@@ -217,3 +218,15 @@ async def test_an_id_that_nobody_has_is_nobody(history: SqlHistory):
 async def test_any_text_may_be_asked_for(history: SqlHistory, stored: list[Record], text: str):
     for which in (DeliveryFilter(hook=text), DeliveryFilter(event_type=text)):
         assert (await history.deliveries(which, after=None, limit=9)).items == ()
+
+
+async def test_a_page_is_full_though_each_look_ends_early(
+    history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scan, "BUDGET", 4)
+    monkeypatch.setattr(scan, "PATIENCE", 10.0)
+    which = DeliveryFilter(hook="shop", event_type=TYPES[1])
+
+    page = await history.deliveries(which, after=None, limit=3)
+
+    assert [item.id for item in page.items] == _expected(stored, which)[:3]
