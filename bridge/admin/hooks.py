@@ -1,4 +1,9 @@
-"""Hooks made, changed and removed while the bridge runs: what the use cases ask of the process that serves them."""
+"""Hooks made, changed and removed while the bridge runs.
+
+Here stands what the use cases ask of the process that serves hooks, and what they raise. The use cases themselves:
+hooks_manage (create, replace, patch, delete), hooks_switch (enable, disable, pause, resume), hooks_rotate (secrets);
+documents are made by look_hooks.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol
@@ -59,3 +64,19 @@ class InForce(Protocol):
         already. Returns after 10 s at the latest, and goes on in the background where it is not done by then.
         """
         ...
+
+
+class NoSuchHook(Exception):
+    """There is no hook with this id or name."""
+
+
+class ManagedByFile(Exception):
+    """The hook is written in the bridge's file, and changed there."""
+
+
+class BeingDeleted(Exception):
+    """The hook is deleted already, and what waits for it is being dealt with."""
+
+
+class NoSecrets(Exception):
+    """The hook signs with nothing that could be rotated so; the text says why."""

@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-from bridge.admin.look_hooks import HIDDEN, shown
+from bridge.admin.look_secrets import HIDDEN, shown
 from bridge.model.errors import Problem
 from bridge.model.plain import plain
 from bridge.model.target import Target

@@ -1,33 +1,71 @@
 """Hooks as documents: what is configured without its secrets, and how they are doing."""
 
-import re
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from hashlib import sha256
+from typing import Literal
 
-from pydantic import BaseModel, SecretStr
-
-from bridge.model.documents import HookDocument, HookStateDocument
-from bridge.model.target import Auth
+from bridge.admin.hooks import InForce
+from bridge.admin.look_secrets import shown
+from bridge.model.documents import HookDocument, HookStateDocument, OverlayDocument
+from bridge.model.hook import Hook
+from bridge.model.value import value
 from bridge.pipeline.hook import HookRunner
+from bridge.ports.history import HookState
+from bridge.ports.hooks import StoredHook
 from bridge.rules.formats.text import utc_seconds
 from bridge.rules.retry.breaker import Closed, HalfOpen
-from bridge.settings.shape import TELLING
-
-HIDDEN = "***"
-_ADDRESSES = frozenset({"url", "proxy", "endpoints"})
-_NAMED_VALUES = frozenset({"headers", "env"})
-_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
-_ARGUMENT = re.compile(r"(?P<name>[^=:\s]+)(?P<sign>=|:\s*)(?P<value>.+)", re.DOTALL)
 
 
-def hook_document(runner: HookRunner) -> HookDocument:
+@value(frozen=True, slots=True)
+class SeenHook:
+    """A hook as this process sees it: `stored` where it is of the API, `runner` where it is in force here."""
+
+    hook: Hook
+    runner: HookRunner | None
+    stored: StoredHook | None
+    said: HookState | None
+
+    @property
+    def etag(self) -> str:
+        """What changes with its configuration (RFC 9110, 8.8.3)."""
+        if self.stored is not None:
+            return f'"{self.stored.version}"'
+        return f'W/"file-{sha256(repr(self.hook).encode()).hexdigest()[:16]}"'
+
+
+def seen_hooks(in_force: InForce) -> list[SeenHook]:
+    """All hooks by their names, those being deleted included."""
+    ids = {*in_force.written, *in_force.stored, *(runner.hook.id for runner in in_force.table)}
+    found = [seen for one in ids if (seen := _seen(in_force, one)) is not None]
+    return sorted(found, key=lambda seen: (seen.hook.name, seen.hook.id))
+
+
+def seen_hook(in_force: InForce, which: str) -> SeenHook | None:
+    """The hook with this id, else the one with this name."""
+    if (seen := _seen(in_force, which)) is not None:
+        return seen
+    named = (one for one, stored in in_force.stored.items() if stored.hook.name == which)
+    return _seen(in_force, next(named, ""))
+
+
+def _seen(in_force: InForce, hook_id: str) -> SeenHook | None:
+    runner, stored = in_force.table.get(hook_id), in_force.stored.get(hook_id)
+    said = in_force.states.get(hook_id)
+    if stored is not None:
+        return SeenHook(stored.hook, runner, stored, said)
+    hook = in_force.written.get(hook_id)
+    if hook is None:
+        return None
+    return SeenHook(said.over(hook) if said else hook, runner, None, said)
+
+
+def hook_document(seen: SeenHook) -> HookDocument:
     """A hook and its state now."""
-    hook = runner.hook
+    hook, stored = seen.hook, seen.stored
     return HookDocument.model_construct(
         id=hook.id,
         name=hook.name,
+        description=hook.description,
         sources=hook.sources,
         events=hook.events,
         filter=hook.filter,
@@ -37,22 +75,37 @@ def hook_document(runner: HookRunner) -> HookDocument:
         rate=hook.rate,
         retry=hook.retry.model_dump(),
         target=shown(hook.target),
-        managed_by="file",
-        created_at=None,
-        updated_at=None,
-        state=_state(runner),
+        managed_by="file" if stored is None else "api",
+        created_at=None if stored is None else utc_seconds(stored.created_at),
+        updated_at=None if stored is None else utc_seconds(stored.updated_at),
+        state=_state(seen),
     )
 
 
-def _state(runner: HookRunner) -> HookStateDocument:
+def _state(seen: SeenHook) -> HookStateDocument:
+    runner, said, deleting = seen.runner, seen.said, seen.stored.deleting if seen.stored else ""
+    own_pause = said is not None and said.paused
+    paused = seen.hook.paused or own_pause or (runner is not None and runner.paused)
+    reason = (runner.pause_reason if runner is not None else "") or (said.reason if said else "")
     return HookStateDocument.model_construct(
-        paused=runner.paused,
-        reason=runner.pause_reason or None,
-        breaker=breaker_word(runner),
-        held_until=_held_until(runner),
-        lane_depth=runner.lane.depth,
-        in_flight=len(runner.running),
-        served=runner.target is not None,
+        paused=paused,
+        reason=(reason or None) if paused else None,
+        breaker="closed" if runner is None else breaker_word(runner),
+        held_until=None if runner is None else _held_until(runner),
+        lane_depth=0 if runner is None else runner.lane.depth,
+        in_flight=0 if runner is None else len(runner.running),
+        served=runner is not None and runner.target is not None,
+        overlay=_overlay(said) if seen.stored is None and said is not None and said.overlaid else None,
+        deleting=deleting if deleting in {"drain", "drop"} else None,
+    )
+
+
+def _overlay(said: HookState) -> OverlayDocument:
+    return OverlayDocument.model_construct(
+        enabled=said.said_enabled,
+        paused=said.said_paused,
+        reason=said.reason or None,
+        at=utc_seconds(said.at),
     )
 
 
@@ -70,71 +123,3 @@ def breaker_word(runner: HookRunner) -> Literal["closed", "open", "half_open"]:
 def _held_until(runner: HookRunner) -> str | None:
     remaining = runner.held_until - time.monotonic()
     return utc_seconds(time.time() + remaining) if remaining > 0 else None
-
-
-# ---- without secrets ------------------------------------------------------------------------------------
-
-
-def shown(settings: BaseModel) -> dict[str, Any]:
-    """What is written there without what is secret, or may be: such keys are missing, such parts are `***`."""
-    if isinstance(settings, Auth):
-        return {"type": settings.type}
-    return {name: _shown(name, value) for name, value in settings if not _is_secret(value)}
-
-
-def _is_secret(value: Any) -> bool:
-    """By its type; an empty list of secrets has none, and tells that there is none."""
-    if isinstance(value, list | tuple):
-        return any(isinstance(each, SecretStr) for each in value)
-    return isinstance(value, SecretStr)
-
-
-def _shown(name: str, value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return shown(value)
-    if name in _NAMED_VALUES and isinstance(value, Mapping):
-        return {key: text for key, text in value.items() if not TELLING.search(key)}
-    if name in _ADDRESSES:
-        return _each_address(value)
-    return _arguments(value) if name == "command" else value
-
-
-def _each_address(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: without_password(text) for key, text in value.items()}
-    return without_password(value) if isinstance(value, str) else value
-
-
-def without_password(url: str) -> str:
-    """The address with `***` for user and password, and for values of the query whose names are telling."""
-    try:
-        login = urlsplit(url).netloc.rpartition("@")[0]
-    except ValueError:
-        return HIDDEN
-    if login:
-        url = url.replace(f"{login}@", f"{HIDDEN}@", 1)
-    return _PARAMETER.sub(_without_value, url)
-
-
-def _without_value(found: re.Match[str]) -> str:
-    return f"{found[1]}{found[2]}={HIDDEN if _tells(found[2]) else found[3]}"
-
-
-def _arguments(command: Sequence[str]) -> list[str]:
-    """`--token=x`, `Authorization: x` and what follows `--password`, without the secret."""
-    given: list[str] = []
-    after_telling = False
-    for argument in command:
-        found = _ARGUMENT.fullmatch(argument)
-        if after_telling:
-            given.append(HIDDEN)
-        elif found and _tells(found["name"]):
-            given.append(f"{found['name']}{found['sign']}{HIDDEN}")
-        else:
-            given.append(without_password(argument))
-        after_telling = not found and argument.startswith("-") and _tells(argument)
-    return given
-
-
-def _tells(name: str) -> bool:
-    return bool(TELLING.search(name)) or name.lower() in {"sig", "pass", "pwd"}

@@ -1,6 +1,6 @@
 """Hooks that are made through the API, and what was said of hooks beside their configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from bridge.model.hook import Hook
@@ -86,8 +86,10 @@ class HookStore(Protocol):
         """Move on to this state of being deleted; raises Overtaken. `version` None: whatever it is."""
         ...
 
-    async def say(self, state: HookState) -> None:
-        """Store all that was said of a hook, and what the bridge said of it itself, in place of what was stored."""
+    async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
+        """Store, in one step, what `change` makes of all that was said of a hook, the bridge's own pause included; where
+        nothing was, it gets an empty state. It may be called twice.
+        """
         ...
 
 

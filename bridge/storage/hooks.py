@@ -1,7 +1,7 @@
 """Hooks that were made through the API, and what was said of hooks, in the history's database."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -64,8 +64,8 @@ class SqlHooks:
         before = self._opened(row)
         return replace(before, version=before.version + 1, updated_at=at, deleting=how)
 
-    async def say(self, state: HookState) -> None:
-        await self._engine.write(partial(_say, state=state))
+    async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
+        return await self._engine.write(partial(_say, hook=hook, change=change))
 
     async def reseal(self) -> int:
         """Seal everything with the newest key that another one sealed; gives how many hooks that were.
@@ -176,9 +176,12 @@ def _check_name(connection: Connection, hook: Hook) -> None:
         raise NameTaken(hook.name)
 
 
-def _say(connection: Connection, state: HookState) -> None:
+def _say(connection: Connection, hook: str, change: Callable[[HookState], HookState]) -> HookState:
     next_revision(connection)
+    said = reading.stored_hook_states(connection).get(hook)
+    state = change(said or HookState(hook, paused=False, reason="", at=0.0))
     reading.store_hook_state(connection, state)
+    return state
 
 
 def _put_sealed(connection: Connection, hook_id: str, old: bytes, new: bytes) -> None:

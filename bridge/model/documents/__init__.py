@@ -1,7 +1,13 @@
 """Events, deliveries and all else that other programs get to see, as JSON Schema can say it."""
 
 from bridge.model.documents.access import ActorDocument, DeedDocument, MadeToken, NewToken, TokenDocument
-from bridge.model.documents.deliveries import AttemptDocument, DeliveryAlone, DeliveryDocument, DeliveryInList
+from bridge.model.documents.deliveries import (
+    AddressDocument,
+    AttemptDocument,
+    DeliveryAlone,
+    DeliveryDocument,
+    DeliveryInList,
+)
 from bridge.model.documents.events import DecisionDocument, EventAlone, EventDocument, EventInList
 from bridge.model.documents.hooks import (
     HookDocument,
@@ -24,6 +30,7 @@ from bridge.model.documents.shape import (
 )
 
 __all__ = [
+    "AddressDocument",
     "ActorDocument",
     "AttemptDocument",
     "DecisionDocument",

@@ -2,7 +2,11 @@
 
 from typing import Any, Literal
 
+from pydantic import Field, SecretStr
+
 from bridge.model.documents.shape import Closed, UtcMoment
+from bridge.model.hook import Hook
+from bridge.model.units import Seconds
 
 
 class SourceDocument(Closed):
@@ -26,13 +30,26 @@ class SourceDocument(Closed):
     """How many it holds at most."""
 
 
+class OverlayDocument(Closed):
+    """What a person said of a hook from the file, through the API; null: as the file has it."""
+
+    enabled: bool | None
+    """Enabled or disabled."""
+    paused: bool | None
+    """Paused or resumed."""
+    reason: str | None
+    """Why, as given."""
+    at: UtcMoment
+    """When it was last said."""
+
+
 class HookStateDocument(Closed):
     """What goes for a hook now, beside its configuration; as this process sees it."""
 
     paused: bool
-    """By configuration, or by what was said since."""
+    """By configuration, by what was said since, or by the bridge itself."""
     reason: str | None
-    """Why it is paused; null where the configuration alone says so."""
+    """Why it is paused; null where nobody told."""
     breaker: Literal["closed", "open", "half_open"]
     """open: the endpoint is down and looked at now and then; half_open: a probe is under way."""
     held_until: UtcMoment | None
@@ -43,6 +60,10 @@ class HookStateDocument(Closed):
     """Attempts under way in this process."""
     served: bool
     """Whether this process serves targets of its kind."""
+    overlay: OverlayDocument | None
+    """What was said of a hook from the file; null: nothing."""
+    deleting: Literal["drain", "drop"] | None
+    """drain: deleted, what waits is still delivered; drop: deleted, what waits becomes FAILED; null: not deleted."""
 
 
 class HookDocument(Closed):
@@ -52,6 +73,8 @@ class HookDocument(Closed):
     """Its id, which never changes."""
     name: str
     """Its name, unique."""
+    description: str
+    """For people: what it is for."""
     sources: list[str] | None
     """Names of the sources it listens to; null: every source."""
     events: list[str]
@@ -59,9 +82,10 @@ class HookDocument(Closed):
     filter: str | None
     """A CEL expression over `event` that must be true."""
     enabled: bool
-    """false: matching events are recorded SKIPPED."""
+    """false: matching events are recorded SKIPPED. With what was said of a hook from the file."""
     paused: bool
-    """As configured; whether it is paused now stands in `state`."""
+    """true: matching events wait. With what was said of a hook from the file; the bridge's own pause stands in `state`
+    alone."""
     concurrency: int
     """Attempts at once, per process."""
     rate: float | None
@@ -78,3 +102,51 @@ class HookDocument(Closed):
     """When it was last changed; null for a hook from the file."""
     state: HookStateDocument
     """How it is doing."""
+
+
+class RemovalDocument(Closed):
+    """What was done with the lane of a hook that was deleted."""
+
+    id: str
+    """Id of the hook."""
+    lane: Literal["dropped", "dropping", "draining", "drained"]
+    """dropped: what waited became FAILED hook_deleted; dropping: it does so now; draining: what waits is still
+    delivered; drained: nothing waited."""
+    deliveries: int | None
+    """How many became FAILED; null where it is not known yet."""
+    waiting: int | None
+    """How many are still delivered; null where it does not apply."""
+
+
+class NewSecretDocument(Closed):
+    """A hook's new secret, which is shown only this once."""
+
+    id: str
+    """Id of the hook."""
+    secret: str
+    """The secret."""
+    expires_at: UtcMoment | None
+    """Until when the former ones sign beside it; null: they ended at once, or there was none."""
+
+
+class PauseBody(Closed):
+    """Why a hook is paused."""
+
+    reason: str = Field(default="", max_length=500)
+    """For people; shown as `state.reason`."""
+
+
+class SecretBody(Closed):
+    """How to rotate a secret."""
+
+    secret: SecretStr | None = None
+    """The new one; null: one is made in the form that the profile has."""
+    keep: Seconds = Field(default=86_400, ge=0, le=30 * 86_400)
+    """How long the former ones sign beside it; 0: they end at once."""
+
+
+class NewHook(Hook):
+    """A hook to be made; without a name it gets one made from its target."""
+
+    name: str = Field(default="", pattern=r"^[a-z0-9-]{1,64}$")
+    """Its name, unique; default: made from the target."""

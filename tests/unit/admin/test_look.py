@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.admin.look_explain import Explain, asked
-from bridge.admin.look_hooks import shown, without_password
+from bridge.admin.look_secrets import shown, without_password
 from bridge.model.errors import SettingsError
 from bridge.model.hook import Hook
 from bridge.model.source import Source

@@ -1,0 +1,82 @@
+"""Settings as everybody may see them: without what is secret, or may be."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from bridge.model.target import Auth
+from bridge.settings.shape import TELLING
+
+HIDDEN = "***"
+_ADDRESSES = frozenset({"url", "proxy", "endpoints"})
+_NAMED_VALUES = frozenset({"headers", "env"})
+_PARAMETER = re.compile(r"([?&])([^=&#]*)=([^&#]*)")
+_ARGUMENT = re.compile(r"(?P<name>[^=:\s]+)(?P<sign>=|:\s*)(?P<value>.+)", re.DOTALL)
+
+
+def shown(settings: BaseModel) -> dict[str, Any]:
+    """What is written there without what is secret, or may be: such keys are missing, such parts are `***`."""
+    if isinstance(settings, Auth):
+        return {"type": settings.type}
+    return {name: _shown(name, value) for name, value in settings if not _is_secret(value)}
+
+
+def _is_secret(value: Any) -> bool:
+    """By its type; an empty list of secrets has none, and tells that there is none."""
+    if isinstance(value, list | tuple):
+        return any(isinstance(each, SecretStr) for each in value)
+    return isinstance(value, SecretStr)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return shown(value)
+    if name in _NAMED_VALUES and isinstance(value, Mapping):
+        return {key: text for key, text in value.items() if not TELLING.search(key)}
+    if name in _ADDRESSES:
+        return _each_address(value)
+    return _arguments(value) if name == "command" else value
+
+
+def _each_address(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: without_password(text) for key, text in value.items()}
+    return without_password(value) if isinstance(value, str) else value
+
+
+def without_password(url: str) -> str:
+    """The address with `***` for user and password, and for values of the query whose names are telling."""
+    try:
+        login = urlsplit(url).netloc.rpartition("@")[0]
+    except ValueError:
+        return HIDDEN
+    if login:
+        url = url.replace(f"{login}@", f"{HIDDEN}@", 1)
+    return _PARAMETER.sub(_without_value, url)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}={HIDDEN if _tells(found[2]) else found[3]}"
+
+
+def _arguments(command: Sequence[str]) -> list[str]:
+    """`--token=x`, `Authorization: x` and what follows `--password`, without the secret."""
+    given: list[str] = []
+    after_telling = False
+    for argument in command:
+        found = _ARGUMENT.fullmatch(argument)
+        if after_telling:
+            given.append(HIDDEN)
+        elif found and _tells(found["name"]):
+            given.append(f"{found['name']}{found['sign']}{HIDDEN}")
+        else:
+            given.append(without_password(argument))
+        after_telling = not found and argument.startswith("-") and _tells(argument)
+    return given
+
+
+def _tells(name: str) -> bool:
+    return bool(TELLING.search(name)) or name.lower() in {"sig", "pass", "pwd"}
