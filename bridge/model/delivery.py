@@ -1,5 +1,6 @@
 """One event for one hook: the delivery, what an attempt met, and what it came to."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
 
@@ -197,6 +198,21 @@ class Unmatched:
 
 
 @value(frozen=True, slots=True)
+class Unkept:
+    """The end of a delivery of which no rows are kept (`storage.keep: failures`): it only counts in the sums."""
+
+    record: Record
+
+
+@value(frozen=True, slots=True)
+class Counted:
+    """An event of a source that is measured, once: its values by dimension go into the sums, and no row is written."""
+
+    event: Event
+    values: Mapping[str, str | int | float | bool]
+
+
+@value(frozen=True, slots=True)
 class Known:
     """What the history already knows of a delivery (the fence looks at it)."""
 
@@ -205,5 +221,5 @@ class Known:
     final: bool
 
 
-Entry = Record | Quarantined | Unmatched
+Entry = Record | Quarantined | Unmatched | Unkept | Counted
 """All that the history is ever told while messages flow."""

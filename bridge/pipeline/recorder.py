@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
+from bridge.model.delivery import Counted, Entry, Quarantined, Record, Status, Unkept, Unmatched
 from bridge.model.errors import HistoryUnavailable
 from bridge.pipeline.settle import Settlement
 from bridge.ports.backoff import Backoff
@@ -137,7 +137,9 @@ class Recorder:
 
     async def _commit(self, batch: list[tuple[Entry, Settlement]]) -> set[int]:
         """Write the batch, however long that takes; gives the `id`s of the entries that were refused."""
-        entries = [entry for entry, _ in batch if self._wanted(entry)]
+        entries = [entry for entry, _ in batch]
+        if not self._keep_successes:
+            entries = [kept for entry in entries if (kept := _kept(entry)) is not None]
         backoff = Backoff(0.1)
         while entries:
             started = time.monotonic()
@@ -165,17 +167,6 @@ class Recorder:
         if not self._waiting:
             self._idle.set()
 
-    def _wanted(self, entry: Entry) -> bool:
-        if self._keep_successes:
-            return True
-        match entry:
-            case Record(status=Status.SUCCESS, waited=waited):
-                return waited
-            case Unmatched():
-                return False
-            case Record() | Quarantined():
-                return True
-
     def _down(self, error: HistoryUnavailable) -> None:
         if self.down_since is None:
             self.down_since = time.monotonic()
@@ -185,3 +176,14 @@ class Recorder:
         if self.down_since is not None:
             log.info("history.back", away_seconds=round(time.monotonic() - self.down_since, 1))
             self.down_since = None
+
+
+def _kept(entry: Entry) -> Entry | None:
+    """What is written of it where successes are not kept: that one happened counts all the same."""
+    match entry:
+        case Record(status=Status.SUCCESS, waited=False):
+            return Unkept(entry)
+        case Unmatched():
+            return None
+        case Record() | Quarantined() | Unkept() | Counted():
+            return entry

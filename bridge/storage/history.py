@@ -20,15 +20,13 @@ from bridge.ports.records import (
     Page,
 )
 from bridge.storage import reading
+from bridge.storage.batches import Batches, KnownAlready, RowsRefused
 from bridge.storage.engines.engine import Engine
-from bridge.storage.engines.faults import is_outage, told
 from bridge.storage.engines.postgres import PostgresEngine
 from bridge.storage.engines.sqlite import SqliteEngine
 from bridge.storage.migrations import migrate
 from bridge.storage.records import deliveries, events, quarantine
 from bridge.storage.retention import BEFORE_ALL, prune_events, prune_quarantine
-from bridge.storage.rows import rows_of
-from bridge.storage.statements import Upserts
 
 _IDS_AT_ONCE = 8192
 _EVENTS_AT_ONCE = 500
@@ -56,7 +54,7 @@ class SqlHistory:
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""
         self._engine = engine
-        self._upserts = Upserts(engine.dialect)
+        self._batches = Batches(engine.dialect)
         self._pruned_to = BEFORE_ALL
 
     @property
@@ -68,9 +66,9 @@ class SqlHistory:
         if not entries:
             return []
         try:
-            await self._engine.write(partial(self._write, entries))
-        except RowsRefused:
-            return await self._engine.write(partial(self._sift, entries))
+            await self._engine.write(partial(self._batches.write, entries))
+        except (RowsRefused, KnownAlready):
+            return await self._engine.write(partial(self._batches.sift, entries))
         return []
 
     async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
@@ -135,30 +133,6 @@ class SqlHistory:
     async def close(self) -> None:
         """Let go of the database, after what is under way."""
         await self._engine.close()
-
-    def _write(self, entries: Sequence[Entry], connection: Connection) -> None:
-        try:
-            self._upserts.write(connection, rows_of(entries))
-        except Exception as error:
-            if is_outage(error):
-                raise
-            raise RowsRefused(told(error)) from error
-
-    def _sift(self, entries: Sequence[Entry], connection: Connection) -> list[tuple[Entry, str]]:
-        """Write all that can be written, halving what is refused; gives what is refused alone."""
-        try:
-            with connection.begin_nested():
-                self._write(entries, connection)
-        except RowsRefused as refusal:
-            if len(entries) == 1:
-                return [(entries[0], str(refusal))]
-            half = len(entries) // 2
-            return [*self._sift(entries[:half], connection), *self._sift(entries[half:], connection)]
-        return []
-
-
-class RowsRefused(Exception):
-    """The database, or the way to it, refuses what one of the rows holds; never leaves this module."""
 
 
 def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:

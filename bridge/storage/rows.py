@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from bridge.model.delivery import FINAL, Attempt, Delivery, Entry, Quarantined, Record, Unmatched
+from bridge.model.delivery import (
+    FINAL,
+    Attempt,
+    Counted,
+    Delivery,
+    Entry,
+    Quarantined,
+    Record,
+    Unkept,
+    Unmatched,
+)
 from bridge.model.event import Event
 from bridge.storage.text import headers_json, is_plain, properties_json, storable, storable_bytes
 
@@ -29,6 +39,9 @@ class Rows:
     deliveries: dict[str, DeliveryRow] = field(default_factory=dict)
     attempts: dict[tuple[str, int, int], AttemptRow] = field(default_factory=dict)
     quarantine: dict[str, QuarantineRow] = field(default_factory=dict)
+    unkept: list[Record] = field(default_factory=list)
+    """Of these no rows are written: they count in the sums alone, and so do the next."""
+    counted: list[Counted] = field(default_factory=list)
 
 
 def rows_of(entries: Iterable[Entry]) -> Rows:
@@ -45,6 +58,10 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
                 _add_event(rows, entry.event)
             case Quarantined():
                 rows.quarantine.setdefault(entry.id, _quarantine_row(entry))
+            case Unkept(record=record):
+                rows.unkept.append(record)
+            case Counted():
+                rows.counted.append(entry)
             case _:
                 assert_never(entry)
     return rows

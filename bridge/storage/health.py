@@ -1,0 +1,74 @@
+"""How hooks fare, kept up to date within the commit of what happened to them."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.ports.statistics import HookHealth
+from bridge.storage.admin_tables import hook_health
+from bridge.storage.statements import padded
+from bridge.storage.tally import Fared
+
+FIELDS = (
+    "hook", "last_attempt_at", "last_success_at", "last_failure_at", "failing_since", "failed_attempts",
+    "failed_deliveries",
+)  # fmt: skip
+
+
+def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
+    """Read, bring up to date and write the rows of these hooks.
+
+    Nobody comes between: the same commit has added to the sums of these hooks before, which only one can at a time.
+    """
+    if not fared:
+        return
+    known = read_health(connection, sorted(fared))
+    rows = [_row(health_after(known.get(hook, HookHealth(hook)), fared[hook])) for hook in sorted(fared)]
+    insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(hook_health)
+    changing = {name: insert.excluded[name] for name in FIELDS[1:]}
+    connection.execute(insert.on_conflict_do_update(index_elements=["hook"], set_=changing), rows)
+
+
+def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, HookHealth]:
+    """What is known of these hooks, None: of all."""
+    wanted = select(*(hook_health.c[name] for name in FIELDS))
+    if hooks is not None:
+        wanted = wanted.where(hook_health.c.hook.in_(padded(hooks)))
+    return {row[0]: HookHealth(*row) for row in connection.execute(wanted)}
+
+
+def health_after(known: HookHealth, fared: Fared) -> HookHealth:
+    """What goes for the hook once this is known too, in whatever order things come to be known.
+
+    How many of the failures known were after a success that only now is known nobody can say: the last one was.
+    """
+    success = _latest(known.last_success_at, fared.succeeded)
+    failure = _latest(known.last_failure_at, fared.failed)
+    since, attempts, deliveries = known.failing_since, known.failed_attempts, known.failed_deliveries
+    if success is not None and success != known.last_success_at and since is not None:
+        if known.last_failure_at is None or success >= known.last_failure_at:
+            since, attempts, deliveries = None, 0, 0
+        elif success >= since:
+            since, attempts, deliveries = known.last_failure_at, 1, min(deliveries, 1)
+    after = [at for at in fared.failed if success is None or at > success]
+    gave_up = [at for at in fared.gave_up if success is None or at > success]
+    if after:
+        since = min(after) if since is None else min(since, *after)
+    return HookHealth(
+        known.hook,
+        last_attempt_at=_latest(known.last_attempt_at, [*fared.succeeded, *fared.failed]),
+        last_success_at=success,
+        last_failure_at=failure,
+        failing_since=since,
+        failed_attempts=attempts + len(after),
+        failed_deliveries=deliveries + len(gave_up),
+    )
+
+
+def _row(health: HookHealth) -> dict[str, str | float | None]:
+    return {name: getattr(health, name) for name in FIELDS}
+
+
+def _latest(known: float | None, others: list[float]) -> float | None:
+    return max(others, default=None) if known is None else max([known, *others])

@@ -1,0 +1,96 @@
+"""The sums that statistics are made of, kept within the commit of what they are of: minute, hour and day at once."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection, case, select, update
+
+from bridge.model.delivery import Status
+from bridge.rules.statistics.spans import DAY, HOUR, MINUTE
+from bridge.storage.additions import add
+from bridge.storage.admin_tables import durations, sums
+from bridge.storage.health import update_health
+from bridge.storage.rows import FINAL_STATUSES
+from bridge.storage.statements import Row, padded
+from bridge.storage.tables import deliveries
+from bridge.storage.tally import ALL_HOOKS, Tally
+
+STEPS = (MINUTE, HOUR, DAY)
+_COUNTS = ("succeeded", "failed", "skipped")
+
+End = tuple[str, str, float]
+"""A hook, the final status of a delivery of its, and when it was recorded."""
+
+
+def add_tally(connection: Connection, tally: Tally) -> None:
+    """Add what a batch came to: the last thing in its transaction, since others wait for these rows until its end."""
+    if not tally.sums:
+        return
+    add(connection, sums, list(_sum_rows(tally)))
+    add(connection, durations, list(_duration_rows(tally)))
+    update_health(connection, tally.fared)
+
+
+def count_ends(connection: Connection, ends: Iterable[End]) -> None:
+    """Count deliveries that came to a final status by another way than a commit of the history."""
+    tally = Tally()
+    for hook, status, at in ends:
+        tally.add_end(hook, status, at)
+    add_tally(connection, tally)
+
+
+def take_back(connection: Connection, ids: Sequence[str], statuses: Collection[Status] = ()) -> None:
+    """Deliveries are about to be started anew: those that are final by now, and have one of `statuses` where any are
+    given, no longer count. To be called before their rows are changed, in the same transaction.
+
+    So the sums say what the history does: each delivery counts once, with the status that it has. Attempts stay.
+    """
+    c, wanted = deliveries.c, FINAL_STATUSES.intersection(map(str, statuses)) if statuses else FINAL_STATUSES
+    if not ids or not wanted:
+        return
+    chosen = select(c.hook, c.status, c.updated_at).where(c.id.in_(padded(ids)), c.status.in_(sorted(wanted)))
+    tally = Tally()
+    for hook, status, at in connection.execute(chosen.with_for_update()):
+        tally.add_end(hook, status, at)
+    for row in sorted(_sum_rows(tally)):
+        _subtract(connection, row)
+
+
+def _subtract(connection: Connection, row: Row) -> None:
+    """Only from rows that are still there: what is no longer kept cannot be put right."""
+    grain, hook, start, *counts = row
+    changes = {
+        name: case((sums.c[name] >= count, sums.c[name] - count), else_=0)
+        for name, count in zip(_COUNTS, counts, strict=False)
+        if count
+    }
+    where = (sums.c.grain == grain, sums.c.hook == hook, sums.c.start == start)
+    connection.execute(update(sums).where(*where).values(changes))
+
+
+def _sum_rows(tally: Tally) -> Iterator[Row]:
+    added: dict[tuple[int, str, int], list[float]] = {}
+    for (hook, minute), figures in tally.sums.items():
+        for key in _keys(hook, minute):
+            known = added.get(key)
+            added[key] = (
+                list(figures) if known is None else [a + b for a, b in zip(known, figures, strict=True)]
+            )
+    return ((*key, *figures) for key, figures in added.items())
+
+
+def _duration_rows(tally: Tally) -> Iterator[Row]:
+    added: dict[tuple[int, str, int, int], int] = {}
+    for (hook, minute, bucket), count in tally.durations.items():
+        for key in _keys(hook, minute):
+            whole = (*key, bucket)
+            added[whole] = added.get(whole, 0) + count
+    return ((*key, count) for key, count in added.items())
+
+
+def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:
+    """The steps that a minute lies in, for the hook and for all hooks."""
+    at = minute * MINUTE
+    for step in STEPS:
+        start = at - at % step
+        yield step, hook, start
+        yield step, ALL_HOOKS, start
