@@ -20,23 +20,9 @@ from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.health import Health
+from bridge.http.operation import Operation
 from bridge.http.server import HttpServer
-from bridge.model.documents import (
-    ActorDocument,
-    DeedDocument,
-    DeliveryAlone,
-    DeliveryInList,
-    EventAlone,
-    EventInList,
-    HookDocument,
-    MadeToken,
-    PageDocument,
-    ProblemDocument,
-    QuarantinedAlone,
-    QuarantinedInList,
-    SourceDocument,
-    TokenDocument,
-)
+from bridge.model.documents import ProblemDocument
 from bridge.model.errors import BrokerUnavailable
 from bridge.model.hook import Hook
 from bridge.model.source import Source
@@ -53,22 +39,6 @@ from bridge.telemetry.metrics import Metrics
 from tests.support.records import new_id
 
 TOKEN = "adm\u00edn-Geheimnis-4711"
-SHAPES: Mapping[str, Any] = {
-    "/deliveries": PageDocument[DeliveryInList],
-    "/deliveries/": DeliveryAlone,
-    "/events": PageDocument[EventInList],
-    "/events/": EventAlone,
-    "/quarantine": PageDocument[QuarantinedInList],
-    "/quarantine/": QuarantinedAlone,
-    "/sources": PageDocument[SourceDocument],
-    "/hooks": PageDocument[HookDocument],
-    "/hooks/": HookDocument,
-    "/explain": dict[str, Any],
-    "/me": ActorDocument,
-    "/tokens": PageDocument[TokenDocument] | MadeToken,
-    "/tokens/": TokenDocument | ActorDocument,
-    "/audit": PageDocument[DeedDocument],
-}
 
 
 @dataclass
@@ -88,8 +58,15 @@ class ApiAnswer:
 class ApiClient:
     """Asks with the token, unless told otherwise; every answer must be what its document says."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None = TOKEN) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        token: str | None = TOKEN,
+        operations: Sequence[Operation] = (),
+    ) -> None:
         self.session, self.url, self.token = session, url, token
+        self.operations = operations
 
     async def ask(
         self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: Any = None
@@ -102,8 +79,15 @@ class ApiClient:
             text = await answer.text()
             found = ApiAnswer(answer.status, answer.headers, json.loads(text) if text else None)
         if text:
-            _check(path, found)
+            _check(found)
+            if found.status < 400:
+                self._check_shape(method, path.partition("?")[0], found)
         return found
+
+    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> ApiAnswer:
+        """The answer to a JSON body, or to none."""
+        text = None if body is None else json.dumps(body).encode()
+        return await self.ask(path, method=method, body=text, headers=headers)
 
     async def get(self, path: str) -> Any:
         """What stands there."""
@@ -122,8 +106,16 @@ class ApiClient:
         text = message if isinstance(message, bytes) else json.dumps(message).encode()
         return await self.ask("/explain", method="POST", body=text)
 
+    def _check_shape(self, method: str, path: str, answer: ApiAnswer) -> None:
+        """It must be what the operation says."""
+        for operation in self.operations:
+            pattern = re.sub(r"{\w+}", "[^/]+", operation.path)
+            if operation.method == method and re.fullmatch(pattern, f"/v1{path}"):
+                TypeAdapter(operation.answers[answer.status]).validate_python(answer.body)
+                return
 
-def _check(path: str, answer: ApiAnswer) -> None:
+
+def _check(answer: ApiAnswer) -> None:
     kind = answer.headers["Content-Type"].partition(";")[0]
     assert answer.headers["Cache-Control"] == "no-store"
     if answer.status >= 400:
@@ -133,9 +125,6 @@ def _check(path: str, answer: ApiAnswer) -> None:
         assert problem.request_id == answer.headers["X-Request-Id"]
         return
     assert kind == "application/json"
-    found = re.match(r"/\w+/?", path)
-    assert found
-    TypeAdapter(SHAPES[found[0]]).validate_python(answer.body)
 
 
 @dataclass
@@ -218,6 +207,8 @@ async def serving_api(
     try:
         async with aiohttp.ClientSession() as session:
             url = server.addresses.get("admin", server.addresses["http"])
-            yield ServedApi(ApiClient(session, url), server, table, live, access, api)
+            yield ServedApi(
+                ApiClient(session, url, operations=api.operations()), server, table, live, access, api
+            )
     finally:
         await server.stop()
