@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bridge.model.documents import AttemptDocument, DeliveryAlone, DeliveryInList
+from bridge.model.documents import AddressDocument, AttemptDocument, DeliveryAlone, DeliveryInList
 from bridge.ports.records import KnownAttempt, KnownDelivery
 from bridge.rules.formats.text import utc_seconds
 
@@ -25,8 +25,10 @@ def delivery_in_list(known: KnownDelivery) -> DeliveryInList:
     )
 
 
-def delivery_alone(known: KnownDelivery, attempts: Sequence[KnownAttempt]) -> DeliveryAlone:
-    """The delivery with every attempt, those before it was started anew first."""
+def delivery_alone(
+    known: KnownDelivery, attempts: Sequence[KnownAttempt], target: AddressDocument | None
+) -> DeliveryAlone:
+    """The delivery with every attempt, those before it was started anew first; `target` is where it goes."""
     return DeliveryAlone.model_construct(
         id=known.id,
         event_id=known.event_id,
@@ -40,12 +42,14 @@ def delivery_alone(known: KnownDelivery, attempts: Sequence[KnownAttempt]) -> De
         attempts=[
             _attempt(each) for each in sorted(attempts, key=lambda each: (each.generation, each.number))
         ],
+        target=target,
     )
 
 
 def _attempt(known: KnownAttempt) -> AttemptDocument:
     return AttemptDocument.model_construct(
         number=known.number,
+        generation=known.generation,
         started_at=utc_seconds(known.started_at),
         duration_ms=round(known.duration_ms, 3),
         outcome=known.outcome,

@@ -1,13 +1,16 @@
 """Events and quarantined messages of the history, as documents."""
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge.admin.look_deliveries import delivery_in_list
+from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
 from bridge.model.event import Event, Message
-from bridge.ports.records import KnownDelivery, KnownEvent, KnownQuarantined
+from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent, KnownQuarantined
 from bridge.rules.bodies.body import data_member
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.text import utc_seconds, utc_text
@@ -18,6 +21,7 @@ _TEXTS = ("content_type", "content_encoding", "correlation_id", "message_id", "a
 def event_in_list(known: KnownEvent) -> EventInList:
     """The event without what it holds."""
     return EventInList.model_construct(
+        status=(known.status or EventStatus.UNMATCHED).value,
         id=known.id,
         source=known.source,
         type=known.type,
@@ -59,12 +63,20 @@ def event_alone(
     key, content = data_member(event)
     decisions = {} if hooks is None else {"hooks": hooks}
     return {
-        **event_in_list(known).model_dump(),
+        **event_in_list(replace(known, status=_status(deliveries))).model_dump(),
         **_envelope(known.message),
         key: content,
         "deliveries": [delivery_in_list(each).model_dump() for each in deliveries],
+        "counts": Counter(str(each.status) for each in deliveries),
         **decisions,
     }
+
+
+def _status(deliveries: Sequence[KnownDelivery]) -> EventStatus:
+    if not deliveries:
+        return EventStatus.UNMATCHED
+    skipped = all(each.status is Status.SKIPPED for each in deliveries)
+    return EventStatus.SKIPPED if skipped else EventStatus.MATCHED
 
 
 def quarantined_in_list(known: KnownQuarantined) -> QuarantinedInList:

@@ -1,10 +1,12 @@
 """The admin API of a running bridge, made from its parts."""
 
+from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_explain import Explain
 from bridge.app.access import Access
 from bridge.app.parts import Parts, new_id
 from bridge.http.api import Api
 from bridge.http.api_access import AccessRoutes
+from bridge.http.api_deliveries import DeliveryRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
@@ -22,6 +24,7 @@ def make_api(parts: Parts, records: Records, access: Access) -> Api:
     return Api(
         [
             history,
+            DeliveryRoutes(records, Addresses(parts.table)),
             live,
             QuarantineRoutes(records),
             AccessRoutes(access.desk, access.audit),

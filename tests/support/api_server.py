@@ -12,10 +12,12 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
+from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_explain import Explain
 from bridge.app.access import Access
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
+from bridge.http.api_deliveries import DeliveryRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
@@ -200,7 +202,14 @@ async def serving_api(
     history = HistoryRoutes(records, explain, 2**27)
     stored = SqlAccess(records.engine)
     access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
-    parts: list[Part] = [history, routes, QuarantineRoutes(records), AccessRoutes(access.desk, stored), *more]
+    parts: list[Part] = [
+        history,
+        DeliveryRoutes(records, Addresses(table)),
+        routes,
+        QuarantineRoutes(records),
+        AccessRoutes(access.desk, stored),
+        *more,
+    ]
     api = Api(parts, access.actors, access.log, new_id)
     server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
     await server.start()

@@ -30,8 +30,8 @@ from bridge.model.documents.shape import (
 )
 
 __all__ = [
-    "AddressDocument",
     "ActorDocument",
+    "AddressDocument",
     "AttemptDocument",
     "DecisionDocument",
     "DeedDocument",

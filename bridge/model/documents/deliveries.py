@@ -1,6 +1,6 @@
 """Deliveries with their attempts."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,9 @@ class AttemptDocument(Closed):
     """One try of a delivery."""
 
     number: Annotated[int, Field(ge=1)]
-    """1 for the first."""
+    """1 for the first; goes on counting where the delivery is started anew."""
+    generation: Annotated[int, Field(ge=1)]
+    """How often the delivery had been started by then: 1 until somebody starts it anew or cancels it."""
     started_at: UtcMoment
     """When it began."""
     duration_ms: Annotated[float, Field(ge=0)]
@@ -55,11 +57,22 @@ class DeliveryInList(_DeliveryDocument):
     """How often it was tried."""
 
 
+class AddressDocument(Closed):
+    """Where a hook delivers."""
+
+    type: Literal["webhook", "script", "queue", "notify"]
+    """The type of its target."""
+    to: str
+    """URL, command, queue, or the services that are notified; without what is secret."""
+
+
 class DeliveryAlone(_DeliveryDocument):
     """A delivery with all its attempts."""
 
     attempts: list[AttemptDocument]
     """Every try, in order."""
+    target: AddressDocument | None
+    """Where it goes, by today's hook; null where the hook is gone."""
 
 
 DeliveryDocument = DeliveryInList | DeliveryAlone

@@ -1,10 +1,11 @@
 """Events, as receivers and the API get to see them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from bridge.model.delivery import Status
 from bridge.model.documents.deliveries import DeliveryInList
 from bridge.model.documents.messages import MessageDocument
 from bridge.model.documents.shape import Closed, UtcMoment
@@ -35,6 +36,9 @@ class EventDocument(Closed):
 
 class EventInList(Closed):
     """An event as the history has it, without what it holds."""
+
+    status: Literal["matched", "skipped", "unmatched"]
+    """matched: hooks asked for it; skipped: those that did were all disabled; unmatched: none did."""
 
     id: str
     """A UUIDv7."""
@@ -80,5 +84,7 @@ class EventAlone(EventInList, MessageDocument):
     """The bytes of a body that is not JSON, in place of `data`."""
     deliveries: list[DeliveryInList]
     """All of its deliveries."""
+    counts: dict[Status, Annotated[int, Field(ge=1)]]
+    """How many of them have each status; a status that none has is left out."""
     hooks: list[DecisionDocument] = Field(default_factory=list)
     """What every hook would decide today; on request only."""
