@@ -10,6 +10,7 @@ from bridge.model.hook import Hook
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
+from bridge.rules.statistics.dimensions import compile_dimension
 from bridge.rules.wire.address import AddressGate
 from bridge.settings.tree import BrokerTls, Settings
 from bridge.targets.factory import problems, unreachable
@@ -24,6 +25,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     brokers = {"", *settings.brokers}
     return [
         *_schemas(settings, base),
+        *_dimensions(settings),
         *_problems(settings, served, lambda hook: problems(hook, base, brokers)),
     ]
 
@@ -59,6 +61,12 @@ def _problems(
                 verifier(each)
             except ValueError as error:
                 yield Problem(f"inlets[{index}].verify[{number}]", str(error))
+
+
+def _dimensions(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        for name, text in source.dimensions.items():
+            yield from _tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
 
 
 def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:

@@ -2,14 +2,16 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from bridge.model.delivery import Counted
 from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.settle import Load, Settlement
 from bridge.ports.broker import Ticket
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.statistics.dimensions import Dimensions
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -27,14 +29,18 @@ class Intake:
         metrics: Metrics,
         most_open: int,
         new_id: Callable[[], str],
+        dimensions: Dimensions | None = None,
     ) -> None:
-        """`most_open`: deliveries that the process may hold before messages are kept back undecoded."""
+        """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `dimensions`:
+        what is measured of each event.
+        """
         self.source = source
         self._decoder = decoder
         self._delivering = delivering
         self._load = load
         self._most_open = most_open
         self._new_id = new_id
+        self._dimensions = dimensions
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
@@ -71,6 +77,24 @@ class Intake:
             decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
         try:
             self._delivering.route(decoded, message, settlement)
+            if self._dimensions is not None:
+                self._measure(self._dimensions, decoded, settlement)
         except Exception as error:  # noqa: BLE001 - see above; what of it was not started comes again
             events.intake_failed(self.source.name, error)
             settlement.abandon()
+
+    def _measure(
+        self, dimensions: Dimensions, decoded: Event | Batch | Undecodable, settlement: Settlement
+    ) -> None:
+        """Count each event once, here where it comes in: its deliveries may be several, and may be tried elsewhere."""
+        match decoded:
+            case Event():
+                events_of: Sequence[Event] = (decoded,)
+            case Batch(events=found):
+                events_of = found
+            case Undecodable():
+                return
+        counted = [Counted(event, values) for event in events_of if (values := dimensions.of(event))]
+        settlement.carries(settlement.open + len(counted))
+        for one in counted:
+            self._delivering.recorder.add(one, settlement)

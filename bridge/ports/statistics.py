@@ -50,22 +50,37 @@ class Measured:
     sums: Mapping[str, float]
 
 
+@value(frozen=True, slots=True)
+class MeasuredStep:
+    """What was measured in a step that began at `at`, in Unix seconds."""
+
+    at: float
+    events: int
+    sums: Mapping[str, float]
+
+
 class Statistics(Protocol):
-    """Reading the sums. Spans are Unix seconds, `since` until before `until`, widened to whole steps. All raise
-    HistoryUnavailable.
+    """Reading the sums. Spans are whole steps, in Unix seconds, `begin` until before `end`: see
+    bridge.rules.statistics.spans, whose `widened` makes them. All raise HistoryUnavailable.
     """
 
-    async def sums(self, hook: str | None, since: float | None, until: float | None) -> Sums: ...
+    async def sums(self, hook: str | None, begin: int, end: int) -> Sums:
+        """Of one hook, None: of all that there ever were."""
+        ...
 
-    async def sums_by_hook(self, since: float | None, until: float | None) -> Mapping[str, Sums]: ...
+    async def sums_by_hook(self, begin: int, end: int, most: int) -> Mapping[str, Sums]:
+        """Of at most so many hooks, those with the most deliveries first."""
+        ...
 
     async def series(
-        self, hook: str | None, grain: Grain, since: float, until: float
-    ) -> Sequence[tuple[float, Sums]]:
+        self, hook: str | None, grain: Grain, begin: int, end: int
+    ) -> Sequence[tuple[int, Sums]]:
         """For each step in which there was anything, its beginning and its sums (without `durations`)."""
         ...
 
-    async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]: ...
+    async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
+        """By hook id; a hook that nothing was attempted for is absent."""
+        ...
 
     async def measured_top(
         self,
@@ -73,21 +88,23 @@ class Statistics(Protocol):
         dimension: str,
         *,
         order: str,
-        since: float | None,
-        until: float | None,
+        begin: int,
+        end: int,
         limit: int,
         event_type: str | None = None,
     ) -> Sequence[Measured]:
-        """The values of a dimension with the greatest `order`: `events`, or the name of a numeric dimension."""
+        """The keys of a dimension with the greatest sum of `order`, a numeric dimension; "": with the most events.
+
+        Begin and end are those of days.
+        """
         ...
 
     async def measured_series(
-        self,
-        source: str,
-        grain: Literal["hour", "day"],
-        since: float | None,
-        until: float | None,
-        event_type: str | None = None,
-    ) -> Sequence[Measured]:
-        """For each step its beginning (RFC 3339 in `key`), events and sums."""
+        self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
+    ) -> Sequence[MeasuredStep]:
+        """For each step in which there was an event, in order."""
+        ...
+
+    async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
+        """Delete some `limit` rows of sums that are no longer kept, those of days after `keep` seconds; gives how many."""
         ...

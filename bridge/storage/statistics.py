@@ -1,0 +1,136 @@
+"""The sums, read: the port Statistics (bridge.ports.statistics) on a database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+
+from bridge.ports.statistics import Grain, HookHealth, Measured, MeasuredStep, Sums
+from bridge.rules.statistics.spans import DAY, HOUR, MINUTE, Step, pieces
+from bridge.storage import measured
+from bridge.storage.admin_tables import durations, sums
+from bridge.storage.engines.engine import Engine
+from bridge.storage.health import read_health
+from bridge.storage.pruned_sums import prune
+from bridge.storage.statements import padded
+from bridge.storage.tally import ALL_HOOKS
+
+STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
+_FIGURES = [
+    sums.c[name] for name in ("succeeded", "failed", "skipped", "attempts", "attempts_failed", "duration_ms")
+]
+
+
+class SqlStatistics:
+    """The port Statistics."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def sums(self, hook: str | None, begin: int, end: int) -> Sums:
+        found = await self._engine.read(partial(_sums_of, hooks=[hook or ALL_HOOKS], begin=begin, end=end))
+        return found.get(hook or ALL_HOOKS, Sums(durations={}))
+
+    async def sums_by_hook(self, begin: int, end: int, most: int) -> Mapping[str, Sums]:
+        return await self._engine.read(partial(_sums_by_hook, begin=begin, end=end, most=most))
+
+    async def series(
+        self, hook: str | None, grain: Grain, begin: int, end: int
+    ) -> Sequence[tuple[int, Sums]]:
+        work = partial(_series, hook=hook or ALL_HOOKS, step=STEPS[grain], begin=begin, end=end)
+        return await self._engine.read(work)
+
+    async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
+        if hooks is not None and not hooks:
+            return {}
+        return await self._engine.read(partial(read_health, hooks=None if hooks is None else list(hooks)))
+
+    async def measured_top(
+        self,
+        source: str,
+        dimension: str,
+        *,
+        order: str,
+        begin: int,
+        end: int,
+        limit: int,
+        event_type: str | None = None,
+    ) -> Sequence[Measured]:
+        which = measured.Which(source, dimension, DAY, begin, end, event_type)
+        return await self._engine.read(partial(measured.top, which=which, order=order, limit=limit))
+
+    async def measured_series(
+        self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
+    ) -> Sequence[MeasuredStep]:
+        which = measured.Which(source, "", STEPS[grain], begin, end, event_type)
+        return await self._engine.read(partial(measured.series, which=which))
+
+    async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
+        return await self._engine.write(partial(prune, now=now, keep=keep, limit=limit))
+
+
+def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> dict[str, Sums]:
+    """First which hooks, then theirs: percentiles of thousands of hooks would be a lot to add up."""
+    c = sums.c
+    deliveries = func.sum(c.succeeded + c.failed + c.skipped)
+    wanted = select(c.hook).where(c.hook != ALL_HOOKS, _within(sums, begin, end)).group_by(c.hook)
+    hooks = connection.scalars(wanted.order_by(deliveries.desc(), c.hook).limit(most)).all()
+    found = _sums_of(connection, hooks, begin, end)
+    return {hook: found[hook] for hook in hooks}
+
+
+def _sums_of(connection: Connection, hooks: Sequence[str], begin: int, end: int) -> dict[str, Sums]:
+    if not hooks:
+        return {}
+    counted: dict[str, dict[int, int]] = {hook: {} for hook in hooks}
+    for hook, bucket, attempts in _of(connection, durations, hooks, begin, end):
+        counted[hook][bucket] = attempts
+    return {
+        hook: as_sums(figures, counted[hook]) for hook, *figures in _of(connection, sums, hooks, begin, end)
+    }
+
+
+def _of(connection: Connection, table: Table, hooks: Sequence[str], begin: int, end: int) -> Iterable[Any]:
+    c = table.c
+    where = (c.hook.in_(padded(hooks)), _within(table, begin, end))
+    chosen: Select[Any]
+    if table is sums:
+        chosen = select(c.hook, *map(func.sum, _FIGURES)).where(*where).group_by(c.hook)
+    else:
+        chosen = select(c.hook, c.bucket, func.sum(c.attempts)).where(*where).group_by(c.hook, c.bucket)
+    return connection.execute(chosen)
+
+
+def _series(connection: Connection, hook: str, step: Step, begin: int, end: int) -> list[tuple[int, Sums]]:
+    c = sums.c
+    where = (c.grain == step, c.hook == hook, c.start >= begin, c.start < end)
+    rows = connection.execute(select(c.start, *_FIGURES).where(*where).order_by(c.start))
+    return [(start, as_sums(figures, None)) for start, *figures in rows]
+
+
+def as_sums(figures: Sequence[Any], counted: Mapping[int, int] | None) -> Sums:
+    """Figures in the order of the table's columns; PostgreSQL gives sums of integers as another kind of number."""
+    succeeded, failed, skipped, attempts, attempts_failed = map(int, figures[:-1])
+    return Sums(
+        succeeded,
+        failed,
+        skipped,
+        attempts,
+        attempts_failed,
+        duration_ms=float(figures[-1]),
+        durations=counted and {bucket: int(count) for bucket, count in counted.items()},
+    )
+
+
+def _within(table: Table, begin: int, end: int) -> ColumnElement[bool]:
+    """The steps that the span is put together from."""
+    c = table.c
+    return or_(
+        False,
+        *(
+            and_(c.grain == piece.step, c.start >= piece.start, c.start < piece.end)
+            for piece in pieces(begin, end)
+        ),
+    )
