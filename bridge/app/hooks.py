@@ -1,9 +1,12 @@
-"""The hooks of a process: built from their configuration, swapped whole when the file changes."""
+"""The runners of a process: made for its hooks, swapped whole when these change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bridge.admin.effective import Effective
+from bridge.model.errors import SettingsError
 from bridge.model.hook import Hook
+from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.lane import Lane
@@ -26,6 +29,17 @@ class Change:
     changed: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A table that can be put in force, its runners made."""
+
+    routing: RoutingTable
+    runners: Mapping[str, HookRunner]
+    hooks: Mapping[str, Hook]
+    pauses: Mapping[str, str]
+    """Why the bridge itself paused a hook, by id."""
+
+
 class Hooks:
     """Makes runners and keeps the table of them up to date."""
 
@@ -35,6 +49,7 @@ class Hooks:
         targets: Targets,
         metrics: Metrics,
         *,
+        deleted: Deleted,
         served: frozenset[str] | None,
         thresholds: Thresholds,
         breaker: Rules,
@@ -46,6 +61,7 @@ class Hooks:
         self._table = table
         self._targets = targets
         self._metrics = metrics
+        self._deleted = deleted
         self._served = served
         self._thresholds = thresholds
         self._breaker = breaker
@@ -54,32 +70,50 @@ class Hooks:
         self._told = told
         self._retired: list[HookRunner] = []
 
-    def swap(self, hooks: Sequence[Hook], delivering: Delivering, states: dict[str, HookState]) -> Change:
-        """Put these hooks in force, atomically; raises SettingsError, with nothing changed, for a bad one.
+    def prepare(self, wanted: Effective, delivering: Delivering, states: Mapping[str, HookState]) -> Prepared:
+        """Make what is missing for these hooks; raises SettingsError, or ValueError, for a bad one."""
+        routing = RoutingTable(wanted.routed)
+        hooks = {hook.id: hook for hook in (*wanted.routed, *wanted.draining)}
+        pauses = {name: state.reason or "paused" for name, state in states.items() if state.paused}
+        runners = {
+            name: self._kept(hook) or self._runner(hook, pauses.get(name, ""), delivering)
+            for name, hook in hooks.items()
+        }
+        return Prepared(routing, runners, hooks, pauses)
+
+    def swap(self, prepared: Prepared, delivering: Delivering) -> Change:
+        """Put it in force, atomically.
 
         A hook that is the same as before keeps its runner. A changed one gets a new runner, which takes over
         what waits for it and its knowledge of the lane; attempts under way end with the old one.
         """
-        routing = RoutingTable(hooks)
         before = {runner.hook.id: runner for runner in self._table}
-        after = {
-            hook.id: before[hook.id]
-            if hook.id in before and before[hook.id].hook == hook
-            else self._runner(hook, delivering, states.get(hook.id))
-            for hook in hooks
-        }
-        self._table.swap(routing, after)
+        after = prepared.runners
+        self._table.swap(prepared.routing, after)
         replaced = [old for name, old in before.items() if after.get(name) is not old]
+        self._retired += replaced
         for old in replaced:
             self._hand_over(old, after.get(old.hook.id), delivering)
-        self._retired += replaced
+        switched = [name for name, runner in after.items() if runner.hook != prepared.hooks[name]]
+        for name, runner in after.items():
+            self._set_state(runner, prepared.hooks[name], prepared.pauses.get(name, ""), delivering)
         for name in before.keys() - after.keys():
             self._metrics.drop_hook(name)
         return Change(
             added=[name for name in after if name not in before],
             removed=[name for name in before if name not in after],
-            changed=[old.hook.id for old in replaced if old.hook.id in after],
+            changed=[*switched, *(old.hook.id for old in replaced if old.hook.id in after)],
         )
+
+    def misfit(self, hook: Hook) -> str:
+        """Why this process cannot have it in force; empty: it can."""
+        try:
+            RoutingTable((hook,))
+            if self._serves(hook):
+                self._targets.check(hook)
+        except (SettingsError, ValueError) as error:
+            return str(error)
+        return ""
 
     async def reap(self) -> None:
         """Let go of replaced runners whose attempts have ended."""
@@ -91,11 +125,28 @@ class Hooks:
         """Those in force and those replaced that still work."""
         return [*self._table, *self._retired]
 
-    def _runner(self, hook: Hook, delivering: Delivering, state: HookState | None) -> HookRunner:
-        served = self._served is None or hook.target.type in self._served
+    def busy(self, hook: str) -> bool:
+        """Something that was matched with this hook is still under way, and waits in no lane."""
+        runner = self._table.get(hook)
+        if runner is not None and runner.unrecorded:
+            return True
+        return any(old.busy for old in self._retired if old.hook.id == hook)
+
+    def _serves(self, hook: Hook) -> bool:
+        return self._served is None or hook.target.type in self._served
+
+    def _kept(self, hook: Hook) -> HookRunner | None:
+        """The runner of today, if being enabled or paused is all that changes."""
+        runner = self._table.get(hook.id)
+        if runner is None or runner.hook is hook:
+            return runner
+        switched = runner.hook.model_copy(update={"enabled": hook.enabled, "paused": hook.paused})
+        return runner if switched == hook else None
+
+    def _runner(self, hook: Hook, pause: str, delivering: Delivering) -> HookRunner:
         runner = HookRunner(
             hook,
-            self._targets.build(hook) if served else None,
+            self._targets.build(hook) if self._serves(hook) else None,
             delivering.deliver,
             policy=Policy.of(hook, retry_after_max=self._retry_after_max),
             breaker=Breaker(self._breaker),
@@ -104,16 +155,29 @@ class Hooks:
             changed=self._lane_changed,
             told=self._told,
         )
-        if state is not None and state.paused:
-            runner.pause_reason = state.reason
-        runner.metrics.paused.value = runner.paused
+        runner.pause_reason = pause
         runner.metrics.breaker_state.value = 0
         return runner
 
+    def _set_state(self, runner: HookRunner, hook: Hook, pause: str, delivering: Delivering) -> None:
+        """What waits here for a hook that must wait itself goes to its lane."""
+        if runner.hook != hook:
+            runner.switch(hook)
+        runner.metrics.paused.value = hook.paused or bool(pause)
+        if runner.pause_reason != pause:
+            runner.pause(pause)
+        if runner.paused or not hook.enabled:
+            for work in runner.take_waiting():
+                delivering.park(runner, work, "paused" if runner.paused else "hook_disabled")
+
     def _hand_over(self, old: HookRunner, new: HookRunner | None, delivering: Delivering) -> None:
-        for copy in old.take_lane():
+        copies, waiting = old.take_lane(), old.take_waiting()
+        if new is None and old.hook.id in self._deleted:
+            for work in (*copies, *waiting):
+                self._deleted.end(work)
+            copies = waiting = []
+        for copy in copies:
             copy.settlement.give_back()
-        waiting = old.take_waiting()
         if new is None:
             # The hook is gone from the file, its lane stays: what waits here for it joins what waits there.
             for work in waiting:

@@ -18,10 +18,12 @@ from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
 from bridge.app.parts import Parts, new_id
 from bridge.app.retention import Retention
+from bridge.app.sealing import open_hook_store
+from bridge.app.together import Together
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.delivery import Parked
-from bridge.model.errors import BridgeError, HistoryUnavailable
+from bridge.model.errors import BridgeError
 from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
 from bridge.settings.tree import Settings
@@ -35,7 +37,6 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY = 0.25
-_RECONCILE_EVERY = 30.0
 _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
 _LAST_COMMIT = 10.0
@@ -58,6 +59,7 @@ class Bridge:
         self._tasks: list[asyncio.Task[None]] = []
         self._history: SqlHistory | None = None
         self._parts: Parts | None = None
+        self._together: Together | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,18 +75,23 @@ class Bridge:
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
         access = self._access(self._history)
+        store = await open_hook_store(settings, self._history.engine)
         parts = self._parts = Parts(
             settings,
             self._history,
             self._links,
             self._metrics,
             access.log,
+            store=store,
             base=self._base,
             served=self._served,
         )
         await parts.topology.ensure_base()
         await self._claim(parts)
-        parts.hooks.swap(settings.hooks, parts.delivering, await self._history.hook_states())
+        together = self._together = Together(
+            parts, store, self._history.engine, served=self._served, several=not self._alone
+        )
+        await parts.in_force.start()
         self._http = HttpServer(
             settings.http,
             self._health,
@@ -93,7 +100,7 @@ class Bridge:
             api=make_api(parts, self._history, access),
         )
         await self._http.start()
-        self._spawn_all(parts)
+        self._spawn_all(parts, together)
         self._spawn(self._lookout(parts, self._history).run(), "lookout")
         parts.consume_strays()
         parts.sources.start()
@@ -118,19 +125,24 @@ class Bridge:
             SqlReplicas(history.engine),
             parts.table,
             parts.herald,
-            holder=new_id(),
+            holder=parts.replica_id,
             threshold=self._settings.delivery.auto_pause_after,
             pause=parts.pause,
             new_id=new_id,
         )
 
+    @property
+    def _alone(self) -> bool:
+        """SQLite serves one process."""
+        return self._settings.storage.url.get_secret_value().startswith("sqlite")
+
     async def _claim(self, parts: Parts) -> None:
-        if self._settings.storage.url.get_secret_value().startswith("sqlite"):
+        if self._alone:
             ownership = Ownership(self._links.topology, parts.topology, self._settings.broker.heartbeat)
             await ownership.claim()
             self._spawn(ownership.keep(), "ownership")
 
-    def _spawn_all(self, parts: Parts) -> None:
+    def _spawn_all(self, parts: Parts, together: Together) -> None:
         storage = self._settings.storage
         guard = OutageGuard(
             parts.sources,
@@ -142,6 +154,8 @@ class Bridge:
         )
         retention = Retention(
             parts.history,
+            together.replicas,
+            parts.replica_id,
             keep=storage.retention,
             every=storage.retention_every,
             batch=storage.retention_batch,
@@ -150,15 +164,15 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
-        replicas = not storage.url.get_secret_value().startswith("sqlite")
-        self._spawn(parts.service.find_lanes(_RECONCILE_EVERY if replicas else None), "find lanes")
+        self._spawn(parts.service.find_lanes(), "find lanes")
+        for work, name in together.work():
+            self._spawn(work, name)
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
         self._spawn(parts.errands.run(), "meta events")
         self._guard = self._spawn(guard.run(), "outage guard")
         self._spawn(retention.run(), "retention")
         self._spawn(self._sweep(parts), "sweep")
-        self._spawn(self._store_pauses(parts), "pauses")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
@@ -183,27 +197,9 @@ class Bridge:
             await parts.flush()
             await parts.hooks.reap()
 
-    async def _store_pauses(self, parts: Parts) -> None:
-        """What the bridge said about a hook survives a restart."""
-        while True:
-            state = await parts.pauses.get()
-            while True:
-                try:
-                    await parts.history.set_hook_state(state)
-                    break
-                except HistoryUnavailable:
-                    await asyncio.sleep(1)
-
     def reload(self, hooks: list[Hook]) -> None:
         """Put these hooks in force; raises SettingsError, with nothing changed, for a bad one."""
-        parts = self._running()
-        paused = {runner.hook.id for runner in parts.table if runner.pause_reason}
-        change = parts.hooks.swap(hooks, parts.delivering, {})
-        parts.strays.bring_known_home()
-        # Whoever changed the hook, or took it out, has seen to what it was paused for.
-        for hook in paused.intersection([*change.changed, *change.removed]):
-            parts.resumed(hook)
-        self._spawn(parts.service.find_lanes(None), "find lanes")
+        change = self._running().in_force.rewrite(hooks)
         events.reloaded(len(hooks), len(change.added), len(change.removed), len(change.changed))
 
     def status(self) -> dict[str, Any]:
@@ -246,6 +242,8 @@ class Bridge:
         await asyncio.gather(*(link.close() for link in self._links.all()))
         if self._http is not None:
             await self._http.stop()
+        if self._together is not None:
+            await self._together.leave()
         if self._history is not None:
             await self._history.close()
         if self._parts is not None:
@@ -254,6 +252,8 @@ class Bridge:
     async def _drain(self, parts: Parts) -> int:
         if self._guard is not None:
             self._guard.cancel()  # it would take the end for an outage that is over, and consume again
+        if self._together is not None:
+            await self._politely(self._together.stop())
         await self._politely(parts.sources.leave())
         await self._politely(parts.service.stop())
         hand_back(parts.table, parts.delivering.park, "stopping")
@@ -268,7 +268,12 @@ class Bridge:
         await self._settle_down(parts, _LAST_PARKINGS)
         await self._last_commit(parts)
         await self._politely(parts.errands.drained())
-        channels = (parts.sources.close(), parts.lanes.close(), parts.stray_channel.close())
+        channels = (
+            parts.sources.close(),
+            parts.lanes.close(),
+            parts.stray_channel.close(),
+            parts.control.close(),
+        )
         await self._politely(asyncio.gather(*channels))
         await self._politely(parts.inlets.close())
         await self._politely(parts.close())

@@ -1,6 +1,5 @@
 """All parts of a bridge, made from its settings and connected with each other; nothing runs yet."""
 
-import asyncio
 import time
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,11 @@ from bridge.app.errands import Errands
 from bridge.app.gauges import Gauges
 from bridge.app.herald import EventHerald
 from bridge.app.hooks import Hooks
+from bridge.app.in_force import HooksInForce
 from bridge.app.samples import LadderWatch, Samples
 from bridge.app.sources import Sources
 from bridge.broker.consumer import ConsumeChannel
+from bridge.broker.control import FanoutControl
 from bridge.broker.lane_consumers import ChannelLanes
 from bridge.broker.lanes import BrokerCopies
 from bridge.broker.link import Link
@@ -28,6 +29,7 @@ from bridge.model.access import Actor, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
+from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.hook import HookRunner, Thresholds
@@ -40,10 +42,12 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
 from bridge.ports.history import History, HookState
+from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.meta.words import Facts, MetaType, state_changed
 from bridge.rules.retry.breaker import Rules
+from bridge.rules.statistics.dimensions import Dimensions, dimensions_of
 from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.tree import Settings
 from bridge.targets.factory import Targets
@@ -69,6 +73,7 @@ class Parts:
         metrics: Metrics,
         deeds: AuditLog,
         *,
+        store: HookStore,
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
@@ -80,10 +85,11 @@ class Parts:
         self.watch = PipelineWatch(metrics, self._paused)
         self.load = Load()
         self.ladder = LadderWatch()
-        self.pauses: asyncio.Queue[HookState] = asyncio.Queue()
+        self.replica_id = new_id()
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
+        self.in_force = self._in_force(store)
         consumed = [*settings.sources, Source(name=OWN_EVENTS, queue=self.names.events, format="json")]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
         self.sources = Sources([self._source(source) for source in consumed])
@@ -92,18 +98,26 @@ class Parts:
 
     def _make_broker_side(self) -> None:
         broker = self.settings.broker
+        self.control = FanoutControl(
+            self.links.topology, self.links.publish, self.names.control, self.replica_id
+        )
         self.topology = Topology(
             self.links.topology,
             self.names,
             queue_type=broker.queue_type,
             verify_only=broker.topology == "verify",
             contract=self.gauges.contract,
+            lane_made=lambda hook: self.control.mention("lane", hook),
         )
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
         self.copies = BrokerCopies(self.publisher, self.topology, self.ladder.published)
         self.lanes = ChannelLanes(self.links.consume, self.topology, self.gauges.lane_up)
         self.stray_channel = ConsumeChannel(self.links.consume, self._is_there, self.gauges.queue_up)
+
+    def lane_channel(self) -> ConsumeChannel:
+        """One to consume lanes that are there, and never to make them."""
+        return ConsumeChannel(self.links.consume, self._is_there)
 
     def _make_pipeline(self) -> None:
         shares = self.settings.delivery
@@ -112,6 +126,7 @@ class Parts:
         self.errands = Errands("meta events")
         self.herald = EventHerald(self.publisher, self.names.events, self.table, self.errands, new_id)
         self.recorder = self._recorder()
+        self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
         )
@@ -122,6 +137,7 @@ class Parts:
             fence=self.fence,
             table=self.table,
             quarantine=self._quarantine_copy,
+            deleted=self.deleted,
             data_of=self._data_of,
             longest_hold=self.settings.broker.consumer_timeout / 4,
         )
@@ -130,6 +146,8 @@ class Parts:
             self.copies,
             self.recorder,
             self.load,
+            deleted=self.deleted,
+            fence=self.fence,
             watch=self.watch,
             new_id=new_id,
             data_of=self._data_of,
@@ -182,6 +200,7 @@ class Parts:
             self.table,
             self._targets,
             self.metrics,
+            deleted=self.deleted,
             served=served,
             thresholds=Thresholds(
                 settings.delivery.park_timeout_over,
@@ -194,6 +213,21 @@ class Parts:
             retry_after_max=settings.delivery.retry_after_max,
             lane_changed=self.service.changed,
             told=self._told,
+        )
+
+    def _in_force(self, store: HookStore) -> HooksInForce:
+        return HooksInForce(
+            store,
+            self.history,
+            self.settings.hooks,
+            table=self.table,
+            hooks=self.hooks,
+            delivering=self.delivering,
+            deleted=self.deleted,
+            topology=self.topology,
+            service=self.service,
+            strays=self.strays,
+            control=self.control,
         )
 
     def _decoder(self, source: Source, base: Path) -> Decoder:
@@ -214,6 +248,7 @@ class Parts:
             metrics=self.metrics,
             most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
+            dimensions=Dimensions(expressions) if (expressions := dimensions_of(source)) else None,
         )
         own = source.name == OWN_EVENTS
         prepare = self.topology.prepare_events if own else self.topology.prepare_source
@@ -234,13 +269,13 @@ class Parts:
     def _inlets(self) -> Inlets:
         """On channels of their own: what harms the channel that copies go through must not harm senders."""
         self._inlet_publishers = (self._publisher(self.links.publish), ConfirmedPublisher(self.links.publish))
-        publisher = PromptPublisher(
+        self.prompt = PromptPublisher(
             self.links.publish, *self._inlet_publishers, prepare=self.topology.prepare_source
         )
         return Inlets(
             self.settings.inlets,
             self.settings.sources,
-            publisher,
+            self.prompt,
             metrics=self.metrics,
             new_id=new_id,
             most_body=self.settings.limits.body,
@@ -270,7 +305,7 @@ class Parts:
         self._remember_pause(runner.hook.id, reason)
 
     def _remember_pause(self, hook: str, reason: str) -> None:
-        self.pauses.put_nowait(HookState(hook, paused=True, reason=reason, at=time.time()))
+        self.in_force.say(HookState(hook, paused=True, reason=reason, at=time.time()))
 
     async def _is_there(self, queue: str) -> bool:
         return await self.topology.depth(queue) is not None
@@ -279,10 +314,6 @@ class Parts:
         """Take care of copies that lost their way, from now on."""
         self.stray_channel.subscribe(self.names.orphans, _STRAYS_AT_ONCE, self.strays.orphan)
         self.stray_channel.subscribe(self.names.dead, _STRAYS_AT_ONCE, self.strays.dead)
-
-    def resumed(self, hook: str) -> None:
-        """The bridge's own pause of a hook is over, also after a restart."""
-        self.pauses.put_nowait(HookState(hook, paused=False, reason="", at=time.time()))
 
     async def close(self) -> None:
         """Let go of what attempts used; they have ended before."""

@@ -7,16 +7,26 @@ import structlog
 
 from bridge.model.errors import HistoryUnavailable
 from bridge.ports.history import History
+from bridge.ports.jobs import Leases
 
 log = structlog.get_logger(__name__)
 
+_LEASE = 60.0
+"""Seconds for which the work stays with a replica beyond its next round."""
+_RENEW = 20.0
+
 
 class Retention:
-    """Prunes in small transactions, so that deliveries go on meanwhile."""
+    """Prunes in small transactions, so that deliveries go on meanwhile; of several replicas one does it."""
 
-    def __init__(self, history: History, *, keep: float, every: float, batch: int) -> None:
+    def __init__(
+        self, history: History, leases: Leases, replica_id: str, *, keep: float, every: float, batch: int
+    ) -> None:
         """`keep`: seconds since the final status; `every`: seconds between two looks; `batch`: events at once."""
         self._history = history
+        self._leases = leases
+        self._replica_id = replica_id
+        self._held_at = 0.0
         self._keep = keep
         self._every = every
         self._batch = batch
@@ -27,7 +37,7 @@ class Retention:
             await asyncio.sleep(self._every)
             started = time.monotonic()
             try:
-                removed = await self._round()
+                removed = await self._round() if await self._is_mine() else 0
             except HistoryUnavailable as error:
                 log.warning("retention.failed", error=str(error))
             else:
@@ -36,9 +46,16 @@ class Retention:
                         "retention.removed", events=removed, seconds=round(time.monotonic() - started, 1)
                     )
 
+    async def _is_mine(self) -> bool:
+        """Whoever has it keeps it while it lives, so that no other comes between two of its rounds."""
+        self._held_at = time.monotonic()
+        return await self._leases.lease("retention", self._replica_id, self._every + _LEASE)
+
     async def _round(self) -> int:
         total = 0
         while removed := await self._history.prune(time.time() - self._keep, self._batch):
             total += removed
+            if time.monotonic() - self._held_at > _RENEW and not await self._is_mine():
+                break
             await asyncio.sleep(0.05)  # let group commits through in between
         return total

@@ -106,8 +106,9 @@ class FanoutControl:
         try:
             async with self._hearing.channel() as channel:
                 # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
-                arguments = {"x-queue-type": "classic"}
-                await channel.queue_declare(queue, exclusive=True, auto_delete=True, arguments=arguments)
+                await channel.queue_declare(
+                    queue, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic"}
+                )
                 await channel.queue_bind(queue, self._exchange)
         except (amqp.AMQPError, OSError, RuntimeError, BridgeError) as error:
             if not self._refused:
@@ -137,8 +138,9 @@ class FanoutControl:
         for heard in self._listeners[kind]:
             try:
                 heard(about)
-            except Exception as error:  # noqa: BLE001 - one listener's bug must not keep the word from the others
-                log.error("control.bug", kind=kind, about=about, exc_info=error)
+            except Exception:
+                # One listener's bug must not keep the word from the others.
+                log.exception("control.bug", kind=kind, about=about)
 
 
 def _read(body: bytes) -> tuple[Kind, str, str] | None:

@@ -39,6 +39,11 @@ class BrokerCopies:
         self._delayed(step)
 
     async def _put(self, exchange: str, delivery: Delivery) -> None:
+        if self._topology.has_no_lane(delivery.hook):
+            # It belongs to a hook that is deleted: where those are looked after that come from the ladder too late.
+            exchange = self._names.orphans
+            await self._publish(exchange, delivery)
+            return
         try:
             await self._topology.ensure_lane(delivery.hook)
             await self._publish(exchange, delivery)

@@ -87,13 +87,18 @@ class Topology:
         queue_type: Literal["quorum", "classic"] = "quorum",
         verify_only: bool = False,
         contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
+        lane_made: Callable[[str], None] = lambda _hook: None,
     ) -> None:
-        """`contract(queue, state)` hears how each source queue compares with the fixed parameters."""
+        """`contract(queue, state)` hears how each source queue compares with the fixed parameters, `lane_made(hook)`
+        of each lane that was made, or found while it was to be made.
+        """
         self.names = names
         self._link = link
         self._queue_type = queue_type
         self._verify_only = verify_only
         self._contract = contract
+        self._lane_made = lane_made
+        self._no_lanes: frozenset[str] = frozenset()
         self._checked: dict[str, object] = {}
         self._lanes: set[str] = set()
         self._making = asyncio.Lock()
@@ -144,13 +149,27 @@ class Topology:
                     log.warning("topology.not_ensured", error=str(error))
                     await backoff.pause()
 
+    def make_no_lanes(self, hooks: frozenset[str]) -> None:
+        """These hooks are deleted, and no others: their lanes are not made any more."""
+        self._no_lanes = hooks
+        self._lanes -= hooks
+
+    def has_no_lane(self, hook: str) -> bool:
+        """Its lane is not to be made any more."""
+        return hook in self._no_lanes
+
     async def ensure_lane(self, hook: str, *, anew: bool = False) -> None:
-        """Make the hook's lane, at its first use; `anew` where it turned out to be gone."""
+        """Make the hook's lane, at its first use; `anew` where it turned out to be gone.
+
+        Raises BrokerRefused for that of a hook that is deleted.
+        """
         if hook in self._lanes and not anew:
             return
         async with self._making:
             if hook in self._lanes and not anew:
                 return
+            if hook in self._no_lanes:
+                raise BrokerRefused(f"hook {hook} is deleted")
             lane = self.names.lane(hook)
             try:
                 async with self._link.channel() as channel:
@@ -167,6 +186,37 @@ class Topology:
             except _LOST as error:
                 raise BrokerUnavailable(f"the connection was lost while declaring {lane}: {error}") from error
             self._lanes.add(hook)
+        self._lane_made(hook)
+
+    async def unbind_lane(self, hook: str) -> None:
+        """Nothing reaches the lane any more; what comes back from the ladder for it goes to the orphans."""
+        lane = self.names.lane(hook)
+        for exchange in (self.names.lanes, self.names.requeue):
+            try:
+                async with self._link.channel() as channel:
+                    await channel.queue_unbind(lane, exchange, routing_key=hook)
+            except amqp.ChannelNotFoundEntity:
+                return
+            except amqp.ChannelAccessRefused as error:
+                raise BrokerRefused(self._advice(error)) from error
+            except _LOST as error:
+                raise BrokerUnavailable(f"the connection was lost while unbinding {lane}: {error}") from error
+
+    async def delete_lane(self, hook: str) -> None:
+        """Delete the lane with all that it holds: see first that this is nothing.
+
+        Quorum queues know no `if-empty`: they close the connection over it (3.10.8).
+        """
+        lane = self.names.lane(hook)
+        try:
+            async with self._link.channel() as channel:
+                await channel.queue_delete(lane)
+        except amqp.ChannelNotFoundEntity:
+            return
+        except amqp.ChannelAccessRefused as error:
+            raise BrokerRefused(self._advice(error)) from error
+        except _LOST as error:
+            raise BrokerUnavailable(f"the connection was lost while deleting {lane}: {error}") from error
 
     async def depth(self, queue: str) -> int | None:
         """Messages ready in a queue, None where there is no such queue; raises BrokerUnavailable."""

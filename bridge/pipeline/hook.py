@@ -180,7 +180,7 @@ class HookRunner:
 
         Asked right before the attempt, for much may have been learnt while the delivery waited for its slot.
         """
-        if self.pause_reason:
+        if self.pause_reason or self.hook.paused:
             return "paused"
         if self.held_until > now:
             return "held"
@@ -228,6 +228,14 @@ class HookRunner:
     def pause(self, reason: str) -> None:
         """What waits stays in the lane until the hook is resumed; empty: resume."""
         self.pause_reason = reason
+        self._paused_or_not()
+
+    def switch(self, hook: Hook) -> None:
+        """The same hook, but for its being enabled or paused: breaker, target and what is under way stay."""
+        self.hook = hook
+        self._paused_or_not()
+
+    def _paused_or_not(self) -> None:
         self.metrics.paused.value = self.paused
         self._changed(self)
 
@@ -275,6 +283,12 @@ class HookRunner:
     def busy(self) -> bool:
         """An attempt or a parking is under way."""
         return bool(self.running or self._parks)
+
+    @property
+    def unrecorded(self) -> int:
+        """Deliveries straight from a source that wait here or are under way: the history may not know them yet."""
+        under_way = sum(not work.from_lane for work in self.running)
+        return len(self.direct) + len(self._parks) + under_way
 
     async def close(self) -> list[Work]:
         """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""

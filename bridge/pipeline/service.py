@@ -10,6 +10,7 @@ import structlog
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
+from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.settle import Work
@@ -52,6 +53,7 @@ class LaneService:
         fence: Fence,
         table: HookTable,
         quarantine: Callable[[Undecodable, Message, Ticket], None],
+        deleted: Deleted,
         data_of: ReadData,
         longest_hold: float,
     ) -> None:
@@ -61,12 +63,14 @@ class LaneService:
         self._fence = fence
         self._table = table
         self._quarantine = quarantine
+        self._deleted = deleted
         self._data_of = data_of
         self._longest_hold = longest_hold
         self._setting = asyncio.Lock()
         self._prefetch: dict[str, int] = {}
         self._dirty: dict[str, None] = {}
         self._changed = asyncio.Event()
+        self._searched = asyncio.Event()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -90,12 +94,21 @@ class LaneService:
                     log.warning("lane.not_available", hook=hook, error=str(error))
                     self._later(hook, 2.0)
 
-    async def find_lanes(self, every: float | None) -> None:
-        """Look which hooks have a lane from an earlier life, and serve those.
+    def lane_made(self, hook: str) -> None:
+        """Another process made this hook's lane; empty: look which lanes there are."""
+        runner = self._table.get(hook)
+        if not hook:
+            self._searched.set()
+        elif runner is not None and not runner.lane.exists:
+            runner.lane.found(0, time.time())  # how deep it is shows with the next count
+            self.changed(runner)
 
-        `every` so many seconds again, where other processes may make lanes; None: once is enough.
+    async def find_lanes(self) -> None:
+        """Look which hooks have a lane from an earlier life or another process, and serve those: now, and whenever
+        `lane_made` asks for it, until cancelled.
         """
         while True:
+            self._searched.clear()
             waiting = [runner for runner in self._table if not runner.lane.exists]
             while waiting:
                 batch, waiting = waiting[:_LANES_AT_ONCE], waiting[_LANES_AT_ONCE:]
@@ -109,9 +122,7 @@ class LaneService:
                     if runner.hook.id in depths:
                         runner.lane.found(depths[runner.hook.id], time.time())
                         self.changed(runner)
-            if every is None:
-                return
-            await asyncio.sleep(every)
+            await self._searched.wait()
 
     async def stop(self) -> None:
         """Leave all lanes and hand back what was not started."""
@@ -158,7 +169,7 @@ class LaneService:
                     work.settlement.give_back()
             if prefetch and not self._stopping:
                 self._prefetch[hook] = prefetch
-                await self._consumers.consume(hook, prefetch, self._receive)
+                await self._consumers.consume(hook, prefetch, self.receive)
             else:
                 self._prefetch.pop(hook, None)
 
@@ -175,7 +186,8 @@ class LaneService:
 
     # ---- one copy -------------------------------------------------------------------------------------
 
-    def _receive(self, message: Message, ticket: Ticket) -> None:
+    def receive(self, message: Message, ticket: Ticket) -> None:
+        """Take one message from the broker's callback."""
         match read_copy(message, self._data_of):
             case Undecodable() as fault:
                 self._quarantine(fault, message, ticket)
@@ -185,6 +197,9 @@ class LaneService:
     def let_through(self, work: Work) -> None:
         """Attempt a copy that the fence let through, when its time has come."""
         runner = self._table.get(work.delivery.hook)
+        if work.delivery.hook in self._deleted:
+            self._deleted.end(work)
+            return
         if self._stopping or runner is None or not runner.serving:
             work.settlement.give_back()
             return

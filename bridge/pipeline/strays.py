@@ -9,6 +9,8 @@ import structlog
 from bridge.model.delivery import Delivery, Parked, Quarantined, Record, Status
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
+from bridge.pipeline.deleted import Deleted
+from bridge.pipeline.fence import Fence
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settle import Load, Settlement
 from bridge.pipeline.table import HookTable
@@ -21,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Strays:
-    """Brings orphans of known hooks home, quarantines the dead, and leaves what nobody knows where it is."""
+    """Brings orphans of known hooks home, ends those of deleted ones, quarantines the dead, and leaves what nobody knows."""
 
     def __init__(
         self,
@@ -30,6 +32,8 @@ class Strays:
         recorder: Recorder,
         load: Load,
         *,
+        deleted: Deleted,
+        fence: Fence,
         watch: PipelineWatch,
         new_id: Callable[[], str],
         data_of: ReadData,
@@ -38,6 +42,8 @@ class Strays:
         self._copies = copies
         self._recorder = recorder
         self._load = load
+        self._deleted = deleted
+        self._fence = fence
         self._new_id = new_id
         self._watch = watch
         self._data_of = data_of
@@ -60,6 +66,9 @@ class Strays:
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
         decoded = read_copy(message, self._data_of)
+        if isinstance(decoded, Delivery) and decoded.hook in self._deleted:
+            self._fence.add(decoded, ticket)
+            return
         if isinstance(decoded, Undecodable) or self._table.get(decoded.hook) is None:
             self._held.append((message, ticket))
             log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")

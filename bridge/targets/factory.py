@@ -49,8 +49,7 @@ class Targets:
 
         A program that does not exist yet is not an error here: attempts fail and are retried until it does.
         """
-        if found := lasting_problems(hook, self._publishers):
-            raise SettingsError(found)
+        self.check(hook)
         match hook.target:
             case WebhookTarget():
                 return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name)
@@ -64,6 +63,11 @@ class Targets:
                 return Notify(hook.target, self._gate, hook.concurrency, hook.name)
             case _:
                 assert_never(hook.target)
+
+    def check(self, hook: Hook) -> None:
+        """Raises SettingsError as `build` does."""
+        if found := lasting_problems(hook, self._publishers):
+            raise SettingsError(found)
 
     def problems(self, hook: Hook) -> list[Problem]:
         """As `problems`, with this object's brokers and directory."""

@@ -112,6 +112,21 @@ def hook_recovered(hook: str) -> None:
     _hooks.info("hook.recovered", hook=hook)
 
 
+def hook_left_out(hook: str, name: str, why: str) -> None:
+    """A hook made through the API cannot be in force here: nothing is matched with it, what waits stays in its lane."""
+    _hooks.error("hook.left_out", hook=hook, name=name, reason=why)
+
+
+def hooks_refused(why: str) -> None:
+    """Hooks were changed, but cannot be read or put in force here: those of before stay in force."""
+    _hooks.error("hooks.refused", reason=why)
+
+
+def hook_deleted(hook: str, name: str, lane: str, deliveries: int) -> None:
+    """Its lane is `drained` or `dropped`; so many deliveries became FAILED `hook_deleted`."""
+    _hooks.info("hook.deleted", hook=hook, name=name, lane=lane, deliveries=deliveries)
+
+
 def hook_failed(hook: str, error: BaseException) -> None:
     """A bug in the handling of a hook's delivery; the delivery is tried again."""
     _hooks.error("hook.bug", hook=hook, error=repr(error), exc_info=error)

@@ -1,0 +1,249 @@
+"""The hooks in force here: those of the file and those of the API, kept in step with the database."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import structlog
+
+from bridge.admin.effective import Effective, effective
+from bridge.admin.hooks import Removal
+from bridge.app.hooks import Change, Hooks
+from bridge.broker.topology import Topology
+from bridge.model.errors import HistoryUnavailable, SettingsError
+from bridge.model.hook import Hook
+from bridge.pipeline.deleted import Deleted
+from bridge.pipeline.delivery import Delivering
+from bridge.pipeline.service import LaneService
+from bridge.pipeline.strays import Strays
+from bridge.pipeline.table import HookTable
+from bridge.ports.backoff import Backoff
+from bridge.ports.control import Control
+from bridge.ports.history import History, HookState
+from bridge.ports.hooks import HookStore, StoredHook, StoredHooks
+from bridge.telemetry import events
+
+log = structlog.get_logger(__name__)
+
+Remove = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]
+
+_NEVER = StoredHooks(-1, ())
+
+
+class HooksInForce:
+    """What is stored is put in force here whenever it changes, by whichever replica.
+
+    The database holds the truth; a word on the control exchange only says when to look. Everything is read and put in
+    force under one lock, so that what is older never takes the place of what is newer.
+    """
+
+    def __init__(
+        self,
+        store: HookStore,
+        history: History,
+        written: Sequence[Hook],
+        *,
+        table: HookTable,
+        hooks: Hooks,
+        delivering: Delivering,
+        deleted: Deleted,
+        topology: Topology,
+        service: LaneService,
+        strays: Strays,
+        control: Control,
+    ) -> None:
+        """`written`: the hooks of the file. Who deletes lanes is to be put into `remove`."""
+        self.table = table
+        self._store, self._history = store, history
+        self._hooks, self._delivering, self._deleted = hooks, delivering, deleted
+        self._topology, self._service, self._strays = topology, service, strays
+        self._control = control
+        self.remove: Remove | None = None
+        self.outlived: set[str] = set()
+        """Hooks that were in force here when their lanes were deleted: a copy may have made one anew."""
+        self._written = tuple(written)
+        self._found = _NEVER
+        self._states: Mapping[str, HookState] = {}
+        self._pauses: dict[str, HookState] = {}
+        self._to_store = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._judged: dict[str, tuple[int, str]] = {}
+        self._told_left_out: set[tuple[str, str, str]] = set()
+        self._leaving: dict[str, int] = {}
+        self._next_end: float | None = None
+
+    # ---- what is in force -----------------------------------------------------------------------------
+
+    @property
+    def written(self) -> Mapping[str, Hook]:
+        """The hooks of the file as they are written there, by id."""
+        return {hook.id: hook for hook in self._written}
+
+    @property
+    def stored(self) -> Mapping[str, StoredHook]:
+        """The hooks of the API as they were read last, by id."""
+        return {each.hook.id: each for each in self._found.hooks}
+
+    @property
+    def states(self) -> Mapping[str, HookState]:
+        """What was said of hooks beside their configuration, what is not stored yet included."""
+        return self._said(self._states)
+
+    @property
+    def revision(self) -> int:
+        """That of what is in force; -1: nothing was read yet."""
+        return self._found.revision
+
+    @property
+    def settled(self) -> int:
+        """The revision up to which nothing is under way here of hooks that went out of routing."""
+        self._leaving = {hook: at for hook, at in self._leaving.items() if self._hooks.busy(hook)}
+        return min(self._leaving.values()) - 1 if self._leaving else self.revision
+
+    # ---- changes --------------------------------------------------------------------------------------
+
+    async def changed(self) -> None:
+        """Put in force what is stored now, and tell the other replicas."""
+        await self._read()
+        await self._control.tell("hooks")
+
+    async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
+        """Take it out of force on all replicas and do with its lane as said."""
+        assert self.remove is not None
+        return await self.remove(hook, how)
+
+    def rewrite(self, written: Sequence[Hook]) -> Change:
+        """The file has these hooks now; raises SettingsError, with nothing changed, for a bad one.
+
+        What the bridge itself paused a hook for has been seen to by whoever changed it or took it out.
+        """
+        mine = {hook.id for hook in (*self._written, *written)}
+        change = self._put_in_force(tuple(written), self._found, self._states)
+        paused = {hook for hook, state in self.states.items() if state.paused}
+        for hook in paused & mine & {*change.changed, *change.removed}:
+            self.say(HookState(hook, paused=False, reason="", at=time.time()))
+        return change
+
+    def say(self, state: HookState) -> None:
+        """The bridge itself paused a hook, or lifts that: it is stored, and told to the replicas, soon."""
+        self._pauses[state.hook] = state
+        self._to_store.set()
+        if not state.paused and (runner := self.table.get(state.hook)) is not None:
+            runner.pause("")
+
+    def heard(self, _about: str) -> None:
+        """Something changed, or may have: look soon."""
+        self._wanted.set()
+
+    async def start(self) -> None:
+        """Read for the first time; raises SettingsError for a bad hook of the file, HistoryUnavailable."""
+        await self._read()
+
+    async def run(self) -> None:
+        """Follow what is stored until cancelled."""
+        await asyncio.gather(self._follow(), self._store_pauses())
+
+    async def look(self) -> None:
+        """Put in force what is stored if it is of another revision; raises HistoryUnavailable."""
+        if await self._store.revision() != self.revision:
+            await self._read()
+
+    async def _follow(self) -> None:
+        backoff = Backoff(0.2)
+        while True:
+            over = await self._wait()
+            try:
+                await (self._read() if over else self.look())
+            except HistoryUnavailable as error:
+                log.warning("hooks.not_read", error=str(error), effect="those in force stay so")
+                self._wanted.set()
+                await backoff.pause()
+            except SettingsError as error:
+                events.hooks_refused(str(error))
+            else:
+                backoff.reset()
+
+    async def _wait(self) -> bool:
+        """Until something may have changed; True: until a secret is over, which no revision tells."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._next_end and max(0.05, self._next_end - time.time())):
+                await self._wanted.wait()
+        self._wanted.clear()
+        return self._next_end is not None and self._next_end <= time.time()
+
+    async def _store_pauses(self) -> None:
+        """What the bridge said of a hook survives a restart, and holds for all replicas."""
+        while True:
+            await self._to_store.wait()
+            self._to_store.clear()
+            try:
+                for state in list(self._pauses.values()):
+                    await self._store_pause(state)
+            except HistoryUnavailable:
+                self._to_store.set()
+                await asyncio.sleep(1)
+            else:
+                await self._control.tell("hooks")
+
+    async def _store_pause(self, state: HookState) -> None:
+        """Under the lock: whoever reads meanwhile would miss it in the database and here."""
+        async with self._reading:
+            await self._history.set_hook_state(state)
+            self._states = {**self._states, state.hook: self._said(self._states)[state.hook]}
+            if self._pauses[state.hook] is state:
+                del self._pauses[state.hook]
+
+    # ---- putting in force -----------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        async with self._reading:
+            found = await self._store.stored_hooks()
+            states = await self._history.hook_states()
+            self._put_in_force(self._written, found, states)
+
+    def _put_in_force(
+        self, written: tuple[Hook, ...], found: StoredHooks, states: Mapping[str, HookState]
+    ) -> Change:
+        now, said = time.time(), self._said(states)
+        wanted = effective(written, found, said, self._misfit, now)
+        prepared = self._hooks.prepare(wanted, self._delivering, said)
+        routed = {hook.id for hook in self.table.routing.hooks}
+        self._deleted.are(wanted.deleted)
+        self._topology.make_no_lanes(frozenset(wanted.deleted))
+        change = self._hooks.swap(prepared, self._delivering)
+        self._written, self._found, self._states = written, found, states
+        left = routed.difference(hook.id for hook in wanted.routed)
+        self._leaving |= dict.fromkeys(left, found.revision)
+        self.outlived.update(found.gone.intersection(change.removed))
+        self._next_end = min((end for each in found.hooks if (end := each.next_end(now))), default=None)
+        self._tell_left_out(wanted)
+        self._strays.bring_known_home()
+        if change.added:
+            self._service.lane_made("")
+        return change
+
+    def _said(self, states: Mapping[str, HookState]) -> dict[str, HookState]:
+        """What is stored, with the pauses that are to be; what a person said stays."""
+        said = dict(states)
+        for hook, state in self._pauses.items():
+            before = said.get(hook, state)
+            said[hook] = replace(before, paused=state.paused, reason=state.reason, at=state.at)
+        return said
+
+    def _misfit(self, stored: StoredHook) -> str:
+        """Why it cannot be in force here: it was judged when it was made, but not by this process."""
+        judged = self._judged.get(stored.hook.id)
+        if judged is None or judged[0] != stored.version:
+            judged = self._judged[stored.hook.id] = stored.version, self._hooks.misfit(stored.hook)
+        return judged[1]
+
+    def _tell_left_out(self, wanted: Effective) -> None:
+        """Loudly, once for each reason."""
+        left_out = {(hook.id, hook.name, why) for hook, why in wanted.left_out}
+        for hook_id, name, why in sorted(left_out - self._told_left_out):
+            events.hook_left_out(hook_id, name, why)
+        self._told_left_out = left_out

@@ -1,0 +1,65 @@
+"""What the replicas of a bridge do together: hear of each other, and delete hooks."""
+
+from collections.abc import Coroutine
+from typing import Any
+
+from bridge.app.parts import Parts
+from bridge.app.removal import Removals
+from bridge.app.replicas import Presence
+from bridge.ports.hooks import HookStore
+from bridge.storage.engines.engine import Engine
+from bridge.storage.jobs_removal import SqlRemains
+from bridge.storage.jobs_replicas import SqlReplicas
+
+_TARGETS = ("notify", "queue", "script", "webhook")
+
+
+class Together:
+    """Everything of a running bridge that is about the others."""
+
+    def __init__(
+        self, parts: Parts, store: HookStore, engine: Engine, *, served: frozenset[str] | None, several: bool
+    ) -> None:
+        """`engine`: that of the history; `several`: there may be others."""
+        self._parts = parts
+        self._several = several
+        self.replicas = SqlReplicas(engine)
+        targets = sorted(_TARGETS if served is None else served)
+        self._presence = Presence(self.replicas, parts.in_force, parts.replica_id, targets)
+        self._removals = Removals(
+            parts.in_force,
+            self._presence,
+            store,
+            SqlRemains(engine),
+            self.replicas,
+            replica_id=parts.replica_id,
+            topology=parts.topology,
+            channel=parts.lane_channel,
+            receive=parts.service.receive,
+            metrics=parts.metrics,
+        )
+        parts.in_force.remove = self._removals.delete
+        parts.control.listen("hooks", parts.in_force.heard)
+        parts.control.listen("lane", self._lane_made)
+
+    def work(self) -> list[tuple[Coroutine[Any, Any, None], str]]:
+        """What is to run for as long as the bridge does, with names."""
+        return [
+            (self._parts.control.run(), "control"),
+            (self._parts.in_force.run(), "hooks in force"),
+            (self._presence.run(), "presence"),
+            (self._removals.run(), "removals"),
+        ]
+
+    async def stop(self) -> None:
+        """Let others go on with what was begun here, before the rest of the bridge stops."""
+        await self._removals.stop()
+
+    async def leave(self) -> None:
+        """Be there no longer; the database is still open."""
+        await self._presence.leave()
+
+    def _lane_made(self, hook: str) -> None:
+        """Alone, lanes are made by this process only: there is no need to look for them."""
+        if hook or self._several:
+            self._parts.service.lane_made(hook)
