@@ -26,6 +26,12 @@ class SeenHook:
     said: HookState | None
 
     @property
+    def paused(self) -> bool:
+        """By configuration, by what was said since, or by the bridge itself."""
+        own_pause = self.said is not None and self.said.paused
+        return self.hook.paused or own_pause or (self.runner is not None and self.runner.paused)
+
+    @property
     def etag(self) -> str:
         """What changes with its configuration (RFC 9110, 8.8.3)."""
         if self.stored is not None:
@@ -35,27 +41,27 @@ class SeenHook:
 
 def seen_hooks(in_force: InForce) -> list[SeenHook]:
     """All hooks by their names, those being deleted included."""
-    ids = {*in_force.written, *in_force.stored, *(runner.hook.id for runner in in_force.table)}
-    found = [seen for one in ids if (seen := _seen(in_force, one)) is not None]
+    states, table = in_force.states, in_force.table
+    found = [_written(hook, table.get(one), states.get(one)) for one, hook in in_force.written.items()] + [
+        SeenHook(stored.hook, table.get(one), stored, states.get(one))
+        for one, stored in in_force.stored.items()
+    ]
     return sorted(found, key=lambda seen: (seen.hook.name, seen.hook.id))
 
 
 def seen_hook(in_force: InForce, which: str) -> SeenHook | None:
     """The hook with this id, else the one with this name."""
-    if (seen := _seen(in_force, which)) is not None:
-        return seen
-    named = (one for one, stored in in_force.stored.items() if stored.hook.name == which)
-    return _seen(in_force, next(named, ""))
-
-
-def _seen(in_force: InForce, hook_id: str) -> SeenHook | None:
-    runner, stored = in_force.table.get(hook_id), in_force.stored.get(hook_id)
-    said = in_force.states.get(hook_id)
-    if stored is not None:
-        return SeenHook(stored.hook, runner, stored, said)
-    hook = in_force.written.get(hook_id)
-    if hook is None:
+    if (hook := in_force.written.get(which)) is not None:
+        return _written(hook, in_force.table.get(which), in_force.states.get(which))
+    known = in_force.stored
+    stored = known.get(which) or next((each for each in known.values() if each.hook.name == which), None)
+    if stored is None:
         return None
+    hook_id = stored.hook.id
+    return SeenHook(stored.hook, in_force.table.get(hook_id), stored, in_force.states.get(hook_id))
+
+
+def _written(hook: Hook, runner: HookRunner | None, said: HookState | None) -> SeenHook:
     return SeenHook(said.over(hook) if said else hook, runner, None, said)
 
 
@@ -84,12 +90,10 @@ def hook_document(seen: SeenHook) -> HookDocument:
 
 def _state(seen: SeenHook) -> HookStateDocument:
     runner, said, deleting = seen.runner, seen.said, seen.stored.deleting if seen.stored else ""
-    own_pause = said is not None and said.paused
-    paused = seen.hook.paused or own_pause or (runner is not None and runner.paused)
     reason = (runner.pause_reason if runner is not None else "") or (said.reason if said else "")
     return HookStateDocument.model_construct(
-        paused=paused,
-        reason=(reason or None) if paused else None,
+        paused=seen.paused,
+        reason=(reason or None) if seen.paused else None,
         breaker="closed" if runner is None else breaker_word(runner),
         held_until=None if runner is None else _held_until(runner),
         lane_depth=0 if runner is None else runner.lane.depth,

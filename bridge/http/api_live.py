@@ -1,4 +1,4 @@
-"""What this process does now, over HTTP: sources, hooks, and why events go where they go."""
+"""What this process does now, over HTTP: sources, and why events go where they go."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,16 +8,14 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from bridge.admin.look_explain import Explain, asked
-from bridge.admin.look_hooks import hook_document
 from bridge.admin.look_sources import Consumed, Counts, source_documents
 from bridge.http.api_answers import answer, aside, page
-from bridge.http.api_parameters import Parameters, invalid, not_found
+from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.described import PAGE
 from bridge.http.operation import Handler, Operation, Parameter
-from bridge.model.documents import HookDocument, PageDocument, SourceDocument
+from bridge.model.documents import PageDocument, SourceDocument
 from bridge.model.errors import SettingsError
 from bridge.model.source import Source
-from bridge.pipeline.table import HookTable
 
 T = TypeVar("T")
 
@@ -30,32 +28,27 @@ class LiveRoutes:
 
     def __init__(
         self,
-        table: HookTable,
         sources: Sequence[Source],
         explain: Explain,
         *,
         consumed: Consumed,
         counts: Counts,
     ) -> None:
-        self._table = table
         self._sources = sources
         self._explain = explain
         self._consumed = consumed
         self._counts = counts
 
     def operations(self) -> Sequence[Operation]:
-        paged = PageDocument[SourceDocument], PageDocument[HookDocument]
         return [
             _get(
                 "sources.list",
                 "/v1/sources",
                 "Sources with their queues",
                 self._list_sources,
-                paged[0],
+                PageDocument[SourceDocument],
                 *PAGE,
             ),
-            _get("hooks.list", "/v1/hooks", "Hooks without their secrets", self._list_hooks, paged[1], *PAGE),
-            _get("hooks.show", "/v1/hooks/{id}", "One hook and how it is doing", self._hook, HookDocument),
             Operation(
                 name="explain.message",
                 method="POST",
@@ -71,19 +64,6 @@ class LiveRoutes:
     async def _list_sources(self, request: web.Request) -> web.Response:
         sources, following = _page(Parameters(request, _PAGED), self._sources, lambda source: source.name)
         return page(await source_documents(sources, self._consumed, self._counts), following)
-
-    async def _list_hooks(self, request: web.Request) -> web.Response:
-        runners, following = _page(
-            Parameters(request, _PAGED), list(self._table), lambda runner: runner.hook.id
-        )
-        return page(map(hook_document, runners), following)
-
-    async def _hook(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        runner = self._table.get(request.match_info["id"])
-        if runner is None:
-            raise not_found(request)
-        return answer(hook_document(runner).model_dump())
 
     async def _explain_message(self, request: web.Request) -> web.Response:
         Parameters(request).check()

@@ -1,8 +1,9 @@
 """Parameters of the admin API: what is wrong with them is told by name, and all of it at once."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -78,6 +79,10 @@ class Parameters:
     def flag(self, name: str) -> bool:
         """`true` or `false`; false where it is absent."""
         return bool(self._one(name, _flag))
+
+    def word(self, name: str, known: Sequence[str]) -> str | None:
+        """One of the known words."""
+        return self._one(name, partial(_word, known))
 
     def limit(self) -> int:
         """How many items a page may have."""
@@ -160,6 +165,12 @@ def _unix_seconds(text: str) -> float:
         except ValueError:
             pass
     raise ValueError("must be RFC 3339 with an offset, such as 2025-05-05T07:08:09Z")
+
+
+def _word(known: Sequence[str], text: str) -> str:
+    if text not in known:
+        raise ValueError(f"must be {', '.join(known[:-1])} or {known[-1]}")
+    return text
 
 
 def _flag(text: str) -> bool:

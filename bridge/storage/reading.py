@@ -11,6 +11,7 @@ from bridge.storage.revision import next_revision
 from bridge.storage.rows import FINAL_STATUSES
 from bridge.storage.statements import padded
 from bridge.storage.tables import deliveries, hook_states
+from bridge.storage.text import storable
 
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
@@ -41,7 +42,7 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
         insert(hook_states).values(
             hook=state.hook,
             paused=state.paused,
-            reason=state.reason,
+            reason=storable(state.reason),
             changed_at=state.at,
             said_enabled=state.said_enabled,
             said_paused=state.said_paused,
@@ -52,7 +53,7 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
 def store_own_pause(connection: Connection, state: HookState) -> None:
     """Put what the bridge itself says of a hook in place of what it said before; what a person said stays."""
     next_revision(connection)
-    own = {"paused": state.paused, "reason": state.reason, "changed_at": state.at}
+    own = {"paused": state.paused, "reason": storable(state.reason), "changed_at": state.at}
     statement = update(hook_states).where(hook_states.c.hook == state.hook).values(own)
     if not connection.execute(statement).rowcount:
         connection.execute(insert(hook_states).values(hook=state.hook, **own))

@@ -1,0 +1,46 @@
+"""Everything of the API that is about hooks, over the hooks in force."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.admin.hooks import InForce
+from bridge.admin.hooks_manage import ManageHooks
+from bridge.admin.hooks_rotate import RotateSecrets
+from bridge.admin.hooks_switch import SwitchHooks
+from bridge.admin.hooks_written import Grounds
+from bridge.http.api import Part
+from bridge.http.api_hook_switches import HookSwitchRoutes
+from bridge.http.api_hooks import HookRoutes
+from bridge.ports.hooks import HookStore
+from bridge.settings.tree import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class HookDesk:
+    """The use cases of hooks, for whoever serves them over HTTP."""
+
+    in_force: InForce
+    manage: ManageHooks
+    switch: SwitchHooks
+    rotate: RotateSecrets
+
+    def parts(self) -> list[Part]:
+        """Their operations under /v1/hooks."""
+        return [
+            HookRoutes(self.in_force, self.manage),
+            HookSwitchRoutes(self.in_force, self.switch, self.rotate),
+        ]
+
+
+def hook_desk(
+    in_force: InForce, store: HookStore, settings: Settings, base: Path, served: frozenset[str] | None
+) -> HookDesk:
+    """`base`: where relative paths of scripts start; `served`: target types that are attempted here, None: all."""
+    grounds = Grounds.of(settings, base, served)
+    return HookDesk(
+        in_force,
+        ManageHooks(store, in_force, grounds, most=settings.limits.hooks, now=time.time),
+        SwitchHooks(store, in_force, time.time),
+        RotateSecrets(store, in_force, time.time),
+    )
