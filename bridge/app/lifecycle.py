@@ -154,9 +154,11 @@ class Bridge:
         )
         retention = Retention(
             parts.history,
+            together.statistics,
             together.replicas,
             parts.replica_id,
             keep=storage.retention,
+            keep_sums=storage.statistics,
             every=storage.retention_every,
             batch=storage.retention_batch,
         )

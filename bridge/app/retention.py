@@ -8,26 +8,42 @@ import structlog
 from bridge.model.errors import HistoryUnavailable
 from bridge.ports.history import History
 from bridge.ports.jobs import Leases
+from bridge.ports.statistics import Statistics
 
 log = structlog.get_logger(__name__)
 
 _LEASE = 60.0
 """Seconds for which the work stays with a replica beyond its next round."""
 _RENEW = 20.0
+_BETWEEN = 0.05
+"""Seconds: group commits go through in between."""
 
 
 class Retention:
     """Prunes in small transactions, so that deliveries go on meanwhile; of several replicas one does it."""
 
     def __init__(
-        self, history: History, leases: Leases, replica_id: str, *, keep: float, every: float, batch: int
+        self,
+        history: History,
+        statistics: Statistics,
+        leases: Leases,
+        replica_id: str,
+        *,
+        keep: float,
+        keep_sums: float,
+        every: float,
+        batch: int,
     ) -> None:
-        """`keep`: seconds since the final status; `every`: seconds between two looks; `batch`: events at once."""
+        """`keep`: seconds since the final status; `keep_sums`: seconds since the day; `every`: seconds between two looks;
+        `batch`: events, or rows of sums, at once.
+        """
         self._history = history
         self._leases = leases
         self._replica_id = replica_id
         self._held_at = 0.0
+        self._statistics = statistics
         self._keep = keep
+        self._keep_sums = keep_sums
         self._every = every
         self._batch = batch
 
@@ -55,7 +71,14 @@ class Retention:
         total = 0
         while removed := await self._history.prune(time.time() - self._keep, self._batch):
             total += removed
-            if time.monotonic() - self._held_at > _RENEW and not await self._is_mine():
+            if not await self._is_still_mine():
+                return total
+            await asyncio.sleep(_BETWEEN)
+        while await self._statistics.prune_statistics(time.time(), self._keep_sums, self._batch):
+            if not await self._is_still_mine():
                 break
-            await asyncio.sleep(0.05)  # let group commits through in between
+            await asyncio.sleep(_BETWEEN)
         return total
+
+    async def _is_still_mine(self) -> bool:
+        return time.monotonic() - self._held_at <= _RENEW or await self._is_mine()

@@ -10,6 +10,7 @@ from bridge.ports.hooks import HookStore
 from bridge.storage.engines.engine import Engine
 from bridge.storage.jobs_removal import SqlRemains
 from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.storage.statistics import SqlStatistics
 
 _TARGETS = ("notify", "queue", "script", "webhook")
 
@@ -24,6 +25,7 @@ class Together:
         self._parts = parts
         self._several = several
         self.replicas = SqlReplicas(engine)
+        self.statistics = SqlStatistics(engine)
         targets = sorted(_TARGETS if served is None else served)
         self._presence = Presence(self.replicas, parts.in_force, parts.replica_id, targets)
         self._removals = Removals(
