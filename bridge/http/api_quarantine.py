@@ -1,55 +1,227 @@
-"""Messages that could not be handled, over HTTP."""
+"""Messages that could not be handled, over HTTP: looked at, put back, dropped."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from aiohttp import web
 
 from bridge.admin.look_messages import quarantined_alone, quarantined_in_list
-from bridge.http.api_answers import large, page
+from bridge.admin.quarantine import NoWayBack, Requeuing
+from bridge.http.api_answers import answer, large, page
+from bridge.http.api_bodies import body_of
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
-from bridge.http.described import PAGE, SOURCE
-from bridge.http.operation import Operation
-from bridge.model.documents import PageDocument, QuarantinedAlone, QuarantinedInList
-from bridge.ports.records import Records
+from bridge.http.described import PAGE, SOURCE, SPAN, flag, text
+from bridge.http.operation import CHANGED, UNCHANGED, Operation
+from bridge.http.problem import Refused
+from bridge.model.access import Role
+from bridge.model.documents.messages import (
+    AskedQuarantine,
+    DroppedManyDocument,
+    QuarantinedAlone,
+    QuarantinedInList,
+    RequeuedDocument,
+    RequeuedManyDocument,
+)
+from bridge.model.documents.shape import PageDocument
+from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed
+from bridge.ports.quarantine import QuarantineFilter
+from bridge.ports.records import KnownQuarantined
+
+_PATH = "/v1/quarantine"
+_PATIENCE = 30.0
+_RETRY_AFTER = "5"
+_REASON = text("reason", "Why it could not be handled, as one word.")
+_BACK = """
+Publishes its bytes, headers and properties into the queue of its source, waits for the broker's confirm, then deletes
+it here. A crash in between leaves it here as well. What still cannot be handled comes back with a new id.
+"""
 
 
 class QuarantineRoutes:
-    """Looking at what could not be handled."""
+    """What a person does with messages in quarantine."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self, requeuing: Requeuing) -> None:
+        self._requeuing = requeuing
 
     def operations(self) -> Sequence[Operation]:
+        return [*self._looking(), *self._acting()]
+
+    def _looking(self) -> list[Operation]:
         return [
             Operation(
                 name="quarantine.list",
                 method="GET",
-                path="/v1/quarantine",
-                summary="Messages that could not be handled",
+                path=_PATH,
+                summary="Messages that could not be handled, the newest first",
                 handler=self._list,
-                parameters=(SOURCE, *PAGE),
+                parameters=(SOURCE, _REASON, *SPAN, *PAGE),
                 answers={200: PageDocument[QuarantinedInList]},
             ),
             Operation(
                 name="quarantine.show",
                 method="GET",
-                path="/v1/quarantine/{id}",
-                summary="One, byte for byte",
+                path=f"{_PATH}/{{id}}",
+                summary="One message, byte for byte",
                 handler=self._show,
                 answers={200: QuarantinedAlone},
             ),
+            Operation(
+                name="quarantine.body",
+                method="GET",
+                path=f"{_PATH}/{{id}}/body",
+                summary="Its bytes alone",
+                handler=self._body,
+                answers={200: bytes},
+            ),
         ]
 
+    def _acting(self) -> list[Operation]:
+        return [
+            _changing(
+                "quarantine.requeue",
+                f"{_PATH}/{{id}}/requeue",
+                "Put a message back into the queue of its source",
+                self._requeue,
+                {202: RequeuedDocument},
+            ),
+            _changing(
+                "quarantine.requeue_many",
+                f"{_PATH}/requeue",
+                "Put all messages back that fit",
+                self._requeue_many,
+                {200: RequeuedManyDocument},
+                body=AskedQuarantine,
+            ),
+            Operation(
+                name="quarantine.drop",
+                method="DELETE",
+                path=f"{_PATH}/{{id}}",
+                summary="Delete a message for good",
+                handler=self._drop,
+                role=Role.OPERATOR,
+                answers={204: None},
+            ),
+            Operation(
+                name="quarantine.drop_many",
+                method="DELETE",
+                path=_PATH,
+                summary="Delete all messages for good that fit",
+                handler=self._drop_many,
+                role=Role.OPERATOR,
+                parameters=(
+                    SOURCE,
+                    _REASON,
+                    *SPAN,
+                    flag("all", "true: all of them, where nothing else is given."),
+                ),
+                answers={200: DroppedManyDocument},
+            ),
+        ]
+
+    # ---- looking --------------------------------------------------------------------------------------
+
     async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "source"))
-        found = await read_page(given, partial(self._records.quarantine, given.name("source")))
+        given = Parameters(request, (*PAGED, "source", "reason", "from", "to"))
+        found = await read_page(given, partial(self._requeuing.page, _filter(given)))
         return page(map(quarantined_in_list, found.items), found.next)
 
     async def _show(self, request: web.Request) -> web.Response:
+        known = await self._known(request)
+        return await large(partial(quarantined_alone, known), len(known.message.body))
+
+    async def _body(self, request: web.Request) -> web.Response:
+        known = await self._known(request)
+        # Of whatever kind it is: nobody's browser is to make something of it.
+        headers = {"Content-Disposition": f'attachment; filename="{known.id}"'}
+        return web.Response(body=known.message.body, content_type="application/octet-stream", headers=headers)
+
+    async def _known(self, request: web.Request) -> KnownQuarantined:
         Parameters(request).check()
-        known = await self._records.quarantined(path_id(request))
+        known = await self._requeuing.one(path_id(request))
         if known is None:
             raise not_found(request)
-        return await large(partial(quarantined_alone, known), len(known.message.body))
+        return known
+
+    # ---- changing -------------------------------------------------------------------------------------
+
+    async def _requeue(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        async with _broker_as_503():
+            back = await self._requeuing.requeue(path_id(request))
+        if back is None:
+            raise not_found(request)
+        request[CHANGED] = {"source": back.source}
+        response = answer({"id": back.id, "source": back.source, "queue": back.queue})
+        response.set_status(202)
+        return response
+
+    async def _requeue_many(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        asked = await body_of(request, AskedQuarantine)
+        async with _broker_as_503():
+            tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason))
+        _tell(request, {"requeued": tally.done, "source": asked.source, "reason": asked.reason})
+        document = {"requeued": tally.done, "kept": tally.stay, "error": tally.why or None}
+        return answer(document | {"more": tally.more})
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        if not await self._requeuing.drop(path_id(request)):
+            raise not_found(request)
+        return web.Response(status=204)
+
+    async def _drop_many(self, request: web.Request) -> web.Response:
+        given = Parameters(request, ("source", "reason", "from", "to", "all"))
+        which, everything = _filter(given), given.flag("all")
+        if which == QuarantineFilter() and not everything:
+            given.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
+        given.check()
+        tally = await self._requeuing.drop_all(which)
+        _tell(request, {"dropped": tally.done, "source": which.source, "reason": which.reason})
+        return answer({"dropped": tally.done, "more": tally.more})
+
+
+def _changing(
+    name: str, path: str, summary: str, handler: Any, answers: dict[int, Any], *, body: Any = None
+) -> Operation:
+    return Operation(
+        name=name,
+        method="POST",
+        path=path,
+        summary=summary,
+        description=_BACK.strip(),
+        handler=handler,
+        role=Role.OPERATOR,
+        body=body,
+        answers=answers,
+        refusals=frozenset({409}),
+    )
+
+
+def _filter(given: Parameters) -> QuarantineFilter:
+    return QuarantineFilter(
+        given.name("source"), given.text("reason"), given.moment("from"), given.moment("to")
+    )
+
+
+def _tell(request: web.Request, changed: dict[str, Any]) -> None:
+    """Whoever found nothing changed nothing."""
+    request[CHANGED] = {name: value for name, value in changed.items() if value is not None}
+    if not any(isinstance(value, int) and value for value in changed.values()):
+        request[UNCHANGED] = True
+
+
+@asynccontextmanager
+async def _broker_as_503() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            yield
+    except (NoWayBack, BrokerRefused) as error:
+        raise Refused(409, str(error)) from error
+    except (PublishFailed, BrokerUnavailable, TimeoutError) as error:
+        detail = f"the broker does not take it now: {str(error) or 'no answer'}"
+        raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bridge.model.documents.shape import Closed, UtcMoment
+from bridge.model.strict import Strict
 
 
 class MessageDocument(Closed):
@@ -44,3 +45,45 @@ class QuarantinedAlone(QuarantinedInList, MessageDocument):
     """Its bytes."""
     body_text: str | None
     """The same as text, where it is UTF-8."""
+
+
+class RequeuedDocument(Closed):
+    """A message that is in its queue again."""
+
+    id: str
+    """What it was in quarantine."""
+    source: str
+    """Name of its source."""
+    queue: str
+    """The queue's name on the broker."""
+
+
+class AskedQuarantine(Strict):
+    """Which messages in quarantine: those that every given field fits."""
+
+    source: str | None = Field(default=None, min_length=1, max_length=64)
+    """Where they came from."""
+    reason: str | None = Field(default=None, min_length=1, max_length=64)
+    """Why they could not be handled, as one word."""
+
+
+class RequeuedManyDocument(Closed):
+    """What became of many messages that were to go back."""
+
+    requeued: int
+    """How many are in their queues again."""
+    kept: int
+    """How many cannot go back, and stay."""
+    error: str | None
+    """Why the first of these cannot."""
+    more: bool
+    """true: the time was over before they were all seen to; ask again."""
+
+
+class DroppedManyDocument(Closed):
+    """What became of many messages that were to be dropped."""
+
+    dropped: int
+    """How many are deleted."""
+    more: bool
+    """true: the time was over before they were all deleted; ask again."""

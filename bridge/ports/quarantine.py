@@ -1,0 +1,41 @@
+"""Messages that could not be handled, kept whole: found, read, dropped."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bridge.model.value import value
+from bridge.ports.records import KnownQuarantined, Page
+
+
+@value(frozen=True, slots=True)
+class QuarantineFilter:
+    """Which messages: those that every given field fits. Times are Unix seconds of their coming into quarantine, from
+    `since` until before `until`.
+    """
+
+    source: str | None = None
+    reason: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+class Quarantine(Protocol):
+    """All raise HistoryUnavailable."""
+
+    async def messages(
+        self, which: QuarantineFilter, *, after: str | None, limit: int
+    ) -> Page[KnownQuarantined]:
+        """Newest first, without bytes, headers and properties; ValueError for a cursor that is none of ours."""
+        ...
+
+    async def message(self, quarantined_id: str) -> KnownQuarantined | None:
+        """It alone, whole."""
+        ...
+
+    async def ids(self, which: QuarantineFilter, behind: str, limit: int) -> Sequence[str]:
+        """The oldest of those, behind this id; empty: from the first on."""
+        ...
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        """Delete them; gives how many were there."""
+        ...
