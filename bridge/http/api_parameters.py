@@ -84,9 +84,13 @@ class Parameters:
         """One of the known words."""
         return self._one(name, partial(_word, known))
 
-    def limit(self) -> int:
+    def read(self, name: str, read: Callable[[str], T]) -> T | None:
+        """What `read` makes of it; its ValueError says what is wrong."""
+        return self._one(name, read)
+
+    def limit(self, usual: int = DEFAULT_LIMIT) -> int:
         """How many items a page may have."""
-        return self._one("limit", _limit) or DEFAULT_LIMIT
+        return self._one("limit", _limit) or usual
 
     def cursor(self) -> str | None:
         """Where the page begins, as the page before told."""
