@@ -1,35 +1,56 @@
 """The admin API of a running bridge, made from its parts."""
 
-from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_explain import Explain
+from bridge.admin.look_hooks import seen_hook
+from bridge.admin.measures import Measures
+from bridge.admin.quarantine import Requeuing
+from bridge.admin.statistics import HookStatistics
 from bridge.app.access import Access
+from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
-from bridge.http.api import Api
+from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
-from bridge.http.api_deliveries import DeliveryRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
-from bridge.ports.records import Records
+from bridge.http.api_statistics import StatisticsRoutes
+from bridge.http.phlix_statistics import PhlixStatisticsRoutes
+from bridge.storage.history import SqlHistory
+from bridge.storage.quarantined import SqlQuarantine
+from bridge.storage.statistics import SqlStatistics
 
 
-def make_api(parts: Parts, records: Records, access: Access) -> Api:
+def make_api(parts: Parts, records: SqlHistory, access: Access, actions: Actions) -> Api:
     """All of it; closed to whoever shows no token."""
     settings = parts.settings
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
     history = HistoryRoutes(records, explain, settings.limits.body)
-    live = LiveRoutes(
-        parts.table, settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts
-    )
+    live = LiveRoutes(settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts)
     return Api(
         [
             history,
-            DeliveryRoutes(records, Addresses(parts.table)),
+            *parts.desk.parts(),
+            *actions.routes(),
             live,
-            QuarantineRoutes(records),
+            QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), settings.sources, parts.prompt)),
+            *_statistics(parts, records),
             AccessRoutes(access.desk, access.audit),
         ],
         access.actors,
         access.log,
         new_id,
     )
+
+
+def _statistics(parts: Parts, records: SqlHistory) -> list[Part]:
+    statistics = SqlStatistics(records.engine)
+    measures = Measures(statistics, parts.settings.sources)
+
+    def hook_id(which: str) -> str | None:
+        found = seen_hook(parts.in_force, which)
+        return found.hook.id if found else None
+
+    return [
+        StatisticsRoutes(HookStatistics(statistics), measures, hook_id),
+        PhlixStatisticsRoutes(measures),
+    ]

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge import __version__
 from bridge.app.access import Access
+from bridge.app.actions import Actions
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.lookout import Lookout
@@ -92,15 +93,17 @@ class Bridge:
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
         await parts.in_force.start()
+        actions = Actions(parts, self._history, together.replicas)
         self._http = HttpServer(
             settings.http,
             self._health,
             self._registry,
             inlets=parts.inlets.routes(),
-            api=make_api(parts, self._history, access),
+            api=make_api(parts, self._history, access, actions),
         )
         await self._http.start()
         self._spawn_all(parts, together)
+        self._spawn(actions.outbox.run(), "outbox")
         self._spawn(self._lookout(parts, self._history).run(), "lookout")
         parts.consume_strays()
         parts.sources.start()

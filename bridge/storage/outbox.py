@@ -14,7 +14,9 @@ from bridge.storage.records.restored import event_of
 from bridge.storage.records.scan import among
 from bridge.storage.records.span import as_id
 from bridge.storage.rows import FINAL_STATUSES
+from bridge.storage.sums import add_tally
 from bridge.storage.tables import deliveries, events
+from bridge.storage.tally import Tally
 
 RESTARTED = "restarted"
 CANCELLED = "cancelled"
@@ -115,9 +117,15 @@ def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
             updated_at=at,
             next_attempt_at=None,
         )
+        .returning(c.hook)
     )
+    hook = changed.scalar_one_or_none()
     connection.execute(delete(outbox).where(outbox.c.delivery_id == known))
-    return changed.rowcount > 0
+    if hook is not None:
+        tally = Tally()
+        tally.add_end(hook, str(Status.FAILED), at)
+        add_tally(connection, tally)
+    return hook is not None
 
 
 def _left(
