@@ -1,0 +1,56 @@
+"""Who serves this bridge, over HTTP."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from bridge.http.api_answers import page
+from bridge.http.api_pages import PAGED
+from bridge.http.api_parameters import Parameters
+from bridge.http.described import PAGE
+from bridge.http.operation import Operation
+from bridge.model.documents.replicas import ReplicaDocument
+from bridge.model.documents.shape import PageDocument
+from bridge.ports.jobs import Replica, Replicas
+from bridge.rules.formats.text import utc_seconds
+
+
+class ReplicaRoutes:
+    """Reads, and changes nothing."""
+
+    def __init__(self, replicas: Replicas, alive: float) -> None:
+        """`alive`: seconds within which one must have been seen to be listed."""
+        self._replicas = replicas
+        self._alive = alive
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="replicas.list",
+                method="GET",
+                path="/v1/replicas",
+                summary="The processes that serve this bridge now",
+                handler=self._list,
+                parameters=PAGE,
+                answers={200: PageDocument[ReplicaDocument]},
+            )
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        given = Parameters(request, PAGED)
+        limit, cursor = given.limit(), given.cursor()
+        given.check()
+        alive = await self._replicas.replicas(self._alive)
+        left = [each for each in alive if cursor is None or each.id > cursor]
+        return page(map(_document, left[:limit]), left[limit - 1].id if len(left) > limit else None)
+
+
+def _document(replica: Replica) -> ReplicaDocument:
+    return ReplicaDocument(
+        id=replica.id,
+        host=replica.host,
+        targets=replica.targets.split(",") if replica.targets else [],
+        started_at=utc_seconds(replica.started_at),
+        seen_at=utc_seconds(replica.seen_at),
+        revision=replica.revision,
+    )
