@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from bridge.model.delivery import FINAL, Status
 from bridge.storage.admin_tables import outbox
 from bridge.storage.engines.engine import Engine
+from bridge.storage.sums import count_ends
 from bridge.storage.tables import deliveries
 
 _WAITING = sorted(str(status) for status in Status if status not in FINAL)
@@ -49,6 +50,7 @@ def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> in
         .values(status=str(Status.FAILED), reason=_DELETED, updated_at=at, next_attempt_at=None)
     )
     connection.execute(delete(outbox).where(outbox.c.delivery_id.in_(ids)))
+    count_ends(connection, [(hook, str(Status.FAILED), at)] * len(ids))
     return len(ids)
 
 

@@ -14,9 +14,8 @@ from bridge.storage.records.restored import event_of
 from bridge.storage.records.scan import among
 from bridge.storage.records.span import as_id
 from bridge.storage.rows import FINAL_STATUSES
-from bridge.storage.sums import add_tally
+from bridge.storage.sums import count_ends, take_back
 from bridge.storage.tables import deliveries, events
-from bridge.storage.tally import Tally
 
 RESTARTED = "restarted"
 CANCELLED = "cancelled"
@@ -69,7 +68,9 @@ def restart(
         return []
     mine = and_(among(connection, c.id, known), c.status.in_(sorted(str(each) for each in statuses)))
     # In one order, as commits of the pipeline do it, so that neither waits for the other for ever.
-    connection.execute(select(c.id).where(mine).order_by(c.id).with_for_update()).all()
+    before = connection.execute(
+        select(c.id, c.hook, c.status, c.updated_at).where(mine).order_by(c.id).with_for_update()
+    ).all()
     there = exists().where(events.c.id == c.event_id)
     changed = connection.execute(
         update(deliveries)
@@ -85,6 +86,15 @@ def restart(
     )
     found = sorted((_restart_of(row) for row in changed.mappings()), key=lambda each: each.delivery_id)
     _put_in(connection, found, at)
+    restarted = {each.delivery_id for each in found}
+    take_back(
+        connection,
+        (
+            (hook, status, ended_at)
+            for one, hook, status, ended_at in before
+            if one in restarted and status in FINAL_STATUSES
+        ),
+    )
     return found
 
 
@@ -122,9 +132,7 @@ def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
     hook = changed.scalar_one_or_none()
     connection.execute(delete(outbox).where(outbox.c.delivery_id == known))
     if hook is not None:
-        tally = Tally()
-        tally.add_end(hook, str(Status.FAILED), at)
-        add_tally(connection, tally)
+        count_ends(connection, [(hook, str(Status.FAILED), at)])
     return hook is not None
 
 

@@ -1,17 +1,14 @@
 """The sums that statistics are made of, kept within the commit of what they are of: minute, hour and day at once."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, case, update
 
-from bridge.model.delivery import Status
 from bridge.rules.statistics.spans import DAY, HOUR, MINUTE
 from bridge.storage.additions import add
 from bridge.storage.admin_tables import durations, sums
 from bridge.storage.health import update_health
-from bridge.storage.rows import FINAL_STATUSES
-from bridge.storage.statements import Row, padded
-from bridge.storage.tables import deliveries
+from bridge.storage.statements import Row
 from bridge.storage.tally import ALL_HOOKS, Tally
 
 STEPS = (MINUTE, HOUR, DAY)
@@ -38,18 +35,13 @@ def count_ends(connection: Connection, ends: Iterable[End]) -> None:
     add_tally(connection, tally)
 
 
-def take_back(connection: Connection, ids: Sequence[str], statuses: Collection[Status] = ()) -> None:
-    """Deliveries are about to be started anew: those that are final by now, and have one of `statuses` where any are
-    given, no longer count. To be called before their rows are changed, in the same transaction.
+def take_back(connection: Connection, ends: Iterable[End]) -> None:
+    """These final statuses are none any more: their deliveries were started anew, in the same transaction.
 
     So the sums say what the history does: each delivery counts once, with the status that it has. Attempts stay.
     """
-    c, wanted = deliveries.c, FINAL_STATUSES.intersection(map(str, statuses)) if statuses else FINAL_STATUSES
-    if not ids or not wanted:
-        return
-    chosen = select(c.hook, c.status, c.updated_at).where(c.id.in_(padded(ids)), c.status.in_(sorted(wanted)))
     tally = Tally()
-    for hook, status, at in connection.execute(chosen.with_for_update()):
+    for hook, status, at in ends:
         tally.add_end(hook, status, at)
     for row in sorted(_sum_rows(tally)):
         _subtract(connection, row)
