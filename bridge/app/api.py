@@ -3,8 +3,10 @@
 from bridge.admin.look_explain import Explain
 from bridge.admin.look_hooks import seen_hook
 from bridge.admin.measures import Measures
+from bridge.admin.phlix import PhlixWebhooks
 from bridge.admin.quarantine import Requeuing
 from bridge.admin.statistics import HookStatistics
+from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
@@ -14,6 +16,7 @@ from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.api_statistics import StatisticsRoutes
+from bridge.http.phlix import PhlixRoutes
 from bridge.http.phlix_statistics import PhlixStatisticsRoutes
 from bridge.storage.history import SqlHistory
 from bridge.storage.quarantined import SqlQuarantine
@@ -33,7 +36,7 @@ def make_api(parts: Parts, records: SqlHistory, access: Access, actions: Actions
             *actions.routes(),
             live,
             QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), settings.sources, parts.prompt)),
-            *_statistics(parts, records),
+            *_statistics(parts, records, actions.testing),
             AccessRoutes(access.desk, access.audit),
         ],
         access.actors,
@@ -42,7 +45,7 @@ def make_api(parts: Parts, records: SqlHistory, access: Access, actions: Actions
     )
 
 
-def _statistics(parts: Parts, records: SqlHistory) -> list[Part]:
+def _statistics(parts: Parts, records: SqlHistory, testing: Testing) -> list[Part]:
     statistics = SqlStatistics(records.engine)
     measures = Measures(statistics, parts.settings.sources)
 
@@ -50,7 +53,9 @@ def _statistics(parts: Parts, records: SqlHistory) -> list[Part]:
         found = seen_hook(parts.in_force, which)
         return found.hook.id if found else None
 
+    webhooks = PhlixWebhooks(parts.in_force, parts.desk.manage, testing, statistics.health)
     return [
+        PhlixRoutes(webhooks, records),
         StatisticsRoutes(HookStatistics(statistics), measures, hook_id),
         PhlixStatisticsRoutes(measures),
     ]

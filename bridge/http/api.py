@@ -11,6 +11,7 @@ from bridge.http.access import Gate
 from bridge.http.api_requests import identified, outages_as_503
 from bridge.http.audited import guarded
 from bridge.http.operation import Operation
+from bridge.http.phlix_errors import errors_as_phlix
 from bridge.http.problem import errors_as_problems
 
 PREFIX = "/api"
@@ -44,6 +45,7 @@ class Api:
             middlewares=[
                 identified(self._new_id),
                 errors_as_problems,
+                errors_as_phlix,
                 outages_as_503,
                 self._gate.middleware(),
             ],

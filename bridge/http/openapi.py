@@ -35,6 +35,7 @@ _TAGS = {
     "sources": "Queues that are consumed.",
     "replicas": "Processes that share the work.",
     "stats": "Figures, and how they went.",
+    "webhooks": "Webhooks in the words of Phlix's admin API.",
     "tokens": "Who may do what.",
     "me": "Who asks.",
     "audit": "Who changed what.",

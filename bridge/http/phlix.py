@@ -1,0 +1,233 @@
+"""Phlix's admin API for webhooks, word for word: clients of Phlix manage hooks of the bridge by it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from bridge.admin.hooks import NoSuchHook
+from bridge.admin.phlix import PhlixWebhooks, webhook_id
+from bridge.admin.phlix_log import MOST, dispatches
+from bridge.http.api_answers import answer
+from bridge.http.api_bodies import json_of
+from bridge.http.api_hook_answers import refusing
+from bridge.http.api_parameters import Parameters, invalid
+from bridge.http.described import uuid
+from bridge.http.operation import CHANGED, Operation
+from bridge.http.problem import Refused
+from bridge.model.access import Role
+from bridge.model.documents.phlix import (
+    ChangedWebhook,
+    Dispatches,
+    DispatchResult,
+    NewWebhook,
+    Registered,
+    Shown,
+    Webhooks,
+)
+from bridge.model.errors import SettingsError
+from bridge.model.hook import Hook
+from bridge.ports.records import Records
+
+_PATH = "/v1/admin/webhooks"
+_ONE = f"{_PATH}/{{id}}"
+_FIELDS = ("name", "url", "secret", "events")
+_NAMES = {"description": "name", "target.url": "url", "target.secrets": "secret"}
+"""What a client of Phlix calls what is wrong with a hook."""
+_EXAMPLE = {
+    "name": "My Discord alerts",
+    "url": "https://hooks.example.net/phlix",
+    "secret": "s3cr3t",
+    "events": ["playback.started", "playback.ended", "library.updated"],
+}
+_Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
+
+
+def _as_phlix(method: _Method) -> Any:
+    """The handler, whose faults have the names and the status that Phlix gives them."""
+
+    @wraps(method)
+    async def handle(self: Any, request: web.Request) -> web.StreamResponse:
+        try:
+            return await method(self, request)
+        except SettingsError as error:
+            raise invalid((_named(fault.path), fault.message) for fault in error.problems) from None
+        except NoSuchHook:
+            raise Refused(404, "Webhook not found") from None
+
+    return refusing(handle)
+
+
+class PhlixRoutes:
+    """All are for admins, as Phlix has it; what is wrong with a body comes to 400."""
+
+    def __init__(self, webhooks: PhlixWebhooks, records: Records) -> None:
+        self._webhooks = webhooks
+        self._records = records
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="webhooks.list",
+                method="GET",
+                path=_PATH,
+                summary="Webhooks with Phlix's profile",
+                handler=self._list,
+                role=Role.ADMIN,
+                answers={200: Webhooks},
+            ),
+            Operation(
+                name="webhooks.create",
+                method="POST",
+                path=_PATH,
+                summary="Register a webhook; it gets what matches at once",
+                handler=self._create,
+                role=Role.ADMIN,
+                body=NewWebhook,
+                example=_EXAMPLE,
+                answers={201: Registered},
+                refusals=frozenset({409}),
+            ),
+            Operation(
+                name="webhooks.update",
+                method="PUT",
+                path=_ONE,
+                summary="Change a webhook; a blank secret keeps the old",
+                handler=self._update,
+                role=Role.ADMIN,
+                body=ChangedWebhook,
+                example={"name": "Alerts", "secret": ""},
+                answers={200: Shown},
+                refusals=frozenset({409, 412}),
+            ),
+            Operation(
+                name="webhooks.delete",
+                method="DELETE",
+                path=_ONE,
+                summary="Delete a webhook; what waits for it is dropped",
+                handler=self._delete,
+                role=Role.ADMIN,
+                answers={204: None},
+                refusals=frozenset({409, 412}),
+            ),
+            Operation(
+                name="webhooks.test",
+                method="POST",
+                path=f"{_ONE}/test",
+                summary="Send the event webhook.test, and tell the true outcome",
+                handler=self._test,
+                role=Role.ADMIN,
+                answers={200: DispatchResult},
+            ),
+            Operation(
+                name="webhooks.deliveries",
+                method="GET",
+                path=f"{_ONE}/deliveries",
+                summary=f"The last {MOST} dispatches to a webhook",
+                handler=self._deliveries,
+                role=Role.ADMIN,
+                parameters=(uuid("event_id", "Id of an event."),),
+                answers={200: Dispatches},
+            ),
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        return _shown(Webhooks(webhooks=await self._webhooks.rows()))
+
+    @_as_phlix
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        given = _checked(await json_of(request))
+        missing = [name for name in ("name", "url", "secret") if not given.get(name)]
+        if missing:
+            faults = [{"name": name, "reason": "is required"} for name in missing]
+            what = "Missing required fields: name, url, secret"
+            raise Refused(400, what, members={"invalid-params": faults})
+        hook, made = await self._webhooks.register(
+            given["name"], given["url"], given["secret"], given.get("events") or []
+        )
+        _remember(request, hook)
+        return _shown(Registered(webhook=made), 201)
+
+    @_as_phlix
+    async def _update(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        given = _checked(await json_of(request))
+        empty = [(name, "must not be blank") for name in ("name", "url") if given.get(name) == ""]
+        if empty:
+            raise invalid(empty)
+        which = request.match_info["id"]
+        if not given:
+            self._webhooks.hook(which)
+            raise invalid([("", "No fields to update")])
+        hook = await self._webhooks.change(which, given)
+        _remember(request, hook, fields=sorted(given))
+        return _shown(Shown(webhook=await self._webhooks.row(hook.id)))
+
+    @_as_phlix
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        _remember(request, await self._webhooks.remove(request.match_info["id"]))
+        return web.Response(status=204)
+
+    @_as_phlix
+    async def _test(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        which = request.match_info["id"]
+        hook = self._webhooks.hook(which)
+        result = await self._webhooks.test(which)
+        _remember(request, hook, success=result.success)
+        return _shown(result)
+
+    @_as_phlix
+    async def _deliveries(self, request: web.Request) -> web.StreamResponse:
+        given = Parameters(request, ("event_id",))
+        event_id = given.uuid("event_id")
+        given.check()
+        hook = self._webhooks.hook(request.match_info["id"])
+        return _shown(Dispatches(deliveries=await dispatches(self._records, hook.id, event_id, MOST)))
+
+
+def _checked(body: Any) -> dict[str, Any]:
+    """What is given and not null of the fields of a webhook; raises Refused for what is of another type."""
+    if not isinstance(body, Mapping):
+        raise invalid([("", "must be an object with name, url, secret and events")])
+    given = {name: body[name] for name in _FIELDS if body.get(name) is not None}
+    faults = [
+        (name, "must be a text") for name, value in given.items() if name != "events" and not _is_text(value)
+    ]
+    events = given.get("events", [])
+    if not isinstance(events, list):
+        faults.append(("events", "events must be an array"))
+    else:
+        faults += [
+            (f"events[{at}]", "must be a text") for at, each in enumerate(events) if not _is_text(each)
+        ]
+    if faults:
+        raise invalid(faults[:100])
+    return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _named(path: str) -> str:
+    for ours, theirs in _NAMES.items():
+        if path == ours or path.startswith((f"{ours}.", f"{ours}[")):
+            return theirs
+    return path
+
+
+def _remember(request: web.Request, hook: Hook, **told: Any) -> None:
+    """For the audit log, which knows hooks by their own ids."""
+    request[CHANGED] = {"id": hook.id, "name": hook.name, "webhook": webhook_id(hook.id), **told}
+
+
+def _shown(document: BaseModel, status: int = 200) -> web.Response:
+    response = answer(document.model_dump())
+    response.set_status(status)
+    return response
