@@ -128,7 +128,7 @@ class Replaying:
         hook = planned.which.hook
         if hook is not None and self._table.get(hook) is None and not counted.by_hook:
             raise NotPossible("filter.hook", "there is no such hook, and nothing in the history for it")
-        taken = {hook: number for hook, number in counted.by_hook.items() if self._takes_part(hook)}
+        taken = {hook: number for hook, number in counted.by_hook.items() if takes_part(self._table, hook)}
         return replace(
             planned,
             total=sum(taken.values()),
@@ -144,7 +144,7 @@ class Replaying:
             )
         hook = planned.which.hook or ""
         runner = self._table.get(hook)
-        if runner is None:
+        if runner is None or self._table.routing.get(hook) is None:
             raise NotPossible("filter.hook", "there is no such hook")
         if not runner.hook.enabled:
             raise NotAsThingsAre(f"hook {hook!r} is disabled; enable it first")
@@ -153,10 +153,13 @@ class Replaying:
         total, exact = await count_missing(self._replays, planned, asking)
         return replace(planned, total=total, exact=exact)
 
-    def _takes_part(self, hook: str) -> bool:
-        return takes_part(self._table.get(hook))
 
+def takes_part(table: HookTable, hook: str) -> HookRunner | None:
+    """The runner of a hook whose deliveries are started anew: it is there and enabled, and is not being deleted.
 
-def takes_part(runner: HookRunner | None) -> bool:
-    """Whether deliveries of this hook are started anew: it is there, and enabled. Where it is paused, they wait."""
-    return runner is not None and runner.hook.enabled
+    Where it is paused they wait in its lane.
+    """
+    runner = table.get(hook)
+    if runner is None or table.routing.get(hook) is None or not runner.hook.enabled:
+        return None
+    return runner

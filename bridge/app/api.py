@@ -4,26 +4,26 @@ from bridge.admin.look_explain import Explain
 from bridge.admin.look_hooks import seen_hook
 from bridge.admin.measures import Measures
 from bridge.admin.phlix import PhlixWebhooks
-from bridge.admin.quarantine import Requeuing
 from bridge.admin.statistics import HookStatistics
 from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
+from bridge.app.repeating import Repeating
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
-from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.api_statistics import StatisticsRoutes
 from bridge.http.phlix import PhlixRoutes
 from bridge.http.phlix_statistics import PhlixStatisticsRoutes
 from bridge.storage.history import SqlHistory
-from bridge.storage.quarantined import SqlQuarantine
 from bridge.storage.statistics import SqlStatistics
 
 
-def make_api(parts: Parts, records: SqlHistory, access: Access, actions: Actions) -> Api:
+def make_api(
+    parts: Parts, records: SqlHistory, access: Access, actions: Actions, repeating: Repeating
+) -> Api:
     """All of it; closed to whoever shows no token."""
     settings = parts.settings
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
@@ -35,7 +35,7 @@ def make_api(parts: Parts, records: SqlHistory, access: Access, actions: Actions
             *parts.desk.parts(),
             *actions.routes(),
             live,
-            QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), settings.sources, parts.prompt)),
+            *repeating.routes(),
             *_statistics(parts, records, actions.testing),
             AccessRoutes(access.desk, access.audit),
         ],

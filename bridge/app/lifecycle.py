@@ -18,6 +18,7 @@ from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
 from bridge.app.parts import Parts, new_id
+from bridge.app.repeating import Repeating
 from bridge.app.retention import Retention
 from bridge.app.sealing import open_hook_store
 from bridge.app.together import Together
@@ -94,16 +95,18 @@ class Bridge:
         )
         await parts.in_force.start()
         actions = Actions(parts, self._history, together.replicas)
+        repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         self._http = HttpServer(
             settings.http,
             self._health,
             self._registry,
             inlets=parts.inlets.routes(),
-            api=make_api(parts, self._history, access, actions),
+            api=make_api(parts, self._history, access, actions, repeating),
         )
         await self._http.start()
         self._spawn_all(parts, together)
         self._spawn(actions.outbox.run(), "outbox")
+        self._spawn(repeating.replays.run(), "replays")
         self._spawn(self._lookout(parts, self._history).run(), "lookout")
         parts.consume_strays()
         parts.sources.start()

@@ -76,8 +76,8 @@ class ReplayWork:
     async def _step(self, replay: Replay, due: int) -> tuple[Replay, Sequence[Restart]]:
         """The next batch of the next hook that has room; waits a moment where none has."""
         for hook in replay.left:
-            runner = self._table.get(hook)
-            if runner is None or not takes_part(runner):
+            runner = takes_part(self._table, hook)
+            if runner is None:
                 return await self._replays.leave_out(replay, hook, time.time()), ()
             if (room := MOST_WAITING - runner.lane.depth - runner.lane.parking) >= _LEAST_ROOM:
                 limit = min(due, room)
