@@ -9,15 +9,18 @@ from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
+from bridge.app.replicas import ALIVE
 from bridge.app.repeating import Repeating
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
+from bridge.http.api_replicas import ReplicaRoutes
 from bridge.http.api_statistics import StatisticsRoutes
 from bridge.http.phlix import PhlixRoutes
 from bridge.http.phlix_statistics import PhlixStatisticsRoutes
 from bridge.storage.history import SqlHistory
+from bridge.storage.jobs_replicas import SqlReplicas
 from bridge.storage.statistics import SqlStatistics
 
 
@@ -35,6 +38,7 @@ def make_api(
             *parts.desk.parts(),
             *actions.routes(),
             live,
+            ReplicaRoutes(SqlReplicas(records.engine), ALIVE),
             *repeating.routes(),
             *_statistics(parts, records, actions.testing),
             AccessRoutes(access.desk, access.audit),
