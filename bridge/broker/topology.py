@@ -76,6 +76,19 @@ class Names:
         return f"{self.prefix}.delay.{step}"
 
 
+def queue_arguments(kind: Literal["quorum", "classic"], dead_letter_exchange: str | None) -> dict[str, Any]:
+    """What our queues of this kind are declared with; None: it dead-letters nowhere."""
+    arguments: dict[str, Any] = {"x-queue-type": kind, "x-overflow": "reject-publish"}
+    if dead_letter_exchange is not None:
+        arguments["x-dead-letter-exchange"] = dead_letter_exchange
+    if kind == "quorum":
+        arguments["x-delivery-limit"] = DELIVERY_LIMIT
+        if dead_letter_exchange is not None:
+            # At-least-once without a dead-letter exchange drops silently at the limit (3.10.8).
+            arguments["x-dead-letter-strategy"] = "at-least-once"
+    return arguments
+
+
 class Topology:
     """Declares and looks at queues, each time on a channel that may die without harm."""
 
@@ -325,15 +338,7 @@ class Topology:
         self._contract(queue, state)
 
     def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"x-queue-type": self._queue_type, "x-overflow": "reject-publish"}
-        if dead_letter_exchange is not None:
-            arguments["x-dead-letter-exchange"] = dead_letter_exchange
-        if self._queue_type == "quorum":
-            arguments["x-delivery-limit"] = DELIVERY_LIMIT
-            if dead_letter_exchange is not None:
-                # At-least-once without a dead-letter exchange drops silently at the limit (3.10.8).
-                arguments["x-dead-letter-strategy"] = "at-least-once"
-        return arguments
+        return queue_arguments(self._queue_type, dead_letter_exchange)
 
     async def _exchange(
         self, channel: AbstractChannel, name: str, kind: str, arguments: dict[str, Any] | None = None

@@ -8,7 +8,7 @@ import typer
 from typer import Option
 
 from bridge import __version__
-from bridge.cli import check, inspect, publish, run, sign, verify
+from bridge.cli import check, doctor, inspect, publish, run, sign, verify
 from bridge.cli.asking.command import WHERE, Watching
 from bridge.cli.failures import INTERRUPTED, ended_by
 from bridge.cli.operating import (
@@ -25,6 +25,7 @@ from bridge.cli.operating import (
 EXAMPLES = """\b
 Begin with:
   amqp-bridge check -c bridge.yaml      what is wrong with the configuration
+  amqp-bridge doctor -c bridge.yaml     what broker and database really grant
   amqp-bridge run -c bridge.yaml        consume and deliver
   amqp-bridge inspect event.json        how a message is decoded, and which hooks match
   amqp-bridge publish --help            publish events by hand
@@ -65,6 +66,7 @@ def amqp_bridge(
 
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=check.EXAMPLES)(check.check)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command(epilog=publish.EXAMPLES)(publish.publish)
 app.command(epilog=sign.EXAMPLES)(sign.sign)

@@ -15,6 +15,14 @@ from bridge.rules.formats.parse import parse
 _TYPED = frozenset({400, 405, 413, 415, 422})
 """What the user typed is wrong; anything else is about the bridge, or how things stand there."""
 _LONGEST = 500
+_LISTS = {
+    "hooks": "hooks list",
+    "deliveries": "deliveries list",
+    "events": "events list",
+    "quarantine": "quarantine list",
+    "replays": "replay list",
+    "tokens": "tokens list",
+}
 _START = "`amqp-bridge run -c bridge.yaml`"
 _WHERE = "say where it is with --url, BRIDGE_URL or -c bridge.yaml"
 
@@ -40,32 +48,41 @@ def refusal(access: Access, method: str, path: str, response: httpx.Response) ->
     status = response.status_code
     detail = f": {visible(str(document['detail']))}" if document.get("detail") else ""
     first = f"{method} {access.url}{path}: {status} {_phrase(status)}{detail}"
-    lines = [first, *_members(document), *_advice(access, response, document)]
+    lines = [first, *_members(document), *_advice(access, path, response)]
     return Refused(lines, USAGE if status in _TYPED else FAILED, status, document)
 
 
 def _members(document: dict[str, Any]) -> Iterator[str]:
     for each in document.get("invalid-params", []):
-        yield f"{visible(str(each.get('name')))}: {visible(str(each.get('reason')))}"
+        told = f"{each.get('name')}: {each.get('reason')}"
+        if told != document.get("detail"):
+            yield visible(told)
     if document.get("request_id"):
         yield f"request id: {visible(str(document['request_id']))}"
 
 
-def _advice(access: Access, response: httpx.Response, document: dict[str, Any]) -> Iterator[str]:
+def _advice(access: Access, path: str, response: httpx.Response) -> Iterator[str]:
     wait = response.headers.get("Retry-After")
     match response.status_code:
         case 401 if access.token is None:
-            yield "set BRIDGE_TOKEN to a token, or BRIDGE_ADMIN_TOKEN to http.admin_token of the bridge (or --token-file)"
+            yield "set BRIDGE_TOKEN to a token, or BRIDGE_ADMIN_TOKEN to http.admin_token of the bridge"
         case 401:
             yield f"the token is that of {access.token_from}; set BRIDGE_TOKEN to one that the bridge knows"
         case 403:
             yield f"the token is that of {access.token_from}; set BRIDGE_TOKEN to one with a higher role"
-        case 404 if str(document.get("detail", "")).startswith("there is nothing at "):
-            yield "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"
+        case 404:
+            yield _missing(path.split("/")[3:])
         case 429 | 503 if wait:
             yield f"try again in {wait} s"
         case 500:
             yield "the log of the bridge tells more under this request id"
+
+
+def _missing(parts: list[str]) -> str:
+    """What to do about a path, taken apart, that leads to nothing."""
+    if len(parts) > 1 and parts[0] in _LISTS:
+        return f"see what there is with `amqp-bridge {_LISTS[parts[0]]}`"
+    return "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"
 
 
 def unreadable(access: Access, method: str, path: str, response: httpx.Response) -> Failure:

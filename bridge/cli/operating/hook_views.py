@@ -1,5 +1,6 @@
 """Hooks as people see them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from bridge.cli.showing.columns import Column, member
@@ -74,8 +75,8 @@ def show_hook(paper: Paper, hook: Any) -> None:
             ("filter", text(hook.get("filter"))),
             ("concurrency", text(hook.get("concurrency"))),
             ("rate", f"{hook['rate']:.6g}/s" if hook.get("rate") else ""),
-            ("retry", _members(hook.get("retry"))),
-            ("target", _members(hook.get("target"))),
+            *_members("retry", hook.get("retry")),
+            *_members("target", hook.get("target")),
             ("created", moment(hook.get("created_at"))),
             ("updated", moment(hook.get("updated_at"))),
             ("waiting", text(state.get("lane_depth"))),
@@ -103,16 +104,22 @@ def _overlay(overlay: Any) -> str:
     return f"{', '.join(words)}{since}{reason}, beside the configuration"
 
 
-def _members(value: Any) -> str:
-    """`type webhook, url https://...`: what is set, in the order of the answer."""
-    if not isinstance(value, dict):
-        return text(value)
-    told = ((name, each) for name, each in value.items() if each not in (None, "", [], {}))
-    return "\n".join(f"{text(name)}: {_scalar(each)}" for name, each in told)
+def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What is set there, each member on a line of its own."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if _is_set(each):
+                yield f"{title} {text(name)}", _scalar(each)
+
+
+def _is_set(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_is_set(each) for each in value.values())
+    return value not in (None, "", [], False)
 
 
 def _scalar(value: Any) -> str:
-    return text(json_text(value)) if isinstance(value, (dict, list)) else text(value)
+    return text(json_text(value)) if isinstance(value, dict) else text(value)
 
 
 def removal(paper: Paper, answer: Any) -> None:

@@ -1,0 +1,106 @@
+"""What `doctor` finds on the broker, in the database and at the bridge's own address, as values."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from bridge.model.value import value
+
+Kind = Literal["queue", "exchange"]
+
+
+@value(frozen=True, slots=True)
+class Endpoint:
+    """One address of the broker, without its password. `failure` says why it cannot be used; empty: it can."""
+
+    address: str
+    failure: str = ""
+    product: str = ""
+    version: str = ""
+    cluster: str = ""
+
+
+@value(frozen=True, slots=True)
+class Rights:
+    """What the broker grants on names with our prefix; None: it could not be tried. `said` is what it refused with."""
+
+    configure: bool | None = None
+    write: bool | None = None
+    read: bool | None = None
+    said: str = ""
+
+
+@value(frozen=True, slots=True)
+class FoundSource:
+    """A source's queue. `there` None: the broker does not say (`said` does why); figures only where it is there.
+
+    `kept`: declared as its publishers declare it; None: not to be seen. `readable`: may be consumed.
+    """
+
+    queue: str
+    there: bool | None
+    depth: int = 0
+    consumers: int = 0
+    kept: bool | None = None
+    readable: bool | None = None
+    said: str = ""
+
+
+@value(frozen=True, slots=True)
+class FoundObject:
+    """An exchange or queue of ours; `said` is what the broker has against it."""
+
+    kind: Kind
+    name: str
+    state: Literal["right", "missing", "other", "unknown"]
+    depth: int = 0
+    said: str = ""
+
+
+@value(frozen=True, slots=True)
+class FoundBroker:
+    """What there is on the broker; only `endpoints` where none of them can be used."""
+
+    endpoints: tuple[Endpoint, ...]
+    rights: Rights = Rights()
+    sources: tuple[FoundSource, ...] = ()
+    objects: tuple[FoundObject, ...] = ()
+
+
+@value(frozen=True, slots=True)
+class FoundDatabase:
+    """The history's database. `failure` says why it cannot be used, `hindrance` why it cannot be written to.
+
+    `revision` None: it has no tables yet. `free` and `size` in bytes, None: not to be seen.
+    """
+
+    place: str
+    kind: Literal["sqlite", "postgresql"]
+    head: str
+    failure: str = ""
+    hindrance: str = ""
+    version: str = ""
+    revision: str | None = None
+    newer: bool = False
+    free: int | None = None
+    size: int | None = None
+
+
+@value(frozen=True, slots=True)
+class FoundBridge:
+    """Who answers at an address of the configuration. `failure`: not this bridge; `running`: one of ours does."""
+
+    address: str
+    running: bool
+    failure: str = ""
+    admits: bool | None = None
+    """Whether it takes the configuration's token; None: not asked."""
+    replicas: int = 0
+    """How many bridges share the work, as it says itself."""
+
+
+@value(frozen=True, slots=True)
+class FoundPolicies:
+    """Policies in force by queue, from the management API; `failure` says why they are not to be seen."""
+
+    by_queue: Mapping[str, Mapping[str, Any]]
+    failure: str = ""
