@@ -26,6 +26,11 @@ class AuditLog:
         """`new_id` gives UUIDv7s: entries are in the order of theirs."""
         self._audit = audit
         self._new_id = new_id
+        self._hear: list[Callable[[Deed], None]] = []
+
+    def listen(self, hear: Callable[[Deed], None]) -> None:
+        """Call `hear` with everything that was done, once it is written or could not be."""
+        self._hear.append(hear)
 
     async def write(
         self,
@@ -56,6 +61,8 @@ class AuditLog:
                 await self._audit.write_deed(deed)
         except Exception as error:  # noqa: BLE001 -- the deed is done: no failure here may look like one of it
             events.audit_failed(deed, error)
+        for hear in self._hear:
+            hear(deed)
 
 
 def document(deed: Deed) -> DeedDocument:

@@ -1,5 +1,6 @@
 """All parts of a bridge, made from its settings and connected with each other; nothing runs yet."""
 
+import json
 import time
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
 from bridge.http.inlets import Inlets
-from bridge.model.access import Actor, Role
+from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
@@ -45,7 +46,7 @@ from bridge.ports.history import History, HookState
 from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
-from bridge.rules.meta.words import Facts, MetaType, state_changed
+from bridge.rules.meta.words import Facts, MetaType, state_changed, switched_by
 from bridge.rules.retry.breaker import Rules
 from bridge.rules.statistics.dimensions import Dimensions, dimensions_of
 from bridge.rules.wire.arrival import Arrivals
@@ -80,6 +81,7 @@ class Parts:
         """`base`: the folder that relative paths of scripts start from; `served`: target types, None for all."""
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self._deeds = deeds
+        deeds.listen(self._done)
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
         self.watch = PipelineWatch(metrics, self._paused)
@@ -297,6 +299,16 @@ class Parts:
         self.herald.tell(MetaType.PAUSED, runner.hook, facts, by_person=False)
         thing = "hook", runner.hook.id
         self.errands.add(partial(self._deeds.write, _OURSELVES, "hooks.pause", thing, {"reason": reason}))
+
+    def _done(self, deed: Deed) -> None:
+        """Somebody did something through the API."""
+        runner = self.table.get(deed.object_id)
+        if runner is not None and deed.actor != _OURSELVES.name:
+            detail = json.loads(deed.detail)
+            for kind in switched_by(deed.action, detail):
+                reason = str(detail.get("reason") or "")
+                facts = state_changed(runner.hook, kind, deed.actor, deed.at, reason)
+                self.herald.tell(kind, runner.hook, facts, by_person=True)
 
     def pause(self, runner: HookRunner, reason: str) -> None:
         """The bridge itself pauses a hook: what waits for it stays until a person resumes it."""

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bridge.admin.hooks import InForce
 from bridge.admin.hooks_manage import ManageHooks
-from bridge.admin.look_hooks import SeenHook, hook_document, seen_hooks
+from bridge.admin.look_hooks import SeenHook, hook_document, seen_hook, seen_hooks
 from bridge.admin.look_secrets import without_password
 from bridge.http.api_answers import answer, page
 from bridge.http.api_hook_answers import IF_MATCH, matched, refusing, seen, shown, tree_of
@@ -148,17 +148,20 @@ class HookRoutes:
     async def _replace(self, request: web.Request) -> web.StreamResponse:
         Parameters(request).check()
         which, tree = request.match_info["id"], await tree_of(request)
+        before = seen_hook(self._in_force, which)
         stored = await self._manage.replace(which, tree, match=matched(request))
-        request[CHANGED] = {"id": stored.hook.id, "name": stored.hook.name, "version": stored.version}
+        told = {"id": stored.hook.id, "name": stored.hook.name, "version": stored.version}
+        request[CHANGED] = told | _switched(before, stored.hook)
         return shown(seen(request, self._in_force, stored.hook.id))
 
     @refusing
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         Parameters(request).check()
         which, patch = request.match_info["id"], await tree_of(request)
+        before = seen_hook(self._in_force, which)
         stored = await self._manage.patch(which, patch, match=matched(request))
         told = {"id": stored.hook.id, "name": stored.hook.name, "version": stored.version}
-        request[CHANGED] = {**told, "fields": sorted(patch)}
+        request[CHANGED] = {**told, "fields": sorted(patch), **_switched(before, stored.hook)}
         return shown(seen(request, self._in_force, stored.hook.id))
 
     @refusing
@@ -179,6 +182,14 @@ class HookRoutes:
         response = answer(document)
         response.set_status(202 if removal.lane in _UNDER_WAY else 200)
         return response
+
+
+def _switched(before: SeenHook | None, after: Hook) -> dict[str, bool]:
+    """What became of being enabled and paused, as far as it changed."""
+    if before is None:
+        return {}
+    now = {"enabled": after.enabled, "paused": after.paused}
+    return {name: value for name, value in now.items() if getattr(before.hook, name) is not value}
 
 
 def _fits(each: SeenHook, chosen: dict[str, str | None], text: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from bridge.model.hook import Hook
@@ -32,6 +33,33 @@ _SAID = {
     MetaType.DISABLED: "was disabled by {by}",
     MetaType.ENABLED: "was enabled by {by}",
 }
+
+
+_ACTIONS: Mapping[str, MetaType] = MappingProxyType(
+    {
+        "hooks.pause": MetaType.PAUSED,
+        "hooks.resume": MetaType.RESUMED,
+        "hooks.disable": MetaType.DISABLED,
+        "hooks.enable": MetaType.ENABLED,
+    }
+)
+_SWITCHES: Mapping[tuple[str, bool], MetaType] = MappingProxyType(
+    {
+        ("paused", True): MetaType.PAUSED,
+        ("paused", False): MetaType.RESUMED,
+        ("enabled", False): MetaType.DISABLED,
+        ("enabled", True): MetaType.ENABLED,
+    }
+)
+
+
+def switched_by(action: str, detail: Mapping[str, Any]) -> list[MetaType]:
+    """What an entry of the audit log says of a hook: it was switched, or changed, and so perhaps switched too."""
+    if action in _ACTIONS:
+        return [_ACTIONS[action]]
+    if action not in {"hooks.replace", "hooks.patch"}:
+        return []
+    return [kind for (name, value), kind in _SWITCHES.items() if detail.get(name) is value]
 
 
 def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **further: Any) -> Facts:
