@@ -53,6 +53,12 @@ class SqliteHistory:
         )
 
     @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """A connection with which rows are changed behind the bridge's back; committed at the end."""
+        with closing(sqlite3.connect(self.file, timeout=30)) as connection, connection:
+            yield connection
+
+    @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else can read or write meanwhile."""
         with closing(sqlite3.connect(self.file, isolation_level=None, timeout=30)) as connection:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from bridge.model.delivery import Status
 from bridge.ports.records import DeliveryFilter, KnownAttempt, KnownDelivery, Page
@@ -127,7 +127,10 @@ def _read(connection: Connection, keys: Sequence[Key]) -> tuple[KnownDelivery, .
 
 
 def _rows(connection: Connection, condition: ColumnElement[bool]) -> tuple[KnownDelivery, ...]:
-    of_event = (events.c.type.label("type"), events.c.escaped.label("escaped"))
-    joined = select(deliveries, *of_event).join(events, events.c.id == deliveries.c.event_id)
+    kind = func.coalesce(events.c.type, deliveries.c.event_type).label("type")
+    # A delivery whose event somebody deleted by hand is told all the same.
+    joined = select(deliveries, kind, events.c.escaped.label("escaped")).outerjoin(
+        events, events.c.id == deliveries.c.event_id
+    )
     ordered = joined.where(and_(condition)).order_by(*(column.desc() for column in _ORDER))
     return tuple(delivery_of(row) for row in connection.execute(ordered).mappings())
