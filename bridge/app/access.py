@@ -43,11 +43,11 @@ class Access:
         if self._control is not None:
             await self._control.tell("tokens")
 
-    async def run(self, keep: float) -> None:
+    async def run(self, keep: float, *, every: float = _USES_EVERY) -> None:
         """Write down when tokens were used, and forget of the audit log what is older than `keep` seconds."""
         forget_at = 0.0
         while True:
-            await asyncio.sleep(_USES_EVERY)
+            await asyncio.sleep(every)
             await self.actors.write_uses()
             if time.monotonic() >= forget_at:
                 forget_at = time.monotonic() + _FORGET_EVERY

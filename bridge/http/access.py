@@ -20,7 +20,7 @@ _CHALLENGE = 'Bearer realm="amqp-bridge"'
 _DELAY = 2.0
 """Seconds that the answer to a wrong token waits, from the tenth within a minute on."""
 _WAITING = 50
-_WAITING_OF_ONE = 5
+WAITING_OF_ONE = 5
 """Answers that wait at once, in all and for one address; more are refused with 429."""
 
 
@@ -62,7 +62,7 @@ class Gate:
 
     @contextmanager
     def _place(self, who: str) -> Iterator[None]:
-        if self._waiting[who] >= _WAITING_OF_ONE or self._waiting.total() >= _WAITING:
+        if self._waiting[who] >= WAITING_OF_ONE or self._waiting.total() >= _WAITING:
             headers = {"Retry-After": f"{max(1, round(self._delay)):d}"}
             raise Refused(429, "too many wrong tokens", headers=headers)
         self._waiting[who] += 1
