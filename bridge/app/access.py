@@ -27,16 +27,18 @@ class Access:
         *,
         admin_token: str | None,
         new_id: Callable[[], str],
-        control: Control | None = None,
     ) -> None:
-        """`control` None: there are no other replicas."""
+        """`admin_token` None: there is none."""
         self.actors = Actors(tokens, admin_token)
         self.desk = TokenDesk(tokens, new_id, self._changed)
         self.audit = audit
         self.log = AuditLog(audit, new_id)
+        self._control: Control | None = None
+
+    def join(self, control: Control) -> None:
+        """Tell other replicas of changes, and hear of theirs."""
         self._control = control
-        if control is not None:
-            control.listen("tokens", lambda _about: self.actors.forget())
+        control.listen("tokens", lambda _about: self.actors.forget())
 
     async def _changed(self) -> None:
         self.actors.forget()

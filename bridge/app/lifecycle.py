@@ -88,6 +88,7 @@ class Bridge:
             base=self._base,
             served=self._served,
         )
+        access.join(parts.control)
         await parts.topology.ensure_base()
         await self._claim(parts)
         together = self._together = Together(
