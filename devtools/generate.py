@@ -38,6 +38,7 @@ FILES: tuple[Generated, ...] = (
     Generated("schemas/cockpit.schema.json", "devtools.documents:cockpit_schema_text"),
     Generated("schemas/tiki.schema.json", "devtools.documents:tiki_schema_text"),
     Generated("schemas/cloudevents.schema.json", "devtools.documents:cloudevents_schema_text"),
+    Generated("schemas/openapi.json", "devtools.openapi_docs:openapi_text"),
     Generated("docs/settings.md", "devtools.settings_docs:settings_text"),
     Generated("docs/events.md", "devtools.events_docs:events_text"),
     Generated("docs/metrics.md", "devtools.metrics_docs:metrics_text"),

@@ -1,0 +1,62 @@
+"""The description of the API, from the parts of a bridge that is made and never started."""
+
+import asyncio
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from bridge.app.access import Access
+from bridge.app.actions import Actions
+from bridge.app.api import make_api
+from bridge.app.connections import make_links
+from bridge.app.parts import Parts, new_id
+from bridge.app.repeating import Repeating
+from bridge.app.sealing import open_hook_store
+from bridge.app.together import Together
+from bridge.http.api import PREFIX
+from bridge.http.openapi import description
+from bridge.settings.tree import Settings
+from bridge.storage.access import SqlAccess
+from bridge.storage.history import SqlHistory, open_history
+from bridge.telemetry.metrics import Metrics
+
+
+def openapi_text() -> str:
+    """The OpenAPI document."""
+    with TemporaryDirectory() as folder:
+        document = asyncio.run(_document(Path(folder)))
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+async def _document(folder: Path) -> dict[str, Any]:
+    settings = Settings()
+    history = await open_history(f"sqlite:///{folder}/bridge.db")
+    try:
+        return await _described(settings, history, folder)
+    finally:
+        await history.close()
+
+
+async def _described(settings: Settings, history: SqlHistory, base: Path) -> dict[str, Any]:
+    metrics = Metrics(CollectorRegistry(), every_hook=False)
+    stored = SqlAccess(history.engine)
+    access = Access(stored, stored, admin_token=None, new_id=new_id)
+    store = await open_hook_store(settings, history.engine)
+    parts = Parts(
+        settings,
+        history,
+        make_links(settings, metrics),
+        metrics,
+        access.log,
+        store=store,
+        base=base,
+        served=None,
+    )
+    together = Together(parts, store, history.engine, served=None, several=False)
+    actions = Actions(parts, history, together.replicas)
+    repeating = Repeating(parts, history, together.replicas, actions.sender)
+    api = make_api(parts, history, access, actions, repeating)
+    return description(api.operations(), PREFIX)
