@@ -16,8 +16,9 @@ from bridge.ports.jobs import Leases, Replays
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY = 5.0
-_LEASE_SECONDS = 30.0
+_LOOK_EVERY = 2.0
+_LEASE_SECONDS = 6.0
+"""Losing it by a slow database harms nothing: nobody moves a replay on from where somebody else did."""
 _AT_ONCE = 8
 """Replays that one process runs."""
 _LONGEST_ERROR = 500
