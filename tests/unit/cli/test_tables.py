@@ -1,0 +1,82 @@
+"""Tables fit the terminal, and are never cut where there is none."""
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from bridge.cli.showing.columns import GAP, Column, fitted, member
+from bridge.cli.showing.paper import PlainPaper, TerminalPaper
+from bridge.cli.showing.words import visible
+
+ID = "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77"
+ROWS = [
+    {"id": ID, "hook": "crm", "type": "customers.customer.create.with.a.long.tail"},
+    {"id": ID, "hook": "a-hook-with-quite-a-long-name", "type": "\x1b[31mred \u6f22\u5b57"},
+]
+COLUMNS = (member("id"), member("hook", least=8), member("type", least=10, drop=1))
+
+
+def on_terminal(width: int) -> list[str]:
+    stream = io.StringIO()
+    TerminalPaper(Console(file=stream, width=width)).table(COLUMNS, ROWS, "none")
+    return stream.getvalue().splitlines()
+
+
+def test_a_pipe_gets_every_column_whole():
+    stream = io.StringIO()
+    PlainPaper(stream).table(COLUMNS, ROWS, "none")
+    head, *rows = stream.getvalue().splitlines()
+    assert head.split() == ["id", "hook", "type"]
+    assert rows[0].endswith("customers.customer.create.with.a.long.tail")
+    assert "\\u001b[31mred" in rows[1]
+
+
+def test_a_terminal_is_never_overrun_and_ids_are_whole():
+    for width in (120, 80, 60, 48):
+        lines = on_terminal(width)
+        assert all(cell_len(line.rstrip()) <= width for line in lines), width
+        assert any(ID in line for line in lines), width
+
+
+def test_columns_that_have_no_room_go_and_the_last_resort_is_below_each_other():
+    assert "type" in on_terminal(80)[0]
+    assert "type" not in on_terminal(48)[0]
+    assert on_terminal(40)[0].split()[0] == "id"
+    assert len(on_terminal(40)) > 3
+
+
+def test_nothing_is_said_in_words():
+    stream = io.StringIO()
+    PlainPaper(stream).table(COLUMNS, [], "no deliveries")
+    assert stream.getvalue() == "no deliveries\n"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 60), st.none() | st.integers(1, 20), st.integers(0, 3)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 200),
+)
+def test_what_is_chosen_fits_and_only_what_may_be_cut_is(parts: list[tuple[int, int | None, int]], room: int):
+    columns = [Column("", str, least, drop) for _, least, drop in parts]
+    widths = [width for width, _, _ in parts]
+    found = fitted(columns, widths, room)
+    assert sum(found.widths) + GAP * (len(found.widths) - 1) <= room
+    natural = {id(column): width for column, width in zip(columns, widths, strict=True)}
+    for column, width in zip(found.columns, found.widths, strict=True):
+        assert width <= natural[id(column)]
+        assert width == natural[id(column)] or (
+            column.least is not None and width >= min(column.least, natural[id(column)])
+        )
+    if sum(widths) + GAP * (len(widths) - 1) <= room:
+        assert list(found.widths) == widths
+
+
+@given(st.text())
+def test_no_text_moves_the_cursor(text: str):
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in visible(text))
