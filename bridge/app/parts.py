@@ -13,6 +13,7 @@ from bridge.app.connections import Links
 from bridge.app.errands import Errands
 from bridge.app.gauges import Gauges
 from bridge.app.herald import EventHerald
+from bridge.app.hook_routes import hook_desk
 from bridge.app.hooks import Hooks
 from bridge.app.in_force import HooksInForce
 from bridge.app.samples import LadderWatch, Samples
@@ -92,6 +93,7 @@ class Parts:
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
         self.in_force = self._in_force(store)
+        self.desk = hook_desk(self.in_force, store, settings, base, served)
         consumed = [*settings.sources, Source(name=OWN_EVENTS, queue=self.names.events, format="json")]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
         self.sources = Sources([self._source(source) for source in consumed])
