@@ -50,7 +50,7 @@ class RotateSecrets:
         async def make(stored: StoredHook) -> tuple[Hook, Ends]:
             target = _signing(stored.hook)
             former = _former(stored, self._now()) if keep > 0 else []
-            chosen[:] = [secret or _made(target)]
+            chosen[:] = [_made(target) if secret is None else secret]
             _check_new(chosen[0], former)
             known = dict(stored.ends)
             ends = tuple((each, min(known.get(each, until), until)) for each in former)
@@ -78,6 +78,10 @@ def _made(target: WebhookTarget) -> str:
     """A new one as the profile has it."""
     if any(secret.get_secret_value().startswith("whsk_") for secret in target.secrets):
         raise NoSecrets("the hook signs with a key pair: give the new private key as `secret`")
+    if target.profile == "cockpit":
+        raise NoSecrets(
+            "a secret of profile cockpit is user and password: give both as `secret`, user:password"
+        )
     if target.profile == "standard":
         return "whsec_" + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
     return ("whsec_" if target.profile == "stripe" else "") + secrets.token_hex(_BYTES)

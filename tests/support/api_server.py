@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +15,9 @@ from pydantic import TypeAdapter
 
 from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_explain import Explain
+from bridge.admin.quarantine import Requeuing
 from bridge.app.access import Access
+from bridge.app.hook_routes import HookDesk, hook_desk
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_deliveries import DeliveryRoutes
@@ -25,19 +28,24 @@ from bridge.http.health import Health
 from bridge.http.operation import Operation
 from bridge.http.server import HttpServer
 from bridge.model.documents import ProblemDocument
-from bridge.model.errors import BrokerUnavailable
+from bridge.model.errors import BrokerUnavailable, PublishFailed
 from bridge.model.hook import Hook
 from bridge.model.source import Source
 from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.table import HookTable
+from bridge.ports.broker import Outgoing, Publisher
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
-from bridge.settings.tree import Http
+from bridge.settings.tree import Http, Settings
 from bridge.storage.access import SqlAccess
 from bridge.storage.history import SqlHistory
+from bridge.storage.hooks import SqlHooks
+from bridge.storage.quarantined import SqlQuarantine
+from bridge.storage.sealing import Sealer
 from bridge.telemetry.metrics import Metrics
+from tests.support.hooks_on_table import HooksOnTable
 from tests.support.records import new_id
 
 TOKEN = "adm\u00edn-Geheimnis-4711"
@@ -158,6 +166,7 @@ class ServedApi:
     sources: Sources
     access: Access
     api: Api
+    desk: HookDesk
 
     def runner(self, hook: str) -> HookRunner:
         """The runner of a hook."""
@@ -181,6 +190,16 @@ def runner_of(hook: Hook, *, served: bool = True) -> HookRunner:
     )
 
 
+class NoBroker:
+    """Publishes nothing."""
+
+    async def publish(self, message: Outgoing) -> None:
+        raise PublishFailed(f"no broker for {message.routing_key}")
+
+    async def declare(self, queue: str) -> None:
+        raise PublishFailed(f"no broker for {queue}")
+
+
 @asynccontextmanager
 async def serving_api(
     records: SqlHistory,
@@ -190,23 +209,31 @@ async def serving_api(
     token: str | None = TOKEN,
     http: Http | None = None,
     more: Sequence[Part] = (),
+    publisher: Publisher | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ServedApi]:
-    """The API over this history, these hooks and these sources; with `more` parts."""
+    """The API over this history, these hooks and these sources; with `more` parts. `settings` judge new hooks."""
     table = HookTable(lambda _event, _filters: None)
     made = [Hook.model_validate(hook) for hook in hooks]
     table.swap(RoutingTable(made), {hook.id: runner_of(hook) for hook in made})
     known = [Source.model_validate(source) for source in sources]
     live = Sources({source.name: "consuming" for source in known}, {source.queue: (7, 1) for source in known})
     explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
-    routes = LiveRoutes(table, known, explain, consumed=live, counts=live.count)
+    routes = LiveRoutes(known, explain, consumed=live, counts=live.count)
     history = HistoryRoutes(records, explain, 2**27)
     stored = SqlAccess(records.engine)
     access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
+    store = SqlHooks(records.engine, Sealer(["a key for tests, long enough"]))
+    in_force = HooksOnTable(table, store, records, made, runner_of)
+    await in_force.changed()
+    whole = Settings.model_validate({"sources": sources, **(settings or {})})
+    desk = hook_desk(in_force, store, whole, Path.cwd(), None)
     parts: list[Part] = [
         history,
+        *desk.parts(),
         DeliveryRoutes(records, Addresses(table)),
         routes,
-        QuarantineRoutes(records),
+        QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker())),
         AccessRoutes(access.desk, stored),
         *more,
     ]
@@ -217,7 +244,7 @@ async def serving_api(
         async with aiohttp.ClientSession() as session:
             url = server.addresses.get("admin", server.addresses["http"])
             yield ServedApi(
-                ApiClient(session, url, operations=api.operations()), server, table, live, access, api
+                ApiClient(session, url, operations=api.operations()), server, table, live, access, api, desk
             )
     finally:
         await server.stop()

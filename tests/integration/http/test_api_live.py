@@ -84,6 +84,8 @@ async def test_a_hook_shows_how_it_is_doing(history: SqlHistory):
             "lane_depth": 0,
             "in_flight": 0,
             "served": True,
+            "overlay": None,
+            "deleting": None,
         }
         for _ in range(5):
             web.breaker.learn(Answer(fault=Fault.REFUSED), time.monotonic(), probe=False)
