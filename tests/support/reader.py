@@ -58,7 +58,8 @@ def reader(tmp_path: Path, adjust: dict[str, str]) -> Iterator[Shell]:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.db*"))
-    variables = environment(BRIDGE_HTTP__LISTEN=adjust["127.0.0.1:8080"])
+    listen = adjust["127.0.0.1:8080"]
+    variables = environment(BRIDGE_HTTP__LISTEN=listen, BRIDGE_URL=f"http://{listen}")
     variables["PATH"] += f"{os.pathsep}{stand_ins(tmp_path)}"
     with shell(folder, variables, tmp_path / "said") as opened:
         yield opened
