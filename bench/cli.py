@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import history, report
+from bench import history, replay, report
 from bench.measuring.session import Result, measure, schedule
 from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
 from bench.scenarios.cost import cost
@@ -36,8 +36,9 @@ scenarios:
   scripts   a shell script for each event, against amqp-consume
   hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
 
-beside them, without a broker:
-  history   pages of a history with a million deliveries, in milliseconds; ./dev bench history --help
+beside them, each with a --help of its own:
+  history   pages of a history with a million deliveries, in milliseconds
+  replay    20,000 failed deliveries replayed at a rate, with a kill -9 half-way: what arrives how often
 
 Everything runs on this machine, on 127.0.0.1 only: a private broker, one endpoint, and whoever is
 measured, each in its own process. The order is reversed from round to round. Keep the machine idle
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     """The exit code."""
     if arguments[:1] == ["history"]:
         return history.main(arguments[1:])
+    if arguments[:1] == ["replay"]:
+        return replay.main(arguments[1:])
     chosen = parse(arguments)
     names = NAMES if "all" in chosen.scenarios else tuple(dict.fromkeys(chosen.scenarios))
     options = Options(
