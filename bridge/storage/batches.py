@@ -53,7 +53,7 @@ class Batches:
         of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted)]
         tally = Tally()
         refused = self._halve(of_rows, connection, tally) if of_rows else []
-        if tally.sums or len(of_rows) == len(refused):
+        if tally.counts or len(of_rows) == len(refused):
             # Else the batch was there as a whole: the connection broke in the moment of its commit.
             refused += self._add_sums(entries, connection, tally)
         return refused

@@ -64,12 +64,22 @@ def _keep_the_newer(insert: AnyInsert, table: Table) -> AnyInsert:
 class Upsert:
     """Writes rows of one table; statements are compiled once for each number of rows, the powers of two."""
 
-    def __init__(self, table: Table, dialect: Dialect, merge: Merge, heavy: Sequence[str] = ()) -> None:
-        """`heavy`: the columns that may hold a lot; they bound how many rows a statement takes."""
+    def __init__(
+        self,
+        table: Table,
+        dialect: Dialect,
+        merge: Merge,
+        heavy: Sequence[str] = (),
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """`heavy`: the columns that may hold a lot; they bound how many rows a statement takes. `names`: those that the
+        rows have, None: all.
+        """
         self._table = table
         self._dialect = dialect
         self._insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
         self._merge = merge
+        self._names = list(names or table.columns.keys())
         self._heavy = [table.columns.keys().index(name) for name in heavy]
         self._compiled: dict[int, str] = {}
 
@@ -118,12 +128,12 @@ class Upsert:
 
         SQLAlchemy itself takes 300 ms for 256 rows, with the interpreter's lock held; the text is the same.
         """
-        names = self._table.columns.keys()
+        names = self._names
         insert = self._insert(self._table).values(dict.fromkeys(names))
         compiled = self._merge(insert, self._table).compile(dialect=self._dialect)
         assert isinstance(compiled, SQLCompiler)
         # The rows are bound as they are: what SQL asks for must stand in the order of the table's columns.
-        assert compiled.positiontup == list(names)
+        assert compiled.positiontup == names
         found = _ONE_ROW.fullmatch(str(compiled))
         assert found is not None
         head, row, tail = found.groups()

@@ -12,6 +12,7 @@ from bridge.storage.statements import Row
 from bridge.storage.tally import ALL_HOOKS, Tally
 
 STEPS = (MINUTE, HOUR, DAY)
+_NOTHING = [0, 0, 0, 0, 0, 0.0]
 _COUNTS = ("succeeded", "failed", "skipped")
 
 End = tuple[str, str, float]
@@ -20,7 +21,7 @@ End = tuple[str, str, float]
 
 def add_tally(connection: Connection, tally: Tally) -> None:
     """Add what a batch came to: the last thing in its transaction, since others wait for these rows until its end."""
-    if not tally.sums:
+    if not tally.counts:
         return
     add(connection, sums, list(_sum_rows(tally)))
     add(connection, durations, list(_duration_rows(tally)))
@@ -61,22 +62,21 @@ def _subtract(connection: Connection, row: Row) -> None:
 
 def _sum_rows(tally: Tally) -> Iterator[Row]:
     added: dict[tuple[int, str, int], list[float]] = {}
-    for (hook, minute), figures in tally.sums.items():
+    for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
-            known = added.get(key)
-            added[key] = (
-                list(figures) if known is None else [a + b for a, b in zip(known, figures, strict=True)]
-            )
+            known = added.get(key, _NOTHING)
+            added[key] = [a + b for a, b in zip(known, counts.figures, strict=True)]
     return ((*key, *figures) for key, figures in added.items())
 
 
 def _duration_rows(tally: Tally) -> Iterator[Row]:
-    added: dict[tuple[int, str, int, int], int] = {}
-    for (hook, minute, bucket), count in tally.durations.items():
+    added: dict[tuple[int, str, int], dict[int, int]] = {}
+    for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
-            whole = (*key, bucket)
-            added[whole] = added.get(whole, 0) + count
-    return ((*key, count) for key, count in added.items())
+            known = added.setdefault(key, {})
+            for bucket, count in counts.durations.items():
+                known[bucket] = known.get(bucket, 0) + count
+    return ((*key, bucket, count) for key, counted in added.items() for bucket, count in counted.items())
 
 
 def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:

@@ -4,32 +4,29 @@ Four buckets for each doubling from 0.5 ms to 600 s: the edges of one are a fift
 within less than that.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from math import ceil, log2
 
 LEAST_MS = 0.5
 MOST_MS = 600_000.0
 PER_DOUBLING = 4
-LAST = ceil(PER_DOUBLING * log2(MOST_MS / LEAST_MS)) + 1
+_STEPS = ceil(PER_DOUBLING * log2(MOST_MS / LEAST_MS))
+EDGES = [min(LEAST_MS * 2.0 ** (step / PER_DOUBLING), MOST_MS) for step in range(_STEPS + 1)]
+"""Where each bucket ends, in milliseconds; what took just as long belongs to it. Those of a database rest on this."""
+LAST = len(EDGES)
 """The bucket of all that took longer than MOST_MS; 0 is that of what took LEAST_MS or less."""
 
 
 def bucket(duration_ms: float) -> int:
     """The number of the bucket that a duration falls into."""
-    if duration_ms <= LEAST_MS:
-        return 0
-    if duration_ms > MOST_MS:
-        return LAST
-    return ceil(PER_DOUBLING * log2(duration_ms / LEAST_MS))
+    return bisect_left(EDGES, duration_ms)
 
 
 def bounds(number: int) -> tuple[float, float]:
     """What a bucket reaches from and to, in milliseconds; the last one has no width."""
-    if number <= 0:
-        return 0.0, LEAST_MS
-    low = LEAST_MS * 2.0 ** ((number - 1) / PER_DOUBLING)
-    high = LEAST_MS * 2.0 ** (number / PER_DOUBLING)
-    return min(low, MOST_MS), min(high, MOST_MS)
+    low = EDGES[min(number, LAST) - 1] if number > 0 else 0.0
+    return low, EDGES[min(max(number, 0), LAST - 1)]
 
 
 def percentile(durations: Mapping[int, int], share: float) -> float | None:
