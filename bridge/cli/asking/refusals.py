@@ -55,7 +55,7 @@ def refusal(access: Access, method: str, path: str, response: httpx.Response) ->
 def _members(document: dict[str, Any]) -> Iterator[str]:
     for each in document.get("invalid-params", []):
         told = f"{each.get('name')}: {each.get('reason')}"
-        if told != document.get("detail"):
+        if told not in str(document.get("detail")):
             yield visible(told)
     if document.get("request_id"):
         yield f"request id: {visible(str(document['request_id']))}"

@@ -130,13 +130,13 @@ class Remote:
     def _refusing(self, ask: "Callable[[], Answer]") -> "Answer":
         """With --json the API's own words go to standard output, whatever they are."""
         from bridge.cli.asking.refusals import Refused
-        from bridge.cli.output import print_json
+        from bridge.rules.bodies.exact import json_text
 
         try:
             return ask()
         except Refused as refused:
             if self.as_json:
-                print_json(refused.document)
+                sys.stdout.write(json_text(refused.document) + "\n")
             raise
 
 

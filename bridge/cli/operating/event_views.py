@@ -14,6 +14,7 @@ COLUMNS = (
     member("id"),
     member("type", least=16),
     member("source", least=8, drop=1),
+    member("status", drop=3),
     Column("received", lambda row: moment(row["received_at"]), drop=2),
     member("publisher_id", "publisher id", least=8, drop=4),
     member("identity", least=8, drop=5),

@@ -1,7 +1,7 @@
 """`amqp-bridge events`, and `amqp-bridge explain`."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
@@ -59,7 +59,9 @@ def list_(
     publisher_id: Annotated[
         str | None, Option("--publisher-id", metavar="ID", help="With the publisher's own id.")
     ] = None,
-    status: Annotated[str | None, Option("--status", metavar="STATUS", help="matched or unmatched.")] = None,
+    status: Annotated[
+        Literal["matched", "skipped", "unmatched"] | None, Option("--status", help="What came of it.")
+    ] = None,
     since: Since = None,
     until: Until = None,
 ) -> None:

@@ -36,7 +36,7 @@ def begin(to: Remote, which: Mapping[str, Any], rate: str | None, *, dry_run: bo
     """Start a replay and follow it, unless it is to be counted only or left alone. Raises Exit as `follow` does."""
     answer = to.change("POST", "/replays", {"filter": which, "rate": rate, "dry_run": dry_run})
     if dry_run:
-        to.say(answer, lambda paper, told: paper.line(f"{_told(told['total'], which)} would be started anew"))
+        to.say(answer, lambda paper, told: _show_counted(paper, told, which))
     elif detach:
         to.say(answer, show_replay)
     else:
@@ -107,9 +107,22 @@ def show_replay(paper: Paper, replay: Any) -> None:
             ("rate", _rate(replay.get("rate"))),
             ("created", f"{moment(replay['created_at'])} by {text(replay.get('created_by'))}"),
             ("finished", moment(replay.get("finished_at"))),
+            ("left out", _left_out(replay)),
             ("error", text(replay.get("error"))),
         ]
     )
+
+
+def _show_counted(paper: Paper, told: Any, which: Mapping[str, Any]) -> None:
+    least = "" if told.get("exact", True) else "at least "
+    paper.line(f"{least}{_told(told['total'], which)} would be started anew")
+    if left_out := _left_out(told):
+        paper.line(f"left out: {left_out}")
+
+
+def _left_out(replay: Any) -> str:
+    left_out = replay.get("left_out")
+    return f"{count(left_out, 'delivery')} of hooks that are gone or disabled" if left_out else ""
 
 
 def _told(total: int, which: Mapping[str, Any]) -> str:

@@ -6,7 +6,10 @@ from typing import Any
 from bridge.cli.showing.columns import Column, member
 from bridge.cli.showing.paper import Paper
 from bridge.cli.showing.words import count, moment, text
+from bridge.model.target import Limits, Signature, Tls
 from bridge.rules.bodies.exact import json_text
+
+_USUAL = {"signature": Signature(), "tls": Tls(), "limits": Limits()}
 
 
 def destination(hook: Any) -> str:
@@ -105,21 +108,13 @@ def _overlay(overlay: Any) -> str:
 
 
 def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
-    """What is set there, each member on a line of its own."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            if _is_set(each):
-                yield f"{title} {text(name)}", _scalar(each)
-
-
-def _is_set(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_is_set(each) for each in value.values())
-    return value not in (None, "", [], False)
-
-
-def _scalar(value: Any) -> str:
-    return text(json_text(value)) if isinstance(value, dict) else text(value)
+    """What is set there otherwise than usual, each member on a line of its own."""
+    for name, each in value.items() if isinstance(value, dict) else ():
+        if isinstance(each, dict) and name in _USUAL:
+            usual = _USUAL[name].model_dump()
+            each = {key: said for key, said in each.items() if said != usual.get(key)}  # noqa: PLW2901 - the rest of it
+        if each not in (None, "", [], {}, False):
+            yield f"{title} {text(name)}", text(json_text(each)) if isinstance(each, dict) else text(each)
 
 
 def removal(paper: Paper, answer: Any) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
@@ -22,13 +22,16 @@ EXAMPLES = f"""\b
 Examples:
   amqp-bridge quarantine list --source splynx
   amqp-bridge quarantine show ID --raw > body.bin
-  amqp-bridge quarantine list --all --json | jq -r .items[].id | amqp-bridge quarantine requeue -
-  amqp-bridge quarantine drop ID --yes
+  amqp-bridge quarantine requeue ID
+  amqp-bridge quarantine requeue --reason schema
+  amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
 
 {WHERE}"""
 
 Id = Annotated[str, Argument(metavar="ID", help="Of the message.", show_default=False)]
 Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of messages; - reads them.")]
+Reason = Annotated[str | None, Option("--reason", metavar="WORD", help="For this reason.")]
+All = Annotated[bool, Option("--all", help="Every message there.")]
 
 
 @app.command("list", cls=Watching, epilog=EXAMPLES)
@@ -37,7 +40,7 @@ def list_(
     to: Remote,
     *,
     source: Source = None,
-    reason: Annotated[str | None, Option("--reason", metavar="WORD", help="For this reason.")] = None,
+    reason: Reason = None,
     since: Since = None,
     until: Until = None,
 ) -> None:
@@ -78,11 +81,17 @@ def show(
 
 @app.command(epilog=EXAMPLES)
 @remote
-def requeue(to: Remote, messages: Ids = None) -> None:
+def requeue(
+    to: Remote, messages: Ids = None, *, source: Source = None, reason: Reason = None, everything: All = False
+) -> None:
     """Put messages back into the queue they came from, where they are decoded anew."""
     from bridge.cli.asking.client import segment
+    from bridge.cli.operating.many import chosen, requeue_many
     from bridge.cli.showing.words import text
 
+    if many := chosen(messages, source, reason, everything=everything):
+        requeue_many(to, many)
+        return
     to.each(
         needs_one(messages, "the id of a message"),
         lambda each: to.change("POST", f"/quarantine/{segment(each)}/requeue"),
@@ -92,17 +101,22 @@ def requeue(to: Remote, messages: Ids = None) -> None:
 
 @app.command(epilog=EXAMPLES)
 @remote
-def drop(to: Remote, messages: Ids = None, *, yes: Yes = False) -> None:
+def drop(
+    to: Remote,
+    messages: Ids = None,
+    *,
+    source: Source = None,
+    reason: Reason = None,
+    everything: All = False,
+    yes: Yes = False,
+) -> None:
     """Delete messages from quarantine, for good."""
-    from bridge.cli.asking.client import segment
+    from bridge.cli.operating.many import chosen, drop_each, drop_many
 
+    if many := chosen(messages, source, reason, everything=everything):
+        sure("Delete all of these from quarantine for good?", yes=yes)
+        drop_many(to, many)
+        return
     ids = needs_one(messages, "the id of a message")
     sure("Delete from quarantine for good?", yes=yes or "-" in ids)
-
-    def dropped(message: str) -> Any:
-        answer = to.change("DELETE", f"/quarantine/{segment(message)}")
-        if not to.as_json:
-            typer.echo(f"{message}: deleted")
-        return answer
-
-    to.each(ids, dropped, lambda _paper, _nothing: None)
+    drop_each(to, ids)

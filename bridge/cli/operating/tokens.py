@@ -1,6 +1,6 @@
 """`amqp-bridge tokens`: who may ask the admin API."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
@@ -8,7 +8,6 @@ from typer import Argument, Option
 from bridge.cli.asking.command import WHERE, Watching, listed, remote
 from bridge.cli.asking.names import roles, token_names
 from bridge.cli.asking.remote import Remote, sure
-from bridge.cli.failures import Failure
 from bridge.cli.operating.filters import Yes
 
 app = typer.Typer(
@@ -53,11 +52,15 @@ def create(
 
 @app.command("list", cls=Watching, epilog=EXAMPLES)
 @listed
-def list_(to: Remote) -> None:
+def list_(
+    to: Remote,
+    *,
+    revoked: Annotated[bool, Option("--revoked", help="Those that are revoked as well.")] = False,
+) -> None:
     """List tokens: role, and when they were used last."""
     from bridge.cli.operating.access_views import show_tokens
 
-    to.pages("/tokens", show_tokens)
+    to.pages("/tokens", show_tokens, {"revoked": revoked or None})
 
 
 @app.command(epilog=EXAMPLES)
@@ -73,7 +76,7 @@ def revoke(
     """Revoke a token; whoever holds it is refused from now on."""
     from bridge.cli.asking.client import segment
 
-    found = _named(to, which)
+    found = to.change("GET", f"/tokens/{segment(which)}").value
     sure(f"Revoke the token {found['name']} ({found['role']})?", yes=yes)
     answer = to.change("DELETE", f"/tokens/{segment(found['id'])}")
     to.say(answer, lambda paper, _: paper.line(f"{found['name']}: revoked"))
@@ -86,17 +89,3 @@ def me(to: Remote) -> None:
     from bridge.cli.operating.access_views import show_me
 
     to.show("/me", show_me)
-
-
-def _named(to: Remote, token: str) -> Any:
-    """The one that is in force with this id, or else this name; raises Failure for none and for several."""
-    rows, _ = to.client.items("/tokens", {}, None)
-    alive = [row for row in rows if not row.get("revoked_at")]
-    found = [row for row in alive if row["id"] == token] or [row for row in alive if row["name"] == token]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise Failure(
-            [f"{len(found)} tokens have the name {token!r}: give the id", *(row["id"] for row in found)]
-        )
-    raise Failure([f"no token {token!r} is in force; `amqp-bridge tokens list` shows all"])
