@@ -9,8 +9,8 @@ from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
-from bridge.app.replicas import ALIVE
 from bridge.app.repeating import Repeating
+from bridge.app.replicas import ALIVE
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes

@@ -55,13 +55,18 @@ class HooksInForce:
         strays: Strays,
         control: Control,
     ) -> None:
-        """`written`: the hooks of the file. Who deletes lanes is to be put into `remove`."""
+        """`written`: the hooks of the file. Who deletes lanes is to be put into `remove`, who waits until all replicas have a
+        revision in force into `everywhere`.
+        """
         self.table = table
         self._store, self._history = store, history
         self._hooks, self._delivering, self._deleted = hooks, delivering, deleted
         self._topology, self._service, self._strays = topology, service, strays
         self._control = control
         self.remove: Remove | None = None
+        self.everywhere: Callable[[int], Awaitable[None]] | None = None
+        self.news = asyncio.Event()
+        """Set whenever something was put in force."""
         self.outlived: set[str] = set()
         """Hooks that were in force here when their lanes were deleted: a copy may have made one anew."""
         self._written = tuple(written)
@@ -107,9 +112,11 @@ class HooksInForce:
     # ---- changes --------------------------------------------------------------------------------------
 
     async def changed(self) -> None:
-        """Put in force what is stored now, and tell the other replicas."""
+        """Put in force what is stored now, here and at the other replicas; for these it waits a second at the most."""
         await self._read()
         await self._control.tell("hooks")
+        if self.everywhere is not None:
+            await self.everywhere(self.revision)
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
         """Take it out of force on all replicas and do with its lane as said."""
@@ -220,6 +227,7 @@ class HooksInForce:
         self._leaving |= dict.fromkeys(left, found.revision)
         self.outlived.update(found.gone.intersection(change.removed))
         self._next_end = min((end for each in found.hooks if (end := each.next_end(now))), default=None)
+        self.news.set()
         self._tell_left_out(wanted)
         self._strays.bring_known_home()
         if change.added:

@@ -19,6 +19,8 @@ ALIVE = 15.0
 """Seconds within which a replica must have been seen to count."""
 _EVERY = 2.0
 _LOOK = 0.1
+_POLL = 0.02
+_PATIENCE = 1.0
 _LAST_WORD = 2.0
 
 
@@ -46,7 +48,10 @@ class Presence:
                 told_at = now
                 await self._tell()
                 self._in_force.heard("")
-            await asyncio.sleep(_LOOK)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._in_force.news.wait()
+            self._in_force.news.clear()
 
     async def leave(self) -> None:
         """Be there no longer."""
@@ -67,6 +72,13 @@ class Presence:
             for each in await self._replicas.replicas(ALIVE)
             if each.id != self._id
         )
+
+    async def wait_for_all(self, revision: int) -> None:
+        """Return once every replica that lives has this revision in force, or has had a second for it."""
+        deadline = time.monotonic() + _PATIENCE
+        with contextlib.suppress(HistoryUnavailable):
+            while not await self.all_have(revision) and time.monotonic() < deadline:
+                await asyncio.sleep(_POLL)
 
     def _state(self) -> tuple[int, int]:
         return self._in_force.revision, self._in_force.settled

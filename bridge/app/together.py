@@ -41,6 +41,8 @@ class Together:
             metrics=parts.metrics,
         )
         parts.in_force.remove = self._removals.delete
+        if several:
+            parts.in_force.everywhere = self._presence.wait_for_all
         parts.control.listen("hooks", parts.in_force.heard)
         parts.control.listen("lane", self._lane_made)
 
