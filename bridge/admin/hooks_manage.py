@@ -41,7 +41,7 @@ class ManageHooks:
     async def create(self, tree: Any) -> StoredHook:
         """A new hook, in force; without a name it gets one. Raises NameTaken, TooMany."""
         tree = without_read_only(tree)
-        if not isinstance(tree, dict) or tree.get("name") not in {None, ""}:
+        if not isinstance(tree, dict) or tree.get("name") not in (None, ""):
             return await self._add(await self._judged(tree))
         for _ in range(_TRIES):
             hook = await self._judged({**tree, "name": free_name(name_for(tree), await self._taken())})

@@ -1,5 +1,6 @@
 """The admin API: everything below /api, for who shows the token."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -51,11 +52,32 @@ class Api:
             ],
             client_max_size=MOST_BODY,
         )
+        paths = {operation.path for operation in self.operations()}
         app.add_routes(
-            [web.route(each.method, each.path, guarded(each, self._log)) for each in self.operations()]
+            [
+                web.route(each.method, exact(each.path, paths), guarded(each, self._log))
+                for each in self.operations()
+            ]
         )
         return app
 
     def operations(self) -> list[Operation]:
         """All that is served."""
         return [operation for part in self._parts for operation in part.operations()]
+
+
+def exact(path: str, paths: Iterable[str]) -> str:
+    """The path as the router takes it, where `{id}` stands for no word that another path has in its place."""
+    parts = path.split("/")
+    others = [other.split("/") for other in paths if other.count("/") == path.count("/")]
+    for place, part in enumerate(parts):
+        if not part.startswith("{"):
+            continue
+        taken = {
+            other[place]
+            for other in others
+            if not other[place].startswith("{") and parts == [*other[:place], part, *other[place + 1 :]]
+        }
+        if taken:
+            parts[place] = f"{part[:-1]}:(?!(?:{'|'.join(sorted(map(re.escape, taken)))})$)[^{{}}/]+}}"
+    return "/".join(parts)

@@ -94,7 +94,7 @@ class Parameters:
 
     def cursor(self) -> str | None:
         """Where the page begins, as the page before told."""
-        return self._one("cursor", _filled)
+        return self._one("cursor", _any_text)
 
     def statuses(self, name: str) -> frozenset[Status]:
         """Any number of them, each in a parameter of its own or with commas between them."""
@@ -164,8 +164,10 @@ def _uuid(text: str) -> str:
 def _unix_seconds(text: str) -> float:
     if _MOMENT.fullmatch(text):
         try:
-            # A + that was not encoded arrives as a blank.
-            return datetime.fromisoformat(text.replace(" ", "+").upper()).timestamp()
+            # A + that was not encoded arrives as a blank; a leap second has no place of its own in Unix time.
+            written = text.replace(" ", "+").upper()
+            leap = written[16:19] == ":60"
+            return datetime.fromisoformat(written[:17] + "59" + written[19:] if leap else written).timestamp()
         except ValueError:
             pass
     raise ValueError("must be RFC 3339 with an offset, such as 2025-05-05T07:08:09Z")

@@ -59,6 +59,7 @@ class ReplayRoutes:
                 handler=self._create,
                 role=Role.OPERATOR,
                 body=AskedReplay,
+                body_required=False,
                 example={"filter": {"hook": "crm", "status": ["FAILED"], "from": "-24h"}, "rate": "50/s"},
                 answers={201: ReplayDocument, 200: DryRunDocument},
                 refusals=frozenset({409}),
