@@ -1,0 +1,106 @@
+"""Hooks made on a running bridge: what they deliver, what survives a restart, and with which keys."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from bridge.model.inlet import Verifier
+from bridge.rules.signing.shapes import Refused, SignedRequest
+from bridge.rules.signing.verifiers import verifier
+from tests.support.bridge_process import BridgeProcess
+from tests.support.endpoint import Received
+from tests.support.operating import HTTP, Operator, operating
+from tests.support.scene import Scene
+from tests.support.waiting import until
+
+SECRET = "whsec_" + "QUJD" * 8
+OLD_KEY, NEW_KEY = "the key of last year", "the key of this year"
+
+
+def verified(received: Received, secret: str) -> bool:
+    """Whether a receiver that knows this secret takes the request."""
+    check = verifier(Verifier.model_validate({"type": "standard", "secret": secret}))
+    fields = {name.lower(): value for name, value in received.headers.items()}
+    request = SignedRequest(received.body, fields, "POST", received.path)
+    return not isinstance(check(request, time.time()), Refused)
+
+
+async def made(scene: Scene, operator: Operator, **fields: Any) -> str:
+    """The id of a hook made through the API."""
+    body = scene.webhook("crm", target_profile="standard", target_secrets=[SECRET], **fields)
+    hook_id: str = (await operator.post("/hooks", body, status=201))["id"]
+    scene.made.append(scene.lane(hook_id))
+    return hook_id
+
+
+async def delivered(scene: Scene, source: str, bridge: BridgeProcess) -> Received:
+    """The request that a further event comes to."""
+    before = len(scene.endpoint.received("/crm"))
+    await scene.queues.publish(source, [json.dumps({"n": before}).encode()])
+    await until(lambda: len(scene.endpoint.received("/crm")) > before, what=bridge.last_words)
+    return scene.endpoint.received("/crm")[-1]
+
+
+async def test_a_hook_made_on_a_running_bridge_gets_the_next_event_and_outlives_a_restart(scene: Scene):
+    source = await scene.queue()
+    async with scene.bridge([], source, http=HTTP) as bridge:
+        async with operating(bridge) as operator:
+            await made(scene, operator)
+            assert verified(await delivered(scene, source, bridge), SECRET)
+        await bridge.stop()
+        await bridge.start()
+        assert verified(await delivered(scene, source, bridge), SECRET)
+
+
+async def test_both_secrets_sign_until_the_former_one_ends_by_itself(scene: Scene):
+    source = await scene.queue()
+    async with scene.bridge([], source, http=HTTP) as bridge, operating(bridge) as operator:
+        hook_id = await made(scene, operator)
+        rotated = await operator.post(f"/hooks/{hook_id}/secret", {"keep": "2s"})
+        received = await delivered(scene, source, bridge)
+        assert verified(received, rotated["secret"])
+        assert verified(received, SECRET)
+        ended = rotated["expires_at"]
+
+        async def only_the_new_one_signs() -> bool:
+            latest = await delivered(scene, source, bridge)
+            assert verified(latest, rotated["secret"])
+            return not verified(latest, SECRET)
+
+        await until(only_the_new_one_signs, 10, what=bridge.last_words)
+        assert ended is not None
+
+
+async def test_keys_are_changed_by_putting_a_new_one_in_front(scene: Scene):
+    source = await scene.queue()
+    token = {"admin_token": HTTP["admin_token"]}
+    async with scene.bridge([], source, http=token) as bridge:
+        async with operating(bridge) as operator:
+            await made(scene, operator)
+        assert bridge.said("hooks.sealed_with_admin_token")
+        for keys in ([OLD_KEY], [NEW_KEY, OLD_KEY], [NEW_KEY]):
+            await bridge.stop()
+            bridge.write(storage={**bridge.settings["storage"], "encryption_keys": keys})
+            await bridge.start()
+            assert verified(await delivered(scene, source, bridge), SECRET)
+        assert SECRET.encode() not in everything(scene.folder)
+
+
+def everything(folder: Path) -> bytes:
+    """All that the database's files hold, and the log."""
+    return b"".join(file.read_bytes() for file in sorted(folder.glob("bridge*")) if file.is_file())
+
+
+async def test_without_the_key_the_bridge_does_not_start_and_says_why(scene: Scene):
+    source = await scene.queue()
+    async with scene.prepared([], source, http=HTTP, storage={"encryption_keys": [OLD_KEY]}) as bridge:
+        await bridge.start()
+        async with operating(bridge) as operator:
+            hook_id = await made(scene, operator)
+        await bridge.stop()
+        bridge.write(storage={**bridge.settings["storage"], "encryption_keys": [NEW_KEY]})
+        await bridge.launch()
+        assert await bridge.ended() == 2
+        assert "storage.encryption_keys" in bridge.log_text
+        assert hook_id in bridge.log_text
