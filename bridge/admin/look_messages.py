@@ -10,7 +10,8 @@ from bridge.admin.look_deliveries import delivery_in_list
 from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
 from bridge.model.event import Event, Message
-from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent, KnownQuarantined
+from bridge.ports.quarantine import KnownQuarantined
+from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent
 from bridge.rules.bodies.body import data_member
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.text import utc_seconds, utc_text

@@ -8,8 +8,8 @@ from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge
 from bridge.model.source import Source
 from bridge.model.value import value
 from bridge.ports.broker import Outgoing, Publisher
-from bridge.ports.quarantine import Quarantine, QuarantineFilter
-from bridge.ports.records import KnownQuarantined, Page
+from bridge.ports.quarantine import KnownQuarantined, Quarantine, QuarantineFilter
+from bridge.ports.records import Page
 
 LANES = "lanes"
 """What stands for the source of copies that could not be handled."""

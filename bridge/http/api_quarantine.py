@@ -28,8 +28,7 @@ from bridge.model.documents.messages import (
 )
 from bridge.model.documents.shape import PageDocument
 from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed
-from bridge.ports.quarantine import QuarantineFilter
-from bridge.ports.records import KnownQuarantined
+from bridge.ports.quarantine import KnownQuarantined, QuarantineFilter
 
 _PATH = "/v1/quarantine"
 _PATIENCE = 30.0

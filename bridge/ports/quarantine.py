@@ -3,8 +3,21 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from bridge.model.event import Message
 from bridge.model.value import value
-from bridge.ports.records import KnownQuarantined, Page
+from bridge.ports.records import Page
+
+
+@value(frozen=True, slots=True)
+class KnownQuarantined:
+    """A message in quarantine; `at` in Unix seconds. In a list `message` has no bytes, headers or properties."""
+
+    id: str
+    source: str
+    reason: str
+    detail: str
+    at: float
+    message: Message
 
 
 @value(frozen=True, slots=True)

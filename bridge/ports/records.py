@@ -111,18 +111,6 @@ class KnownEvent:
     status: EventStatus | None = None
 
 
-@value(frozen=True, slots=True)
-class KnownQuarantined:
-    """A message in quarantine; `at` in Unix seconds. In a list `message` has no bytes, headers or properties."""
-
-    id: str
-    source: str
-    reason: str
-    detail: str
-    at: float
-    message: Message
-
-
 class Records(Protocol):
     """Reading the history. Every call answers within 200 ms on five million deliveries. Lists are in the order of
     receipt: by the event's id, and the delivery's within it.
@@ -139,9 +127,3 @@ class Records(Protocol):
     async def events(self, which: EventFilter, *, after: str | None, limit: int) -> Page[KnownEvent]: ...
 
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None: ...
-
-    async def quarantine(
-        self, source: str | None, *, after: str | None, limit: int
-    ) -> Page[KnownQuarantined]: ...
-
-    async def quarantined(self, quarantined_id: str) -> KnownQuarantined | None: ...

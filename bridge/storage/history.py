@@ -16,7 +16,6 @@ from bridge.ports.records import (
     KnownAttempt,
     KnownDelivery,
     KnownEvent,
-    KnownQuarantined,
     Page,
 )
 from bridge.storage import reading
@@ -25,7 +24,7 @@ from bridge.storage.engines.engine import Engine
 from bridge.storage.engines.postgres import PostgresEngine
 from bridge.storage.engines.sqlite import SqliteEngine
 from bridge.storage.migrations import migrate
-from bridge.storage.records import deliveries, events, quarantine
+from bridge.storage.records import deliveries, events
 from bridge.storage.retention import BEFORE_ALL, prune_events, prune_quarantine
 
 _IDS_AT_ONCE = 8192
@@ -117,14 +116,6 @@ class SqlHistory:
 
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
         return await self._engine.read(partial(_event, event_id=event_id))
-
-    async def quarantine(
-        self, source: str | None, *, after: str | None = None, limit: int
-    ) -> Page[KnownQuarantined]:
-        return await self._engine.read(partial(quarantine.page, source=source, after=after, limit=limit))
-
-    async def quarantined(self, quarantined_id: str) -> KnownQuarantined | None:
-        return await self._engine.read(partial(quarantine.one, quarantined_id=quarantined_id))
 
     async def ping(self) -> None:
         """Return if the database answers; else raises HistoryUnavailable."""

@@ -103,7 +103,7 @@ def _without(connection: Connection, which: ReplayFilter, hook: str, ids: Sequen
     return chosen.where(events.c.id.not_in(there))
 
 
-def _with(connection: Connection, hook: str, ids: Sequence[str]) -> Select[tuple[str]]:
+def _with(connection: Connection, hook: str, ids: Sequence[str]) -> Select[Any]:
     c = deliveries.c
     return select(c.event_id).where(
         c.hook == storable(hook), c.status.in_(sorted(Status)), among(connection, c.event_id, ids)

@@ -4,7 +4,8 @@ from sqlalchemy import RowMapping
 
 from bridge.model.delivery import Status
 from bridge.model.event import Message
-from bridge.ports.records import KnownAttempt, KnownDelivery, KnownEvent, KnownQuarantined
+from bridge.ports.quarantine import KnownQuarantined
+from bridge.ports.records import KnownAttempt, KnownDelivery, KnownEvent
 from bridge.storage.text import headers_of, original, properties_of
 
 Row = RowMapping

@@ -204,14 +204,12 @@ async def test_what_is_no_id_is_nobody(history: SqlHistory, name: str):
 
     assert await history.delivery(name) is None
     assert await history.event(name) is None
-    assert await history.quarantined(name) is None
     assert (await history.deliveries(DeliveryFilter(event_id=name), after=None, limit=9)).items == ()
 
 
 async def test_an_id_that_nobody_has_is_nobody(history: SqlHistory):
     assert await history.delivery(new_id()) is None
     assert await history.event(new_id()) is None
-    assert await history.quarantined(new_id()) is None
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "\ud800", "%", "'; DROP TABLE deliveries; --", "x" * 5000])

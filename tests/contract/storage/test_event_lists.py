@@ -15,7 +15,7 @@ from bridge.ports.records import EventFilter, EventStatus, KnownEvent, Records
 from bridge.storage.history import SqlHistory
 from bridge.storage.records import events, scan
 from tests.support.events import NASTY_BODIES
-from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, in_quarantine
+from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered
 
 TYPES = ("customers.edit", "customers.create", "voice.call")
 LONG_ID = "urn:" + "x" * 300
@@ -167,46 +167,6 @@ async def test_an_answer_is_told_as_it_was(history: SqlHistory, response: bytes,
 
     assert found is not None
     assert (found[1][0].response, found[1][0].error) == (told, "why\0\ud800")
-
-
-async def test_the_quarantine_is_listed_by_source(history: SqlHistory):
-    entries = [in_quarantine(NOW + number, source=("splynx", "phlix")[number % 2]) for number in range(10)]
-    await history.commit(entries)
-
-    for source in ("splynx", "phlix", None, "unknown"):
-        expected = [one.id for one in reversed(entries) if source in (None, one.source)]
-        found: list[str] = []
-        after: str | None = None
-        for _ in range(5):
-            page = await history.quarantine(source, after=after, limit=3)
-            found += [item.id for item in page.items]
-            after = page.next
-            if after is None:
-                break
-        assert found == expected
-
-
-async def test_a_message_in_quarantine_is_told_as_it_was(history: SqlHistory):
-    message = Message(b"\xff\0", exchange="a\0", headers=HEADERS, content_type="x/y")
-    entry = in_quarantine(source="spl\0ynx", detail="bad \ud800 \\", message=message)
-    await history.commit([entry])
-
-    found = await history.quarantined(entry.id)
-
-    assert found is not None
-    assert (found.source, found.reason, found.detail, found.at) == (
-        entry.source, entry.reason, entry.detail, NOW,
-    )  # fmt: skip
-    assert found.message == message
-    listed = (await history.quarantine("spl\0ynx", after=None, limit=1)).items
-    assert listed == (replace(found, message=Message(b"", exchange="a\0")),)
-
-
-async def test_a_cursor_of_another_list_is_refused(history: SqlHistory, stored: list[Event]):
-    page = await history.events(EventFilter(), after=None, limit=1)
-
-    with pytest.raises(ValueError, match="cursor"):
-        await history.quarantine(None, after=page.next, limit=1)
 
 
 async def test_an_attempt_without_a_code_has_none(history: SqlHistory):

@@ -1,5 +1,7 @@
 """Events that have no delivery for a hook, and the deliveries made of them, on both databases."""
 
+from typing import Any
+
 import pytest
 
 from bridge.model.delivery import Status, Unmatched
@@ -19,7 +21,7 @@ def replays(history: SqlHistory) -> SqlReplays:
     return SqlReplays(history.engine)
 
 
-async def unmatched(history: SqlHistory, count: int, **event: object) -> list[Event]:
+async def unmatched(history: SqlHistory, count: int, **event: Any) -> list[Event]:
     events = [an_event(NOW + number / 100, **event) for number in range(count)]
     await history.commit([Unmatched(each) for each in events])
     return events
