@@ -41,7 +41,7 @@ def address_of(target: WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget
 
 def _queue(target: QueueTarget) -> str:
     if target.queue is not None:
-        where = f"queue {target.queue}"
+        where = target.queue
     else:
         where = f"exchange {target.exchange or '(default)'}, routing key {target.routing_key or '(none)'}"
     return f"{where} at {target.broker}" if target.broker else where
