@@ -1,24 +1,20 @@
 """The admin API of a running bridge, made from its parts."""
 
 from bridge.admin.look_explain import Explain
-from bridge.admin.look_hooks import seen_hook
-from bridge.admin.measures import Measures
 from bridge.admin.phlix import PhlixWebhooks
-from bridge.admin.statistics import HookStatistics
 from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
 from bridge.app.repeating import Repeating
 from bridge.app.replicas import ALIVE
-from bridge.http.api import Api, Part
+from bridge.app.statistics import statistics_routes
+from bridge.http.api import Api
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_replicas import ReplicaRoutes
-from bridge.http.api_statistics import StatisticsRoutes
 from bridge.http.phlix import PhlixRoutes
-from bridge.http.phlix_statistics import PhlixStatisticsRoutes
 from bridge.storage.history import SqlHistory
 from bridge.storage.jobs_replicas import SqlReplicas
 from bridge.storage.statistics import SqlStatistics
@@ -32,6 +28,7 @@ def make_api(
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
     history = HistoryRoutes(records, explain, settings.limits.body)
     live = LiveRoutes(settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts)
+    statistics = SqlStatistics(records.engine)
     return Api(
         [
             history,
@@ -40,7 +37,8 @@ def make_api(
             live,
             ReplicaRoutes(SqlReplicas(records.engine), ALIVE),
             *repeating.routes(),
-            *_statistics(parts, records, actions.testing),
+            PhlixRoutes(_phlix(parts, statistics, actions.testing), records),
+            *statistics_routes(statistics, settings.sources, parts.in_force),
             AccessRoutes(access.desk, access.audit),
         ],
         access.actors,
@@ -49,17 +47,5 @@ def make_api(
     )
 
 
-def _statistics(parts: Parts, records: SqlHistory, testing: Testing) -> list[Part]:
-    statistics = SqlStatistics(records.engine)
-    measures = Measures(statistics, parts.settings.sources)
-
-    def hook_id(which: str) -> str | None:
-        found = seen_hook(parts.in_force, which)
-        return found.hook.id if found else None
-
-    webhooks = PhlixWebhooks(parts.in_force, parts.desk.manage, testing, statistics.health)
-    return [
-        PhlixRoutes(webhooks, records),
-        StatisticsRoutes(HookStatistics(statistics), measures, hook_id),
-        PhlixStatisticsRoutes(measures),
-    ]
+def _phlix(parts: Parts, statistics: SqlStatistics, testing: Testing) -> PhlixWebhooks:
+    return PhlixWebhooks(parts.in_force, parts.desk.manage, testing, statistics.health)

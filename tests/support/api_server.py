@@ -18,6 +18,7 @@ from bridge.admin.look_explain import Explain
 from bridge.admin.quarantine import Requeuing
 from bridge.app.access import Access
 from bridge.app.hook_routes import HookDesk, hook_desk
+from bridge.app.statistics import statistics_routes
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_deliveries import DeliveryRoutes
@@ -44,6 +45,7 @@ from bridge.storage.history import SqlHistory
 from bridge.storage.hooks import SqlHooks
 from bridge.storage.quarantined import SqlQuarantine
 from bridge.storage.sealing import Sealer
+from bridge.storage.statistics import SqlStatistics
 from bridge.telemetry.metrics import Metrics
 from tests.support.hooks_on_table import HooksOnTable
 from tests.support.records import new_id
@@ -235,6 +237,7 @@ async def serving_api(
         routes,
         QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker())),
         AccessRoutes(access.desk, stored),
+        *statistics_routes(SqlStatistics(records.engine), known, in_force),
         *more,
     ]
     api = Api(parts, access.actors, access.log, new_id)

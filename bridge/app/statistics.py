@@ -1,0 +1,27 @@
+"""Everything of the API that is about statistics, over the sums in the database."""
+
+from collections.abc import Sequence
+
+from bridge.admin.hooks import InForce
+from bridge.admin.look_hooks import seen_hook
+from bridge.admin.measures import Measures
+from bridge.admin.statistics import HookStatistics
+from bridge.http.api import Part
+from bridge.http.api_statistics import StatisticsRoutes
+from bridge.http.phlix_statistics import PhlixStatisticsRoutes
+from bridge.model.source import Source
+from bridge.ports.statistics import Statistics
+
+
+def statistics_routes(statistics: Statistics, sources: Sequence[Source], in_force: InForce) -> list[Part]:
+    """Those of hooks in force, of what sources measure, and of Phlix."""
+    measures = Measures(statistics, sources)
+
+    def hook_id(which: str) -> str | None:
+        found = seen_hook(in_force, which)
+        return found.hook.id if found else None
+
+    return [
+        StatisticsRoutes(HookStatistics(statistics), measures, hook_id),
+        PhlixStatisticsRoutes(measures),
+    ]
