@@ -86,8 +86,8 @@ def _restored(given: Tree, before: Tree, seen: Tree) -> dict[str, Any]:
         if _is_tree(given.get(name)):
             restored[name] = _values(given[name], before.get(name) or {})
     for name in _SHOWN_IN_PART:
-        if name in given:
-            restored[name] = _as_shown(given[name], seen.get(name), before.get(name))
+        if name in given and name in before:
+            restored[name] = _as_shown(given[name], seen.get(name), before[name])
     if _is_tree(given.get("auth")):
         restored["auth"] = _auth(given["auth"], before.get("auth") or {})
     return restored
