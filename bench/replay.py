@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--deliveries", type=int, default=20_000, help="how many (default 20,000)")
-    parser.add_argument("--rate", type=float, default=500.0, help="per second (default 500)")
+    parser.add_argument("--rate", type=float, default=300.0, help="per second (default 300)")
     chosen = parser.parse_args(arguments)
     scratch = Scratch.create("bench")
     try:

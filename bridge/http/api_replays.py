@@ -93,7 +93,7 @@ class ReplayRoutes:
 
     async def _create(self, request: web.Request) -> web.Response:
         Parameters(request).check()
-        asked = await body_of(request, AskedReplay, optional=True)
+        asked = await body_of(request, AskedReplay)
         act = self._replaying.plan if asked.dry_run else self._replaying.start
         try:
             replay = await act(asked, request[ACTOR].name)
