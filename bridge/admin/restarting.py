@@ -43,7 +43,7 @@ class Restarting:
         self._cancelled = cancelled
 
     async def retry(self, delivery_id: str) -> Found:
-        """Start the delivery anew, whatever its status, and give it as it stands then.
+        """Start the delivery anew, whatever its status, and give it as it stands before its first attempt.
 
         The automatic retry that may be scheduled is overtaken. Raises Unknown, NotNow, HistoryUnavailable.
         """
@@ -52,9 +52,10 @@ class Restarting:
         restarts = await self._outbox.restart([known.id], time.time(), statuses=frozenset(Status))
         if not restarts:
             raise NotNow("its event is not in the history any more, so there is nothing left to deliver")
+        found = await self._found(delivery_id)
         self._publish(restarts)
         await self._control.tell("jobs", known.id)
-        return await self._found(delivery_id)
+        return found
 
     async def cancel(self, delivery_id: str) -> Found:
         """Give the delivery up: FAILED `cancelled`; its copies are dropped when they come.

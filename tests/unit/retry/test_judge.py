@@ -1,5 +1,6 @@
 """What an attempt comes to."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -180,3 +181,13 @@ def test_every_answer_comes_to_one_of_three_ends(answer, retries, age, random, p
             assert reason
         case _:
             pytest.fail(f"{outcome} is not for the judge to say")
+
+
+def test_the_age_of_what_was_started_anew_counts_from_then():
+    by = policy(schedule=[10.0], max_age=60.0, jitter=0.0)
+    old = delivery(received_at=0.0)
+    anew = replace(old, generation=2, restarted_at=990.0)
+
+    assert judged(status(500), old, by) == FailedForGood("too_old")
+    assert isinstance(judged(status(500), anew, by), RetryLater)
+    assert judged(status(500), anew, by, now=1045.0) == FailedForGood("too_old")

@@ -147,3 +147,15 @@ def test_a_message_that_lacks_what_a_copy_has_is_none(name):
     fault = read_copy(Message(b"{}", headers=headers), data_of)
     assert isinstance(fault, Undecodable)
     assert fault.reason == "not_a_copy"
+
+
+@pytest.mark.parametrize("restarted_at", [0.0, 1_746_428_889.25])
+def test_a_copy_carries_when_its_delivery_was_started_anew(restarted_at):
+    delivery = Delivery(
+        "d", decoded(Message(b"{}")), "crm", generation=3, attempt=4, restarted_at=restarted_at
+    )
+
+    copy = read_copy(Message(b"{}", headers=write_copy(delivery)), data_of)
+
+    assert isinstance(copy, Delivery)
+    assert (copy.generation, copy.attempt, copy.restarted_at) == (3, 4, restarted_at)
