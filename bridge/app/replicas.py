@@ -75,9 +75,10 @@ class Presence:
 
     async def wait_for_all(self, revision: int) -> None:
         """Return once every replica that lives has this revision in force, or has had a second for it."""
-        deadline = time.monotonic() + _PATIENCE
         with contextlib.suppress(HistoryUnavailable):
-            while not await self.all_have(revision) and time.monotonic() < deadline:
+            for _ in range(int(_PATIENCE / _POLL)):
+                if await self.all_have(revision):
+                    return
                 await asyncio.sleep(_POLL)
 
     def _state(self) -> tuple[int, int]:

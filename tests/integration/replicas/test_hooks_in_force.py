@@ -116,7 +116,7 @@ async def test_targets_split_between_replicas_are_each_served_once_by_the_right_
         assert served == [["script"], ["webhook"]]
         await scene.queues.publish(source, EVENTS)
         for hook in ("crm", "keep"):
-            await until(lambda: all_are(replicas, hook, "SUCCESS", len(EVENTS)), 30, what=replicas.last_words)  # noqa: B023
+            await until(lambda: all_are(replicas, hook, "SUCCESS", len(EVENTS)), 10, what=replicas.last_words)  # noqa: B023
         for kind, bridge in zip(("webhook", "script"), replicas.bridges, strict=True):
             delivered = await bridge.metrics()
             assert delivered("attempts_total", target=kind) == len(EVENTS)
