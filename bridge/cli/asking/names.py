@@ -45,7 +45,7 @@ def statuses(incomplete: str) -> list[tuple[str, str]]:
             ("FAILED", "given up, cancelled, or its hook deleted"),
             ("SKIPPED", "its hook was disabled"),
         ],
-        incomplete.upper(),
+        incomplete,
     )
 
 
