@@ -26,7 +26,11 @@ _UNDER_WAY = {"dropping", "draining"}
 _EXAMPLE = {
     "name": "crm",
     "events": ["customers.*"],
-    "target": {"type": "webhook", "url": "https://crm.example.net/in", "secrets": ["whsec_..."]},
+    "target": {
+        "type": "webhook",
+        "url": "https://crm.example.net/in",
+        "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+    },
 }
 
 

@@ -139,9 +139,9 @@ class PauseBody(Closed):
 class SecretBody(Closed):
     """How to rotate a secret."""
 
-    secret: SecretStr | None = None
+    secret: SecretStr | None = Field(default=None, min_length=1)
     """The new one; null: one is made in the form that the profile has."""
-    keep: Seconds = Field(default=86_400, ge=0, le=30 * 86_400)
+    keep: Seconds = Field(default=86_400, ge=0, allow_inf_nan=False)
     """How long the former ones sign beside it; 0: they end at once."""
 
 
