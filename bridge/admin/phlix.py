@@ -83,6 +83,10 @@ class PhlixWebhooks:
         """The hook of the webhook with this id."""
         return self._seen(which).hook
 
+    def hooks(self) -> dict[str, Hook]:
+        """The hooks of all webhooks, by their own ids."""
+        return {seen.hook.id: seen.hook for seen in self._all()}
+
     async def register(
         self, name: str, url: str, secret: str, events: Sequence[str]
     ) -> tuple[Hook, RegisteredWebhook]:
@@ -125,7 +129,7 @@ class PhlixWebhooks:
         """Send it the event `webhook.test` past its patterns; an inactive one is not asked, and has failed."""
         seen = self._seen(which)
         error = await self._tested(seen) if _is_active(seen) else "the webhook is inactive"
-        failure = DispatchFailure(webhook_id=webhook_id(seen.hook.id), url=_url(seen.hook), error=error)
+        failure = DispatchFailure(webhook_id=webhook_id(seen.hook.id), url=shown_url(seen.hook), error=error)
         return DispatchResult(
             success=not error,
             success_count=int(not error),
@@ -181,14 +185,15 @@ def _is_active(seen: SeenHook) -> bool:
     return seen.hook.enabled and not seen.paused
 
 
-def _url(hook: Hook) -> str:
+def shown_url(hook: Hook) -> str:
+    """Where it goes, passwords in it hidden."""
     assert isinstance(hook.target, WebhookTarget)
     return without_password(hook.target.url)
 
 
 def _registered(hook: Hook) -> RegisteredWebhook:
     return RegisteredWebhook(
-        id=webhook_id(hook.id), name=hook.description or hook.name, url=_url(hook), events=hook.events
+        id=webhook_id(hook.id), name=hook.description or hook.name, url=shown_url(hook), events=hook.events
     )
 
 

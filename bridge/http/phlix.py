@@ -1,6 +1,7 @@
 """Phlix's admin API for webhooks, word for word: clients of Phlix manage hooks of the bridge by it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from bridge.admin.hooks import NoSuchHook
 from bridge.admin.phlix import PhlixWebhooks, webhook_id
-from bridge.admin.phlix_log import MOST, dispatches
+from bridge.admin.phlix_log import MOST, dispatches_of, dispatches_to
 from bridge.http.api_answers import answer
 from bridge.http.api_bodies import json_of
 from bridge.http.api_hook_answers import refusing
@@ -42,6 +43,7 @@ _EXAMPLE = {
     "secret": "s3cr3t",
     "events": ["playback.started", "playback.ended", "library.updated"],
 }
+_EVENT = uuid("event_id", "Id of an event.")
 _Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -122,13 +124,23 @@ class PhlixRoutes:
                 answers={200: DispatchResult},
             ),
             Operation(
+                name="webhooks.deliveries_of_event",
+                method="GET",
+                path=f"{_PATH}/deliveries",
+                summary="What came of an event at all webhooks",
+                handler=self._of_event,
+                role=Role.ADMIN,
+                parameters=(replace(_EVENT, required=True),),
+                answers={200: Dispatches},
+            ),
+            Operation(
                 name="webhooks.deliveries",
                 method="GET",
                 path=f"{_ONE}/deliveries",
                 summary=f"The last {MOST} dispatches to a webhook",
                 handler=self._deliveries,
                 role=Role.ADMIN,
-                parameters=(uuid("event_id", "Id of an event."),),
+                parameters=(_EVENT,),
                 answers={200: Dispatches},
             ),
         ]
@@ -188,7 +200,16 @@ class PhlixRoutes:
         event_id = given.uuid("event_id")
         given.check()
         hook = self._webhooks.hook(request.match_info["id"])
-        return _shown(Dispatches(deliveries=await dispatches(self._records, hook.id, event_id, MOST)))
+        return _shown(Dispatches(deliveries=await dispatches_to(self._records, hook, event_id)))
+
+    async def _of_event(self, request: web.Request) -> web.Response:
+        given = Parameters(request, ("event_id",))
+        event_id = given.uuid("event_id")
+        if "event_id" not in request.query:
+            given.wrong("event_id", "is required")
+        given.check()
+        rows = await dispatches_of(self._records, self._webhooks.hooks(), event_id or "")
+        return _shown(Dispatches(deliveries=rows))
 
 
 def _checked(body: Any) -> dict[str, Any]:

@@ -126,6 +126,10 @@ async def test_it_receives_matching_events_at_once_signed_its_way(scene: Scene):
             "delivered",
             200,
         )
+        assert dispatch["delivered_at"].endswith("+00:00")
+        of_event = await client.ask("GET", f"/deliveries?event_id={dispatch['event_id']}")
+        assert of_event == (200, {"deliveries": [dispatch]})
+        assert (await client.ask("GET", "/deliveries"))[0] == 400
 
 
 async def triggered(client: Phlix, webhook: str) -> Any:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
 """As MySQL writes it, in UTC."""
+_Offset = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")]
+"""As PHP writes it (DATE_ATOM), in UTC."""
 
 
 class _Shape(BaseModel):
@@ -110,10 +112,14 @@ class DispatchRow(_Shape):
     """Id of the delivery."""
     webhook_id: str
     """Id of the webhook."""
+    webhook_url: str
+    """Where it goes, passwords in it hidden."""
     event_id: str
     """Id of the event."""
     event_type: str
     """Type of the event."""
+    attempt: Annotated[int, Field(ge=0)]
+    """How often it was tried."""
     status: Literal["pending", "delivered", "failed"]
     """pending: it is tried again."""
     response_code: int | None
@@ -124,6 +130,12 @@ class DispatchRow(_Shape):
     """What went wrong."""
     triggered_at: _Moment
     """When it was last tried, UTC."""
+    next_retry_at: _Offset | None
+    """When it is tried again."""
+    created_at: _Offset
+    """When it was first recorded."""
+    delivered_at: _Offset | None
+    """When it succeeded."""
 
 
 class Dispatches(_Shape):
