@@ -56,5 +56,9 @@ class Errands:
             except BridgeError as error:
                 log.warning("errand.failed", errands=self._name, error=str(error))
                 await backoff.pause()
+            except Exception:
+                # A bug in one piece of work must cost neither the others nor the bridge.
+                log.exception("errand.bug", errands=self._name)
+                return
             else:
                 return
