@@ -40,7 +40,7 @@ class Hook(Strict):
     description: str = Field(default="", max_length=1000)
     """For people: what it is for."""
     sources: list[str] | None = None
-    """Names of the sources it listens to; default: every source."""
+    """Names of the sources it listens to; default: every source but `bridge`, what the bridge tells of itself."""
     events: list[str] = Field(default_factory=lambda: ["*"], min_length=1, max_length=1000)
     """AMQP topic patterns on the event type; `*` alone means all."""
     filter: str | None = Field(default=None, max_length=16_384)
