@@ -13,15 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bench.archive import writes
+from bench.archive import statistics, writes
+from bench.archive.answer import Answer
 from bench.archive.fill import fill
-from bench.archive.questions import Answer, answers
+from bench.archive.questions import answers
 from bridge.storage.history import open_history
+from bridge.storage.statistics import SqlStatistics
 
 BOUND_MS = 200
 EPILOG = """\
 Fills an empty database with seven days of made-up deliveries, then asks for pages of them in every way that the
-API knows, four pages each, five times. Among them are a hook that has failed for days, one with twenty deliveries,
+API knows, four pages each, five times, and for statistics of up to a month. Among them are a hook that has failed for days, one with twenty deliveries,
 types of events that are rare, or all of one hour, or that no hook asks for.
 
 examples:
@@ -74,7 +76,7 @@ async def _measure(url: str, deliveries: int, console: Console) -> list[Answer]:
     try:
         if not await history.counts_by_status():
             await _fill(url, deliveries, console)
-        return await answers(history)
+        return [*await answers(history), *await statistics.answers(SqlStatistics(history.engine))]
     finally:
         await history.close()
 

@@ -8,6 +8,7 @@ from contextlib import closing
 import asyncpg
 
 from bench.archive.rows import Batch, past
+from bench.archive.sums import SUMS, Summing
 from bridge.storage.tables import metadata
 
 _TABLES = ("events", "deliveries", "attempts")
@@ -28,30 +29,45 @@ def _fill_file(file: str, deliveries: int, tell: Tell) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -200000")
+        summing = Summing()
         for batch in past(deliveries):
             connection.execute("BEGIN")
             for name in _TABLES:
-                places = ",".join("?" * len(metadata.tables[name].columns))
-                connection.executemany(f"INSERT INTO {name} VALUES ({places})", _rows(batch, name))
+                connection.executemany(_insert(name), _rows(batch, name))
             connection.execute("COMMIT")
+            summing.add(batch)
             done += len(batch.deliveries)
             tell(done)
+        connection.execute("BEGIN")
+        for name in SUMS:
+            connection.executemany(_insert(name), summing.rows(name))
+        connection.execute("COMMIT")
 
 
 async def _fill_server(url: str, deliveries: int, tell: Tell) -> None:
     done = 0
     connection = await asyncpg.connect(url)
     try:
+        summing = Summing()
         for batch in past(deliveries):
+            summing.add(batch)
             for name in _TABLES:
                 columns = metadata.tables[name].columns.keys()
                 await connection.copy_records_to_table(name, records=_rows(batch, name), columns=columns)
             done += len(batch.deliveries)
             tell(done)
+        for name in SUMS:
+            columns = metadata.tables[name].columns.keys()
+            await connection.copy_records_to_table(name, records=summing.rows(name), columns=columns)
         # What autovacuum would have done on the way, had it taken days.
         await connection.execute("VACUUM ANALYZE", timeout=600)
     finally:
         await connection.close()
+
+
+def _insert(name: str) -> str:
+    places = ",".join("?" * len(metadata.tables[name].columns))
+    return f"INSERT INTO {name} VALUES ({places})"
 
 
 def _rows(batch: Batch, name: str) -> list[tuple[object, ...]]:

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from itertools import product
 from statistics import median
 from typing import Any
 
 from bench.archive import rows
+from bench.archive.answer import Answer
 from bridge.model.delivery import Status
 from bridge.ports.records import DeliveryFilter, EventFilter, Page, Records
 
@@ -16,20 +16,6 @@ _TIMES = 5
 _PAGES = 4
 
 Ask = Callable[[str | None], Awaitable[Page[Any]]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How long pages of one list took, in milliseconds, and what the first of them held."""
-
-    title: str
-    first_ms: float
-    """The first time that it was asked."""
-    usual_ms: float
-    worst_ms: float
-    items: int
-    short: bool
-    """The first page had less than it may have, and yet was not the last."""
 
 
 async def answers(records: Records) -> list[Answer]:

@@ -58,6 +58,7 @@ def past(deliveries: int, size: int = 20_000) -> Iterator[Batch]:
 class _Maker:
     def __init__(self, deliveries: int) -> None:
         self.random = random.Random(5)
+        self._durations = random.Random(6)
         self.made = 0
         self._goal = deliveries
         self._dead = self._quiet = 0
@@ -110,9 +111,12 @@ class _Maker:
         for number in range(1, tries + 1):
             good = status == "SUCCESS" and number == tries
             batch.attempts.append((
-                delivery, 1, number, at, 12.5, "delivered" if good else "status", 200 if good else 500,
+                delivery, 1, number, at, self._duration(good), "delivered" if good else "status", 200 if good else 500,
                 "ok" if good else "Internal Server Error", "" if good else "answered 500", None,
             ))  # fmt: skip
+
+    def _duration(self, good: bool) -> float:
+        return round(self._durations.lognormvariate(2.5 if good else 4.5, 0.8), 3)
 
     def _fate(self, hook: str) -> tuple[str, str, int]:
         if hook == DEAD:

@@ -23,8 +23,8 @@ def add_tally(connection: Connection, tally: Tally) -> None:
     """Add what a batch came to: the last thing in its transaction, since others wait for these rows until its end."""
     if not tally.counts:
         return
-    add(connection, sums, list(_sum_rows(tally)))
-    add(connection, durations, list(_duration_rows(tally)))
+    add(connection, sums, list(sum_rows(tally)))
+    add(connection, durations, list(duration_rows(tally)))
     update_health(connection, tally.fared)
 
 
@@ -44,7 +44,7 @@ def take_back(connection: Connection, ends: Iterable[End]) -> None:
     tally = Tally()
     for hook, status, at in ends:
         tally.add_end(hook, status, at)
-    for row in sorted(_sum_rows(tally)):
+    for row in sorted(sum_rows(tally)):
         _subtract(connection, row)
 
 
@@ -60,7 +60,8 @@ def _subtract(connection: Connection, row: Row) -> None:
     connection.execute(update(sums).where(*where).values(changes))
 
 
-def _sum_rows(tally: Tally) -> Iterator[Row]:
+def sum_rows(tally: Tally) -> Iterator[Row]:
+    """What a tally adds to the table `sums`."""
     added: dict[tuple[int, str, int], list[float]] = {}
     for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
@@ -69,7 +70,8 @@ def _sum_rows(tally: Tally) -> Iterator[Row]:
     return ((*key, *figures) for key, figures in added.items())
 
 
-def _duration_rows(tally: Tally) -> Iterator[Row]:
+def duration_rows(tally: Tally) -> Iterator[Row]:
+    """What a tally adds to the table `durations`."""
     added: dict[tuple[int, str, int], dict[int, int]] = {}
     for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
