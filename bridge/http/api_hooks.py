@@ -33,6 +33,12 @@ _EXAMPLE = {
     },
 }
 
+_LANE = one_of(
+    "lane",
+    ("drop", "drain"),
+    "drop (default): what waits becomes FAILED hook_deleted; drain: it is still delivered.",
+)
+
 
 class HookRoutes:
     """Those of the file are shown, and changed in the file."""
@@ -43,30 +49,7 @@ class HookRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="hooks.list",
-                method="GET",
-                path="/v1/hooks",
-                summary="Hooks by name, without their secrets",
-                handler=self._list,
-                parameters=(
-                    one_of("target", _TARGETS, "Type of their target."),
-                    one_of("managed_by", _MANAGED_BY, "Where they are written."),
-                    one_of("state", _STATES, "active: neither paused nor disabled."),
-                    text("q", "Text that stands in name, id, description or address, in any case."),
-                    *PAGE,
-                ),
-                answers={200: PageDocument[HookDocument]},
-            ),
-            Operation(
-                name="hooks.show",
-                method="GET",
-                path="/v1/hooks/{id}",
-                summary="One hook, by its id or its name, and how it is doing",
-                handler=self._show,
-                answers={200: HookDocument},
-                answer_headers=("ETag",),
-            ),
+            *self._looking(),
             Operation(
                 name="hooks.create",
                 method="POST",
@@ -91,16 +74,37 @@ class HookRoutes:
                 summary="Delete a hook; what waits in its lane is dropped, or still delivered",
                 handler=self._delete,
                 role=Role.ADMIN,
-                parameters=(
-                    one_of(
-                        "lane",
-                        ("drop", "drain"),
-                        "drop (default): what waits becomes FAILED hook_deleted; drain: it is still delivered.",
-                    ),
-                    IF_MATCH,
-                ),
+                parameters=(_LANE, IF_MATCH),
                 answers={200: RemovalDocument, 202: RemovalDocument},
                 refusals=frozenset({409, 412}),
+            ),
+        ]
+
+    def _looking(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="hooks.list",
+                method="GET",
+                path="/v1/hooks",
+                summary="Hooks by name, without their secrets",
+                handler=self._list,
+                parameters=(
+                    one_of("target", _TARGETS, "Type of their target."),
+                    one_of("managed_by", _MANAGED_BY, "Where they are written."),
+                    one_of("state", _STATES, "active: neither paused nor disabled."),
+                    text("q", "Text that stands in name, id, description or address, in any case."),
+                    *PAGE,
+                ),
+                answers={200: PageDocument[HookDocument]},
+            ),
+            Operation(
+                name="hooks.show",
+                method="GET",
+                path="/v1/hooks/{id}",
+                summary="One hook, by its id or its name, and how it is doing",
+                handler=self._show,
+                answers={200: HookDocument},
+                answer_headers=("ETag",),
             ),
         ]
 
