@@ -10,6 +10,7 @@ from bridge.ports.jobs import Replica
 from bridge.storage.history import SqlHistory
 from bridge.storage.jobs_removal import SqlRemains
 from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.storage.statistics import SqlStatistics
 from tests.support.records import a_delivery
 
 
@@ -93,3 +94,6 @@ async def test_what_waits_for_a_deleted_hook_is_ended_and_nothing_else(
         assert (found[0].status, found[0].reason) == (Status.FAILED, "hook_deleted")
     assert [await history.delivery(one) for one in kept] == before
     assert await remains.waiting("other") == 1
+    assert (
+        await SqlStatistics(history.engine).sums("gone", 0, 60 * (int(time.time()) // 60 + 2))
+    ).failed == 7
