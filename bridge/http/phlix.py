@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from bridge.http.api_bodies import json_of
 from bridge.http.api_hook_answers import refusing
 from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.described import uuid
-from bridge.http.operation import CHANGED, Operation
+from bridge.http.operation import CHANGED, Handler, Operation
 from bridge.http.problem import Refused
 from bridge.model.access import Role
 from bridge.model.documents.phlix import (
@@ -44,6 +44,7 @@ _EXAMPLE = {
     "events": ["playback.started", "playback.ended", "library.updated"],
 }
 _EVENT = uuid("event_id", "Id of an event.")
+_OVERTAKEN = frozenset({409, 412})
 _Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,80 +71,61 @@ class PhlixRoutes:
         self._records = records
 
     def operations(self) -> Sequence[Operation]:
-        return [
-            Operation(
-                name="webhooks.list",
-                method="GET",
-                path=_PATH,
-                summary="Webhooks with Phlix's profile",
-                handler=self._list,
-                role=Role.ADMIN,
-                answers={200: Webhooks},
+        read = [
+            _operation(
+                "list", "GET", _PATH, "Webhooks with Phlix's profile", self._list, answers={200: Webhooks}
             ),
-            Operation(
-                name="webhooks.create",
-                method="POST",
-                path=_PATH,
-                summary="Register a webhook; it gets what matches at once",
-                handler=self._create,
-                role=Role.ADMIN,
-                body=NewWebhook,
-                example=_EXAMPLE,
-                answers={201: Registered},
-                refusals=frozenset({409}),
-            ),
-            Operation(
-                name="webhooks.update",
-                method="PUT",
-                path=_ONE,
-                summary="Change a webhook; a blank secret keeps the old",
-                handler=self._update,
-                role=Role.ADMIN,
-                body=ChangedWebhook,
-                example={"name": "Alerts", "secret": ""},
-                answers={200: Shown},
-                refusals=frozenset({409, 412}),
-            ),
-            Operation(
-                name="webhooks.delete",
-                method="DELETE",
-                path=_ONE,
-                summary="Delete a webhook; what waits for it is dropped",
-                handler=self._delete,
-                role=Role.ADMIN,
-                answers={204: None},
-                refusals=frozenset({409, 412}),
-            ),
-            Operation(
-                name="webhooks.test",
-                method="POST",
-                path=f"{_ONE}/test",
-                summary="Send the event webhook.test, and tell the true outcome",
-                handler=self._test,
-                role=Role.ADMIN,
-                answers={200: DispatchResult},
-            ),
-            Operation(
-                name="webhooks.deliveries_of_event",
-                method="GET",
-                path=f"{_PATH}/deliveries",
-                summary="What came of an event at all webhooks",
-                handler=self._of_event,
-                role=Role.ADMIN,
+            _operation(
+                "deliveries_of_event",
+                "GET",
+                f"{_PATH}/deliveries",
+                "What came of an event at all webhooks",
+                self._of_event,
+                answers={200: Dispatches},
                 parameters=(replace(_EVENT, required=True),),
-                answers={200: Dispatches},
             ),
-            Operation(
-                name="webhooks.deliveries",
-                method="GET",
-                path=f"{_ONE}/deliveries",
-                summary=f"The last {MOST} dispatches to a webhook",
-                handler=self._deliveries,
-                role=Role.ADMIN,
-                parameters=(_EVENT,),
+            _operation(
+                "deliveries",
+                "GET",
+                f"{_ONE}/deliveries",
+                f"The last {MOST} dispatches to a webhook",
+                self._deliveries,
                 answers={200: Dispatches},
+                parameters=(_EVENT,),
             ),
         ]
+        return [*read, *self._changing()]
+
+    def _changing(self) -> list[Operation]:
+        create = _operation(
+            "create",
+            "POST",
+            _PATH,
+            "Register a webhook; it gets what matches at once",
+            self._create,
+            answers={201: Registered},
+            body=NewWebhook,
+            example=_EXAMPLE,
+            refusals=frozenset({409}),
+        )
+        update = _operation(
+            "update",
+            "PUT",
+            _ONE,
+            "Change a webhook; a blank secret keeps the old",
+            self._update,
+            answers={200: Shown},
+            body=ChangedWebhook,
+            example={"name": "Alerts", "secret": ""},
+            refusals=_OVERTAKEN,
+        )
+        what = "Delete a webhook; what waits for it is dropped"
+        delete = _operation(
+            "delete", "DELETE", _ONE, what, self._delete, answers={204: None}, refusals=_OVERTAKEN
+        )
+        what = "Send the event webhook.test, and tell the true outcome"
+        test = _operation("test", "POST", f"{_ONE}/test", what, self._test, answers={200: DispatchResult})
+        return [create, update, delete, test]
 
     async def _list(self, request: web.Request) -> web.Response:
         Parameters(request).check()
@@ -210,6 +192,28 @@ class PhlixRoutes:
         given.check()
         rows = await dispatches_of(self._records, self._webhooks.hooks(), event_id or "")
         return _shown(Dispatches(deliveries=rows))
+
+
+def _operation(
+    verb: str,
+    method: Literal["GET", "POST", "PUT", "DELETE"],
+    path: str,
+    summary: str,
+    handler: Handler,
+    *,
+    answers: Mapping[int, Any],
+    **further: Any,
+) -> Operation:
+    return Operation(
+        name=f"webhooks.{verb}",
+        method=method,
+        path=path,
+        summary=summary,
+        handler=handler,
+        role=Role.ADMIN,
+        answers=answers,
+        **further,
+    )
 
 
 def _checked(body: Any) -> dict[str, Any]:
