@@ -1,0 +1,70 @@
+"""Which hooks are in force: the file's, the API's, and what was said of them."""
+
+from bridge.admin.effective import Effective, effective
+from bridge.model.hook import Hook
+from bridge.ports.history import HookState
+from bridge.ports.hooks import StoredHook, StoredHooks
+
+NOW = 1000.0
+
+
+def hook(name, hook_id=None, **fields):
+    target = {"type": "webhook", "url": "https://example.net/", "secrets": ["old", "new"]}
+    made = Hook.model_validate({"name": name, "target": target, **fields})
+    return made.with_id(hook_id) if hook_id else made
+
+
+def stored(name, deleting="", ends=(), **fields):
+    return StoredHook(hook(name, f"hk_{name}", **fields), 1, 1, 0.0, 0.0, deleting, ends)
+
+
+def in_force(written=(), kept=(), states=(), gone=(), misfit=lambda _stored: "") -> Effective:
+    said = {state.hook: state for state in states}
+    return effective(written, StoredHooks(9, kept, frozenset(gone)), said, misfit, NOW)
+
+
+def test_those_of_the_file_and_of_the_api_are_matched():
+    found = in_force([hook("a")], [stored("b")])
+    assert [each.id for each in found.routed] == ["a", "hk_b"]
+    assert (found.revision, found.draining, found.deleted, found.left_out) == (9, (), {}, ())
+
+
+def test_a_name_of_the_file_goes_first_and_the_other_is_left_out():
+    found = in_force([hook("a")], [stored("a"), stored("b")])
+    assert [each.id for each in found.routed] == ["a", "hk_b"]
+    [(left_out, why)] = found.left_out
+    assert left_out.id == "hk_a"
+    assert "'a'" in why
+
+
+def test_those_being_deleted_match_nothing_and_only_a_drain_is_served():
+    found = in_force([], [stored("a", "drain"), stored("b", "drop"), stored("c")], gone=["hk_d"])
+    assert [each.id for each in found.routed] == ["hk_c"]
+    assert [each.id for each in found.draining] == ["hk_a"]
+    assert found.deleted == {"hk_b": "webhook", "hk_d": ""}
+
+
+def test_a_hook_that_drains_has_no_name_that_others_could_want():
+    found = in_force([hook("a")], [stored("a", "drain")])
+    assert ([each.id for each in found.routed], [each.id for each in found.draining]) == (["a"], ["hk_a"])
+
+
+def test_what_a_person_said_lies_over_the_file():
+    state = HookState("a", paused=False, reason="", at=0.0, said_enabled=False, said_paused=True)
+    [found] = in_force([hook("a")], states=[state]).routed
+    assert (found.enabled, found.paused, found.id) == (False, True, "a")
+
+
+def test_one_that_cannot_be_served_costs_the_others_nothing():
+    found = in_force(
+        [], [stored("a"), stored("b")], misfit=lambda each: "no" if each.hook.name == "a" else ""
+    )
+    assert [each.id for each in found.routed] == ["hk_b"]
+    assert [(each.id, why) for each, why in found.left_out] == [("hk_a", "no")]
+
+
+def test_a_secret_that_ended_signs_no_more():
+    [found] = in_force([], [stored("a", ends=(("old", NOW),))]).routed
+    assert [secret.get_secret_value() for secret in found.target.secrets] == ["new"]
+    [found] = in_force([], [stored("a", ends=(("old", NOW + 1),))]).routed
+    assert [secret.get_secret_value() for secret in found.target.secrets] == ["old", "new"]
