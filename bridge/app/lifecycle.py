@@ -28,6 +28,7 @@ from bridge.model.delivery import Parked
 from bridge.model.errors import BridgeError
 from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
+from bridge.ports.hooks import HookStore
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
 from bridge.storage.heralding import SqlStandings
@@ -78,17 +79,7 @@ class Bridge:
             self._spawn(link.run(), f"link {link.role}")
         access = self._access(self._history)
         store = await open_hook_store(settings, self._history.engine)
-        parts = self._parts = Parts(
-            settings,
-            self._history,
-            self._links,
-            self._metrics,
-            access.log,
-            store=store,
-            base=self._base,
-            served=self._served,
-        )
-        access.join(parts.control)
+        parts = self._parts = self._make_parts(self._history, store, access)
         await parts.topology.ensure_base()
         await self._claim(parts)
         together = self._together = Together(
@@ -113,6 +104,20 @@ class Bridge:
         parts.sources.start()
         self._health.serving()
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    def _make_parts(self, history: SqlHistory, store: HookStore, access: Access) -> Parts:
+        parts = Parts(
+            self._settings,
+            history,
+            self._links,
+            self._metrics,
+            access.log,
+            store=store,
+            base=self._base,
+            served=self._served,
+        )
+        access.join(parts.control)
+        return parts
 
     def _access(self, history: SqlHistory) -> Access:
         token = self._settings.http.admin_token
