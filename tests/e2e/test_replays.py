@@ -144,3 +144,18 @@ async def test_a_new_hook_gets_what_came_before_it(scene: Scene):
             assert (again["total"], again["done"]) == (0, 0)
     assert Counter(scene.endpoint.bodies("/late")) == Counter(events[::2])
     assert len(scene.endpoint.bodies("/crm")) == 20
+
+
+async def test_a_bridge_that_stops_in_order_goes_on_without_a_repeat(scene: Scene):
+    source, events = await scene.queue(), bodies(200)
+    async with scene.bridge([scene.webhook("crm", retry=NO_RETRY)], source, http=HTTP) as bridge:
+        await all_failed(scene, bridge, source, events)
+        async with operating(bridge) as api:
+            replay = await started(api, filter={"hook": "crm"}, rate=50)
+        await until(lambda: len(scene.endpoint.requests) >= 70, what=bridge.last_words)
+        await bridge.stop()
+        await bridge.start()
+        async with operating(bridge) as api:
+            assert (await ended(api, replay))["done"] == 200
+        await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 200}, 30, what=bridge.last_words)
+    assert Counter(scene.endpoint.bodies("/crm")) == Counter(events)
