@@ -1,5 +1,6 @@
 """Hooks over HTTP: looked at, made, replaced, patched, deleted."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ _TARGETS = ("webhook", "script", "queue", "notify")
 _MANAGED_BY = ("api", "file")
 _STATES = ("active", "paused", "disabled")
 _UNDER_WAY = {"dropping", "draining"}
+_CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 _EXAMPLE = {
     "name": "crm",
     "events": ["customers.*"],
@@ -129,6 +131,8 @@ class HookRoutes:
         words = {"target": _TARGETS, "managed_by": _MANAGED_BY, "state": _STATES}
         chosen = {name: given.word(name, known) for name, known in words.items()}
         text, limit, cursor = given.text("q"), given.limit(), given.cursor()
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            given.wrong("cursor", "is none of those that this list gave as `next`")
         given.check()
         fitting = [
             each
