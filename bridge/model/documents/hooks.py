@@ -1,8 +1,8 @@
 """Hooks and sources, and how they are doing."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, WithJsonSchema
 
 from bridge.model.documents.shape import Closed, UtcMoment
 from bridge.model.hook import Hook
@@ -148,5 +148,8 @@ class SecretBody(Closed):
 class NewHook(Hook):
     """A hook to be made; without a name it gets one made from its target."""
 
-    name: str = Field(default="", pattern=r"^[a-z0-9-]{1,64}$")
-    """Its name, unique; default: made from the target."""
+    name: Annotated[
+        str,
+        WithJsonSchema({"anyOf": [{"type": "string", "pattern": "^[a-z0-9-]{0,64}$"}, {"type": "null"}]}),
+    ] = ""
+    """Its name, unique; default, and for null or empty text: made from the target."""
