@@ -17,8 +17,8 @@ def name_for(tree: Mapping[str, Any]) -> str:
     kind = target.get("type")
     suggested = (_suggested(target.get(key)) for key in ("url", "command", "queue", "exchange", "urls"))
     words = re.sub(r"[^a-z0-9]+", "-", next(filter(None, suggested), "").lower()).strip("-")
-    known = isinstance(kind, str) and kind in {"webhook", "script", "queue", "notify"}
-    return (words or (kind if known else "hook"))[:_LONGEST].strip("-")
+    known = kind if isinstance(kind, str) and kind in {"webhook", "script", "queue", "notify"} else "hook"
+    return (words or known)[:_LONGEST].strip("-")
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
