@@ -1,18 +1,14 @@
 """What `doctor` makes of the broker."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from bridge.admin.doctor import Diagnosis, Level
-from bridge.ports.survey import Endpoint, FoundBroker, FoundObject, FoundPolicies, FoundSource, Rights
+from bridge.ports.survey import Endpoint, FoundBroker, FoundObject, FoundSource, Rights
 from bridge.settings.tree import Settings
 
 _RABBITMQ_4_BODY = 16 * 1024**2
 _USUAL_TIMEOUT = 1800.0
-_LENGTHS = ("max-length", "max-length-bytes")
-_NOT_OURS = ("message-ttl", "expires")
-_DELIVERY_LIMIT = 100_000
 
 
 def of_broker(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
@@ -201,54 +197,3 @@ def of_timeouts(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("warning", "timeouts", "broker.consumer_timeout", message, advice)
     else:
         yield Diagnosis("ok", "timeouts", "broker.consumer_timeout", message)
-
-
-def of_policies(found: FoundPolicies, settings: Settings) -> Iterator[Diagnosis]:
-    """Policies that would have our queues refuse or lose copies, and sources lose events."""
-    if found.failure:
-        message = f"policies are not to be seen: {found.failure}"
-        advice = "give --management-url, and a user with the tag `monitoring`, to look at lengths and limits by policy"
-        yield Diagnosis("ok", "policies", "management API", message, advice)
-        return
-    told = list(_in_force(found.by_queue, settings))
-    yield from told
-    if not told:
-        yield Diagnosis("ok", "policies", "queues", "no policy limits our queues or sources")
-
-
-def _in_force(by_queue: Mapping[str, Mapping[str, Any]], settings: Settings) -> Iterator[Diagnosis]:
-    sources = {source.queue for source in settings.sources}
-    for queue, policy in sorted(by_queue.items()):
-        limits = {name: policy[name] for name in (*_LENGTHS, *_NOT_OURS) if name in policy}
-        told = ", ".join(f"{name} {limit}" for name, limit in limits.items())
-        if queue.startswith(f"{settings.broker.prefix}."):
-            yield from _ours(queue, policy, told)
-        elif queue in sources and limits:
-            message = f"a policy limits it ({told}): what is beyond that the broker drops or refuses"
-            yield Diagnosis(
-                "warning",
-                "policies",
-                f"queue {queue}",
-                message,
-                "take the policy away, or alert on the depth",
-            )
-
-
-def _ours(queue: str, policy: Mapping[str, Any], told: str) -> Iterator[Diagnosis]:
-    if told:
-        message = f"a policy limits it ({told}): a full lane stalls the retries of other hooks, an expired copy is lost"
-        yield Diagnosis(
-            "problem",
-            "policies",
-            f"queue {queue}",
-            message,
-            "narrow the policy's pattern so that it leaves our queues out",
-        )
-    limit = policy.get("delivery-limit")
-    if isinstance(limit, int) and limit < _DELIVERY_LIMIT:
-        message = (
-            f"a policy lowers its delivery limit to {limit}: copies go to quarantine after so many returns"
-        )
-        yield Diagnosis(
-            "warning", "policies", f"queue {queue}", message, "leave our queues out of the policy"
-        )

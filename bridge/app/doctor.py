@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bridge.admin.check import check, warnings
 from bridge.admin.doctor import Diagnosis, of_configuration, of_database, of_http, of_secrets
-from bridge.admin.doctor_broker import of_broker, of_policies, of_sources, of_timeouts
+from bridge.admin.doctor_broker import of_broker, of_sources, of_timeouts
+from bridge.admin.doctor_policies import of_policies
 from bridge.app.connections import broker_address
 from bridge.broker.survey import Survey, reached
 from bridge.broker.topology import Names
@@ -44,9 +45,16 @@ async def diagnose(
     findings += of_sources(broker.sources, settings, max(running, default=None))
     findings += of_timeouts(settings)
     if broker.objects:
-        findings += of_policies(policies, settings)
+        findings += of_policies(policies, _queues(broker, settings), settings)
     findings += of_http(bridges, settings)
     return findings
+
+
+def _queues(broker: FoundBroker, settings: Settings) -> list[str]:
+    """Names of our queues, lanes that are not there yet included."""
+    names = Names(settings.broker.prefix)
+    shared = [found.name for found in broker.objects if found.kind == "queue"]
+    return [*shared, *(names.lane(hook.id) for hook in settings.hooks[:_MOST_LANES])]
 
 
 async def _broker(settings: Settings) -> FoundBroker:

@@ -1,5 +1,6 @@
 """Policies in force, as RabbitMQ's management API tells them."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -7,16 +8,15 @@ import httpx
 
 from bridge.cli.failures import usage
 from bridge.model.errors import SettingsError
-from bridge.ports.survey import FoundPolicies
+from bridge.ports.survey import FoundPolicies, FoundPolicy
 from bridge.settings.tree import Broker
 
 _PATIENCE = 5.0
 _USUAL_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
-_NOTHING: dict[str, Any] = {}
 
 
 def policies(broker: Broker, given: str | None) -> FoundPolicies:
-    """Effective policies by queue of the broker's virtual host.
+    """The policies of the broker's virtual host, and its operators'.
 
     `given` is the API's address, which may hold a login; else that beside the broker is tried, with its login.
     """
@@ -26,9 +26,12 @@ def policies(broker: Broker, given: str | None) -> FoundPolicies:
     if given is not None and urlsplit(given).username is not None:
         login = (urlsplit(given).username, urlsplit(given).password)
     try:
-        return FoundPolicies(_asked(f"{address}/api/queues/{vhost}", _plain(login)))
+        with httpx.Client(auth=_plain(login), timeout=_PATIENCE) as client:
+            own = _asked(client, f"{address}/api/policies/{vhost}")
+            operators = _asked(client, f"{address}/api/operator-policies/{vhost}")
+            return FoundPolicies((*_policies(own), *_policies(operators, operator=True)))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        return FoundPolicies({}, f"{address}: {str(error) or type(error).__name__}")
+        return FoundPolicies(failure=f"{address}: {str(error) or type(error).__name__}")
 
 
 def _address(scheme: str, host: str, given: str | None) -> str:
@@ -54,10 +57,13 @@ def _plain(login: tuple[str | None, str | None]) -> tuple[str, str]:
     return unquote(login[0] or "guest"), unquote(login[1] or "guest")
 
 
-def _asked(url: str, login: tuple[str, str]) -> dict[str, Any]:
-    columns = "name,effective_policy_definition"
-    with httpx.Client(auth=login, timeout=_PATIENCE) as client:
-        answer = client.get(url, params={"columns": columns, "disable_stats": "true"})
-        answer.raise_for_status()
-        rows = answer.json()
-    return {row["name"]: row.get("effective_policy_definition") or _NOTHING for row in rows}
+def _asked(client: httpx.Client, url: str) -> Any:
+    answer = client.get(url)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _policies(rows: Any, *, operator: bool = False) -> Iterator[FoundPolicy]:
+    for row in rows:
+        name, pattern, apply_to = (str(row[key]) for key in ("name", "pattern", "apply-to"))
+        yield FoundPolicy(name, pattern, apply_to, int(row["priority"]), dict(row["definition"]), operator)

@@ -99,8 +99,20 @@ class FoundBridge:
 
 
 @value(frozen=True, slots=True)
-class FoundPolicies:
-    """Policies in force by queue, from the management API; `failure` says why they are not to be seen."""
+class FoundPolicy:
+    """A policy of the virtual host; an operator's goes together with the user's own one."""
 
-    by_queue: Mapping[str, Mapping[str, Any]]
+    name: str
+    pattern: str
+    apply_to: str
+    priority: int
+    definition: Mapping[str, Any]
+    operator: bool = False
+
+
+@value(frozen=True, slots=True)
+class FoundPolicies:
+    """Policies, from the management API; `failure` says why they are not to be seen."""
+
+    policies: tuple[FoundPolicy, ...] = ()
     failure: str = ""
