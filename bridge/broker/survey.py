@@ -162,7 +162,10 @@ class Survey:
         exchanges += [(names.requeue, "direct"), (names.control, "fanout")]
         exchanges += [(names.delay(step), "fanout") for step in STEPS]
         found = [await self._exchange(name, kind) for name, kind in exchanges]
-        found += [await self._queue(name, self._arguments(None)) for name in (names.orphans, names.dead, names.events)]
+        found += [
+            await self._queue(name, self._arguments(None))
+            for name in (names.orphans, names.dead, names.events)
+        ]
         for step in STEPS:
             arguments = self._arguments(names.requeue) | {"x-message-ttl": step * 1000}
             found.append(await self._queue(names.delay(step), arguments))
