@@ -48,6 +48,8 @@ UNFIT: dict[str, tuple[Any, str]] = {
     "a name with blanks": (hook("my hook"), "name"),
     "a name too long": (hook("a" * 65), "name"),
     "a name that is a number": (hook(7), "name"),  # type: ignore[arg-type]
+    "a name that is a list": (hook([]), "name"),  # type: ignore[arg-type]
+    "no name and a list for a type": ({"target": {"type": []}}, "target.type"),
     "events as text": (hook(events="customers.*"), "events"),
     "no events": (hook(events=[]), "events"),
     "an event that is a number": (hook(events=["a.*", 5]), "events[1]"),

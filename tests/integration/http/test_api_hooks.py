@@ -106,7 +106,7 @@ async def test_a_hook_without_a_name_gets_one_from_its_target(history: SqlHistor
     async with serving_api(history, [{"name": "copies", "target": QUEUE}]) as api:
         names = [
             (await made(api.client, each))["name"]
-            for each in (nameless, nameless, {"target": QUEUE}, {"target": notify})
+            for each in (nameless, hook(""), {"name": None, "target": QUEUE}, {"target": notify})
         ]
         assert names == ["crm-example-net", "crm-example-net-2", "copies-2", "discord"]
 
