@@ -11,6 +11,8 @@ from bridge.storage.tally import Tally
 
 SUMS = ("sums", "durations", "measures")
 WEEKS = 5
+_APART = (DAYS + 1) * DAY
+"""Seconds: the past begins within a day."""
 USERS = 2000
 """As many keys as a dimension may have on one day."""
 
@@ -53,14 +55,14 @@ def _over_weeks(rows: Iterable[Row]) -> Iterator[Row]:
                 yield (step, hook, at, *figures)
             continue
         for week in range(WEEKS):
-            yield (step, hook, at - week * DAYS * DAY, *figures)
+            yield (step, hook, at - week * _APART, *figures)
 
 
 def _measures() -> Iterator[Row]:
     """A source with a user in each event, and a number."""
     chance, source = random.Random(7), SOURCES[1]
     last = int(END // DAY) * DAY
-    for day in range(last - (WEEKS * DAYS - 1) * DAY, last + DAY, DAY):
+    for day in range(last - (WEEKS * DAYS) * DAY, last + DAY, DAY):
         events = 0
         for user in range(USERS):
             count = 1 + int(chance.expovariate(0.3))

@@ -1,10 +1,10 @@
 """The sums, read: the port Statistics (bridge.ports.statistics) on a database."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import Connection, Table, func, select, union_all
 
 from bridge.ports.statistics import Grain, HookHealth, Measured, MeasuredStep, Sums
 from bridge.rules.statistics.spans import DAY, HOUR, MINUTE, Step, pieces
@@ -17,9 +17,7 @@ from bridge.storage.statements import padded
 from bridge.storage.tally import ALL_HOOKS
 
 STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
-_FIGURES = [
-    sums.c[name] for name in ("succeeded", "failed", "skipped", "attempts", "attempts_failed", "duration_ms")
-]
+_FIGURES = ("succeeded", "failed", "skipped", "attempts", "attempts_failed", "duration_ms")
 
 
 class SqlStatistics:
@@ -73,40 +71,36 @@ class SqlStatistics:
 
 def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> dict[str, Sums]:
     """First which hooks, then theirs: percentiles of thousands of hooks would be a lot to add up."""
-    c = sums.c
+    if begin >= end:
+        return {}
+    c = _within(sums, begin, end)
     deliveries = func.sum(c.succeeded + c.failed + c.skipped)
-    wanted = select(c.hook).where(c.hook != ALL_HOOKS, _within(sums, begin, end)).group_by(c.hook)
+    wanted = select(c.hook).where(c.hook != ALL_HOOKS).group_by(c.hook)
     hooks = connection.scalars(wanted.order_by(deliveries.desc(), c.hook).limit(most)).all()
     found = _sums_of(connection, hooks, begin, end)
     return {hook: found[hook] for hook in hooks}
 
 
 def _sums_of(connection: Connection, hooks: Sequence[str], begin: int, end: int) -> dict[str, Sums]:
-    if not hooks:
+    if not hooks or begin >= end:
         return {}
     counted: dict[str, dict[int, int]] = {hook: {} for hook in hooks}
-    for hook, bucket, attempts in _of(connection, durations, hooks, begin, end):
+    c = _within(durations, begin, end, hooks)
+    for hook, bucket, attempts in connection.execute(
+        select(c.hook, c.bucket, func.sum(c.attempts)).group_by(c.hook, c.bucket)
+    ):
         counted[hook][bucket] = attempts
-    return {
-        hook: as_sums(figures, counted[hook]) for hook, *figures in _of(connection, sums, hooks, begin, end)
-    }
-
-
-def _of(connection: Connection, table: Table, hooks: Sequence[str], begin: int, end: int) -> Iterable[Any]:
-    c = table.c
-    where = (c.hook.in_(padded(hooks)), _within(table, begin, end))
-    chosen: Select[Any]
-    if table is sums:
-        chosen = select(c.hook, *map(func.sum, _FIGURES)).where(*where).group_by(c.hook)
-    else:
-        chosen = select(c.hook, c.bucket, func.sum(c.attempts)).where(*where).group_by(c.hook, c.bucket)
-    return connection.execute(chosen)
+    c = _within(sums, begin, end, hooks)
+    figures = select(c.hook, *(func.sum(c[name]) for name in _FIGURES)).group_by(c.hook)
+    return {hook: as_sums(found, counted[hook]) for hook, *found in connection.execute(figures)}
 
 
 def _series(connection: Connection, hook: str, step: Step, begin: int, end: int) -> list[tuple[int, Sums]]:
     c = sums.c
     where = (c.grain == step, c.hook == hook, c.start >= begin, c.start < end)
-    rows = connection.execute(select(c.start, *_FIGURES).where(*where).order_by(c.start))
+    rows = connection.execute(
+        select(c.start, *(c[name] for name in _FIGURES)).where(*where).order_by(c.start)
+    )
     return [(start, as_sums(figures, None)) for start, *figures in rows]
 
 
@@ -124,13 +118,16 @@ def as_sums(figures: Sequence[Any], counted: Mapping[int, int] | None) -> Sums:
     )
 
 
-def _within(table: Table, begin: int, end: int) -> ColumnElement[bool]:
-    """The steps that the span is put together from."""
+def _within(table: Table, begin: int, end: int, hooks: Sequence[str] | None = None) -> Any:
+    """The columns of all rows that the span is put together from.
+
+    As a union: with OR, SQLite keeps the keys of all rows that it has seen.
+    """
     c = table.c
-    return or_(
-        False,
-        *(
-            and_(c.grain == piece.step, c.start >= piece.start, c.start < piece.end)
-            for piece in pieces(begin, end)
-        ),
-    )
+    every = [
+        select(table).where(c.grain == piece.step, c.start >= piece.start, c.start < piece.end)
+        for piece in pieces(begin, end)
+    ]
+    if hooks is not None:
+        every = [one.where(c.hook.in_(padded(hooks))) for one in every]
+    return union_all(*every).subquery().c
