@@ -8,6 +8,7 @@ from typer import Argument, Option
 from bridge.cli.asking.command import WHERE, Watching, listed, remote
 from bridge.cli.asking.names import roles, token_names
 from bridge.cli.asking.remote import Remote, sure
+from bridge.cli.failures import usage
 from bridge.cli.operating.filters import Yes
 
 app = typer.Typer(
@@ -32,12 +33,13 @@ admin also changes hooks, secrets and tokens.
 @remote
 def create(
     to: Remote,
-    name: Annotated[str, Argument(metavar="NAME", help="Who it is for.", show_default=False)],
+    name: Annotated[str | None, Argument(metavar="NAME", help="Who it is for.")] = None,
     *,
     role: Annotated[
         Literal["viewer", "operator", "admin"],
         Option("--role", "-r", help="What it is good for.", autocompletion=roles),
     ],
+    named: Annotated[str | None, Option("--name", metavar="NAME", help="The same as NAME.")] = None,
     expires_in: Annotated[
         str | None,
         Option("--expires-in", metavar="DURATION", help="Such as 30d. Default: it does not expire."),
@@ -46,7 +48,11 @@ def create(
     """Make a token; it is shown this once."""
     from bridge.cli.operating.access_views import show_new_token
 
-    body = {"name": name, "role": role} | ({"expires_in": expires_in} if expires_in is not None else {})
+    if (name is None) == (named is None):
+        raise usage("--name", "give the token one name")
+    body = {"name": name or named, "role": role} | (
+        {"expires_in": expires_in} if expires_in is not None else {}
+    )
     to.say(to.change("POST", "/tokens", body), show_new_token)
 
 

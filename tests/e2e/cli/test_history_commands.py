@@ -192,7 +192,9 @@ async def test_statistics_sources_and_replicas_are_shown(operated: Operated):
 
 
 async def test_tokens_are_made_used_and_revoked_and_the_log_tells_of_it(operated: Operated):
-    made = await operated.run.json("tokens", "create", "watcher", "--role", "viewer", "--expires-in", "1d")
+    made = await operated.run.json(
+        "tokens", "create", "--name", "watcher", "--role", "viewer", "--expires-in", "1d"
+    )
     as_viewer = {"BRIDGE_TOKEN": made["token"]}
     assert (await operated.run("tokens", "me", "--json", **as_viewer)).json["role"] == "viewer"
     refused = await operated.run("hooks", "pause", "crm", **as_viewer)
@@ -220,6 +222,7 @@ async def test_tokens_are_made_used_and_revoked_and_the_log_tells_of_it(operated
         (["replay", "--missing"], "hook"),
         (["replay", "--rate", "fast"], "rate"),
         (["tokens", "create", "x"], "--role"),
+        (["tokens", "create", "--role", "viewer"], "--name: give the token one name"),
         (["quarantine", "drop", "x", "--all"], "give either ids"),
         (["stats", "--by", "week"], "--by"),
     ],

@@ -25,7 +25,6 @@ async def test_hooks_are_listed_as_a_table_and_as_json(operated: Operated):
 
 async def test_a_hook_by_options_gets_events_at_once_and_its_secret_is_in_no_answer(operated: Operated):
     url = operated.scene.endpoint.url("/by-options")
-    env = {"CRM_SECRET": "hidden-hidden-hidden"}
     told = await operated.run(
         *("hooks", "create", "--name", "by-options", "--to", url, "--events", "options.*,x.#"),
         *(
@@ -39,7 +38,7 @@ async def test_a_hook_by_options_gets_events_at_once_and_its_secret_is_in_no_ans
             "50ms,1s",
             "--json",
         ),
-        **env,
+        CRM_SECRET="hidden-hidden-hidden",
     )
     assert told.code == 0, told.err
     assert "hidden-hidden" not in told.out
@@ -155,8 +154,8 @@ async def test_a_malformed_hook_names_each_field(operated: Operated):
 
 async def test_names_are_completed_from_the_running_bridge(operated: Operated):
     async def offered(line: str) -> list[str]:
-        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
-        told = await operated.run(_AMQP_BRIDGE_COMPLETE="complete_bash", **words)
+        place = str(len(line.split(" ")) - 1)
+        told = await operated.run(_AMQP_BRIDGE_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=place)
         assert (told.code, told.err) == (0, "")
         return told.out.split()
 
