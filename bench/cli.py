@@ -19,11 +19,12 @@ from bench.scenarios.fanout import fanout
 from bench.scenarios.hang import hang
 from bench.scenarios.latency import latency
 from bench.scenarios.queue import queue
+from bench.scenarios.retention import retention
 from bench.scenarios.scenario import Options, Scenario
 from bench.scenarios.scripts import scripts
 from devtools.choice.broker import Broker
 
-NAMES = ("cost", "latency", "fanout", "queue", "scripts", "hang")
+NAMES = ("cost", "latency", "fanout", "queue", "scripts", "hang", "retention")
 # Of what is written into a file or a log; a terminal knows its own.
 _WIDTH = 110
 EPILOG = """\
@@ -34,6 +35,7 @@ scenarios:
   fanout    each event goes to five hooks
   queue     queue to queue, against RabbitMQ's own shovel
   scripts   a shell script for each event, against amqp-consume
+  retention half of a million deliveries in the history are removed meanwhile: how much slower is it?
   hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
 
 beside them, each with a --help of its own:
@@ -122,7 +124,8 @@ async def measure_all(
     results = []
     async with open_stage(broker) as stage:
         for name in names:
-            results.append(await show_progress(stage, build(name, options, stage), options))
+            scenario = await retention(options, stage) if name == "retention" else build(name, options, stage)
+            results.append(await show_progress(stage, scenario, options))
             tell(results[-1])
     return results
 

@@ -43,9 +43,9 @@ class Batch:
     attempts: list[tuple[object, ...]] = field(default_factory=list)
 
 
-def past(deliveries: int, size: int = 20_000) -> Iterator[Batch]:
-    """Batches with so many deliveries in all, in the order in which things happened."""
-    maker = _Maker(deliveries)
+def past(deliveries: int, size: int = 20_000, *, end: float = END) -> Iterator[Batch]:
+    """Batches with so many deliveries in all, in the order in which things happened, the last at `end`."""
+    maker = _Maker(deliveries, end)
     batch = Batch()
     while maker.made < deliveries:
         maker.add_event(batch)
@@ -56,7 +56,8 @@ def past(deliveries: int, size: int = 20_000) -> Iterator[Batch]:
 
 
 class _Maker:
-    def __init__(self, deliveries: int) -> None:
+    def __init__(self, deliveries: int, end: float) -> None:
+        self._end = end
         self.random = random.Random(5)
         self._durations = random.Random(6)
         self.made = 0
@@ -67,7 +68,7 @@ class _Maker:
     def add_event(self, batch: Batch) -> None:
         """One more event with its deliveries; the time goes on with what has been made."""
         share = self.made / self._goal
-        at = int((END - DAYS * 86_400 * (1 - share)) * 1000) / 1000
+        at = int((self._end - DAYS * 86_400 * (1 - share)) * 1000) / 1000
         kind, source, hooks = self._choose(share)
         event = self._id(at)
         publisher = f"{self.random.getrandbits(64):016x}" if source == SOURCES[1] else None
