@@ -1,8 +1,8 @@
 """Sums as the history has them, and what they must say."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bridge.model.delivery import Attempt, Counted, Delivery, Record, Status
 from bridge.ports.statistics import Sums
@@ -32,7 +32,7 @@ async def ends_in_rows(url: str) -> tuple[int, int, int]:
     return counted["SUCCESS"], counted["FAILED"], counted["SKIPPED"]
 
 
-def failed_for_good(delivery: Delivery | None = None, *, at: float = NOW, **attempt: object) -> Record:
+def failed_for_good(delivery: Delivery | None = None, *, at: float = NOW, **attempt: Any) -> Record:
     """The record of a delivery whose last attempt failed."""
     delivery = delivery or a_delivery()
     return Record(
@@ -40,7 +40,7 @@ def failed_for_good(delivery: Delivery | None = None, *, at: float = NOW, **atte
     )
 
 
-def failed_attempt(number: int = 1, at: float = NOW, **fields: object) -> Attempt:
+def failed_attempt(number: int = 1, at: float = NOW, **fields: Any) -> Attempt:
     """An attempt that was answered with 500."""
     return replace(an_attempt(number, at=at, outcome="status", code=500), **fields)
 
@@ -55,8 +55,3 @@ def counted(
 def played(user: str, media: str, seconds: float, *, completed: bool = True, at: float = NOW) -> Counted:
     """A playback of Phlix."""
     return counted({"user": user, "media": media, "duration": seconds, "completed": completed}, at=at)
-
-
-def figures(found: Sequence[object]) -> list[tuple[object, ...]]:
-    """Values of dataclasses as tuples."""
-    return [tuple(getattr(one, name) for name in one.__slots__) for one in found]  # type: ignore[attr-defined]  # slots

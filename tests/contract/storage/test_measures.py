@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bridge.model.delivery import Entry
 from bridge.ports.statistics import Measured, MeasuredStep
 from bridge.rules.statistics.spans import FAR
 from bridge.storage import measures
@@ -126,7 +127,7 @@ async def test_replicas_add_to_the_same_keys_at_once(history: SqlHistory, histor
 
 
 async def test_a_batch_that_is_committed_again_as_a_whole_measures_once(history: SqlHistory):
-    batch = [delivered(a_delivery()), played("u1", "m1", 5)]
+    batch: list[Entry] = [delivered(a_delivery()), played("u1", "m1", 5)]
 
     for _ in range(2):
         await history.commit(batch)
