@@ -141,7 +141,7 @@ def _number(digits: str) -> float:
 
 def _nests_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(MOST_LEVELS + 1):
+    for _ in range(MOST_LEVELS):
         level = [
             inner
             for each in level
