@@ -1,7 +1,7 @@
 """How hooks fare and what sources measured, asked of the sums."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.model.value import value
@@ -32,9 +32,12 @@ class TooManySteps(Exception):
 class HookStatistics:
     """Totals, percentiles and series of deliveries."""
 
-    def __init__(self, statistics: Statistics, most_hooks: int = 200) -> None:
-        """`most_hooks`: how many are told one by one."""
+    def __init__(
+        self, statistics: Statistics, there: Callable[[], Collection[str]], most_hooks: int = 200
+    ) -> None:
+        """`there` gives the ids of the hooks that there are; `most_hooks`: how many are told one by one."""
         self._statistics = statistics
+        self._there = there
         self._most_hooks = most_hooks
 
     async def of_hook(self, hook: str, asked: Asked) -> dict[str, Any]:
@@ -60,12 +63,15 @@ class HookStatistics:
         if hook is None:
             by_hook = await self._statistics.sums_by_hook(begin, end, self._most_hooks)
             health = await self._statistics.health()
+            there = set(self._there())
+            faring = [each for name, each in health.items() if name in there]
         else:
             by_hook = {hook: sums}
             health = await self._statistics.health([hook])
+            faring = list(health.values())
         return {
             **bounds(begin, end, now),
-            "totals": totals(sums, health.values()),
+            "totals": totals(sums, faring),
             "hooks": [
                 {"hook": name, **totals(each, [health[name]] if name in health else [])}
                 for name, each in by_hook.items()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.admin.hooks import InForce
-from bridge.admin.look_hooks import seen_hook
+from bridge.admin.look_hooks import seen_hook, seen_hooks
 from bridge.admin.measures import Measures
 from bridge.admin.statistics import HookStatistics
 from bridge.http.api import Part
@@ -21,7 +21,10 @@ def statistics_routes(statistics: Statistics, sources: Sequence[Source], in_forc
         found = seen_hook(in_force, which)
         return found.hook.id if found else None
 
+    def there() -> list[str]:
+        return [seen.hook.id for seen in seen_hooks(in_force)]
+
     return [
-        StatisticsRoutes(HookStatistics(statistics), measures, hook_id),
+        StatisticsRoutes(HookStatistics(statistics, there), measures, hook_id),
         PhlixStatisticsRoutes(measures),
     ]

@@ -68,6 +68,17 @@ async def test_a_hook_that_nothing_was_attempted_for_has_no_rate_and_no_times(hi
     ] == [None] * 5
 
 
+async def test_a_hook_that_is_gone_counts_but_no_longer_fails(history: SqlHistory):
+    now = time.time()
+    await history.commit([ended(now, "gone", good=False), ended(now)])
+    async with serving(history) as client:
+        found = await client.get("/stats")
+
+    assert found["totals"]["failed"] == 1
+    assert (found["totals"]["consecutive_failures"], found["totals"]["failing_since"]) == (0, None)
+    assert {each["hook"]: each["consecutive_failures"] for each in found["hooks"]} == {"crm": 0, "gone": 1}
+
+
 async def test_statistics_of_no_hook_are_nowhere(history: SqlHistory):
     async with serving(history) as client:
         await client.refused("/hooks/unknown/stats", 404)
