@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 SHORT_WAIT = 5.0
 """Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
 _MOST_PREFETCHED = 200
+_MOST_ROUNDS = 8
 _LANES_AT_ONCE = 100
 
 
@@ -43,7 +44,7 @@ class LaneConsumers(Protocol):
 
 
 class LaneService:
-    """Consumes each lane as its hook can take it: not at all, one probe, or twice its concurrency."""
+    """Consumes each lane as its hook can take it: not at all, one probe, or some rounds of its concurrency."""
 
     def __init__(
         self,
@@ -149,16 +150,21 @@ class LaneService:
             self._later(runner.hook.id, runner.held_until - now)
             return 0
         if runner.breaker.closed:
-            # With a rate, no more than its turn comes for before the broker takes the messages away.
-            turns = (
-                _MOST_PREFETCHED if runner.hook.rate is None else int(runner.hook.rate * self._longest_hold)
-            )
-            return max(1, min(2 * runner.hook.concurrency, _MOST_PREFETCHED, turns))
+            return self._depth(runner)
         if runner.breaker.probe_due(now):
             return 1
         self._later(runner.hook.id, runner.breaker.probe_at - now)
         # While a probe is under way its message must stay ours: leaving is for when none is.
         return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
+
+    def _depth(self, runner: HookRunner) -> int:
+        """Enough to keep all slots busy while what is done waits for its commit, and no more than comes to its turn
+        before the broker takes the messages away: by the hook's rate, and if every attempt took its whole timeout.
+        """
+        hook = runner.hook
+        rounds = max(2, min(_MOST_ROUNDS, int(self._longest_hold / max(hook.target.timeout, 1.0))))
+        turns = _MOST_PREFETCHED if hook.rate is None else int(hook.rate * self._longest_hold)
+        return max(1, min(rounds * hook.concurrency, _MOST_PREFETCHED, turns))
 
     async def _set(self, hook: str, prefetch: int) -> None:
         async with self._setting:
