@@ -38,6 +38,13 @@ class AccessRoutes:
         return [
             _get("me.show", "/v1/me", "Who I am: the name and role of the token that is shown", self._me),
             _get("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me),
+            *self._of_tokens(),
+            *self._changing_tokens(),
+            self._of_audit(),
+        ]
+
+    def _of_tokens(self) -> list[Operation]:
+        return [
             Operation(
                 name="tokens.list",
                 method="GET",
@@ -57,6 +64,10 @@ class AccessRoutes:
                 role=Role.ADMIN,
                 answers={200: TokenDocument},
             ),
+        ]
+
+    def _changing_tokens(self) -> list[Operation]:
+        return [
             Operation(
                 name="tokens.create",
                 method="POST",
@@ -78,24 +89,26 @@ class AccessRoutes:
                 role=Role.ADMIN,
                 answers={204: None},
             ),
-            Operation(
-                name="audit.list",
-                method="GET",
-                path="/v1/audit",
-                summary="Who changed what, the newest first",
-                handler=self._deeds,
-                role=Role.ADMIN,
-                parameters=(
-                    text("actor", "Name of a token; `admin` for `http.admin_token`."),
-                    text("action", "An operation, such as `hooks.pause`."),
-                    text("object_type", "Kind of what was changed, such as `hook`."),
-                    text("object_id", "Its id."),
-                    *SPAN,
-                    *PAGE,
-                ),
-                answers={200: PageDocument[DeedDocument]},
-            ),
         ]
+
+    def _of_audit(self) -> Operation:
+        return Operation(
+            name="audit.list",
+            method="GET",
+            path="/v1/audit",
+            summary="Who changed what, the newest first",
+            handler=self._deeds,
+            role=Role.ADMIN,
+            parameters=(
+                text("actor", "Name of a token; `admin` for `http.admin_token`."),
+                text("action", "An operation, such as `hooks.pause`."),
+                text("object_type", "Kind of what was changed, such as `hook`."),
+                text("object_id", "Its id."),
+                *SPAN,
+                *PAGE,
+            ),
+            answers={200: PageDocument[DeedDocument]},
+        )
 
     async def _me(self, request: web.Request) -> web.Response:
         Parameters(request).check()

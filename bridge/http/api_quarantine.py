@@ -95,6 +95,11 @@ class QuarantineRoutes:
                 {200: RequeuedManyDocument},
                 body=AskedQuarantine,
             ),
+            *self._dropping(),
+        ]
+
+    def _dropping(self) -> list[Operation]:
+        return [
             Operation(
                 name="quarantine.drop",
                 method="DELETE",

@@ -101,22 +101,25 @@ class StatisticsRoutes:
                 ),
                 answers={200: TopDocument},
             ),
-            Operation(
-                name="stats.measures",
-                method="GET",
-                path="/v1/stats/measures",
-                summary="How many events, and the sums of their numbers, step by step",
-                handler=self._series,
-                parameters=(
-                    SOURCE,
-                    one_of("by", _COARSE, "Length of a step; default day."),
-                    EVENT_TYPE,
-                    FROM,
-                    TO,
-                ),
-                answers={200: MeasuresDocument},
-            ),
+            self._of_steps(),
         ]
+
+    def _of_steps(self) -> Operation:
+        return Operation(
+            name="stats.measures",
+            method="GET",
+            path="/v1/stats/measures",
+            summary="How many events, and the sums of their numbers, step by step",
+            handler=self._series,
+            parameters=(
+                SOURCE,
+                one_of("by", _COARSE, "Length of a step; default day."),
+                EVENT_TYPE,
+                FROM,
+                TO,
+            ),
+            answers={200: MeasuresDocument},
+        )
 
     async def _hook(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("from", "to"))

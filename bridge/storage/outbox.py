@@ -89,14 +89,8 @@ def restart(
     found = sorted((_restart_of(row) for row in changed.mappings()), key=lambda each: each.delivery_id)
     _put_in(connection, found, at)
     restarted = {each.delivery_id for each in found}
-    take_back(
-        connection,
-        (
-            (hook, status, ended_at)
-            for one, hook, status, ended_at in before
-            if one in restarted and status in FINAL_STATUSES
-        ),
-    )
+    final = (row for row in before if row.id in restarted and row.status in FINAL_STATUSES)
+    take_back(connection, ((row.hook, row.status, row.updated_at) for row in final))
     return found
 
 

@@ -1,7 +1,7 @@
 """`amqp-bridge hooks create`, `update`, `delete`, `test` and `rotate-secret`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -10,6 +10,9 @@ from bridge.cli.asking.command import WHERE, remote
 from bridge.cli.asking.remote import Remote, sure
 from bridge.cli.failures import FAILED, usage
 from bridge.cli.operating.filters import HookName, Yes
+
+if TYPE_CHECKING:
+    from bridge.cli.operating.hook_bodies import Options
 
 CREATE = f"""\b
 Examples:
@@ -165,7 +168,7 @@ def update(
 ) -> None:
     """Change what options say and leave the rest, or put a file's hook in its place."""
     from bridge.cli.asking.client import segment
-    from bridge.cli.operating.hook_bodies import Options, either
+    from bridge.cli.operating.hook_bodies import Options
     from bridge.cli.operating.hook_views import show_hook
 
     options = Options(
@@ -173,13 +176,19 @@ def update(
         queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
         secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
     )  # fmt: skip
+    method, body = _change(file, patch, options)
+    headers = {"If-Match": if_match} if if_match else None
+    to.say(to.change(method, f"/hooks/{segment(hook)}", body, headers=headers), show_hook)
+
+
+def _change(file: str | None, patch: str | None, options: "Options") -> tuple[str, Any]:
+    """A whole file is put in place of the hook; what a patch or options say is changed alone."""
+    from bridge.cli.operating.hook_bodies import either
+
     if file is not None and patch is not None:
         raise usage("--patch", "goes not with --file")
-    body, from_file = either(file if patch is None else patch, options)
-    whole = from_file and patch is None
-    headers = {"If-Match": if_match} if if_match else None
-    method = "PUT" if whole else "PATCH"
-    to.say(to.change(method, f"/hooks/{segment(hook)}", body, headers=headers), show_hook)
+    body, from_file = either(patch or file, options)
+    return ("PUT" if from_file and patch is None else "PATCH"), body
 
 
 @remote

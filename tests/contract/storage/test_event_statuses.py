@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.model.delivery import Status, Unmatched
-from bridge.ports.records import EventFilter, EventStatus
+from bridge.ports.records import EventFilter, EventStatus, KnownEvent, Page
 from bridge.storage.history import SqlHistory
 from bridge.storage.records import events, scan
 from tests.support.records import NOW, a_delivery, an_event, delivered, waiting
@@ -79,7 +79,7 @@ async def test_a_page_ends_when_its_time_is_up_and_the_next_goes_on(history, sto
     monkeypatch.setattr(events, "_LOOKED_AT", 1)
     monkeypatch.setattr(scan, "PATIENCE", 0.0)
 
-    pages = []
+    pages: list[Page[KnownEvent]] = []
     after = None
     while after is not None or not pages:
         page = await history.events(EventFilter(status=EventStatus.SKIPPED), after=after, limit=5)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import get_args
 
 import pytest
 
@@ -12,6 +14,7 @@ from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
 from bridge.model.event import Message
 from bridge.ports.broker import Outgoing
+from bridge.ports.control import Kind
 from tests.support.links import running_link, unique
 from tests.support.waiting import until
 
@@ -25,8 +28,11 @@ class Replica:
         self.control = control
         self.link = link
         self.heard: list[tuple[str, str]] = []
-        for kind in ("hooks", "lane", "tokens", "jobs"):
-            control.listen(kind, lambda about, kind=kind: self.heard.append((kind, about)))
+        for kind in get_args(Kind):
+            control.listen(kind, partial(self._hear, kind))
+
+    def _hear(self, kind: str, about: str) -> None:
+        self.heard.append((kind, about))
 
     @property
     def words(self) -> list[tuple[str, str]]:

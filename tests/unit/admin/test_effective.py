@@ -2,6 +2,7 @@
 
 from bridge.admin.effective import Effective, effective
 from bridge.model.hook import Hook
+from bridge.model.target import WebhookTarget
 from bridge.ports.history import HookState
 from bridge.ports.hooks import StoredHook, StoredHooks
 
@@ -64,7 +65,11 @@ def test_one_that_cannot_be_served_costs_the_others_nothing():
 
 
 def test_a_secret_that_ended_signs_no_more():
-    [found] = in_force([], [stored("a", ends=(("old", NOW),))]).routed
-    assert [secret.get_secret_value() for secret in found.target.secrets] == ["new"]
-    [found] = in_force([], [stored("a", ends=(("old", NOW + 1),))]).routed
-    assert [secret.get_secret_value() for secret in found.target.secrets] == ["old", "new"]
+    assert live_secrets(stored("a", ends=(("old", NOW),))) == ["new"]
+    assert live_secrets(stored("a", ends=(("old", NOW + 1),))) == ["old", "new"]
+
+
+def live_secrets(hook: StoredHook) -> list[str]:
+    [found] = in_force([], [hook]).routed
+    assert isinstance(found.target, WebhookTarget)
+    return [secret.get_secret_value() for secret in found.target.secrets]
