@@ -15,6 +15,10 @@ class Addresses:
     def __init__(self, table: HookTable) -> None:
         self._table = table
 
+    def hook_id(self, which: str | None) -> str | None:
+        """The id of the hook that an id or a name means; what is given where there is no such hook any more."""
+        return None if which is None else self._table.id_of(which)
+
     def of(self, hook: str) -> AddressDocument | None:
         """Where this hook delivers today; None where there is no such hook."""
         runner = self._table.get(hook)

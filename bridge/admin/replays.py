@@ -105,7 +105,7 @@ class Replaying:
             raise NotPossible("filter.status", "deliveries that are missing have no status; leave it out")
         if asked.missing and asked.hook is None:
             raise NotPossible("filter.hook", "is needed with `missing`: whose deliveries are missing?")
-        hook = None if asked.hook is None else self._hook_id(asked.hook)
+        hook = None if asked.hook is None else self._table.id_of(asked.hook)
         statuses = frozenset() if asked.missing else frozenset(asked.status or [Status.FAILED])
         return ReplayFilter(hook, statuses, asked.type, asked.source, since, until, asked.missing)
 
@@ -114,12 +114,6 @@ class Replaying:
             return None if text is None else moment(text, time.time(), end=name == "to")
         except ValueError as error:
             raise NotPossible(f"filter.{name}", str(error)) from None
-
-    def _hook_id(self, given: str) -> str:
-        """By its id, or by its name."""
-        if self._table.get(given) is not None:
-            return given
-        return next((runner.hook.id for runner in self._table if runner.hook.name == given), given)
 
     # ---- what it comes to -----------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class DeliveryRoutes:
     async def _list(self, request: web.Request) -> web.Response:
         given = Parameters(request, (*PAGED, "hook", "status", "type", "event_id", "from", "to"))
         which = DeliveryFilter(
-            hook=given.name("hook"),
+            hook=self._addresses.hook_id(given.name("hook")),
             statuses=given.statuses("status"),
             event_type=given.event_type("type"),
             event_id=given.uuid("event_id"),

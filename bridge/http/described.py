@@ -38,7 +38,7 @@ UNTIL = Parameter("to", Moment, "Before this moment, RFC 3339 with any offset.")
 SPAN = (SINCE, UNTIL)
 
 EVENT_TYPE = Parameter("type", EventType, "The event type, whole.")
-HOOK = Parameter("hook", Name, "Id of a hook.")
+HOOK = Parameter("hook", Name, "Id or name of a hook.")
 SOURCE = Parameter("source", Name, "Name of a source.")
 STATUSES = Parameter(
     "status", list[Status], "One status or several: the parameter repeated, or with commas between them."

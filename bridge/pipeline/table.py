@@ -48,6 +48,12 @@ class HookTable:
         """The runner of a hook, None where there is no such hook."""
         return self._runners.get(hook)
 
+    def id_of(self, which: str) -> str:
+        """The id of the hook with this id, else of the one with this name; `which` itself where there is none."""
+        if which in self._runners:
+            return which
+        return next((one for one, runner in self._runners.items() if runner.hook.name == which), which)
+
     def __iter__(self) -> Iterator[HookRunner]:
         return iter(list(self._runners.values()))
 

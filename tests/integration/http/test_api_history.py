@@ -110,6 +110,16 @@ async def test_deliveries_are_found_by_each_filter_and_by_several(history: SqlHi
         assert await ids("hook=never-there") == []
 
 
+async def test_deliveries_are_found_by_the_name_of_their_hook_too(history: SqlHistory):
+    async with serving(history, delivered(a_delivery())) as api:
+        made = (await api.client.send("POST", "/hooks", {**HOOK, "name": "by-name"})).body
+        mine = a_delivery(hook=made["id"])
+        assert await history.commit([delivered(mine)]) == []
+        for which in ("by-name", made["id"]):
+            items = (await api.client.get(f"/deliveries?hook={which}"))["items"]
+            assert [item["id"] for item in items] == [mine.id]
+
+
 # ---- events ---------------------------------------------------------------------------------------------
 
 
