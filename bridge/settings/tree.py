@@ -111,7 +111,7 @@ class Storage(Strict):
     """sqlite:///file.db for one process; postgresql://user:password@host/database for several replicas."""
     retention: Seconds = Field(default=7 * 86_400, ge=60, le=10 * 366 * 86_400)
     """How long a delivery is kept after its final status; what waits is never removed."""
-    statistics: Seconds = Field(default=400 * 86_400, ge=60 * 86_400, le=10 * 366 * 86_400)
+    statistics: Seconds = Field(default=3 * 366 * 86_400, ge=60 * 86_400, le=10 * 366 * 86_400)
     """How long the sums of days are kept; those of hours are kept for 60 days, those of minutes for 2."""
     retention_every: Seconds = Field(default=60, ge=1, le=86_400)
     """Interval between two rounds of removal."""

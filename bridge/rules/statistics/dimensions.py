@@ -18,7 +18,7 @@ MAX_KEY = 200
 """Characters of a key; longer ones are cut."""
 MAX_NUMBER = 1e15
 """Greater ones are not summed: they are exact no longer, and would drown all others."""
-_OLDEST, _NEWEST = 400 * DAY, DAY
+_OLDEST, _NEWEST = 3660 * DAY, DAY
 _TEXT = 16 * MAX_KEY
 
 OF_PHLIX: Mapping[str, str] = {
@@ -101,7 +101,7 @@ def number_of(value: Value) -> float | None:
 def counted_at(event: Event) -> float:
     """When an event counts, in Unix seconds: by its own time, else by its receipt.
 
-    A time of over 400 days before the receipt, or over a day after, is taken for a fault of the publisher's clock.
+    A time of over ten years before the receipt, or over a day after, is taken for a fault of the publisher's clock.
     """
     received = event.received_at
     if event.time is None:
