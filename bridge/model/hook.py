@@ -8,6 +8,9 @@ from bridge.model.strict import Strict
 from bridge.model.target import Target
 from bridge.model.units import PerSecond, Seconds
 
+LONGEST_WAIT = 366 * 86_400
+"""Seconds that may lie between two attempts."""
+
 
 class Retry(Strict):
     """When a failed attempt is tried again."""
@@ -29,6 +32,8 @@ class Retry(Strict):
             raise ValueError("give either `preset` or `schedule`, not both")
         if self.schedule and any(wait < 0 for wait in self.schedule):
             raise ValueError("a wait in `schedule` cannot be negative")
+        if self.schedule and max(self.schedule) > LONGEST_WAIT:
+            raise ValueError("a wait in `schedule` is at most 366d")
         return self
 
 

@@ -11,6 +11,8 @@ Profile = Literal[
     "standard", "splynx", "phlix", "plinqx", "tiki", "cockpit", "github", "stripe", "generic", "none"
 ]
 
+StatusCode = Annotated[int, Field(ge=100, le=599)]
+
 
 def _by_name(value: Any) -> Any:
     """A list of `{k, v}`, as Cockpit has it, by name; pairs without a name or a value are passed over, as there."""
@@ -135,9 +137,9 @@ class WebhookTarget(Strict):
     """Bound on connecting, TLS handshake included."""
     tls: Tls = Tls()
     """TLS to the receiver."""
-    success: list[int] | None = None
+    success: list[StatusCode] | None = None
     """Status codes that deliver; default: 200 to 299."""
-    final: list[int] = Field(default_factory=list)
+    final: list[StatusCode] = Field(default_factory=list)
     """Status codes that fail for good, without another attempt."""
     proxy: str | None = None
     """URL of an HTTP proxy; default: none."""
