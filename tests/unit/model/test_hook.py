@@ -11,8 +11,8 @@ TARGET = {"type": "webhook", "url": "https://example.net/in"}
 @pytest.mark.parametrize(
     ("changed", "path"),
     [
-        ({"retry": {"schedule": ["367d"]}}, ("retry",)),
-        ({"retry": {"schedule": ["5s", -1]}}, ("retry",)),
+        ({"retry": {"schedule": ["367d"]}}, ("retry", "schedule", 0)),
+        ({"retry": {"schedule": ["5s", -1]}}, ("retry", "schedule", 1)),
         ({"target": {**TARGET, "final": [404, 99999]}}, ("target", "webhook", "final", 1)),
         ({"target": {**TARGET, "success": [0]}}, ("target", "webhook", "success", 0)),
     ],
