@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from bridge.storage import tables
 from bridge.storage.rows import FINAL_STATUSES, AttemptRow, DeliveryRow, Rows
 
-_MOST_ROWS = 256
+MOST_ROWS = 256
 _MOST_BYTES = 1_000_000
 """Of bodies and the like in one statement: SQLite holds on to what was bound until the statement runs again."""
 
@@ -110,7 +110,7 @@ class Upsert:
         weights = self._weights(rows)
         start, end = 0, len(rows)
         while start < end:
-            size = 1 << (min(_MOST_ROWS, end - start).bit_length() - 1)
+            size = 1 << (min(MOST_ROWS, end - start).bit_length() - 1)
             while weights and size > 1 and sum(weights[start : start + size]) > _MOST_BYTES:
                 size >>= 1
             yield rows[start : start + size]
