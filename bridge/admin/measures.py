@@ -22,12 +22,13 @@ class Measures:
     def __init__(self, statistics: Statistics, sources: Sequence[Source]) -> None:
         self._statistics = statistics
         self._names = {source.name: list(dimensions_of(source)) for source in sources}
-        self._of_phlix = [source.name for source in sources if source.format == "phlix"]
+        self._of_phlix = [source.name for source in sources if source.format in ("phlix", "auto")]
+        self._declared = [source.name for source in sources if source.dimensions or source.format == "phlix"]
 
     @property
     def sources(self) -> list[str]:
-        """Those that measure anything."""
-        return [source for source, names in self._names.items() if names]
+        """Those that measure anything; where some do so for certain, without those that might get Phlix's events."""
+        return self._declared or [source for source, names in self._names.items() if names]
 
     def knows(self, source: str) -> bool:
         """Whether there is such a source."""

@@ -49,7 +49,7 @@ from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.meta.words import Facts, MetaType, state_changed, switched_by
 from bridge.rules.retry.breaker import Rules
-from bridge.rules.statistics.dimensions import Dimensions, dimensions_of
+from bridge.rules.statistics.dimensions import measured_by
 from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.tree import Settings
 from bridge.targets.factory import Targets
@@ -252,7 +252,7 @@ class Parts:
             metrics=self.metrics,
             most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
-            dimensions=Dimensions(expressions) if (expressions := dimensions_of(source)) else None,
+            dimensions=measured_by(source),
         )
         own = source.name == OWN_EVENTS
         prepare = self.topology.prepare_events if own else self.topology.prepare_source

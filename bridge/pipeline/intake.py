@@ -95,6 +95,8 @@ class Intake:
             case Undecodable():
                 return
         counted = [Counted(event, values) for event in events_of if (values := dimensions.of(event))]
+        if not counted:
+            return
         settlement.carries(settlement.open + len(counted))
         for one in counted:
             self._delivering.recorder.add(one, settlement)

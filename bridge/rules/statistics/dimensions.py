@@ -27,14 +27,24 @@ OF_PHLIX: Mapping[str, str] = {
     "duration": "event.data.duration_seconds",
     "completed": "event.data.completed",
 }
-"""What a source of format phlix measures unless it says otherwise."""
+"""What a source measures of Phlix's events, unless it says otherwise, where its format is phlix or auto."""
 
 
 def dimensions_of(source: Source) -> Mapping[str, str]:
     """The expressions that statistics of a source are kept over, by name."""
-    if source.dimensions or source.format != "phlix":
+    if source.dimensions or source.format not in ("phlix", "auto"):
         return source.dimensions
     return OF_PHLIX
+
+
+def measured_by(source: Source) -> "Dimensions | None":
+    """What is measured of each event of the source; None where it is nothing. Raises ValueError as Dimensions does."""
+    expressions = dimensions_of(source)
+    if not expressions:
+        return None
+    return Dimensions(
+        expressions, only="phlix" if source.format == "auto" and not source.dimensions else None
+    )
 
 
 def compile_dimension(text: str) -> cel.Expression:
@@ -58,15 +68,18 @@ def compile_dimension(text: str) -> cel.Expression:
 class Dimensions:
     """The expressions of one source, compiled."""
 
-    def __init__(self, expressions: Mapping[str, str]) -> None:
-        """Raises ValueError as `compile_dimension` does."""
+    def __init__(self, expressions: Mapping[str, str], only: str | None = None) -> None:
+        """`only`: the format of the events that have any of them. Raises ValueError as `compile_dimension` does."""
+        self._only = only
         self._expressions = [(name, compile_dimension(text)) for name, text in expressions.items()]
         self._view = View.union([view_for(text) for text in expressions.values()])
 
     def of(self, event: Event) -> dict[str, Value]:
         """The value of each dimension that the event has one of; never raises."""
-        facts = self._view.of(event)
         found: dict[str, Value] = {}
+        if self._only is not None and event.format != self._only:
+            return found
+        facts = self._view.of(event)
         for name, expression in self._expressions:
             try:
                 answer = expression.eval(facts)

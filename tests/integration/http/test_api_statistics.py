@@ -16,7 +16,7 @@ DAY = 86_400
 SOURCES = (
     {"name": "phlix", "queue": "q1", "format": "phlix"},
     {"name": "splynx", "queue": "q2", "dimensions": {"admin": "event.data.administrator_id"}},
-    {"name": "plain", "queue": "q3"},
+    {"name": "plain", "queue": "q3", "format": "json"},
 )
 HOOKS = [{"name": "crm", "target": {"type": "webhook", "url": "https://x.example.net/"}}]
 

@@ -14,6 +14,7 @@ from bridge.rules.statistics.dimensions import (
     counted_at,
     dimensions_of,
     key_of,
+    measured_by,
     number_of,
 )
 from tests.support.records import NOW, an_event
@@ -93,8 +94,18 @@ def test_what_a_source_declares_goes_before_what_its_format_has():
     }
 
     assert dimensions_of(Source.model_validate(declared)) == {"user": "event.data.user_id"}
-    assert dimensions_of(Source.model_validate({"name": "s", "queue": "q"})) == {}
+    assert dimensions_of(Source.model_validate({"name": "s", "queue": "q", "format": "json"})) == {}
     assert set(OF_PHLIX) == {"user", "media", "duration", "completed"}
+
+
+def test_a_source_that_tells_formats_apart_measures_what_it_takes_for_phlixs_events_and_no_other():
+    measured_here = measured_by(Source.model_validate({"name": "s", "queue": "q"}))
+    assert measured_here is not None
+    event = an_event(data={"user_id": "u1", "duration_seconds": 7})
+
+    assert measured_here.of(replace(event, format="phlix")) == {"user": "u1", "duration": 7}
+    assert measured_here.of(replace(event, format="json")) == {}
+    assert measured_by(Source.model_validate({"name": "s", "queue": "q", "format": "splynx"})) is None
 
 
 @pytest.mark.parametrize(
