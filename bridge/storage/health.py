@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, select
 
 from bridge.ports.statistics import HookHealth
-from bridge.storage.additions import put
+from bridge.storage.additions import put, put_if_later
 from bridge.storage.admin_tables import hook_health
 from bridge.storage.statements import Row, padded
 from bridge.storage.tally import Fared
@@ -13,6 +13,9 @@ from bridge.storage.tally import Fared
 FIELDS = (
     "hook", "last_attempt_at", "last_success_at", "last_failure_at", "failing_since", "failed_attempts",
     "failed_deliveries",
+)  # fmt: skip
+_WELL = (
+    "hook", "last_attempt_at", "last_success_at", "failing_since", "failed_attempts", "failed_deliveries",
 )  # fmt: skip
 _SELECT = f"SELECT {', '.join(FIELDS)} FROM hook_health WHERE hook"  # noqa: S608 - names of our own columns
 
@@ -22,11 +25,19 @@ def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
 
     Nobody comes between: the same commit has added to the sums of these hooks before, which only one can at a time.
     """
-    if not fared:
+    if not fared or _all_well(connection, fared):
         return
     known = _known(connection, padded(sorted(fared)))
     after = (health_after(known.get(hook, HookHealth(hook)), each) for hook, each in fared.items())
     put(connection, hook_health, FIELDS, [_row(health) for health in after])
+
+
+def _all_well(connection: Connection, fared: Mapping[str, Fared]) -> bool:
+    """Whether nothing failed, and all of it was later than what is known: nearly always, and then there is nothing to read."""
+    if any(each.failed for each in fared.values()):
+        return False
+    rows = [(hook, each.succeeded_at, each.succeeded_at, None, 0, 0) for hook, each in fared.items()]
+    return put_if_later(connection, hook_health, _WELL, rows, "last_attempt_at")
 
 
 def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, HookHealth]:

@@ -296,3 +296,22 @@ def _record(kind: str) -> Record:
             )
         case _:
             return waiting(a_delivery())
+
+
+async def test_how_a_hook_fares_is_known_in_whatever_order_it_is_told(history: SqlHistory):
+    statistics = SqlStatistics(history.engine)
+    moments = {10: True, 20: False, 30: False, 40: True}
+
+    async def told(*order: int) -> tuple[object, ...]:
+        hook = f"told-{'-'.join(map(str, order))}"
+        for at in order:
+            make = delivered if moments[at] else failed_for_good
+            await history.commit([make(a_delivery(hook=hook), at=NOW + at, duration_ms=0.0)])
+        found = (await statistics.health([hook]))[hook]
+        return found.last_success_at, found.last_failure_at, found.last_attempt_at, found.failing_since
+
+    assert await told(10, 20, 30) == (NOW + 10, NOW + 30, NOW + 30, NOW + 20)
+    assert await told(20, 30, 10) == (NOW + 10, NOW + 30, NOW + 30, NOW + 20)
+    assert await told(10, 20, 30, 40) == (NOW + 40, NOW + 30, NOW + 40, None)
+    assert await told(40, 30, 20, 10) == (NOW + 40, NOW + 30, NOW + 40, None)
+    assert await statistics.health(["unknown"]) == {}
