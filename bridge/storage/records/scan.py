@@ -16,9 +16,11 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     Column,
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
     TextClause,
     and_,
@@ -32,9 +34,9 @@ from sqlalchemy import (
 
 from bridge.storage.records.cursor import Key
 
-BUDGET = 60_000
+BUDGET = 30_000
 """Index entries that may be looked at in one go."""
-PATIENCE = 0.1
+PATIENCE = 0.08
 """Seconds for which one page goes on looking."""
 
 Columns = Sequence[Column[str]]
@@ -170,17 +172,25 @@ def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit
 def distinct(
     connection: Connection, column: ColumnElement[str], *where: ColumnElement[bool], most: int
 ) -> list[str]:
-    """The values that a column has, at most so many: from one to the next through the index that begins with it."""
-    values: list[str] = []
-    beyond: tuple[ColumnElement[bool], ...] = ()
-    while len(values) < most:
-        smallest = select(column).where(and_(True, *where, *beyond)).order_by(column).limit(1)
-        value = connection.scalar(smallest)
-        if value is None:
-            break
-        values.append(value)
-        beyond = (column > value,)
-    return values
+    """The values that a column has, at most so many: from one to the next through the index that begins with it.
+
+    In one statement: on a busy machine each of many would wait for its turn.
+    """
+    steps: Select[Any] = select(_smallest(column, where).label("value"), literal_column("1").label("number"))
+    found = steps.cte("found", recursive=True)
+    value, number = found.c.value, found.c.number
+    beyond = _smallest(column, (*where, column > value), of=found)
+    further = select(beyond, number + literal_column("1")).where(value.is_not(None), number < _number(most))
+    found = found.union_all(further)
+    return list(connection.scalars(select(found.c.value).where(found.c.value.is_not(None))))
+
+
+def _smallest(
+    column: ColumnElement[str], where: Sequence[ColumnElement[bool]], of: CTE | None = None
+) -> ScalarSelect[str]:
+    """`of`: from what else the conditions take values."""
+    chosen = select(column).where(and_(True, *where)).order_by(column).limit(_number(1))
+    return (chosen if of is None else chosen.correlate(of)).scalar_subquery()
 
 
 def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key]:
