@@ -1,6 +1,7 @@
 """Events that a hook asks for today: what a replay of missing deliveries looks for."""
 
 import asyncio
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from bridge.rules.routing.table import RoutingTable
 _AT_ONCE = 200
 _MOST_LOOKED_AT = 50_000
 """Events that are looked at for a count: each is read and routed."""
+PATIENCE = 8.0
+"""Seconds after which a count ends all the same: somebody waits for it."""
 
 
 class Asking:
@@ -35,8 +38,8 @@ class Asking:
 async def count_missing(replays: Replays, replay: Replay, asking: Asking) -> tuple[int, bool]:
     """How many deliveries it would make, and whether that is the exact number."""
     count = looked_at = 0
-    hook = asking.hook.id
-    while looked_at < _MOST_LOOKED_AT:
+    hook, ends_at = asking.hook.id, time.monotonic() + PATIENCE
+    while looked_at < _MOST_LOOKED_AT and time.monotonic() < ends_at:
         found = await replays.lacking(replay, hook, _AT_ONCE)
         count += len(await asking.wanted(found.events))
         looked_at += len(found.events)

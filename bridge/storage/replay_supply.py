@@ -35,7 +35,8 @@ def lacking(connection: Connection, replay: Replay, hook: str, limit: int) -> La
     ids = list(connection.scalars(window))
     if not ids:
         return Lacking((), None)
-    sized = connection.execute(_without(connection, which, hook, ids)).all()
+    # One more than may be chosen tells that there is more; sizes of all of the window would be looked up in vain.
+    sized = connection.execute(_without(connection, which, hook, ids).limit(_number(limit + 1))).all()
     chosen = _within_bytes([(row[0], row[1]) for row in sized[:limit]])
     if len(chosen) < len(sized):
         reached: str | None = chosen[-1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.admin import replay_events
 from bridge.admin.replays import Replaying
 from bridge.http.api_replays import ReplayRoutes
 from bridge.model.delivery import Status, Unmatched
@@ -104,6 +105,16 @@ async def test_events_that_are_missing_are_counted_by_what_the_hook_asks_for(his
         answer = await api.client.send("POST", "/replays", {"filter": {"hook": "off", "missing": True}})
         assert answer.status == 409
         assert "disabled" in answer.body["detail"]
+
+
+async def test_a_count_of_what_is_missing_ends_in_time_and_says_that_it_is_not_exact(
+    history: SqlHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_events, "PATIENCE", 0.0)
+    await history.commit([Unmatched(an_event()) for _ in range(4)])
+    async with serving(history) as api:
+        replay = await made(api.client, filter={"hook": "crm", "missing": True})
+        assert (replay["total"], replay["exact"]) == (0, False)
 
 
 async def test_what_is_missing_cannot_be_told_without_the_successes(history: SqlHistory) -> None:
