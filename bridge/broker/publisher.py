@@ -120,6 +120,8 @@ class ConfirmedPublisher:
         """
         # One look at a time: aiormq 7.2 may give the number of a channel away before it is wholly closed.
         async with self._looking:
+            if exchange in self._known:
+                return  # seen while this one waited: hundreds may come at once, and each look is several round trips
             until, why = self._bad.get(exchange, (0.0, None))
             if why is not None and time.monotonic() < until:
                 raise why.with_traceback(None)

@@ -61,6 +61,23 @@ async def test_two_publishes_with_one_message_id_would_get_each_others_fate(link
     assert isinstance(results[1], Unroutable)
 
 
+async def test_however_many_publish_at_once_to_an_exchange_it_is_not_looked_for_by_each(
+    link, publisher, monkeypatch
+):
+    """One look after the other made the last of two hundred wait longer than for a confirm."""
+    queue, looks, channel = unique("q"), [], link.channel
+    await Topology(link, Names()).declare_source(queue)
+    async with link.channel() as binding:
+        await binding.queue_bind(queue, "amq.direct", queue)
+    monkeypatch.setattr(link, "channel", lambda **options: looks.append(1) or channel(**options))
+
+    await asyncio.gather(
+        *(publisher.publish(outgoing(queue, f"m{n}", exchange="amq.direct")) for n in range(200))
+    )
+
+    assert len(looks) <= 2, "before the channel that it is published on was opened, and after it"
+
+
 async def test_a_missing_exchange_fails_the_publish_and_the_next_one_works(link, publisher):
     queue = unique("q")
     await Topology(link, Names()).declare_source(queue)
