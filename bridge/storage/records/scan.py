@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Integer,
     ScalarSelect,
     Select,
     TextClause,
@@ -176,7 +177,8 @@ def distinct(
 
     In one statement: on a busy machine each of many would wait for its turn.
     """
-    steps: Select[Any] = select(_smallest(column, where).label("value"), literal_column("1").label("number"))
+    began = select(_smallest(column, where).label("value"))
+    steps = began.add_columns(literal_column("1", Integer).label("number"))
     found = steps.cte("found", recursive=True)
     value, number = found.c.value, found.c.number
     beyond = _smallest(column, (*where, column > value), of=found)
