@@ -17,14 +17,14 @@ async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
     """
     keys = [key.get_secret_value() for key in settings.storage.encryption_keys]
     token = settings.http.admin_token
-    if not keys and token is not None:
+    # The token goes on opening what it sealed before there were keys.
+    store = SqlHooks(engine, Sealer([*keys, *([] if token is None else [token.get_secret_value()])]))
+    if anew := await store.reseal():
+        log.info("hooks.resealed", hooks=anew)
+    if not keys and token is not None and (await store.stored_hooks()).hooks:
         log.warning(
             "hooks.sealed_with_admin_token",
             advice="set storage.encryption_keys: until then http.admin_token is the key of the secrets of hooks made "
             "through the API, and cannot be changed without losing them",
         )
-    # The token goes on opening what it sealed before there were keys.
-    store = SqlHooks(engine, Sealer([*keys, *([] if token is None else [token.get_secret_value()])]))
-    if anew := await store.reseal():
-        log.info("hooks.resealed", hooks=anew)
     return store

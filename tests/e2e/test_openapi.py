@@ -14,6 +14,8 @@ from tests.support.endpoint import status
 from tests.support.scene import Scene
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.timeout(180)
+
 TOKEN = "e2e-Geheimnis-9314"
 CHECKS = (
     "not_a_server_error",

@@ -22,14 +22,17 @@ SECRET = "whsec_" + base64.b64encode(b"secret of twenty-four by").decode()
 TOKEN = "a-plain-token-of-gitlab"
 KEY = base64.b64decode(SECRET.removeprefix("whsec_"))
 BODY = b'{"event_type":"playback.ended","a":"\\u00e9 \\/"}'
-NOW = str(int(time.time()))
 
 
 def mac(content: bytes, algorithm: str = "sha256", key: bytes = SECRET.encode()) -> Any:
     return hmac.new(key, content, algorithm)
 
 
-def timed(stamp: str = NOW) -> str:
+def now() -> str:
+    return str(int(time.time()))
+
+
+def timed(stamp: str) -> str:
     return f"t={stamp},v1={mac(stamp.encode() + b'.' + BODY).hexdigest()}"
 
 
@@ -37,32 +40,30 @@ def basic() -> str:
     return "Basic " + base64.b64encode(f"cockpit:{SECRET}".encode()).decode()
 
 
-STANDARD = base64.b64encode(mac(f"msg_1.{NOW}.".encode() + BODY, key=KEY).digest()).decode()
-SHOP = base64.b64encode(mac(NOW.encode() + b":" + BODY, "sha512").digest()).decode()
-REQUESTS: dict[str, tuple[str, dict[str, str], str | None]] = {
-    "splynx": ("", {"X-Splynx-Signature": mac(BODY, "sha1").hexdigest()}, None),
-    "phlix": ("", {"X-Phlix-Signature-V2": timed(), "X-Phlix-Signature": "sha256=00"}, None),
-    "plinqx": (
-        "",
-        {"X-Plinqx-Timestamp": NOW, "X-Plinqx-Signature": mac(NOW.encode() + BODY).hexdigest()},
-        None,
-    ),
-    "cockpit": ("", {"Authorization": basic()}, None),
-    "cockpit2": ("/content/item/save", {"X-Cockpit-Key": SECRET}, "cockpit.content.item.save"),
-    "github": (
-        "",
-        {"X-Hub-Signature-256": "sha256=" + mac(BODY).hexdigest(), "X-GitHub-Event": "push"},
-        "github.push",
-    ),
-    "gitlab": ("", {"X-Gitlab-Token": TOKEN, "X-Gitlab-Event": "Push Hook"}, "Push Hook"),
-    "stripe": ("", {"Stripe-Signature": timed()}, None),
-    "standard": (
-        "",
-        {"webhook-id": "msg_1", "webhook-timestamp": NOW, "webhook-signature": f"v1,{STANDARD}"},
-        None,
-    ),
-    "home-grown": ("", {"X-Shop-Sign": SHOP, "X-Shop-Time": NOW}, None),
-}
+def requests() -> dict[str, tuple[str, dict[str, str], str | None]]:
+    """By inlet the path below it, the headers, and the event type that is found; signed now: signatures grow stale."""
+    stamp = now()
+    standard = base64.b64encode(mac(f"msg_1.{stamp}.".encode() + BODY, key=KEY).digest()).decode()
+    shop = base64.b64encode(mac(stamp.encode() + b":" + BODY, "sha512").digest()).decode()
+    plinqx = mac(stamp.encode() + BODY).hexdigest()
+    github = "sha256=" + mac(BODY).hexdigest()
+    standard_headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{standard}",
+    }
+    return {
+        "splynx": ("", {"X-Splynx-Signature": mac(BODY, "sha1").hexdigest()}, None),
+        "phlix": ("", {"X-Phlix-Signature-V2": timed(stamp), "X-Phlix-Signature": "sha256=00"}, None),
+        "plinqx": ("", {"X-Plinqx-Timestamp": stamp, "X-Plinqx-Signature": plinqx}, None),
+        "cockpit": ("", {"Authorization": basic()}, None),
+        "cockpit2": ("/content/item/save", {"X-Cockpit-Key": SECRET}, "cockpit.content.item.save"),
+        "github": ("", {"X-Hub-Signature-256": github, "X-GitHub-Event": "push"}, "github.push"),
+        "gitlab": ("", {"X-Gitlab-Token": TOKEN, "X-Gitlab-Event": "Push Hook"}, "Push Hook"),
+        "stripe": ("", {"Stripe-Signature": timed(stamp)}, None),
+        "standard": ("", standard_headers, None),
+        "home-grown": ("", {"X-Shop-Sign": shop, "X-Shop-Time": stamp}, None),
+    }
 
 
 def of_the_document() -> list[dict[str, Any]]:
@@ -79,20 +80,22 @@ def test_the_examples_of_the_document_pass_the_check(tmp_path: Path):
         settings = load(file, dict.fromkeys(names, SECRET))
         assert check(settings, tmp_path) == []
         assert settings.inlets
-    assert [inlet["name"] for inlet in of_the_document()] == list(REQUESTS)
+    assert [inlet["name"] for inlet in of_the_document()] == list(requests())
 
 
 async def test_the_type_of_a_stripe_event_stands_in_its_body():
     body = b'{"id": "evt_1", "object": "event", "type": "invoice.paid"}'
-    signature = f"t={NOW},v1=" + mac(f"{NOW}.".encode() + body).hexdigest()
+    stamp = now()
+    signature = f"t={stamp},v1=" + mac(f"{stamp}.".encode() + body).hexdigest()
     async with serving(of_the_document(), kept := Kept()) as served:
         assert (await served.sender.send("/in/stripe", {"Stripe-Signature": signature}, body)).status == 200
     assert kept.messages[-1].like.type == "invoice.paid"
 
 
 async def test_each_system_is_let_in_with_its_own_signature_alone():
+    signed = requests()
     async with serving(of_the_document(), kept := Kept()) as served:
-        for name, (below, headers, kind) in REQUESTS.items():
+        for name, (below, headers, kind) in signed.items():
             path = f"/in/{name}{below}"
             assert (await served.sender.send(path, headers, BODY)).status == 200, name
             assert kept.messages[-1].like.type == kind
@@ -101,19 +104,19 @@ async def test_each_system_is_let_in_with_its_own_signature_alone():
             assert TOKEN not in on_the_way
             others = {
                 key: text
-                for each in REQUESTS.values()
+                for each in signed.values()
                 if each[1] is not headers
                 for key, text in each[1].items()
             }
             rest = {key: text for key, text in others.items() if key not in headers}
             assert (await served.sender.send(path, rest, BODY)).status == 403, name
-    assert len(kept.messages) == len(REQUESTS)
+    assert len(kept.messages) == len(signed)
 
 
 @pytest.mark.parametrize("name", ["splynx", "phlix", "plinqx", "github", "stripe", "standard", "home-grown"])
 async def test_a_tampered_body_is_refused(name: str):
     async with serving(of_the_document(), kept := Kept()) as served:
-        answer = await served.sender.send(f"/in/{name}", REQUESTS[name][1], BODY.replace(b"a", b"b", 1))
+        answer = await served.sender.send(f"/in/{name}", requests()[name][1], BODY.replace(b"a", b"b", 1))
         assert answer.status == 403
     assert kept.messages == []
 
