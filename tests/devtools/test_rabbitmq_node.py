@@ -113,7 +113,9 @@ def test_a_failed_command_says_what_the_node_said(node: RabbitMQNode) -> None:
 def test_a_restart_keeps_port_and_durable_messages(node: RabbitMQNode, end) -> None:
     queue, url = f"kept-{end.__name__}", node.url
     asyncio.run(publish(url, queue, b"precious"))
-    node.rabbitmqctl("eval", "mnesia:sync_log().")  # 3.10 confirms a queue before its declaration is on the disk
+    node.rabbitmqctl(
+        "eval", "mnesia:sync_log()."
+    )  # 3.10 confirms a queue before its declaration is on the disk
     end(node)
     with pytest.raises(HandshakeError):
         shake_hands(url)

@@ -13,7 +13,6 @@ import yaml
 
 from devtools.rabbitmq import NodeControl
 from tests.support.command import Ended, amqp_bridge
-from tests.support.queues import Queues
 from tests.support.scene import Scene
 
 TOKEN = "doctor-Geheimnis-1234"
@@ -45,13 +44,14 @@ def found(told: Ended, about: str, level: str) -> str:
     return "\n".join(f"{each['subject']}: {each['message']}" for each in rows)
 
 
-async def queues_of(queues: Queues, broker: NodeControl) -> list[str]:
-    """All queues and exchanges."""
+def objects_of(scene: Scene, source: str, broker: NodeControl) -> list[str]:
+    """The source with its messages, and all that is ours; other tests have theirs on the same broker."""
     listed = (
         broker.rabbitmqctl("list_queues", "name", "messages"),
         broker.rabbitmqctl("list_exchanges", "name"),
     )
-    return sorted("\n".join(listed).splitlines())
+    names = "\n".join(listed).splitlines()
+    return sorted(name for name in names if name.startswith((f"{scene.prefix}.", f"{source}\t")))
 
 
 async def test_a_sound_installation_is_told_to_be_one_and_left_as_it_is(
@@ -59,7 +59,8 @@ async def test_a_sound_installation_is_told_to_be_one_and_left_as_it_is(
 ):
     source = await scene.queue()
     await scene.queues.publish(source, [b"{}"] * 3)
-    before = await queues_of(scene.queues, broker_control)
+    before = objects_of(scene, source, broker_control)
+    assert before == [f"{source}\t3"]
     told = await examined(scene, source, [scene.webhook("crm")])
     assert told.code == 0, told.out
     assert json.loads(told.out)["ok"] is True
@@ -68,7 +69,7 @@ async def test_a_sound_installation_is_told_to_be_one_and_left_as_it_is(
     assert "the start makes them" in found(told, "objects", "ok")
     assert "none yet" in found(told, "database", "ok")
     assert not (scene.folder / "bridge.db").exists()
-    assert await queues_of(scene.queues, broker_control) == before
+    assert objects_of(scene, source, broker_control) == before
 
 
 async def test_a_running_bridge_is_no_foreign_consumer_and_its_objects_are_right(scene: Scene):

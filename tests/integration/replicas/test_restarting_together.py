@@ -57,6 +57,11 @@ async def test_what_waits_for_a_slot_at_either_is_cancelled_through_one(scene: S
         for delivery in await ids(replicas, "PENDING"):
             code, asked = await first.ask("POST", f"/deliveries/{delivery}/cancel")
             assert (code, asked["reason"]) == (200, "cancelled")
+
+        async def all_that_waited_are_dropped() -> bool:
+            return sum([await each.metric("stale_copies_total") for each in replicas.bridges]) == 6
+
+        await until(all_that_waited_are_dropped, what=replicas.last_words)
         scene.endpoint.script("/crm", OK)
         await scene.endpoint.close()
         await scene.endpoint.open()
