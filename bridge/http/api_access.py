@@ -13,7 +13,7 @@ from bridge.http.api_bodies import body_of
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found
 from bridge.http.described import PAGE, SPAN, flag, text
-from bridge.http.operation import ACTOR, CHANGED, Handler, Operation
+from bridge.http.operation import ACTOR, CHANGED, Operation, reading
 from bridge.http.problem import Refused
 from bridge.model.access import Role
 from bridge.model.documents import (
@@ -36,8 +36,14 @@ class AccessRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            _get("me.show", "/v1/me", "Who I am: the name and role of the token that is shown", self._me),
-            _get("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me),
+            reading(
+                "me.show",
+                "/v1/me",
+                "Who I am: the name and role of the token that is shown",
+                self._me,
+                ActorDocument,
+            ),
+            reading("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me, ActorDocument),
             *self._of_tokens(),
             *self._changing_tokens(),
             self._of_audit(),
@@ -168,9 +174,3 @@ class AccessRoutes:
         )
         found = await read_page(given, partial(self._audit.deeds, which))
         return page(map(deed_document, found.items), found.next)
-
-
-def _get(name: str, path: str, summary: str, handler: Handler) -> Operation:
-    return Operation(
-        name=name, method="GET", path=path, summary=summary, handler=handler, answers={200: ActorDocument}
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -16,7 +15,7 @@ from bridge.http.api_answers import aside, large, page, size_of
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
 from bridge.http.described import EVENT_TYPE, PAGE, SOURCE, SPAN, flag, one_of, text
-from bridge.http.operation import Handler, Operation, Parameter
+from bridge.http.operation import Operation, reading
 from bridge.model.documents import (
     EventAlone,
     EventInList,
@@ -36,7 +35,7 @@ class HistoryRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            _get(
+            reading(
                 "events.list",
                 "/v1/events",
                 "Events, the newest first",
@@ -49,7 +48,7 @@ class HistoryRoutes:
                 *SPAN,
                 *PAGE,
             ),
-            _get(
+            reading(
                 "events.show",
                 "/v1/events/{id}",
                 "One event with its deliveries",
@@ -92,17 +91,3 @@ def _status(given: Parameters) -> EventStatus | None:
         return None if word is None else EventStatus(word)
     given.wrong("status", f"must be one of {', '.join(EventStatus)}")
     return None
-
-
-def _get(
-    name: str, path: str, summary: str, handler: Handler, document: Any, *parameters: Parameter
-) -> Operation:
-    return Operation(
-        name=name,
-        method="GET",
-        path=path,
-        summary=summary,
-        handler=handler,
-        parameters=parameters,
-        answers={200: document},
-    )

@@ -12,7 +12,7 @@ from bridge.admin.look_sources import Consumed, Counts, source_documents
 from bridge.http.api_answers import answer, aside, page
 from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.described import PAGE
-from bridge.http.operation import Handler, Operation, Parameter
+from bridge.http.operation import Operation, reading
 from bridge.model.documents import PageDocument, SourceDocument
 from bridge.model.errors import SettingsError
 from bridge.model.source import Source
@@ -41,7 +41,7 @@ class LiveRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            _get(
+            reading(
                 "sources.list",
                 "/v1/sources",
                 "Sources with their queues",
@@ -83,17 +83,3 @@ def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tu
     given.check()
     left = sorted((item for item in items if cursor is None or name(item) > cursor), key=name)
     return left[:limit], name(left[limit - 1]) if len(left) > limit else None
-
-
-def _get(
-    name: str, path: str, summary: str, handler: Handler, document: Any, *parameters: Parameter
-) -> Operation:
-    return Operation(
-        name=name,
-        method="GET",
-        path=path,
-        summary=summary,
-        handler=handler,
-        parameters=parameters,
-        answers={200: document},
-    )

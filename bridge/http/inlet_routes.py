@@ -62,10 +62,10 @@ class _InletResource(web.AbstractResource):
         return None
 
     def url_for(self, **_: str) -> URL:
-        raise NotImplementedError("inlets have several paths")
+        raise RuntimeError("inlets have several paths: no one URL leads to them")
 
     def add_prefix(self, prefix: str) -> None:
-        raise NotImplementedError(f"inlets cannot move below {prefix}")
+        raise RuntimeError(f"inlets answer where the settings say, never below {prefix}")
 
     def get_info(self) -> Any:
         return {"path": "/"}

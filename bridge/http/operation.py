@@ -79,3 +79,18 @@ class Operation:
         """What it is about, as the audit log calls it: `hook` for `hooks.pause`."""
         group = self.group
         return group.removesuffix("ies") + "y" if group.endswith("ies") else group.removesuffix("s")
+
+
+def reading(
+    name: str, path: str, summary: str, handler: Handler, document: Any, *parameters: Parameter
+) -> Operation:
+    """A GET that any token may ask, answered with 200 and this document."""
+    return Operation(
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        handler=handler,
+        parameters=parameters,
+        answers={200: document},
+    )

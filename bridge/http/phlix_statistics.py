@@ -9,7 +9,7 @@ from bridge.http.api_answers import answer
 from bridge.http.api_parameters import Parameters
 from bridge.http.api_spans import FROM, SINCE, TO, asked_span
 from bridge.http.api_statistics import TOP, TOP_LIMIT
-from bridge.http.operation import Operation
+from bridge.http.operation import Operation, reading
 from bridge.model.documents.statistics import PlaybackDocument, TopMediaDocument, TopUsersDocument
 
 
@@ -21,32 +21,32 @@ class PhlixStatisticsRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="phlix.playback",
-                method="GET",
-                path="/v1/admin/stats/playback",
-                summary="Phlix: playbacks day by day",
-                handler=self._playback,
-                parameters=(FROM, TO),
-                answers={200: PlaybackDocument},
+            reading(
+                "phlix.playback",
+                "/v1/admin/stats/playback",
+                "Phlix: playbacks day by day",
+                self._playback,
+                PlaybackDocument,
+                FROM,
+                TO,
             ),
-            Operation(
-                name="phlix.top_users",
-                method="GET",
-                path="/v1/admin/stats/top-users",
-                summary="Phlix: who watches most",
-                handler=self._top_users,
-                parameters=(TOP, SINCE),
-                answers={200: TopUsersDocument},
+            reading(
+                "phlix.top_users",
+                "/v1/admin/stats/top-users",
+                "Phlix: who watches most",
+                self._top_users,
+                TopUsersDocument,
+                TOP,
+                SINCE,
             ),
-            Operation(
-                name="phlix.top_media",
-                method="GET",
-                path="/v1/admin/stats/top-media",
-                summary="Phlix: what is watched most",
-                handler=self._top_media,
-                parameters=(TOP, SINCE),
-                answers={200: TopMediaDocument},
+            reading(
+                "phlix.top_media",
+                "/v1/admin/stats/top-media",
+                "Phlix: what is watched most",
+                self._top_media,
+                TopMediaDocument,
+                TOP,
+                SINCE,
             ),
         ]
 
