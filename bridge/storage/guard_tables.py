@@ -1,0 +1,33 @@
+"""Tables that keep work from being done twice, and a message from ending the process again and again."""
+
+from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table, Text
+from sqlalchemy.dialects import postgresql
+
+from bridge.storage.tables import metadata
+
+_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+
+# What sources with `dedupe` have taken: `digest` is that of source and key, `event_id` the first event with it, `done`
+# that all its deliveries have their fate. A row counts until the Unix time `until`.
+claims = Table(
+    "claims",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("event_id", _ID, nullable=False),
+    Column("claimed_at", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Index("claims_until", "until"),
+)
+
+# Messages that were under way when a process ended without stopping in order: in how many such lives (`times`), the
+# last of them being that of `replica`.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("replica", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("noted_at", Double, nullable=False),
+    Index("suspects_age", "noted_at"),
+)
