@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from bridge.admin.check import hook_problems
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.hook import Hook
-from bridge.model.target import ScriptTarget
+from bridge.model.target import ScriptTarget, WebhookTarget
 from bridge.rules.wire.address import AddressGate
 from bridge.settings.consistency import unknown_names
 from bridge.settings.document import Path
@@ -117,6 +117,18 @@ def _of_sound(hook: Hook, grounds: Grounds) -> Iterator[Problem]:
     elif grounds.served is None or hook.target.type in grounds.served:
         yield from problems(hook, grounds.directory, {"", *grounds.brokers, _broker(hook)})
     yield from unreachable(hook, grounds.gate)
+    yield from _opening(hook, grounds.gate)
+
+
+def _opening(hook: Hook, gate: AddressGate) -> Iterator[Problem]:
+    """Networks that a token would open for itself: only the file may."""
+    networks = hook.target.allow_private_targets if isinstance(hook.target, WebhookTarget) else ()
+    for index, network in enumerate(networks):
+        if not gate.covers(network):
+            yield Problem(
+                f"target.allow_private_targets[{index}]",
+                f"{network} is not within http.allow_private_targets; only a hook in the file may reach further",
+            )
 
 
 def _broker(hook: Hook) -> str:

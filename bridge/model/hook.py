@@ -66,6 +66,11 @@ class Hook(Strict):
         """The id that names the lane and stands in labels: the name where it is from the file, else as it was made."""
         return self._id or self.name
 
+    @property
+    def from_file(self) -> bool:
+        """Whether it is written in the file, not made through the API."""
+        return self._id is None
+
     def with_id(self, hook_id: str) -> "Hook":
         """The same hook, made through the API: its id never changes, its name may."""
         hook = self.model_copy()

@@ -1,8 +1,9 @@
 """Targets as people write them: where a hook delivers, and how."""
 
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
@@ -28,6 +29,18 @@ def _by_name(value: Any) -> Any:
 
 RequestHeaders = Annotated[
     dict[str, str], BeforeValidator(_by_name, json_schema_input_type=dict[str, str] | list[dict[str, str]])
+]
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text.strip()))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no network: {error}; write for example 10.0.0.0/8") from None
+
+
+NetworkText = Annotated[
+    str, AfterValidator(_network), WithJsonSchema({"type": "string", "format": "ipvanynetwork"})
 ]
 
 
@@ -143,6 +156,9 @@ class WebhookTarget(Strict):
     """Status codes that fail for good, without another attempt."""
     proxy: str | None = None
     """URL of an HTTP proxy; default: none."""
+    allow_private_targets: list[NetworkText] = Field(default_factory=list, max_length=100)
+    """Networks (CIDR) that this hook may reach besides those of http.allow_private_targets, its proxy and its token
+    endpoint included. Through the API only ones that the setting covers."""
 
     @model_validator(mode="after")
     def _template_and_body(self) -> "WebhookTarget":

@@ -52,7 +52,8 @@ class Targets:
         self.check(hook)
         match hook.target:
             case WebhookTarget():
-                return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name)
+                gate = self._gate_of(hook, hook.target)
+                return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name, gate=gate)
             case ScriptTarget():
                 return script.ScriptTarget(hook.target, self._directory)
             case QueueTarget():
@@ -63,6 +64,10 @@ class Targets:
                 return Notify(hook.target, self._gate, hook.concurrency, hook.name)
             case _:
                 assert_never(hook.target)
+
+    def _gate_of(self, hook: Hook, target: WebhookTarget) -> AddressGate:
+        """What of a hook made through the API may be reached is for the setting of today alone to say."""
+        return self._gate.also(target.allow_private_targets) if hook.from_file else self._gate
 
     def check(self, hook: Hook) -> None:
         """Raises SettingsError as `build` does."""

@@ -14,6 +14,7 @@ from bridge.rules.bodies.body import Body, Build
 from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
 from bridge.rules.signing.signers import signer
+from bridge.rules.wire.address import AddressGate, is_own_name
 from bridge.rules.wire.headers import header_text, retry_after, traceparent, tracestate
 from bridge.targets.web.auth import authorization
 from bridge.targets.web.checks import check_own_headers
@@ -21,7 +22,7 @@ from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
 from bridge.targets.web.exchange import KEPT, Exchange, Reply
 from bridge.targets.web.faults import answer_for
 from bridge.targets.web.oauth import Tokens
-from bridge.targets.web.pool import Pool, Route
+from bridge.targets.web.pool import Pool, Route, literal_refusal
 
 _EMPTY = Body(b"", "")
 
@@ -41,13 +42,15 @@ class WebhookTarget:
         clock: Callable[[], float] = time.time,
         *,
         hook: str = "",
+        gate: AddressGate | None = None,
     ) -> None:
         """`hook`: the hook's name, which some bodies tell. `kept`: bytes of an answer's body that go into the
-        history, at most `exchange.KEPT`.
+        history, at most `exchange.KEPT`. `gate`: what may be dialled; default: the pool's own.
         """
         self._settings = settings
         self._kept = kept
         self._pool = pool
+        self._gate = gate or pool.gate
         self._clock = clock
         self._url = parse_url(settings.url)
         self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
@@ -93,9 +96,16 @@ class WebhookTarget:
 
     def _refused_address(self) -> Answer | None:
         for what, url in (("", self._url), ("token endpoint ", self._token_url)):
-            if url is not None and (reason := self._pool.refusal(url.raw_host or "")):
+            if url is not None and (reason := self._refusal(url.raw_host or "")):
                 return Answer(fault=Fault.BLOCKED_ADDRESS, error=f"{what}{reason}")
         return None
+
+    def _refusal(self, host: str) -> str | None:
+        """What is known without asking for an address, which a proxy does for itself."""
+        if self._proxy is not None and is_own_name(host):
+            reason = self._gate.refusal("127.0.0.1")
+            return f"{host}, asked of a proxy: {reason}" if reason else None
+        return literal_refusal(self._gate, host)
 
     def _open(self) -> Exchange:
         self._exchange = self._exchange_with(self._settings.method, self._url)
@@ -107,7 +117,7 @@ class WebhookTarget:
     def _exchange_with(self, method: str, url: URL) -> Exchange:
         settings = self._settings
         route = Route(method, url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop())
-        return Exchange(self._pool, route, settings.connect_timeout, settings.timeout)
+        return Exchange(self._pool, self._gate, route, settings.connect_timeout, settings.timeout)
 
     async def _with_token(
         self, exchange: Exchange, tokens: Tokens, event: Event, built: Body

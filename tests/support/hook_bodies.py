@@ -74,6 +74,11 @@ UNFIT: dict[str, tuple[Any, str]] = {
     "a private address": (webhook(url="http://10.1.2.3/in"), "target.url"),
     "the cloud's metadata": (webhook(url="http://169.254.169.254/latest"), "target.url"),
     "a private proxy": (webhook(proxy="http://127.0.0.1:3128"), "target.proxy"),
+    "a network that the setting does not open": (
+        webhook(allow_private_targets=["10.0.0.0/8"]),
+        "target.allow_private_targets[0]",
+    ),
+    "no network": (webhook(allow_private_targets=["10.0.0.1/8"]), "target.allow_private_targets[0]"),
     "an empty secret": (webhook(secrets=[""]), "target.secrets"),
     "a secret that is no base64": (webhook(secrets=["???"]), "target.secrets"),
     "a secret that is a number": (webhook(secrets=[12345]), "target.secrets[0]"),

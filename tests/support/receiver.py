@@ -111,7 +111,9 @@ async def hanging(conversation: Conversation) -> None:
 
 
 @contextlib.asynccontextmanager
-async def receiving(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiving(
+    handle: Handle, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Receiver]:
     """A receiver that treats each connection with `handle`; every connection is cut at the end."""
     receiver = Receiver(scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +135,7 @@ async def receiving(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncI
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls, limit=2**20)
+    server = await asyncio.start_server(accept, host, port, ssl=tls, limit=2**20)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

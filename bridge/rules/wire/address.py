@@ -63,7 +63,22 @@ class AddressGate:
     """Lets global addresses through, and those of the networks that are allowed."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        self._allowed = [parse_network(text) for text in allowed]
+        self._allowed = tuple(parse_network(text) for text in allowed)
+
+    def also(self, networks: Sequence[str]) -> "AddressGate":
+        """A gate that lets these networks through too; this one where there are none. Raises ValueError."""
+        return AddressGate([*map(str, self._allowed), *networks]) if networks else self
+
+    def covers(self, network: str) -> bool:
+        """Whether every address of this network is allowed by one of the gate's. Raises ValueError."""
+        asked = parse_network(network)
+        return any(_within(asked, allowed) for allowed in self._allowed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AddressGate) and set(self._allowed) == set(other._allowed)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._allowed))
 
     def refusal(self, address: str) -> str | None:
         """Why this IP address, as it is to be dialled, must not be: None means that it may be.
@@ -87,6 +102,17 @@ def parse_network(text: str) -> Network:
         return ip_network(text.strip())
     except ValueError as error:
         raise ValueError(f"{text!r} is no network: {error}; write for example 10.0.0.0/8") from None
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a name means the machine that looks it up (RFC 6761, 6.3)."""
+    return f".{host.lower().rstrip('.')}".endswith(".localhost")
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
+        return inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _meant(address: Address) -> Address:

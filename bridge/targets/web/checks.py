@@ -34,7 +34,8 @@ def webhook_checks(settings: WebhookTarget) -> Iterator[Check]:
 
 
 def address_checks(settings: WebhookTarget, gate: AddressGate) -> Iterator[Check]:
-    """Addresses that stand in URLs which can be read, and that `gate` refuses."""
+    """Addresses that stand in URLs which can be read, and that neither `gate` nor the hook's own list allows."""
+    gate = gate.also(settings.allow_private_targets)
     yield "target.url", partial(_check_address, settings.url, gate)
     if settings.proxy is not None:
         yield "target.proxy", partial(_check_address, settings.proxy, gate)

@@ -15,6 +15,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
+from bridge.rules.wire.address import AddressGate
 from bridge.targets.web.faults import CutShort, OutOfTime
 from bridge.targets.web.pool import Pool, Route
 
@@ -61,9 +62,11 @@ class _Deadline:
 class Exchange:
     """Sends requests along one route; `timeout` seconds cover connecting, sending and the whole answer."""
 
-    def __init__(self, pool: Pool, route: Route, connect_timeout: float, timeout: float) -> None:
+    def __init__(
+        self, pool: Pool, gate: AddressGate, route: Route, connect_timeout: float, timeout: float
+    ) -> None:
         self._pool = pool
-        self._connector = pool.connector
+        self._connector = pool.connector(gate)
         self._route = route
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout

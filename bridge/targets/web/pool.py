@@ -3,7 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,33 +39,35 @@ def is_blocked(error: OSError) -> bool:
 
 
 class Pool:
-    """Keep-alive connections by host, port, TLS identity and proxy; no limit but the hooks' concurrency.
+    """Keep-alive connections by gate, host, port, TLS identity and proxy; no limit but the hooks' concurrency.
+
+    Hooks with gates that let the same networks through share connections, others never do: a kept connection
+    leads where its own gate allowed.
 
     `on_connection` is told for each request whether its connection was used before. The pool opens on first
     use, on the running event loop.
     """
 
     def __init__(self, gate: AddressGate, on_connection: Callable[[bool], None]) -> None:
-        self._gate = gate
+        self.gate = gate
         self.on_connection = on_connection
         self._contexts: dict[Tls, ssl.SSLContext | bool] = {}
         self._loaded: dict[ssl.SSLContext, tuple[Tls, Stamp]] = {}
-        self._open: _Connector | None = None
+        self._open: dict[AddressGate, _Connector] = {}
         self._resolver = Resolver()
 
-    @property
-    def connector(self) -> "_Connector":
-        """The connector of the running event loop."""
-        if self._open is None:
-            self._open = _Connector(
+    def connector(self, gate: AddressGate) -> "_Connector":
+        """The connector of the running event loop that dials what this gate lets through."""
+        if gate not in self._open:
+            self._open[gate] = _Connector(
                 self._renew,
                 limit=0,
                 keepalive_timeout=_IDLE_SECONDS,
                 ttl_dns_cache=_DNS_SECONDS,
-                socket_factory=self._socket,
+                socket_factory=partial(_vetted_socket, gate),
                 resolver=self._resolver,
             )
-        return self._open
+        return self._open[gate]
 
     def tls(self, settings: Tls) -> ssl.SSLContext | bool:
         """What aiohttp takes as `ssl`; the same object for the same settings, so that connections are shared.
@@ -80,15 +82,10 @@ class Pool:
                 self._loaded[context] = settings, stamp
         return self._contexts[settings]
 
-    def refusal(self, host: str) -> str | None:
-        """Why this host, an IP address, is not dialled; None for names, which are judged once resolved."""
-        return literal_refusal(self._gate, host)
-
     async def close(self) -> None:
         """Close all connections."""
-        if self._open is not None:
-            await self._open.close()
-            self._open = None
+        while self._open:
+            await self._open.popitem()[1].close()
         await self._resolver.close()
 
     def _renew(self, context: object) -> None:
@@ -104,14 +101,6 @@ class Pool:
         except ValueError:
             return  # what was read before stays in use, and the next connection looks again
         self._loaded[context] = settings, now
-
-    def _socket(self, address: Any) -> socket.socket:
-        # Called with the address that is dialled next, after name resolution: a name cannot change
-        # its mind between the check and the connection.
-        family, kind, protocol, _, target = address
-        if reason := self._gate.refusal(target[0]):
-            raise BlockedAddress(reason)
-        return socket.socket(family, kind, protocol)
 
 
 class Route(aiohttp.ClientRequest):
@@ -136,6 +125,15 @@ class _Connector(aiohttp.TCPConnector):
         protocol = await super()._create_connection(req, *args, **kwargs)
         self.fresh.add(protocol)
         return protocol
+
+
+def _vetted_socket(gate: AddressGate, address: Any) -> socket.socket:
+    # Called with the address that is dialled next, after name resolution: a name cannot change
+    # its mind between the check and the connection.
+    family, kind, protocol, _, target = address
+    if reason := gate.refusal(target[0]):
+        raise BlockedAddress(reason)
+    return socket.socket(family, kind, protocol)
 
 
 def literal_refusal(gate: AddressGate, host: str) -> str | None:

@@ -104,6 +104,11 @@ async def test_private_addresses_are_taken_where_they_are_allowed(history: SqlHi
     allowed = {"http": {"allow_private_targets": ["10.0.0.0/8"]}}
     async with serving_api(history, settings=allowed) as api:
         assert (await send(api.client, written(webhook(url="http://10.1.2.3/in")))).status == 201
+        of_its_own = webhook(url="http://10.1.2.3/in", allow_private_targets=["10.1.0.0/16"])
+        made = await send(api.client, written(of_its_own | {"name": "own"}))
+        assert (made.status, made.body["target"]["allow_private_targets"]) == (201, ["10.1.0.0/16"])
+        wider = await send(api.client, written(webhook(allow_private_targets=["10.0.0.0/7"])))
+        assert (wider.status, wider.names) == (422, ["target.allow_private_targets[0]"])
 
 
 async def test_no_more_hooks_are_made_than_may_be(history: SqlHistory):

@@ -8,12 +8,14 @@ from bridge.admin.check import check, warnings
 from bridge.settings.tree import Settings
 
 
-def said(url: str, allowed: list[str]) -> list[tuple[str, str]]:
+def said(url: str, allowed: list[str], own: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     settings = Settings.model_validate(
         {
             "http": {"allow_private_targets": allowed},
             "sources": [{"name": "main", "queue": "hooks2"}],
-            "hooks": [{"name": "crm", "target": {"type": "webhook", "url": url}}],
+            "hooks": [
+                {"name": "crm", "target": {"type": "webhook", "url": url, "allow_private_targets": list(own)}}
+            ],
         }
     )
     assert check(settings, Path("/")) == []
@@ -43,6 +45,11 @@ def test_an_allowed_or_public_address_is_none_and_a_name_is_judged_when_it_is_di
     host: str, allowed: str
 ) -> None:
     assert said(f"http://{host}/in", [allowed] if allowed else []) == []
+
+
+def test_a_hook_of_the_file_may_reach_networks_of_its_own() -> None:
+    assert said("http://10.0.0.5/in", [], ("10.0.0.0/24",)) == []
+    assert len(said("http://10.0.1.5/in", [], ("10.0.0.0/24",))) == 1
 
 
 def test_addresses_of_proxies_and_token_endpoints_are_looked_at_too() -> None:

@@ -176,6 +176,27 @@ def test_an_allow_list_entry_that_is_no_network_is_refused(text):
         AddressGate([text])
 
 
+@given(st.ip_addresses(), st.sampled_from(["10.0.0.0/8", "fd00::/8", "127.0.0.1"]))
+def test_a_gate_that_opens_a_network_too_opens_that_one_alone(address, network):
+    opened = AddressGate(["192.168.0.0/16"]).also([network])
+    own = AddressGate([network])
+    before = AddressGate(["192.168.0.0/16"])
+    either = own.refusal(str(address)) is None or before.refusal(str(address)) is None
+    assert (opened.refusal(str(address)) is None) == either
+    assert before.also([]) is before
+
+
+def test_a_gate_covers_parts_of_what_it_opens_and_no_more():
+    gate = AddressGate(["10.0.0.0/8", "fd00::/8"])
+    assert all(map(gate.covers, ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "fd12::/32"]))
+    assert not any(map(gate.covers, ["10.0.0.0/7", "0.0.0.0/0", "::/0", "fc00::/7", "::ffff:10.0.0.0/104"]))
+
+
+def test_gates_that_open_the_same_networks_are_equal():
+    assert AddressGate(["10.0.0.0/8", "fd00::/8"]) == AddressGate(["fd00::/8", "10.0.0.0/8"])
+    assert len({AddressGate(["10.0.0.0/8"]), AddressGate(["10.0.0.0/8"]), CLOSED}) == 2
+
+
 def test_a_single_address_is_a_network():
     assert AddressGate(["192.168.1.7"]).refusal("192.168.1.7") is None
     assert AddressGate(["192.168.1.7"]).refusal("192.168.1.8") is not None
