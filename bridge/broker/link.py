@@ -15,7 +15,8 @@ from bridge.broker.receiving import ReceivingConnection
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
 from bridge.ports.backoff import Backoff
 
-_LONGEST_WAIT = 15.0
+_LONGEST_WAIT = 5.0
+"""Seconds between two tries: a broker that is back after long is in use again well within 15 s."""
 
 
 @dataclass(frozen=True, slots=True)

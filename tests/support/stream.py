@@ -11,7 +11,14 @@ from tests.support.waiting import until
 
 PREFETCH = 50
 QUICK = {"heartbeat": "1s", "connect_timeout": "2s", "publish_timeout": "3s"}
-EVENTS = [b"%d" % number for number in range(300)]
+
+
+def numbered(events: int) -> list[bytes]:
+    """So many bodies, no two of them equal."""
+    return [b"%d" % number for number in range(events)]
+
+
+EVENTS = numbered(300)
 
 
 class Stream:
@@ -29,7 +36,7 @@ class Stream:
         self.node = node
         self.bridge = bridge
         self.source = source
-        self.events = EVENTS[:events]
+        self.events = numbered(events)
 
     @property
     def arrived(self) -> Counter[bytes]:
@@ -82,7 +89,7 @@ async def a_source_with_events(scene: Scene, events: int = len(EVENTS)) -> str:
     """A queue that holds the stream's events, and an endpoint that takes its time over each."""
     source = await scene.queue()
     scene.endpoint.script("/crm", slow(0.05))
-    await scene.queues.publish(source, EVENTS[:events])
+    await scene.queues.publish(source, numbered(events))
     return source
 
 
