@@ -19,9 +19,9 @@ from urllib.parse import quote
 
 from devtools.nodes import processes
 from devtools.nodes.handshake import HandshakeError, shake_hands
-from devtools.nodes.ports import answers
+from devtools.nodes.port_mapper import PortMapper
 from devtools.nodes.rabbitmq_install import Installation, find_rabbitmq
-from devtools.nodes.rabbitmq_plan import LOOPBACK, NodePlan
+from devtools.nodes.rabbitmq_plan import NodePlan
 from devtools.nodes.scratch import Scratch
 
 BOOT_SECONDS = 90
@@ -131,10 +131,12 @@ class NodeControl:
 class RabbitMQNode(NodeControl):
     """A node that this process started and will end."""
 
-    def __init__(self, plan: NodePlan, scratch: Scratch) -> None:
+    def __init__(self, plan: NodePlan, scratch: Scratch, mapper: PortMapper | None = None) -> None:
+        """Not started yet. Without a port mapper it has one of its own, which ends with it."""
         super().__init__(plan)
         self._scratch = scratch
-        self._epmd: subprocess.Popen[bytes] | None = None
+        self._own_mapper = mapper is None
+        self._mapper = mapper or PortMapper(plan, scratch)
         self._server: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -160,6 +162,11 @@ class RabbitMQNode(NodeControl):
         return node
 
     @property
+    def running(self) -> bool:
+        """Whether its process is there (it may be frozen, or its application stopped)."""
+        return self._server is not None and self._server.poll() is None
+
+    @property
     def pid(self) -> int:
         """The process id of the Erlang node."""
         if self._server is None:
@@ -168,10 +175,22 @@ class RabbitMQNode(NodeControl):
 
     def restart(self) -> None:
         """Up again on the same ports with the same data, whether it was running, halted or killed."""
-        self.halt()
-        self._start_epmd()
-        self._server = self._spawn("server", [self._plan.scripts / "rabbitmq-server"])
+        self.launch()
         self.await_ready(BOOT_SECONDS)
+
+    def launch(self) -> None:
+        """restart() without waiting until it lets clients in."""
+        self.halt()
+        if not self._mapper.ensure():
+            raise NodeError(f"epmd does not answer on its port {self._plan.epmd_port}\n{self.last_words()}")
+        plan = self._plan
+        self._server = processes.spawn(
+            [plan.scripts / "rabbitmq-server"],
+            env=plan.environment(),
+            log=plan.console_log,
+            folder=plan.folder,
+        )
+        self._scratch.record("server", self._server.pid, signal.SIGKILL)
 
     def halt(self) -> None:
         """Shut down in order (as a package upgrade does); restart() brings it back."""
@@ -193,8 +212,8 @@ class RabbitMQNode(NodeControl):
         """No process, no file is left. The data goes, so there is no point in a slow shutdown."""
         self.kill()
         self._scratch.remove()
-        if self._epmd is not None:
-            self._epmd.wait(10)
+        if self._own_mapper:
+            self._mapper.reap()
 
     def __enter__(self) -> Self:
         return self
@@ -203,21 +222,6 @@ class RabbitMQNode(NodeControl):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _start_epmd(self) -> None:
-        # Erlang would start a shared daemon of its own that outlives the node and listens everywhere.
-        if self._epmd is not None and self._epmd.poll() is None:
-            return
-        port = self._plan.epmd_port
-        self._epmd = self._spawn("epmd", [self._plan.epmd, "-port", str(port), "-address", LOOPBACK])
-        if not processes.poll(lambda: answers(port), 10, every=0.02):
-            raise NodeError(f"epmd does not answer on its port {port}\n{self.last_words()}")
-
-    def _spawn(self, name: str, argv: Sequence[str | Path]) -> subprocess.Popen[bytes]:
-        plan = self._plan
-        process = processes.spawn(argv, env=plan.environment(), log=plan.console_log, folder=plan.folder)
-        self._scratch.record(name, process.pid, signal.SIGKILL)
-        return process
 
     def _end(self, first: signal.Signals) -> None:
         if self._server is not None:

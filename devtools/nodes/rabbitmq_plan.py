@@ -36,10 +36,17 @@ class NodePlan:
 
     @classmethod
     def make(
-        cls, folder: Path, scripts: Path, epmd: Path, plugins: Sequence[str], config: Sequence[str]
+        cls,
+        folder: Path,
+        scripts: Path,
+        epmd: Path,
+        plugins: Sequence[str],
+        config: Sequence[str],
+        *,
+        ports: Sequence[int] = (),
     ) -> "NodePlan":
-        """A plan with free ports, written into its folder."""
-        amqp, management, distribution, mapper = free_ports(4)
+        """A plan with free ports (four, if they are given: nodes of a cluster share the last), written into its folder."""
+        amqp, management, distribution, mapper = ports or free_ports(4)
         plan = cls(
             folder=folder,
             scripts=scripts,
@@ -94,6 +101,12 @@ class NodePlan:
         (self.folder / "rabbitmq.conf").write_text(self._config_text())
         text = json.dumps(asdict(self), default=str)
         (self.folder / PLAN_FILE).write_text(text, encoding="utf-8")
+
+    def write_cookie(self, cookie: str) -> None:
+        """The secret that nodes of one cluster share; each would make up one of its own."""
+        file = self.folder / "home" / ".erlang.cookie"
+        file.write_text(cookie)
+        file.chmod(0o400)
 
     def _config_text(self) -> str:
         return CONFIG.format(amqp=self.amqp_port, management=self.management_port) + "".join(
