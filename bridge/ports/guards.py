@@ -7,22 +7,28 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An event that was received before with the same source, publisher id and body.
+    """An event that was received before.
 
-    `hooks` are those for which one of its deliveries has a committed fate: it ended, or a copy of it waits.
+    `hooks` are those for which one of its deliveries has a committed fate: it ended, or a copy of it waits. What was
+    skipped as a duplicate is no fate.
     """
 
     event_id: str
     hooks: frozenset[str]
 
 
+EventKey = tuple[str, str, str]
+"""Source, publisher id and webhook id, which is made of these two and the body."""
+
+
 class Recollection(Protocol):
     """What the history knows of messages that the broker hands out again."""
 
-    async def earlier(self, keys: Collection[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], Earlier]:
-        """The newest earlier event of each (source, publisher id, webhook id), where there is one.
+    async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
+        """The newest earlier event of each key, where there is one that was not skipped as a duplicate.
 
-        The webhook id is made of source, publisher id and body. Raises HistoryUnavailable.
+        Looks among the newest events only (some hundred thousand), for what the broker hands out again was received
+        not long ago. Raises HistoryUnavailable.
         """
         ...
 
@@ -38,40 +44,71 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Whose the key is: the claiming event's own, or an earlier event's; `age` of that claim in seconds.
+    """Whose a key is: that of the event `event_id`, which the process `holder` has (empty: nobody).
 
-    `done`: all deliveries of that event have their fate. `hooks` as in Earlier, of that event.
+    `at`: the Unix time of the claim, or when its holder last said that it is at it. `done`: all deliveries of that
+    event have their fate. `new`: it was claimed just now.
     """
 
+    digest: str
     event_id: str
+    holder: str
+    at: float
     done: bool
-    age: float
-    hooks: frozenset[str]
+    new: bool
 
 
 class Claims(Protocol):
-    """Keys of events that a publisher may send twice (`sources[].dedupe`)."""
+    """Keys of events that a publisher may send twice (`sources[].dedupe`). `holder` is the process that asks, `at` the
+    Unix time. Each call is one transaction and raises HistoryUnavailable.
+    """
 
-    async def claim(self, claims: Sequence[Claim]) -> Mapping[str, Claimed]:
-        """Claim all keys that nobody has, in one transaction; by digest, whose each is now. Raises HistoryUnavailable."""
+    async def claim(self, claims: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
+        """Claim all keys that nobody has (any more), the first of several with one digest; by digest, whose each is."""
         ...
 
-    async def forget_claims(self, limit: int) -> int:
-        """Delete at most `limit` claims that no longer count; gives how many."""
+    async def take_over(self, seen: Collection[Claimed], *, holder: str, at: float) -> Mapping[str, Earlier]:
+        """Go on with events that their holders have given up; by digest, those that are as `seen` still."""
+        ...
+
+    async def renew(self, claims: Collection[tuple[str, str]], *, holder: str, at: float) -> None:
+        """Say of (digest, event id) that this process is at it."""
+        ...
+
+    async def release(self, claims: Collection[tuple[str, str]], *, holder: str) -> None:
+        """Say of (digest, event id) that nobody is at it any more, so that others need not wait."""
+        ...
+
+    async def forget_claims(self, before: float, limit: int) -> int:
+        """Delete at most `limit` claims that count no longer since that Unix time; gives how many."""
         ...
 
 
 class Suspects(Protocol):
-    """Messages that were under way when a process ended without stopping in order."""
+    """Messages that were under way when a process ended without stopping in order. All raise HistoryUnavailable.
 
-    async def times(self, digests: Collection[str]) -> Mapping[str, int]:
-        """In how many lives of a process each was under way at the end; those never are absent."""
+    `replica` is one life of a process. What was noted down more than a day ago is forgotten.
+    """
+
+    async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
+        """In how many lives before this one each was noted down and never over; those in none are absent."""
         ...
 
-    async def note(self, digests: Collection[str], replica: str) -> None:
-        """One more for each, committed, before it is begun with; once per life of a process (`replica`)."""
+    async def note(self, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
+        """One more for each, before it is begun with, once per life; those that are `over` are forgotten before.
+
+        In one transaction: whoever dies over the next one leaves nothing behind of the one before.
+        """
+        ...
+
+    async def doubt(self, digests: Collection[str], replica: str) -> None:
+        """They were not alone after all: what this life counted up goes back to one."""
         ...
 
     async def clear(self, digests: Collection[str]) -> None:
-        """They did not end the process."""
+        """They are over, and did not end the process."""
+        ...
+
+    async def leave(self, replica: str) -> None:
+        """The process stops in order: nothing that it noted down ended it."""
         ...

@@ -7,13 +7,15 @@ from bridge.storage.tables import metadata
 
 _ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 
-# What sources with `dedupe` have taken: `digest` is that of source and key, `event_id` the first event with it, `done`
-# that all its deliveries have their fate. A row counts until the Unix time `until`.
+# What sources with `dedupe` have taken: `digest` is that of source and key, `event_id` the first event with it, `holder`
+# the process that has it under way (empty: nobody), which renews `claimed_at` meanwhile, `done` that all deliveries of
+# the event have their fate. A row counts until the Unix time `until`.
 claims = Table(
     "claims",
     metadata,
     Column("digest", Text, primary_key=True),
     Column("event_id", _ID, nullable=False),
+    Column("holder", Text, nullable=False),
     Column("claimed_at", Double, nullable=False),
     Column("until", Double, nullable=False),
     Column("done", Boolean, nullable=False),
