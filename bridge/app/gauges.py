@@ -28,6 +28,10 @@ class Gauges:
         """A lane is consumed, or no longer."""
         self._metrics.queue(queue, lane_of=queue.removeprefix(self._lane_prefix)).consumer_up.value = up
 
+    def consumer_lost(self, reason: str) -> None:
+        """A consumer ended without our doing."""
+        self._metrics.consumers_lost[reason].value += 1
+
     def published(self, outcome: str, seconds: float) -> None:
         """A publish ended."""
         self._metrics.published[outcome].value += 1

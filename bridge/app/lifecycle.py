@@ -183,6 +183,7 @@ class Bridge:
             self._spawn(work, name)
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.samples.run(), "samples")
+        self._spawn(parts.silence.run(), "silence")
         self._spawn(parts.errands.run(), "meta events")
         self._guard = self._spawn(guard.run(), "outage guard")
         self._spawn(retention.run(), "retention")

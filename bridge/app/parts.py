@@ -17,6 +17,7 @@ from bridge.app.hook_routes import hook_desk
 from bridge.app.hooks import Hooks
 from bridge.app.in_force import HooksInForce
 from bridge.app.samples import LadderWatch, Samples
+from bridge.app.silence import LaneSilence, Silence
 from bridge.app.sources import Sources
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.control import FanoutControl
@@ -98,6 +99,11 @@ class Parts:
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
         self.sources = Sources([self._source(source) for source in consumed])
         self.samples = self._samples()
+        self.silence = Silence(
+            (self.sources, LaneSilence(self.table, self.lanes, self.names)),
+            self.topology,
+            after=settings.broker.silent_after,
+        )
         self.inlets = self._inlets()
 
     def _make_broker_side(self) -> None:
@@ -116,8 +122,12 @@ class Parts:
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
         self.copies = BrokerCopies(self.publisher, self.topology, self.ladder.published)
-        self.lanes = ChannelLanes(self.links.consume, self.topology, self.gauges.lane_up)
-        self.stray_channel = ConsumeChannel(self.links.consume, self._is_there, self.gauges.queue_up)
+        self.lanes = ChannelLanes(
+            self.links.consume, self.topology, self.gauges.lane_up, self.gauges.consumer_lost
+        )
+        self.stray_channel = ConsumeChannel(
+            self.links.consume, self._is_there, self.gauges.queue_up, self.gauges.consumer_lost
+        )
 
     def lane_channel(self) -> ConsumeChannel:
         """One to consume lanes that are there, and never to make them."""
@@ -256,7 +266,7 @@ class Parts:
         )
         own = source.name == OWN_EVENTS
         prepare = self.topology.prepare_events if own else self.topology.prepare_source
-        channel = ConsumeChannel(self.links.consume, prepare, self.gauges.queue_up)
+        channel = ConsumeChannel(self.links.consume, prepare, self.gauges.queue_up, self.gauges.consumer_lost)
         return intake, channel
 
     def _samples(self) -> Samples:

@@ -47,6 +47,20 @@ class Sources:
         """Messages held and prefetch, by source name."""
         return {intake.source.name: (channel.open, intake.source.prefetch) for intake, channel in self._pairs}
 
+    def idle(self) -> Mapping[str, float]:
+        """How many messages ever came, by queue of each source that is consumed and of which nothing is held."""
+        return {
+            intake.source.queue: intake.received
+            for intake, channel in self._pairs
+            if channel.up(intake.source.queue) and not channel.open
+        }
+
+    async def renew(self, queue: str) -> None:
+        """Consume the source's queue anew, with a fresh tag."""
+        for intake, channel in self._pairs:
+            if intake.source.queue == queue:
+                await channel.renew(queue)
+
     def state(self) -> dict[str, str]:
         """By name of each source that was set up: consuming, connecting, or left."""
         words = {True: "consuming", False: "connecting"}

@@ -35,7 +35,6 @@ class Subscription:
     tag: str | None = None
     wanted: bool = True
     failures: int = 0
-    last_message_at: float = 0.0
 
 
 class ConsumeChannel:
@@ -46,11 +45,17 @@ class ConsumeChannel:
         link: Link,
         prepare: Callable[[str], Awaitable[bool]],
         watch: Callable[[str, bool], None] = lambda _queue, _up: None,
+        lost: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own."""
+        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own.
+
+        `watch(queue, up)` hears of every consumer, `lost(why)` of each that ended without our doing: cancelled,
+        timeout, refused, connection or silent.
+        """
         self._link = link
         self._prepare = prepare
         self._watch = watch
+        self._tell_lost = lost
         self._subscriptions: dict[str, Subscription] = {}
         self._life: Incarnation | None = None
         self._changed = asyncio.Event()
@@ -77,6 +82,15 @@ class ConsumeChannel:
         subscription.wanted = False
         async with self._lock:
             await self._cancel(subscription)
+
+    async def renew(self, queue: str) -> None:
+        """Consume with a fresh tag: nothing comes for the present one. Tickets already given out stay good."""
+        subscription = self._subscriptions.get(queue)
+        if subscription is not None and subscription.tag is not None:
+            self._tell_lost("silent")
+            async with self._lock:
+                await self._cancel(subscription)
+            self._changed.set()
 
     @property
     def open(self) -> int:
@@ -193,16 +207,28 @@ class ConsumeChannel:
         """Queue deleted, node lost or (4.3) consumer timeout: consume anew, always with a fresh tag."""
         for subscription in self._subscriptions.values():
             if subscription.tag == frame.consumer_tag:
-                self._ended(subscription)
+                self._ended(subscription, "cancelled")
         self._changed.set()
 
     def _lost(self) -> None:
+        why = _why_lost(self._life)
         for subscription in self._subscriptions.values():
-            self._ended(subscription)
+            self._ended(subscription, why)
 
-    def _ended(self, subscription: Subscription) -> None:
+    def _ended(self, subscription: Subscription, why: str) -> None:
         """Nothing more can come for the consumer of this subscription."""
         tag, subscription.tag = subscription.tag, None
         if tag is not None and self._life is not None:
+            if not self._closing:
+                self._tell_lost(why)
             self._life.connection.forget(tag)
             self._watch(subscription.queue, False)
+
+
+def _why_lost(life: Incarnation | None) -> str:
+    """Whether the broker closed the channel, and over what, or the connection went with all its channels."""
+    if life is None or life.connection.is_closed or not life.channel.closing.done():
+        return "connection"
+    # 406 has many meanings, which the broker tells apart by text alone (3.10.8: "delivery acknowledgement on
+    # channel 1 timed out").
+    return "timeout" if "timed out" in why_closed(life.channel.closing) else "refused"

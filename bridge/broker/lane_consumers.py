@@ -16,7 +16,15 @@ LANES_PER_CHANNEL = 100
 class ChannelLanes:
     """Spreads lane consumers over supervised channels; see bridge.pipeline.service.LaneConsumers."""
 
-    def __init__(self, link: Link, topology: Topology, watch: Callable[[str, bool], None]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        topology: Topology,
+        watch: Callable[[str, bool], None],
+        lost: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        """`watch` and `lost` as with ConsumeChannel."""
+        self._lost = lost
         self._link = link
         self._topology = topology
         self._watch = watch
@@ -32,6 +40,13 @@ class ChannelLanes:
         for channel in self._channels:
             if lane in channel:
                 await channel.unsubscribe(lane)
+
+    async def renew(self, hook: str) -> None:
+        """Consume the lane anew, with a fresh tag."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                await channel.renew(lane)
 
     async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
         """Messages ready in the lanes of those of these hooks that have one."""
@@ -59,7 +74,7 @@ class ChannelLanes:
         for channel in self._channels:
             if len(channel) < LANES_PER_CHANNEL:
                 return channel
-        channel = ConsumeChannel(self._link, self._prepare, self._watch)
+        channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost)
         self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
         return channel
 

@@ -46,6 +46,11 @@ class Intake:
         self._last_message = metrics.queue(source.queue).last_message
         self._kept_back: deque[tuple[Message, Ticket]] = deque()
 
+    @property
+    def received(self) -> float:
+        """How many messages ever came."""
+        return self._received.value
+
     def receive(self, message: Message, ticket: Ticket) -> None:
         """Take one message from the broker's callback."""
         self._received.value += 1

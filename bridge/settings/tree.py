@@ -98,6 +98,8 @@ class Broker(Strict):
     """Bound on one attempt to connect to one address, handshake included."""
     publish_timeout: Seconds = Field(default=10, gt=0, le=300)
     """Bound on the broker's confirm of one publish."""
+    silent_after: Seconds = Field(default=15, ge=1, le=3600)
+    """A consumer that gets nothing for this long, although messages are ready for it, is subscribed anew."""
     outage_after: Seconds = Field(default=60, ge=1, le=3600)
     """Publishing blocked or impossible for this long is an outage: consuming stops until it is over."""
     tls: BrokerTls = BrokerTls()

@@ -98,6 +98,13 @@ BREAKER_STATE = _gauge(
 )
 HOOK_PAUSED = _gauge("hook_paused", "1 while the hook is paused.", "hook", fold=Fold.MAX)
 CONSUMER_UP = _gauge("consumer_up", "1 while the queue is being consumed.", "queue", fold=Fold.MIN)
+CONSUMERS_LOST = _counter(
+    "consumers_lost_total",
+    "Consumers that ended without our doing and were subscribed anew, by why: cancelled (queue deleted or its node "
+    "lost), timeout (the broker's consumer timeout), refused (another error of the channel), connection, silent "
+    "(nothing came although messages were ready).",
+    "reason",
+)
 LAST_MESSAGE = _gauge(
     "last_message_timestamp_seconds",
     "Unix time of the last message from the queue.",

@@ -141,6 +141,7 @@ class Metrics:
         counters, gauges, histograms = families.counters, families.gauges, families.histograms
         self.published = counters[catalogue.PUBLISH].by()
         self.publish_confirm = histograms[catalogue.PUBLISH_CONFIRM].child()
+        self.consumers_lost = counters[catalogue.CONSUMERS_LOST].by()
         self.stale_copies = counters[catalogue.STALE_COPIES].child()
         self.history_commit = histograms[catalogue.HISTORY_COMMIT].child()
         self.history_batch = histograms[catalogue.HISTORY_BATCH].child()
