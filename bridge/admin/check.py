@@ -1,10 +1,10 @@
 """What is wrong with a configuration beyond its form: patterns, filters, targets, files. Nothing is contacted."""
 
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bridge.admin.schemas import misfit_of
+from bridge.admin.transport import transport_problems, transport_warnings, tried
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
 from bridge.rules.routing import patterns
@@ -12,7 +12,7 @@ from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
 from bridge.rules.statistics.dimensions import compile_dimension
 from bridge.rules.wire.address import AddressGate
-from bridge.settings.tree import BrokerTls, Settings
+from bridge.settings.tree import Settings
 from bridge.targets.factory import problems, unreachable
 
 
@@ -31,24 +31,24 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
 
 
 def warnings(settings: Settings) -> list[Problem]:
-    """What hinders nothing, and is hardly meant: addresses that the address gate will refuse at every attempt.
+    """What hinders no start, and is hardly meant: addresses that the address gate will refuse at every attempt,
+    certificates that have ended.
 
     The settings have no problems.
     """
     gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
-    return [
+    refused = [
         Problem(f"hooks[{index}].{problem.path}", problem.message)
         for index, hook in enumerate(settings.hooks)
         for problem in unreachable(hook, gate)
     ]
+    return [*transport_warnings(settings), *refused]
 
 
 def _problems(
     settings: Settings, served: frozenset[str] | None, of_target: Callable[[Hook], list[Problem]]
 ) -> Iterator[Problem]:
-    yield from tls_problems("broker.tls", settings.broker.tls)
-    for name, broker in settings.brokers.items():
-        yield from tls_problems(f"brokers.{name}.tls", broker.tls)
+    yield from transport_problems(settings)
     for index, hook in enumerate(settings.hooks):
         found = list(hook_problems(hook, settings.broker.consumer_timeout))
         if served is None or hook.target.type in served:
@@ -66,7 +66,7 @@ def _problems(
 def _dimensions(settings: Settings) -> Iterator[Problem]:
     for index, source in enumerate(settings.sources):
         for name, text in source.dimensions.items():
-            yield from _tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
+            yield from tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
 
 
 def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
@@ -80,9 +80,9 @@ def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
 def hook_problems(hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
     """What is wrong with a hook wherever it is served; paths begin at the hook."""
     for index, pattern in enumerate(hook.events):
-        yield from _tried(f"events[{index}]", patterns.check, pattern)
+        yield from tried(f"events[{index}]", patterns.check, pattern)
     if hook.filter is not None:
-        yield from _tried("filter", compile_filter, hook.filter)
+        yield from tried("filter", compile_filter, hook.filter)
     # A message held for longer than the broker bears is handed out again while its attempt still runs.
     if hook.target.timeout > consumer_timeout / 2:
         yield Problem(
@@ -90,28 +90,3 @@ def hook_problems(hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
             f"{hook.target.timeout:g} s is over half of broker.consumer_timeout ({consumer_timeout:g} s): the "
             "broker would hand the message out again meanwhile; raise both, here and on the broker",
         )
-
-
-def tls_problems(path: str, tls: BrokerTls) -> list[Problem]:
-    """Certificates and keys that cannot be used; `path` is where `tls` stands."""
-    context = ssl.create_default_context()
-    found = []
-    if tls.ca is not None:
-        found += _tried(f"{path}.ca", context.load_verify_locations, tls.ca)
-    if tls.cert is not None:
-        found += _tried(
-            f"{path}.cert", lambda cert: context.load_cert_chain(cert, tls.key, password=""), tls.cert
-        )
-    return found
-
-
-def _tried(path: str, using: Callable[[str], object], text: str) -> list[Problem]:
-    try:
-        using(text)
-    except ssl.SSLError as error:
-        return [Problem(path, f"no usable PEM in {text}: {error.reason or error}")]
-    except OSError as error:
-        return [Problem(path, f"{error.filename or text} cannot be read: {error.strerror}")]
-    except ValueError as error:
-        return [Problem(path, str(error))]
-    return []

@@ -1,12 +1,17 @@
 """The connections to brokers that the settings ask for."""
 
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.broker.link import Address, Link, LinkWatch
-from bridge.settings.tree import Broker, BrokerTls, OtherBroker, Settings
+from bridge.model.target import Auth
+from bridge.settings.certificates import tls_context
+from bridge.settings.transport import BrokerOAuth2
+from bridge.settings.tree import Broker, OtherBroker, Settings
+from bridge.targets.web.endpoint import parse_url
+from bridge.targets.web.grants import TokenGrants
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -35,30 +40,31 @@ def make_links(settings: Settings, metrics: Metrics) -> Links:
         publish=Link("publish", address, watch),
         topology=Link("topology", address, watch),
         others={
-            name: Link(f"publish:{name}", broker_address(other, broker), watch)
+            name: Link(f"publish:{name}", broker_address(other, broker, f"brokers.{name}"), watch)
             for name, other in settings.brokers.items()
         },
     )
 
 
-def broker_address(where: Broker | OtherBroker, broker: Broker) -> Address:
-    """How to connect to `where`, with the bounds of `broker`."""
+def broker_address(where: Broker | OtherBroker, broker: Broker, path: str = "broker") -> Address:
+    """How to connect to `where`, whose settings stand at `path`, with the bounds of `broker`."""
+    oauth2 = where.oauth2 if where.auth == "oauth2" else None
     return Address(
         urls=[url.get_secret_value() for url in where.url],
         heartbeat=broker.heartbeat,
         connect_timeout=broker.connect_timeout,
-        tls=_tls(where.tls),
+        tls=partial(tls_context, where.tls),
+        auth=where.auth,
+        grants=None if oauth2 is None else _grants(oauth2, broker.connect_timeout, path),
+        where=path,
     )
 
 
-def _tls(tls: BrokerTls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca)
-    if tls.cert is not None:
-        context.load_cert_chain(tls.cert, tls.key)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _grants(oauth2: BrokerOAuth2, timeout: float, path: str) -> TokenGrants:
+    auth = Auth(type="oauth2", **oauth2.model_dump(exclude={"tls"}))
+    return TokenGrants(
+        auth, parse_url(oauth2.token_url), partial(tls_context, oauth2.tls), timeout=timeout, where=path
+    )
 
 
 class _LinkWatch(LinkWatch):

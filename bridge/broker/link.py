@@ -3,30 +3,42 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
+from bridge.broker.login import outlived
 from bridge.broker.receiving import ReceivingConnection
+from bridge.broker.refusals import Attempted, meaning, redacted, told
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
 from bridge.ports.backoff import Backoff
+from bridge.ports.login import Grant, Grants
 
 _LONGEST_WAIT = 5.0
 """Seconds between two tries: a broker that is back after long is in use again well within 15 s."""
+_TOGETHER = 2.0
+"""Seconds in which connections that are made together share one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the broker is and how to connect; several URLs are tried in turn."""
+    """Where the broker is and how to connect; several URLs are tried in turn.
+
+    `tls` makes the context of each new connection by amqps://, so that certificates may be exchanged; it may raise
+    a ValueError. `grants` gives the tokens of `auth="oauth2"`. `where` is the path of the settings.
+    """
 
     urls: Sequence[str]
     heartbeat: float = 15.0
     connect_timeout: float = 10.0
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    auth: Literal["plain", "external", "oauth2"] = "plain"
+    grants: Grants | None = None
+    where: str = "broker"
     name: str = "amqp-bridge"
 
 
@@ -38,12 +50,6 @@ class LinkWatch(Protocol):
 
     def lost(self, role: str, error: str) -> None:
         """It went away, or could not be made; tried again by itself."""
-
-
-def redacted(url: str) -> str:
-    """The URL without its password, fit for messages."""
-    parsed = URL(url)
-    return str(parsed.with_password("***") if parsed.password else parsed)
 
 
 @contextlib.contextmanager
@@ -77,6 +83,7 @@ class Link:
         self._address = address
         self._watch = watch
         self._connection: ReceivingConnection | None = None
+        self._grant: Grant | None = None
         self._ready = asyncio.Event()
         self._turn = 0
 
@@ -160,43 +167,65 @@ class Link:
                     await connection.close()
 
     async def _open(self, url: str) -> None:
+        address = self._address
         target = URL(url).update_query(
-            heartbeat=str(int(self._address.heartbeat)), name=f"{self._address.name} {self.role}"
+            heartbeat=str(int(address.heartbeat)), name=f"{address.name} {self.role}"
         )
-        connection = ReceivingConnection(target, context=self._address.tls)
+        if address.auth == "external":
+            target = target.update_query(auth="external")
+        grant = None
+        if address.grants is not None:
+            grant = await address.grants.get(since=asyncio.get_running_loop().time() - _TOGETHER)
+            target = target.with_password(grant.token)
+        connection = ReceivingConnection(target, context=await self._context(target))
         try:
-            async with asyncio.timeout(self._address.connect_timeout):
+            async with asyncio.timeout(address.connect_timeout):
                 await connection.connect()
-        except (amqp.ProbableAuthenticationError, amqp.AuthenticationError) as error:
-            raise BrokerRefused(_refusal(url, error)) from error
-        except (amqp.ConnectionNotAllowed, amqp.ConnectionClosed) as error:
-            raise BrokerRefused(
-                f"{redacted(url)}: {_text(error)}; does the vhost exist, may the user use it?"
-            ) from error
-        except amqp.InvalidFrameError as error:
-            # aiormq 7.2 keeps to itself what the broker said when it closes during the handshake.
-            raise BrokerRefused(
-                f"{redacted(url)}: the broker ended the handshake; does the vhost exist, may the user use it, "
-                "and is it a broker that listens there?"
-            ) from error
         except (amqp.AMQPError, OSError, TimeoutError, StopAsyncIteration) as error:
             # StopAsyncIteration is what aiormq 7.2 makes of a connection that ends during the handshake.
             with contextlib.suppress(Exception):
                 await connection.close()
-            raise BrokerUnavailable(
-                f"{redacted(url)}: {_text(error) or 'no answer in time'}; does a broker listen there (broker.url)?"
-            ) from error
-        self._connection = connection
+            tried = Attempted(url, address.where, address.auth, len(grant.token) if grant else 0)
+            raise meaning(tried, error) from error
+        self._connection, self._grant = connection, grant
         self._ready.set()
         self._watch.connected(self.role, redacted(url))
 
+    async def _context(self, target: URL) -> ssl.SSLContext | None:
+        """Read anew each time: certificates are exchanged under a running bridge."""
+        if target.scheme != "amqps":
+            return None
+        try:
+            return await asyncio.to_thread(self._address.tls)
+        except ValueError as error:
+            raise BrokerUnavailable(f"{self._address.where}.tls: {error}") from error
+
     async def _until_lost(self) -> None:
-        assert self._connection is not None
-        closing = self._connection.closing
-        await asyncio.wait([closing])
-        self._connection = None
-        self._ready.clear()
-        self._watch.lost(self.role, why_closed(closing))
+        connection = self._connection
+        assert connection is not None
+        closing = connection.closing
+        keeping = self._kept_logged_in(connection)
+        try:
+            await asyncio.wait(
+                {closing, keeping} if keeping else {closing}, return_when=asyncio.FIRST_COMPLETED
+            )
+            reason = keeping.result() if keeping and keeping.done() else why_closed(closing)
+        finally:
+            if keeping:
+                keeping.cancel()
+                await asyncio.wait({keeping})
+        if closing.done():
+            self._connection = None
+            self._ready.clear()
+        else:
+            await self.close()
+        self._watch.lost(self.role, reason)
+
+    def _kept_logged_in(self, connection: ReceivingConnection) -> "asyncio.Task[str] | None":
+        grants, grant = self._address.grants, self._grant
+        if grants is None or grant is None:
+            return None
+        return asyncio.create_task(outlived(connection, self.role, grants, grant))
 
 
 def why_closed(closing: "asyncio.Future[Any]") -> str:
@@ -206,15 +235,4 @@ def why_closed(closing: "asyncio.Future[Any]") -> str:
     end the waiting task as if that had been cancelled.
     """
     error = None if closing.cancelled() else closing.exception()
-    return "closed" if error is None else _text(error)
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(str(part) for part in error.args) or type(error).__name__
-
-
-def _refusal(url: str, error: Exception) -> str:
-    return (
-        f"{redacted(url)}: the broker refused the login ({_text(error)}); "
-        "check user and password in broker.url (guest may log in from localhost only)"
-    )
+    return "closed" if error is None else told(error)

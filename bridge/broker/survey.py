@@ -3,12 +3,14 @@
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 
-from bridge.broker.link import Address, Link, redacted
+from bridge.broker.link import Address, Link
+from bridge.broker.refusals import redacted
 from bridge.broker.topology import Names, queue_arguments
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
 from bridge.ports.survey import Endpoint, FoundObject, FoundSource, Kind, Rights
@@ -37,9 +39,7 @@ async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...],
     links: list[Link] = []
     try:
         for url in address.urls:
-            link = Link(
-                "doctor", Address([url], address.heartbeat, address.connect_timeout, address.tls), _Silent()
-            )
+            link = Link("doctor", replace(address, urls=[url]), _Silent())
             try:
                 await link.connect_once()
             except (BrokerRefused, BrokerUnavailable) as error:

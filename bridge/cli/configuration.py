@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.admin.check import check, tls_problems, warnings
+from bridge.admin.check import check, warnings
+from bridge.admin.transport import broker_problems
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.loading import load_with_places
 from bridge.settings.tree import Settings
@@ -29,7 +30,7 @@ class Configuration:
     def destinations(self) -> Settings:
         """Broker and sources alone: the secrets of hooks need not be at hand to publish."""
         loaded = load_with_places(self.file, self.env, sections={"broker", "sources"})
-        return loaded.sound(tls_problems("broker.tls", loaded.settings.broker.tls))
+        return loaded.sound(list(broker_problems("broker", loaded.settings.broker)))
 
     def checked(self) -> tuple[Settings, list[Problem]]:
         """Read and looked through whole, and what is hardly meant; raises SettingsError with every problem."""

@@ -9,7 +9,7 @@ from bridge.model.target import QueueTarget
 from bridge.rules.inlets.paths import canonical, check_path
 from bridge.settings.document import Path
 from bridge.settings.shape import nearest
-from bridge.settings.tree import Settings
+from bridge.settings.tree import Broker, OtherBroker, Settings
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -28,6 +28,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
         if inlet.source not in sources:
             yield ("inlets", index, "source"), f"no source {inlet.source!r}{nearest(inlet.source, sources)}"
     yield from _bad_paths(settings.inlets)
+    yield from _bad_login(("broker",), settings.broker)
+    for name, other in settings.brokers.items():
+        yield from _bad_login(("brokers", name), other)
 
 
 def unknown_names(hook: Hook, sources: Sequence[str], brokers: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -44,6 +47,26 @@ def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tupl
         if value in first:
             yield (section, index, key), f"{value!r} is already the {key} of {section}[{first[value]}]"
         first.setdefault(value, index)
+
+
+def _bad_login(path: Path, broker: Broker | OtherBroker) -> Iterator[tuple[Path, str]]:
+    """Ways to log in that lack what they need."""
+    match broker.auth:
+        case "external":
+            if broker.tls.cert is None:
+                yield (
+                    (*path, "auth"),
+                    "external needs `tls.cert`, the certificate that says who the bridge is",
+                )
+            if any(url.parts().scheme != "amqps" for url in broker.url):
+                yield (
+                    (*path, "auth"),
+                    "external needs amqps:// in every `url`: a certificate is shown over TLS only",
+                )
+        case "oauth2" if broker.oauth2 is None:
+            yield (*path, "auth"), "oauth2 needs `oauth2` with `token_url`, `client_id` and `client_secret`"
+    if broker.oauth2 is not None and broker.auth != "oauth2":
+        yield (*path, "oauth2"), "is used with `auth: oauth2` only"
 
 
 def _reserved(settings: Settings) -> Iterator[tuple[Path, str]]:

@@ -22,6 +22,7 @@ from bridge.model.source import Source
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
 from bridge.settings.addresses import SecretUrl, broker_url, listen_address, storage_url
+from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls
 
 
 def _one_or_many(value: Any) -> Any:
@@ -51,32 +52,17 @@ StorageUrl = Annotated[SecretUrl, AfterValidator(storage_url)]
 Listen = Annotated[str, AfterValidator(listen_address)]
 
 
-class BrokerTls(Strict):
-    """How the broker's certificate is checked and which one is shown to it; used with amqps:// only."""
-
-    ca: str | None = None
-    """File with the certificates to trust, PEM; default: what the system trusts."""
-    cert: str | None = None
-    """File with the certificate to show to the broker, PEM."""
-    key: str | None = None
-    """File with the private key of `cert`, PEM."""
-    verify: bool = True
-    """false: any certificate is taken, so anybody in between can read and change everything."""
-
-    @model_validator(mode="after")
-    def _key_and_certificate(self) -> "BrokerTls":
-        if self.key is not None and self.cert is None:
-            raise ValueError("`key` needs `cert`")
-        return self
-
-
 class OtherBroker(Strict):
     """Another broker that queue targets deliver to, by its name."""
 
     url: BrokerUrls
     """Address, or several that are tried in turn."""
-    tls: BrokerTls = BrokerTls()
-    """TLS to this broker."""
+    tls: ServerTls = ServerTls()
+    """TLS to this broker; used with amqps:// only."""
+    auth: BrokerAuth = "plain"
+    """How to log in, as at `broker.auth`."""
+    oauth2: BrokerOAuth2 | None = None
+    """Where the tokens for `auth: oauth2` come from."""
 
 
 class Broker(Strict):
@@ -102,8 +88,14 @@ class Broker(Strict):
     """A consumer that gets nothing for this long, although messages are ready for it, is subscribed anew."""
     outage_after: Seconds = Field(default=60, ge=1, le=3600)
     """Publishing blocked or impossible for this long is an outage: consuming stops until it is over."""
-    tls: BrokerTls = BrokerTls()
-    """TLS to the broker."""
+    tls: ServerTls = ServerTls()
+    """TLS to the broker; used with amqps:// only."""
+    auth: BrokerAuth = "plain"
+    """How to log in. plain: user and password of `url`; external: the certificate `tls.cert` says who it is, and
+    the broker needs the plugin rabbitmq_auth_mechanism_ssl; oauth2: a token of `oauth2`, and the broker needs the
+    plugin rabbitmq_auth_backend_oauth2."""
+    oauth2: BrokerOAuth2 | None = None
+    """Where the tokens for `auth: oauth2` come from."""
 
 
 class Storage(Strict):

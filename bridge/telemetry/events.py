@@ -150,6 +150,11 @@ def connection_lost(role: str, error: str, retry_in: float) -> None:
     _broker.warning("connection.lost", role=role, error=error, retry_in=round(retry_in, 2))
 
 
+def token_not_renewed(role: str, error: str, ends_in: float) -> None:
+    """A connection's access token ends in `ends_in` seconds and there is no new one; tried again until then."""
+    _broker.error("login.not_renewed", role=role, error=error, ends_in=round(ends_in, 1))
+
+
 def connection_back(role: str, address: str, away: float) -> None:
     """A connection to the broker is open (again), after `away` seconds without."""
     _broker.info("connection.open", role=role, address=address, away=round(away, 1))

@@ -27,6 +27,8 @@ _PAUSE = 1.0
 _LONGEST_PAUSE = 3600.0
 _VAIN_PAUSE = 30.0
 """Seconds in which a receiver that refuses a new token too gets no further one."""
+FORM = "application/x-www-form-urlencoded"
+_BEARER = "Authorization: Bearer "
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _REASONS = frozenset(
     {
@@ -52,6 +54,11 @@ class Token(NamedTuple):
     line: bytes
     renew_at: float
     expires_at: float
+
+    @property
+    def text(self) -> str:
+        """The token itself."""
+        return self.line.decode().removeprefix(_BEARER).rstrip()
 
 
 class Tokens:
@@ -150,19 +157,22 @@ class Tokens:
 
 def token_request(auth: Auth, url: URL, proxy: URL | None) -> bytes:
     """The whole request for a token. Raises ValueError for what is not Unicode text."""
+    authorization, content = token_form(auth)
+    headers = {"Accept": "application/json", "Content-Type": FORM}
+    head = static_head("POST", url, proxy, authorization, headers)
+    return b"".join((head, f"Content-Length: {len(content)}\r\n\r\n".encode(), content))
+
+
+def token_form(auth: Auth) -> tuple[str | None, bytes]:
+    """What a request for a token holds: the header Authorization, if there is one, and the form."""
     fields = {"grant_type": "client_credentials"}
     fields |= {name: text for name in ("scope", "audience") if (text := getattr(auth, name))}
-    headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-    authorization = None
     secret = auth.client_secret.get_secret_value()
     if auth.client_auth == "basic":
         # RFC 6749 section 2.3.1: each is form-urlencoded before both are joined.
-        authorization = basic(quote_plus(auth.client_id), quote_plus(secret))
-    else:
-        fields |= {"client_id": auth.client_id, "client_secret": secret}
-    content = urlencode(fields).encode()
-    head = static_head("POST", url, proxy, authorization, headers)
-    return b"".join((head, f"Content-Length: {len(content)}\r\n\r\n".encode(), content))
+        return basic(quote_plus(auth.client_id), quote_plus(secret)), urlencode(fields).encode()
+    fields |= {"client_id": auth.client_id, **({"client_secret": secret} if secret else {})}
+    return None, urlencode(fields).encode()
 
 
 def read_token(reply: Reply, asked_at: float) -> Token | str:
@@ -186,7 +196,7 @@ def read_token(reply: Reply, asked_at: float) -> Token | str:
     life = _life(fields.get("expires_in"))
     expires_at = asked_at + life
     renew_at = expires_at - min(_AHEAD, life / 5)
-    return Token(f"Authorization: Bearer {token}\r\n".encode(), renew_at, expires_at)
+    return Token(f"{_BEARER}{token}\r\n".encode(), renew_at, expires_at)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def test_messages_come_over_tls_too(amqp_url, link, queue):
     trusting = ssl.create_default_context(cafile=str(TLS / "ca.pem"))
     async with (
         open_cutter(url.port, lengths=(), tls=server_context()) as port,
-        supervised(str(url.with_scheme("amqps").with_port(port)), Heard(), tls=trusting) as secure,
+        supervised(str(url.with_scheme("amqps").with_port(port)), Heard(), tls=lambda: trusting) as secure,
         consuming(secure, queue) as consumer,
     ):
         await until(lambda: consumer.bodies == bodies)
