@@ -55,6 +55,7 @@ class BridgeProcess:
         self.history = SqliteHistory(folder / "bridge.db")
         self.starts = 0
         self.url = ""
+        self.program: Sequence[str] = PROGRAM
         self._process: asyncio.subprocess.Process | None = None
         self.write()
 
@@ -84,7 +85,7 @@ class BridgeProcess:
         bare = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
         with self._log_file.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(*PROGRAM, "run", "-c", str(self.file), *arguments),
+                *(*self.program, "run", "-c", str(self.file), *arguments),
                 cwd=self.folder,
                 env=bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
                 stdin=asyncio.subprocess.DEVNULL,
@@ -134,6 +135,11 @@ class BridgeProcess:
     def alive(self) -> bool:
         """It was started and has not ended."""
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the present life."""
+        return self._running().pid
 
     @property
     def exit_code(self) -> int | None:

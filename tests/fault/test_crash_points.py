@@ -1,0 +1,142 @@
+"""kill -9 between any two steps of the flow: nothing is lost, and what is repeated is what the table promises."""
+
+import asyncio
+import json
+import signal
+from collections import Counter, defaultdict
+
+import pytest
+from aiohttp import web
+
+from tests.support.bridge_process import BridgeProcess
+from tests.support.crash_points import CRASHING, Point, Way, arm, disarm, points_of
+from tests.support.endpoint import Received, hang
+from tests.support.queues import STEPS
+from tests.support.scene import Scene
+from tests.support.waiting import until
+
+FAILURES: dict[Way, int] = {"retry": 1, "lane": 1, "retry from the lane": 2}
+SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBjcmFzaGVz"
+
+
+@pytest.mark.parametrize("way", ["direct", "retry", "lane", "retry from the lane", "park", "stop"])
+async def test_killed_between_any_two_steps_nothing_is_lost_and_repeats_are_as_promised(
+    scene: Scene, way: Way
+):
+    source = await scene.queue()
+    pairs = Pairs(FAILURES.get(way, 0))
+    scene.endpoint.script("/crm", pairs)
+    hook = scene.webhook(
+        "crm",
+        paused=way == "park",
+        concurrency=2,
+        retry={"schedule": ["500ms"], "max_attempts": 10, "jitter": 0},
+        target_profile="standard",
+        target_secrets=[SECRET],
+    )
+    # Both events are in one commit, which comes before their copies are due.
+    sources = [{"name": "main", "queue": source, "prefetch": 2}]
+    async with scene.prepared([hook], sources, history={"min_wait": "100ms"}) as bridge:
+        bridge.program = CRASHING
+        await bridge.start()
+        for point in points_of(way):
+            await die_at(point, scene, bridge, source, pairs)
+            await bridge.start()
+            if way == "park":
+                await until(lambda: both_settled(bridge), what=bridge.last_words)
+            else:
+                await recovered(point, scene, bridge, source, pairs)
+        if way == "park":
+            await bridge.reload([hook | {"paused": False}])
+            await until(lambda: not bridge.history.unfinished(), what=bridge.last_words)
+        await until(lambda: nothing_waits(scene, source), what=bridge.last_words)
+        await bridge.stop()
+        assert await nothing_waits(scene, source)
+        assert bridge.history.statuses("crm").keys() == {"SUCCESS"}
+        assert {point.name: pairs.repeats(point) for point in points_of(way)} == {
+            point.name: point.repeats for point in points_of(way)
+        }
+        for point in points_of(way):
+            assert len(pairs.ids[body(point, with_id=True)]) == 1
+            assert bridge.history.delivered_bodies("crm") >= set(pair(point))
+
+
+def body(point: Point, *, with_id: bool) -> bytes:
+    return json.dumps({"point": f"{point.way}: {point.name}", "id": with_id}).encode()
+
+
+def pair(point: Point) -> tuple[bytes, bytes]:
+    return body(point, with_id=True), body(point, with_id=False)
+
+
+class Pairs:
+    """Refuses each event so many times, then takes it. While armed, both events of a pair go side by side."""
+
+    def __init__(self, failures: int) -> None:
+        self.taken: Counter[bytes] = Counter()
+        self.ids: dict[bytes, set[str]] = defaultdict(set)
+        self.armed: Point | None = None
+        self._failures = failures
+        self._seen: Counter[bytes] = Counter()
+
+    @property
+    def both_taken(self) -> bool:
+        return self.armed is not None and all(self.taken[each] for each in pair(self.armed))
+
+    def repeats(self, point: Point) -> tuple[int, int]:
+        with_id, without = (self.taken[each] - 1 for each in pair(point))
+        if point.at_most and with_id <= point.repeats[0] and without <= point.repeats[1]:
+            return point.repeats
+        return with_id, without
+
+    async def __call__(self, received: Received) -> web.Response:
+        self._seen[received.body] += 1
+        time = self._seen[received.body]
+        refused = time <= self._failures
+        self.ids[received.body].add(received.headers["webhook-id"])
+        self.taken[received.body] += not refused
+        if (point := self.armed) is not None:
+            await until(lambda: all(self._seen[each] >= time for each in pair(point)))
+            if not refused and (not point.where or point.where.endswith("Sources.leave")):
+                return await hang(received)
+        return web.Response(status=500 if refused else 200)
+
+
+async def die_at(point: Point, scene: Scene, bridge: BridgeProcess, source: str, pairs: Pairs) -> None:
+    """Have two events come to that point, and the bridge with them to its end."""
+    pairs.armed = point
+    if point.where:
+        arm(bridge.folder, point)
+    with_id, without = pair(point)
+    await asyncio.gather(
+        scene.queues.publish(source, [with_id], message_id=point.name),
+        scene.queues.publish(source, [without]),
+    )
+    if point.way == "stop" or not point.where:
+        await until(lambda: pairs.both_taken, what=bridge.last_words)
+        if point.where:
+            bridge.signal(signal.SIGTERM)
+        else:
+            await bridge.kill()
+    assert await bridge.ended(10) == -9
+    disarm(bridge.folder)
+    pairs.armed = None
+
+
+async def recovered(point: Point, scene: Scene, bridge: BridgeProcess, source: str, pairs: Pairs) -> None:
+    """Return when the bridge that was started after that has nothing left to do."""
+    await until(lambda: all(pairs.taken[each] for each in pair(point)), what=bridge.last_words)
+    await until(lambda: not bridge.history.unfinished(), what=bridge.last_words)
+    found = bridge.history.delivered_bodies
+    await until(lambda: found("crm") >= set(pair(point)), what=bridge.last_words)
+    await until(lambda: nothing_waits(scene, source), what=bridge.last_words)
+
+
+async def both_settled(bridge: BridgeProcess) -> bool:
+    """The messages that came again are acked."""
+    return await bridge.metric("events_settled_total", result="acked") == 2
+
+
+async def nothing_waits(scene: Scene, source: str) -> bool:
+    own = [f"{scene.prefix}.{name}" for name in ("dead", "orphans", *(f"delay.{step}" for step in STEPS))]
+    return not any([await scene.queues.depth(queue) for queue in (source, scene.lane("crm"), *own)])
