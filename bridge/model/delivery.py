@@ -20,6 +20,9 @@ class Status(StrEnum):
 
 FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.SKIPPED})
 
+DUPLICATE = "duplicate"
+"""Reason of a delivery that is skipped because its publisher sent the event before (`dedupe`)."""
+
 
 @value(frozen=True, slots=True)
 class Delivery:
@@ -133,7 +136,7 @@ class Parked:
 
 @value(frozen=True, slots=True)
 class Skipped:
-    """Matched, but the hook is disabled."""
+    """Matched, but the hook is disabled, or the event came before."""
 
     reason: str
 
@@ -213,6 +216,16 @@ class Counted:
 
 
 @value(frozen=True, slots=True)
+class Finished:
+    """All deliveries of a message have their fate: it needs no further look at what its source took it for.
+
+    `claims` has the digest of the key and the event's id of each of its events that has a key.
+    """
+
+    claims: tuple[tuple[str, str], ...]
+
+
+@value(frozen=True, slots=True)
 class Known:
     """What the history already knows of a delivery (the fence looks at it)."""
 
@@ -221,5 +234,5 @@ class Known:
     final: bool
 
 
-Entry = Record | Quarantined | Unmatched | Unkept | Counted
+Entry = Record | Quarantined | Unmatched | Unkept | Counted | Finished
 """All that the history is ever told while messages flow."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model.delivery import Counted, Entry, Quarantined, Record, Status, Unkept, Unmatched
+from bridge.model.delivery import Counted, Entry, Finished, Quarantined, Record, Status, Unkept, Unmatched
 from bridge.model.errors import HistoryUnavailable
 from bridge.pipeline.settle import Settlement
 from bridge.ports.backoff import Backoff
@@ -185,5 +185,5 @@ def _kept(entry: Entry) -> Entry | None:
             return Unkept(entry)
         case Unmatched():
             return None
-        case Record() | Quarantined() | Unkept() | Counted():
+        case Record() | Quarantined() | Unkept() | Counted() | Finished():
             return entry

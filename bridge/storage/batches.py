@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Dialect
 
-from bridge.model.delivery import Counted, Entry, Unkept
+from bridge.model.delivery import Counted, Entry, Finished, Unkept
+from bridge.storage.claims import finish
 from bridge.storage.engines.faults import is_outage, told, unavailable
 from bridge.storage.measures import MeasuresWriter
 from bridge.storage.rows import rows_of
@@ -40,6 +41,7 @@ class Batches:
             rows = rows_of(entries)
             if not self._upserts.write(connection, rows):
                 raise KnownAlready
+            finish(connection, rows.finished)
             tally = Tally()
             tally.add_rows(rows.deliveries.values(), rows.attempts.values(), rows.deliveries)
             for record in rows.unkept:
@@ -50,7 +52,8 @@ class Batches:
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
         """Write all that can be written and is not there; gives what is refused, each with the reason."""
-        of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted)]
+        of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted | Finished)]
+        finish(connection, [one for entry in entries if isinstance(entry, Finished) for one in entry.claims])
         tally = Tally()
         refused = self._halve(of_rows, connection, tally) if of_rows else []
         if tally.counts or len(of_rows) == len(refused):

@@ -10,6 +10,7 @@ from bridge.model.delivery import (
     Counted,
     Delivery,
     Entry,
+    Finished,
     Quarantined,
     Record,
     Unkept,
@@ -42,6 +43,8 @@ class Rows:
     unkept: list[Record] = field(default_factory=list)
     """Of these no rows are written: they count in the sums alone, and so do the next."""
     counted: list[Counted] = field(default_factory=list)
+    finished: list[tuple[str, str]] = field(default_factory=list)
+    """Claims, by digest and event."""
 
 
 def rows_of(entries: Iterable[Entry]) -> Rows:
@@ -62,6 +65,8 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
                 rows.unkept.append(record)
             case Counted():
                 rows.counted.append(entry)
+            case Finished(claims=claims):
+                rows.finished += claims
             case _:
                 assert_never(entry)
     return rows

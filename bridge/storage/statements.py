@@ -37,7 +37,8 @@ def padded(ids: Sequence[str]) -> list[str]:
     return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
-def _keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
+def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
+    """Rows whose key is there already change nothing."""
     return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
 
 
@@ -150,10 +151,10 @@ class Upserts:
     """Writes the rows of a batch."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._events = Upsert(tables.events, dialect, _keep_the_first, heavy=("body", "headers"))
+        self._events = Upsert(tables.events, dialect, keep_the_first, heavy=("body", "headers"))
         self._deliveries = Upsert(tables.deliveries, dialect, _keep_the_newer)
-        self._attempts = Upsert(tables.attempts, dialect, _keep_the_first, heavy=("response", "error"))
-        self._quarantine = Upsert(tables.quarantine, dialect, _keep_the_first, heavy=("body", "headers"))
+        self._attempts = Upsert(tables.attempts, dialect, keep_the_first, heavy=("response", "error"))
+        self._quarantine = Upsert(tables.quarantine, dialect, keep_the_first, heavy=("body", "headers"))
 
     def write(self, connection: Connection, rows: Rows) -> bool:
         """Insert or merge all rows, within the connection's transaction; whether all deliveries and attempts were new."""

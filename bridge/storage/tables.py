@@ -21,7 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 
 _ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-_OF_USUAL_LENGTH = text("length(publisher_id) <= 200")
+INDEXED_LENGTH = 200
+"""Characters of a publisher's id; longer ones are in no index."""
+_OF_USUAL_LENGTH = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
 
 metadata = MetaData()
 

@@ -14,13 +14,11 @@ from bridge.storage.records.restored import event_of
 from bridge.storage.records.scan import Bounds, Found, Scan, among, distinct, filled, run_all
 from bridge.storage.records.span import as_id, first_id
 from bridge.storage.records.types import ORDER, scans_of_type
-from bridge.storage.tables import deliveries, events
+from bridge.storage.tables import INDEXED_LENGTH, deliveries, events
 from bridge.storage.text import storable
 
 _KIND = "event"
 _MOST_TYPES = 50
-_INDEXED_LENGTH = 200
-"""Of a publisher's id, in characters: as bridge.storage.tables says of the index."""
 
 _LOOKED_AT = 500
 """Events of which one look tells what came of them."""
@@ -114,10 +112,10 @@ def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
     rest: Rest = [(c.publisher_id, stored)]
     beside = [(c.source, which.source), (c.type, which.type)]
     rest += [(column, storable(value)) for column, value in beside if value is not None]
-    if not 0 < len(stored) <= _INDEXED_LENGTH:
+    if not 0 < len(stored) <= INDEXED_LENGTH:
         return Scan(ORDER, (), rest, cost=20)
     # Word for word as in the index, or it is not used.
-    indexed = text(f"length(publisher_id) <= {_INDEXED_LENGTH}")
+    indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
     return Scan(ORDER, (indexed, last == stored[-1]), rest)
 

@@ -116,7 +116,7 @@ class Scan:
         return chosen.order_by(*(column.desc() for column in self.order))
 
 
-def among(connection: Connection, column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
+def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> ColumnElement[bool]:
     """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(ids), ARRAY(column.type)))
