@@ -21,6 +21,7 @@ from bridge.http.openapi import description
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
 from bridge.storage.history import SqlHistory, open_history
+from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry.metrics import Metrics
 
 
@@ -52,6 +53,7 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
         metrics,
         access.log,
         store=store,
+        suspects=SqlSuspects(history.engine),
         base=base,
         served=None,
     )

@@ -34,6 +34,7 @@ from bridge.storage.access import SqlAccess
 from bridge.storage.heralding import SqlStandings
 from bridge.storage.history import SqlHistory, open_history
 from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -86,6 +87,8 @@ class Bridge:
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
         await parts.in_force.start()
+        if await together.begin():
+            parts.guard.watch_out()
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         self._http = HttpServer(
@@ -113,6 +116,7 @@ class Bridge:
             self._metrics,
             access.log,
             store=store,
+            suspects=SqlSuspects(history.engine),
             base=self._base,
             served=self._served,
         )
@@ -176,6 +180,7 @@ class Bridge:
         )
         self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
+        self._spawn(parts.guard.run(), "guard")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
         self._spawn(parts.service.find_lanes(), "find lanes")

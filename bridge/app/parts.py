@@ -35,15 +35,17 @@ from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.fence import Fence
+from bridge.pipeline.guard import Guard
 from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.service import LaneService
-from bridge.pipeline.settle import Load, Settlement, Work
+from bridge.pipeline.settle import Load, Over, Work
 from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
+from bridge.ports.guards import Suspects
 from bridge.ports.history import History, HookState
 from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import data_of
@@ -77,6 +79,7 @@ class Parts:
         deeds: AuditLog,
         *,
         store: HookStore,
+        suspects: Suspects,
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
@@ -90,6 +93,7 @@ class Parts:
         self.load = Load()
         self.ladder = LadderWatch()
         self.replica_id = new_id()
+        self.guard = Guard(suspects, self.load, self.replica_id)
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
@@ -150,7 +154,8 @@ class Parts:
             copies=self.copies,
             fence=self.fence,
             table=self.table,
-            quarantine=self._quarantine_copy,
+            guard=self.guard,
+            quarantine=self._end_copy,
             deleted=self.deleted,
             data_of=self._data_of,
             longest_hold=self.settings.broker.consumer_timeout / 4,
@@ -262,6 +267,7 @@ class Parts:
             metrics=self.metrics,
             most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
+            guard=self.guard,
             dimensions=measured_by(source),
         )
         own = source.name == OWN_EVENTS
@@ -300,8 +306,8 @@ class Parts:
     def _let_through(self, work: Work) -> None:
         self.service.let_through(work)
 
-    def _quarantine_copy(self, fault: Undecodable, message: Message, ticket: Ticket) -> None:
-        self.delivering.quarantine(fault, message, Settlement(ticket, "lanes", self.load))
+    def _end_copy(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None) -> None:
+        self.strays.end(why, message, ticket, over)
 
     def _told(self, runner: HookRunner, kind: MetaType, facts: Facts) -> None:
         self.herald.tell(kind, runner.hook, facts, by_person=False)

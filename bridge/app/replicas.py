@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 ALIVE = 15.0
 """Seconds within which a replica must have been seen to count."""
+_LOOKED_BACK = 86_400.0
+"""Seconds for which the database remembers a replica that did not stop in order."""
 _EVERY = 2.0
 _LOOK = 0.1
 _POLL = 0.02
@@ -53,6 +55,20 @@ class Presence:
                     await self._in_force.news.wait()
             self._in_force.news.clear()
 
+    async def begin(self, *, alone: bool) -> bool:
+        """Be there from now on; whether a process before this one ended without stopping in order.
+
+        `alone`: whoever else is written down is gone. Raises HistoryUnavailable.
+        """
+        others = [each for each in await self._replicas.replicas(_LOOKED_BACK) if each.id != self._id]
+        living = {each.id for each in await self._replicas.replicas(ALIVE)}
+        await self._replicas.seen(self._now())
+        if alone:
+            for each in others:
+                await self._replicas.leave(each.id)
+            return bool(others)
+        return any(each.id not in living or _gone(each.host) for each in others)
+
     async def leave(self) -> None:
         """Be there no longer."""
         with contextlib.suppress(HistoryUnavailable, TimeoutError):
@@ -84,14 +100,30 @@ class Presence:
     def _state(self) -> tuple[int, int]:
         return self._in_force.revision, self._in_force.settled
 
+    def _now(self) -> Replica:
+        return Replica(self._id, self._host, self._targets, self._started_at, time.time(), *self._state())
+
     async def _tell(self) -> None:
-        revision, settled = state = self._state()
-        replica = Replica(
-            self._id, self._host, self._targets, self._started_at, time.time(), revision, settled
-        )
+        state = self._state()
         try:
-            await self._replicas.seen(replica)
+            await self._replicas.seen(self._now())
             self._told = state
         except HistoryUnavailable as error:
             log.debug("replica.not_told", error=str(error))
             await asyncio.sleep(1)
+
+
+def _gone(host: str) -> bool:
+    """Whether it was a process of this host that is no more; in containers the one before had the very same number."""
+    name, _, number = host.rpartition(":")
+    if name != socket.gethostname() or not number.isdecimal():
+        return False
+    try:
+        if int(number) != os.getpid():
+            os.kill(int(number), 0)
+            return False
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it is somebody else's
+    return True

@@ -1,11 +1,14 @@
 """What the replicas of a bridge do together: hear of each other, and delete hooks."""
 
+import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from bridge.app.parts import Parts
 from bridge.app.removal import Removals
 from bridge.app.replicas import Presence
+from bridge.model.errors import HistoryUnavailable
 from bridge.ports.hooks import HookStore
 from bridge.storage.engines.engine import Engine
 from bridge.storage.jobs_removal import SqlRemains
@@ -13,6 +16,7 @@ from bridge.storage.jobs_replicas import SqlReplicas
 from bridge.storage.statistics import SqlStatistics
 
 _TARGETS = ("notify", "queue", "script", "webhook")
+_LAST_WORD = 2.0
 
 
 class Together:
@@ -55,12 +59,19 @@ class Together:
             (self._removals.run(), "removals"),
         ]
 
+    async def begin(self) -> bool:
+        """Be there from now on; whether the last stop was not in order. Raises HistoryUnavailable."""
+        return await self._presence.begin(alone=not self._several)
+
     async def stop(self) -> None:
         """Let others go on with what was begun here, before the rest of the bridge stops."""
         await self._removals.stop()
 
     async def leave(self) -> None:
         """Be there no longer; the database is still open."""
+        with suppress(HistoryUnavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                await self._parts.guard.leave()
         await self._presence.leave()
 
     def _lane_made(self, hook: str) -> None:

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 
 from bridge.model.delivery import Delivery, Known
 from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.settle import Load, Settlement, Work
+from bridge.pipeline.settle import Load, Over, Settlement, Work
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Ticket
 from bridge.ports.history import History
@@ -47,9 +47,9 @@ class Fence:
         self._under_way: WeakValueDictionary[tuple[str, int, int], Settlement] = WeakValueDictionary()
         self._arrived = asyncio.Event()
 
-    def add(self, delivery: Delivery, ticket: Ticket) -> None:
-        """Look at this copy soon."""
-        self.again(Work(delivery, Settlement(ticket, "", self._load), from_lane=True))
+    def add(self, delivery: Delivery, ticket: Ticket, over: Over | None = None) -> None:
+        """Look at this copy soon; `over` is told of its end."""
+        self.again(Work(delivery, Settlement(ticket, "", self._load, over=over), from_lane=True))
 
     def again(self, work: Work) -> None:
         """Look at this copy, which has waited here, once more: much may have been said of its delivery meanwhile."""

@@ -8,10 +8,12 @@ from bridge.model.delivery import Counted
 from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.delivery import Delivering
-from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.guard import Guard, came_too_often
+from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.ports.broker import Ticket
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.statistics.dimensions import Dimensions
+from bridge.rules.wire.fingerprint import message_digest
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -29,6 +31,7 @@ class Intake:
         metrics: Metrics,
         most_open: int,
         new_id: Callable[[], str],
+        guard: Guard,
         dimensions: Dimensions | None = None,
     ) -> None:
         """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `dimensions`:
@@ -40,11 +43,17 @@ class Intake:
         self._load = load
         self._most_open = most_open
         self._new_id = new_id
+        self._guard = guard
         self._dimensions = dimensions
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
-        self._kept_back: deque[tuple[Message, Ticket]] = deque()
+        self._kept_back: deque[tuple[Message, Ticket, Over | None]] = deque()
+
+    @property
+    def name(self) -> str:
+        """The source's."""
+        return self.source.name
 
     @property
     def received(self) -> float:
@@ -54,27 +63,50 @@ class Intake:
     def receive(self, message: Message, ticket: Ticket) -> None:
         """Take one message from the broker's callback."""
         self._received.value += 1
-        if self._kept_back or self._load.open >= self._most_open:
-            self._kept_back.append((message, ticket))
+        if message.redelivered and (why := came_too_often(message)) is not None:
+            self.refuse(why, message, ticket)
+        elif message.redelivered or self._guard.holding:
+            self._guard.take(self, message, ticket)
         else:
-            self._start(message, ticket)
+            self.admit(message, ticket)
+
+    def digest(self, message: Message) -> str:
+        """The same each time the broker hands this message out."""
+        return message_digest(self.source.queue, message)
+
+    def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Decode and route it, now or when there is room; `over` is told of its end."""
+        if self._kept_back or self._load.open >= self._most_open:
+            self._kept_back.append((message, ticket, over))
+        else:
+            self._start(message, ticket, over)
+
+    def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Put it into quarantine as it is."""
+        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, over)
+        self._delivering.quarantine(why, message, settlement)
 
     def pump(self) -> None:
         """Go on with what was kept back, as far as there is room again."""
         while self._kept_back and self._load.open < self._most_open:
-            message, ticket = self._kept_back.popleft()
+            message, ticket, over = self._kept_back.popleft()
             if ticket.valid:
-                self._start(message, ticket)
+                self._start(message, ticket, over)
+            elif over is not None:
+                over(False)
 
     def give_back(self) -> None:
-        """Hand what was kept back to the broker."""
+        """Hand what was kept back, here or by the guard, to the broker."""
+        self._guard.give_back(self)
         while self._kept_back:
-            _, ticket = self._kept_back.popleft()
+            _, ticket, over = self._kept_back.popleft()
             ticket.give_back()
+            if over is not None:
+                over(False)
 
-    def _start(self, message: Message, ticket: Ticket) -> None:
+    def _start(self, message: Message, ticket: Ticket, over: Over | None) -> None:
         now = self._last_message.value = time.time()
-        settlement = Settlement(ticket, self.source.name, self._load, self._metrics)
+        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, over)
         decoded: Event | Batch | Undecodable
         try:
             decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)

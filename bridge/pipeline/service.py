@@ -12,11 +12,13 @@ from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
+from bridge.pipeline.guard import Guard
 from bridge.pipeline.hook import HookRunner
-from bridge.pipeline.settle import Work
+from bridge.pipeline.settle import Over, Work
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Copies, Receive, Ticket
 from bridge.rules.wire.copies import ReadData, read_copy
+from bridge.rules.wire.fingerprint import copy_digest
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,8 @@ class LaneService:
         copies: Copies,
         fence: Fence,
         table: HookTable,
-        quarantine: Callable[[Undecodable, Message, Ticket], None],
+        guard: Guard,
+        quarantine: Callable[[Undecodable, Message, Ticket, Over | None], None],
         deleted: Deleted,
         data_of: ReadData,
         longest_hold: float,
@@ -63,6 +66,7 @@ class LaneService:
         self._copies = copies
         self._fence = fence
         self._table = table
+        self._guard = guard
         self._quarantine = quarantine
         self._deleted = deleted
         self._data_of = data_of
@@ -130,6 +134,7 @@ class LaneService:
         self._stopping = True
         for timer in self._timers.values():
             timer.cancel()
+        self._guard.give_back(self)
         for hook in list(self._prefetch):
             await self._set(hook, 0)
 
@@ -192,13 +197,30 @@ class LaneService:
 
     # ---- one copy -------------------------------------------------------------------------------------
 
+    name = "lanes"
+
     def receive(self, message: Message, ticket: Ticket) -> None:
         """Take one message from the broker's callback."""
+        if message.redelivered or self._guard.holding:
+            self._guard.take(self, message, ticket)
+        else:
+            self.admit(message, ticket)
+
+    def digest(self, message: Message) -> str:
+        """The same each time the broker hands this copy out."""
+        return copy_digest(self.name, message)
+
+    def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Have the fence look at it; `over` is told of its end."""
         match read_copy(message, self._data_of):
             case Undecodable() as fault:
-                self._quarantine(fault, message, ticket)
+                self._quarantine(fault, message, ticket, over)
             case Delivery() as delivery:
-                self._fence.add(delivery, ticket)
+                self._fence.add(delivery, ticket, over)
+
+    def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """End its delivery without an attempt, and keep the copy whole."""
+        self._quarantine(why, message, ticket, over)
 
     def let_through(self, work: Work) -> None:
         """Attempt a copy that the fence let through, when its time has come."""

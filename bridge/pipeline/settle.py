@@ -1,10 +1,16 @@
 """The one rule: a broker message is settled last, once, when all it carries has a committed fate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.model.delivery import Delivery
 from bridge.ports.broker import Ticket
 from bridge.telemetry.metrics import SourceMetrics
+
+Over = Callable[[bool], None]
+"""Told once that nothing of a message is under way any more: True where all of it has a committed fate, False where the
+broker will hand it out again.
+"""
 
 
 @dataclass(slots=True)
@@ -20,14 +26,32 @@ class Settlement:
     A source message carries as many deliveries as hooks matched, a copy carries one.
     """
 
-    __slots__ = ("__weakref__", "_complete", "_load", "_metrics", "_tickets", "open", "source", "started")
+    __slots__ = (
+        "__weakref__",
+        "_complete",
+        "_load",
+        "_metrics",
+        "_over",
+        "_tickets",
+        "open",
+        "source",
+        "started",
+    )
 
-    def __init__(self, ticket: Ticket, source: str, load: Load, metrics: SourceMetrics | None = None) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        source: str,
+        load: Load,
+        metrics: SourceMetrics | None = None,
+        over: Over | None = None,
+    ) -> None:
         """`metrics` count the settled messages of a source; None for a copy of ours."""
         self._tickets = [ticket]
         self._load = load
         self._metrics = metrics
         self._complete = True
+        self._over = over
         self.source = source
         self.open = 1
         self.started = False
@@ -76,6 +100,8 @@ class Settlement:
     def _one_less(self) -> None:
         self.open -= 1
         self._load.open -= 1
+        if self.open == 0 and self._over is not None:
+            self._over(self._complete)
 
     def give_back(self) -> None:
         """Nothing of it was started: the broker may hand it to somebody else."""
@@ -85,6 +111,8 @@ class Settlement:
             ticket.give_back()
         if self._metrics is not None:
             self._metrics.settled["given_back"].value += 1
+        if self._over is not None:
+            self._over(False)
 
 
 @dataclass(slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Copies that lost their way: back from the ladder to a lane that is gone, or over a lane's delivery limit."""
+"""Copies that lost their way: back from the ladder to a lane that is gone, or to be tried no more."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from bridge.model.event import Message, Undecodable
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.backoff import Backoff
@@ -95,16 +95,22 @@ class Strays:
 
     def dead(self, message: Message, ticket: Ticket) -> None:
         """A copy went over its lane's delivery limit: something about it makes processes die."""
-        settlement = Settlement(ticket, "", self._load)
-        decoded = read_copy(message, self._data_of)
+        self.end(Undecodable("delivery_limit", f"lane of hook {message.routing_key}"), message, ticket)
+
+    def end(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Keep a copy whole that cannot be handled; its delivery, where it has one, is FAILED for the same reason."""
+        settlement = Settlement(ticket, "lanes", self._load, over=over)
+        decoded = read_copy(message, _unread)
         now = time.time()
-        quarantined = Quarantined(
-            self._new_id(), "lanes", "delivery_limit", f"lane of hook {message.routing_key}", now, message
-        )
         if isinstance(decoded, Delivery):
             settlement.carries(2)
             runner = self._table.get(decoded.hook)
             target = runner.hook.target.type if runner is not None else ""
-            self._recorder.add(Record(decoded, target, Status.FAILED, "delivery_limit", now), settlement)
-        self._recorder.add(quarantined, settlement)
-        self._watch.quarantined("lanes", Undecodable(quarantined.reason, quarantined.detail))
+            self._recorder.add(Record(decoded, target, Status.FAILED, why.reason, now), settlement)
+        kept = Quarantined(self._new_id(), settlement.source, why.reason, why.detail, now, message)
+        self._recorder.add(kept, settlement)
+        self._watch.quarantined(settlement.source, why)
+
+
+def _unread(_message: Message, _form: str) -> None:
+    """What ended a process before is not parsed once more."""

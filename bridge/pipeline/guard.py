@@ -1,0 +1,277 @@
+"""Before decoding: messages that may have ended a process are told from the others, and in the end kept away from it.
+
+A classic queue counts nothing, so the guard counts for itself, and only in a life of the process that follows an
+unclean stop. A message that the broker hands out again is noted down before it is begun with, and forgotten when it is
+over. One that was noted down in the life before was under way at two deaths: it is a suspect, and begins alone. One that
+was alone at a third death does not begin any more. So a killer costs three deaths, and its neighbours nearly nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bridge.model.errors import HistoryUnavailable
+from bridge.model.event import Message, Undecodable
+from bridge.pipeline.settle import Load, Over
+from bridge.ports.backoff import Backoff
+from bridge.ports.broker import Ticket
+from bridge.ports.guards import Suspects
+from bridge.rules.wire.fingerprint import delivery_count
+from bridge.telemetry import events
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+ENDED_THE_PROCESS = "ended_the_process"
+TOO_OFTEN = "redelivered_too_often"
+
+_MOST_DELIVERIES = 15
+"""RabbitMQ 4 drops what a quorum queue handed out 20 times in vain, where no policy says otherwise."""
+_DEATHS = 2
+"""So many earlier lives that ended over a message convict it."""
+_GATHER = 0.005
+_HOLD = 10.0
+"""Seconds for which everything else waits for suspects in one life of the process: who dies of another message
+meanwhile would convict the suspect. After that they go one by one beside the rest."""
+_PATIENCE = 30.0
+"""Seconds in which all suspects that wait should have had their turn, however long their endpoints take."""
+_SHORTEST = 1.0
+_LOOK_EVERY = 0.02
+_FORGET_AFTER = 1.0
+
+
+class Way(Protocol):
+    """Where messages come from and go on to: a source, or the lanes."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def digest(self, message: Message) -> str:
+        """The same each time the broker hands this message out."""
+        ...
+
+    def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Let it go its way."""
+        ...
+
+    def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+        """Keep it whole, and do not begin with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A message that waits here; `digest` is empty for one that came for the first time."""
+
+    way: Way
+    message: Message
+    ticket: Ticket
+    digest: str
+
+
+def came_too_often(message: Message) -> Undecodable | None:
+    """Why a redelivered message of a source must not be tried again before the broker drops it; None: it may."""
+    count = delivery_count(message.headers)
+    if count < _MOST_DELIVERIES:
+        return None
+    return Undecodable(TOO_OFTEN, f"the queue handed it out {count} times without an end")
+
+
+class Guard:
+    """Holds back what may end the process. Until `watch_out` everything passes."""
+
+    def __init__(self, suspects: Suspects, load: Load, replica: str) -> None:
+        """`load` tells what is under way; `replica` names this life of the process."""
+        self._suspects = suspects
+        self._load = load
+        self._replica = replica
+        self._on = False
+        self._new: list[_Held] = []
+        self._behind: list[_Held] = []
+        self._alone: dict[str, list[_Held]] = {}
+        self._over: set[str] = set()
+        self._until: float | None = None
+        self._arrived = asyncio.Event()
+        self._suspected = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.holding = False
+        """New messages have to come here, too."""
+
+    def watch_out(self) -> None:
+        """The last stop was not in order; called before anything is consumed."""
+        self._on = self.holding = True
+        log.warning("guard.unclean_stop", effect="what comes again is noted down before it is begun with")
+
+    def take(self, way: Way, message: Message, ticket: Ticket) -> None:
+        """A message that came again, or, while `holding`, any: it goes on when it may."""
+        if not self._on:
+            way.admit(message, ticket)
+            return
+        digest = way.digest(message) if message.redelivered else ""
+        (self._new if digest else self._behind).append(_Held(way, message, ticket, digest))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Let messages go on until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sort())
+            tasks.create_task(self._one_by_one())
+            tasks.create_task(self._forget())
+
+    def give_back(self, way: Way) -> None:
+        """Hand to the broker what waits here on this way."""
+        for held in (*self._new, *self._behind, *(each for some in self._alone.values() for each in some)):
+            if held.way is way:
+                held.ticket.give_back()
+        self._new = [held for held in self._new if held.way is not way]
+        self._behind = [held for held in self._behind if held.way is not way]
+        for some in self._alone.values():
+            some[:] = [held for held in some if held.way is not way]
+
+    async def leave(self) -> None:
+        """The process stops in order. Raises HistoryUnavailable."""
+        if self._on:
+            await self._suspects.leave(self._replica)
+            await self._suspects.clear(self._over)
+
+    # ---- which is which -------------------------------------------------------------------------------
+
+    async def _sort(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(_GATHER)
+            self._arrived.clear()
+            new, self._new = self._new, []
+            times = await self._times({held.digest for held in new})
+            for held in new:
+                self._put(held, times.get(held.digest, 0))
+            self.holding = self._must_wait()
+            if not self.holding:
+                await self._release()
+
+    def _put(self, held: _Held, times: int) -> None:
+        if not held.ticket.valid:
+            return  # the broker hands it out again
+        if times >= _DEATHS:
+            why = f"it was under way each of the {times + 1} times that the process ended without stopping in order"
+            held.way.refuse(
+                Undecodable(ENDED_THE_PROCESS, why),
+                held.message,
+                held.ticket,
+                partial(self._end, held.digest),
+            )
+        elif times:
+            self._alone.setdefault(held.digest, []).append(held)
+            self._suspected.set()
+        else:
+            self._behind.append(held)
+
+    def _must_wait(self) -> bool:
+        if not self._alone:
+            return False
+        if self._until is None:
+            self._until = time.monotonic() + _HOLD
+            asyncio.get_running_loop().call_later(_HOLD, self._arrived.set)
+        return time.monotonic() < self._until
+
+    async def _release(self) -> None:
+        """What is no suspect goes on, noted down where it came again."""
+        behind, self._behind = self._behind, []
+        if noted := {held.digest for held in behind if held.digest}:
+            await self._note(noted)
+        for held in behind:
+            if held.ticket.valid:
+                self._admit(held, partial(self._end, held.digest) if held.digest else None)
+
+    # ---- suspects -------------------------------------------------------------------------------------
+
+    async def _one_by_one(self) -> None:
+        while True:
+            await self._suspected.wait()
+            self._suspected.clear()
+            while self._alone:
+                await self._quiet()
+                digest, some = next(iter(self._alone.items()))
+                innocent = await self._begin(digest, some)
+                del self._alone[digest]
+                if innocent:
+                    # These very bytes have just been through: more messages of them need not be looked at.
+                    self._behind += [replace(held, digest="") for held in some]
+                elif some:
+                    self._alone[digest] = some
+            self._arrived.set()
+
+    async def _quiet(self) -> None:
+        """Return once nothing else is under way, or new messages are not held any more."""
+        while self._load.open and self.holding:  # noqa: ASYNC110 - the count of the hot path wakes nobody
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _begin(self, digest: str, some: list[_Held]) -> bool:
+        """Have the first of these go its way, and take it out; whether all of it has its committed fate in time."""
+        await self._note({digest})
+        some[:] = [held for held in some if held.ticket.valid]
+        if some:
+            held = some.pop(0)
+            log.info("guard.alone", source=held.way.name, digest=digest[:12], waiting=len(self._alone) - 1)
+            ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._admit(held, partial(self._end_alone, digest, ended))
+            await asyncio.wait({ended}, timeout=max(_SHORTEST, _PATIENCE / len(self._alone)))
+            if ended.done() and ended.result():
+                return True
+        await self._insist(partial(self._suspects.doubt, {digest}, self._replica))
+        return False
+
+    def _end_alone(self, digest: str, ended: "asyncio.Future[bool]", complete: bool) -> None:
+        self._end(digest, complete)
+        if not ended.done():
+            ended.set_result(complete)
+
+    # ---- the end of each ------------------------------------------------------------------------------
+
+    def _admit(self, held: _Held, over: Over | None) -> None:
+        try:
+            held.way.admit(held.message, held.ticket, over)
+        except Exception as error:  # noqa: BLE001 - a bug costs this message its place in the prefetch, not the guard
+            events.intake_failed(held.way.name, error)
+
+    def _end(self, digest: str, complete: bool) -> None:
+        """What comes again stays noted down: it is counted once for this life."""
+        if complete:
+            self._over.add(digest)
+            self._ended.set()
+
+    async def _forget(self) -> None:
+        while True:
+            await self._ended.wait()
+            await asyncio.sleep(_FORGET_AFTER)
+            self._ended.clear()
+            over, self._over = self._over, set()
+            await self._insist(partial(self._suspects.clear, over))
+
+    # ---- the database ---------------------------------------------------------------------------------
+
+    async def _times(self, digests: Collection[str]) -> Mapping[str, int]:
+        if not digests:
+            return {}
+        return await self._insist(partial(self._suspects.times, digests, self._replica))
+
+    async def _note(self, digests: Collection[str]) -> None:
+        over = self._over.difference(digests)
+        await self._insist(partial(self._suspects.note, digests, self._replica, over))
+        self._over -= over
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the database answers; what waits here meanwhile is bounded by the prefetch."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await ask()
+            except HistoryUnavailable:
+                await backoff.pause()
