@@ -213,6 +213,7 @@ class Parts:
             base,
             self.gauges.http_connection,
             settings.limits.response,
+            adopt=True,
         )
         breaker = settings.breaker
         return Hooks(

@@ -171,9 +171,12 @@ class Limits(Strict):
     """What a script may use."""
 
     memory: Bytes | None = Field(default=None, ge=1024 * 1024)
-    """Address space in bytes."""
+    """Address space of each of its processes in bytes; default: 2 GiB of data, where the system lets the bridge set it."""
     cpu: Seconds | None = Field(default=None, ge=1)
-    """CPU time in seconds."""
+    """CPU time of each of its processes in seconds."""
+    processes: int | None = Field(default=None, ge=1, le=4_194_304)
+    """Processes and threads that its user may have in all for it to start another; root is not held to it, so give
+    the hook a `user` of its own."""
     output: Bytes = Field(default=16_384, ge=0, le=1024 * 1024)
     """How much of the end of its output is kept, in bytes."""
 
@@ -193,6 +196,8 @@ class ScriptTarget(Strict):
     """Folder it runs in; default: the configuration file's."""
     timeout: Seconds = Field(default=15.0, gt=0, le=86_400)
     """Bound on one run; then the program and its children are ended."""
+    linger: Seconds = Field(default=2.0, ge=0, le=3600)
+    """How long processes that the program leaves behind may go on after its end; then they are ended, too."""
     user: str | None = None
     """User it runs as, with that user's groups and HOME; another than the bridge's own needs root."""
     umask: str | None = Field(default=None, pattern="^[0-7]{3,4}$")

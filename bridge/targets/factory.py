@@ -11,6 +11,7 @@ from bridge.ports.broker import Publisher
 from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
+from bridge.targets.family import Family
 from bridge.targets.web.checks import Check, address_checks, webhook_checks
 from bridge.targets.web.exchange import KEPT
 from bridge.targets.web.pool import Pool
@@ -22,7 +23,8 @@ class Targets:
     `publishers` has the confirmed publisher of every broker by name, "" for the bridge's own. `allow_private`
     are the networks that the address gate lets through. Relative paths of scripts are below `directory`,
     an absolute one. `on_connection` is told for every request whether its connection was used before. `kept` bytes
-    of an HTTP answer go into the history.
+    of an HTTP answer go into the history. `adopt`: this process starts nothing but scripts, so that what they leave
+    behind can be given to it, and be ended.
     Raises SettingsError when `allow_private` holds something that is no network.
     """
 
@@ -33,6 +35,8 @@ class Targets:
         directory: Path,
         on_connection: Callable[[bool], None],
         kept: int = KEPT,
+        *,
+        adopt: bool = False,
     ) -> None:
         self._publishers = publishers
         self._kept = kept
@@ -43,6 +47,7 @@ class Targets:
             raise SettingsError([Problem("http.allow_private_targets", str(error))]) from None
         self._gate = gate
         self._pool = Pool(gate, on_connection)
+        self._family = Family(adopt=adopt)
 
     def build(self, hook: Hook) -> Target:
         """The target of this hook. Raises SettingsError with all that is wrong in its settings.
@@ -55,7 +60,7 @@ class Targets:
                 gate = self._gate_of(hook, hook.target)
                 return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name, gate=gate)
             case ScriptTarget():
-                return script.ScriptTarget(hook.target, self._directory)
+                return script.ScriptTarget(hook.target, self._directory, self._family)
             case QueueTarget():
                 return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
             case NotifyTarget():
@@ -79,7 +84,8 @@ class Targets:
         return problems(hook, self._directory, self._publishers)
 
     async def close(self) -> None:
-        """Close the shared connections; attempts have ended before."""
+        """Close the shared connections, end what scripts left behind; attempts have ended before."""
+        await self._family.close()
         await self._pool.close()
 
 

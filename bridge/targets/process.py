@@ -8,6 +8,7 @@ uvloop 0.23, the same machine).
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -15,7 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.targets.family import MARK, Family
+
 _CHUNK = 65_536
+_FIRST_TO_GO = "500"
+"""Half of the way to what the kernel kills first when memory runs out, and inherited by children."""
 _MOST_CHUNKS = 16
 """What is read at most after the end of a program whose children go on writing: 1 MiB."""
 
@@ -25,7 +30,8 @@ class Command:
     """What to start: argv without a shell, in its own session, with no open files but standard ones.
 
     `identity` are Popen's `user`, `group` and `extra_groups`, `output` bytes kept of the end of its output, `umask`
-    as umask(2) takes it, -1 for the bridge's own.
+    as umask(2) takes it, -1 for the bridge's own. `linger`: seconds that what it leaves behind may go on. `memory`:
+    bytes of data (RLIMIT_DATA) that it may have, set as far as the system lets us; None: no limit from here.
     """
 
     argv: Sequence[str]
@@ -33,6 +39,8 @@ class Command:
     identity: Mapping[str, Any]
     output: int
     umask: int = -1
+    linger: float = 0.0
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +52,29 @@ class Run:
     late: bool
 
 
-async def run(command: Command, env: Mapping[str, str], stdin: bytes, timeout: float, grace: float) -> Run:
+async def run(
+    command: Command, env: Mapping[str, str], stdin: bytes, timeout: float, grace: float, *, family: Family
+) -> Run:
     """Start the program and wait until it ends: at most `timeout` seconds, then `grace` more after SIGTERM.
 
-    Both signals go to its whole process group. Children that outlive it keep running unless it was late, and
-    are not waited for, even if they hold its output open. Raises OSError when it cannot be started.
+    Both signals go to its whole process group. What it leaves behind is not waited for, even if that holds its
+    output open; it may go on for `linger` seconds, for none if the program was late. Raises OSError when it cannot
+    be started.
     """
-    process, output = _start(command, env, stdin)
+    mark = family.new_mark()
+    process, output = _start(command, {**env, MARK: mark}, stdin)
+    family.began(mark, process.pid)
     tail = _Tail(output, command.output)
     ended = _Exit(process)
+    linger = 0.0
     try:
         late = not await ended.within(timeout)
         if late:
             _signal_group(process.pid, signal.SIGTERM)
             await ended.within(grace)
-        return Run(ended.reap(kill=late), tail.rest(), late)
+        elif family.adopts:
+            linger = command.linger
+        return Run(ended.reap(kill=not linger), tail.rest(), late)
     except asyncio.CancelledError:
         _signal_group(process.pid, signal.SIGKILL)
         raise
@@ -69,6 +85,7 @@ async def run(command: Command, env: Mapping[str, str], stdin: bytes, timeout: f
             # Nobody waits any longer (shutdown): it has been killed, and the kernel is quick about it.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)
+        family.ended(mark, linger)
 
 
 def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subprocess.Popen[bytes], int]:
@@ -92,7 +109,21 @@ def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subp
     finally:
         os.close(writing)
     os.set_blocking(reading, False)
+    _restrain(process.pid, command.memory)
     return process, reading
+
+
+def _restrain(pid: int, memory: int | None) -> None:
+    """Have the kernel refuse it more memory, and kill it before the bridge where there is none left.
+
+    Not of any weight for what it does in its first microseconds. A program of another user may only be limited
+    with CAP_SYS_RESOURCE, which containers lack.
+    """
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - cheaper
+        file.write(_FIRST_TO_GO)
+    if memory is not None and hasattr(resource, "prlimit"):
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
 
 
 def _as_file(content: bytes) -> Any:

@@ -14,6 +14,7 @@ from bridge.model.target import Limits
 from bridge.model.target import ScriptTarget as Settings
 from bridge.rules.bodies.script import script_input
 from bridge.targets.executable import check_file
+from bridge.targets.family import Family
 from bridge.targets.process import Command, Run, run
 
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
@@ -22,6 +23,8 @@ _NOT_RUN = frozenset({126, 127})
 """What shells, env(1) and prlimit(1) end with when they may not run or do not find a program, such as an interpreter."""
 _GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
+_USUAL_MEMORY = 2 * 1024**3
+"""Bytes of data of a program without `limits.memory`. Address space would not do: Node.js reserves 10 GB of it."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _LONGEST_VALUE = 32_768
 """Bytes of an environment value: the kernel takes 128 kB, arguments and environment together may be less."""
@@ -31,13 +34,14 @@ class ScriptTarget:
     """Runs a hook's command once per attempt: argv, never a shell.
 
     The program gets a minimal environment (PATH, HOME, language and time zone of the bridge), the hook's `env`,
-    and BRIDGE_EVENT_TYPE, BRIDGE_EVENT_ID, BRIDGE_SOURCE, BRIDGE_HOOK, BRIDGE_ATTEMPT and BRIDGE_USER (who sent
-    the event, where an inlet verified it). Its working directory is the configuration file's unless `cwd` says
+    and BRIDGE_EVENT_TYPE, BRIDGE_EVENT_ID, BRIDGE_SOURCE, BRIDGE_HOOK, BRIDGE_ATTEMPT, BRIDGE_USER (who sent
+    the event, where an inlet verified it) and BRIDGE_RUN (by which what it leaves behind is found). Its working directory is the configuration file's unless `cwd` says
     otherwise. Raises ValueError for a `user` that the bridge cannot become.
     """
 
-    def __init__(self, settings: Settings, directory: Path) -> None:
+    def __init__(self, settings: Settings, directory: Path, family: Family) -> None:
         self._settings = settings
+        self._family = family
         self._directory = directory
         self._limited = bool(_limiter(settings.limits))
         self._input = script_input(settings.stdin)
@@ -48,6 +52,8 @@ class ScriptTarget:
             identity=identity,
             output=settings.limits.output,
             umask=-1 if settings.umask is None else int(settings.umask, 8),
+            linger=settings.linger,
+            memory=_USUAL_MEMORY if settings.limits.memory is None else None,
         )
         self._env = (
             {name: os.environ[name] for name in _INHERITED if name in os.environ} | home | settings.env
@@ -63,7 +69,12 @@ class ScriptTarget:
                 # Otherwise a missing program would look like an exit code of prlimit's.
                 check_command(self._settings, self._directory)
             ended = await run(
-                self._command, self._environment(delivery), stdin, self._settings.timeout, _GRACE
+                self._command,
+                self._environment(delivery),
+                stdin,
+                self._settings.timeout,
+                _GRACE,
+                family=self._family,
             )
         except (OSError, ValueError) as error:
             return Answer(fault=Fault.SPAWN, error=self._not_started(error))
@@ -178,7 +189,9 @@ def check_env(settings: Settings) -> None:
 def check_limits(settings: Settings) -> None:
     """Raise a ValueError when the limits cannot be kept on this system."""
     if _limiter(settings.limits) and not shutil.which("prlimit"):
-        raise ValueError("limits of memory and CPU time need the program prlimit; install util-linux")
+        raise ValueError(
+            "limits of memory, CPU time and processes need the program prlimit; install util-linux"
+        )
 
 
 def _limiter(limits: Limits) -> list[str]:
@@ -194,6 +207,8 @@ def _limiter(limits: Limits) -> list[str]:
     if limits.cpu is not None:
         # SIGXCPU first, SIGKILL a second later for programs that catch it.
         options.append(f"--cpu={ceil(limits.cpu)}:{ceil(limits.cpu) + 1}")
+    if limits.processes is not None:
+        options.append(f"--nproc={limits.processes}:{limits.processes}")
     return ["prlimit", *options, "--"] if options else []
 
 
