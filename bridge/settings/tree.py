@@ -177,6 +177,9 @@ class Limits(Strict):
     """Hooks that may be made through the API; each has a lane on the broker."""
     drain: Seconds = Field(default=25, ge=0, le=3600)
     """How long a stop waits for attempts under way."""
+    core_dumps: bool = False
+    """true: the process may dump core and be looked into by others of its user, as debuggers do; its memory and its
+    environment hold every secret."""
 
 
 class Breaker(Strict):
