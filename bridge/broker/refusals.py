@@ -74,7 +74,10 @@ def _perhaps(attempted: Attempted, cause: BaseException | None) -> str:
                 "8,000): ask for fewer scopes, or raise the broker's initial_frame_max"
             )
         if attempted.url.startswith("amqps:"):
-            return f"does the broker want another client certificate ({where}.tls.cert)?"
+            return (
+                "does the broker want a client certificate, or another one: one that it trusts and that has not ended "
+                f"({where}.tls.cert)?"
+            )
         return f"is it a port for TLS (amqps:// in {where}.url)?"
     return f"does a broker listen there ({where}.url)?"
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
@@ -26,13 +26,14 @@ def json_answer(status: int, fields: Any, **headers: str) -> bytes:
 
 @dataclass
 class TokenEndpoint:
-    """What was asked of it; `script` holds answers to be given first, `go` lets them out."""
+    """What was asked of it; `script` holds answers to be given first, `go` lets them out; `make` makes tokens."""
 
     receiver: Receiver = field(default_factory=Receiver)
     script: list[bytes] = field(default_factory=list)
     life: Any = 3600
     go: asyncio.Event = field(default_factory=asyncio.Event)
     given: int = 0
+    make: Callable[[int], str] = "t{}".format
 
     @property
     def url(self) -> str:
@@ -60,7 +61,7 @@ class TokenEndpoint:
 
     def _next(self) -> bytes:
         self.given += 1
-        return granting(f"t{self.given}", expires_in=self.life)
+        return granting(self.make(self.given), expires_in=self.life)
 
 
 @contextlib.asynccontextmanager
