@@ -6,9 +6,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, field_validator
 
 from bridge.model.strict import Strict
+from bridge.model.units import Seconds
 
 OWN_EVENTS = "bridge"
 """The source of what the bridge tells of itself (docs/meta-events.md); no other may have this name."""
+
+PUBLISHER_ID = "publisher_id"
+"""In place of an expression: the id that the publisher gave."""
 
 FormatName = Literal[
     "auto",
@@ -39,6 +43,16 @@ def _not_taken(name: str) -> str:
 DimensionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterValidator(_not_taken)]
 
 
+class Dedupe(Strict):
+    """When an event is taken for one that came before: it is recorded as skipped, and not delivered again."""
+
+    by: str = Field(default=PUBLISHER_ID, min_length=1, max_length=16_384)
+    """Those have the same: publisher_id, or a CEL expression that gives text, a number, or nothing; an event without
+    is no duplicate."""
+    window: Seconds = Field(default=3600.0, ge=1, le=30 * 86_400)
+    """How long after the first one."""
+
+
 class Source(Strict):
     """A named durable queue, declared by its publisher: durable, not exclusive, not auto-delete, no arguments."""
 
@@ -59,6 +73,8 @@ class Source(Strict):
     """Named CEL expressions that statistics are kept over: each gives text, a number, true or false, or nothing.
 
     Default: none; for format phlix user, media, duration and completed."""
+    dedupe: Dedupe | None = None
+    """Whether its publishers may send an event twice; default: whatever they send is delivered."""
 
     @field_validator("queue")
     @classmethod

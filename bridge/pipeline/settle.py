@@ -29,6 +29,7 @@ class Settlement:
     __slots__ = (
         "__weakref__",
         "_complete",
+        "_last",
         "_load",
         "_metrics",
         "_over",
@@ -52,6 +53,7 @@ class Settlement:
         self._metrics = metrics
         self._complete = True
         self._over = over
+        self._last: Callable[[Settlement], None] | None = None
         self.source = source
         self.open = 1
         self.started = False
@@ -61,6 +63,15 @@ class Settlement:
     def valid(self) -> bool:
         """The broker still waits for our word; else it redelivers, and what was not started need not start."""
         return self._tickets[0].valid
+
+    @property
+    def complete(self) -> bool:
+        """All that it carried has a committed fate."""
+        return self.open == 0 and self._complete
+
+    def at_last(self, say: "Callable[[Settlement], None]") -> None:
+        """Call this when all that the message carries has a committed fate: what it adds is committed before the ack."""
+        self._last = say
 
     def carries(self, deliveries: int) -> None:
         """It turned out that the message carries so many deliveries; none of them has a fate yet."""
@@ -80,6 +91,10 @@ class Settlement:
     def fate_committed(self) -> None:
         """One delivery less; after the last one the message is finished, and acked with the next flush."""
         self.started = True
+        if self._last is not None and self.open == 1 and self._complete:
+            say, self._last = self._last, None
+            say(self)  # which takes the place of this one
+            return
         self._one_less()
         if self.open == 0 and self._complete:
             for ticket in self._tickets:
