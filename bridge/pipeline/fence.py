@@ -1,7 +1,7 @@
 """Before attempts from a lane: copies that the history knows to be overtaken are dropped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from weakref import WeakValueDictionary
 
 from bridge.model.delivery import Delivery, Known
@@ -12,6 +12,8 @@ from bridge.ports.broker import Ticket
 from bridge.ports.history import History
 
 _GATHER = 0.005
+_LOOK_AGAIN = 0.5
+"""Seconds between two looks at a copy whose delivery is under way with the attempt before it."""
 
 
 def stale(delivery: Delivery, known: Known | None) -> bool:
@@ -64,27 +66,43 @@ class Fence:
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
             known = await self._known([work.delivery.id for work in batch])
+            valid = [work for work in batch if work.settlement.valid]
+            newest = _newest(valid)
             for work in batch:
-                if work.settlement.valid:
-                    self._judge(work, known.get(work.delivery.id))
-                else:
+                if not work.settlement.valid:
                     work.settlement.drop_one()
+                elif self._overtaken(work, newest) or stale(work.delivery, known.get(work.delivery.id)):
+                    work.settlement.fate_committed()
+                    self._dropped(work.delivery)
+                else:
+                    self._admit(work)
             await self._flush()
 
-    def _judge(self, work: Work, known: Known | None) -> None:
+    def _overtaken(self, work: Work, newest: Mapping[tuple[str, int], int]) -> bool:
+        """Whether the copy of the next attempt is here: this one was made, and died before its commit."""
+        delivery = work.delivery
+        later = newest.get((delivery.id, delivery.generation), 0) > delivery.attempt
+        return later or self._other(work, 1) is not None
+
+    def _admit(self, work: Work) -> None:
         delivery, settlement = work.delivery, work.settlement
-        key = (delivery.id, delivery.generation, delivery.attempt)
-        earlier = self._under_way.get(key)
-        if stale(delivery, known):
-            settlement.fate_committed()
-            self._dropped(delivery)
-        elif earlier is not None and earlier is not settlement and earlier.open > 0 and earlier.valid:
+        if (twin := self._other(work, 0)) is not None:
             # The same copy twice (a publish whose confirm was lost): the first one's fate is also the second's.
-            earlier.join(settlement)
+            twin.join(settlement)
             self._dropped(delivery)
+        elif self._other(work, -1) is not None:
+            # The attempt before is being repeated after a crash: what it comes to decides about this one.
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, self.again, work)
         else:
-            self._under_way[key] = settlement
+            self._under_way[delivery.id, delivery.generation, delivery.attempt] = settlement
             self._let_through(work)
+
+    def _other(self, work: Work, step: int) -> Settlement | None:
+        """The message of another copy of the delivery that is under way here, so many attempts further on."""
+        delivery = work.delivery
+        other = self._under_way.get((delivery.id, delivery.generation, delivery.attempt + step))
+        alive = other is not None and other is not work.settlement and other.open > 0 and other.valid
+        return other if alive else None
 
     async def _known(self, ids: list[str]) -> dict[str, Known]:
         backoff = Backoff()
@@ -93,3 +111,14 @@ class Fence:
                 return await self._history.known(ids)
             except HistoryUnavailable:
                 await backoff.pause()
+
+
+def _newest(works: Iterable[Work]) -> dict[tuple[str, int], int]:
+    """The highest attempt of each delivery and generation."""
+    found: dict[tuple[str, int], int] = {}
+    for work in works:
+        delivery = work.delivery
+        key = delivery.id, delivery.generation
+        if delivery.attempt > found.get(key, 0):
+            found[key] = delivery.attempt
+    return found

@@ -19,7 +19,9 @@ FAILURES: dict[Way, int] = {"retry": 1, "lane": 1, "retry from the lane": 2}
 SECRET = "whsec_" + "c2VjcmV0IG9mIHRoZSBjcmFzaGVz"
 
 
-@pytest.mark.parametrize("way", ["direct", "retry", "lane", "retry from the lane", "park", "stop"])
+@pytest.mark.parametrize(
+    "way", ["direct", "answered", "retry", "lane", "retry from the lane", "park", "stop"]
+)
 async def test_killed_between_any_two_steps_nothing_is_lost_and_repeats_are_as_promised(
     scene: Scene, way: Way
 ):

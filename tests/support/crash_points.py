@@ -18,7 +18,7 @@ from typing import Any, Literal
 CRASHING = (sys.executable, "-c", "from tests.support.crash_points import main; main()")
 _ARMED = "crash-point"
 
-Way = Literal["direct", "retry", "lane", "retry from the lane", "park", "stop"]
+Way = Literal["direct", "answered", "retry", "lane", "retry from the lane", "park", "stop"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ POINTS = (
     Point("routed, not attempted", "direct", _ROUTE, "after"),
     Point("attempt begun, nothing sent", "direct", _ATTEMPT),
     Point("request sent, no answer", "direct", "", repeats=(1, 1)),
-    Point("answered, not judged", "direct", _ATTEMPT, "after", 2, repeats=(1, 1)),
-    Point("judged, not recorded", "direct", _CONCLUDE, call=2, repeats=(1, 1)),
-    Point("recorded, commit not begun", "direct", _COMMIT, repeats=(1, 1)),
-    Point("commit under way", "direct", _WRITE, "after", repeats=(1, 1)),
-    Point("committed, not acked", "direct", _COMMIT, "after", repeats=(1, 1)),
+    Point("answered, not judged", "answered", _ATTEMPT, "after", 2, repeats=(1, 1)),
+    Point("judged, not recorded", "answered", _CONCLUDE, call=2, repeats=(1, 1)),
+    Point("recorded, commit not begun", "answered", _COMMIT, repeats=(1, 1)),
+    Point("commit under way", "answered", _WRITE, "after", repeats=(1, 1)),
+    Point("committed, not acked", "answered", _COMMIT, "after", repeats=(1, 1)),
     Point("failed, copy not published", "retry", _DELAY),
     Point("copy published, confirm not heard", "retry", _CONFIRM, repeats=(1, 1), at_most=True),
     Point("copy confirmed, not recorded", "retry", _DELAY, "after", 2, repeats=(1, 1)),
@@ -81,8 +81,8 @@ POINTS = (
     Point("committed, not acked", "lane", _COMMIT, "after", of_copies=True),
     # The first two copies are those of the first attempts.
     Point("next copy not published", "retry from the lane", _DELAY, call=3),
-    Point("next copy confirmed, not recorded", "retry from the lane", _DELAY, "after", 4, repeats=(1, 1)),
-    Point("commit under way", "retry from the lane", _WRITE, "after", of_copies=True, repeats=(1, 1)),
+    Point("next copy confirmed, not recorded", "retry from the lane", _DELAY, "after", 4),
+    Point("commit under way", "retry from the lane", _WRITE, "after", of_copies=True),
     Point("committed, not acked", "retry from the lane", _COMMIT, "after", of_copies=True),
     Point("copy not published", "park", _PARK),
     Point("copy confirmed, not recorded", "park", _PARK, "after", 2, repeats=(1, 1)),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from bridge.pipeline.fence import Fence, stale
 from bridge.pipeline.settle import Load, Work
 from bridge.ports.history import History
 from tests.support.tickets import CountingTicket
-from tests.support.waiting import until
+from tests.support.waiting import holds, until
 
 
 def delivery(**changes):
@@ -127,3 +128,49 @@ async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_w
 
     assert len(through) == 2
     assert ticket.finished == 1
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_where_the_copy_of_the_next_attempt_is_here_too_only_that_one_goes_on(order: tuple[int, int]):
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+    tickets = {1: CountingTicket(), 2: CountingTicket()}
+
+    async def flush():
+        return
+
+    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    for attempt in order:
+        fence.add(delivery(attempt=attempt), tickets[attempt])
+    await until(lambda: through and dropped)
+    fence.add(delivery(attempt=1), again := CountingTicket())
+    await until(lambda: len(dropped) == 2)
+    running.cancel()
+
+    assert [work.delivery.attempt for work in through] == [2]
+    assert [each.attempt for each in dropped] == [1, 1]
+    assert (tickets[1].finished, tickets[2].finished, again.finished) == (1, 0, 1)
+
+
+async def test_while_an_attempt_is_repeated_the_copy_of_the_next_one_waits_for_what_it_comes_to():
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+    history = OneKnows()
+
+    async def flush():
+        return
+
+    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    fence.add(delivery(attempt=1), CountingTicket())
+    await until(lambda: through)
+    fence.add(delivery(attempt=2), waiting := CountingTicket())
+    await holds(lambda: len(through) == 1 and not dropped, 0.2, what="both under way at once")
+    history.rows["d"] = Known(generation=1, attempts=1, final=True)
+    through[0].settlement.fate_committed()
+    await until(lambda: dropped)
+    running.cancel()
+
+    assert [each.attempt for each in dropped] == [2]
+    assert waiting.finished == 1
