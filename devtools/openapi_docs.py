@@ -20,7 +20,9 @@ from bridge.http.api import PREFIX
 from bridge.http.openapi import description
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
+from bridge.storage.claims import SqlClaims
 from bridge.storage.history import SqlHistory, open_history
+from bridge.storage.recollection import SqlRecollection
 from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry.metrics import Metrics
 
@@ -54,6 +56,9 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
         access.log,
         store=store,
         suspects=SqlSuspects(history.engine),
+        recollection=SqlRecollection(history.engine),
+        claims=SqlClaims(history.engine),
+        alone=True,
         base=base,
         served=None,
     )

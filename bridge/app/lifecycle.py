@@ -31,9 +31,11 @@ from bridge.pipeline.handback import hand_back
 from bridge.ports.hooks import HookStore
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
+from bridge.storage.claims import SqlClaims
 from bridge.storage.heralding import SqlStandings
 from bridge.storage.history import SqlHistory, open_history
 from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.storage.recollection import SqlRecollection
 from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -73,7 +75,7 @@ class Bridge:
     async def start(self) -> None:
         """Open everything; raises a BridgeError, written for the operator, where something cannot be had."""
         settings = self._settings
-        self._history = await open_history(settings.storage.url.get_secret_value())
+        self._history = await open_history(settings.storage.url.get_secret_value(), settings.storage.tls)
         for link in self._links.all():
             await link.connect_once()
         for link in self._links.all():
@@ -117,6 +119,9 @@ class Bridge:
             access.log,
             store=store,
             suspects=SqlSuspects(history.engine),
+            recollection=SqlRecollection(history.engine),
+            claims=SqlClaims(history.engine),
+            alone=self._alone,
             base=self._base,
             served=self._served,
         )
@@ -171,6 +176,7 @@ class Bridge:
         retention = Retention(
             parts.history,
             together.statistics,
+            parts.claims,
             together.replicas,
             parts.replica_id,
             keep=storage.retention,
@@ -181,6 +187,7 @@ class Bridge:
         self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")
+        self._spawn(parts.recall.run(), "recall")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.service.run(), "lanes")
         self._spawn(parts.service.find_lanes(), "find lanes")

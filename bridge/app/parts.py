@@ -32,12 +32,14 @@ from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.balance import Balance, Shares
+from bridge.pipeline.claiming import Claiming
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.guard import Guard
 from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.intake import Intake
+from bridge.pipeline.recall import Recall
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.service import LaneService
 from bridge.pipeline.settle import Load, Over, Work
@@ -45,7 +47,7 @@ from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
-from bridge.ports.guards import Suspects
+from bridge.ports.guards import Claims, Recollection, Suspects
 from bridge.ports.history import History, HookState
 from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import data_of
@@ -80,10 +82,15 @@ class Parts:
         *,
         store: HookStore,
         suspects: Suspects,
+        recollection: Recollection,
+        claims: Claims,
+        alone: bool,
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
-        """`base`: the folder that relative paths of scripts start from; `served`: target types, None for all."""
+        """`alone`: no other replica can have its history; `base`: the folder that relative paths of scripts start from;
+        `served`: target types, None for all.
+        """
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self._deeds = deeds
         deeds.listen(self._done)
@@ -94,6 +101,9 @@ class Parts:
         self.ladder = LadderWatch()
         self.replica_id = new_id()
         self.guard = Guard(suspects, self.load, self.replica_id)
+        self.claims = claims
+        self._claiming = Claiming(claims, self.replica_id, alone=alone)
+        self._recollection = recollection
         self._make_broker_side()
         self._make_pipeline()
         self.hooks = self._hooks(base, served)
@@ -144,6 +154,7 @@ class Parts:
         self.errands = Errands("meta events")
         self.herald = EventHerald(self.publisher, self.names.events, self.table, self.errands, new_id)
         self.recorder = self._recorder()
+        self.recall = Recall(self._recollection, self._claiming, self.recorder, self.flush)
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
@@ -158,7 +169,7 @@ class Parts:
             quarantine=self._end_copy,
             deleted=self.deleted,
             data_of=self._data_of,
-            longest_hold=self.settings.broker.consumer_timeout / 4,
+            patience=self.settings.broker.consumer_timeout,
         )
         self.strays = Strays(
             self.table,
@@ -269,6 +280,7 @@ class Parts:
             most_open=self.settings.limits.open_deliveries,
             new_id=new_id,
             guard=self.guard,
+            recall=self.recall,
             dimensions=measured_by(source),
         )
         own = source.name == OWN_EVENTS

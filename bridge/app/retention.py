@@ -6,6 +6,7 @@ import time
 import structlog
 
 from bridge.model.errors import HistoryUnavailable
+from bridge.ports.guards import Claims
 from bridge.ports.history import History
 from bridge.ports.jobs import Leases
 from bridge.ports.statistics import Statistics
@@ -26,6 +27,7 @@ class Retention:
         self,
         history: History,
         statistics: Statistics,
+        claims: Claims,
         leases: Leases,
         replica_id: str,
         *,
@@ -35,13 +37,14 @@ class Retention:
         batch: int,
     ) -> None:
         """`keep`: seconds since the final status; `keep_sums`: seconds since the day; `every`: seconds between two looks;
-        `batch`: events, or rows of sums, at once.
+        `batch`: events, or rows of sums or claims, at once.
         """
         self._history = history
         self._leases = leases
         self._replica_id = replica_id
         self._held_at = 0.0
         self._statistics = statistics
+        self._claims = claims
         self._keep = keep
         self._keep_sums = keep_sums
         self._every = every
@@ -75,6 +78,10 @@ class Retention:
                 return total
             await asyncio.sleep(_BETWEEN)
         while await self._statistics.prune_statistics(time.time(), self._keep_sums, self._batch):
+            if not await self._is_still_mine():
+                break
+            await asyncio.sleep(_BETWEEN)
+        while await self._claims.forget_claims(time.time(), self._batch):
             if not await self._is_still_mine():
                 break
             await asyncio.sleep(_BETWEEN)

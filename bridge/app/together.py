@@ -72,6 +72,7 @@ class Together:
         with suppress(HistoryUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 await self._parts.guard.leave()
+                await self._parts.recall.leave()
         await self._presence.leave()
 
     def _lane_made(self, hook: str) -> None:

@@ -87,7 +87,7 @@ class Delivering:
     def start(self, runner: HookRunner, work: Work) -> None:
         """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""
         if not runner.hook.enabled:
-            self._record(runner, work, Skipped("hook_disabled"))
+            self.record(runner, work, Skipped("hook_disabled"))
         elif reason := runner.why_park(time.monotonic()):
             self.park(runner, work, reason)
         else:
@@ -187,7 +187,7 @@ class Delivering:
         if fate is None:
             work.settlement.drop_one()
         else:
-            self._record(runner, work, fate, attempt)
+            self.record(runner, work, fate, attempt)
 
     async def _secure(
         self, runner: HookRunner, work: Work, outcome: Outcome, publish: Callable[[], Awaitable[None]]
@@ -209,9 +209,10 @@ class Delivering:
                 return outcome
         return None
 
-    def _record(
+    def record(
         self, runner: HookRunner, work: Work, outcome: Outcome, attempt: Attempt | None = None
     ) -> None:
+        """Have a durable outcome written, and the message settled after that."""
         now = time.time()
         reason, next_attempt_at = _told(outcome, now)
         record = Record(

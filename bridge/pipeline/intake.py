@@ -3,15 +3,20 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from bridge.model.delivery import Counted
-from bridge.model.event import Batch, Event, Message, Undecodable
+from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
+from bridge.pipeline.arrival import Arrival, Part, Recalled, resume
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.guard import Guard, came_too_often
+from bridge.pipeline.recall import Recall
 from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.ports.broker import Ticket
+from bridge.rules.duplicates.keys import keyed_by
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.routing.expression import Unanswered
 from bridge.rules.statistics.dimensions import Dimensions
 from bridge.rules.wire.fingerprint import message_digest
 from bridge.telemetry import events
@@ -32,10 +37,11 @@ class Intake:
         most_open: int,
         new_id: Callable[[], str],
         guard: Guard,
+        recall: Recall,
         dimensions: Dimensions | None = None,
     ) -> None:
         """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `dimensions`:
-        what is measured of each event.
+        what is measured of each event. Raises ValueError for a key of `dedupe` that cannot be used.
         """
         self.source = source
         self._decoder = decoder
@@ -44,6 +50,9 @@ class Intake:
         self._most_open = most_open
         self._new_id = new_id
         self._guard = guard
+        self._recall = recall
+        self._keys = keyed_by(source)
+        self._key_failed = False
         self._dimensions = dimensions
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
@@ -96,8 +105,9 @@ class Intake:
                 over(False)
 
     def give_back(self) -> None:
-        """Hand what was kept back, here or by the guard, to the broker."""
+        """Hand what was kept back, here or on its way here, to the broker."""
         self._guard.give_back(self)
+        self._recall.give_back(self.source.name)
         while self._kept_back:
             _, ticket, over = self._kept_back.popleft()
             ticket.give_back()
@@ -113,24 +123,73 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
             decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
         try:
-            self._delivering.route(decoded, message, settlement)
-            if self._dimensions is not None:
-                self._measure(self._dimensions, decoded, settlement)
+            self._route(decoded, message, settlement)
         except Exception as error:  # noqa: BLE001 - see above; what of it was not started comes again
             events.intake_failed(self.source.name, error)
             settlement.abandon()
 
-    def _measure(
-        self, dimensions: Dimensions, decoded: Event | Batch | Undecodable, settlement: Settlement
+    def _route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+        """At once, unless something may be known of it already."""
+        if isinstance(decoded, Undecodable):
+            self._delivering.route(decoded, message, settlement)
+        elif message.redelivered or self._keys is not None:
+            self._metrics.redelivered.value += message.redelivered
+            self._recall.take(self._arrival(decoded, settlement, redelivered=message.redelivered))
+        else:
+            events_of = decoded.events if isinstance(decoded, Batch) else (decoded,)
+            for event in events_of:
+                if event.publisher_id is not None:
+                    self._recall.under_way.add(event.webhook_id, settlement)
+            self._delivering.route(decoded, message, settlement)
+            self._measure(events_of, settlement)
+
+    def _arrival(self, decoded: Event | Batch, settlement: Settlement, *, redelivered: bool) -> Arrival:
+        if isinstance(decoded, Batch):
+            parts, refused = [Part(event) for event in decoded.events], decoded.refused
+        else:
+            parts, refused = [Part(decoded)], ()
+        window = 0.0
+        if self._keys is not None and self.source.dedupe is not None:
+            window = self.source.dedupe.window
+            for part, (_, key) in zip(parts, self._keys.of_all(decoded), strict=True):
+                part.digest = self._digest(key)
+        go_on = partial(self._resume, refused, settlement)
+        return Arrival(parts, settlement, redelivered, window, go_on)
+
+    def _digest(self, key: str | Unanswered | None) -> str | None:
+        if isinstance(key, str) and self._keys is not None:
+            return self._keys.digest(key)
+        self._metrics.without_key.value += 1
+        if isinstance(key, Unanswered) and not self._key_failed:
+            self._key_failed = True
+            events.key_failed(self.source.name, key.detail)
+        return None
+
+    def _resume(
+        self, refused: Sequence[Refused], settlement: Settlement, recalled: Sequence[Recalled]
     ) -> None:
+        """Route what is left to do of a message; its events are counted when they are met the first time."""
+        try:
+            for one in recalled:
+                if one.event.publisher_id is not None:
+                    self._recall.under_way.add(one.event.webhook_id, settlement)
+                if one.before or one.duplicate:
+                    self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
+            resume(self._delivering, recalled, refused, settlement)
+            self._measure([one.event for one in recalled if not one.before and not one.duplicate], settlement)
+            if settlement.open > 1:
+                settlement.carries(settlement.open - 1)
+            else:
+                settlement.fate_committed()  # nothing was left
+        except Exception as error:  # noqa: BLE001 - what of it was not started comes again
+            events.intake_failed(self.source.name, error)
+            settlement.abandon()
+
+    def _measure(self, events_of: Sequence[Event], settlement: Settlement) -> None:
         """Count each event once, here where it comes in: its deliveries may be several, and may be tried elsewhere."""
-        match decoded:
-            case Event():
-                events_of: Sequence[Event] = (decoded,)
-            case Batch(events=found):
-                events_of = found
-            case Undecodable():
-                return
+        dimensions = self._dimensions
+        if dimensions is None:
+            return
         counted = [Counted(event, values) for event in events_of if (values := dimensions.of(event))]
         if not counted:
             return

@@ -59,6 +59,19 @@ EVENTS_SETTLED = _counter(
     "events_settled_total", "Source messages settled, by how (acked, given_back).", "source", "result"
 )
 EVENTS_UNMATCHED = _counter("events_unmatched_total", "Events that no hook asked for.", "source")
+REDELIVERED = _counter("redelivered_total", "Source messages that the broker handed out again.", "source")
+DUPLICATES = _counter(
+    "duplicates_total",
+    "Events not delivered, or not to all hooks, because they were before: redelivered (by the broker, after a fate was "
+    "committed), published (by their publisher twice, see dedupe).",
+    "source",
+    "kind",
+)
+WITHOUT_KEY = _counter(
+    "dedupe_without_key_total",
+    "Events of sources with dedupe that have no key: they are delivered, whatever came before.",
+    "source",
+)
 FILTER_ERRORS = _counter(
     "filter_errors_total", "Filters that came to neither true nor false (a missing key): no match.", "hook"
 )

@@ -59,6 +59,11 @@ def intake_failed(source: str, error: BaseException) -> None:
     _events.error("intake.bug", source=source, error=repr(error), exc_info=error)
 
 
+def key_failed(source: str, detail: str) -> None:
+    """The expression of `dedupe` came to nothing that can be a key; the first of a source."""
+    _events.warning("dedupe.no_key", source=source, detail=detail, effect="such events are never duplicates")
+
+
 def entry_refused(what: str, reason: str) -> None:
     """The database refused one entry for what it holds; the rest of its batch was written."""
     _events.error("history.entry_refused", entry=what, reason=reason)
@@ -158,6 +163,13 @@ def token_not_renewed(role: str, error: str, ends_in: float) -> None:
 def connection_back(role: str, address: str, away: float) -> None:
     """A connection to the broker is open (again), after `away` seconds without."""
     _broker.info("connection.open", role=role, address=address, away=round(away, 1))
+
+
+def database_in_the_open(host: str) -> None:
+    """The database's server offers no TLS: what is written there can be read and changed on its way."""
+    _process.warning(
+        "storage.unencrypted", host=host, remedy="switch TLS on there (ssl = on), or set storage.tls.mode"
+    )
 
 
 # ---- the process ---------------------------------------------------------------------------------------

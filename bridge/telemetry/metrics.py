@@ -100,6 +100,9 @@ class SourceMetrics:
         self.received = counters[catalogue.EVENTS_RECEIVED].child(source)
         self.unmatched = counters[catalogue.EVENTS_UNMATCHED].child(source)
         self.settled = counters[catalogue.EVENTS_SETTLED].by(source)
+        self.redelivered = counters[catalogue.REDELIVERED].child(source)
+        self.duplicates = counters[catalogue.DUPLICATES].by(source)
+        self.without_key = counters[catalogue.WITHOUT_KEY].child(source)
         self.quarantined = counters[catalogue.EVENTS_QUARANTINED].by(source)
         self.contract_mismatch = families.gauges[catalogue.SOURCE_CONTRACT_MISMATCH].child(source)
 
