@@ -77,10 +77,22 @@ def of_database(found: FoundDatabase) -> Iterator[Diagnosis]:
     """Reachable, of this version, writable, with room."""
     if found.failure:
         yield Diagnosis(
-            "problem", "database", found.place, f"it cannot be used: {found.failure}", "correct storage.url"
+            "problem",
+            "database",
+            found.place,
+            f"it cannot be used: {found.failure}",
+            "correct storage.url or storage.tls",
         )
         return
     yield Diagnosis("ok", "database", found.place, f"reachable ({_engine(found)})")
+    if not found.encrypted:
+        yield Diagnosis(
+            "warning",
+            "database",
+            "encryption",
+            "the server offers no TLS: what is written there can be read on its way",
+            "switch TLS on there (ssl = on)",
+        )
     yield _tables(found)
     if found.hindrance:
         yield Diagnosis(

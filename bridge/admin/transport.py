@@ -19,6 +19,7 @@ def transport_problems(settings: Settings) -> Iterator[Problem]:
     """Files that cannot be used and addresses that cannot be asked."""
     for path, broker in _brokers(settings):
         yield from broker_problems(path, broker)
+    yield from tls_problems("storage.tls", settings.storage.tls)
 
 
 def broker_problems(path: str, broker: Broker | OtherBroker) -> Iterator[Problem]:
@@ -67,6 +68,7 @@ def _brokers(settings: Settings) -> Iterator[tuple[str, Broker | OtherBroker]]:
 def _all_tls(settings: Settings) -> Iterator[tuple[str, ServerTls]]:
     for path, broker in _brokers(settings):
         yield from _broker_tls(path, broker)
+    yield "storage.tls", settings.storage.tls
 
 
 def _broker_tls(path: str, broker: Broker | OtherBroker) -> Iterator[tuple[str, ServerTls]]:

@@ -36,7 +36,7 @@ async def diagnose(
     findings = list(of_configuration(problems, loaded.located(warnings(settings)), settings))
     step("database")
     url = settings.storage.url
-    findings += of_database(await survey_database(url.get_secret_value(), str(url)))
+    findings += of_database(await survey_database(url.get_secret_value(), str(url), settings.storage.tls))
     findings += of_secrets(settings)
     step("broker")
     broker = await _broker(settings)

@@ -71,6 +71,7 @@ class FoundDatabase:
     """The history's database. `failure` says why it cannot be used, `hindrance` why it cannot be written to.
 
     `revision` None: it has no tables yet. `free` and `size` in bytes, None: not to be seen.
+    `encrypted` False: what goes there leaves this machine in the open.
     """
 
     place: str
@@ -83,6 +84,7 @@ class FoundDatabase:
     newer: bool = False
     free: int | None = None
     size: int | None = None
+    encrypted: bool = True
 
 
 @value(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What each setting allows alone, but two of them together do not."""
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qs
 
 from bridge.model.hook import Hook
 from bridge.model.inlet import Inlet
@@ -9,7 +10,8 @@ from bridge.model.target import QueueTarget
 from bridge.rules.inlets.paths import canonical, check_path
 from bridge.settings.document import Path
 from bridge.settings.shape import nearest
-from bridge.settings.tree import Broker, OtherBroker, Settings
+from bridge.settings.transport import StorageTls
+from bridge.settings.tree import Broker, OtherBroker, Settings, Storage
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -31,6 +33,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[Path, str]]:
     yield from _bad_login(("broker",), settings.broker)
     for name, other in settings.brokers.items():
         yield from _bad_login(("brokers", name), other)
+    yield from _two_minds(settings.storage)
 
 
 def unknown_names(hook: Hook, sources: Sequence[str], brokers: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -67,6 +70,15 @@ def _bad_login(path: Path, broker: Broker | OtherBroker) -> Iterator[tuple[Path,
             yield (*path, "auth"), "oauth2 needs `oauth2` with `token_url`, `client_id` and `client_secret`"
     if broker.oauth2 is not None and broker.auth != "oauth2":
         yield (*path, "oauth2"), "is used with `auth: oauth2` only"
+
+
+def _two_minds(storage: Storage) -> Iterator[tuple[Path, str]]:
+    """TLS to the database that is decided on in two places, or in none."""
+    tls = storage.tls
+    if tls != StorageTls() and "sslmode" in parse_qs(storage.url.parts().query):
+        yield ("storage", "tls"), "give either `sslmode` in `url` or `tls`, not both"
+    elif tls.mode == "off" and tls != StorageTls(mode="off"):
+        yield ("storage", "tls", "mode"), "off leaves no use for the other settings of `tls`"
 
 
 def _reserved(settings: Settings) -> Iterator[tuple[Path, str]]:

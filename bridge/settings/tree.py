@@ -22,7 +22,7 @@ from bridge.model.source import Source
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
 from bridge.settings.addresses import SecretUrl, broker_url, listen_address, storage_url
-from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls
+from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls, StorageTls
 
 
 def _one_or_many(value: Any) -> Any:
@@ -103,6 +103,8 @@ class Storage(Strict):
 
     url: StorageUrl = SecretUrl("sqlite:///bridge.db")
     """sqlite:///file.db for one process; postgresql://user:password@host/database for several replicas."""
+    tls: StorageTls = StorageTls()
+    """TLS to PostgreSQL."""
     retention: Seconds = Field(default=7 * 86_400, ge=60, le=10 * 366 * 86_400)
     """How long a delivery is kept after its final status; what waits is never removed."""
     statistics: Seconds = Field(default=3 * 366 * 86_400, ge=60 * 86_400, le=10 * 366 * 86_400)
@@ -151,6 +153,9 @@ class Http(Strict):
     admin_token: SecretStr | None = None
     """Bearer token of the admin API with the role admin, which needs no database; null: only tokens that were made
     through the API let in."""
+    connections: int = Field(default=1000, ge=10, le=100_000)
+    """Connections of clients at once on each socket; at most half of the files that the process may open. Beyond it the
+    one that waits longest for a request is closed, and where all are busy a new one gets 503."""
     allow_private_targets: list[IPvAnyNetwork] = Field(default_factory=list, max_length=1000)
     """Networks (CIDR) that webhooks may reach although they are private, loopback or link-local."""
     allow_scripts: bool = False

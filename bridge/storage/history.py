@@ -18,6 +18,7 @@ from bridge.ports.records import (
     KnownEvent,
     Page,
 )
+from bridge.settings.transport import StorageTls
 from bridge.storage import reading
 from bridge.storage.batches import Batches, KnownAlready, RowsRefused
 from bridge.storage.engines.engine import Engine
@@ -31,14 +32,14 @@ _IDS_AT_ONCE = 8192
 _EVENTS_AT_ONCE = 500
 
 
-async def open_history(url: str, *, timeout: float = 10.0) -> "SqlHistory":
+async def open_history(url: str, tls: StorageTls | None = None, *, timeout: float = 10.0) -> "SqlHistory":
     """The history at `sqlite:///file.db` or `postgresql://user:password@host/database`, its tables up to date.
 
-    `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another process that has the file
+    `tls` is for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another process that has the file
     locked. Raises SettingsError where there can be no history at that address or only a newer version
     understands it, HistoryUnavailable where the database cannot be reached.
     """
-    engine = _engine(url, timeout)
+    engine = _engine(url, timeout, tls or StorageTls())
     try:
         await engine.write(migrate, patient=True)
     except BaseException:
@@ -131,7 +132,7 @@ def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[
     return (found, deliveries.of_event(connection, found.id)) if found is not None else None
 
 
-def _engine(text: str, timeout: float) -> Engine:
+def _engine(text: str, timeout: float, tls: StorageTls) -> Engine:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -141,7 +142,7 @@ def _engine(text: str, timeout: float) -> Engine:
             return SqliteEngine(_file(url), timeout=timeout)
         case "postgresql":
             _check_server(url)
-            return PostgresEngine(url, timeout=timeout)
+            return PostgresEngine(url, tls, timeout=timeout)
         case other:
             raise _problem(f"there is no history on {other!r}")
 

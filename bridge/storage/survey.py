@@ -12,6 +12,8 @@ from sqlalchemy import Connection, make_url, text
 
 from bridge.model.errors import HistoryUnavailable
 from bridge.ports.survey import FoundDatabase
+from bridge.rules.wire.loopback import is_loopback
+from bridge.settings.transport import StorageTls
 from bridge.storage.engines.postgres import PostgresEngine
 from bridge.storage.migrations import HEAD
 from bridge.storage.tables import metadata
@@ -20,19 +22,26 @@ _PATIENCE = 5.0
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
-async def survey_database(url: str, shown: str) -> FoundDatabase:
+async def survey_database(url: str, shown: str, tls: StorageTls) -> FoundDatabase:
     """The database at this address of the settings; `shown` is the address without its password."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return await asyncio.to_thread(_file, Path(parsed.database or ""))
-    engine = PostgresEngine(parsed, timeout=_PATIENCE)
+    engine = PostgresEngine(parsed, tls, timeout=_PATIENCE)
     try:
         told = await engine.read(_server)
     except HistoryUnavailable as error:
         return FoundDatabase(shown, "postgresql", HEAD, str(error))
     finally:
         await engine.close()
-    return FoundDatabase(shown, "postgresql", HEAD, **told, newer=_newer(told["revision"]))
+    near = is_loopback(parsed.host or "")
+    return FoundDatabase(
+        shown,
+        "postgresql",
+        HEAD,
+        **told | {"encrypted": told["encrypted"] or near},
+        newer=_newer(told["revision"]),
+    )
 
 
 def _newer(revision: str | None) -> bool:
@@ -98,6 +107,7 @@ def _server(connection: Connection) -> dict[str, Any]:
         "version": str(one("SHOW server_version")),
         "revision": revision,
         "hindrance": _hindrance(one, revision),
+        "encrypted": bool(one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")),
         "size": one("SELECT pg_database_size(current_database())"),
     }
 

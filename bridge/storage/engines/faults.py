@@ -11,7 +11,7 @@ _AWAY = (HistoryUnavailable, NoFreeConnection, sqlite3.Error, OSError, MemoryErr
 _SQLITE_REFUSES = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 _POSTGRES_REFUSES = ("22", "23", "54")
 """Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
-_LONGEST = 300
+_LONGEST = 400
 
 
 def is_outage(error: Exception) -> bool:
@@ -27,6 +27,8 @@ def is_outage(error: Exception) -> bool:
 
 def told(error: BaseException) -> str:
     """One line about the error for the operator; never a statement, its parameters or an address."""
+    if isinstance(error, HistoryUnavailable):
+        return str(error)[:_LONGEST]
     origin = error
     if isinstance(error, DBAPIError) and error.orig is not None:
         origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's copy

@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bridge.model.errors import HistoryUnavailable
+from bridge.settings.transport import StorageTls
 from bridge.storage.engines.faults import is_outage, unavailable
+from bridge.storage.engines.secure import SecureConnector
 
 T = TypeVar("T")
 
@@ -20,29 +22,29 @@ _CONNECTIONS = 4
 class PostgresEngine:
     """A database on a server; connections are made when they are needed, and anew after they broke."""
 
-    def __init__(self, url: URL, *, timeout: float) -> None:
+    def __init__(self, url: URL, tls: StorageTls, *, timeout: float) -> None:
         """`url` may have the query parameter `sslmode` with libpq's values; `timeout` bounds a transaction in seconds."""
-        query = dict(url.query)
-        tls = query.pop("sslmode", None)
         self._timeout = timeout
         self._closed = False
+        connector = SecureConnector(
+            url,
+            tls,
+            timeout=_CONNECT_SECONDS,
+            # The server gives up as well, so that no lock outlives our patience.
+            server_settings={
+                "application_name": "amqp-bridge",
+                "statement_timeout": str(int(timeout * 1000)),
+                "idle_in_transaction_session_timeout": str(int(timeout * 1000)),
+                "jit": "off",
+            },
+        )
         self._engine = create_async_engine(
-            url.set(drivername="postgresql+asyncpg", query=query),
+            url.set(drivername="postgresql+asyncpg", query={}),
+            async_creator=connector.connect,
             pool_size=_CONNECTIONS,
             max_overflow=0,
             pool_timeout=timeout,
             hide_parameters=True,
-            connect_args={
-                "timeout": _CONNECT_SECONDS,
-                # The server gives up as well, so that no lock outlives our patience.
-                "server_settings": {
-                    "application_name": "amqp-bridge",
-                    "statement_timeout": str(int(timeout * 1000)),
-                    "idle_in_transaction_session_timeout": str(int(timeout * 1000)),
-                    "jit": "off",
-                },
-                **({"ssl": tls} if tls else {}),
-            },
         )
 
     @property

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from bridge.model.errors import SettingsError
 from bridge.ports.records import DeliveryFilter
+from bridge.settings.transport import StorageTls
 from bridge.storage.history import _engine, open_history
 from bridge.storage.migrations import HEAD, alembic_config
 from bridge.storage.tables import metadata
@@ -58,7 +59,7 @@ async def test_publishers_ids_are_found_through_their_index(tmp_path: Path):
 
 
 async def test_deliveries_of_before_are_listed_by_the_type_of_their_event(url: str):
-    engine = _engine(url, timeout=10)
+    engine = _engine(url, 10, StorageTls())
     await engine.write(lambda connection: command.upgrade(alembic_config(connection), "0001"))
     await engine.close()
     one, other = new_id(), new_id()

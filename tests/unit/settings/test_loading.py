@@ -161,6 +161,8 @@ WEBHOOK = "hooks: [{name: a, target: {type: webhook, url: u, %s}}]"
         ("brokers: {far: {auth: external, url: 'amqp://b', tls: {cert: c}}}", "brokers.far.auth: external needs amqps:// in every `url`: a certificate is shown over TLS only"),
         ("broker: {auth: oauth2}", "broker.auth: oauth2 needs `oauth2` with `token_url`, `client_id` and `client_secret`"),
         ("broker: {oauth2: {token_url: u, client_id: i}}", "broker.oauth2: is used with `auth: oauth2` only"),
+        ("storage: {url: 'postgresql://h/d?sslmode=require', tls: {ca: c}}", "storage.tls: give either `sslmode` in `url` or `tls`, not both"),
+        ("storage: {tls: {mode: off, ca: c}}", "storage.tls.mode: off leaves no use for the other settings of `tls`"),
         ("limits: {open_deliveries: 1.5}", "limits.open_deliveries: expected a whole number, got 1.5"),
         ("history: {min_wait: 2s}", "history.min_wait: must be at most 1, not 2"),
         ("http: {listen: 8080}", "http.listen: expected text, got 8080; put it in quotes"),
