@@ -17,6 +17,7 @@ from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.settle import Over, Work
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Copies, Receive, Ticket
+from bridge.rules.retry.holding import lane_prefetch
 from bridge.rules.wire.copies import ReadData, read_copy
 from bridge.rules.wire.fingerprint import copy_digest
 
@@ -24,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 SHORT_WAIT = 5.0
 """Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
-_MOST_PREFETCHED = 200
-_MOST_ROUNDS = 8
 _LANES_AT_ONCE = 100
 
 
@@ -163,13 +162,8 @@ class LaneService:
         return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
 
     def _depth(self, runner: HookRunner) -> int:
-        """Enough to keep all slots busy while what is done waits for its commit, and no more than comes to its turn
-        before the broker takes the messages away: by the hook's rate, and if every attempt took its whole timeout.
-        """
         hook = runner.hook
-        rounds = max(2, min(_MOST_ROUNDS, int(self._longest_hold / max(hook.target.timeout, 1.0))))
-        turns = _MOST_PREFETCHED if hook.rate is None else int(hook.rate * self._longest_hold)
-        return max(1, min(rounds * hook.concurrency, _MOST_PREFETCHED, turns))
+        return lane_prefetch(hook.concurrency, hook.rate, hook.target.timeout, self._longest_hold)
 
     async def _set(self, hook: str, prefetch: int) -> None:
         async with self._setting:
