@@ -1,5 +1,6 @@
 """The HTTP server: one socket, or a second one for everything but inlets and health."""
 
+import asyncio
 import errno
 import logging
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from bridge.http.api import MOST_BODY, PREFIX, Api
+from bridge.http.connections import IDLE, Connections
 from bridge.http.docs import Docs
 from bridge.http.health import Health
 from bridge.http.problem import errors_as_problems
@@ -49,11 +51,11 @@ class HttpServer:
         described = [] if api is None else Docs(api.operations(), PREFIX).routes()
         every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *described, *admin]
         if settings.admin_listen is None:
-            self._sockets = [_Socket("http", settings.listen, every_route, api)]
+            self._sockets = [_Socket("http", settings.listen, every_route, settings.connections, api)]
         else:
             self._sockets = [
-                _Socket("http", settings.listen, open_routes),
-                _Socket("admin", settings.admin_listen, every_route, api),
+                _Socket("http", settings.listen, open_routes, settings.connections),
+                _Socket("admin", settings.admin_listen, every_route, settings.connections, api),
             ]
 
     @property
@@ -79,11 +81,12 @@ class HttpServer:
 class _Socket:
     """One listening address with its routes."""
 
-    def __init__(self, purpose: str, listen: str, routes: Routes, api: Api | None = None) -> None:
+    def __init__(self, purpose: str, listen: str, routes: Routes, most: int, api: Api | None = None) -> None:
         self.purpose = purpose
         self.url = ""
         self._listen = listen
         self._routes = routes
+        self._most = most
         self._api = api
         self._runner: web.AppRunner | None = None
 
@@ -96,11 +99,12 @@ class _Socket:
             lingering_time=_LINGERING,
             max_headers=_MOST_HEADERS,
             logger=_LOGGER,
+            keepalive_timeout=IDLE,
             auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await _Site(self._runner, host, port, self._most).start()
         except OSError as error:
             raise ListenFailed(_explained(self.purpose, self._listen, error)) from error
         host, port, *_ = self._runner.addresses[0]
@@ -111,6 +115,30 @@ class _Socket:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+
+class _Site(web.BaseSite):
+    """A TCPSite whose connections are bounded."""
+
+    def __init__(self, runner: web.AppRunner, host: str | None, port: int, most: int) -> None:
+        super().__init__(runner)
+        self._host = host
+        self._port = port
+        self._most = most
+
+    @property
+    def name(self) -> str:
+        """The address, as aiohttp tells it."""
+        return f"http://{self._host or '0.0.0.0'}:{self._port}"  # noqa: S104 - told, not listened on
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        connections = Connections(server, self._most)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(connections, self._host, self._port, backlog=self._backlog)
 
 
 def _worth_an_error(record: logging.LogRecord) -> bool:
