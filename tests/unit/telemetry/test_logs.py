@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from bridge.model.delivery import Attempt, Delivered, Delivery, RetryLater
 from bridge.model.event import Event, Message
 from bridge.telemetry import events, logs
+from bridge.telemetry.repeats import Repeats
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +147,32 @@ def test_the_answer_of_a_receiver_is_not_logged():
     attempt = Attempt(1, 0.0, 1.0, "status", 500, b"from the receiver")
     (line,) = lines("info", lambda: events.attempted(delivery(), "webhook", attempt, Delivered()))
     assert "from the receiver" not in str(line)
+
+
+def test_a_line_that_an_outage_repeats_is_told_ten_times_in_ten_seconds_and_counted_from_then_on():
+    clock = [0.0]
+    repeats = Repeats(lambda: clock[0])
+
+    def told(name: str, **fields: Any) -> dict[str, Any] | None:
+        try:
+            return dict(repeats(None, "warning", {"event": name, **fields}))
+        except structlog.DropEvent:
+            return None
+
+    def many(name: str, **fields: Any) -> int:
+        return sum(told(name, **fields) is not None for _ in range(500))
+
+    assert many("copy.failed", hook="crm") == 10
+    assert many("copy.failed", hook="mail") == 10
+    assert many("connection.lost", role="publish") == 10
+    assert many("hook.paused", hook="crm") == 500
+    clock[0] = 10.0
+    assert told("copy.failed", hook="crm") == {"event": "copy.failed", "hook": "crm", "left_out": 490}
+    assert told("copy.failed", hook="crm") == {"event": "copy.failed", "hook": "crm"}
+
+
+def test_what_is_counted_is_bounded_however_many_hooks_are_concerned():
+    repeats = Repeats(lambda: 0.0)
+    for number in range(3000):
+        repeats(None, "warning", {"event": "copy.failed", "hook": f"h{number}"})
+    assert len(repeats._spans) <= 1000
