@@ -169,7 +169,7 @@ class Parts:
             quarantine=self._end_copy,
             deleted=self.deleted,
             data_of=self._data_of,
-            patience=self.settings.broker.consumer_timeout,
+            longest_hold=self.settings.broker.consumer_timeout / 4,
         )
         self.strays = Strays(
             self.table,
