@@ -84,6 +84,12 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.upkeep.programs:bench",
         True,
     ),
+    "soak": Command(
+        "harm bridge, broker, network, database and endpoints at random, then count every event",
+        "",
+        "devtools.upkeep.programs:soak",
+        True,
+    ),
     "broker": Command(
         "start a private broker, print its URL, stay until Ctrl-C", "", "devtools.upkeep.broker:main", True
     ),

@@ -22,6 +22,13 @@ def bench(arguments: Sequence[str]) -> int:
     return hand_over(sys.executable, "-m", "bench", *arguments)
 
 
+def soak(arguments: Sequence[str]) -> int:
+    """The exit code of the random fault run."""
+    if not (ROOT / "tests" / "fault" / "schedule" / "__main__.py").exists():
+        raise SetupError("this checkout has no tests/fault/schedule to run")
+    return hand_over(sys.executable, "-m", "tests.fault.schedule", *arguments)
+
+
 def execute(arguments: Sequence[str]) -> int:
     """Becomes the program, so that its exit code and its signals are its own."""
     if not arguments:

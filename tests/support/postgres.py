@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -27,6 +28,17 @@ def postgres_url(postgres_admin_url: str) -> Iterator[str]:
     asyncio.run(execute(postgres_admin_url, f"create database {name}"))
     yield urlsplit(postgres_admin_url)._replace(path=f"/{name}").geturl()
     asyncio.run(execute(postgres_admin_url, f"drop database {name} with (force)"))
+
+
+@asynccontextmanager
+async def new_database(admin_url: str) -> AsyncIterator[str]:
+    """The URL of an empty database, dropped at the end."""
+    name = f"test_{secrets.token_hex(6)}"
+    await execute(admin_url, f"create database {name}")
+    try:
+        yield urlsplit(admin_url)._replace(path=f"/{name}").geturl()
+    finally:
+        await execute(admin_url, f"drop database {name} with (force)")
 
 
 async def execute(url: str, statement: str) -> None:
