@@ -7,6 +7,7 @@ nothing hold its answer for ever.
 import asyncio
 import resource
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp.web_protocol import RequestHandler
 
@@ -86,15 +87,15 @@ class _Connection(asyncio.Protocol):
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # One of uvloop's (0.23) is no asyncio.Transport by its class.
+        self._transport = cast("asyncio.Transport", transport)
         self.since = asyncio.get_running_loop().time()
         if not self._places.enter(self):
-            transport.write(_FULL)
-            transport.close()
+            self._transport.write(_FULL)
+            self._transport.close()
             return
         self._inner = self._make()
-        self._inner.connection_made(transport)
+        self._inner.connection_made(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self._inner is None:
