@@ -30,6 +30,7 @@ async def run_with_kills(scene: Scene, bridge: BridgeProcess, source: str) -> No
     await until(lambda: all_at_rest(scene, source), what=bridge.last_words)
     await until(lambda: not bridge.history.unfinished(), what=bridge.last_words)
     await bridge.stop()
+    assert bridge.history.rows("SELECT * FROM quarantine") == []
 
 
 async def all_at_rest(scene: Scene, source: str) -> bool:

@@ -96,6 +96,10 @@ class BridgeProcess:
     async def start(self, *arguments: str) -> None:
         """Start, and return once it is ready and consumes its sources."""
         await self.launch(*arguments)
+        await self.serving()
+
+    async def serving(self) -> None:
+        """Return once it is ready and consumes its sources."""
         listening = await until(self._listening, 30, what=self.last_words)
         self.url = listening["address"]
         await until(self._serving, 30, what=self.last_words)
