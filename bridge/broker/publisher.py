@@ -18,6 +18,7 @@ IN_FLIGHT = 500
 """Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
 _MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
+_ASK_ANEW_AFTER = 3.0
 
 
 class ConfirmedPublisher:
@@ -39,6 +40,8 @@ class ConfirmedPublisher:
         self._declare = declare
         self._watch = watch
         self._channel: Channel | None = None
+        self._opened_at = 0.0
+        self._left: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._known = {""}
@@ -67,6 +70,7 @@ class ConfirmedPublisher:
                 f"no queue for exchange {message.exchange!r}, routing key {message.routing_key!r}"
             )
         if outcome == "nack":
+            self._ask_anew()
             raise PublishFailed("the broker answered with a nack (queue full or not available)")
 
     async def declare(self, queue: str) -> None:
@@ -76,6 +80,9 @@ class ConfirmedPublisher:
 
     async def close(self) -> None:
         """Close the channel; publishes under way have ended before."""
+        for task in self._left:
+            task.cancel()
+        await asyncio.gather(*self._left, return_exceptions=True)
         if self._channel is not None:
             with contextlib.suppress(Exception):
                 await self._channel.close()
@@ -148,8 +155,29 @@ class ConfirmedPublisher:
                         raise PublishFailed(f"no channel to publish on: {error}") from error
                     assert isinstance(channel, Channel)
                     self._channel = channel
+                    self._opened_at = time.monotonic()
                     self._known = {""}  # an exchange that is gone may have ended the channel before
         return self._channel
+
+    def _ask_anew(self) -> None:
+        """Publish on a new channel from now on.
+
+        One that was told that a quorum queue is full is refused until something leaves that queue, although its limit
+        was lifted meanwhile (3.10.8).
+        """
+        if self._channel is not None and time.monotonic() - self._opened_at > _ASK_ANEW_AFTER:
+            task = asyncio.create_task(self._leave(self._channel))
+            self._left.add(task)
+            task.add_done_callback(self._left.discard)
+            self._channel = None
+
+    async def _leave(self, channel: Channel) -> None:
+        """Close it when all that was published on it has its answer."""
+        try:
+            await asyncio.sleep(self._timeout)
+        finally:
+            with contextlib.suppress(Exception):
+                await channel.close()
 
     def _check_size(self, message: Outgoing) -> None:
         if len(message.body) > self._body_limit:

@@ -95,6 +95,11 @@ class Strays:
 
     def dead(self, message: Message, ticket: Ticket) -> None:
         """A copy went over its lane's delivery limit: something about it makes processes die."""
+        if _expired(message):
+            advice = "take the TTL of its lane out of policies"
+            log.warning("copy.expired", hook=message.routing_key, advice=advice)
+            self.orphan(message, ticket)
+            return
         self.end(Undecodable("delivery_limit", f"lane of hook {message.routing_key}"), message, ticket)
 
     def end(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
@@ -114,3 +119,10 @@ class Strays:
 
 def _unread(_message: Message, _form: str) -> None:
     """What ended a process before is not parsed once more."""
+
+
+def _expired(message: Message) -> bool:
+    """Whether it came here because somebody limited by policy how long copies may wait in their lane."""
+    deaths = message.headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    return isinstance(latest, dict) and latest.get("reason") == "expired"
