@@ -1,6 +1,7 @@
 """The network between bridge and broker is cut, slow, or swallows everything."""
 
 import asyncio
+import time
 
 from devtools.rabbitmq import RabbitMQNode
 from tests.support.bridge_process import BridgeProcess
@@ -82,8 +83,14 @@ async def test_a_broker_that_is_out_of_reach_for_long_is_taken_up_when_it_is_bac
             await stream.under_way(30)
             proxy.refusing = True
             proxy.cut()
+            tried, began, lines = proxy.accepted, time.monotonic(), len(bridge.log_text.splitlines())
             await until(lambda: bridge.said("outage.begun"), 20, what=bridge.last_words)
             assert (await bridge.health())[0] == 200
+            # Three connections, each with waits that double from 0.2 s on.
+            await until(lambda: proxy.accepted - tried >= 3 * 3, what=bridge.last_words)
+            seconds = time.monotonic() - began
+            assert proxy.accepted - tried <= 3 * (4 + 2 * seconds)
+            assert len(bridge.log_text.splitlines()) - lines <= 3 * (10 + 4 * seconds)
             proxy.refusing = False
             await stream.complete()
 
