@@ -1,4 +1,4 @@
-"""A TCP proxy between the bridge and a server, which can cut, delay and swallow."""
+"""A TCP proxy between the bridge and a server, which can cut, delay, throttle and swallow."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -11,13 +11,17 @@ _CHUNK = 65_536
 class Proxy:
     """Forwards connections to one server. What is set holds for connections that exist and for new ones.
 
-    `delay` is in seconds and holds for each piece of data. While `silent`, data is taken and goes nowhere, so
-    that both ends are connected and hear nothing. While `refusing`, new connections are closed at once.
+    `delay` is in seconds and holds for each piece of data. `rate`: so many bytes per second in each direction of a
+    connection. `cut_after`: so many bytes more, over all connections and both directions, then everything is cut,
+    once, wherever that is within a frame. While `silent`, data is taken and goes nowhere, so that both ends are
+    connected and hear nothing. While `refusing`, new connections are closed at once.
     """
 
     def __init__(self, port: int) -> None:
         """`port`: where the server listens on the loopback."""
         self.delay = 0.0
+        self.rate: int | None = None
+        self.cut_after: int | None = None
         self.silent = False
         self.refusing = False
         self.port = 0
@@ -63,6 +67,13 @@ class Proxy:
             client.transport.abort()
         self._pairs.clear()
 
+    def cut_server_side(self) -> None:
+        """Reset the server's side only: the clients go on believing in their connections."""
+        for client, server in self._pairs.items():
+            self._left_behind.append(client)
+            server.transport.abort()
+        self._pairs.clear()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         if self.refusing:
@@ -86,15 +97,29 @@ class Proxy:
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, client: asyncio.StreamWriter
     ) -> None:
         with suppress(OSError):
-            while data := await source.read(_CHUNK):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
+            while data := await source.read(self._piece):
+                await asyncio.sleep(self.delay + (len(data) / self.rate if self.rate else 0))
                 if not self.silent:
-                    sink.write(data)
-                    await sink.drain()
+                    await self._pass_on(data, sink)
         if sink not in self._left_behind:
             sink.close()
         self._pairs.pop(client, None)
+
+    @property
+    def _piece(self) -> int:
+        """How much is taken at once: a tenth of a second's worth."""
+        return max(1, self.rate // 10) if self.rate else _CHUNK
+
+    async def _pass_on(self, data: bytes, sink: asyncio.StreamWriter) -> None:
+        left = self.cut_after
+        sink.write(data[:left])
+        # What is written has to be on its way before the connection is reset.
+        await sink.drain()
+        if left is None:
+            return
+        self.cut_after = left - len(data) if left > len(data) else None
+        if self.cut_after is None:
+            self.cut()
 
 
 @asynccontextmanager
