@@ -12,7 +12,7 @@ from aiolimiter import AsyncLimiter
 
 from bridge.model.delivery import Answer, Outcome, Parked
 from bridge.model.hook import Hook
-from bridge.model.target import QueueTarget
+from bridge.model.target import QueueTarget, WebhookTarget
 from bridge.pipeline.lane import Lane
 from bridge.pipeline.settle import Work
 from bridge.ports.target import Target
@@ -21,6 +21,9 @@ from bridge.rules.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.rules.retry.judge import Policy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
+
+_ALONE = 1.0
+"""Seconds for which the first attempt at a webhook, of which nothing is known yet, is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class HookRunner:
         self._parks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
         self._lane_turn = False
+        self._met = not isinstance(hook.target, WebhookTarget)
+        self._alone: asyncio.TimerHandle | None = None
         self._opened_at = 0.0
         self._closed = False
 
@@ -136,10 +141,26 @@ class HookRunner:
             if not idle.done():
                 idle.set_result(None)
                 return
-        if len(self._workers) < self.hook.concurrency:
-            task = asyncio.create_task(self._work(), name=f"hook {self.hook.id}")
-            self._workers.add(task)
-            task.add_done_callback(self._workers.discard)
+        if not self._workers and not self._met:
+            # Whoever has gone (410) or asks to be left alone (429) is not to meet all slots at once.
+            self._alone = asyncio.get_running_loop().call_later(_ALONE, self._meet)
+            self._hire()
+        elif self._met and len(self._workers) < self.hook.concurrency:
+            self._hire()
+
+    def _hire(self) -> None:
+        task = asyncio.create_task(self._work(), name=f"hook {self.hook.id}")
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
+
+    def _meet(self) -> None:
+        """The endpoint answered, or is slow to: the other slots may be used from now on."""
+        self._met = True
+        if self._alone is not None:
+            self._alone.cancel()
+        waiting = 0 if self._closed else len(self.direct) + len(self.lane.waiting)
+        for _ in range(min(waiting, self.hook.concurrency - len(self._workers))):
+            self._hire()
 
     async def _work(self) -> None:
         running, in_flight = self.running, self.metrics.in_flight
@@ -193,6 +214,8 @@ class HookRunner:
 
     def learn(self, answer: Answer, now: float, *, probe: bool) -> None:
         """Tell the breaker what an attempt met."""
+        if not self._met:
+            self._meet()
         before = self.breaker.state
         self.breaker.learn(answer, now, probe=probe)
         after = self.breaker.state
@@ -293,6 +316,8 @@ class HookRunner:
     async def close(self) -> list[Work]:
         """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""
         self._closed = True
+        if self._alone is not None:
+            self._alone.cancel()
         cut_off = list(self.running)
         tasks = [*self._workers, *self._parks]
         for task in tasks:

@@ -52,12 +52,21 @@ async def test_what_is_left_waits_in_the_lane_through_a_restart_and_until_the_ho
 
 async def test_attempts_that_are_under_way_are_the_only_ones_to_meet_it(scene: Scene):
     source = await scene.queue()
-    scene.endpoint.script("/crm", slow(0.2, status(410)))
+    scene.endpoint.script("/crm", OK, slow(0.2, status(410)))
     await scene.queues.publish(source, EVENTS)
     async with scene.bridge([scene.webhook("crm", concurrency=4)], source) as bridge:
-        await until(lambda: lane_holds(scene, len(EVENTS) - 4), what=bridge.last_words)
-        assert len(scene.endpoint.requests) == 4
+        await until(lambda: lane_holds(scene, len(EVENTS) - 5), what=bridge.last_words)
+        assert len(scene.endpoint.requests) == 5
         assert await scene.queues.depth(source) == 0
+
+
+async def test_an_endpoint_that_has_gone_is_called_once_whatever_comes_at_once(scene: Scene):
+    source = await scene.queue()
+    scene.endpoint.script("/crm", slow(0.2, status(410)))
+    await scene.queues.publish(source, EVENTS)
+    async with scene.bridge([scene.webhook("crm", concurrency=16)], source) as bridge:
+        await until(lambda: lane_holds(scene, len(EVENTS) - 1), what=bridge.last_words)
+        assert len(scene.endpoint.requests) == 1
 
 
 async def test_other_hooks_go_on(scene: Scene):
