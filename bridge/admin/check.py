@@ -7,6 +7,7 @@ from bridge.admin.schemas import misfit_of
 from bridge.admin.transport import transport_problems, transport_warnings, tried
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
+from bridge.rules.duplicates.keys import compile_key
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
@@ -26,6 +27,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     return [
         *_schemas(settings, base),
         *_dimensions(settings),
+        *_dedupe(settings),
         *_problems(settings, served, lambda hook: problems(hook, base, brokers)),
     ]
 
@@ -67,6 +69,12 @@ def _dimensions(settings: Settings) -> Iterator[Problem]:
     for index, source in enumerate(settings.sources):
         for name, text in source.dimensions.items():
             yield from tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
+
+
+def _dedupe(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        if source.dedupe is not None:
+            yield from tried(f"sources[{index}].dedupe.by", compile_key, source.dedupe.by)
 
 
 def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:

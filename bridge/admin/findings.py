@@ -35,6 +35,10 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
     }
     if deaths := dead_letters(event.message):
         seen["dead_letters"] = deaths
+    if finding.keyed is not None:
+        seen["dedupe_key"] = finding.keyed.key
+        if finding.keyed.fault:
+            seen["dedupe_fault"] = finding.keyed.fault
     if configured:
         seen["hooks"] = [decision(each) for each in finding.hooks]
     return seen

@@ -14,6 +14,7 @@ from bridge.model.source import Source
 from bridge.model.value import value
 from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.table import HookTable
+from bridge.rules.duplicates.keys import keyed_by
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.table import Decision, Explanation
 from bridge.settings.shape import nearest
@@ -53,6 +54,7 @@ class Explain:
         self._sources = sources
         self._decoders = decoders
         self._new_id = new_id
+        self._keys = {source.name: keyed_by(source) for source in sources}
 
     def event(self, event: Event) -> list[dict[str, Any]]:
         """What comes of each hook for the event, as DecisionDocuments in the order of the table."""
@@ -71,6 +73,7 @@ class Explain:
             self._table.routing,
             new_id=self._new_id,
             received_at=time.time(),
+            keys=self._keys[source.name],
         )
         events = []
         for finding in findings:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.admin.findings import MATCHING, dead_letters, reason
-from bridge.admin.inspection import Finding
+from bridge.admin.inspection import Finding, Keyed
 from bridge.model.event import Event, Undecodable
 from bridge.rules.bodies.exact import json_text
 from bridge.rules.routing.table import Explanation
@@ -29,7 +29,7 @@ def show(finding: Finding, console: Console, *, configured: bool) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in _rows(finding.found, configured=configured):
+    for name, value in (*_rows(finding.found, configured=configured), *_key_rows(finding.keyed)):
         grid.add_row(Text(name, style="dim"), Text(_cut(_visible(value))))
     console.print(grid)
     if configured:
@@ -51,6 +51,14 @@ def _rows(event: Event, *, configured: bool) -> Iterator[tuple[str, str]]:
         yield "dead letter", json_text(death)
     yield "body", f"{len(event.message.body)} bytes, {event.message.content_type or 'no content type'}"
     yield "data", json_text(event.data)
+
+
+def _key_rows(keyed: Keyed | None) -> Iterator[tuple[str, str]]:
+    if keyed is not None:
+        yield (
+            "dedupe key",
+            keyed.key or f"none: it is never a duplicate{keyed.fault and f' ({keyed.fault})'}",
+        )
 
 
 def _show_hooks(hooks: tuple[Explanation, ...], console: Console) -> None:

@@ -24,6 +24,7 @@ from bridge.model.errors import Problem, SettingsError
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import FormatName, Source
 from bridge.rules.bodies.exact import json_text
+from bridge.rules.duplicates.keys import Keys, keyed_by
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.table import RoutingTable
 from bridge.rules.wire.arrival import Arrivals
@@ -88,11 +89,11 @@ def findings_of(message: Message, options: Options, env: dict[str, str], *, alon
         known = list(get_args(FormatName))
         raise usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
     if options.config is None:
-        decoder, table = _plain_decoder(options), None
+        decoder, table, keys = _plain_decoder(options), None, None
     else:
-        decoder, table, queue = _configured(options.config, message, options, env)
+        decoder, table, keys, queue = _configured(options.config, message, options, env)
         message = replace(message, routing_key=queue) if alone else message
-    return inspect(message, decoder, table, new_id=_new_id, received_at=time.time())
+    return inspect(message, decoder, table, new_id=_new_id, received_at=time.time(), keys=keys)
 
 
 def _note(where: str, text: str) -> None:
@@ -111,13 +112,16 @@ def _plain_decoder(options: Options) -> Decoder:
 
 def _configured(
     config: Path, message: Message, options: Options, env: dict[str, str]
-) -> tuple[Decoder, RoutingTable, str]:
+) -> tuple[Decoder, RoutingTable, Keys | None, str]:
     loaded = _loaded(config, env)
     settings = loaded.settings
     source = _source(settings, message, options.source)
-    path = f"sources[{settings.sources.index(source)}].schema"
+    place = f"sources[{settings.sources.index(source)}]"
+    path = f"{place}.schema"
     try:
         misfit = misfit_of(source, config.resolve().parent)
+        path = f"{place}.dedupe.by"
+        keys = keyed_by(source)
         path = "hooks"
         table = RoutingTable(settings.hooks)
     except ValueError as error:
@@ -129,7 +133,7 @@ def _configured(
         arrivals=Arrivals(source.name, settings.inlets),
         misfit=misfit,
     )
-    return decoder, table, source.queue
+    return decoder, table, keys, source.queue
 
 
 def _loaded(config: Path, env: dict[str, str]) -> Loaded:

@@ -18,7 +18,7 @@ SPLYNX = MESSAGES / "splynx" / "queue_customer_create.json"
 CONFIG = """
 sources:
   - {name: splynx, queue: hooks2, format: splynx, timezone: Europe/Prague}
-  - {name: shop, queue: shop, schema: order.json}
+  - {name: shop, queue: shop, schema: order.json, dedupe: {by: event.data.order}}
 hooks:
   - name: all
     target: {type: webhook, url: "https://x.example.net/", secrets: ["${NOT_SET_HERE}"]}
@@ -201,6 +201,25 @@ def test_what_would_be_quarantined_ends_with_1(config):
     headers = json.dumps({"headers": {"x": "v" * 100_000}}).encode()
     [refused] = lines("--message", body=headers, code=1)
     assert refused["quarantined"] == "headers_too_large"
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "fault"),
+    [
+        (b'{"order":7}', "number 7", None),
+        (b'{"order":"7"}', "text 7", None),
+        (b'{"order":null}', None, None),
+        (b'{"order":[7]}', None, "list"),
+    ],
+)
+def test_where_a_publisher_may_send_twice_the_key_is_told(config, body, key, fault):
+    found = one("-c", config, "--source", "shop", body=body)
+    assert found["dedupe_key"] == key
+    assert (fault or "") in found.get("dedupe_fault", "")
+    assert ("dedupe_fault" in found) is (fault is not None)
+    shown = run("-c", config, "--source", "shop", "-", body=body).stdout
+    assert (key or "never a duplicate") in shown
+    assert "dedupe_key" not in one("-c", config, "--source", "splynx", body=body)
 
 
 def test_a_webhook_id_is_that_of_the_running_bridge(config):
