@@ -1,7 +1,7 @@
 """Hooks that are paused and resumed while they work: what they know and what is under way stays."""
 
 from tests.support.bridge_process import BridgeProcess
-from tests.support.endpoint import slow, status
+from tests.support.endpoint import OK, slow, status
 from tests.support.scene import Scene
 from tests.support.two_replicas import TOKEN, Asked
 from tests.support.waiting import holds, until
@@ -37,6 +37,30 @@ async def test_a_pause_puts_what_waits_into_the_lane_and_keeps_connections(scene
 
 async def all_wait(scene: Scene, count: int) -> bool:
     return await scene.queues.depth(scene.lane("crm")) == count
+
+
+async def test_what_waited_for_a_resumed_hook_comes_in_order_and_no_faster_than_its_rate(scene: Scene):
+    source = await scene.queue()
+    scene.endpoint.script("/crm", *[status(500)] * 3, OK)
+    hook = scene.webhook("crm", concurrency=1, rate="20/s", retry={"schedule": ["500ms"], "jitter": 0})
+    async with scene.bridge([hook], source, **WELL) as bridge:
+        asked = Asked(bridge)
+        await scene.queues.publish(source, EVENTS[:3])
+        await until(lambda: bridge.history.statuses("crm") == {"RETRYING": 3}, what=bridge.last_words)
+        assert (await asked.ask("POST", "/hooks/crm/pause"))[0] == 200
+        before = len(scene.endpoint.requests)
+        await scene.queues.publish(source, EVENTS[3:43])
+        await until(lambda: all_wait(scene, 43), what=bridge.last_words)
+        # The retries are due by then, and wait as well.
+        await holds(lambda: len(scene.endpoint.requests) == before, 0.6, what="attempted while it is paused")
+        assert (await asked.ask("POST", "/hooks/crm/resume"))[0] == 200
+        await until(lambda: has_all(bridge, "crm", 43), what=bridge.last_words)
+    resumed = scene.endpoint.requests[before:]
+    came = [int(request.body) for request in resumed]
+    assert [number for number in came if number >= 3] == list(range(3, 43))
+    assert len(scene.endpoint.requests) == 3 + 43
+    for number, request in enumerate(resumed):
+        assert number + 1 <= 20 + 20 * (request.at - resumed[0].at) + 1
 
 
 async def test_a_breaker_remembers_over_a_pause(scene: Scene):

@@ -2,6 +2,7 @@
 
 import re
 import timeit
+from collections import Counter
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -116,6 +117,25 @@ def test_hooks_beyond_the_limit_share_a_label(scraped: Scraped):
     lane = scraped.metrics.queue("bridge.lane.h201", lane_of="h201")
     lane.depth.value = 5
     assert scraped.value("bridge_queue_depth", queue="other") == 5
+
+
+def test_ten_thousand_hooks_make_no_ten_thousand_series(scraped: Scraped):
+    for n in range(10_000):
+        hook = scraped.metrics.hook(f"h{n}", "webhook")
+        hook.attempted("timeout", 1.0)
+        hook.delivered(1.0)
+        hook.ended(Status.FAILED)
+        hook.parked["paused"].value += 1
+        hook.retries.value += 1
+        hook.script_exits["7"].value += 1
+        scraped.metrics.queue(f"bridge.lane.h{n}", lane_of=f"h{n}").depth.value = 1
+    series = Counter(re.findall(r"^(bridge_\w+)\{", scraped.text(), re.MULTILINE))
+    assert series["bridge_attempts_total"] == LABELLED_HOOKS + 1
+    assert series["bridge_queue_depth"] == LABELLED_HOOKS + 1
+    assert max(series.values()) == series["bridge_deliveries_total"] == 3 * (LABELLED_HOOKS + 1)
+    assert scraped.value("bridge_attempts_total", hook="other", target="webhook", outcome="timeout") == (
+        10_000 - LABELLED_HOOKS
+    )
 
 
 def test_every_hook_may_have_its_own_label():
