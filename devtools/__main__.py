@@ -90,6 +90,12 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.upkeep.programs:soak",
         True,
     ),
+    "release": Command(
+        "make a release in dist/: packages, bill of materials, licences, checksums, audit",
+        "",
+        "devtools.release.command:main",
+        True,
+    ),
     "broker": Command(
         "start a private broker, print its URL, stay until Ctrl-C", "", "devtools.upkeep.broker:main", True
     ),
