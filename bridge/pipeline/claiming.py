@@ -16,9 +16,9 @@ from bridge.model.errors import HistoryUnavailable
 from bridge.pipeline.settle import Settlement
 from bridge.ports.guards import Claim, Claimed, Claims, Earlier
 
-LEASE = 15.0
+LEASE = 10.0
 """Seconds after which a process that said nothing is taken for gone."""
-_RENEW_EVERY = 5.0
+_RENEW_EVERY = 3.0
 _SWEEP_FROM = 1024
 
 
