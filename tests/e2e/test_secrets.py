@@ -228,6 +228,7 @@ async def test_no_secret_shows_in_anything_that_comes_out_whatever_goes_wrong(
         scene.prepared(made, queue, **settings(scene, canary)) as bridge,
         operating(bridge) as operator,
     ):
+        bridge.from_nothing = True  # its command line is looked at
         bridge.write(inlets=inlets(canary))
         await bridge.launch()
         assert await bridge.ended() == 1

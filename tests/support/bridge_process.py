@@ -14,6 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.command import PROGRAM
+from tests.support.forks import Forked, fork
 from tests.support.history import SqliteHistory
 from tests.support.waiting import until
 
@@ -46,7 +47,10 @@ class Metrics:
 
 
 class BridgeProcess:
-    """One bridge with its folder; it may be started, killed and started again on the same files."""
+    """One bridge with its folder; it may be started, killed and started again on the same files.
+
+    `from_nothing`: as an operator's shell starts it, with a command line of its own; a second slower.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -56,7 +60,8 @@ class BridgeProcess:
         self.starts = 0
         self.url = ""
         self.program: Sequence[str] = PROGRAM
-        self._process: asyncio.subprocess.Process | None = None
+        self.from_nothing = False
+        self._process: asyncio.subprocess.Process | Forked | None = None
         self.write()
 
     # ---- its configuration ----------------------------------------------------------------------------
@@ -83,15 +88,20 @@ class BridgeProcess:
         """Start the process without waiting for anything."""
         self.starts += 1
         bare = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+        environment = bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        arguments = ("run", "-c", str(self.file), *arguments)
         with self._log_file.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(*self.program, "run", "-c", str(self.file), *arguments),
-                cwd=self.folder,
-                env=bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            if self.from_nothing:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(*self.program, *arguments),
+                    cwd=self.folder,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            else:
+                self._process = fork(self.program[-1], arguments, cwd=self.folder, env=environment, log=log)
 
     async def start(self, *arguments: str) -> None:
         """Start, and return once it is ready and consumes its sources."""
@@ -150,7 +160,7 @@ class BridgeProcess:
         """How it ended, None while it has not."""
         return self._running().returncode
 
-    def _running(self) -> asyncio.subprocess.Process:
+    def _running(self) -> asyncio.subprocess.Process | Forked:
         assert self._process is not None, "it was not started"
         return self._process
 
