@@ -11,7 +11,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import history, replay, report
+from bench import backlog, history, replay, report
 from bench.measuring.session import Result, measure, schedule
 from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
 from bench.scenarios.cost import cost
@@ -39,6 +39,7 @@ scenarios:
   hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
 
 beside them, each with a --help of its own:
+  backlog   a million messages wait: memory and rate of each tenth, from the first to the last
   history   pages of a history with a million deliveries, in milliseconds
   replay    20,000 failed deliveries replayed at a rate, with a kill -9 half-way: what arrives how often
 
@@ -58,6 +59,8 @@ exit codes: 0 all bounds hold, 1 one does not or a run failed, 2 something is mi
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code."""
+    if arguments[:1] == ["backlog"]:
+        return backlog.main(arguments[1:])
     if arguments[:1] == ["history"]:
         return history.main(arguments[1:])
     if arguments[:1] == ["replay"]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from bench import backlog
 from bench.load import Load
 from bench.measuring.figures import Figures, medians
 from bench.measuring.session import Result, measure, schedule
@@ -141,3 +142,18 @@ def test_data_holds_every_run() -> None:
     data = as_data(Machine.look(), [a_scenario({"bridge": [Figures(cpu_us=1), Figures(cpu_us=3)]})])
     case = data["scenarios"]["cost"]["cases"]["bridge"]
     assert (case["median"]["cpu_us"], [run["cpu_us"] for run in case["runs"]]) == (2, [1, 3])
+
+
+@END_TO_END
+async def test_a_backlog_is_delivered_whole_and_told_in_tenths(
+    bench_broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = await backlog.run(bench_broker, 1000)
+    assert (outcome.missing, outcome.left_in_queue, outcome.recorded) == (0, 0, 1000)
+    assert [part.events for part in outcome.parts] == [100] * 10
+    assert all(part.rate > 0 and part.peak_memory_mb > 20 for part in outcome.parts)
+    assert outcome.peak_memory_mb < backlog.MOST_MEMORY_MB
+    slow = replace(outcome, parts=[*outcome.parts[:-1], replace(outcome.parts[-1], rate=0.1)])
+    assert not slow.is_good
+    backlog.show(outcome, as_json=False)
+    assert "1,000 messages" in capsys.readouterr().out
