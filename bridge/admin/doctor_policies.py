@@ -1,28 +1,42 @@
 """What `doctor` makes of the broker's policies: those that would have our queues lose copies, and sources events."""
 
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bridge.admin.doctor import Diagnosis
-from bridge.ports.survey import FoundPolicies, FoundPolicy
+from bridge.admin.doctor_broker import release_of
+from bridge.pipeline.guard import MOST_DELIVERIES
+from bridge.ports.survey import FoundPolicies, FoundPolicy, FoundQueue
 from bridge.settings.tree import Settings
 
 _LIMITS = ("max-length", "max-length-bytes", "message-ttl", "expires")
 _DELIVERY_LIMIT = 100_000
+_USUAL_LIMIT = 20
 _TO_QUEUES = frozenset({"all", "queues", "quorum_queues", "classic_queues"})
 
 
-def of_policies(found: FoundPolicies, ours: Sequence[str], settings: Settings) -> Iterator[Diagnosis]:
-    """What is in force on `ours`, the names of our queues, and on sources."""
+def of_policies(
+    found: FoundPolicies, ours: Sequence[str], settings: Settings, *, version: str, longest: float
+) -> Iterator[Diagnosis]:
+    """What is in force on `ours`, the names of our queues, and on sources.
+
+    `version` is the broker's, `longest` the seconds that an attempt may take.
+    """
     if found.failure:
-        message = f"policies are not to be seen: {found.failure}"
+        message = f"policies are not to be seen, nor whether sources have a delivery limit: {found.failure}"
         advice = "give --management-url, and a user with the tag `policymaker` or `monitoring`, to look at limits by policy"
         yield Diagnosis("ok", "policies", "management API", message, advice)
         return
     told = [finding for queue in sorted(set(ours)) for finding in _ours(queue, found.policies)]
     for source in settings.sources:
         told += _source(source.queue, found.policies)
+    for queue in found.queues:
+        told += _returned(queue, in_force(queue.name, found.policies), version)
+    sources = [source.queue for source in settings.sources]
+    told += _patience([*ours, *sources], found.policies, settings.broker.consumer_timeout, longest)
     yield from told
     if not told:
         yield Diagnosis("ok", "policies", "queues", "no policy limits our queues or sources")
@@ -47,6 +61,49 @@ def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
         message = f"a policy limits it ({told}): what is beyond that the broker drops or refuses"
         advice = "take the policy away, or alert on the depth of the queue"
         yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
+
+
+def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
+    """What a quorum queue does with a message that came back too often; classic ones count nothing."""
+    if queue.type != "quorum":
+        return
+    limit = _limit(queue, definition, version)
+    if limit is None or "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition:
+        return
+    message = f"a quorum queue without a dead-letter exchange: the broker drops what came back {limit} times"
+    kept = limit > MOST_DELIVERIES
+    if kept:
+        message += f"; the bridge puts it into quarantine before, at {MOST_DELIVERIES} times"
+    policy = json.dumps({"delivery-limit": 100, "dead-letter-exchange": "...", "overflow": "reject-publish"})
+    pattern = f"^{re.escape(queue.name)}$"
+    advice = f"rabbitmqctl set_policy --apply-to queues NAME {shlex.quote(pattern)} {shlex.quote(policy)}"
+    yield Diagnosis("warning" if kept else "problem", "policies", f"queue {queue.name}", message, advice)
+
+
+def _limit(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
+    """The lower one counts; since 4.0 there is one without being asked for."""
+    said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
+    limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]
+    if not limits and None in said and release_of(version) >= (4, 0):
+        return _USUAL_LIMIT if said == (None, None) else None
+    return min(limits, default=None)
+
+
+def _patience(
+    queues: Sequence[str], policies: Sequence[FoundPolicy], setting: float, longest: float
+) -> Iterator[Diagnosis]:
+    """How long the broker waits for what is not settled, where a policy says so."""
+    told = {queue: in_force(queue, policies).get("consumer-timeout") for queue in sorted(set(queues))}
+    for queue, milliseconds in told.items():
+        if not isinstance(milliseconds, int) or milliseconds / 1000 >= max(setting, 2 * longest):
+            continue
+        seconds = milliseconds / 1000
+        message = f"by policy the broker waits {seconds:g} s for what is not settled there, broker.consumer_timeout says {setting:g} s"
+        advice = f"set broker.consumer_timeout to {seconds:g}s, or raise consumer-timeout in the policy"
+        if 2 * longest > seconds:
+            message += f"; the longest attempt may take {longest:g} s"
+            advice += ", and shorten the hook's timeout"
+        yield Diagnosis("problem", "timeouts", f"queue {queue}", message, advice)
 
 
 def _told(definition: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from bridge.admin.check import check, warnings
 from bridge.admin.doctor import Diagnosis, of_configuration, of_database, of_http, of_secrets
-from bridge.admin.doctor_broker import of_broker, of_sources, of_timeouts
+from bridge.admin.doctor_broker import longest_attempt, of_broker, of_timeouts
 from bridge.admin.doctor_policies import of_policies
+from bridge.admin.doctor_sources import of_sources
 from bridge.app.connections import broker_address
 from bridge.broker.survey import Survey, reached
 from bridge.broker.topology import Names
@@ -17,7 +18,7 @@ from bridge.settings.tree import Settings
 from bridge.storage.survey import survey_database
 
 _MOST_LANES = 500
-"""Lanes looked at: those of the first hooks of the file."""
+"""Lanes looked at: those of the first hooks, of the file and then of the API."""
 
 
 async def diagnose(
@@ -36,29 +37,29 @@ async def diagnose(
     findings = list(of_configuration(problems, loaded.located(warnings(settings)), settings))
     step("database")
     url = settings.storage.url
-    findings += of_database(await survey_database(url.get_secret_value(), str(url), settings.storage.tls))
+    database = await survey_database(url.get_secret_value(), str(url), settings.storage.tls)
+    findings += of_database(database)
     findings += of_secrets(settings)
     step("broker")
-    broker = await _broker(settings)
-    findings += of_broker(broker, settings)
+    broker = await _broker(settings, database.hooks)
+    findings += of_broker(broker, policies.granted, settings)
     running = [bridge.replicas for bridge in bridges if bridge.running]
-    findings += of_sources(broker.sources, settings, max(running, default=None))
-    findings += of_timeouts(settings)
+    findings += of_sources(broker, policies.queues, settings, max(running, default=None))
+    timeouts = {hook: seconds for bridge in bridges for hook, seconds in bridge.timeouts.items()}
+    findings += of_timeouts(settings, timeouts)
     if broker.objects:
-        findings += of_policies(policies, _queues(broker, settings), settings)
+        version = next(each.version for each in broker.endpoints if not each.failure)
+        queues = [found.name for found in broker.objects if found.kind == "queue"]
+        longest = longest_attempt(settings, timeouts)[1]
+        findings += of_policies(policies, queues, settings, version=version, longest=longest)
     findings += of_http(bridges, settings)
     return findings
 
 
-def _queues(broker: FoundBroker, settings: Settings) -> list[str]:
-    """Names of our queues, lanes that are not there yet included."""
-    names = Names(settings.broker.prefix)
-    shared = [found.name for found in broker.objects if found.kind == "queue"]
-    return [*shared, *(names.lane(hook.id) for hook in settings.hooks[:_MOST_LANES])]
-
-
-async def _broker(settings: Settings) -> FoundBroker:
+async def _broker(settings: Settings, others: Sequence[str]) -> FoundBroker:
+    """`others`: ids of hooks that are not in the file."""
     broker = settings.broker
+    hooks = [*(hook.id for hook in settings.hooks), *others][:_MOST_LANES]
     async with reached(broker_address(broker, broker)) as (endpoints, link):
         if link is None:
             return FoundBroker(endpoints)
@@ -68,7 +69,7 @@ async def _broker(settings: Settings) -> FoundBroker:
                 endpoints,
                 await survey.rights(),
                 tuple([await survey.source(source.queue) for source in settings.sources]),
-                await survey.objects([hook.id for hook in settings.hooks[:_MOST_LANES]]),
+                await survey.objects(hooks),
             )
         except BrokerUnavailable as error:
             raise BrokerUnavailable(f"the connection was lost while looking: {error}") from error

@@ -6,7 +6,7 @@ import structlog
 
 from bridge.broker.link import Link
 from bridge.broker.topology import Topology
-from bridge.model.errors import AlreadyRunning, BrokerUnavailable
+from bridge.model.errors import AlreadyRunning, BrokerRefused, BrokerUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +24,13 @@ class Ownership:
         self._queue = f"{topology.names.control}.sqlite"
 
     async def claim(self, patience: float = _PATIENCE) -> None:
-        """Become the only process; raises AlreadyRunning where another one is after `patience` seconds."""
+        """Become the only process; raises AlreadyRunning where another one is after `patience` seconds.
+
+        Without the right to make the queue nobody can tell: then it is left to whoever starts processes.
+        """
         deadline = asyncio.get_running_loop().time() + patience
         told = False
-        while not await self._topology.claim(self._queue):
+        while not await self._claimed():
             if asyncio.get_running_loop().time() > deadline:
                 raise AlreadyRunning(
                     f"another process serves the prefix {self._topology.names.prefix!r} on this broker with a SQLite "
@@ -39,6 +42,14 @@ class Ownership:
                     "ownership.waiting", effect="another process serves this prefix, or was killed just now"
                 )
             await asyncio.sleep(0.25)
+
+    async def _claimed(self) -> bool:
+        try:
+            return await self._topology.claim(self._queue)
+        except BrokerRefused as error:
+            effect = "a second process with a SQLite history would not be noticed: see that there is one only"
+            log.warning("ownership.not_to_be_had", error=str(error), effect=effect)
+            return True
 
     async def keep(self) -> None:
         """Claim anew on every new connection, until cancelled; raises AlreadyRunning if another one came first.

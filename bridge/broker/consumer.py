@@ -17,6 +17,7 @@ from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.model.event import Message
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Receive
+from bridge.ports.survey import OUR_CONSUMERS
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +187,7 @@ class ConsumeChannel:
             receive(message, ChannelTicket(self.spawn, life, tag))
 
         # Known before the broker's answer: its cancel may come with it.
-        subscription.tag = consumer = f"bridge.{uuid.uuid4().hex}"
+        subscription.tag = consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
         await life.connection.consume(life.channel, subscription.queue, consumer, take)
         if subscription.tag == consumer:
             subscription.failures = 0

@@ -4,17 +4,18 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
+from pamqp.commands import Basic
 
 from bridge.broker.link import Address, Link
+from bridge.broker.plan import Planned, planned
 from bridge.broker.refusals import redacted
-from bridge.broker.topology import Names, queue_arguments
+from bridge.broker.topology import Names
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
-from bridge.ports.survey import Endpoint, FoundObject, FoundSource, Kind, Rights
-from bridge.rules.retry.ladder import STEPS
+from bridge.ports.survey import Endpoint, FoundObject, FoundSource, Right, Rights
 
 _REFUSED = amqp.ChannelAccessRefused
 _OTHER = (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource)
@@ -72,11 +73,13 @@ class Survey:
 
         Where these must not be made, on our own ones as far as they exist. Raises BrokerUnavailable.
         """
+        default = await self._writable("")
         try:
-            return await self._tried(f"{self._names.prefix}.doctor.{secrets.token_hex(4)}")
+            tried = await self._tried(f"{self._names.prefix}.doctor.{secrets.token_hex(4)}")
         except _REFUSED as error:
-            write, read = await self._writable(), await self._readable(self._names.dead)
-            return Rights(configure=False, write=write, read=read, said=_text(error))
+            write, read = await self._writable(self._names.lanes), await self._readable(self._names.dead)
+            tried = Rights(configure=False, write=write, read=read, said=_text(error))
+        return replace(tried, default_exchange=default)
 
     async def _tried(self, name: str) -> Rights:
         write = read = True
@@ -99,19 +102,21 @@ class Survey:
             await channel.queue_delete(name)
         return Rights(configure=True, write=write, read=read, said=said)
 
-    async def _writable(self) -> bool | None:
-        """Whether one may publish to the lanes: with a key that none has, nothing arrives."""
+    async def _writable(self, exchange: str) -> bool | None:
+        """Whether one may publish to it, without doing so: the broker looks at the right before it looks at properties,
+        and refuses (406) an expiration that is no number.
+        """
         try:
             async with self._link.channel(confirms=True) as channel:
                 await channel.basic_publish(
                     b"",
-                    exchange=self._names.lanes,
+                    exchange=exchange,
                     routing_key=f"doctor {secrets.token_hex(8)}",
-                    mandatory=True,
+                    properties=Basic.Properties(expiration="doctor", user_id="doctor"),
                 )
         except _REFUSED:
             return False
-        except (amqp.PublishError, amqp.DeliveryError):
+        except (amqp.ChannelPreconditionFailed, amqp.PublishError, amqp.DeliveryError):
             return True
         except amqp.AMQPError:
             return None
@@ -156,67 +161,45 @@ class Survey:
         return True, ""
 
     async def objects(self, hooks: Sequence[str]) -> tuple[FoundObject, ...]:
-        """All that is ours, with the lanes of these hooks as far as they have one. Raises BrokerUnavailable."""
-        names = self._names
-        exchanges = [(names.orphans, "fanout"), (names.dead, "fanout"), (names.lanes, "direct")]
-        exchanges += [(names.requeue, "direct"), (names.control, "fanout")]
-        exchanges += [(names.delay(step), "fanout") for step in STEPS]
-        found = [await self._exchange(name, kind) for name, kind in exchanges]
-        found += [
-            await self._queue(name, self._arguments(None))
-            for name in (names.orphans, names.dead, names.events)
-        ]
-        for step in STEPS:
-            arguments = self._arguments(names.requeue) | {"x-message-ttl": step * 1000}
-            found.append(await self._queue(names.delay(step), arguments))
-        lanes = [await self._queue(names.lane(hook), self._arguments(names.dead)) for hook in hooks]
-        return (*found, *(lane for lane in lanes if lane.state != "missing"))
+        """All that is ours, with the lanes of these hooks, whether or not it is there. Raises BrokerUnavailable."""
+        return tuple([await self._looked_at(each) for each in planned(self._names, self._queue_type, hooks)])
 
-    async def _exchange(self, name: str, kind: str) -> FoundObject:
-        needs_alternate = name == self._names.requeue
-        alternate: dict[str, Any] | None = (
-            {"alternate-exchange": self._names.orphans} if needs_alternate else None
-        )
+    async def _looked_at(self, plan: Planned) -> FoundObject:
+        found = await self._compared(plan)
+        granted: bool | None = None
+        if plan.use is not None and found.state in {"right", "unknown"}:
+            granted = await (self._writable if plan.use == "write" else self._readable)(plan.name)
+        refused = found.refused if granted is not False or plan.use is None else (*found.refused, plan.use)
+        return replace(found, made=plan.made, use=plan.use, refused=refused)
 
-        async def declare(channel: AbstractChannel, *, passive: bool) -> int:
-            await channel.exchange_declare(
-                name,
-                exchange_type=kind,
-                durable=True,
-                passive=passive,
-                arguments=None if passive else alternate,
-            )
-            return 0
-
-        return await self._compared("exchange", name, declare)
-
-    async def _queue(self, name: str, arguments: dict[str, Any]) -> FoundObject:
-        async def declare(channel: AbstractChannel, *, passive: bool) -> int:
-            answer = await channel.queue_declare(
-                name, durable=True, passive=passive, arguments=None if passive else arguments
-            )
-            return answer.message_count or 0
-
-        return await self._compared("queue", name, declare)
-
-    async def _compared(self, kind: Kind, name: str, declare: Any) -> FoundObject:
+    async def _compared(self, plan: Planned) -> FoundObject:
         """Looked for first: only what is there is declared, which tells how it differs and changes nothing."""
-        depth = 0
+        depth, passive = 0, True
         try:
             for passive in (True, False):
                 async with self._link.channel() as channel:
-                    depth = await declare(channel, passive=passive)
+                    depth = await _declared(channel, plan, passive=passive)
         except amqp.ChannelNotFoundEntity as error:
             away = "home node" in str(error) or "inaccessible" in str(error)
-            return FoundObject(kind, name, "unknown" if away else "missing", depth, _text(error))
+            return FoundObject(plan.kind, plan.name, "unknown" if away else "missing", depth, _text(error))
         except _OTHER as error:
-            return FoundObject(kind, name, "other", depth, _text(error))
+            return FoundObject(plan.kind, plan.name, "other", depth, _text(error))
         except _REFUSED as error:
-            return FoundObject(kind, name, "unknown", depth, _text(error))
-        return FoundObject(kind, name, "right", depth)
+            refused: tuple[Right, ...] = () if passive else ("configure",)
+            return FoundObject(plan.kind, plan.name, "unknown", depth, _text(error), refused=refused)
+        return FoundObject(plan.kind, plan.name, "right", depth)
 
-    def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
-        return queue_arguments(self._queue_type, dead_letter_exchange)
+
+async def _declared(channel: AbstractChannel, plan: Planned, *, passive: bool) -> int:
+    """Declare it, or look whether it is there; gives how many messages it holds."""
+    arguments = None if passive else dict(plan.arguments)
+    if plan.kind == "exchange":
+        await channel.exchange_declare(
+            plan.name, exchange_type=plan.type, durable=True, passive=passive, arguments=arguments
+        )
+        return 0
+    answer = await channel.queue_declare(plan.name, durable=True, passive=passive, arguments=arguments)
+    return answer.message_count or 0
 
 
 async def _untaken(_: object) -> None:

@@ -245,12 +245,17 @@ class Topology:
         return answer.message_count or 0
 
     async def claim(self, queue: str) -> bool:
-        """Hold an exclusive queue for as long as the connection lives; False where another one holds it."""
+        """Hold an exclusive queue for as long as the connection lives; False where another one holds it.
+
+        Raises BrokerRefused where it may not be made.
+        """
         try:
             async with self._link.channel() as channel:
                 await channel.queue_declare(queue, exclusive=True)
         except amqp.ChannelLockedResource:
             return False
+        except amqp.ChannelAccessRefused as error:
+            raise BrokerRefused(self._advice(error)) from error
         except _LOST as error:
             raise BrokerUnavailable(f"cannot declare {queue}: {error}") from error
         return True

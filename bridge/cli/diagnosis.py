@@ -43,7 +43,8 @@ def diagnosed(config: Path | None, management_url: str | None) -> list[Diagnosis
         bridges = [
             _bridge(listen, http) for listen in dict.fromkeys((http.listen, http.admin_listen)) if listen
         ]
-        found = policies(broker, management_url or os.environ.get("BRIDGE_MANAGEMENT_URL"))
+        queues = [source.queue for source in loaded.settings.sources]
+        found = policies(broker, queues, management_url or os.environ.get("BRIDGE_MANAGEMENT_URL"))
         step = lambda what: status.update(f"looking at the {what}")  # noqa: E731 - one line, once
         return asyncio.run(diagnose(loaded, configuration.base, bridges, found, step))
 
@@ -71,11 +72,18 @@ def _bridge(listen: str, http: Http) -> FoundBridge:
 def _running(client: Client, listen: str) -> FoundBridge:
     try:
         replicas, _ = client.items("/replicas", {}, None)
+        hooks, _ = client.items("/hooks", {}, None)
     except Refused as refused:
         return FoundBridge(listen, running=True, admits=refused.status not in {401, 403}, replicas=1)
     except Unreachable:
         return FoundBridge(listen, running=True, replicas=1)
-    return FoundBridge(listen, running=True, admits=True, replicas=max(1, len(replicas)))
+    return FoundBridge(
+        listen,
+        running=True,
+        admits=True,
+        replicas=max(1, len(replicas)),
+        timeouts={str(hook["id"]): float(hook["target"].get("timeout", 0)) for hook in hooks},
+    )
 
 
 def _in_the_way(host: str | None, port: int) -> str:

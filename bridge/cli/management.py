@@ -1,6 +1,6 @@
 """Policies in force, as RabbitMQ's management API tells them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -8,15 +8,16 @@ import httpx
 
 from bridge.cli.failures import usage
 from bridge.model.errors import SettingsError
-from bridge.ports.survey import FoundPolicies, FoundPolicy
+from bridge.ports.survey import OUR_CONSUMERS, FoundPolicies, FoundPolicy, FoundQueue, Right
 from bridge.settings.tree import Broker
 
 _PATIENCE = 5.0
+_MOST_SOURCES = 100
 _USUAL_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 
-def policies(broker: Broker, given: str | None) -> FoundPolicies:
-    """The policies of the broker's virtual host, and its operators'.
+def policies(broker: Broker, sources: Sequence[str], given: str | None) -> FoundPolicies:
+    """The policies of the broker's virtual host, its operators', and what it tells of the queues of sources.
 
     `given` is the API's address, which may hold a login; else that beside the broker is tried, with its login.
     """
@@ -29,7 +30,11 @@ def policies(broker: Broker, given: str | None) -> FoundPolicies:
         with httpx.Client(auth=_plain(login), timeout=_PATIENCE) as client:
             own = _asked(client, f"{address}/api/policies/{vhost}")
             operators = _asked(client, f"{address}/api/operator-policies/{vhost}")
-            return FoundPolicies((*_policies(own), *_policies(operators, operator=True)))
+            return FoundPolicies(
+                (*_policies(own), *_policies(operators, operator=True)),
+                queues=tuple(_queues(client, f"{address}/api/queues/{vhost}", sources)),
+                granted=_granted(client, f"{address}/api/permissions/{vhost}/{_user(parts.username)}"),
+            )
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         return FoundPolicies(failure=f"{address}: {str(error) or type(error).__name__}")
 
@@ -67,3 +72,32 @@ def _policies(rows: Any, *, operator: bool = False) -> Iterator[FoundPolicy]:
     for row in rows:
         name, pattern, apply_to = (str(row[key]) for key in ("name", "pattern", "apply-to"))
         yield FoundPolicy(name, pattern, apply_to, int(row["priority"]), dict(row["definition"]), operator)
+
+
+def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterator[FoundQueue]:
+    """Those of the queues that are there; consumers of bridges have tags of their own."""
+    for name in names[:_MOST_SOURCES]:
+        answer = client.get(f"{address}/{quote(name, safe='')}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            continue
+        told = answer.raise_for_status().json()
+        foreign = [
+            str(each["channel_details"].get("connection_name", "?"))
+            for each in told.get("consumer_details") or ()
+            if not str(each.get("consumer_tag", "")).startswith(OUR_CONSUMERS)
+        ]
+        kind = str(told.get("type", "classic"))
+        yield FoundQueue(name, kind, dict(told.get("arguments") or {}), tuple(foreign))
+
+
+def _granted(client: httpx.Client, address: str) -> dict[Right, str] | None:
+    """What the bridge's user may do; only administrators are told."""
+    answer = client.get(address)
+    if answer.status_code != httpx.codes.OK:
+        return None
+    told = answer.json()
+    return {right: str(told[right]) for right in ("configure", "write", "read")}
+
+
+def _user(name: str | None) -> str:
+    return quote(unquote(name or "guest"), safe="")

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 ENDED_THE_PROCESS = "ended_the_process"
 TOO_OFTEN = "redelivered_too_often"
 
-_MOST_DELIVERIES = 15
+MOST_DELIVERIES = 15
 """RabbitMQ 4 drops what a quorum queue handed out 20 times in vain, where no policy says otherwise."""
 _DEATHS = 2
 """So many earlier lives that ended over a message convict it."""
@@ -79,7 +79,7 @@ class _Held:
 def came_too_often(message: Message) -> Undecodable | None:
     """Why a redelivered message of a source must not be tried again before the broker drops it; None: it may."""
     count = delivery_count(message.headers)
-    if count < _MOST_DELIVERIES:
+    if count < MOST_DELIVERIES:
         return None
     return Undecodable(TOO_OFTEN, f"the queue handed it out {count} times without an end")
 

@@ -1,11 +1,15 @@
 """What `doctor` finds on the broker, in the database and at the bridge's own address, as values."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Literal
 
 from bridge.model.value import value
 
 Kind = Literal["queue", "exchange"]
+OUR_CONSUMERS = "bridge."
+"""How the tags of a bridge's consumers begin."""
+Right = Literal["configure", "write", "read"]
 
 
 @value(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Rights:
     write: bool | None = None
     read: bool | None = None
     said: str = ""
+    default_exchange: bool | None = None
+    """Whether one may publish through the exchange without a name, which reaches every queue by its name."""
 
 
 @value(frozen=True, slots=True)
@@ -47,13 +53,20 @@ class FoundSource:
 
 @value(frozen=True, slots=True)
 class FoundObject:
-    """An exchange or queue of ours; `said` is what the broker has against it."""
+    """An exchange or queue of ours; `said` is what the broker has against it.
+
+    `made` says how whoever makes it by hand has to make it, `use` which right it takes while the bridge runs, `refused`
+    which were tried and are not granted.
+    """
 
     kind: Kind
     name: str
     state: Literal["right", "missing", "other", "unknown"]
     depth: int = 0
     said: str = ""
+    made: str = ""
+    use: Right | None = None
+    refused: tuple[Right, ...] = ()
 
 
 @value(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class FoundBroker:
 class FoundDatabase:
     """The history's database. `failure` says why it cannot be used, `hindrance` why it cannot be written to.
 
+    `hooks` are the ids of hooks made through the API.
     `revision` None: it has no tables yet. `free` and `size` in bytes, None: not to be seen.
     `encrypted` False: what goes there leaves this machine in the open.
     """
@@ -84,6 +98,7 @@ class FoundDatabase:
     newer: bool = False
     free: int | None = None
     size: int | None = None
+    hooks: tuple[str, ...] = ()
     encrypted: bool = True
 
 
@@ -98,6 +113,8 @@ class FoundBridge:
     """Whether it takes the configuration's token; None: not asked."""
     replicas: int = 0
     """How many bridges share the work, as it says itself."""
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that an attempt may take, by id of each hook that it has."""
 
 
 @value(frozen=True, slots=True)
@@ -113,8 +130,24 @@ class FoundPolicy:
 
 
 @value(frozen=True, slots=True)
+class FoundQueue:
+    """A source's queue: its type and arguments, and who consumes it that is no bridge, by their connections."""
+
+    name: str
+    type: str
+    arguments: Mapping[str, Any]
+    foreign: tuple[str, ...] = ()
+
+
+@value(frozen=True, slots=True)
 class FoundPolicies:
-    """Policies, from the management API; `failure` says why they are not to be seen."""
+    """What the management API tells; `failure` says why it tells nothing.
+
+    `queues` are those of sources that are there, `granted` the expressions of the bridge's user in the virtual host; None:
+    only to be seen by an administrator.
+    """
 
     policies: tuple[FoundPolicy, ...] = ()
     failure: str = ""
+    queues: tuple[FoundQueue, ...] = ()
+    granted: Mapping[Right, str] | None = None

@@ -19,6 +19,7 @@ from bridge.storage.migrations import HEAD
 from bridge.storage.tables import metadata
 
 _PATIENCE = 5.0
+_HOOKS = "SELECT id FROM hooks WHERE deleting = '' ORDER BY id LIMIT 500"
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
@@ -64,7 +65,7 @@ def _file(path: Path) -> FoundDatabase:
     if not os.access(path, os.W_OK):
         hindrance = f"no right to write {path}"
     try:
-        revision, locked = _looked_into(path, try_to_write=not hindrance)
+        revision, hooks, locked = _looked_into(path, try_to_write=not hindrance)
     except sqlite3.Error as error:
         return FoundDatabase(place, "sqlite", HEAD, f"{error}: is it a database of amqp-bridge?", free=free)
     return FoundDatabase(
@@ -77,16 +78,19 @@ def _file(path: Path) -> FoundDatabase:
         newer=_newer(revision),
         free=free,
         size=path.stat().st_size,
+        hooks=hooks,
     )
 
 
-def _looked_into(path: Path, *, try_to_write: bool) -> tuple[str | None, str]:
-    """The revision of its tables, and why it cannot be written to at the moment."""
+def _looked_into(path: Path, *, try_to_write: bool) -> tuple[str | None, tuple[str, ...], str]:
+    """The revision of its tables, the hooks made through the API, and why it cannot be written to at the moment."""
     mode = "rw" if try_to_write else "ro"
     address = f"{path.absolute().as_uri()}?mode={mode}"
     with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)) as database:
         has = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = database.execute("SELECT version_num FROM alembic_version").fetchone() if has else None
+        known = row is not None and str(row[0]) == HEAD
+        hooks = tuple(str(each) for (each,) in database.execute(_HOOKS)) if known else ()
         locked = ""
         if try_to_write:
             try:
@@ -94,7 +98,7 @@ def _looked_into(path: Path, *, try_to_write: bool) -> tuple[str | None, str]:
                 database.execute("ROLLBACK")
             except sqlite3.OperationalError as error:
                 locked = str(error)
-    return (None if row is None else str(row[0])), locked
+    return (None if row is None else str(row[0])), hooks, locked
 
 
 def _server(connection: Connection) -> dict[str, Any]:
@@ -103,7 +107,9 @@ def _server(connection: Connection) -> dict[str, Any]:
 
     has = one("SELECT to_regclass('alembic_version') IS NOT NULL")
     revision = one("SELECT version_num FROM alembic_version") if has else None
+    hooks = connection.execute(text(_HOOKS)).scalars() if revision == HEAD else ()
     return {
+        "hooks": tuple(str(each) for each in hooks),
         "version": str(one("SHOW server_version")),
         "revision": revision,
         "hindrance": _hindrance(one, revision),
