@@ -112,12 +112,7 @@ class Parts:
         consumed = [*settings.sources, Source(name=OWN_EVENTS, queue=self.names.events, format="json")]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
         self.sources = Sources([self._source(source) for source in consumed])
-        self.samples = self._samples()
-        self.silence = Silence(
-            (self.sources, LaneSilence(self.table, self.lanes, self.names)),
-            self.topology,
-            after=settings.broker.silent_after,
-        )
+        self._make_watches()
         self.inlets = self._inlets()
 
     def _make_broker_side(self) -> None:
@@ -187,6 +182,11 @@ class Parts:
             self.delivering.park,
             Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
         )
+
+    def _make_watches(self) -> None:
+        self.samples = self._samples()
+        lanes = LaneSilence(self.table, self.lanes, self.names)
+        self.silence = Silence((self.sources, lanes), self.topology, after=self.settings.broker.silent_after)
 
     async def flush(self) -> None:
         """Send the acks that are due, and go on with messages kept back."""
@@ -296,7 +296,8 @@ class Parts:
             metrics=self.metrics,
             ladder=self.ladder,
             strays=self.strays,
-            queues=[*(source.queue for source in self.settings.sources), self.names.events],
+            sources=[source.queue for source in self.settings.sources],
+            queues=[self.names.events],
         )
 
     def _inlets(self) -> Inlets:

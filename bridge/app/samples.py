@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable
+from itertools import count
 from typing import Any
 
 import structlog
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 _OVERDUE_AFTER = 10.0
 """Seconds beyond a step's time until its messages count as overdue."""
 _QUEUES_EVERY = 5
+_CONTRACTS_EVERY = 12
+"""Rounds of counting queues, a minute."""
 
 
 class LadderWatch:
@@ -63,23 +66,28 @@ class Samples:
         metrics: Metrics,
         ladder: LadderWatch,
         strays: Strays,
+        sources: Iterable[str],
         queues: Iterable[str],
     ) -> None:
+        """`sources` are the queues of publishers, `queues` others that are always there."""
         self._topology = topology
         self._links = tuple(links)
         self._table = table
         self._metrics = metrics
         self._ladder = ladder
         self._strays = strays
+        self._sources = tuple(sources)
         self._queues = tuple(queues)
 
     async def run(self) -> None:
         """Sample until cancelled."""
-        while True:
+        for number in count(1):
             for second in range(_QUEUES_EVERY):
                 await asyncio.sleep(1)
                 await self._guarded(self._count_lanes(quiet_too=second == 0))
             await self._guarded(self._count_queues())
+            if number % _CONTRACTS_EVERY == 0:
+                await self._guarded(self._topology.compare_again(self._sources))
             for link in self._links:
                 self._metrics.connection(link.role).blocked.value = await link.blocked()
 
@@ -116,7 +124,9 @@ class Samples:
         names = self._topology.names
         held = {names.orphans: self._strays.unknown}
         steps = {names.delay(step): step for step in STEPS}
-        depths = await self._topology.depths([*self._queues, names.orphans, names.dead, *steps])
+        depths = await self._topology.depths(
+            [*self._sources, *self._queues, names.orphans, names.dead, *steps]
+        )
         for queue, depth in depths.items():
             self._metrics.queue(queue).depth.value = depth + held.get(queue, 0)
         for queue, step in steps.items():

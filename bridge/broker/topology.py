@@ -342,6 +342,16 @@ class Topology:
         self._checked[queue] = connection
         self._contract(queue, state)
 
+    async def compare_again(self, queues: Sequence[str]) -> None:
+        """Tell anew how these source queues compare: policies, limits and default types change meanwhile.
+
+        Raises BrokerUnavailable.
+        """
+        for queue in queues:
+            self._checked.pop(queue, None)
+            if await self.depth(queue) is not None:  # else the declaration would make it
+                await self._compare_contract(queue)
+
     def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
         return queue_arguments(self._queue_type, dead_letter_exchange)
 

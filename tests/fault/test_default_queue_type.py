@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiormq
 import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 

@@ -52,6 +52,23 @@ async def test_a_source_declared_otherwise_is_told_of_and_consumed_anyway(link, 
     assert told == {queue: Contract.BROKEN}
 
 
+async def test_a_source_that_is_declared_otherwise_later_is_noticed_on_the_same_connection(
+    link, topology, told
+):
+    queue, gone = unique("source"), unique("gone")
+    await declare(link, queue, durable=True)
+    await topology.prepare_source(queue)
+    async with link.channel() as channel:
+        await channel.queue_delete(queue)
+    await declare(link, queue, durable=True, arguments={"x-max-length": 10})
+
+    await topology.prepare_source(queue)
+    assert told == {queue: Contract.KEPT}
+    await topology.compare_again([queue, gone])
+    assert told == {queue: Contract.BROKEN}
+    assert await topology.depth(gone) is None
+
+
 async def test_the_shared_objects_can_be_made_again_and_verified(link, topology):
     await topology.ensure_base()
     await topology.ensure_base()
