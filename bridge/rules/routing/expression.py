@@ -6,7 +6,9 @@ from functools import lru_cache
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
+from bridge.model.event import Event
 from bridge.rules.routing.activation import ENVIRONMENT, FIELDS, Facts, view_for
+from bridge.rules.routing.cost import cost_of
 
 MAX_SOURCE = 16_384
 """Characters of an expression."""
@@ -35,15 +37,18 @@ class Unanswered:
 class Filter:
     """A compiled filter; made by `compile_filter`."""
 
-    __slots__ = ("_expression", "source", "view")
+    __slots__ = ("_expression", "cost", "source", "view")
 
     def __init__(self, source: str, expression: cel.Expression) -> None:
         self.source = source
+        self.cost = cost_of(source)
         self.view = view_for(source)
         self._expression = expression
 
-    def ask(self, facts: Facts) -> bool | Unanswered:
-        """Whether the event passes; never raises. `facts` must come from a view that includes this filter's."""
+    def ask(self, facts: Facts, event: Event) -> bool | Unanswered:
+        """Whether the event passes; never raises. `facts` must be its, of a view that includes this filter's."""
+        if not self.cost.free and (why := self.cost.refusal(event)):
+            return Unanswered(missing=False, detail=why)
         try:
             value = self._expression.eval(facts)
             answer = value.value()
@@ -73,8 +78,12 @@ def compile_filter(source: str) -> Filter:
     return Filter(source, expression)
 
 
-def compile_expression(source: str, line: int = 1, column: int = 1) -> cel.Expression:
+def compile_expression(
+    source: str, line: int = 1, column: int = 1, *, costed: bool = False
+) -> cel.Expression:
     """The expression that `source` writes, of any type; it begins at that place of a larger text.
+
+    `costed`: what its parts may cost is looked at elsewhere, each by itself.
 
     Raises ValueError, which says where and what, as `compile_filter` does.
     """
@@ -82,6 +91,8 @@ def compile_expression(source: str, line: int = 1, column: int = 1) -> cel.Expre
         raise ValueError(f"the expression has a character that cannot stand there: {found[0]!a}")
     if found := _HAS_FIELD.search(source):
         raise ValueError(f"{found[0]} asks nothing: every event has it; compare it with null instead")
+    if not costed:
+        cost_of(source)
     try:
         return ENVIRONMENT.compile(source)
     except RuntimeError as error:

@@ -4,7 +4,7 @@ Source: the CEL language definition, "Syntax". Whether what lies between is CEL 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -93,8 +93,8 @@ def position(source: str, at: int) -> tuple[int, int]:
 
 def literal(source: str) -> Literal:
     """The parts of a valid expression that is a literal map or list; any other expression as it is."""
-    tokens = list(_tokens(source, 0))
-    return _Reader(source, tokens).read(0, len(tokens))
+    found = list(tokens(source))
+    return _Reader(source, found).read(0, len(found))
 
 
 def plain_text(expression: str) -> str | None:
@@ -105,11 +105,12 @@ def plain_text(expression: str) -> str | None:
 
 def texts(source: str) -> list[str]:
     """All string literals without escapes, in their order."""
-    found = [plain_text(token.spelling) for token in _tokens(source, 0) if token.kind == "text"]
+    found = [plain_text(token.spelling) for token in tokens(source) if token.kind == "text"]
     return [text for text in found if text is not None]
 
 
-def _tokens(source: str, start: int) -> Iterator[Token]:
+def tokens(source: str, start: int = 0) -> Iterator[Token]:
+    """Its pieces in order, without blanks and comments."""
     for found in _TOKEN.finditer(source, start):
         kind = found.lastgroup or ""
         if kind not in ("space", "comment"):
@@ -118,7 +119,7 @@ def _tokens(source: str, start: int) -> Iterator[Token]:
 
 def _end_of_hole(source: str, opening: int) -> int:
     depth = 0
-    for token in _tokens(source, opening + 2):
+    for token in tokens(source, opening + 2):
         match token.spelling:
             case '"' | "'":
                 raise ValueError(f"{place(source, token.start)}: the text that begins here has no end")
@@ -132,10 +133,10 @@ def _end_of_hole(source: str, opening: int) -> int:
 
 
 class _Reader:
-    def __init__(self, source: str, tokens: list[Token]) -> None:
+    def __init__(self, source: str, found: Sequence[Token]) -> None:
         self._source = source
-        self._tokens = tokens
-        self._partner = _partners(tokens)
+        self._tokens = found
+        self._partner = partners(found)
 
     def read(self, first: int, end: int) -> Literal:
         """What the tokens from `first` up to `end` write."""
@@ -174,13 +175,13 @@ class _Reader:
         return token.spelling if token.kind == "mark" else ""
 
 
-def _partners(tokens: list[Token]) -> dict[int, int]:
+def partners(found: Sequence[Token]) -> dict[int, int]:
     """Of each opening bracket the closing one."""
-    partners: dict[int, int] = {}
+    pairs: dict[int, int] = {}
     opened: list[int] = []
-    for index, token in enumerate(tokens):
+    for index, token in enumerate(found):
         if token.kind == "mark" and token.spelling in _CLOSING:
             opened.append(index)
         elif token.kind == "mark" and token.spelling in _CLOSING.values() and opened:
-            partners[opened.pop()] = index
-    return partners
+            pairs[opened.pop()] = index
+    return pairs

@@ -8,6 +8,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 
 from bridge.model.event import Event
 from bridge.rules.routing.activation import view_for
+from bridge.rules.routing.cost import cost_of
 from bridge.rules.routing.expression import MAX_DETAIL, Unanswered, compile_expression, unanswered
 from bridge.rules.routing.lexer import texts
 from bridge.rules.routing.values import from_engine
@@ -69,7 +70,8 @@ class Slots:
         self._each = [(sources[index][0], expressions[index]) for index in self._computed]
         # A comment at the end of one must not swallow what follows
         joined = "[" + ",".join(f"{source}\n" for source, _ in self._each) + "]"
-        self._program = compile_expression(joined) if self._each else None
+        self._program = compile_expression(joined, costed=True) if self._each else None
+        self._costs = [cost for source, _ in self._each if not (cost := cost_of(source)).free]
         self._view = view_for(joined)
         self._order = {text: index for index, text in reversed(list(enumerate(texts(joined))))}
 
@@ -89,6 +91,8 @@ class Slots:
         return values
 
     def _compute(self, program: cel.Expression, event: Event) -> list[Any] | Unanswered:
+        if why := next(filter(None, (cost.refusal(event) for cost in self._costs)), ""):
+            return Unanswered(missing=False, detail=why)
         facts = self._view.of(event)
         try:
             value = program.eval(facts)

@@ -89,7 +89,7 @@ class RoutingTable:
         candidates = self._candidates(event.source, event.type)
         if candidates.view is None:
             return candidates.match
-        return _ask(candidates, candidates.view.of(event))
+        return _ask(candidates, candidates.view.of(event), event)
 
     def explain(self, event: Event) -> list[Explanation]:
         """What comes of each hook for `event`, in the order of the table."""
@@ -129,14 +129,14 @@ def _filter_of(hook: Hook) -> Filter | None:
         raise ValueError(f"hook {hook.name}: {error}") from None
 
 
-def _ask(candidates: _Candidates, facts: Facts) -> Match:
+def _ask(candidates: _Candidates, facts: Facts, event: Event) -> Match:
     """Let the filters decide; one that several hooks share is asked once."""
     answers: dict[Filter | None, bool | Unanswered] = {None: True}
     matched: list[Hook] = []
     unanswered: list[tuple[Hook, Unanswered]] = []
     for hook, condition in zip(candidates.match.hooks, candidates.filters, strict=True):
         if condition and condition not in answers:
-            answers[condition] = condition.ask(facts)
+            answers[condition] = condition.ask(facts, event)
         answer = answers[condition]
         if answer is True:
             matched.append(hook)
@@ -160,7 +160,7 @@ def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
         return Explanation(
             hook, Decision.NO_PATTERN, f"{event.type!r} matches none of {', '.join(hook.events)}"
         )
-    answer = condition.ask(condition.view.of(event)) if condition else True
+    answer = condition.ask(condition.view.of(event), event) if condition else True
     if answer is True:
         decision = Decision.MATCH if hook.enabled else Decision.DISABLED
         return Explanation(hook, decision, f"{event.type!r} matches {pattern}")

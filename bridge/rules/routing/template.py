@@ -94,7 +94,7 @@ def _text_template(source: str) -> Template:
 
 
 def _expression_template(source: str) -> Template:
-    compile_expression(source)
+    compile_expression(source, costed=True)
     expressions: list[str] = []
     pick = _picker(literal(source), expressions)
     slots = Slots([(expression, 1, 1) for expression in expressions])

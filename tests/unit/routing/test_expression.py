@@ -37,7 +37,7 @@ def event(data: Any = None, headers: Any = None, **fields: Any) -> Event:
 
 def ask(source: str, about: Event) -> bool | Unanswered:
     condition = compile_filter(source)
-    return condition.ask(condition.view.of(about))
+    return condition.ask(condition.view.of(about), about)
 
 
 def unanswered(source: str, about: Event) -> Unanswered:
