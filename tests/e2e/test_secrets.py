@@ -1,6 +1,7 @@
 """Secrets are planted everywhere, everything goes wrong, and nothing that comes out shows one."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -130,6 +131,12 @@ exit 1
 """
 
 
+def script(folder: Path) -> None:
+    """The program of the hook that runs one."""
+    (folder / "hook.sh").write_text(SCRIPT)
+    (folder / "hook.sh").chmod(0o755)
+
+
 async def misuse(operator: Operator, canary: Canaries) -> dict[str, str]:
     """What people get wrong, and what they are answered."""
     bridge = operator.bridge
@@ -145,6 +152,9 @@ async def misuse(operator: Operator, canary: Canaries) -> dict[str, str]:
         ("PATCH", "/hooks/api", {"target": {"auth": {"type": "basic", "pasword": canary("misspelt")}}}),
         ("PATCH", "/hooks/api", {"target": {"proxy": f"ftp://me:{canary('bad-proxy')}@h"}}),
         ("POST", "/hooks/api/secret", {"secret": canary("too-short")[:9], "keep": "long"}),
+        ("POST", "/hooks", webhook("x", f"http://me:{canary('userinfo')}@h/", canary)),
+        ("POST", "/hooks", webhook("y", f"http://h:{canary('port')}/", canary)),
+        ("POST", "/hooks", {"name": "z", "target": {"type": "notify", "urls": [f"fax://{canary('fax')}"]}}),
         ("POST", "/tokens", {"name": "t", "role": "king", "token": canary("brought")}),
         ("POST", "/hooks/api/test", {"type": "a.b", "data": {}}),
     ]
@@ -188,41 +198,49 @@ def processes(bridge: BridgeProcess) -> dict[str, str]:
     return {f"cmdline {each.pid}": str(each.cmdline()) for each in (whole, *whole.children(recursive=True))}
 
 
-def commands(folder: Path, url: str, canary: Canaries) -> dict[str, str]:
-    """What the command line says of the same file, also where the database is not to be had."""
+def commands(folder: Path, canary: Canaries) -> dict[str, str | bytes]:
+    """What the command line says of the file where neither broker nor database is to be had."""
     (folder / "message.json").write_text('{"a": 1}')
-    environment = {
-        "BRIDGE_TOKEN": TOKEN,
-        "BRIDGE_STORAGE__URL": f"postgresql://me:{canary('database')}@{DEAD}/x?sslpassword={canary('ssl')}",
+    environment = {"BRIDGE_STORAGE__URL": f"postgresql://me:{canary('database')}@{DEAD}/x"}
+    login = {"token_url": f"http://{DEAD}/", "client_id": "me", "client_secret": canary("broker-client")}
+    by_token = {"BRIDGE_BROKER__AUTH": "oauth2", "BRIDGE_BROKER__OAUTH2": json.dumps(login)}
+    asked: dict[str, tuple[tuple[str, ...], int, dict[str, str]]] = {
+        "inspect": (("inspect", "--json", "message.json"), 0, {}),
+        "doctor": (("--debug", "doctor"), 1, by_token),
+        "run": (("--debug", "run"), 1, {}),
     }
-    asked = (
-        ("check", "--json"),
-        ("--debug", "doctor"),
-        ("inspect", "--json", "message.json"),
-        ("--debug", "run"),
-        ("hooks", "list", "--url", url, "--json"),
-        ("hooks", "show", "gone", "--url", url),
-    )
-    told = {}
-    for arguments in asked:
-        ended = amqp_bridge(*arguments, cwd=folder, env=environment)
-        told[" ".join(arguments)] = ended.out + ended.err
-    assert "Traceback" in told["--debug run"]
+    told: dict[str, str | bytes] = {}
+    for name, (arguments, code, more) in asked.items():
+        ended = amqp_bridge(*arguments, cwd=folder, env=environment | more)
+        assert ended.code == code, ended.err
+        told[name] = ended.out + ended.err
+    assert "Traceback" in str(told["run"])
     return told
+
+
+async def test_no_command_shows_a_secret_of_the_configuration_whatever_is_out_of_reach(
+    scene: Scene, canary: Canaries
+) -> None:
+    script(scene.folder)
+    async with scene.prepared(
+        hooks(scene, canary, f"http://{DEAD}"), "any", **settings(scene, canary)
+    ) as bridge:
+        bridge.write(inlets=inlets(canary))
+        shown = await asyncio.to_thread(commands, scene.folder, canary)
+    assert len(canary.planted) > 40
+    assert canary.seen_in(shown) == []
 
 
 async def test_no_secret_shows_in_anything_that_comes_out_whatever_goes_wrong(
     scene: Scene, canary: Canaries
 ) -> None:
     canary.planted["admin-token"] = TOKEN
-    (scene.folder / "hook.sh").write_text(SCRIPT)
-    (scene.folder / "hook.sh").chmod(0o755)
+    script(scene.folder)
     scene.endpoint.script("/wrong", status(401))
     scene.endpoint.script("/token", status(500), status(401))
-    plain = scene.endpoint.url("").rstrip("/")
     queue = await scene.queue()
     scene.made.append(f"told {scene.token}")
-    made = hooks(scene, canary, plain)
+    made = hooks(scene, canary, scene.endpoint.url("").rstrip("/"))
     shown: dict[str, str | bytes] = {}
     async with (
         scene.prepared(made, queue, **settings(scene, canary)) as bridge,
@@ -236,42 +254,56 @@ async def test_no_secret_shows_in_anything_that_comes_out_whatever_goes_wrong(
         dead = f"amqp://me:{canary('dead-broker')}@{DEAD}/"
         bridge.write(brokers={"other": {"url": [dead, scene.amqp_url]}})
         await bridge.start()
-        hook = webhook(
-            "api", f"http://{DEAD}/x", canary, auth={"type": "bearer", "token": canary("api-bearer")}
-        )
-        await operator.post("/hooks", hook, status=201)
-        rotated = await operator.post("/hooks/api/secret", {"secret": canary("rotated"), "keep": "1h"})
-        assert canary("rotated") == rotated.pop("secret")
-        made_token = await operator.post("/tokens", {"name": "t", "role": "viewer"}, status=201)
-        canary.planted["made-token"] = made_token.pop("token")
-        shown |= {"rotated": str(rotated), "made": str(made_token)}
         await scene.queues.publish(queue, [b'{"n": 1}', b"not json", b'{"n": 2}'])
-        await operator.post("/hooks/gone/pause", {"reason": "so"})
-        shown |= await misuse(operator, canary)
         await until(lambda: all_failed(bridge, made), 25, what=bridge.last_words)
+        shown |= await use(operator, canary)
+        shown |= await misuse(operator, canary)
         shown |= processes(bridge) | await looked_at(operator)
-        shown |= await asyncio.to_thread(commands, scene.folder, bridge.url, canary)
         told = await scene.queues.take_all(f"told {scene.token}")
         assert told
         shown["meta events"] = b"".join(message.body for message in told)
-        # A crash as bad as can be, with the traceback of every thread.
-        os.kill(bridge.pid, signal.SIGABRT)
-        assert await bridge.ended() == -signal.SIGABRT
-        assert "Current thread" in bridge.log_text
-        shown["log"] = bridge.log_text
-        shown |= {file.name: file.read_bytes() for file in scene.folder.glob("bridge.db*")}
+        shown |= await crash(bridge, canary)
+    shown |= seen_by_the_script(scene.folder, canary)
     assert len(canary.planted) > 50
-    environ, fds = ((scene.folder / name).read_text() for name in ("environ", "fds"))
+    assert canary.seen_in(shown) == []
+
+
+async def use(operator: Operator, canary: Canaries) -> dict[str, str]:
+    """What an operator rightly does; a secret that is made is shown this once."""
+    auth = {"type": "bearer", "token": canary("api-bearer")}
+    await operator.post("/hooks", webhook("api", f"http://{DEAD}/x", canary, auth=auth), status=201)
+    rotated = await operator.post("/hooks/api/secret", {"secret": canary("rotated"), "keep": "1h"})
+    assert canary("rotated") == rotated.pop("secret")
+    made_token = await operator.post("/tokens", {"name": "t", "role": "viewer"}, status=201)
+    canary.planted["made-token"] = made_token.pop("token")
+    await operator.post("/hooks/gone/pause", {"reason": "so"})
+    return {"rotated": str(rotated), "made": str(made_token)}
+
+
+async def crash(bridge: BridgeProcess, canary: Canaries) -> dict[str, str | bytes]:
+    """Log and database of a bridge that ended as badly as can be, with the traceback of every thread."""
+    bridge.write(hooks=[{"name": "bad", "target": {"type": "webhook", "secrets": canary("reloaded")}}])
+    bridge.hang_up()
+    await until(lambda: bridge.said("config.refused"), what=bridge.last_words)
+    os.kill(bridge.pid, signal.SIGABRT)
+    assert await bridge.ended() == -signal.SIGABRT
+    assert "Current thread" in bridge.log_text
+    return {"log": bridge.log_text} | {
+        file.name: file.read_bytes() for file in bridge.folder.glob("bridge.db*")
+    }
+
+
+def seen_by_the_script(folder: Path, canary: Canaries) -> dict[str, str]:
+    """Its environment without what is its own, and the bridge's command line."""
+    environ, fds, cmdline = ((folder / name).read_text() for name in ("environ", "fds", "cmdline"))
     assert canary("script-env") in environ
     assert environ.count("BRIDGE_") == 7
     assert "socket:" not in fds
     assert "bridge.db" not in fds
-    shown["script's environment"] = environ.replace(canary("script-env"), "")
-    shown["bridge's command line"] = (scene.folder / "cmdline").read_text()
-    assert canary.seen_in(shown) == []
+    return {"environment": environ.replace(canary("script-env"), ""), "command line": cmdline}
 
 
 def all_failed(bridge: BridgeProcess, made: list[dict[str, Any]]) -> bool:
     """Every hook had something to fail at."""
-    names = [hook["name"] for hook in made if hook["name"] not in {"told", "gone"}]
+    names = [hook["name"] for hook in made if hook["name"] != "told"]
     return bridge.history.unfinished() == 0 and all(bridge.history.statuses(name)["FAILED"] for name in names)
