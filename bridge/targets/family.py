@@ -57,10 +57,10 @@ class Family:
         self._warden: subprocess.Popen[bytes] | None = None
 
     def new_mark(self) -> str:
-        """The value of BRIDGE_RUN for the next run."""
+        """The value of BRIDGE_RUN for the next run. Raises OSError where no process can be started."""
         if self._wanted:
-            self._wanted = False
             self._begin()
+            self._wanted = False
         return f"{self._name}.{next(self._numbers)}"
 
     def _begin(self) -> None:
