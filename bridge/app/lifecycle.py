@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from bridge.app.together import Together
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.delivery import Parked
-from bridge.model.errors import BridgeError
+from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
 from bridge.ports.hooks import HookStore
@@ -47,6 +48,8 @@ _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
 _LAST_COMMIT = 10.0
 _POLITE = 5.0
+_STARTING_LOSSES = 10
+_LOST_WAIT = 0.5
 
 
 class Bridge:
@@ -83,8 +86,8 @@ class Bridge:
         access = self._access(self._history)
         store = await open_hook_store(settings, self._history.engine)
         parts = self._parts = self._make_parts(self._history, store, access)
-        await parts.topology.ensure_base()
-        await self._claim(parts)
+        await self._on_the_broker(parts.topology.ensure_base)
+        await self._on_the_broker(partial(self._claim, parts))
         together = self._together = Together(
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
@@ -109,6 +112,16 @@ class Bridge:
         parts.sources.start()
         self._health.serving()
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    async def _on_the_broker(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Have it done. A node that goes at this very moment does not end the start: the links go on to the next."""
+        for _ in range(_STARTING_LOSSES):
+            try:
+                return await step()
+            except BrokerUnavailable as error:
+                log.warning("start.connection_lost", error=str(error))
+                await asyncio.sleep(_LOST_WAIT)
+        return await step()
 
     def _make_parts(self, history: SqlHistory, store: HookStore, access: Access) -> Parts:
         parts = Parts(

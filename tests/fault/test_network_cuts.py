@@ -30,3 +30,19 @@ async def test_a_narrow_network_costs_time_and_cuts_within_a_frame_or_on_one_sid
             await until(lambda: len(bridge.said("connection.lost")) >= lost + 3, what=bridge.last_words)
             await stream.complete()
             assert stream.repeated <= 2 * PREFETCH
+
+
+async def test_a_connection_that_is_lost_while_it_starts_does_not_end_the_bridge(
+    harmed: Scene, node: RabbitMQNode
+):
+    source = await a_source_with_events(harmed, 10)
+    async with open_proxy(node.amqp_port) as proxy:
+        url = through(harmed, proxy.port)
+        async with harmed.prepared(
+            [harmed.webhook("crm")], one_source(source), amqp_url=url, broker=QUICK
+        ) as bridge:
+            # Three handshakes are through, what stands on the broker is being declared.
+            proxy.cut_after = 5000
+            await bridge.start()
+            assert bridge.said("start.connection_lost")
+            await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 10}, what=bridge.last_words)
