@@ -109,9 +109,7 @@ class Parts:
         self.hooks = self._hooks(base, served)
         self.in_force = self._in_force(store)
         self.desk = hook_desk(self.in_force, store, settings, base, served)
-        consumed = [*settings.sources, Source(name=OWN_EVENTS, queue=self.names.events, format="json")]
-        self.decoders = {source.name: self._decoder(source, base) for source in consumed}
-        self.sources = Sources([self._source(source) for source in consumed])
+        self._make_sources(base)
         self._make_watches()
         self.inlets = self._inlets()
 
@@ -182,6 +180,12 @@ class Parts:
             self.delivering.park,
             Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
         )
+
+    def _make_sources(self, base: Path) -> None:
+        own = Source(name=OWN_EVENTS, queue=self.names.events, format="json")
+        consumed = [*self.settings.sources, own]
+        self.decoders = {source.name: self._decoder(source, base) for source in consumed}
+        self.sources = Sources([self._source(source) for source in consumed])
 
     def _make_watches(self) -> None:
         self.samples = self._samples()

@@ -155,7 +155,9 @@ async def acked(bridge: BridgeProcess, count: int) -> bool:
     return await bridge.metric("events_settled_total", result="acked") == count
 
 
-async def test_publishing_blocked_for_long_ends_consuming_until_it_is_over(harmed: Scene, node: RabbitMQNode):
+async def test_publishing_blocked_for_long_by_a_full_disk_ends_consuming_until_it_is_over(
+    harmed: Scene, node: RabbitMQNode
+):
     source = await a_source_with_events(harmed, 10)
     harmed.endpoint.script("/crm", status(500))
     hook = harmed.webhook("crm", retry={"schedule": ["200ms"], "max_attempts": 1000})
@@ -164,14 +166,14 @@ async def test_publishing_blocked_for_long_ends_consuming_until_it_is_over(harme
         stream = Stream(harmed, node, bridge, source, 10)
         await stream.under_way(10)
         try:
-            await in_thread(node.rabbitmqctl, "set_vm_memory_high_watermark", "0.0000001")
+            await in_thread(node.rabbitmqctl, "set_disk_free_limit", "1000GB")  # as good as a full disk
             await until(lambda: bridge.said("outage.begun"), 25, what=bridge.last_words)
             status_code, health = await bridge.health()
             assert status_code == 200
             assert health["status"] == "degraded"
             assert health["consumers"] == {"main": "left"}
         finally:
-            await in_thread(node.rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
+            await in_thread(node.rabbitmqctl, "set_disk_free_limit", "50MB")
         await until(lambda: bridge.said("outage.over"), what=bridge.last_words)
         harmed.endpoint.script("/crm", OK)
         await stream.complete()
