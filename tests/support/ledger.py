@@ -48,6 +48,7 @@ class Books:
     copies: Sequence[Copy] = ()
     stores: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
+    source: str = "source"
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,9 @@ def _stored(books: Books, ended: set[str]) -> Iterable[str]:
 
 def _miscounted(books: Books) -> Iterable[str]:
     seen = Counter(copy.queue for copy in books.copies)
+    seen[books.source] += sum(books.at_source.values())
     for queue, count in sorted(books.counts.items()):
-        if queue in seen and seen[queue] != count:
+        if seen[queue] != count:
             yield f"the broker counts {count} in {queue}, {seen[queue]} were found there"
 
 

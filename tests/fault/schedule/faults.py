@@ -69,7 +69,11 @@ class Faults:
     # ---- the bridge -----------------------------------------------------------------------------------
 
     async def _bridges(self, random: Random, bridge: BridgeProcess) -> None:
-        while await self._pause(random.uniform(4, 9)):
+        while await self._pause(random.uniform(1, 3)):
+            # One in ten may be harmed while it starts. All could, where a start takes long, and nothing would be done.
+            if random.random() < 0.9:
+                await self._started(bridge)
+                await self._pause(random.uniform(2, 6))
             if not bridge.alive:
                 self.surprises.append(
                     f"the bridge ended by itself with {bridge.exit_code}: {bridge.last_words()}"
@@ -79,6 +83,13 @@ class Faults:
                 await self._do("kill -9 of the bridge", lambda: killed(bridge))
             else:
                 await self._do("SIGTERM of the bridge", lambda: self._terminated(bridge))
+
+    async def _started(self, bridge: BridgeProcess) -> None:
+        """It serves, or will not within 20 s."""
+        deadline = time.monotonic() + 20
+        while bridge.alive and not bridge.said("bridge.started") and time.monotonic() < deadline:
+            if not await self._pause(0.5):
+                return
 
     async def _terminated(self, bridge: BridgeProcess) -> None:
         bridge.signal(signal.SIGTERM)
@@ -101,7 +112,7 @@ class Faults:
             draw = random.random()
             if draw < 0.65:
                 await self._do("kill -9 of a node", lambda: self._node_killed(node, away))  # noqa: B023 - awaited here
-            elif draw < 0.85:
+            elif draw < 0.85 and len(self.stage.nodes) > 1:
                 await self._do("stop_app of a node", lambda: self._node_stopped(node, away))  # noqa: B023 - awaited here
             else:
                 await self._do("all connections closed", lambda: connections_closed(node))  # noqa: B023 - awaited here

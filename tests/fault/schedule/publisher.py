@@ -73,6 +73,11 @@ class Publisher:
                     told = await channel.basic_publish(
                         body, routing_key=self._queue, properties=properties, mandatory=True
                     )
+            except asyncio.CancelledError:
+                # aiormq cancels what waits on a connection that ends; nobody asked this task to end.
+                if ended_from_outside():
+                    raise
+                await self._give_up(channel)
             except Exception:  # noqa: BLE001 - whatever went wrong: it is not confirmed
                 await self._give_up(channel)
             else:
@@ -94,3 +99,9 @@ class Publisher:
             self._channel = None
             await self.close()
         await asyncio.sleep(0.2)
+
+
+def ended_from_outside() -> bool:
+    """Whether somebody cancelled this very task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

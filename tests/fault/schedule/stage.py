@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -116,11 +117,18 @@ class Stage:
             answered={name: endpoint.answered for name, endpoint in self.endpoints.items()},
             rows=rows,
             quarantined={str(each.get("message_id")): 1 for each in kept},
-            at_source={str(message.header.properties.message_id): 1 for message in at_source},
+            at_source=Counter(str(message.header.properties.message_id) for message in at_source),
             copies=[copy_of(name, message) for name, messages in seen.items() for message in messages],
             stores=frozenset(self.stores),
-            counts={**await self.depths(), self.source: len(at_source)},
+            counts=await self.depths(),
+            source=self.source,
         )
+
+    async def tidy(self) -> None:
+        """Remove what this run made, for a broker that is used again."""
+        async with open_queues(self.nodes[0].url) as queues:
+            await queues.delete(self.source, *self.waiting_rooms)
+            await queues.remove_bridge(self.prefix)
 
     async def _look(self, queue: str) -> list[DeliveredMessage]:
         """All that is ready in the queue; it goes back when the channel closes."""
