@@ -40,6 +40,11 @@ class Point:
     repeats: tuple[int, int] = (0, 0)
     at_most: bool = False
 
+    @property
+    def settled(self) -> bool:
+        """The source's messages are acked by then: only copies come again, or nothing."""
+        return "lane" in self.way or self.where == _CLOSE
+
 
 _DECODE = "bridge.rules.formats.decoder:Decoder.decode"
 _ROUTE = "bridge.pipeline.delivery:Delivering.route"
@@ -65,12 +70,12 @@ POINTS = (
     Point("judged, not recorded", "answered", _CONCLUDE, call=2, repeats=(1, 1)),
     Point("recorded, commit not begun", "answered", _COMMIT, repeats=(1, 1)),
     Point("commit under way", "answered", _WRITE, "after", repeats=(1, 1)),
-    Point("committed, not acked", "answered", _COMMIT, "after", repeats=(1, 1)),
+    Point("committed, not acked", "answered", _COMMIT, "after", repeats=(0, 1)),
     Point("failed, copy not published", "retry", _DELAY),
     Point("copy published, confirm not heard", "retry", _CONFIRM, repeats=(1, 1), at_most=True),
     Point("copy confirmed, not recorded", "retry", _DELAY, "after", 2, repeats=(1, 1)),
     Point("commit under way", "retry", _WRITE, "after", repeats=(1, 1)),
-    Point("committed, not acked", "retry", _COMMIT, "after", repeats=(1, 1)),
+    Point("committed, not acked", "retry", _COMMIT, "after", repeats=(0, 1)),
     # A copy comes to the fence when it arrives, and again when its time has come: the third time is one that is due.
     Point("copy due, not past the fence", "lane", _FENCE, call=3),
     Point("copy past the fence, not attempted", "lane", _LET_THROUGH, call=3),
@@ -87,7 +92,7 @@ POINTS = (
     Point("copy not published", "park", _PARK),
     Point("copy confirmed, not recorded", "park", _PARK, "after", 2, repeats=(1, 1)),
     Point("commit under way", "park", _WRITE, "after", repeats=(1, 1)),
-    Point("committed, not acked", "park", _COMMIT, "after", repeats=(1, 1)),
+    Point("committed, not acked", "park", _COMMIT, "after", repeats=(0, 1)),
     Point("no longer consuming, attempts under way", "stop", _LEAVE, "after", repeats=(1, 1)),
     Point("acks seen to arrive, not closed", "stop", _CLOSE, "after"),
 )
