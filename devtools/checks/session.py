@@ -1,11 +1,12 @@
 """`./dev test` and `./dev lint`: all that CI checks, or pytest alone with the arguments given."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePath
 
-from devtools.checks import pytest_steps
+from devtools.checks import pytest_order, pytest_steps
 from devtools.checks.static import static_steps
 from devtools.checks.steps import Result, run_steps
 from devtools.choice import companions
@@ -32,8 +33,10 @@ def lint(_: Sequence[str]) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
-AT_ONCE = ("--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadfile")
-"""How the whole suite is run: most of its time is waiting. Tests of one file share brokers, so they stay together."""
+WORKERS = min((os.cpu_count() or 1) + 1, 4)
+"""One more than there are processors: half of the suite's time is waiting."""
+AT_ONCE = ("-p", pytest_order.__name__, "--numprocesses", str(WORKERS), "--dist", "loadfile")
+"""How the whole suite is run. Tests of one file share brokers, so they stay together."""
 
 
 def run_pytest(arguments: Sequence[str], results: Sequence[Result]) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from devtools import __main__ as commands
+from devtools.checks.pytest_order import LongestFirst
 from devtools.checks.session import only_unit_tests, service_variables
 from devtools.checks.sizes import FUNCTION_LINES, MODULE_LINES, oversized
 from devtools.checks.static import static_steps
@@ -108,3 +109,17 @@ def test_the_help_names_every_command_and_each_one_can_be_loaded(capsys) -> None
 
 def test_the_scripts_that_start_it_all_are_executable() -> None:
     assert all((ROOT / name).stat().st_mode & 0o111 for name in ("dev", ".ci/run"))
+
+
+def test_what_takes_longest_is_run_first() -> None:
+    waiting = LongestFirst()
+    for file, tests in (
+        ("tests/unit/b.py", 1),
+        ("tests/unit/a.py", 9),
+        ("tests/e2e/c.py", 2),
+        ("tests/fault/d.py", 3),
+    ):
+        waiting[file] = dict.fromkeys(map(str, range(tests)), False)
+    order = [waiting.popitem(last=False)[0] for _ in range(4)]
+    assert order == ["tests/fault/d.py", "tests/e2e/c.py", "tests/unit/a.py", "tests/unit/b.py"]
+    assert not waiting
