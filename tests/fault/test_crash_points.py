@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.support.anonymous import NO_ID
 from tests.support.bridge_process import BridgeProcess
 from tests.support.crash_points import CRASHING, Point, Way, arm, disarm, points_of
-from tests.support.endpoint import Received, hang
+from tests.support.endpoint import Received, hang, status
 from tests.support.queues import STEPS
 from tests.support.scene import Scene
 from tests.support.waiting import until
@@ -51,7 +51,7 @@ async def test_killed_between_any_two_steps_nothing_is_lost_and_repeats_are_as_p
             await die_at(point, scene, bridge, source, pairs)
             await bridge.start()
             if not point.settled:
-                await until(lambda: both_settled(bridge), what=bridge.last_words)
+                await until(lambda: settled(bridge, 2), what=bridge.last_words)
             if way != "park":
                 await recovered(point, scene, bridge, source, pairs)
         if way == "park":
@@ -67,6 +67,41 @@ async def test_killed_between_any_two_steps_nothing_is_lost_and_repeats_are_as_p
         for point in points_of(way):
             assert len(pairs.ids[body(point, with_id=True)]) == 1
             assert bridge.history.delivered_bodies("crm") >= set(pair(point))
+
+
+async def test_killed_while_a_410_pauses_its_hook_it_is_called_once_more_at_most_and_the_event_is_not_lost(
+    scene: Scene,
+):
+    source = await scene.queue()
+    points = points_of("gone")
+    names = [f"gone-{number}" for number in range(len(points))]
+    hooks = [scene.webhook(name, events=[name]) for name in names]
+    for name in names:
+        scene.endpoint.script(f"/{name}", status(410))
+    async with scene.prepared(hooks, source, history={"min_wait": "100ms"}) as bridge:
+        bridge.program = CRASHING
+        await bridge.start()
+        for name, point in zip(names, points, strict=True):
+            arm(bridge.folder, point)
+            await scene.queues.publish(source, [b"{}"], message_id=name, message_type=name)
+            assert await bridge.ended(10) == -9
+            disarm(bridge.folder)
+            await bridge.start()
+            await until(lambda: settled(bridge, 1), what=bridge.last_words)
+        await until(lambda: paused(bridge, names), what=bridge.last_words)
+        calls = [len(scene.endpoint.received(f"/{name}")) for name in names]
+        assert calls == [1 + point.repeats[0] for point in points]
+        assert [bridge.history.reasons(name) for name in names] == [
+            {("FAILED", "gone"): 1},
+            {("PENDING", "paused"): 1},
+            {("FAILED", "gone"): 1},
+        ]
+        assert await scene.queues.depth(scene.lane(names[1])) == 1
+
+
+async def paused(bridge: BridgeProcess, hooks: list[str]) -> bool:
+    metrics = await bridge.metrics()
+    return all(metrics("hook_paused", hook=hook) for hook in hooks)
 
 
 def body(point: Point, *, with_id: bool) -> bytes:
@@ -140,9 +175,9 @@ async def recovered(point: Point, scene: Scene, bridge: BridgeProcess, source: s
     await until(lambda: nothing_waits(scene, source), what=bridge.last_words)
 
 
-async def both_settled(bridge: BridgeProcess) -> bool:
-    """The messages that came again are acked."""
-    return await bridge.metric("events_settled_total", result="acked") == 2
+async def settled(bridge: BridgeProcess, count: int) -> bool:
+    """So many messages that came again are acked."""
+    return await bridge.metric("events_settled_total", result="acked") == count
 
 
 async def nothing_waits(scene: Scene, source: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 CRASHING = (sys.executable, "-c", "from tests.support.crash_points import main; main()")
 _ARMED = "crash-point"
 
-Way = Literal["direct", "answered", "retry", "lane", "retry from the lane", "park", "stop"]
+Way = Literal["direct", "answered", "retry", "lane", "retry from the lane", "park", "stop", "gone"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ _PARK = "bridge.broker.lanes:BrokerCopies.park"
 _CONFIRM = "aiormq.channel:Channel._on_confirm_frame"
 _COMMIT = "bridge.storage.history:SqlHistory.commit"
 _WRITE = "bridge.storage.batches:Batches.write"
+_PAUSE = "bridge.storage.history:SqlHistory.set_hook_state"
 _FENCE = "bridge.pipeline.fence:Fence.again"
 _LET_THROUGH = "bridge.pipeline.service:LaneService.let_through"
 _LEAVE = "bridge.app.sources:Sources.leave"
@@ -95,6 +96,9 @@ POINTS = (
     Point("committed, not acked", "park", _COMMIT, "after", repeats=(0, 1)),
     Point("no longer consuming, attempts under way", "stop", _LEAVE, "after", repeats=(1, 1)),
     Point("acks seen to arrive, not closed", "stop", _CLOSE, "after"),
+    Point("answered with 410, pause not stored", "gone", _PAUSE, repeats=(1, 1)),
+    Point("pause stored, not recorded", "gone", _PAUSE, "after"),
+    Point("committed, not acked", "gone", _COMMIT, "after"),
 )
 
 
