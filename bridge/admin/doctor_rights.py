@@ -8,7 +8,7 @@ from bridge.ports.survey import FoundBroker, FoundObject, Right
 from bridge.settings.tree import Settings
 
 _RIGHTS: tuple[Right, ...] = ("configure", "write", "read")
-_NAMED = 12
+_NAMED = 100
 
 
 def may_make(found: FoundBroker, settings: Settings) -> bool:

@@ -85,7 +85,10 @@ class Survey:
         write = read = True
         said = ""
         async with self._link.channel(confirms=True) as channel:
-            await channel.queue_declare(name, exclusive=True, auto_delete=True)
+            # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
+            await channel.queue_declare(
+                name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic"}
+            )
             await channel.exchange_declare(name, exchange_type="fanout", auto_delete=True)
         try:
             async with self._link.channel(confirms=True) as channel:

@@ -251,7 +251,8 @@ class Topology:
         """
         try:
             async with self._link.channel() as channel:
-                await channel.queue_declare(queue, exclusive=True)
+                # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
+                await channel.queue_declare(queue, exclusive=True, arguments={"x-queue-type": "classic"})
         except amqp.ChannelLockedResource:
             return False
         except amqp.ChannelAccessRefused as error:

@@ -5,12 +5,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiormq
 import pytest
 import yaml
 
 from devtools.rabbitmq import RabbitMQNode
 from tests.support.command import amqp_bridge
 from tests.support.scene import open_scene
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,104 @@ async def test_a_management_api_that_does_not_answer_is_no_problem(managed: Rabb
     assert told.code == 0, told.out
     assert "policies are not to be seen" in told.out
     assert "hunter2" not in told.out
+
+
+QUORUM_BY_DEFAULT = """
+rabbit_misc:execute_mnesia_transaction(fun() -> rabbit_vhost:update(<<"{name}">>, fun(VHost) ->
+    vhost:set_metadata(VHost, #{{default_queue_type => <<"quorum">>}}) end) end).
+"""
+"""RabbitMQ 3.10 lets the default be set when a virtual host is made, and never again; later versions have a command."""
+
+
+async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and_consumed(
+    managed: RabbitMQNode, tmp_path: Path
+):
+    url = managed.add_virtual_host("drifted")
+    async with open_scene(url, tmp_path) as scene:
+        before, priority = (
+            await scene.queue("before"),
+            await scene.queue("p", arguments={"x-max-priority": 5}),
+        )
+        quorum = await scene.queue("quorum", arguments={"x-queue-type": "quorum"})
+        managed.rabbitmqctl("eval", QUORUM_BY_DEFAULT.format(name="drifted"))
+        limits = json.dumps({"delivery-limit": 18})
+        managed.rabbitmqctl(
+            "set_policy", "-p", "drifted", "--apply-to", "queues", "limits", "^quorum", limits
+        )
+        connection = await aiormq.connect(url)
+        channel = await connection.channel()
+        await channel.basic_consume(quorum, never, consumer_tag="somebody-else")
+        sources = [
+            {"name": name, "queue": queue}
+            for name, queue in zip("bpq", (before, priority, quorum), strict=True)
+        ]
+        hooks = [scene.webhook("crm")]
+        file = tmp_path / "doctor.yaml"
+        file.write_text(yaml.safe_dump(scene.settings(hooks, sources)))
+        arguments = ("doctor", "-c", str(file), "--json", "--management-url", str(managed.management_url))
+        told = await asyncio.to_thread(amqp_bridge, *arguments, cwd=tmp_path)
+        async with scene.bridge(hooks, sources) as bridge:
+            # Consumed all the same, each of them, and counted as what it is.
+            await scene.queues.publish(before, [b"1"])
+            await scene.queues.publish(priority, [b"2"])
+            await until(lambda: len(scene.endpoint.requests) == 2, what=bridge.last_words)
+            metrics = await bridge.metrics()
+            assert [metrics("source_contract_mismatch", source=name) for name in "bpq"] == [1, 1, 0]
+        await connection.close()
+    managed.rabbitmqctl("delete_vhost", "drifted")
+    found = {
+        (each["about"], each["subject"], each["level"]): each for each in json.loads(told.out)["findings"]
+    }
+    drifted = found["sources", f"b (queue {before!r})", "warning"]
+    assert "another type of queue by default" in drifted["message"]
+    assert "default queue type back" in drifted["advice"]
+    differing = found["sources", f"p (queue {priority!r})", "warning"]
+    assert "differs in x-max-priority" in differing["message"]
+    assert "consumes it all the same" in differing["message"]
+    foreign = found["sources", f"q (queue {quorum!r})", "warning"]
+    assert "1 consumers are no bridges" in foreign["message"]
+    assert "127.0.0.1:" in foreign["message"]
+    dropping = found["policies", f"queue {quorum}", "warning"]
+    assert "drops what came back 18 times; the bridge puts it into quarantine before" in dropping["message"]
+    assert "dead-letter-exchange" in dropping["advice"]
+
+
+async def never(_: object) -> None:
+    """Somebody else's consumer."""
+
+
+async def test_rights_that_are_missing_on_single_names_are_listed_with_them(
+    managed: RabbitMQNode, tmp_path: Path
+):
+    async with open_scene(managed.url, tmp_path) as scene:
+        source = await scene.queue()
+        managed.rabbitmqctl("add_user", "narrow", "secret")
+        managed.rabbitmqctl(
+            "set_permissions", "narrow", ".*", r"\.(lanes|control|doctor.*)$", r"\.(doctor.*|dead)$"
+        )
+        async with scene.bridge([], source):
+            pass  # so that everything is there
+        settings = scene.settings(
+            [scene.webhook("crm")], source, amqp_url=managed.url.replace("guest:guest", "narrow:secret")
+        )
+        file = tmp_path / "doctor.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        management = managed.management_url
+        by_amqp = await asyncio.to_thread(amqp_bridge, "doctor", "-c", str(file), "--json", cwd=tmp_path)
+        arguments = ("doctor", "-c", str(file), "--json", "--management-url", str(management))
+        by_both = await asyncio.to_thread(amqp_bridge, *arguments, cwd=tmp_path)
+    managed.rabbitmqctl("delete_user", "narrow")
+    tried, known = (
+        {each["subject"]: each for each in json.loads(told.out)["findings"] if each["about"] == "rights"}
+        for told in (by_amqp, by_both)
+    )
+    subject = "right to {} " + f"{scene.prefix}.*"
+    assert f"{scene.prefix}.delay.5," in tried[subject.format("write")]["message"]
+    assert f"{scene.prefix}.lanes" not in tried[subject.format("write")]["message"]
+    assert f"{scene.prefix}.events, {scene.prefix}.orphans" in tried[subject.format("read")]["message"]
+    assert tried["right to write amq.default"]["level"] == "warning"
+    # What is not there cannot be tried; the management API tells of it, too.
+    assert scene.lane("crm") not in tried[subject.format("read")]["message"]
+    assert scene.lane("crm") in known[subject.format("read")]["message"]
+    assert source in known[subject.format("read")]["message"]
+    assert known[subject.format("configure")]["level"] == "ok"

@@ -1,7 +1,11 @@
-"""Which policy is in force on a queue."""
+"""Which policy is in force on a queue, and what that means; brokers of versions that are not at hand."""
 
-from bridge.admin.doctor_policies import in_force
-from bridge.ports.survey import FoundPolicy
+import pytest
+
+from bridge.admin.doctor_broker import of_broker, of_timeouts
+from bridge.admin.doctor_policies import in_force, of_policies
+from bridge.ports.survey import Endpoint, FoundBroker, FoundPolicies, FoundPolicy, FoundQueue
+from bridge.settings.tree import Settings
 
 HA = FoundPolicy("ha", ".*", "all", 0, {"ha-mode": "all"})
 SHORT = FoundPolicy("short", "^bridge\\.", "queues", 5, {"max-length": 100})
@@ -19,3 +23,69 @@ def test_the_highest_priority_alone_is_in_force():
 def test_an_operators_policy_goes_with_it_and_the_lower_number_counts():
     assert in_force("bridge.lane.crm", [SHORT, CAP]) == {"max-length": 7, "delivery-limit": 3}
     assert in_force("bridge.dead", [SHORT, CAP]) == {"max-length": 100}
+
+
+def limits_of(queue: FoundQueue, version: str, *policies: FoundPolicy) -> list[tuple[str, str]]:
+    found = of_policies(FoundPolicies(policies, queues=(queue,)), [], Settings(), version=version, longest=15)
+    return [(each.level, each.message) for each in found if each.subject == f"queue {queue.name}"]
+
+
+def test_a_quorum_source_without_a_dead_letter_exchange_is_told_of_from_the_version_on_that_limits_it():
+    quorum = FoundQueue("hooks2", "quorum", {"x-queue-type": "quorum"})
+    assert limits_of(quorum, "3.13.7") == []
+    [(level, message)] = limits_of(quorum, "4.1.0")
+    assert level == "warning"
+    assert "drops what came back 20 times" in message
+    assert limits_of(FoundQueue("hooks2", "classic", {}), "4.1.0") == []
+    dead = FoundPolicy("dead", "^hooks2$", "quorum_queues", 0, {"dead-letter-exchange": "dead"})
+    assert limits_of(quorum, "4.1.0", dead) == []
+    short = FoundPolicy("short", "^hooks2$", "quorum_queues", 0, {"delivery-limit": 10})
+    [(level, message)] = limits_of(quorum, "3.13.7", short)
+    assert level == "problem"
+    assert "10 times" in message
+    unlimited = FoundPolicy("unlimited", "^hooks2$", "quorum_queues", 0, {"delivery-limit": -1})
+    assert limits_of(quorum, "4.1.0", unlimited) == []
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(60, True), (1800, False), (7200, False)])
+def test_a_policy_that_takes_messages_away_before_the_longest_attempt_ends_is_a_problem(
+    seconds: int, told: bool
+):
+    policy = FoundPolicy("patience", ".*", "queues", 0, {"consumer-timeout": seconds * 1000})
+    settings = Settings.model_validate({"broker": {"consumer_timeout": "30m"}})
+    found = of_policies(FoundPolicies((policy,)), ["bridge.lane.crm"], settings, version="4.1.0", longest=45)
+    messages = [each.message for each in found if each.about == "timeouts" and each.level == "problem"]
+    assert len(messages) == told
+    if told:
+        assert "waits 60 s" in messages[0]
+        assert "may take 45 s" in messages[0]
+
+
+def test_the_longest_attempt_is_named_also_where_its_hook_is_not_in_the_file():
+    settings = Settings.model_validate({"broker": {"consumer_timeout": "2m"}})
+    [found] = of_timeouts(settings, {"hk_slow": 90.0, "hk_quick": 5.0})
+    assert found.level == "problem"
+    assert "(hook hk_slow) may take 90 s" in found.message
+
+
+@pytest.mark.parametrize(
+    ("version", "queue_type", "level", "said"),
+    [
+        ("3.8.34", "quorum", "problem", "retries do not work"),
+        ("3.9.29", "classic", "warning", "older than anything"),
+        ("3.10.8", "quorum", "warning", "mend it no more"),
+        ("3.12.14", "quorum", "warning", "mend it no more"),
+        ("3.13.7", "quorum", "ok", "known to work"),
+        ("4.2.1", "quorum", "ok", "16 MiB"),
+    ],
+)
+def test_versions_are_told_from_unsupported_to_known(version: str, queue_type: str, level: str, said: str):
+    settings = Settings.model_validate({"broker": {"queue_type": queue_type}})
+    endpoint = Endpoint("amqp://broker", product="RabbitMQ", version=version, cluster="c")
+    found = [
+        each
+        for each in of_broker(FoundBroker((endpoint,)), None, settings)
+        if each.subject.startswith("version")
+    ]
+    assert [each.level for each in found] == [level]
+    assert said in found[0].message
