@@ -8,6 +8,10 @@ import orjson
 
 MAX_DEPTH = 1024
 """How deep arrays and objects may nest; orjson's own bound, kept for what it does not parse."""
+MAX_CONTAINERS = 1_000_000
+"""Arrays and objects in one body: they take up to 240 bytes each."""
+MAX_ITEMS = 8_000_000
+"""Items of all arrays and objects."""
 
 _BOM = b"\xef\xbb\xbf"
 # Every digit becomes "0" and all else a space: a long run is then one substring search, eight times as
@@ -17,7 +21,8 @@ _LONG_RUN = b"0" * 19  # the fewest digits with which an integer can leave 64 bi
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of `body`, or None where it is not JSON in UTF-8 or nests too deep; never raises.
+    """The JSON value of `body`, or None where it is not JSON in UTF-8, nests too deep, or has too many parts; never
+    raises.
 
     A byte order mark is skipped, the last of duplicate keys wins, lone surrogates and NaN come through. No
     number is rounded but as a double is: integers are exact at any size, and what Python refuses to hold
@@ -25,6 +30,8 @@ def parse(body: bytes) -> Any:
     """
     if body.startswith(_BOM):
         body = body[3:]
+    if len(body) > MAX_CONTAINERS and _has_too_many_parts(body):
+        return None
     # orjson turns integers beyond 64 bits into doubles without a word (3.13)
     if _LONG_RUN not in body.translate(_DIGITS):
         try:
@@ -32,6 +39,11 @@ def parse(body: bytes) -> Any:
         except orjson.JSONDecodeError:
             pass
     return _parse_exactly(body)
+
+
+def _has_too_many_parts(body: bytes) -> bool:
+    """Three bytes of JSON may take eighty as an object; signs within texts count too, as telling them apart would cost."""
+    return body.count(b"[") + body.count(b"{") > MAX_CONTAINERS or body.count(b",") > MAX_ITEMS
 
 
 def _parse_exactly(body: bytes) -> Any:

@@ -1,6 +1,7 @@
 """Elements of an array keep their publisher's bytes."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -55,3 +56,17 @@ def test_single_messages_are_like_the_whole_but_for_body_and_content_type():
     first, second = singles(whole, "y")
     assert first == Message(body=b"1", headers={"a": 1}, message_id="m", content_type="y", routing_key="r")
     assert second.body == b"2"
+
+
+@pytest.mark.parametrize(
+    "element", [b"[" + b"{}," * 500 + b"{}]", b"[" + b"1," * 750 + b"1]", b'"' + b"\\\\" * 700 + b'"']
+)
+def test_a_large_array_is_taken_apart_in_little_time(element):
+    body = b"[" + b",".join([element] * 5000) + b"]"
+    started = time.process_time()
+    assert elements(body) == [element] * 5000
+    assert time.process_time() - started < 4.0
+
+
+def test_a_large_array_that_nests_too_deep_is_left_whole():
+    assert elements(b"[" + b"[" * 5000 + b"]" * 5000 + b"," + b"1," * 600_000 + b"1]") == []

@@ -109,3 +109,13 @@ def test_nesting_of_a_thousand_is_parsed():
 def test_many_brackets_side_by_side_are_not_deep():
     body = b"[" + b"[]," * 3000 + b"123456789012345678901]"
     assert parse(body)[-1] == 123456789012345678901
+
+
+@pytest.mark.parametrize("part", [b"{}"])
+def test_what_would_fill_the_memory_is_none(part):
+    assert parse(b"[" + (part + b",") * 999_998 + b"1]") is not None
+    assert parse(b"[" + (part + b",") * 1_000_001 + b"1]") is None
+
+
+def test_text_with_many_signs_in_a_small_body_is_parsed():
+    assert parse(b'["' + b"[{," * 300_000 + b'"]') == ["[{," * 300_000]
