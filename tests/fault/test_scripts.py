@@ -139,9 +139,8 @@ async def test_scripts_that_misbehave_are_contained_and_reported_and_delay_nobod
         await scene.queues.publish(queue, [BODY], message_type="bad")
         await until(lambda: bridge.history.statuses("killed")["FAILED"], what=bridge.last_words)
         await scene.queues.publish(queue, [b"%d" % number for number in range(200)], message_type="good")
-        await until(lambda: bridge.history.statuses("healthy")["SUCCESS"] == 202, what=bridge.last_words)
-        # The other ones take their time.
-        assert bridge.history.statuses("stubborn") != {"FAILED": 1}
+        # Two hundred runs take a second or two, whatever the others are at.
+        await until(lambda: bridge.history.statuses("healthy")["SUCCESS"] == 202, 12, what=bridge.last_words)
         peaks = [memory]
 
         def ended() -> bool:
@@ -172,7 +171,7 @@ async def test_scripts_that_misbehave_are_contained_and_reported_and_delay_nobod
 async def test_a_script_that_forks_without_end_is_held_to_its_limit_of_processes(scene: Scene) -> None:
     text = "#!/bin/sh\nfor _ in $(seq 300); do sleep 300 & done; wait\n"
     limits = {"processes": 40}
-    bomb = script(scene.folder, "bomb", text, user="nobody", cwd="/", timeout=5, limits=limits)
+    bomb = script(scene.folder, "bomb", text, user="nobody", cwd="/", linger=0, limits=limits)
     bomb["target"]["command"] = ["sh", "-c", text]
     queue = await scene.queue()
     async with scene.bridge([bomb], queue) as bridge:
