@@ -58,14 +58,21 @@ class Delivering:
 
     def route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
         """Start one delivery for each hook that asked for the event, or for an event of the batch."""
+        matched: list[list[HookRunner]] = []
+        try:
+            # All are matched before the first one starts: the message must not be settled in between.
+            if isinstance(decoded, Event):
+                matched = [self.table.match(decoded)]
+            elif isinstance(decoded, Batch):
+                matched = [self.table.match(event) for event in decoded.events]
+        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
+            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
         match decoded:
             case Event():
-                runners = self.table.match(decoded)
+                [runners] = matched
                 settlement.carries(len(runners) or 1)
                 self._start_all(decoded, runners, settlement)
             case Batch(events=events, refused=refused):
-                # All are matched before the first one starts: the message must not be settled in between.
-                matched = [self.table.match(event) for event in events]
                 settlement.carries(sum(len(runners) or 1 for runners in matched) + len(refused))
                 for event, runners in zip(events, matched, strict=True):
                     self._start_all(event, runners, settlement)
