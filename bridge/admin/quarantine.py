@@ -10,6 +10,7 @@ from bridge.model.value import value
 from bridge.ports.broker import Outgoing, Publisher
 from bridge.ports.quarantine import KnownQuarantined, Quarantine, QuarantineFilter
 from bridge.ports.records import Page
+from bridge.rules.wire.copies import REQUEUED
 
 LANES = "lanes"
 """What stands for the source of copies that could not be handled."""
@@ -122,9 +123,11 @@ class Requeuing:
         message = known.message
         # Where it had no id the client library would make one up: this one is the same if it comes twice.
         message_id = message.message_id or known.id
+        # Another part of its message may have its key; else it goes back as it came.
+        headers = message.headers if source.dedupe is None else {**message.headers, REQUEUED: True}
         try:
             await self._publisher.publish(
-                Outgoing("", source.queue, message_id, message.body, message.headers, message)
+                Outgoing("", source.queue, message_id, message.body, headers, message)
             )
         except PublishTooLarge as error:
             raise NoWayBack(f"it cannot be published: {error}") from error

@@ -18,6 +18,7 @@ from bridge.rules.duplicates.keys import keyed_by
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.expression import Unanswered
 from bridge.rules.statistics.dimensions import Dimensions
+from bridge.rules.wire.copies import REQUEUED
 from bridge.rules.wire.fingerprint import message_digest
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
@@ -134,27 +135,27 @@ class Intake:
             self._delivering.route(decoded, message, settlement)
         elif message.redelivered or self._keys is not None:
             self._metrics.redelivered.value += message.redelivered
-            self._recall.take(self._arrival(decoded, settlement, redelivered=message.redelivered))
+            self._recall.take(self._arrival(decoded, message, settlement))
         else:
-            events_of = decoded.events if isinstance(decoded, Batch) else (decoded,)
-            for event in events_of:
+            for event in decoded.events if isinstance(decoded, Batch) else (decoded,):
                 if event.publisher_id is not None:
                     self._recall.under_way.add(event.webhook_id, settlement)
             self._delivering.route(decoded, message, settlement)
-            self._measure(events_of, settlement)
+            if self._dimensions is not None:
+                self._measure(decoded.events if isinstance(decoded, Batch) else (decoded,), settlement)
 
-    def _arrival(self, decoded: Event | Batch, settlement: Settlement, *, redelivered: bool) -> Arrival:
+    def _arrival(self, decoded: Event | Batch, message: Message, settlement: Settlement) -> Arrival:
         if isinstance(decoded, Batch):
             parts, refused = [Part(event) for event in decoded.events], decoded.refused
         else:
             parts, refused = [Part(decoded)], ()
         window = 0.0
-        if self._keys is not None and self.source.dedupe is not None:
+        if self._keys is not None and self.source.dedupe is not None and REQUEUED not in message.headers:
             window = self.source.dedupe.window
             for part, (_, key) in zip(parts, self._keys.of_all(decoded), strict=True):
                 part.digest = self._digest(key)
         go_on = partial(self._resume, refused, settlement)
-        return Arrival(parts, settlement, redelivered, window, go_on)
+        return Arrival(parts, settlement, message.redelivered, window, go_on)
 
     def _digest(self, key: str | Unanswered | None) -> str | None:
         if isinstance(key, str) and self._keys is not None:

@@ -47,10 +47,10 @@ class SqlClaims:
     ) -> dict[str, Claimed]:
         # Rows that are there are not locked: those who finish them do so in another order.
         self._insert.write(connection, rows.values())
-        if over := _over(connection, list(rows), at):
-            _replace(connection, [rows[digest] for digest in sorted(over)], at)
-        c = claims.c
-        chosen = select(c.digest, c.event_id, c.holder, c.claimed_at, c.done)
+        found = _found(connection, rows)
+        if over := sorted(digest for digest, (*_, until) in found.items() if until <= at):
+            _replace(connection, [rows[digest] for digest in over], at)
+            found = _found(connection, rows)
         return {
             digest: Claimed(
                 digest,
@@ -60,9 +60,7 @@ class SqlClaims:
                 done,
                 new=(event_id, its_holder, claimed_at, done) == (rows[digest][1], holder, at, False),
             )
-            for digest, event_id, its_holder, claimed_at, done in connection.execute(
-                chosen.where(among(connection, c.digest, list(rows)))
-            )
+            for digest, (event_id, its_holder, claimed_at, done, _) in found.items()
         }
 
 
@@ -72,11 +70,11 @@ def finish(connection: Connection, held: Sequence[tuple[str, str]]) -> None:
         connection.execute(update(claims).where(_those(connection, held)).values(done=true()))
 
 
-def _over(connection: Connection, digests: Sequence[str], at: float) -> list[str]:
+def _found(connection: Connection, rows: Mapping[str, Row]) -> dict[str, tuple[str, str, float, bool, float]]:
     c = claims.c
-    return list(
-        connection.scalars(select(c.digest).where(among(connection, c.digest, digests), c.until <= at))
-    )
+    chosen = select(c.digest, c.event_id, c.holder, c.claimed_at, c.done, c.until)
+    told = connection.execute(chosen.where(among(connection, c.digest, list(rows))))
+    return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in told}
 
 
 def _replace(connection: Connection, rows: Iterable[Row], at: float) -> None:

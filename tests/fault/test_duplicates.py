@@ -156,11 +156,17 @@ async def test_what_a_publisher_sent_twice_is_delivered_once_and_recorded_as_a_d
         assert await bridge.metric("dedupe_without_key_total", source="main") == 2
         assert bridge.history.rows("SELECT count(*), min(done) FROM claims") == [(10, 1)]
 
+        # What a person put back from quarantine is no duplicate.
+        put_back = {"x-bridge-requeued": True}
+        await scene.queues.publish(source, [events[0]], put_back, message_id=events[0].decode()[-12:])
+        await at_rest(scene, bridge, source)
+        assert counted(scene, "/crm")[events[0]] == 4
+
         end_windows(bridge)
         await until(lambda: not bridge.history.rows("SELECT * FROM claims"), what=bridge.last_words)
         await publish(scene, source, events)
         await at_rest(scene, bridge, source)
-        assert counted(scene, "/crm") == dict.fromkeys(events, 2) | {events[0]: 4}
+        assert counted(scene, "/crm") == dict.fromkeys(events, 2) | {events[0]: 5}
 
 
 async def test_a_kill_with_keys_taken_and_nothing_delivered_loses_nothing_and_delivers_no_second_one(

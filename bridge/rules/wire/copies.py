@@ -16,6 +16,8 @@ PREFIX = "x-bridge-"
 HOPS = PREFIX + "hops"
 INLET = PREFIX + "inlet"
 """Header in which an inlet says where a message came from."""
+REQUEUED = PREFIX + "requeued"
+"""Header of a message that a person put back from quarantine: it is no duplicate, whatever came before."""
 ERROR_BYTES = 1000
 
 _ROUTING = frozenset({"cc", "bcc"})

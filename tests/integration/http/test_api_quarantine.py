@@ -74,6 +74,17 @@ async def test_a_message_goes_back_as_it_came(
     assert again.status == 404
 
 
+async def test_where_publishers_may_send_twice_it_goes_back_as_no_duplicate(
+    history: SqlHistory, link: Link, queue: str, queues: Queues
+) -> None:
+    sources = [{"name": "splynx", "queue": queue, "dedupe": {}}]
+    [entry] = await kept(history, message=WHOLE)
+    async with prompt(link) as publisher, serving_api(history, (), sources, publisher=publisher) as api:
+        assert (await api.client.send("POST", f"/quarantine/{entry.id}/requeue")).status == 202
+    [message] = await queues.take_all(queue)
+    assert dict(message.header.properties.headers or {}) == {**WHOLE.headers, "x-bridge-requeued": True}
+
+
 async def test_one_without_an_id_gets_that_of_its_row(
     history: SqlHistory, served: ServedApi, queue: str, queues: Queues
 ) -> None:
