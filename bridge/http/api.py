@@ -11,13 +11,12 @@ from bridge.admin.audit import AuditLog
 from bridge.http.access import Gate
 from bridge.http.api_requests import identified, outages_as_503
 from bridge.http.audited import guarded
+from bridge.http.crowd import MOST_BODY, Crowd
 from bridge.http.operation import Operation
 from bridge.http.phlix_errors import errors_as_phlix
 from bridge.http.problem import errors_as_problems
 
 PREFIX = "/api"
-MOST_BODY = 16 * 1024 * 1024
-"""Bytes of a request's body; more is answered with 413."""
 
 
 class Part(Protocol):
@@ -49,6 +48,7 @@ class Api:
                 errors_as_phlix,
                 outages_as_503,
                 self._gate.middleware(),
+                Crowd().middleware(),
             ],
             client_max_size=MOST_BODY,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -14,6 +15,9 @@ T = TypeVar("T")
 
 _LARGE = 1024 * 1024
 """Bytes from which on a document is made in a thread: others should not wait for it."""
+
+_AT_ONCE = ThreadPoolExecutor(2, thread_name_prefix="large")
+"""What is made of a large body takes thirty times its size for a moment: not all of them at once."""
 
 
 def size_of(message: Message) -> int:
@@ -38,7 +42,9 @@ async def large(make: Callable[[], Any], size: int) -> web.Response:
 
 async def aside(work: Callable[[], T], size: int) -> T:
     """What `work` gives; in a thread where it works on many bytes."""
-    return work() if size < _LARGE else await asyncio.to_thread(work)
+    if size < _LARGE:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, work)
 
 
 def _response(text: str) -> web.Response:

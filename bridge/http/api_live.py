@@ -10,6 +10,7 @@ from aiohttp import web
 from bridge.admin.look_explain import Explain, asked
 from bridge.admin.look_sources import Consumed, Counts, source_documents
 from bridge.http.api_answers import answer, aside, page
+from bridge.http.api_bodies import body_in_time
 from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.described import PAGE
 from bridge.http.operation import Operation, reading
@@ -67,7 +68,7 @@ class LiveRoutes:
 
     async def _explain_message(self, request: web.Request) -> web.Response:
         Parameters(request).check()
-        body = await request.read()
+        body = await body_in_time(request)
         try:
             what = await aside(partial(asked, body), len(body))
             return answer(self._explain.message(what))

@@ -10,8 +10,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from bridge.http.api import MOST_BODY, PREFIX, Api
+from bridge.http.api import PREFIX, Api
 from bridge.http.connections import IDLE, Connections
+from bridge.http.crowd import MOST_BODY
 from bridge.http.docs import Docs
 from bridge.http.health import Health
 from bridge.http.problem import errors_as_problems
