@@ -10,14 +10,14 @@ from tests.support.command import amqp_bridge
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])
 def test_the_version(tmp_path: Path, arguments: list[str]):
-    ended = amqp_bridge(*arguments, cwd=tmp_path)
+    ended = amqp_bridge(*arguments, cwd=tmp_path, from_nothing=True)
     assert ended.code == 0
     assert ended.out.startswith(f"amqp-bridge {__version__} (Python 3.")
 
 
 @pytest.mark.parametrize("command", ["run", "check", "publish"])
 def test_help_teaches_with_examples(tmp_path: Path, command: str):
-    ended = amqp_bridge(command, "--help", cwd=tmp_path)
+    ended = amqp_bridge(command, "--help", cwd=tmp_path, from_nothing=True)
     assert ended.code == 0
     assert f"Usage: amqp-bridge {command}" in ended.out
     assert f"\n  Examples:\n    amqp-bridge {command} -c bridge.yaml" in ended.out

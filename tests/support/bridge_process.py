@@ -101,7 +101,7 @@ class BridgeProcess:
                     stderr=log,
                 )
             else:
-                self._process = fork(self.program[-1], arguments, cwd=self.folder, env=environment, log=log)
+                self._process = fork(self.program[-1], arguments, cwd=self.folder, env=environment, out=log)
 
     async def start(self, *arguments: str) -> None:
         """Start, and return once it is ready and consumes its sources."""

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -28,6 +29,8 @@ _IMPORTED = (
     "bridge.cli.main",
     "bridge.cli.configuration",
     "bridge.app.run",
+    "bridge.app.doctor",
+    "bridge.app.publish",
     "bridge.storage.migrations",
     "alembic.command",
     "sqlalchemy.dialects.sqlite.pysqlite",
@@ -54,6 +57,10 @@ class Forked:
             os.close(self._ended)
         return self._code
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for its end, at most this long, without an event loop."""
+        return self._code is not None or bool(select.select([self._ended], [], [], seconds)[0])
+
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal; ProcessLookupError when it has ended."""
         if self.returncode is not None:
@@ -71,12 +78,24 @@ class Forked:
         return self.returncode
 
 
-def fork(code: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]) -> Forked:
-    """What `python -c CODE ARGUMENTS` starts, with nothing on its standard input and all that it prints in `log`."""
+def fork(
+    code: str,
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    out: IO[bytes],
+    err: IO[bytes] | None = None,
+    given: IO[bytes] | None = None,
+) -> Forked:
+    """What `python -c CODE ARGUMENTS` starts, with `given` (default: nothing) on its standard input.
+
+    What it prints goes to `out`, errors to `err` (default: there, too).
+    """
     request = {"code": code, "arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}
     nursery = _nursery()
     with Path(os.devnull).open("rb") as nothing:
-        files = [file.fileno() for file in (nothing, log, log)]
+        files = [file.fileno() for file in (given or nothing, out, err or out)]
         return Forked(nursery.ask(request, files), nursery)
 
 
@@ -86,12 +105,15 @@ class _Nursery:
     def __init__(self) -> None:
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
+        self._last_words = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from tests.support.forks import main; main()", str(other.fileno())],
                 cwd=ROOT,
                 env=_bare() | {"PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
+                stdout=self._last_words,
+                stderr=self._last_words,
                 pass_fds=[other.fileno()],
             )
         atexit.register(self._close)
@@ -101,20 +123,27 @@ class _Nursery:
         with self._lock:
             socket.send_fds(self._channel, [json.dumps(request).encode()], files)
             answer = self._channel.recv(100)
-        assert answer, "the process that forks programs has ended"
+        if not answer:
+            self._last_words.seek(0)
+            raise AssertionError(
+                f"the process that forks programs has ended:\n{self._last_words.read().decode()}"
+            )
         return int(answer)
 
     def _close(self) -> None:
         self._channel.close()
         self._process.wait(10)
+        self._last_words.close()
 
 
 _started: list[_Nursery] = []
+_starting = threading.Lock()
 
 
 def _nursery() -> _Nursery:
-    if not _started:
-        _started.append(_Nursery())
+    with _starting:
+        if not _started:
+            _started.append(_Nursery())
     return _started[0]
 
 
