@@ -38,6 +38,9 @@ class Thresholds:
 class HookRunner:
     """Runs one hook's attempts in `concurrency` workers, half of them for the lane while it holds messages."""
 
+    _alone: asyncio.TimerHandle | None = None
+    _closed = False
+
     def __init__(
         self,
         hook: Hook,
@@ -77,9 +80,7 @@ class HookRunner:
         self._idle: list[asyncio.Future[None]] = []
         self._lane_turn = False
         self._met = not isinstance(hook.target, WebhookTarget)
-        self._alone: asyncio.TimerHandle | None = None
         self._opened_at = 0.0
-        self._closed = False
 
     # ---- what may go straight to the target -----------------------------------------------------------
 
