@@ -226,7 +226,8 @@ class Log(Strict):
     """What is logged, and in which form; logs go to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least weight of what is logged; debug shows every attempt, info the failed ones."""
+    """Least weight of what is logged; debug shows every attempt, info the failed ones. What an outage would repeat for
+    every message is told ten times in ten seconds; the next line has how many were left out (`left_out`)."""
     format: Literal["auto", "console", "json"] = "auto"
     """auto: console on a terminal, JSON lines elsewhere."""
 

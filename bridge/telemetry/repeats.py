@@ -23,6 +23,7 @@ REPEATED = frozenset(
         "orphan.not_parked",
         "orphan.unknown",
         "outbox.not_published",
+        "recall.history_unavailable",
     }
 )
 """Of nothing else is a line left out: what is told once per thing must be told of each."""
