@@ -83,7 +83,7 @@ def _consumers(found: FoundSource, queue: FoundQueue | None, subject: str, bridg
         message = f"{len(queue.foreign)} consumers are no bridges, and what they take, no hook gets: {', '.join(queue.foreign[:5])}"
         return Diagnosis("warning", "sources", subject, message, advice)
     foreign = found.consumers - (bridges or 0)
-    if foreign <= 0:
+    if foreign <= 0 or (queue is not None and queue.foreign is not None):
         return Diagnosis("ok", "sources", subject, f"{found.consumers} consumers, all of them bridges")
     if bridges is None:
         message = f"{found.consumers} consumers, and no bridge answers here that could be one of them: what others take, no hook gets"

@@ -81,13 +81,18 @@ def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterato
         if answer.status_code == httpx.codes.NOT_FOUND:
             continue
         told = answer.raise_for_status().json()
-        foreign = [
-            str(each["channel_details"].get("connection_name", "?"))
-            for each in told.get("consumer_details") or ()
-            if not str(each.get("consumer_tag", "")).startswith(OUR_CONSUMERS)
-        ]
         kind = str(told.get("type", "classic"))
-        yield FoundQueue(name, kind, dict(told.get("arguments") or {}), tuple(foreign))
+        yield FoundQueue(
+            name, kind, dict(told.get("arguments") or {}), _foreign(told.get("consumer_details"))
+        )
+
+
+def _foreign(consumers: Any) -> tuple[str, ...] | None:
+    """Connections of those that are no bridges; None where the broker counts and names none."""
+    if not consumers:
+        return None
+    others = (each for each in consumers if not str(each.get("consumer_tag", "")).startswith(OUR_CONSUMERS))
+    return tuple(str((each.get("channel_details") or {}).get("connection_name", "?")) for each in others)
 
 
 def _granted(client: httpx.Client, address: str) -> dict[Right, str] | None:

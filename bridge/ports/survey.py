@@ -131,12 +131,15 @@ class FoundPolicy:
 
 @value(frozen=True, slots=True)
 class FoundQueue:
-    """A source's queue: its type and arguments, and who consumes it that is no bridge, by their connections."""
+    """A source's queue: its type and arguments, and who consumes it that is no bridge, by their connections.
+
+    `foreign` None: it is not told who consumes it.
+    """
 
     name: str
     type: str
     arguments: Mapping[str, Any]
-    foreign: tuple[str, ...] = ()
+    foreign: tuple[str, ...] | None = None
 
 
 @value(frozen=True, slots=True)
