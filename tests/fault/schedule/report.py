@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.fault.schedule.faults import Done
 from tests.support.ledger import Balance
 
-HARMLESS = ("database locked", "endpoint")
+HARMLESS = ("database locked", "endpoint", "start without")
 """Beginnings of the kinds of faults that make nobody hand out a message again."""
 
 

@@ -94,12 +94,12 @@ class Run:
     async def _rest(self) -> tuple[float, list[str]]:
         """How long it took until nothing waited any more, and what was wrong if that did not come."""
         begun = time.monotonic()
-        for bridge in self._stage.bridges:
-            if not bridge.alive:
-                await bridge.launch()
         self._say("no more faults: waiting until nothing waits any more")
         moved, before = time.monotonic(), 0
         while not await self._at_rest():
+            for bridge in self._stage.bridges:
+                if not bridge.alive:
+                    await bridge.launch()
             now = sum(endpoint.answered.total() for endpoint in self._stage.endpoints.values())
             if now != before:
                 moved, before = time.monotonic(), now
