@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +20,8 @@ IN_FLIGHT = 500
 _MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
 _ASK_ANEW_AFTER = 3.0
+_LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size (\d+)")
+"""RabbitMQ tells 406 apart by text alone; 3.10.8 says `configured`."""
 
 
 class ConfirmedPublisher:
@@ -109,6 +112,10 @@ class ConfirmedPublisher:
             self._bad[message.exchange] = (time.monotonic() + _REFUSED_FOR, refused)
             self._known.discard(message.exchange)
             raise refused from error
+        except amqp.ChannelPreconditionFailed as error:
+            self._learn_limit(str(error))
+            self._check_size(message)  # all that were under way hear of it, and one was the reason
+            raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except (amqp.AMQPError, OSError, RuntimeError) as error:
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except asyncio.CancelledError as error:
@@ -178,6 +185,11 @@ class ConfirmedPublisher:
         finally:
             with contextlib.suppress(Exception):
                 await channel.close()
+
+    def _learn_limit(self, told: str) -> None:
+        """The broker may take less than we were told, and closes the channel over each body that is larger."""
+        if found := _LARGER.search(told):
+            self._body_limit = min(self._body_limit, int(found[1]))
 
     def _check_size(self, message: Outgoing) -> None:
         if len(message.body) > self._body_limit:

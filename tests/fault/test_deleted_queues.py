@@ -21,6 +21,7 @@ async def test_a_source_that_is_deleted_is_made_anew_and_consumed(scene: Scene):
         await until(lambda: consumed(scene, source), what=bridge.last_words)
         await scene.queues.publish(source, EVENTS[10:])
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 20}, what=bridge.last_words)
+        assert await bridge.metric("consumers_lost_total", reason="cancelled") == 1
 
 
 async def consumed(scene: Scene, queue: str) -> bool:
@@ -53,15 +54,30 @@ class Gate:
         return await OK(received)
 
 
-async def test_a_lane_that_is_deleted_gets_back_what_is_on_the_ladder(scene: Scene):
+@pytest.mark.parametrize("harm", ["deleted", "unbound"])
+async def test_a_lane_that_is_deleted_or_unbound_gets_back_what_is_on_the_ladder(scene: Scene, harm: str):
     source = await scene.queue()
     scene.endpoint.script("/crm", *[status(500)] * 10, OK)
     hook = scene.webhook("crm", retry={"schedule": ["5s"], "jitter": 0})
     await scene.queues.publish(source, EVENTS[:10])
     async with scene.bridge([hook], source) as bridge:
         await until(lambda: depth_is(scene, f"{scene.prefix}.delay.5", 10), what=bridge.last_words)
-        await scene.queues.delete(scene.lane("crm"))
+        if harm == "deleted":
+            await scene.queues.delete(scene.lane("crm"))
+        else:
+            await unbind(scene, "crm")
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 10}, 20, what=bridge.last_words)
+        assert await depth_is(scene, f"{scene.prefix}.orphans", 0)
+    assert len(scene.endpoint.bodies("/crm")) == 20
+
+
+async def unbind(scene: Scene, hook: str) -> None:
+    """Nothing reaches the hook's lane any more, neither straight nor from the ladder."""
+    connection = await aiormq.connect(scene.amqp_url)
+    channel = await connection.channel()
+    for exchange in ("lanes", "requeue"):
+        await channel.queue_unbind(scene.lane(hook), f"{scene.prefix}.{exchange}", hook)
+    await connection.close()
 
 
 async def depth_is(scene: Scene, queue: str, depth: int) -> bool:

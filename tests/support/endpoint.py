@@ -96,7 +96,7 @@ class Endpoint:
             self._runner = None
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        received = Received(request.path, request.headers, await request.read(), time.monotonic())
+        received = Received(request.path, request.headers, await request.content.read(), time.monotonic())
         self.requests.append(received)
         self.under_way[received.path] += 1
         self.most_at_once[received.path] = max(
