@@ -13,7 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 IDLE = 75.0
 """Seconds for a whole head to arrive, from the connection or from the answer before: longer than proxies keep one."""
-MOST_HEAD = 128 * 1024
+MOST_HEAD = 64 * 1024
 """Bytes of one head."""
 _UNREAD = 60.0
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n"

@@ -57,7 +57,9 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
             raise
         return _of(request, error, named)
     except Exception as error:  # noqa: BLE001 -- the outermost frame of a request
-        events.request_failed(request.method, request.path, error, **named)
+        # Of an inlet that lets everybody in, the path may be the secret; the API has none in its paths.
+        path = request.path if named else "(outside of the API)"
+        events.request_failed(request.method, path, error, **named)
         return problem(500, **named)
 
 

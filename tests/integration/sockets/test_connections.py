@@ -124,7 +124,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(served: Served) -> None:
 
 
 async def test_large_bodies_and_requests_in_a_row_are_no_heads(served: Served) -> None:
-    size = 20 * MOST_HEAD
+    size = 40 * MOST_HEAD
     body = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     row = b"GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n" % (b"y" * 4000) * 5
     reader, _ = await served.connect(body + row)
