@@ -1,0 +1,39 @@
+"""Which messages should have left a step of the ladder: one lane that refuses holds up the others behind it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.app.samples import LadderWatch
+
+STEP = 5
+LATE = 10.0
+"""Seconds that are put up with beyond the step's own."""
+
+
+def test_what_is_there_a_step_and_ten_seconds_later_is_overdue():
+    watch = LadderWatch()
+    for _ in range(40):
+        watch.published(STEP)
+    assert watch.overdue(STEP, 40, 0.0) == 0
+    assert watch.overdue(STEP, 40, STEP + LATE - 1) == 0
+    assert watch.overdue(STEP, 32, STEP + LATE) == 32  # the window of one worker that moves what is due
+    assert watch.overdue(STEP, 0, STEP + LATE + 1) == 0
+
+
+def test_what_came_since_is_not_taken_for_what_was_there():
+    watch = LadderWatch()
+    assert watch.overdue(STEP, 3, 0.0) == 0
+    for _ in range(100):
+        watch.published(STEP)
+    assert watch.overdue(STEP, 100, STEP + LATE) == 0
+    assert watch.overdue(STEP, 101, STEP + LATE + 0.5) == 1
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=60))
+def test_a_step_that_lets_all_go_in_time_is_never_overdue(published: list[int]):
+    watch = LadderWatch()
+    for second, count in enumerate(published):
+        for _ in range(count):
+            watch.published(STEP)
+        depth = sum(published[max(0, second - STEP) : second + 1])
+        assert watch.overdue(STEP, depth, float(second)) == 0
