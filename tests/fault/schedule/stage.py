@@ -30,7 +30,7 @@ PREFETCH = 100
 CONCURRENCY = 16
 RETRY = {"schedule": ["1s", "2s", "5s"], "max_attempts": 1000, "jitter": 0.3}
 ROWS = "SELECT publisher_id, hook, d.id, status FROM deliveries d JOIN events e ON e.id = d.event_id"
-QUARANTINED = "SELECT properties FROM quarantine"
+QUARANTINED = "SELECT properties, headers FROM quarantine"
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Stage:
     async def books(self) -> Books:
         """All there is to know; for when no bridge runs."""
         rows = [Row(str(found[0]), found[1], str(found[2]), found[3]) for found in await self.rows(ROWS)]
-        kept = [json.loads(properties or "{}") for (properties,) in await self.rows(QUARANTINED)]
+        kept = await self.rows(QUARANTINED)
         seen = {name: await self._look(name) for name in (self.source, *self.waiting_rooms, *self.stores)}
         at_source = seen.pop(self.source)
         return Books(
@@ -116,7 +116,7 @@ class Stage:
             sent=self.publisher.sent,
             answered={name: endpoint.answered for name, endpoint in self.endpoints.items()},
             rows=rows,
-            quarantined={str(each.get("message_id")): 1 for each in kept},
+            quarantined=Counter(publisher_id for entry in kept for publisher_id in of_source(*entry)),
             at_source=Counter(str(message.header.properties.message_id) for message in at_source),
             copies=[copy_of(name, message) for name, messages in seen.items() for message in messages],
             stores=frozenset(self.stores),
@@ -155,6 +155,13 @@ def copy_of(queue: str, message: DeliveredMessage) -> Copy:
         return str(headers.get(f"x-bridge-{name}", ""))
 
     return Copy(queue, text("hook"), text("delivery"), text("publisher-id"))
+
+
+def of_source(properties: str | None, headers: str | None) -> list[str]:
+    """The publisher's id of a message in quarantine; a copy's delivery stands in the history as failed by itself."""
+    if "x-bridge-delivery" in json.loads(headers or "{}"):
+        return []
+    return [str(json.loads(properties or "{}").get("message_id"))]
 
 
 @asynccontextmanager
