@@ -1,15 +1,18 @@
 """TLS contexts from the files that settings name."""
 
 import ssl
+from functools import cache
 
 from bridge.settings.transport import ServerTls
 
 
 def tls_context(tls: ServerTls) -> ssl.SSLContext:
-    """A client's TLS with these settings, from the files as they are now.
+    """A client's TLS with these settings, from the files as they are now; to be changed by nobody.
 
     Raises ValueError with the setting and the file that cannot be used.
     """
+    if tls.ca is None and tls.cert is None and tls.verify:
+        return _trusting_the_system()
     context = ssl.create_default_context() if tls.ca is None else _authorities(tls.ca)
     if tls.cert is not None:
         _load(context, tls.cert, tls.key)
@@ -17,6 +20,12 @@ def tls_context(tls: ServerTls) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@cache
+def _trusting_the_system() -> ssl.SSLContext:
+    """Made once: to read what the system trusts takes 25 ms, and it is no file of ours that is exchanged."""
+    return ssl.create_default_context()
 
 
 def _load(context: ssl.SSLContext, cert: str, key: str | None) -> None:

@@ -8,10 +8,10 @@ from bridge.storage.history import SqlHistory, open_history
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def history_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of each kind."""
+    """The address of a database without rows, of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/bridge.db"
-    url: str = request.getfixturevalue("postgres_url")
+    url: str = request.getfixturevalue("emptied_postgres_url")
     return url
 
 
