@@ -37,6 +37,8 @@ class Cost:
 
     growth: int
     looks_through: bool
+    copies: bool = False
+    """Each item may bring all of the event: the engine shares it, what is made of its value does not."""
 
     @property
     def free(self) -> bool:
@@ -71,7 +73,8 @@ def cost_of(source: str) -> Cost:
     growth = (1 + _count(list(_own(found)), _ADDS)) * prod(map(_growth, loops))
     if growth > MOST_GROWTH:
         raise ValueError(f"its value could be {growth} times its input, the limit is {MOST_GROWTH}")
-    return Cost(growth, any(map(_looks_through, loops)))
+    copies = any(token.kind == "word" and token.spelling == "event" for loop in loops for token in loop)
+    return Cost(growth, copies and any(map(_looks_through, loops)), copies)
 
 
 def _calls(found: Sequence[Token]) -> Iterator[int]:

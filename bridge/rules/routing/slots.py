@@ -11,7 +11,12 @@ from bridge.rules.routing.activation import view_for
 from bridge.rules.routing.cost import cost_of
 from bridge.rules.routing.expression import MAX_DETAIL, Unanswered, compile_expression, unanswered
 from bridge.rules.routing.lexer import texts
-from bridge.rules.routing.values import from_engine
+from bridge.rules.routing.values import TooLarge, exported, from_engine
+
+MAX_VALUES = 1_048_576
+"""Characters and items of all values together; no template may make more than that."""
+_SMALL = 16_384
+"""Bytes of an event of which 10,000 copies are no danger."""
 
 # Read without the engine, which is faster, and keeps the order of keys and the integers that it cannot hold.
 _FIELDS: Mapping[str, Callable[[Event], Any]] = {
@@ -71,7 +76,9 @@ class Slots:
         # A comment at the end of one must not swallow what follows
         joined = "[" + ",".join(f"{source}\n" for source, _ in self._each) + "]"
         self._program = compile_expression(joined, costed=True) if self._each else None
-        self._costs = [cost for source, _ in self._each if not (cost := cost_of(source)).free]
+        costs = [cost_of(source) for source, _ in self._each]
+        self._costs = [cost for cost in costs if not cost.free]
+        self._copies = any(cost.copies for cost in costs)
         self._view = view_for(joined)
         self._order = {text: index for index, text in reversed(list(enumerate(texts(joined))))}
 
@@ -96,12 +103,20 @@ class Slots:
         facts = self._view.of(event)
         try:
             value = program.eval(facts)
-            found: list[Any] = value.plain_value()
-            if value.type() != cel.Type.ERROR:
-                return found
-            return self._culprit(facts) or unanswered(str(found))
-        except (RuntimeError, ValueError) as error:  # such as the iteration budget (10,000) being spent
+            if value.type() == cel.Type.ERROR:
+                return self._culprit(facts) or unanswered(str(value.plain_value()))
+            return self._exported(value, event)
+        except (
+            RuntimeError,
+            ValueError,
+            TooLarge,
+        ) as error:  # such as the iteration budget (10,000) being spent
             return Unanswered(missing=False, detail=str(error)[:MAX_DETAIL])
+
+    def _exported(self, value: cel.Value, event: Event) -> list[Any]:
+        bounded = self._copies and len(event.message.body) > _SMALL
+        found: list[Any] = exported(value, MAX_VALUES) if bounded else value.plain_value()
+        return found
 
     def _culprit(self, facts: Any) -> Unanswered | None:
         """Which of them it was: the engine tells the key, and not where."""

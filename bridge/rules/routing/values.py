@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
 from bridge.rules.formats.text import utc_text
 
@@ -78,6 +79,34 @@ def text(found: str) -> str:
     if _UNFIT.search(found):
         return found.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
     return found
+
+
+class TooLarge(Exception):
+    """A value has more parts than it may."""
+
+
+def exported(value: cel.Value, most: int) -> Any:
+    """What `plain_value` gives, made piece by piece: TooLarge as soon as it has more than `most` characters and items.
+
+    An engine's list that holds one text ten thousand times holds it once; of Python's each item has its own.
+    """
+    top: list[Any] = [None]
+    waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
+    while waiting:
+        item, holder, place = waiting.pop()
+        found = item.value()
+        most -= 1 + (len(found) if isinstance(found, (str, bytes, bytearray)) else 0)
+        if most < 0:
+            raise TooLarge("its value is larger than what a template may make")
+        if isinstance(found, dict):
+            holder[place] = table = dict.fromkeys(found)
+            waiting.extend((each, table, key) for key, each in found.items())
+        elif isinstance(found, list):
+            holder[place] = row = [None] * len(found)
+            waiting.extend((each, row, index) for index, each in enumerate(found))
+        else:
+            holder[place] = found
+    return top[0]
 
 
 def from_engine(value: Any, order: Mapping[str, int]) -> Any:

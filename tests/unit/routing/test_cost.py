@@ -93,6 +93,18 @@ def test_of_a_large_event_nothing_is_looked_through_for_each_item_of_a_list() ->
     assert ask("event.data.l.all(x, x > 0)", large) is True
 
 
+def test_a_template_that_copies_the_event_for_each_item_ends_at_its_bound() -> None:
+    template = compile_template("{{ event.data.l.map(x, event.data) }}")
+    few = event({"l": [1, 2], "s": "ab"}, 20_000)
+    assert template.render(few) == '[{"l":[1,2],"s":"ab"},{"l":[1,2],"s":"ab"}]'
+    many = event({"l": list(range(5000)), "s": "x" * 1_000_000}, 1_020_000)
+    started = time.monotonic()
+    answer = template.render(many)
+    assert isinstance(answer, Unanswered)
+    assert "larger than what a template may make" in answer.detail
+    assert time.monotonic() - started < 5.0
+
+
 def test_no_refused_pattern_is_ever_compiled() -> None:
     started = time.monotonic()
     with pytest.raises(ValueError, match="too large"):
