@@ -93,7 +93,7 @@ class Bridge:
         )
         await parts.in_force.start()
         if await together.begin():
-            parts.guard.watch_out()
+            await parts.guard.watch_out()
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         self._http = HttpServer(

@@ -2,8 +2,10 @@
 
 A classic queue counts nothing, so the guard counts for itself, and only in a life of the process that follows an
 unclean stop. A message that the broker hands out again is noted down before it is begun with, and forgotten when it is
-over. One that was noted down in the life before was under way at two deaths: it is a suspect, and begins alone. One that
-was alone at a third death does not begin any more. So a killer costs three deaths, and its neighbours nearly nothing.
+over; few are begun with at once, so that few are under way at the next death. Those are suspects, and each begins alone.
+One that was alone at a third death does not begin any more. So a killer costs three deaths, and its neighbours nearly
+nothing. Where processes die more often than one killer explains, somebody else may kill them: then it takes two deaths
+alone, and who was alone at the first one begins before all others, so that it is over before anybody can come by.
 """
 
 import asyncio
@@ -32,8 +34,13 @@ TOO_OFTEN = "redelivered_too_often"
 
 MOST_DELIVERIES = 15
 """RabbitMQ 4 drops what a quorum queue handed out 20 times in vain, where no policy says otherwise."""
-_DEATHS = 2
-"""So many earlier lives that ended over a message convict it."""
+_CONVICTED = 2
+"""So many earlier lives in which a message was under way at the end convict it, the last time alone."""
+_EXPLAINED = 3
+"""Unclean stops in a row that one killer explains."""
+_BEGUN_AT_ONCE = 8
+_YOUNG = 0.25
+"""Seconds for which one that began holds up others that came again: slow endpoints must not hold up all of them."""
 _GATHER = 0.005
 _HOLD = 10.0
 """Seconds for which everything else waits for suspects in one life of the process: who dies of another message
@@ -97,6 +104,9 @@ class Guard:
         self._behind: list[_Held] = []
         self._alone: dict[str, list[_Held]] = {}
         self._over: set[str] = set()
+        self._first: list[_Held] = []
+        self._young: dict[str, float] = {}
+        self._convicted = _CONVICTED
         self._until: float | None = None
         self._arrived = asyncio.Event()
         self._suspected = asyncio.Event()
@@ -104,10 +114,13 @@ class Guard:
         self.holding = False
         """New messages have to come here, too."""
 
-    def watch_out(self) -> None:
-        """The last stop was not in order; called before anything is consumed."""
+    async def watch_out(self) -> None:
+        """The last stop was not in order; called before anything is consumed. Raises HistoryUnavailable."""
+        deaths = await self._suspects.died()
+        self._convicted = _CONVICTED + (deaths > _EXPLAINED)
         self._on = self.holding = True
-        log.warning("guard.unclean_stop", effect="what comes again is noted down before it is begun with")
+        effect = "what comes again is noted down before it is begun with"
+        log.warning("guard.unclean_stop", in_a_row=deaths, effect=effect)
 
     def take(self, way: Way, message: Message, ticket: Ticket) -> None:
         """A message that came again, or, while `holding`, any: it goes on when it may."""
@@ -127,12 +140,10 @@ class Guard:
 
     def give_back(self, way: Way) -> None:
         """Hand to the broker what waits here on this way."""
-        for held in (*self._new, *self._behind, *(each for some in self._alone.values() for each in some)):
-            if held.way is way:
-                held.ticket.give_back()
-        self._new = [held for held in self._new if held.way is not way]
-        self._behind = [held for held in self._behind if held.way is not way]
-        for some in self._alone.values():
+        for some in (self._new, self._behind, self._first, *self._alone.values()):
+            for held in some:
+                if held.way is way:
+                    held.ticket.give_back()
             some[:] = [held for held in some if held.way is not way]
 
     async def leave(self) -> None:
@@ -159,7 +170,7 @@ class Guard:
     def _put(self, held: _Held, times: int) -> None:
         if not held.ticket.valid:
             return  # the broker hands it out again
-        if times >= _DEATHS:
+        if times >= self._convicted:
             why = f"it was under way each of the {times + 1} times that the process ended without stopping in order"
             held.way.refuse(
                 Undecodable(ENDED_THE_PROCESS, why),
@@ -169,9 +180,11 @@ class Guard:
             )
         elif times:
             self._alone.setdefault(held.digest, []).append(held)
+            if times >= _CONVICTED:
+                self._alone = {held.digest: self._alone.pop(held.digest), **self._alone}
             self._suspected.set()
         else:
-            self._behind.append(held)
+            self._first.append(held)
 
     def _must_wait(self) -> bool:
         if not self._alone:
@@ -182,13 +195,26 @@ class Guard:
         return time.monotonic() < self._until
 
     async def _release(self) -> None:
-        """What is no suspect goes on, noted down where it came again."""
+        """What came for the first time goes on, and of what came again a few, noted down before."""
         behind, self._behind = self._behind, []
-        if noted := {held.digest for held in behind if held.digest}:
-            await self._note(noted)
         for held in behind:
             if held.ticket.valid:
-                self._admit(held, partial(self._end, held.digest) if held.digest else None)
+                self._admit(held, None)
+        room = self._room()
+        some, self._first = self._first[:room], self._first[room:]
+        if noted := {held.digest for held in some}:
+            await self._note(noted)
+        for held in some:
+            if held.ticket.valid:
+                self._young[held.digest] = time.monotonic()
+                self._admit(held, partial(self._end, held.digest))
+        if self._first:
+            asyncio.get_running_loop().call_later(_YOUNG, self._arrived.set)
+
+    def _room(self) -> int:
+        since = time.monotonic() - _YOUNG
+        self._young = {digest: begun for digest, begun in self._young.items() if begun > since}
+        return max(0, _BEGUN_AT_ONCE - len(self._young))
 
     # ---- suspects -------------------------------------------------------------------------------------
 
@@ -243,6 +269,8 @@ class Guard:
 
     def _end(self, digest: str, complete: bool) -> None:
         """What comes again stays noted down: it is counted once for this life."""
+        if self._young.pop(digest, 0.0) and self._first:
+            self._arrived.set()
         if complete:
             self._over.add(digest)
             self._ended.set()

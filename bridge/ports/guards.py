@@ -90,6 +90,10 @@ class Suspects(Protocol):
     `replica` is one life of a process. What was noted down more than a day ago is forgotten.
     """
 
+    async def died(self) -> int:
+        """One more process ended without stopping in order; gives how many did in a row, minutes apart at the most."""
+        ...
+
     async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
         """In how many lives before this one each was noted down and never over; those in none are absent."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.storage.engines.engine import Engine
@@ -13,6 +13,10 @@ from bridge.storage.statements import padded
 
 KEPT = 86_400.0
 """Seconds after which nobody suspects a message any more."""
+IN_A_ROW = 600.0
+"""Seconds within which one unclean stop follows another."""
+_DEATHS = "unclean stops"
+"""Stands for a digest in the row that counts them."""
 _AT_ONCE = 500
 """Rows in one statement."""
 
@@ -23,6 +27,9 @@ class SqlSuspects:
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""
         self._engine = engine
+
+    async def died(self) -> int:
+        return await self._engine.write(_died)
 
     async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
         return await self._engine.read(partial(_times, digests=digests, replica=replica))
@@ -38,6 +45,16 @@ class SqlSuspects:
 
     async def leave(self, replica: str) -> None:
         await self._engine.write(partial(_leave, replica=replica))
+
+
+def _died(connection: Connection) -> int:
+    c = suspects.c
+    at = now(connection)
+    connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
+    statement = _insert(connection)(suspects).values(digest=_DEATHS, replica="", times=1, noted_at=at)
+    counted = {"times": c.times + 1, "noted_at": at}
+    connection.execute(statement.on_conflict_do_update(index_elements=[c.digest], set_=counted))
+    return connection.scalar(select(c.times).where(c.digest == _DEATHS)) or 1
 
 
 def _times(connection: Connection, digests: Collection[str], replica: str) -> dict[str, int]:
@@ -57,11 +74,9 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
     at = now(connection)
     _clear(connection, over)
     connection.execute(delete(suspects).where(c.noted_at <= at - KEPT))
-    insert: Callable[..., sqlite.Insert | postgresql.Insert]
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     for some in _chunks(set(digests), fill=False):
         rows = [{"digest": each, "replica": replica, "times": 1, "noted_at": at} for each in some]
-        statement = insert(suspects).values(rows)
+        statement = _insert(connection)(suspects).values(rows)
         counted = {"replica": replica, "times": c.times + 1, "noted_at": at}
         connection.execute(
             statement.on_conflict_do_update(
@@ -82,7 +97,12 @@ def _clear(connection: Connection, digests: Collection[str]) -> None:
 
 
 def _leave(connection: Connection, replica: str) -> None:
-    connection.execute(delete(suspects).where(suspects.c.replica == replica))
+    c = suspects.c
+    connection.execute(delete(suspects).where(or_(c.replica == replica, c.digest == _DEATHS)))
+
+
+def _insert(connection: Connection) -> Callable[..., sqlite.Insert | postgresql.Insert]:
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
 
 def _chunks(digests: Collection[str], *, fill: bool = True) -> Iterator[list[str]]:

@@ -65,7 +65,7 @@ async def after_an_unclean_stop(
 ) -> AsyncIterator[Guard]:
     """A guard that watches out."""
     guard = Guard(suspects, load or Load(), life)
-    guard.watch_out()
+    await guard.watch_out()
     running = asyncio.create_task(guard.run())
     yield guard
     running.cancel()
@@ -138,6 +138,39 @@ async def test_one_that_was_alone_at_a_death_is_refused_and_forgotten(suspects: 
         await until(lambda: beyond.begun == [b"b"])
         assert beyond.refused == [(b"a", "ended_the_process")]
         await until(lambda: gone(suspects, "a"))
+
+
+async def test_of_what_comes_again_few_are_under_way_at_once_and_only_those_are_noted(suspects: SqlSuspects):
+    bodies = [b"%d" % number for number in range(30)]
+    names = [body.decode() for body in bodies]
+    beyond = Beyond()
+    async with after_an_unclean_stop(suspects) as guard:
+        take(guard, beyond, *bodies)
+        await until(lambda: len(beyond.begun) == 8)
+        assert len(await suspects.times(names, "later")) == 8
+        for body in bodies[:8]:
+            beyond.end(body)
+        await until(lambda: len(beyond.begun) == 16)
+        # Those of slow endpoints hold up the others for a moment only.
+        await until(lambda: beyond.begun == bodies, 5)
+
+
+async def test_where_processes_die_all_the_time_it_takes_two_deaths_alone_and_the_accused_begins_first(
+    suspects: SqlSuspects,
+):
+    for _ in range(3):
+        await suspects.died()
+    await suspects.note(["a", "b", "c"], "first")
+    await suspects.note(["b", "c"], "second")
+    await suspects.note(["c"], "third")
+    beyond = Beyond()
+    async with after_an_unclean_stop(suspects) as guard:
+        take(guard, beyond, b"a", b"b", b"c")
+        await until(lambda: beyond.begun)
+        assert beyond.begun == [b"b"]
+        assert beyond.refused == [(b"c", "ended_the_process")]
+        beyond.end(b"b")
+        await until(lambda: beyond.begun == [b"b", b"a"])
 
 
 async def test_one_that_hangs_holds_up_the_next_for_a_while_only_and_is_not_convicted(
