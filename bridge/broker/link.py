@@ -185,7 +185,8 @@ class Link:
             # StopAsyncIteration is what aiormq 7.2 makes of a connection that ends during the handshake.
             with contextlib.suppress(Exception):
                 await connection.close()
-            tried = Attempted(url, address.where, address.auth, len(grant.token) if grant else 0)
+            auth = target.query.get("auth", address.auth).lower()
+            tried = Attempted(url, address.where, auth, len(grant.token) if grant else 0)
             raise meaning(tried, error) from error
         self._connection, self._grant = connection, grant
         self._ready.set()

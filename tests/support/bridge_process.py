@@ -14,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.command import PROGRAM
-from tests.support.forks import Forked, fork
+from tests.support.forks import POSSIBLE, Forked, fork
 from tests.support.history import SqliteHistory
 from tests.support.waiting import until
 
@@ -91,7 +91,7 @@ class BridgeProcess:
         environment = bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
         arguments = ("run", "-c", str(self.file), *arguments)
         with self._log_file.open("wb") as log:
-            if self.from_nothing:
+            if self.from_nothing or not POSSIBLE:
                 self._process = await asyncio.create_subprocess_exec(
                     *(*self.program, *arguments),
                     cwd=self.folder,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from tests.support.forks import fork
+from tests.support.forks import POSSIBLE, fork
 
 LIMIT = 30.0
 PROGRAM = (sys.executable, "-c", "from bridge.cli.main import main; main()")
@@ -38,7 +38,7 @@ def amqp_bridge(
     whole = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), "LANG": "C.UTF-8", "COLUMNS": "100"} | (
         env or {}
     )
-    if not from_nothing:
+    if POSSIBLE and not from_nothing:
         return _forked(arguments, cwd, stdin, whole)
     done = subprocess.run(
         [*PROGRAM, *arguments],

@@ -36,6 +36,8 @@ _IMPORTED = (
     "sqlalchemy.dialects.sqlite.pysqlite",
     "sqlalchemy.dialects.postgresql.asyncpg",
 )
+POSSIBLE = hasattr(os, "pidfd_open")
+"""Linux has all that this needs."""
 _LONGEST = 3600.0
 _MOST = 200_000
 
