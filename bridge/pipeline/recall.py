@@ -20,6 +20,7 @@ from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settle import Settlement
 from bridge.ports.backoff import Backoff
 from bridge.ports.guards import Claim, Claimed, Recollection
+from bridge.telemetry import events
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -88,7 +89,12 @@ class Recall:
             await asyncio.sleep(_GATHER)
             self._arrived.clear()
             batch, self._waiting = self._waiting, []
-            await self._look_at_all(batch)
+            try:
+                await self._look_at_all(batch)
+            except Exception as error:  # noqa: BLE001 - a bug costs neither a message nor the process
+                events.recall_failed(error)
+                for arrival in [each for each in batch if each in self._held]:
+                    self._go_on(arrival)  # as if nothing more were known: rather twice than never
             await self._flush()
 
     async def _look_at_all(self, arrivals: Sequence[Arrival]) -> None:

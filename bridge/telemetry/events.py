@@ -59,6 +59,11 @@ def intake_failed(source: str, error: BaseException) -> None:
     _events.error("intake.bug", source=source, error=repr(error), exc_info=error)
 
 
+def recall_failed(error: BaseException) -> None:
+    """A bug in the look for what was done before; its messages are delivered as if they were new."""
+    _events.error("recall.bug", error=repr(error), exc_info=error)
+
+
 def key_failed(source: str, detail: str) -> None:
     """The expression of `dedupe` came to nothing that can be a key; the first of a source."""
     _events.warning("dedupe.no_key", source=source, detail=detail, effect="such events are never duplicates")

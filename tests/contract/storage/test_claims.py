@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.model.delivery import Counted, Finished
+from bridge.model.delivery import Counted, Entry, Finished
 from bridge.ports.guards import Claim, Claimed, Claims, Earlier
 from bridge.storage.claims import SqlClaims
 from bridge.storage.history import SqlHistory
@@ -56,7 +56,7 @@ async def test_an_event_is_finished_in_the_commit_of_its_deliveries_unless_anoth
     await history.commit([record])
 
     # With something that is known already in the same batch, and with sums beside it.
-    entries = [record, Finished((("k", E1),)), Finished((("l", E2),)), Counted(an_event(), {"n": 1})]
+    entries: list[Entry] = [record, Finished((("k", E1),)), Finished((("l", E2),)), Counted(an_event(), {"n": 1})]
     assert await history.commit(entries) == []
 
     now = await claims.claim([Claim("k", E3, WINDOW), Claim("l", E1, WINDOW)], holder="c", at=NOW + 6)

@@ -1,0 +1,142 @@
+"""Messages that may have come before go on with what is known of them, and none is held for ever or lost."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from bridge.model.errors import HistoryUnavailable
+from bridge.pipeline.arrival import Arrival, Part, Recalled
+from bridge.pipeline.claiming import Claiming
+from bridge.pipeline.recall import Recall
+from bridge.pipeline.settle import Load, Settlement
+from bridge.ports.guards import Claims, Earlier, EventKey
+from tests.support.records import an_event
+from tests.support.tickets import CountingTicket
+from tests.support.waiting import holds, until
+
+EVENT = an_event(publisher_id="m-1", webhook_id="w-1", source="main")
+KEY: EventKey = ("main", "m-1", "w-1")
+
+
+class Memory:
+    """What is known of earlier events; `failing` is raised first, one after the other. `open`: answers come."""
+
+    def __init__(self, *failing: Exception) -> None:
+        self.known: dict[EventKey, Earlier] = {}
+        self.failing = list(failing)
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked = 0
+
+    async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
+        self.asked += 1
+        await self.open.wait()
+        if self.failing:
+            raise self.failing.pop(0)
+        return {key: self.known[key] for key in keys if key in self.known}
+
+
+class Bench:
+    """A running stage and what came out of it."""
+
+    def __init__(self, memory: Memory) -> None:
+        nothing: Any = None
+        self.recall = Recall(
+            memory, Claiming(cast("Claims", nothing), "me", alone=True), nothing, self._flush
+        )
+        self.gone_on: list[Recalled] = []
+
+    async def _flush(self) -> None:
+        return
+
+    def take(self) -> tuple[Settlement, CountingTicket]:
+        ticket = CountingTicket()
+        settlement = Settlement(ticket, "main", Load())
+
+        def go_on(recalled: Sequence[Recalled]) -> None:
+            self.recall.under_way.add("w-1", settlement)
+            self.gone_on += recalled
+
+        self.recall.take(Arrival([Part(EVENT)], settlement, True, 0.0, go_on))
+        return settlement, ticket
+
+
+@asynccontextmanager
+async def running(memory: Memory) -> AsyncIterator[Bench]:
+    bench = Bench(memory)
+    task = asyncio.create_task(bench.recall.run())
+    try:
+        yield bench
+    finally:
+        assert not task.done()
+        task.cancel()
+
+
+async def test_an_event_goes_on_under_its_earlier_id_without_the_hooks_that_are_done():
+    memory = Memory()
+    memory.known[KEY] = Earlier("E0", frozenset({"a"}))
+    async with running(memory) as bench:
+        bench.take()
+        [found] = await until(lambda: bench.gone_on)
+
+    assert (found.event.id, found.hooks, found.before) == ("E0", frozenset({"a"}), True)
+
+
+async def test_it_waits_while_the_history_is_away():
+    memory = Memory(HistoryUnavailable("away"), HistoryUnavailable("away"))
+    memory.known[KEY] = Earlier("E0", frozenset())
+    async with running(memory) as bench:
+        bench.take()
+        [found] = await until(lambda: bench.gone_on)
+
+    assert (found.event.id, memory.asked) == ("E0", 3)
+
+
+async def test_a_bug_in_the_look_delivers_rather_twice_than_never():
+    async with running(Memory(ValueError("a bug"))) as bench:
+        bench.take()
+        [found] = await until(lambda: bench.gone_on)
+
+    assert found == Recalled(EVENT)
+
+
+async def test_of_two_of_one_event_the_second_goes_on_when_the_first_has_its_fate():
+    memory = Memory()
+    async with running(memory) as bench:
+        first, _ = bench.take()
+        bench.take()
+        await until(lambda: bench.gone_on)
+        await holds(lambda: len(bench.gone_on) == 1, 0.3, what="the second was begun beside the first")
+        memory.known[KEY] = Earlier(EVENT.id, frozenset({"a"}))
+        first.fate_committed()
+        await until(lambda: len(bench.gone_on) == 2)
+
+    assert bench.gone_on[1].hooks == frozenset({"a"})
+
+
+async def test_what_is_held_is_given_back_and_what_is_void_is_dropped():
+    memory = Memory()
+    memory.open.clear()
+    async with running(memory) as bench:
+        given, ticket = bench.take()
+        await until(lambda: memory.asked)
+        void, void_ticket = bench.take()
+        bench.recall.give_back("other")
+        assert ticket.given_back == 0
+        void_ticket.valid = False
+        memory.open.set()
+        await until(lambda: len(bench.gone_on) == 1)
+        await until(lambda: void.open == 0)
+        assert given.open == 1
+
+        memory.open.clear()
+        again, ticket = bench.take()
+        given.fate_committed()
+        await until(lambda: memory.asked == 2)
+        bench.recall.give_back("main")
+        memory.open.set()
+        await until(lambda: ticket.given_back == 1)
+        await holds(lambda: len(bench.gone_on) == 1, 0.2, what="it was begun after it was given back")
+        assert again.open == -1
+        assert void_ticket.given_back == 0
