@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from devtools.rabbitmq import RabbitMQNode
 from tests.support.endpoint import slow, status
 from tests.support.measured import measured
@@ -16,6 +18,7 @@ FAILING = 20
 RECOVERED_WITHIN = 15.0
 
 
+@pytest.mark.timeout(120)
 async def test_two_restarts_and_two_cuts_of_all_connections_under_load_lose_nothing(
     harmed: Scene, node: RabbitMQNode
 ):

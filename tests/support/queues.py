@@ -28,14 +28,26 @@ class Queues:
 
     @asynccontextmanager
     async def _channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
-        if self._connection is None or self._connection.is_closed:
-            self._connection = await aiormq.connect(self._url)
-        channel = await self._connection.channel(publisher_confirms=confirms)
+        channel = await self._open(confirms=confirms)
         try:
             yield channel
         finally:
             with contextlib.suppress(Exception):
                 await channel.close()
+
+    async def _open(self, *, confirms: bool) -> AbstractChannel:
+        if self._connection is not None and not self._connection.is_closed:
+            try:
+                return await self._connection.channel(publisher_confirms=confirms)
+            except (
+                amqp.AMQPError,
+                asyncio.CancelledError,
+            ):  # the library's way to say that it has just been closed
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+        self._connection = await aiormq.connect(self._url)
+        return await self._connection.channel(publisher_confirms=confirms)
 
     async def declare(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
         """A durable queue; without arguments it is what publishers of today declare."""
