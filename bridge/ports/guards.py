@@ -114,5 +114,5 @@ class Suspects(Protocol):
         ...
 
     async def leave(self, replica: str) -> None:
-        """The process stops in order: nothing that it noted down ended it."""
+        """The process stops in order: forget what was noted down, but for what others did that are still there."""
         ...

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bridge.storage.admin_tables import replicas
 from bridge.storage.engines.engine import Engine
 from bridge.storage.guard_tables import suspects
 from bridge.storage.jobs_replicas import now
@@ -97,8 +98,8 @@ def _clear(connection: Connection, digests: Collection[str]) -> None:
 
 
 def _leave(connection: Connection, replica: str) -> None:
-    c = suspects.c
-    connection.execute(delete(suspects).where(or_(c.replica == replica, c.digest == _DEATHS)))
+    others = select(replicas.c.id).where(replicas.c.id != replica)
+    connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
 
 
 def _insert(connection: Connection) -> Callable[..., sqlite.Insert | postgresql.Insert]:

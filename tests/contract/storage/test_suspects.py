@@ -3,8 +3,10 @@
 import pytest
 from sqlalchemy import update
 
+from bridge.ports.jobs import Replica
 from bridge.storage.guard_tables import suspects as table
 from bridge.storage.history import SqlHistory
+from bridge.storage.jobs_replicas import SqlReplicas
 from bridge.storage.suspects import SqlSuspects
 
 MANY = [f"{number:064x}" for number in range(1200)]
@@ -35,21 +37,26 @@ async def test_who_is_over_is_forgotten_with_the_note_of_the_next(suspects: SqlS
     assert await suspects.times(["a", "b"], "third") == {}
 
 
-async def test_a_doubt_takes_back_what_this_life_counted_and_an_orderly_stop_all_of_it(suspects: SqlSuspects):
+async def test_a_doubt_takes_back_what_this_life_counted_and_an_orderly_stop_all_but_what_others_noted(
+    suspects: SqlSuspects, history: SqlHistory
+):
+    for name in ("first", "second"):
+        await SqlReplicas(history.engine).seen(Replica(name, "host:1", "webhook", 0, 0, 0))
+    await suspects.note(["d"], "gone")
     await suspects.note(["a", "b", "c"], "first")
     await suspects.note(["a", "b"], "second")
     await suspects.doubt(["a"], "second")
     assert await suspects.times(["a", "b", "c"], "third") == {"a": 1, "b": 2, "c": 1}
     await suspects.leave("second")
-    assert await suspects.times(["a", "b", "c"], "third") == {"c": 1}
+    assert await suspects.times(["a", "b", "c", "d"], "third") == {"c": 1}
 
 
 async def test_unclean_stops_are_counted_in_a_row_until_one_in_order_or_for_some_minutes(
     suspects: SqlSuspects, history: SqlHistory
 ):
-    await suspects.note(["a"], "first")
     assert [await suspects.died() for _ in range(3)] == [1, 2, 3]
     await suspects.leave("second")
+    await suspects.note(["a"], "first")
     assert [await suspects.died() for _ in range(2)] == [1, 2]
     old = update(table).where(table.c.digest != "a").values(noted_at=table.c.noted_at - 700)
     await history.engine.write(lambda connection: connection.execute(old))
