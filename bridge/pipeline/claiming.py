@@ -19,7 +19,7 @@ from bridge.ports.guards import Claim, Claimed, Claims, Earlier
 LEASE = 10.0
 """Seconds after which a process that said nothing is taken for gone."""
 _RENEW_EVERY = 3.0
-_SWEEP_FROM = 1024
+_SWEEP_FROM = 256
 
 
 class UnderWay:

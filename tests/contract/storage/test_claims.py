@@ -56,7 +56,12 @@ async def test_an_event_is_finished_in_the_commit_of_its_deliveries_unless_anoth
     await history.commit([record])
 
     # With something that is known already in the same batch, and with sums beside it.
-    entries: list[Entry] = [record, Finished((("k", E1),)), Finished((("l", E2),)), Counted(an_event(), {"n": 1})]
+    entries: list[Entry] = [
+        record,
+        Finished((("k", E1),)),
+        Finished((("l", E2),)),
+        Counted(an_event(), {"n": 1}),
+    ]
     assert await history.commit(entries) == []
 
     now = await claims.claim([Claim("k", E3, WINDOW), Claim("l", E1, WINDOW)], holder="c", at=NOW + 6)
