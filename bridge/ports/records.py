@@ -38,7 +38,7 @@ class DeliveryFilter:
 
 
 class EventStatus(StrEnum):
-    """What came of an event: hooks asked for it, those that did are all disabled, or none did."""
+    """What came of an event: hooks asked for it, those that did are all disabled (or it is a duplicate), or none did."""
 
     MATCHED = "matched"
     SKIPPED = "skipped"

@@ -38,7 +38,7 @@ class EventInList(Closed):
     """An event as the history has it, without what it holds."""
 
     status: Literal["matched", "skipped", "unmatched"]
-    """matched: hooks asked for it; skipped: those that did were all disabled; unmatched: none did."""
+    """matched: hooks asked for it; skipped: those that did were all disabled, or it is a duplicate; unmatched: none did."""
 
     id: str
     """A UUIDv7."""
