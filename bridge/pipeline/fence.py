@@ -13,7 +13,7 @@ from bridge.ports.history import History
 
 _GATHER = 0.005
 _LOOK_AGAIN = 0.5
-"""Seconds between two looks at a copy whose delivery is under way with the attempt before it."""
+"""Seconds between two looks at a copy whose delivery is under way with the same attempt or the one before it."""
 
 
 def stale(delivery: Delivery, known: Known | None) -> bool:
@@ -86,12 +86,10 @@ class Fence:
 
     def _admit(self, work: Work) -> None:
         delivery, settlement = work.delivery, work.settlement
-        if (twin := self._other(work, 0)) is not None:
-            # The same copy twice (a publish whose confirm was lost): the first one's fate is also the second's.
-            twin.join(settlement)
-            self._dropped(delivery)
-        elif self._other(work, -1) is not None:
-            # The attempt before is being repeated after a crash: what it comes to decides about this one.
+        if self._other(work, 0) is not None or self._other(work, -1) is not None:
+            # What the one under way comes to decides about this one. The same attempt twice is a publish whose confirm
+            # was lost, or the very copy that parks the one under way, here before that is committed: all there is left
+            # of the delivery. The attempt before is one that is repeated after a crash.
             asyncio.get_running_loop().call_later(_LOOK_AGAIN, self.again, work)
         else:
             self._under_way[delivery.id, delivery.generation, delivery.attempt] = settlement

@@ -33,7 +33,7 @@ class Settlement:
         "_load",
         "_metrics",
         "_over",
-        "_tickets",
+        "_ticket",
         "open",
         "source",
         "started",
@@ -48,7 +48,7 @@ class Settlement:
         over: Over | None = None,
     ) -> None:
         """`metrics` count the settled messages of a source; None for a copy of ours."""
-        self._tickets = [ticket]
+        self._ticket = ticket
         self._load = load
         self._metrics = metrics
         self._complete = True
@@ -62,7 +62,7 @@ class Settlement:
     @property
     def valid(self) -> bool:
         """The broker still waits for our word; else it redelivers, and what was not started need not start."""
-        return self._tickets[0].valid
+        return self._ticket.valid
 
     @property
     def complete(self) -> bool:
@@ -78,16 +78,6 @@ class Settlement:
         self._load.open += deliveries - self.open
         self.open = deliveries
 
-    def join(self, twin: "Settlement") -> None:
-        """Settle the message of this twin together with ours."""
-        self._tickets += twin.take_tickets()
-
-    def take_tickets(self) -> list[Ticket]:
-        """Leave the settling of our messages to somebody else."""
-        self.drop_one()
-        tickets, self._tickets = self._tickets, []
-        return tickets
-
     def fate_committed(self) -> None:
         """One delivery less; after the last one the message is finished, and acked with the next flush."""
         self.started = True
@@ -97,8 +87,7 @@ class Settlement:
             return
         self._one_less()
         if self.open == 0 and self._complete:
-            for ticket in self._tickets:
-                ticket.finish()
+            self._ticket.finish()
             if self._metrics is not None:
                 self._metrics.settled["acked"].value += 1
 
@@ -122,8 +111,7 @@ class Settlement:
         """Nothing of it was started: the broker may hand it to somebody else."""
         self._load.open -= self.open
         self.open = -1
-        for ticket in self._tickets:
-            ticket.give_back()
+        self._ticket.give_back()
         if self._metrics is not None:
             self._metrics.settled["given_back"].value += 1
         if self._over is not None:

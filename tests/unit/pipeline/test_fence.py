@@ -58,26 +58,6 @@ class NobodyKnows:
         return {}
 
 
-async def test_the_same_copy_twice_is_attempted_once_and_both_messages_are_settled_together():
-    through: list[Work] = []
-    dropped: list[Delivery] = []
-    first, second = CountingTicket(), CountingTicket()
-
-    async def flush():
-        return
-
-    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
-    running = asyncio.create_task(fence.run())
-    fence.add(delivery(), first)
-    fence.add(delivery(), second)
-    await until(lambda: through and dropped)
-    running.cancel()
-
-    assert len(through) == 1
-    through[0].settlement.fate_committed()
-    assert (first.finished, second.finished) == (1, 1)
-
-
 async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     through: list[Work] = []
     dropped: list[Delivery] = []
@@ -128,6 +108,37 @@ async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_w
 
     assert len(through) == 2
     assert ticket.finished == 1
+
+
+@pytest.mark.parametrize(
+    ("fate", "goes_on"),
+    [
+        (Known(generation=1, attempts=1, final=True), False),
+        (Known(generation=1, attempts=0, final=False), True),
+    ],
+    ids=["a publish whose confirm was lost", "the copy that parks the first"],
+)
+async def test_the_same_copy_twice_waits_for_what_the_first_comes_to(fate: Known, goes_on: bool):
+    through: list[Work] = []
+    dropped: list[Delivery] = []
+    first, second, history = CountingTicket(), CountingTicket(), OneKnows()
+
+    async def flush():
+        return
+
+    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    running = asyncio.create_task(fence.run())
+    fence.add(delivery(), first)
+    await until(lambda: through)
+    fence.add(delivery(), second)
+    await holds(lambda: len(through) == 1 and not dropped, 0.2, what="the second did not wait")
+    history.rows["d"] = fate
+    through[0].settlement.fate_committed()
+    await until(lambda: len(through) + len(dropped) == 2)
+    running.cancel()
+
+    assert (len(through), len(dropped)) == ((2, 0) if goes_on else (1, 1))
+    assert (first.finished, second.finished) == (1, 0 if goes_on else 1)
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
