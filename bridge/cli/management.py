@@ -9,6 +9,7 @@ import httpx
 from bridge.cli.failures import usage
 from bridge.model.errors import SettingsError
 from bridge.ports.survey import OUR_CONSUMERS, FoundPolicies, FoundPolicy, FoundQueue, Right
+from bridge.settings.certificates import tls_context
 from bridge.settings.tree import Broker
 
 _PATIENCE = 5.0
@@ -27,7 +28,7 @@ def policies(broker: Broker, sources: Sequence[str], given: str | None) -> Found
     if given is not None and urlsplit(given).username is not None:
         login = (urlsplit(given).username, urlsplit(given).password)
     try:
-        with httpx.Client(auth=_plain(login), timeout=_PATIENCE) as client:
+        with httpx.Client(auth=_plain(login), timeout=_PATIENCE, verify=tls_context(broker.tls)) as client:
             own = _asked(client, f"{address}/api/policies/{vhost}")
             operators = _asked(client, f"{address}/api/operator-policies/{vhost}")
             return FoundPolicies(
