@@ -8,6 +8,7 @@ import pytest
 from aiormq.exceptions import ChannelPreconditionFailed
 
 from devtools.rabbitmq import RabbitMQNode
+from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene, open_scene
 from tests.support.waiting import until
 
@@ -44,8 +45,8 @@ async def test_a_source_that_can_no_longer_be_declared_is_consumed_and_told_of(
         assert await kind_of(node, source) == "classic"
 
 
-async def mismatch(bridge) -> bool:
-    return await bridge.metric("source_contract_mismatch", source="main") == 1
+async def mismatch(bridge: BridgeProcess) -> bool:
+    return bool(await bridge.metric("source_contract_mismatch", source="main") == 1)
 
 
 async def kind_of(node: RabbitMQNode, queue: str) -> str:
