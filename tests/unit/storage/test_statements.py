@@ -5,7 +5,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from bridge.storage import tables
-from bridge.storage.statements import Upsert, _keep_the_first, _keep_the_newer
+from bridge.storage.statements import Upsert, _keep_the_newer, keep_the_first
 
 DIALECTS = [sqlite.dialect(paramstyle="qmark"), asyncpg.dialect()]
 
@@ -14,10 +14,10 @@ DIALECTS = [sqlite.dialect(paramstyle="qmark"), asyncpg.dialect()]
 @pytest.mark.parametrize(
     ("table", "merge"),
     [
-        (tables.events, _keep_the_first),
+        (tables.events, keep_the_first),
         (tables.deliveries, _keep_the_newer),
-        (tables.attempts, _keep_the_first),
-        (tables.quarantine, _keep_the_first),
+        (tables.attempts, keep_the_first),
+        (tables.quarantine, keep_the_first),
     ],
     ids=["events", "deliveries", "attempts", "quarantine"],
 )
