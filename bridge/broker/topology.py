@@ -375,7 +375,7 @@ class Topology:
             await channel.queue_bind(queue, exchange, routing_key=key)
 
     def _advice(self, error: Exception) -> str:
-        if " limit in vhost" in str(error):  # which is 406, too (3.10.8: "queue limit in vhost '/' (20) is reached")
+        if " limit in vhost" in str(error):  # 406, too (3.10.8: "queue limit in vhost '/' (20) is reached")
             return f"{error}: raise it (rabbitmqctl set_vhost_limits); the bridge has 13 queues and one for each hook"
         if isinstance(error, amqp.ChannelPreconditionFailed):
             return f"{error}: an object of ours exists with other arguments; delete it or set broker.prefix"
