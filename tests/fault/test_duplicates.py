@@ -195,13 +195,15 @@ async def test_a_kill_with_keys_taken_and_nothing_delivered_loses_nothing_and_de
         await bridge.start()
         await publish(scene, source, second, ids=False)
         await at_rest(scene, bridge, source)
-        assert counted(scene, "/crm") == dict.fromkeys(first, 2)
+        # Whichever message of an event came first after the kill went on with it.
+        arrived = counted(scene, "/crm")
+        assert Counter(body.strip() for body in arrived.elements()) == dict.fromkeys(first, 2)
         assert bridge.history.reasons("crm") == {("SUCCESS", ""): 10, ("SKIPPED", "duplicate"): 30}
 
         end_windows(bridge)
         await publish(scene, source, second, ids=False)
         await at_rest(scene, bridge, source)
-        assert counted(scene, "/crm") == dict.fromkeys(first, 2) | dict.fromkeys(second, 1)
+        assert counted(scene, "/crm") == arrived + Counter(second)
         await bridge.stop()
 
 

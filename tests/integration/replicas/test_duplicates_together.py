@@ -30,7 +30,8 @@ async def test_of_two_replicas_one_delivers_and_the_other_goes_on_when_it_dies(
     source = await scene.queue()
     gate = Gate()
     scene.endpoint.script("/crm", gate)
-    sources = [{"name": "main", "queue": source, "dedupe": {"by": "event.data.order"}}]
+    # Neither can hold all of the first ones.
+    sources = [{"name": "main", "queue": source, "prefetch": 12, "dedupe": {"by": "event.data.order"}}]
     events = [b'{"type":"t","order":%d}' % number for number in range(COUNT)]
     # The broker deals messages out in turn: the second of each goes to the other replica.
     twice = [*events, b" " + events[-1], *(b" " + event for event in events[:-1])]
@@ -64,9 +65,8 @@ async def nothing_moves(replicas: Replicas) -> bool:
     """What is not under way is recorded as a duplicate, and acked."""
     scrapes = [await bridge.metrics() for bridge in replicas.bridges]
     acked = sum(metrics("events_settled_total", result="acked") for metrics in scrapes)
-    received = sum(metrics("events_received_total", source="main") for metrics in scrapes)
     skipped = await replicas.database.statuses("crm")
-    return received == 2 * COUNT and acked == skipped["SKIPPED"]
+    return acked == skipped["SKIPPED"]
 
 
 async def settled(replicas: Replicas, scene: Scene, source: str) -> bool:
