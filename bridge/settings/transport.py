@@ -53,4 +53,5 @@ class StorageTls(ServerTls):
 
     mode: Literal["auto", "require", "off"] = "auto"
     """auto: TLS where the server offers it, and required where `ca` or `cert` is set; require: TLS or no connection;
-    off: no TLS. `sslmode` in `storage.url` decides instead, as libpq understands it."""
+    off: no TLS. On a loopback address auto takes any certificate, unless `verify: true` is written. `sslmode` in
+    `storage.url` decides instead, as libpq understands it."""

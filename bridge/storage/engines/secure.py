@@ -20,7 +20,8 @@ _ANOTHER_NAME = frozenset({62, 63, 64})
 class SecureConnector:
     """Makes connections to one server. Certificates are read anew for each, so that they may be exchanged.
 
-    Whoever sits in between can make a server look like one without TLS, unless TLS is required.
+    Whoever sits in between can make a server look like one without TLS, unless TLS is required. A server on this
+    machine need not prove who it is, unless TLS is required or `verify` says so.
     """
 
     def __init__(self, url: URL, tls: StorageTls, **options: Any) -> None:
@@ -29,7 +30,10 @@ class SecureConnector:
         self._sslmode = url.query.get("sslmode")
         self._tls = tls
         self._required = tls.mode == "require" or tls.ca is not None or tls.cert is not None
-        self._warned = is_loopback(url.host or "")
+        self._warned = here = is_loopback(url.host or "")
+        if here and not self._required and "verify" not in tls.model_fields_set:
+            # Nobody sits in between, and Debian's server shows a certificate that it made for itself.
+            self._tls = tls.model_copy(update={"verify": False})
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A connection of the driver's; raises its errors, and HistoryUnavailable where TLS is what fails."""

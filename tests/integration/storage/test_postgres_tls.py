@@ -98,10 +98,13 @@ async def test_a_server_that_offers_tls_is_verified(server: Server, tmp_path: Pa
     ca, stranger = str(server.authority.file), str(Authority(tmp_path, "stranger").file)
     assert await encrypted(server.url(), ca=ca)
     assert await encrypted(server.url(), ca=ca, mode="require")
-    for unknown in ({}, {"mode": "require"}, {"ca": stranger}):
+    assert await encrypted(server.url())
+    for unknown in ({"verify": True}, {"mode": "require"}, {"ca": stranger}):
         said = await refused(server.url(), **unknown)
         assert "the server's certificate is not accepted" in said
         assert "storage.tls.ca" in said
+    # Linux takes it for this machine; it is no address of the loopback.
+    assert "the server's certificate is not accepted" in await refused(server.url("0.0.0.0"))
     assert "not valid for 'localhost'" in await refused(server.url("localhost"), ca=ca)
     found = await survey_database(server.url(), "postgresql://***", StorageTls(ca=stranger))
     assert "storage.tls.ca" in found.failure
