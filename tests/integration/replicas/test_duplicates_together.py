@@ -75,4 +75,5 @@ async def settled(replicas: Replicas, scene: Scene, source: str) -> bool:
     alive = replicas.bridges[1]
     metrics = await alive.metrics()
     under_way = metrics("events_received_total") - metrics("events_settled_total", result="acked")
-    return done == COUNT and under_way == 0 and not await scene.queues.depth(source)
+    recorded = (await replicas.database.statuses("crm")).total()
+    return done == COUNT and recorded >= 2 * COUNT and under_way == 0 and not await scene.queues.depth(source)
