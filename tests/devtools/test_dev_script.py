@@ -137,6 +137,18 @@ def test_a_moved_checkout_gets_a_new_environment(checkout: Checkout) -> None:
     assert moved.python("import bridge; print(bridge.__file__)").startswith(str(elsewhere))
 
 
+def test_a_link_to_the_environment_of_another_checkout_is_replaced_and_that_one_stays_whole(
+    checkout: Checkout,
+) -> None:
+    linked = Checkout.__new__(Checkout)
+    linked.root = checkout.root.with_name("linked")
+    shutil.copytree(checkout.root, linked.root, ignore=shutil.ignore_patterns(".venv"))
+    (linked.root / ".venv").symlink_to(checkout.root / ".venv")
+    assert "creating .venv" in linked.dev("--help").stderr
+    assert not (linked.root / ".venv").is_symlink()
+    assert checkout.dev("--help").stderr == ""
+
+
 def test_a_lock_whose_owner_is_dead_does_not_block(checkout: Checkout) -> None:
     checkout.stamp.unlink()
     lock = checkout.root / ".dev" / "environment.lock"
