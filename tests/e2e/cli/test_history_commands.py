@@ -157,7 +157,9 @@ async def test_a_detached_replay_is_cancelled(operated: Operated):
 
     await until(delivered)
     # At one in ten seconds, three cannot be done before they are cancelled.
-    made = await operated.run.json("replay", "--type", "crm.detached", "--status", "SUCCESS", "--rate", "0.1", "--detach")
+    made = await operated.run.json(
+        "replay", "--type", "crm.detached", "--status", "SUCCESS", "--rate", "0.1", "--detach"
+    )
     told = await operated.run.json("replay", "cancel", made["id"])
     assert told["status"] == "cancelled"
 
