@@ -32,7 +32,7 @@ from bridge.model.delivery import (
     status_after,
 )
 from bridge.model.errors import BridgeError, PublishTooLarge
-from bridge.model.event import Batch, Event, Message, Undecodable
+from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settle import Settlement, Work
@@ -58,30 +58,28 @@ class Delivering:
 
     def route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
         """Start one delivery for each hook that asked for the event, or for an event of the batch."""
-        matched: list[list[HookRunner]] = []
-        try:
-            # All are matched before the first one starts: the message must not be settled in between.
-            if isinstance(decoded, Event):
-                matched = [self.table.match(decoded)]
-            elif isinstance(decoded, Batch):
-                matched = [self.table.match(event) for event in decoded.events]
-        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
         match decoded:
             case Event():
-                [runners] = matched
-                settlement.carries(len(runners) or 1)
-                self._start_all(decoded, runners, settlement)
-            case Batch(events=events, refused=refused):
-                settlement.carries(sum(len(runners) or 1 for runners in matched) + len(refused))
-                for event, runners in zip(events, matched, strict=True):
-                    self._start_all(event, runners, settlement)
-                for one in refused:
-                    self.quarantine(one.why, one.message, settlement)
+                found: tuple[Event, ...] = (decoded,)
+                refused: tuple[Refused, ...] = ()
+            case Batch(events=found, refused=refused):
+                pass
             case Undecodable():
                 self.quarantine(decoded, message, settlement)
+                return
             case _:
                 assert_never(decoded)
+        try:
+            # All are matched before the first one starts: the message must not be settled in between.
+            matched = [self.table.match(event) for event in found]
+        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
+            self.quarantine(Undecodable("bug", f"{type(error).__name__}: {error}"), message, settlement)
+            return
+        settlement.carries(sum([len(runners) or 1 for runners in matched]) + len(refused))
+        for event, runners in zip(found, matched, strict=True):
+            self._start_all(event, runners, settlement)
+        for one in refused:
+            self.quarantine(one.why, one.message, settlement)
 
     def _start_all(self, event: Event, runners: list[HookRunner], settlement: Settlement) -> None:
         """An event that nobody asked for counts one: its own record."""
