@@ -4,7 +4,9 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import aiormq
 import pytest
 import yaml
@@ -80,6 +82,9 @@ async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and
         connection = await aiormq.connect(url)
         channel = await connection.channel()
         await channel.basic_consume(quorum, never, consumer_tag="somebody-else")
+        # The management API tells of consumers some seconds later.
+        listed = f"{managed.management_url}/api/consumers/drifted"
+        await until(lambda: asked(listed), what="no consumer is listed")
         sources = [
             {"name": name, "queue": queue}
             for name, queue in zip("bpq", (before, priority, quorum), strict=True)
@@ -113,6 +118,11 @@ async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and
     dropping = found["policies", f"queue {quorum}", "warning"]
     assert "drops what came back 18 times; the bridge puts it into quarantine before" in dropping["message"]
     assert "dead-letter-exchange" in dropping["advice"]
+
+
+async def asked(address: str) -> Any:
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        return await answer.json()
 
 
 async def never(_: object) -> None:
