@@ -40,11 +40,6 @@ class Point:
     repeats: tuple[int, int] = (0, 0)
     at_most: bool = False
 
-    @property
-    def settled(self) -> bool:
-        """The source's messages are acked by then: only copies come again, or nothing."""
-        return "lane" in self.way or self.where == _CLOSE
-
 
 _DECODE = "bridge.rules.formats.decoder:Decoder.decode"
 _ROUTE = "bridge.pipeline.delivery:Delivering.route"
