@@ -4,9 +4,9 @@ import ssl
 from dataclasses import dataclass
 
 from aiormq import exceptions as amqp
-from yarl import URL
 
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.settings.addresses import SecretUrl
 
 _LONG_TOKEN = 3500
 _EXPIRED, _NOT_YET = 10, 9
@@ -36,9 +36,8 @@ class Attempted:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password, fit for messages."""
-    parsed = URL(url)
-    return str(parsed.with_password("***") if parsed.password else parsed)
+    """The URL without its password, and without those in its query, fit for messages."""
+    return str(SecretUrl(url))
 
 
 def told(error: BaseException) -> str:

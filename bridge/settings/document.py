@@ -12,6 +12,7 @@ from bridge.model.errors import Problem, SettingsError
 Path = tuple[str | int, ...]
 MOST_VALUES = 1_000_000
 NO_KEY = "a key must be plain text"
+_UNDEFINED = re.compile("undefined alias .*", re.DOTALL)
 
 
 class _Loader(yaml.SafeLoader):
@@ -64,8 +65,14 @@ def parse(text: str, name: str) -> Document:
         raise SettingsError([Problem("", "nested too deeply", name)]) from None
 
 
+def _unknown(tag: str) -> str:
+    """Without what may be a secret that begins with `!`, and was to stand in quotes."""
+    return "unknown tag" if tag.startswith("!") else f"unknown tag {tag}"
+
+
 def _said(error: yaml.MarkedYAMLError) -> str:
     said = ", ".join(part for part in (error.context, error.problem) if part)
+    said = _UNDEFINED.sub("undefined alias", said)
     return f"{said}; {hint}" if (hint := _hint(error)) else said
 
 
@@ -73,6 +80,8 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
     """What to do about texts of this project's own that YAML takes for something else."""
     if "scanning an alias" in (error.context or "") or "undefined alias" in (error.problem or ""):
         return 'a text that begins with * stands in quotes: "*"'
+    if error.problem == _unknown("!"):
+        return 'a text that begins with ! stands in quotes: "!"'
     if error.problem == NO_KEY:
         return 'a text that begins with {{ stands in quotes: "{{ event.type }}"'
     if error.problem and error.problem.startswith("mapping values are not allowed"):
@@ -112,7 +121,7 @@ class _Reading:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         if node.tag.removeprefix("tag:yaml.org,2002:") not in {"str", "int", "float", "bool", "null"}:
-            raise yaml.MarkedYAMLError(problem=f"unknown tag {node.tag}", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(problem=_unknown(node.tag), problem_mark=node.start_mark)
         try:
             return self._loader.construct_object(node)
         except (ValueError, KeyError):
@@ -125,7 +134,7 @@ class _Reading:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             return dict(self._pairs(node, path))
-        raise yaml.MarkedYAMLError(problem=f"unknown tag {node.tag}", problem_mark=node.start_mark)
+        raise yaml.MarkedYAMLError(problem=_unknown(node.tag), problem_mark=node.start_mark)
 
     def _pairs(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[Hashable, Any]]:
         if id(node) not in self._checked:  # merging (<<) adds pairs that the own ones may replace

@@ -33,6 +33,9 @@ _EXPECTED = {
 }
 
 
+_HOLDING = {"list_type", "dict_type", "model_type", "model_attributes_type"}
+
+
 def explain(root: Model, error: ErrorDetails, private: Container[Path]) -> tuple[Path, str]:
     """The path of one validation error and a short text about it.
 
@@ -87,6 +90,8 @@ def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
         return error["msg"] if not hidden else "not valid here"
     quotes = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
     example = "; write for example [a, b]" if kind == "list_type" and isinstance(value, str) else ""
+    # What stands in place of a whole section or list may hold a password that belongs into it.
+    hidden = hidden or (kind in _HOLDING and isinstance(value, str))
     return f"expected {expected}, got {given(value, hidden)}{quotes}{example}"
 
 

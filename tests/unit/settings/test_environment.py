@@ -72,7 +72,7 @@ def test_a_whole_section_is_laid_under_its_single_settings():
         ("BRIDGE_LOG__LEVEL__X", "x", "BRIDGE_LOG__LEVEL__X: log.level has nothing below it"),
         ("BRIDGE_LOG__LEVEL", "loud", "BRIDGE_LOG__LEVEL: log.level: expected one of debug, info, warning, error; got 'loud'"),
         ("BRIDGE_LIMITS__OPEN_DELIVERIES", "many", "BRIDGE_LIMITS__OPEN_DELIVERIES: limits.open_deliveries: expected a whole number, got 'many'"),
-        ("BRIDGE_BROKER", "amqp://x", "BRIDGE_BROKER: broker: expected a mapping, got 'amqp://x'"),
+        ("BRIDGE_BROKER", "amqp://x", "BRIDGE_BROKER: broker: expected a mapping, got text"),
         ("BRIDGE_HOOKS", "[{name: a", "BRIDGE_HOOKS: hooks: no valid YAML: while parsing a flow mapping"),
         ("BRIDGE_HOOKS", "[{name: a, name: b}]", "BRIDGE_HOOKS: hooks: [0].name given twice, first on line 1"),
         ("BRIDGE_HOOKS", "[{name: a, target: {type: x}}]", "BRIDGE_HOOKS: hooks[0].target.type: expected one of webhook, script, queue, notify; got 'x'"),
