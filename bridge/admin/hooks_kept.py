@@ -11,7 +11,7 @@ from bridge.model.errors import Problem
 from bridge.model.plain import plain
 from bridge.model.target import Target
 from bridge.settings.document import Path
-from bridge.settings.shape import TELLING, written
+from bridge.settings.shape import tells, written
 
 Tree = Mapping[str, Any]
 
@@ -113,7 +113,7 @@ def _telling(given: Any, before: Tree) -> dict[str, str]:
     if not _is_tree(given):
         return {}
     named = {name.lower() for name in given}
-    return {name: text for name, text in before.items() if TELLING.search(name) and name.lower() not in named}
+    return {name: text for name, text in before.items() if tells(name, text) and name.lower() not in named}
 
 
 def _auth(given: Tree, before: Tree) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from bridge.model.target import Auth
-from bridge.settings.shape import TELLING
+from bridge.settings.shape import TELLING, tells
 
 HIDDEN = "***"
 _ADDRESSES = frozenset({"url", "proxy", "endpoints"})
@@ -35,7 +35,7 @@ def _shown(name: str, value: Any) -> Any:
     if isinstance(value, BaseModel):
         return shown(value)
     if name in _NAMED_VALUES and isinstance(value, Mapping):
-        return {key: text for key, text in value.items() if not TELLING.search(key)}
+        return {key: text for key, text in value.items() if not tells(key, text)}
     if name in _ADDRESSES:
         return _each_address(value)
     return _arguments(value) if name == "command" else value

@@ -15,8 +15,16 @@ from bridge.settings.document import Path
 
 Model = type[BaseModel]
 
-TELLING = re.compile("auth|cookie|key|passw|secret|token|signature", re.IGNORECASE)
+TELLING = re.compile(
+    "auth|cookie|credential|key|pass|pwd|secret|token|signature|(?<![a-z])(?:pw|dsn)(?![a-z])", re.IGNORECASE
+)
 """Names of headers and variables whose values are not shown; their type does not tell that they are secret."""
+_LOGIN = re.compile(r"://[^/?#\s@]*:[^\s@]+@")
+
+
+def tells(name: str, text: str) -> bool:
+    """Whether the value of a header or variable is a secret, by its name or because it is an address with a password."""
+    return bool(TELLING.search(name) or _LOGIN.search(text))
 
 
 @dataclass(frozen=True, slots=True)

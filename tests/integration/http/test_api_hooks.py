@@ -143,7 +143,11 @@ async def test_what_was_shown_can_be_put_back_without_losing_a_secret(history: S
         target={
             "type": "script",
             "command": ["/bin/true", "--token=a", "b"],
-            "env": {"DB_PASSWORD": "c", "L": "C"},
+            "env": {
+                **dict.fromkeys(("DB_PASSWORD", "SMTP_PASS", "MYSQL_PWD", "DB_PW"), "Geheimnis-8"),
+                "DATABASE_URL": "postgres://me:Geheimnis-8@db/x",
+                "L": "C",
+            },
         },
     )
     notify = hook(
@@ -157,6 +161,7 @@ async def test_what_was_shown_can_be_put_back_without_losing_a_secret(history: S
     async with serving_api(history, settings={"http": {"allow_scripts": True}}) as api:
         for body in (FULL, script, notify):
             shown = await made(api.client, body)
+            assert "Geheimnis" not in str(shown)
             before = in_force(api, shown["id"])
             answer = await send(api.client, "PUT", f"/hooks/{shown['id']}", shown)
             assert answer.status == 200, answer.body
