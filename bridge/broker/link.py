@@ -75,6 +75,18 @@ def _stay_cancelled() -> None:
         raise asyncio.CancelledError
 
 
+async def close_whole(channel: AbstractChannel) -> None:
+    """Close a channel to the end, also where the caller is cancelled meanwhile.
+
+    aiormq 7.2 sends a second Channel.Close when the first is given up, and over that the broker closes the
+    connection, with all that others do on it (3.10.8).
+    """
+    closing = asyncio.ensure_future(channel.close())
+    # Nobody may be left to hear how it ended; until then the channel, which the connection holds, keeps it alive.
+    closing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    await asyncio.shield(closing)
+
+
 class Link:
     """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
 
@@ -143,7 +155,7 @@ class Link:
                 yield channel
             finally:
                 with contextlib.suppress(Exception), lost_not_cancelled():
-                    await channel.close()
+                    await close_whole(channel)
                 _stay_cancelled()
 
     async def blocked(self) -> bool:

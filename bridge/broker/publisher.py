@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from aiormq import exceptions as amqp
 from aiormq.channel import Channel
 
-from bridge.broker.link import Link
+from bridge.broker.link import Link, close_whole
 from bridge.broker.properties import HEADER_LIMIT, properties_like
 from bridge.model.errors import BridgeError, BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
 from bridge.ports.broker import Outgoing
@@ -184,7 +184,7 @@ class ConfirmedPublisher:
             await asyncio.sleep(self._timeout)
         finally:
             with contextlib.suppress(Exception):
-                await channel.close()
+                await close_whole(channel)
 
     def _learn_limit(self, told: str) -> None:
         """The broker may take less than we were told, and closes the channel over each body that is larger."""

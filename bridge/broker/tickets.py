@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel, ChannelFrame
 from aiormq.exceptions import AMQPError
 
 from bridge.broker.acks import AckTracker
-from bridge.broker.link import lost_not_cancelled
+from bridge.broker.link import close_whole, lost_not_cancelled
 from bridge.broker.receiving import ReceivingConnection
 from bridge.model.errors import BrokerUnavailable
 
@@ -82,7 +82,7 @@ class Incarnation:
         """Close the channel; what was not flushed comes again."""
         self._over = True
         if not self.channel.is_closed:
-            await self.channel.close()
+            await close_whole(self.channel)
 
     def _due(self) -> bytes:
         channel = self.channel.number
