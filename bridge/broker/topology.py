@@ -326,8 +326,12 @@ class Topology:
 
     async def _compare_contract(self, queue: str) -> None:
         """Declare actively once per connection: it changes nothing and tells whether publishers would get 406."""
+        if self._verify_only:
+            # The declaration needs the right to configure, and would make a queue that was deleted just now.
+            self._contract(queue, Contract.UNKNOWN)
+            return
         connection = await self._link.connection()
-        if self._verify_only or self._checked.get(queue) is connection:
+        if self._checked.get(queue) is connection:
             return
         state = Contract.KEPT
         try:
@@ -382,7 +386,7 @@ class Topology:
         if isinstance(error, amqp.ChannelAccessRefused):
             return f"{error}: grant configure, write and read on ^{self.names.prefix}\\. or set broker.topology to verify"
         if self._verify_only:
-            return f"{error}: broker.topology is `verify`, so somebody must create it"
+            return f"{error}: broker.topology is `verify`, so somebody must create it: `amqp-bridge doctor` lists all that is missing"
         return f"{error}: an object of ours was deleted"
 
 

@@ -69,6 +69,16 @@ async def test_a_source_that_is_declared_otherwise_later_is_noticed_on_the_same_
     assert await topology.depth(gone) is None
 
 
+async def test_whoever_may_only_verify_cannot_know_how_a_source_was_declared(link, told):
+    queue = unique("source")
+    await declare(link, queue, durable=True, arguments={"x-max-priority": 5})
+
+    assert await Topology(
+        link, Names(unique("t")), verify_only=True, contract=told.__setitem__
+    ).prepare_source(queue)
+    assert told == {queue: Contract.UNKNOWN}
+
+
 async def test_the_shared_objects_can_be_made_again_and_verified(link, topology):
     await topology.ensure_base()
     await topology.ensure_base()
