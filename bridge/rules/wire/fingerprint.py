@@ -9,6 +9,17 @@ from bridge.rules.wire.copies import PREFIX
 
 _COUNTS = frozenset({"x-delivery-count", "x-acquired-count"})
 _COPY = tuple(PREFIX + name for name in ("delivery", "generation", "attempt"))
+_TOLD = (
+    "hook",
+    "generation",
+    "attempt",
+    "source",
+    "exchange",
+    "routing-key",
+    "publisher-id",
+    "type",
+    "headers",
+)
 
 
 def message_digest(queue: str, message: Message) -> str:
@@ -19,11 +30,15 @@ def message_digest(queue: str, message: Message) -> str:
 
 
 def copy_digest(queue: str, message: Message) -> str:
-    """SHA-256 of which attempt of which delivery a copy is for; of the whole message where it is no copy."""
-    ours = [message.headers.get(name) for name in _COPY]
-    if not all(ours):
+    """SHA-256 of which attempt a copy is for, of what, and for whom; of the whole message where it is no copy.
+
+    Not of the delivery's id: where a process died before it had settled the source's message there are several
+    copies of that, which end the next ones alike.
+    """
+    if not all(message.headers.get(name) for name in _COPY):
         return message_digest(queue, message)
-    return _digest([repr(each).encode("utf-8", "surrogatepass") for each in ours], b"")
+    ours = [message.headers.get(PREFIX + name) for name in _TOLD]
+    return _digest([repr(each).encode("utf-8", "surrogatepass") for each in ours], message.body)
 
 
 def delivery_count(headers: Mapping[str, Any]) -> int:

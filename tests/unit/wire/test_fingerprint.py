@@ -49,10 +49,16 @@ def test_any_text_and_any_bytes_have_one(name: str, value: str, body: bytes):
     assert len(message_digest(value, message)) == len(copy_digest("lanes", message)) == 64
 
 
-def test_a_copy_is_known_by_the_attempt_that_it_is_for():
-    assert copy_digest("lanes", replace(COPY, body=b"other")) == copy_digest("lanes", COPY)
-    later = {**COPY.headers, "x-bridge-attempt": 3}
-    assert copy_digest("lanes", replace(COPY, headers=later)) != copy_digest("lanes", COPY)
+def test_copies_of_one_message_that_was_parked_twice_are_known_as_the_same():
+    twice = {**COPY.headers, "x-bridge-delivery": "e", "x-bridge-event": "another"}
+    assert copy_digest("lanes", replace(COPY, headers=twice)) == copy_digest("lanes", COPY)
+
+
+@pytest.mark.parametrize("name", ["attempt", "generation", "hook", "source", "publisher-id", "headers"])
+def test_a_copy_for_another_attempt_hook_or_message_is_another_one(name: str):
+    other = {**COPY.headers, f"x-bridge-{name}": {"n": 1} if name == "headers" else 3}
+    assert copy_digest("lanes", replace(COPY, headers=other)) != copy_digest("lanes", COPY)
+    assert copy_digest("lanes", replace(COPY, body=b"other")) != copy_digest("lanes", COPY)
 
 
 def test_what_is_no_copy_is_known_as_a_whole():
