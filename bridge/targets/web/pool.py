@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -17,6 +17,10 @@ from bridge.targets.web.resolver import Resolver
 _BLOCKED = 90_001
 _IDLE_SECONDS = 60.0
 _DNS_SECONDS = 30
+_PIECE = 16_384
+"""Bytes of answers that are parsed at a time."""
+_MOST_ANSWERS = 20
+"""That may wait on a connection beyond what one piece brings: nobody reads so many interim ones."""
 
 Stamp = tuple[tuple[int, int] | None, ...]
 """When each file of some TLS settings was changed."""
@@ -112,12 +116,30 @@ class Route(aiohttp.ClientRequest):
         return super().connection_key
 
 
+class Answering(ResponseHandler):
+    """Does not parse on where more answers wait than anybody reads.
+
+    A quarter of a megabyte of interim ones comes in one piece, and parsing it (60 ms) held up all other hooks.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport. What is left out comes on a connection that is closed for what went before."""
+        if len(data) <= _PIECE:
+            super().data_received(data)
+            return
+        for start in range(0, len(data), _PIECE):
+            if len(self) > _MOST_ANSWERS or self.transport is None or self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _PIECE])
+
+
 class _Connector(aiohttp.TCPConnector):
     """Knows which connections have not carried a request yet; `before` is given the `ssl` of each new one."""
 
     def __init__(self, before: Callable[[object], None], **options: Any) -> None:
         super().__init__(**options)
         self._before = before
+        self._factory = cast("partial[ResponseHandler]", partial(Answering, loop=self._loop))
         self.fresh: set[ResponseHandler] = set()
 
     async def _create_connection(self, req: Any, *args: Any, **kwargs: Any) -> ResponseHandler:
