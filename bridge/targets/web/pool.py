@@ -1,5 +1,6 @@
 """The one pool of HTTP connections that all webhooks share, and the address gate in front of it."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -21,6 +22,8 @@ _PIECE = 16_384
 """Bytes of answers that are parsed at a time."""
 _MOST_ANSWERS = 20
 """That may wait on a connection beyond what one piece brings: nobody reads so many interim ones."""
+_MOST_BYTES = 2 * 1024 * 1024
+"""Of one answer, whatever they are: heads that are taken and the part of a body that is read are smaller."""
 
 Stamp = tuple[tuple[int, int] | None, ...]
 """When each file of some TLS settings was changed."""
@@ -117,18 +120,32 @@ class Route(aiohttp.ClientRequest):
 
 
 class Answering(ResponseHandler):
-    """Does not parse on where more answers wait than anybody reads.
+    """Parses no more of an answer than anybody reads, for what it parses holds up all other hooks.
 
-    A quarter of a megabyte of interim ones comes in one piece, and parsing it (60 ms) held up all other hooks.
+    A quarter of a megabyte of interim answers comes in one piece, and takes 60 ms. The size of a chunk may have zeros
+    before it without end, or extensions behind it, and all the bridge's time until the attempt's is over.
     """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._received = 0
+
+    def set_response_params(self, **options: Any) -> None:
+        """Called before each request."""
+        self._received = 0
+        super().set_response_params(**options)
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport. What is left out comes on a connection that is closed for what went before."""
-        if len(data) <= _PIECE:
+        self._received += len(data)
+        if len(data) <= _PIECE and self._received <= _MOST_BYTES:
             super().data_received(data)
             return
         for start in range(0, len(data), _PIECE):
             if len(self) > _MOST_ANSWERS or self.transport is None or self.transport.is_closing():
+                return
+            if self._received > _MOST_BYTES:
+                self.transport.abort()
                 return
             super().data_received(data[start : start + _PIECE])
 
