@@ -16,6 +16,8 @@ from tests.support.scene import Scene, open_scene
 from tests.support.stream import PREFETCH, QUICK, Stream, numbered, one_source
 from tests.support.waiting import until
 
+# Three nodes boot before the first test and are mended after each.
+pytestmark = pytest.mark.timeout(180)
 QUORUM = {"x-queue-type": "quorum"}
 FAILING = 20
 SLOW = slow(0.03)

@@ -77,7 +77,9 @@ class Stream:
 
     def _state(self) -> str:
         statuses = self.bridge.history.statuses("crm")
-        return f"{len(self.arrived)} arrived, history {statuses}\n{self.bridge.last_words()}"
+        columns = ("name", "messages_ready", "messages_unacknowledged", "consumers", "state")
+        queues = self.node.rabbitmqctl("list_queues", *columns)
+        return f"{len(self.arrived)} arrived, history {statuses}\n{queues}\n{self.bridge.last_words()}"
 
     @property
     def repeated(self) -> int:
