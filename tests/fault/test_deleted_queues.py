@@ -2,10 +2,9 @@
 
 import aiormq
 import pytest
-from aiohttp import web
 
 from tests.support.bridge_process import BridgeProcess
-from tests.support.endpoint import OK, Received, status
+from tests.support.endpoint import OK, Gate, status
 from tests.support.scene import Scene
 from tests.support.waiting import until
 
@@ -37,21 +36,10 @@ async def test_a_source_that_is_deleted_while_attempts_are_under_way(scene: Scen
         await until(lambda: len(scene.endpoint.requests) == 10)
         await scene.queues.delete(source)
         await until(lambda: consumed(scene, source), what=bridge.last_words)
-        gate.open = True
+        gate.open.set()
         await scene.queues.publish(source, EVENTS[10:])
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 20}, what=bridge.last_words)
         assert not bridge.said("connection.lost")
-
-
-class Gate:
-    """Holds requests back until it is open."""
-
-    def __init__(self) -> None:
-        self.open = False
-
-    async def __call__(self, received: Received) -> web.Response:
-        await until(lambda: self.open)
-        return await OK(received)
 
 
 @pytest.mark.parametrize("harm", ["deleted", "unbound"])

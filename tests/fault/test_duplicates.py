@@ -1,33 +1,19 @@
 """What came before is not delivered again: handed out twice by the broker, or sent twice by its publisher."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from tests.support.anonymous import NO_ID
 from tests.support.bridge_process import BridgeProcess
-from tests.support.endpoint import Received
+from tests.support.endpoint import Gate
 from tests.support.proxy import open_proxy
 from tests.support.scene import Scene
 from tests.support.waiting import until
 
 COUNT = 20
-
-
-class Gate:
-    """Keeps requests until it is opened."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, _: Received) -> web.Response:
-        await self.open.wait()
-        return web.Response()
 
 
 def bodies(prefix: str, count: int = COUNT) -> list[bytes]:

@@ -54,6 +54,17 @@ async def hang(_: Received) -> web.Response:
 OK = status(200)
 
 
+class Gate:
+    """Keeps requests until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, _: Received) -> web.Response:
+        await self.open.wait()
+        return web.Response()
+
+
 class Endpoint:
     """Answers by path, 200 unless scripted, and remembers all that came in."""
 

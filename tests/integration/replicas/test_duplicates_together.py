@@ -1,27 +1,13 @@
 """Replicas that receive the two messages of an event at once: one of them delivers, also when one dies."""
 
-import asyncio
 from collections import Counter
 
-from aiohttp import web
-
-from tests.support.endpoint import Received
+from tests.support.endpoint import Gate
 from tests.support.scene import Scene
 from tests.support.two_replicas import Replicas, open_replicas
 from tests.support.waiting import until
 
 COUNT = 20
-
-
-class Gate:
-    """Keeps requests until it is opened."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, _: Received) -> web.Response:
-        await self.open.wait()
-        return web.Response()
 
 
 async def test_of_two_replicas_one_delivers_and_the_other_goes_on_when_it_dies(
