@@ -9,14 +9,13 @@ from typing import Any
 from bridge.admin.look_deliveries import delivery_in_list
 from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
-from bridge.model.event import Event, Message
+from bridge.model.event import TEXT_PROPERTIES, Event, Message
 from bridge.ports.quarantine import KnownQuarantined
 from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent
 from bridge.rules.bodies.body import data_member
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.text import utc_seconds, utc_text
 
-_TEXTS = ("content_type", "content_encoding", "correlation_id", "message_id", "app_id", "type")
 
 
 def event_in_list(known: KnownEvent) -> EventInList:
@@ -117,8 +116,11 @@ def _envelope(message: Message) -> dict[str, Any]:
     }
 
 
-def _properties(message: Message) -> dict[str, str]:
-    found = {name: text for name in _TEXTS if (text := getattr(message, name)) is not None}
+def _properties(message: Message) -> dict[str, str | int]:
+    texts = ((name, getattr(message, name)) for name in TEXT_PROPERTIES)
+    found: dict[str, str | int] = {name: text for name, text in texts if text is not None}
+    if message.priority is not None:
+        found["priority"] = message.priority
     if message.timestamp is not None and (moment := utc_text(message.timestamp)):
         found["timestamp"] = moment
     return found

@@ -132,7 +132,16 @@ class Publishing:
             log.warning("publish.key_not_kept", error=str(error))
 
     async def _publish(self, planned: Published, message: Message) -> None:
-        outgoing = Outgoing("", planned.queue, planned.message_id, message.body, message.headers, message)
+        outgoing = Outgoing(
+            exchange="",
+            routing_key=planned.queue,
+            message_id=planned.message_id,
+            body=message.body,
+            headers=message.headers,
+            like=message,
+            reply_to=message.reply_to,
+            priority=message.priority,
+        )
         try:
             async with asyncio.timeout(self._patience):
                 await self._publisher.publish(outgoing)

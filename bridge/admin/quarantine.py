@@ -127,7 +127,16 @@ class Requeuing:
         headers = message.headers if source.dedupe is None else {**message.headers, REQUEUED: True}
         try:
             await self._publisher.publish(
-                Outgoing("", source.queue, message_id, message.body, headers, message)
+                Outgoing(
+                    exchange="",
+                    routing_key=source.queue,
+                    message_id=message_id,
+                    body=message.body,
+                    headers=headers,
+                    like=message,
+                    reply_to=message.reply_to,
+                    priority=message.priority,
+                )
             )
         except PublishTooLarge as error:
             raise NoWayBack(f"it cannot be published: {error}") from error

@@ -10,24 +10,14 @@ from math import isfinite
 from typing import Any
 
 from bridge.model.errors import Problem, SettingsError
-from bridge.model.event import Message
+from bridge.model.event import TEXT_PROPERTIES, Message
 from bridge.rules.formats.parse import parse
 from bridge.settings.shape import nearest
 
 SHAPE = '{"exchange", "routing_key", "properties": {}, "headers": {}, "body": object or string}'
 
 _KEYS = ("exchange", "routing_key", "properties", "headers", "body", "body_base64", "redelivered")
-_TEXTS = ("content_type", "content_encoding", "correlation_id", "message_id", "app_id", "type")
-_UNUSED = (
-    "headers",
-    "timestamp",
-    "delivery_mode",
-    "priority",
-    "reply_to",
-    "expiration",
-    "user_id",
-    "cluster_id",
-)
+_KNOWN = (*TEXT_PROPERTIES, "headers", "timestamp", "priority", "delivery_mode", "user_id", "cluster_id")
 _BOM = b"\xef\xbb\xbf"
 # One without an end reaches to that of the text: tried anew at each quote in it, 40 kB would take seconds.
 _STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
@@ -70,15 +60,16 @@ class _Wrapper:
     def message(self) -> Message:
         self._tell_unknown("", self._fields, _KEYS)
         properties = self._table("properties", self._fields.get("properties"))
-        self._tell_unknown("properties.", properties, (*_TEXTS, *_UNUSED))
+        self._tell_unknown("properties.", properties, _KNOWN)
         headers = self._table("headers", self._fields.get("headers") or properties.get("headers"))
-        texts = {name: self._text(f"properties.{name}", properties.get(name)) for name in _TEXTS}
+        texts = {name: self._text(f"properties.{name}", properties.get(name)) for name in TEXT_PROPERTIES}
         return Message(
             body=self._body(),
             exchange=self._text("exchange", self._fields.get("exchange")) or "",
             routing_key=self._text("routing_key", self._fields.get("routing_key")) or "",
             headers=headers,
             timestamp=self._moment(properties.get("timestamp")),
+            priority=self._octet(properties.get("priority")),
             redelivered=self._fields.get("redelivered") is True,
             **texts,
         )
@@ -123,6 +114,13 @@ class _Wrapper:
         if isinstance(value, bool | dict | list):
             raise self._problem(path, f"must be text, not {_kind(value)}")
         return str(value)
+
+    def _octet(self, value: Any) -> int | None:
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+            raise self._problem("properties.priority", "must be a number from 0 to 255")
+        return value
 
     def _moment(self, value: Any) -> datetime | None:
         """Unix seconds, or milliseconds as publishers also send them, or RFC 3339."""

@@ -18,15 +18,17 @@ _TAG = struct.Struct(">QB").unpack_from
 _HEADER = struct.Struct(">HHQH").unpack_from
 _HEADER_SIZE = 14
 _MORE_FLAGS = 1
-_UNUSED = 8
+_UNUSED = 11
 _NOTHING: list[Any] = [None] * (_UNUSED + 1)
 
 
 Deliver = tuple[bytes, int, bool, str, str]
 """Of a Basic.Deliver: the consumer's tag, the delivery tag, redelivered, exchange, routing key."""
 Text = str | None
-Properties = tuple[dict[str, Any], Text, Text, Text, Text, Text, Text, datetime | None]
-"""Headers to timestamp, in the order of the fields of `Message`; what a message does not have is None."""
+Properties = tuple[
+    dict[str, Any], Text, Text, Text, Text, Text, Text, datetime | None, Text, int | None, Text
+]
+"""Headers to expiration, in the order of the fields of `Message`; what a message does not have is None."""
 
 
 def read_deliver(data: bytes, at: int, end: int) -> Deliver:
@@ -51,17 +53,8 @@ def read_header(data: bytes, at: int, end: int) -> tuple[int, Properties]:
         values[slot], at = read(data, at)
     if at != end:
         raise ValueError("the properties do not end where their frame does")
-    headers, content_type, encoding, correlation_id, message_id, app_id, kind, timestamp, _ = values
-    return body_size, (
-        headers or {},
-        content_type,
-        encoding,
-        correlation_id,
-        message_id,
-        app_id,
-        kind,
-        timestamp,
-    )
+    headers, *others, _ = values
+    return body_size, (headers or {}, *others)
 
 
 @lru_cache(maxsize=1024)
@@ -83,6 +76,10 @@ def _skip_text(data: bytes, at: int) -> tuple[None, int]:
     return None, at + 1 + data[at]
 
 
+def _read_octet(data: bytes, at: int) -> tuple[int, int]:
+    return data[at], at + 1
+
+
 def _skip_octet(_data: bytes, at: int) -> tuple[None, int]:
     return None, at + 1
 
@@ -97,10 +94,10 @@ _PROPERTIES: tuple[tuple[int, _Read], ...] = (
     (2, _read_text),  # content-encoding
     (0, read_table),  # headers
     (_UNUSED, _skip_octet),  # delivery-mode
-    (_UNUSED, _skip_octet),  # priority
+    (9, _read_octet),  # priority
     (3, _read_text),  # correlation-id
-    (_UNUSED, _skip_text),  # reply-to
-    (_UNUSED, _skip_text),  # expiration
+    (8, _read_text),  # reply-to
+    (10, _read_text),  # expiration
     (4, _read_text),  # message-id
     (7, _read_timestamp),  # timestamp
     (6, _read_text),  # type

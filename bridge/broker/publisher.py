@@ -10,7 +10,8 @@ from aiormq import exceptions as amqp
 from aiormq.channel import Channel
 
 from bridge.broker.link import Link, close_whole
-from bridge.broker.properties import HEADER_LIMIT, properties_like
+from bridge.broker.properties import HEADER_LIMIT, properties_of
+from bridge.broker.turns import Turns
 from bridge.model.errors import BridgeError, BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
 from bridge.ports.broker import Outgoing
 from bridge.rules.formats.size import table_size
@@ -47,6 +48,7 @@ class ConfirmedPublisher:
         self._left: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._turns = Turns()
         self._known = {""}
         self._bad: dict[str, tuple[float, BridgeError]] = {}
         self._looking = asyncio.Lock()
@@ -56,7 +58,7 @@ class ConfirmedPublisher:
         self._check_size(message)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout), self._room:
+            async with asyncio.timeout(self._timeout), self._turns.of(message.message_id), self._room:
                 if message.exchange not in self._known:
                     await self._look_for(message.exchange)
                 outcome = await self._confirmed(message)
@@ -97,7 +99,7 @@ class ConfirmedPublisher:
                 message.body,
                 exchange=message.exchange,
                 routing_key=message.routing_key,
-                properties=properties_like(message.like, message.message_id, message.headers),
+                properties=properties_of(message),
                 mandatory=True,
                 wait=False,
             )

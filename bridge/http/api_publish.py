@@ -168,6 +168,8 @@ def _message(body: PublishBody) -> Message:
         app_id=properties.app_id,
         type=body.type or properties.type,
         timestamp=at,
+        reply_to=properties.reply_to,
+        priority=properties.priority,
     )
 
 

@@ -7,6 +7,18 @@ from typing import Any
 
 from bridge.model.value import value
 
+TEXT_PROPERTIES = (
+    "content_type",
+    "content_encoding",
+    "correlation_id",
+    "message_id",
+    "app_id",
+    "type",
+    "reply_to",
+    "expiration",
+)
+"""The properties of a Message that are text."""
+
 
 @value(frozen=True, slots=True)
 class Message:
@@ -27,6 +39,9 @@ class Message:
     app_id: str | None = None
     type: str | None = None
     timestamp: datetime | None = None
+    reply_to: str | None = None
+    priority: int | None = None
+    expiration: str | None = None
     redelivered: bool = False
 
 

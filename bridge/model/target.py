@@ -223,6 +223,8 @@ class QueueTarget(Strict):
     """Declare the queue (durable, no arguments) where it does not exist."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Further headers of the message."""
+    keep: list[Literal["expiration", "message_id"]] = Field(default_factory=list, max_length=2)
+    """What of the publisher's is kept beside what always is: its `expiration`, its `message_id` (default: the event's `webhook-id`)."""
     broker: str | None = None
     """Name of another broker under `brokers`; default: the bridge's own."""
     timeout: Seconds = Field(default=15.0, gt=0, le=600)

@@ -19,6 +19,10 @@ class Outgoing:
     headers: Mapping[str, Any]
     like: Message
     """Content type, encoding, type, correlation id, app id and timestamp are taken from here."""
+    reply_to: str | None = None
+    priority: int | None = None
+    expiration: str | None = None
+    """These three only where they are given: a copy of ours must not be answered, overtake others or vanish."""
 
 
 class Publisher(Protocol):

@@ -77,6 +77,12 @@ def properties_json(message: Message) -> str | None:
         found["type"] = message.type
     if message.timestamp is not None:
         found["timestamp"] = message.timestamp.isoformat()
+    if message.reply_to is not None:
+        found["reply_to"] = message.reply_to
+    if message.priority is not None:
+        found["priority"] = message.priority
+    if message.expiration is not None:
+        found["expiration"] = message.expiration
     if message.redelivered:
         found["redelivered"] = True
     return _json(found) if found else None

@@ -4,6 +4,7 @@ import asyncio
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
+from bridge.model.event import Event
 from bridge.model.target import QueueTarget as Settings
 from bridge.ports.broker import Outgoing, Publisher
 from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
@@ -17,8 +18,7 @@ _LONGEST_NAME = 255
 class QueueTarget:
     """Publishes the event's own bytes, properties and headers, confirmed and mandatory.
 
-    `message_id` is the event's stable id. The client library matches returned messages by it, so two messages
-    with the same one are never on their way at once: the later waits for the earlier.
+    `message_id` is the event's stable id, unless the hook keeps the publisher's.
     """
 
     def __init__(self, settings: Settings, publisher: Publisher, most_hops: int = MOST_HOPS) -> None:
@@ -27,7 +27,8 @@ class QueueTarget:
         self._most_hops = most_hops
         self._exchange = settings.exchange or ""
         self._routing_key = (settings.routing_key if settings.queue is None else settings.queue) or ""
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._keeps_id = "message_id" in settings.keep
+        self._keeps_expiration = "expiration" in settings.keep
         self._declared = not (settings.declare and settings.queue)
 
     async def attempt(self, delivery: Delivery) -> Answer:
@@ -37,17 +38,9 @@ class QueueTarget:
         if hops >= self._most_hops:
             error = f"passed on {hops} times already: it goes round in a circle"
             return Answer(fault=Fault.LOOP, error=error, lasting=True)
-        message = Outgoing(
-            exchange=self._exchange,
-            routing_key=self._routing_key,
-            message_id=event.webhook_id or event.id,
-            body=event.message.body,
-            headers=clean_headers(event.message.headers) | self._settings.headers | {HOPS: hops + 1},
-            like=event.message,
-        )
         try:
             async with asyncio.timeout(self._settings.timeout):
-                await self._publish(message)
+                await self._publish(self._outgoing(event, hops + 1))
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return self._answer_for(error)
         return Answer()
@@ -55,18 +48,26 @@ class QueueTarget:
     async def close(self) -> None:
         """Nothing is held: the publisher belongs to the broker's connection."""
 
+    def _outgoing(self, event: Event, hops: int) -> Outgoing:
+        message = event.message
+        own_id = message.message_id if self._keeps_id else None
+        return Outgoing(
+            exchange=self._exchange,
+            routing_key=self._routing_key,
+            message_id=own_id or event.webhook_id or event.id,
+            body=message.body,
+            headers=clean_headers(message.headers) | self._settings.headers | {HOPS: hops},
+            like=message,
+            reply_to=message.reply_to,
+            priority=message.priority,
+            expiration=message.expiration if self._keeps_expiration else None,
+        )
+
     async def _publish(self, message: Outgoing) -> None:
-        while earlier := self._under_way.get(message.message_id):
-            await asyncio.wait((earlier,))
-        mine = self._under_way[message.message_id] = asyncio.get_running_loop().create_future()
-        try:
-            if not self._declared:
-                await self._publisher.declare(self._routing_key)
-                self._declared = True
-            await self._publisher.publish(message)
-        finally:
-            del self._under_way[message.message_id]
-            mine.set_result(None)
+        if not self._declared:
+            await self._publisher.declare(self._routing_key)
+            self._declared = True
+        await self._publisher.publish(message)
 
     def _answer_for(self, error: Exception) -> Answer:
         match error:

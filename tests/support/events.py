@@ -1,5 +1,6 @@
 """Events and deliveries for tests."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def delivery(
     **fields: Any,
 ) -> Delivery:
     """A delivery of an event with this body; other fields go to the event or, if it has them, the message."""
-    of_message = {"content_type", "content_encoding", "correlation_id", "app_id", "message_id"}
+    of_message = {each.name for each in dataclasses.fields(Message)} - {"type"}
     message = Message(
         body=body, headers=headers or {}, **{name: fields.pop(name) for name in of_message & fields.keys()}
     )

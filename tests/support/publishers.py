@@ -17,7 +17,6 @@ def message(name: str) -> Message:
     told = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     properties = dict(told["properties"])
     properties.pop("delivery_mode", None)
-    properties.pop("reply_to", None)
     if seconds := properties.pop("timestamp", None):
         properties["timestamp"] = datetime.fromtimestamp(seconds, UTC)
     body = told["body"]

@@ -15,7 +15,7 @@ class MessageDocument(Closed):
     """Where it was published; empty: straight to the queue."""
     routing_key: str
     """With this routing key."""
-    properties: dict[str, str]
+    properties: dict[str, str | int]
     """AMQP properties that it has."""
     headers: dict[str, Any]
     """AMQP headers; bytes as base64, decimals as digits, timestamps as RFC 3339."""

@@ -26,6 +26,10 @@ class PropertiesBody(Closed):
     """As the publisher likes."""
     type: ShortText | None = None
     """The event type, where the source's format does not find one in the body."""
+    reply_to: ShortText | None = None
+    """Queue that whoever handles the message answers to; a queue target passes it on."""
+    priority: Annotated[int, Field(ge=0, le=255)] | None = None
+    """As the publisher likes; a queue target passes it on."""
     timestamp: AwareDatetime | None = None
     """When it was published; default: now."""
 

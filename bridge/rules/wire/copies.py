@@ -99,6 +99,10 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "hops": hops_of(event.message.headers),
         "error": cut_text(delivery.error, ERROR_BYTES),
         "done": " ".join(delivery.done),
+        # As properties they would have the copy answered, put before others, or vanish.
+        "reply-to": event.message.reply_to,
+        "priority": event.message.priority,
+        "expiration": event.message.expiration,
         "traceparent": event.message.headers.get("traceparent"),
         "headers": _enclosed(event.message.headers),
     }
@@ -135,6 +139,9 @@ def _event(ours: Mapping[str, Any], message: Message, data_of: ReadData) -> Even
         routing_key=ours.get("routing-key", ""),
         message_id=ours.get("publisher-id"),
         headers=headers,
+        reply_to=ours.get("reply-to"),
+        priority=ours.get("priority"),
+        expiration=ours.get("expiration"),
     )
     form = _text(ours, "format")
     return Event(

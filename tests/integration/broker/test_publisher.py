@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -47,19 +48,35 @@ async def test_what_no_queue_takes_is_told_and_the_channel_lives_on(link, publis
     assert results[1] is None
 
 
-async def test_two_publishes_with_one_message_id_would_get_each_others_fate(link, publisher):
-    """Why copies have a message id of their own (aiormq 7.2 matches returns by it): pinned, not wished for."""
+async def test_publishes_with_one_message_id_get_each_their_own_fate(link, publisher):
+    """The library would tell the one that is in its queue as returned, and the other one as taken: a loss."""
     queue = unique("q")
-    await Topology(link, Names()).declare_source(queue)
+    topology = Topology(link, Names())
+    await topology.declare_source(queue)
 
+    where = [unique("missing"), queue] * 20
     results = await asyncio.gather(
-        publisher.publish(outgoing(unique("missing"), "same")),
-        publisher.publish(outgoing(queue, "same")),
-        return_exceptions=True,
+        *(publisher.publish(outgoing(each, "same")) for each in where), return_exceptions=True
     )
 
-    assert results[0] is None
-    assert isinstance(results[1], Unroutable)
+    assert [isinstance(result, Unroutable) for result in results] == [True, False] * 20
+    assert results[1::2] == [None] * 20
+    assert await topology.depth(queue) == 20
+
+
+async def test_properties_that_the_broker_refuses_do_not_cost_the_others_their_channel(link, publisher):
+    """RabbitMQ answers both of these by closing the channel (406)."""
+    queue = unique("q")
+    topology = Topology(link, Names())
+    await topology.declare_source(queue)
+    bad = [
+        replace(outgoing(queue, "a"), reply_to="amq.rabbitmq.reply-to"),
+        *(replace(outgoing(queue, f"b{each}"), expiration=each) for each in ("soon", "4294967296", "-1", "")),
+    ]
+
+    await asyncio.gather(*map(publisher.publish, [*bad, *(outgoing(queue, f"m{n}") for n in range(10))]))
+
+    assert await topology.depth(queue) == 15
 
 
 async def test_however_many_publish_at_once_to_an_exchange_it_is_not_looked_for_by_each(

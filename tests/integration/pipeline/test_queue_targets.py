@@ -1,7 +1,13 @@
 """Delivery from queue to queue."""
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
+import aiormq
+from aiormq.abc import DeliveredMessage
+
+from bridge.broker.properties import Properties
 from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene
 from tests.support.waiting import until
@@ -106,3 +112,61 @@ async def test_a_hook_to_an_exchange_that_does_not_exist_disturbs_no_other(scene
 
 async def lane_holds(scene: Scene, hook: str, count: int) -> bool:
     return await scene.queues.depth(scene.lane(hook)) == count
+
+
+TOLD = {
+    "content_type": "application/x-thing",
+    "content_encoding": "utf-8",
+    "correlation_id": "task-17",
+    "reply_to": "answers",
+    "priority": 7,
+    "expiration": "3600000",
+    "message_id": "their-own",
+    "timestamp": datetime(2025, 5, 5, 7, 8, 9, tzinfo=UTC),
+    "message_type": "a.b",
+    "app_id": "shop",
+}
+
+
+def told(message: DeliveredMessage) -> dict[str, object]:
+    return {name: getattr(message.header.properties, name) for name in TOLD}
+
+
+async def test_what_a_publisher_said_of_a_message_is_kept_on_the_straight_way_and_through_the_lane(
+    scene: Scene,
+):
+    source, plain, whole = await scene.queue(), await scene.queue("plain"), await scene.queue("whole")
+    keep = {"type": "queue", "queue": whole, "keep": ["expiration", "message_id"]}
+    hooks = [to_queue("plain", plain), {"name": "whole", "target": keep}]
+    once = [{**hook, "paused": True} for hook in hooks]
+    async with scene.bridge(once, source) as bridge:
+        await scene.queues.publish(source, [b"1"], {"n": 3}, **TOLD)
+        for hook in ("plain", "whole"):
+            await until(lambda hook=hook: lane_holds(scene, hook, 1), what=bridge.last_words)
+    async with scene.bridge(hooks, source) as bridge:
+        await scene.queues.publish(source, [b"2"], {"n": 3}, **TOLD)
+        for hook in ("plain", "whole"):
+            await until(lambda hook=hook: bridge.history.statuses(hook) == {"SUCCESS": 2})
+    for message in await scene.queues.take_all(whole):
+        assert told(message) == TOLD
+    for message in await scene.queues.take_all(plain):
+        stable = message.header.properties.message_id
+        assert stable not in (None, "their-own")
+        assert told(message) == {**TOLD, "expiration": None, "message_id": stable}
+
+
+async def test_who_asked_is_answered_and_numbers_in_headers_keep_their_digits(scene: Scene, amqp_url: str):
+    """The answer goes to the asker's own channel (direct reply-to), as with any other reply queue."""
+    source, sink = await scene.queue(), await scene.queue("sink")
+    answers: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+    async with scene.bridge([to_queue("onward", sink)], source), aiormq.connect(amqp_url) as connection:
+        asker = await connection.channel(publisher_confirms=False)
+        await asker.basic_consume("amq.rabbitmq.reply-to", answers.put, no_ack=True)
+        asked = Properties(reply_to="amq.rabbitmq.reply-to", headers={"price": 0.1, "deep": [{"a": 1e300}]})
+        await asker.basic_publish(b"?", routing_key=source, properties=asked)
+        [question] = await until(lambda: scene.queues.take_all(sink))
+        properties = question.header.properties
+        assert properties.headers == {"price": 0.1, "deep": [{"a": 1e300}], "x-bridge-hops": 1}
+        await asker.basic_publish(b"!", routing_key=str(properties.reply_to))
+        async with asyncio.timeout(10):
+            assert (await answers.get()).body == b"!"

@@ -49,6 +49,9 @@ def test_every_property_is_read_as_the_library_reads_it(properties, size, around
         theirs.app_id,
         theirs.message_type,
         theirs.timestamp,
+        theirs.reply_to,
+        theirs.priority,
+        theirs.expiration,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import decode
 
-from bridge.broker.tables import DEEPEST, read_table, read_time
+from bridge.broker.tables import DEEPEST, read_table, read_time, write_table
 
 REFUSALS = (IndexError, KeyError, ValueError, struct.error)
 
@@ -136,3 +136,58 @@ def test_times_in_any_unit_are_found(wire, meant):
 @given(st.integers(0, 2**64 - 1))
 def test_no_time_is_out_of_range(wire):
     assert read_time(struct.pack(">Q", wire), 0).tzinfo is UTC
+
+
+WRITTEN = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text(max_size=20),
+        st.binary(max_size=20).map(bytearray),
+        st.just(b"caf\xe9"),
+        st.integers(-(2**31), 2**31 - 1).map(lambda digits: Decimal(digits).scaleb(-3)),
+        st.just(datetime(2025, 3, 14, 9, 26, 53, tzinfo=UTC)),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=20), inner, max_size=4)),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(max_size=20), WRITTEN, max_size=6))
+def test_what_is_written_is_read_again_as_it_was_by_us_and_by_the_library(table):
+    octets = write_table(table)
+
+    assert read_table(octets, 0) == (table, len(octets))
+    if "caf\\xe9" not in repr(table) and "Decimal('-" not in repr(table):  # which the library reads otherwise
+        assert decode.field_table(octets) == (len(octets), table)
+
+
+@given(TABLES)
+def test_whatever_was_read_can_be_written_and_stays_what_it_was(octets):
+    """Only the fraction of a second that a time may have is lost: AMQP has whole seconds."""
+    written = write_table(read_table(octets, 0)[0])
+
+    assert write_table(read_table(written, 0)[0]) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2**63, str(2**63)), (-(2**64), str(-(2**64))), (Decimal("1e30"), "1E+30")]
+)
+def test_numbers_that_no_table_holds_are_text(value, text):
+    assert read_table(write_table({"a": value}), 0)[0] == {"a": text}
+
+
+def test_a_name_of_255_bytes_is_kept_whole():
+    assert read_table(write_table({"n" * 255: 1}), 0)[0] == {"n" * 255: 1}
+
+
+@pytest.mark.parametrize("value", [object(), {1}, 1j])
+def test_what_no_table_holds_is_refused(value):
+    with pytest.raises(TypeError):
+        write_table({"a": value})
+
+
+def test_tables_within_tables_without_end_are_refused():
+    table: dict[str, object] = {}
+    for _ in range(5_000):
+        table = {"": table}
+    with pytest.raises(ValueError, match="deep"):
+        write_table(table)

@@ -41,6 +41,40 @@ async def test_body_headers_and_properties_are_passed_on() -> None:
     }
 
 
+PUBLISHED = {
+    "reply_to": "answers",
+    "priority": 9,
+    "expiration": "60000",
+    "message_id": "theirs",
+    "webhook_id": "stable",
+}
+
+
+@pytest.mark.parametrize(
+    ("keep", "expiration", "message_id"),
+    [
+        ([], None, "stable"),
+        (["expiration"], "60000", "stable"),
+        (["message_id"], None, "theirs"),
+        (["message_id", "expiration"], "60000", "theirs"),
+    ],
+)
+async def test_who_is_answered_is_kept_and_life_and_id_where_the_hook_says_so(
+    keep: list[str], expiration: str | None, message_id: str
+) -> None:
+    publisher = MemoryPublisher("out")
+    await target(publisher, keep=keep).attempt(delivery(**PUBLISHED))
+    (message,) = publisher.queues["out"]
+    assert (message.reply_to, message.priority) == ("answers", 9)
+    assert (message.expiration, message.message_id) == (expiration, message_id)
+
+
+async def test_a_publisher_without_an_id_leaves_the_stable_one() -> None:
+    publisher = MemoryPublisher("out")
+    await target(publisher, keep=["message_id"]).attempt(delivery(webhook_id="stable"))
+    assert publisher.queues["out"][0].message_id == "stable"
+
+
 def test_what_bridges_and_brokers_wrote_is_left_out() -> None:
     headers = {
         "x-bridge-delivery": "d",
@@ -121,27 +155,12 @@ async def test_an_exchange_is_published_to_and_never_declared() -> None:
     assert publisher.declared == []
 
 
-async def test_two_messages_with_one_id_are_never_on_their_way_at_once() -> None:
-    publisher = MemoryPublisher("out")
-    publisher.open.clear()
-    made = target(publisher)
-    same = [asyncio.create_task(made.attempt(delivery(event_id="same"))) for _ in range(5)]
-    other = asyncio.create_task(made.attempt(delivery(event_id="other")))
-    async with asyncio.timeout(5):
-        while len(publisher.under_way) < 2:  # noqa: ASYNC110 - the twin tells by its list
-            await asyncio.sleep(0)
-    assert sorted(publisher.under_way) == ["other", "same"]
-    publisher.open.set()
-    answers = await asyncio.gather(other, *same)
-    assert [answer.fault for answer in answers] == [None] * 6
-    assert len(publisher.queues["out"]) == 6
-
-
-async def test_waiting_for_an_earlier_message_counts_as_time() -> None:
+async def test_waiting_for_the_confirm_counts_as_time() -> None:
     publisher = MemoryPublisher("out")
     publisher.open.clear()
     made = target(publisher, timeout=0.2)
-    answers = await asyncio.gather(*(made.attempt(delivery()) for _ in range(3)))
+    sent = [delivery(event_id=f"event-{number}") for number in range(3)]
+    answers = await asyncio.gather(*map(made.attempt, sent))
     assert [answer.fault for answer in answers] == [Fault.TIMEOUT] * 3
     publisher.open.set()
     assert (await made.attempt(delivery())).fault is None
