@@ -17,7 +17,6 @@ from bridge.rules.formats.content import data_of
 from bridge.rules.formats.text import utc_seconds, utc_text
 
 
-
 def event_in_list(known: KnownEvent) -> EventInList:
     """The event without what it holds."""
     return EventInList.model_construct(

@@ -45,6 +45,11 @@ def properties_of(message: Outgoing) -> Properties:
 
 def _accepted(expiration: str | None) -> str | None:
     """Milliseconds as RabbitMQ reads them."""
-    if expiration and expiration.isascii() and expiration.isdecimal() and len(expiration) <= len("4294967295"):
+    if (
+        expiration
+        and expiration.isascii()
+        and expiration.isdecimal()
+        and len(expiration) <= len("4294967295")
+    ):
         return expiration if int(expiration) <= _LONGEST_LIFE else None
     return None

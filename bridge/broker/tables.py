@@ -154,7 +154,7 @@ def write_table(table: Mapping[str, Any], depth: int = 0) -> bytes:
     """
     if depth > DEEPEST + 1:
         raise ValueError(f"tables lie in each other more than {DEEPEST} deep")
-    parts = []
+    parts: list[bytes] = []
     for name, value in table.items():
         octets = name.encode("utf-8", "replace")[:_LONGEST_NAME]
         parts += (bytes((len(octets),)), octets, _written(value, depth))

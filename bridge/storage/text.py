@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
-from bridge.model.event import Message
+from bridge.model.event import TEXT_PROPERTIES, Message
 
+_texts_of = attrgetter(*TEXT_PROPERTIES)
 _UNSTORABLE = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
@@ -62,27 +64,13 @@ def headers_json(headers: Mapping[str, Any]) -> str | None:
 
 def properties_json(message: Message) -> str | None:
     """JSON text of the AMQP properties that the message has, None where it has none."""
-    found: dict[str, Any] = {}
-    if message.content_type is not None:
-        found["content_type"] = message.content_type
-    if message.content_encoding is not None:
-        found["content_encoding"] = message.content_encoding
-    if message.correlation_id is not None:
-        found["correlation_id"] = message.correlation_id
-    if message.message_id is not None:
-        found["message_id"] = message.message_id
-    if message.app_id is not None:
-        found["app_id"] = message.app_id
-    if message.type is not None:
-        found["type"] = message.type
+    found: dict[str, Any] = {
+        name: text for name, text in zip(TEXT_PROPERTIES, _texts_of(message), strict=True) if text is not None
+    }
     if message.timestamp is not None:
         found["timestamp"] = message.timestamp.isoformat()
-    if message.reply_to is not None:
-        found["reply_to"] = message.reply_to
     if message.priority is not None:
         found["priority"] = message.priority
-    if message.expiration is not None:
-        found["expiration"] = message.expiration
     if message.redelivered:
         found["redelivered"] = True
     return _json(found) if found else None

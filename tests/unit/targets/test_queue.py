@@ -41,7 +41,7 @@ async def test_body_headers_and_properties_are_passed_on() -> None:
     }
 
 
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "reply_to": "answers",
     "priority": 9,
     "expiration": "60000",
