@@ -14,7 +14,7 @@ from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.parts import Parts, new_id
 from bridge.app.repeating import Repeating
-from bridge.app.sealing import open_hook_store
+from bridge.app.sealing import message_keys, open_hook_store
 from bridge.app.together import Together
 from bridge.http.api import PREFIX
 from bridge.http.openapi import description
@@ -58,6 +58,7 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
         suspects=SqlSuspects(history.engine),
         recollection=SqlRecollection(history.engine),
         claims=SqlClaims(history.engine),
+        keys=await message_keys(settings, history.engine),
         alone=True,
         base=base,
         served=None,

@@ -37,19 +37,7 @@ def as_event(known: KnownEvent, limit: int | None) -> Event:
     """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed, None: its
     data are not wanted.
     """
-    return Event(
-        id=known.id,
-        source=known.source,
-        type=known.type,
-        format=known.format,
-        received_at=known.received_at,
-        message=known.message,
-        data=None if limit is None else data_of(known.message, known.format, limit),
-        time=known.time,
-        publisher_id=known.publisher_id,
-        identity=known.identity,
-        webhook_id=known.webhook_id,
-    )
+    return known.with_data(None if limit is None else data_of(known.message, known.format, limit))
 
 
 def event_alone(

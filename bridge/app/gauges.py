@@ -32,6 +32,10 @@ class Gauges:
         """A consumer ended without our doing."""
         self._metrics.consumers_lost[reason].value += 1
 
+    def control_forged(self) -> None:
+        """A word among replicas that no replica said."""
+        self._metrics.control_forged.value += 1
+
     def published(self, outcome: str, seconds: float) -> None:
         """A publish ended."""
         self._metrics.published[outcome].value += 1

@@ -17,6 +17,7 @@ from bridge.ports.broker import Outgoing, Publisher
 from bridge.rules.meta.bound import Bound
 from bridge.rules.meta.words import Facts, MetaType
 from bridge.rules.routing.listening import listens
+from bridge.rules.wire.authenticity import Authenticator
 
 log = structlog.get_logger(__name__)
 
@@ -32,14 +33,17 @@ class EventHerald:
         queue: str,
         table: HookTable,
         errands: Errands,
+        *,
         new_id: Callable[[], str],
+        authenticator: Authenticator,
     ) -> None:
-        """`errands` do what `tell` is asked for."""
+        """`errands` do what `tell` is asked for; `authenticator` signs what is published."""
         self._publisher = publisher
         self._queue = queue
         self._table = table
         self._errands = errands
         self._new_id = new_id
+        self._authenticator = authenticator
         self._bound = Bound()
 
     def tell(self, kind: MetaType, about: Hook, facts: Facts, *, by_person: bool) -> None:
@@ -69,7 +73,8 @@ class EventHerald:
         now = datetime.now(UTC)
         body = orjson.dumps({**facts, "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
         like = Message(body, content_type="application/json", app_id=_APP_ID, type=str(kind), timestamp=now)
-        return Outgoing("", self._queue, self._new_id(), body, {}, like)
+        headers = self._authenticator.sign({}, like, body)
+        return Outgoing("", self._queue, self._new_id(), body, headers, like)
 
     async def _publish(self, message: Outgoing) -> None:
         await self._publisher.publish(message)

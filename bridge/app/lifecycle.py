@@ -21,7 +21,7 @@ from bridge.app.ownership import Ownership
 from bridge.app.parts import Parts, new_id
 from bridge.app.repeating import Repeating
 from bridge.app.retention import Retention
-from bridge.app.sealing import open_hook_store
+from bridge.app.sealing import message_keys, open_hook_store
 from bridge.app.together import Together
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
@@ -30,6 +30,7 @@ from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.model.hook import Hook
 from bridge.pipeline.handback import hand_back
 from bridge.ports.hooks import HookStore
+from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
 from bridge.storage.access import SqlAccess
 from bridge.storage.claims import SqlClaims
@@ -85,7 +86,8 @@ class Bridge:
             self._spawn(link.run(), f"link {link.role}")
         access = self._access(self._history)
         store = await open_hook_store(settings, self._history.engine)
-        parts = self._parts = self._make_parts(self._history, store, access)
+        keys = await message_keys(settings, self._history.engine)
+        parts = self._parts = self._make_parts(self._history, store, access, keys)
         await self._on_the_broker(parts.topology.ensure_base)
         await self._on_the_broker(partial(self._claim, parts))
         together = self._together = Together(
@@ -123,7 +125,7 @@ class Bridge:
                 await asyncio.sleep(_LOST_WAIT)
         return await step()
 
-    def _make_parts(self, history: SqlHistory, store: HookStore, access: Access) -> Parts:
+    def _make_parts(self, history: SqlHistory, store: HookStore, access: Access, keys: MessageKeys) -> Parts:
         parts = Parts(
             self._settings,
             history,
@@ -134,6 +136,7 @@ class Bridge:
             suspects=SqlSuspects(history.engine),
             recollection=SqlRecollection(history.engine),
             claims=SqlClaims(history.engine),
+            keys=keys,
             alone=self._alone,
             base=self._base,
             served=self._served,
@@ -202,6 +205,7 @@ class Bridge:
         self._spawn(parts.guard.run(), "guard")
         self._spawn(parts.recall.run(), "recall")
         self._spawn(parts.fence.run(), "fence")
+        self._spawn(parts.unverified.run(), "unverified copies")
         self._spawn(parts.service.run(), "lanes")
         self._spawn(parts.service.find_lanes(), "find lanes")
         for work, name in together.work():

@@ -31,6 +31,7 @@ from bridge.http.inlets import Inlets
 from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source
+from bridge.pipeline.authenticity import CopyReader, UnverifiedCopies
 from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.claiming import Claiming
 from bridge.pipeline.deleted import Deleted
@@ -48,7 +49,7 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.broker import Ticket
 from bridge.ports.guards import Claims, Recollection, Suspects
-from bridge.ports.history import History, HookState
+from bridge.ports.history import HookState
 from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.decoder import Decoder
@@ -56,7 +57,9 @@ from bridge.rules.meta.words import Facts, MetaType, state_changed, switched_by
 from bridge.rules.retry.breaker import Rules
 from bridge.rules.statistics.dimensions import measured_by
 from bridge.rules.wire.arrival import Arrivals
+from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
+from bridge.storage.history import SqlHistory
 from bridge.targets.factory import Targets
 from bridge.telemetry.metrics import Metrics
 
@@ -75,7 +78,7 @@ class Parts:
     def __init__(
         self,
         settings: Settings,
-        history: History,
+        history: SqlHistory,
         links: Links,
         metrics: Metrics,
         deeds: AuditLog,
@@ -84,15 +87,16 @@ class Parts:
         suspects: Suspects,
         recollection: Recollection,
         claims: Claims,
+        keys: MessageKeys,
         alone: bool,
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
-        """`alone`: no other replica can have its history; `base`: the folder that relative paths of scripts start from;
+        """`keys` prove which messages are the bridge's own; `alone`: no other replica can have its history; `base`: the folder that relative paths of scripts start from;
         `served`: target types, None for all.
         """
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
-        self._deeds = deeds
+        self._deeds, self._keys = deeds, keys
         deeds.listen(self._done)
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
@@ -116,7 +120,12 @@ class Parts:
     def _make_broker_side(self) -> None:
         broker = self.settings.broker
         self.control = FanoutControl(
-            self.links.topology, self.links.publish, self.names.control, self.replica_id
+            self.links.topology,
+            self.links.publish,
+            self.names.control,
+            self.replica_id,
+            self._keys.control,
+            forged=self.gauges.control_forged,
         )
         self.topology = Topology(
             self.links.topology,
@@ -128,7 +137,7 @@ class Parts:
         )
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
-        self.copies = BrokerCopies(self.publisher, self.topology, self.ladder.published)
+        self.copies = BrokerCopies(self.publisher, self.topology, self._keys.copies, self.ladder.published)
         self.lanes = ChannelLanes(
             self.links.consume, self.topology, self.gauges.lane_up, self.gauges.consumer_lost
         )
@@ -145,13 +154,22 @@ class Parts:
         self._data_of = partial(data_of, limit=self.settings.limits.body)
         self.table = HookTable(self.watch.unanswered)
         self.errands = Errands("meta events")
-        self.herald = EventHerald(self.publisher, self.names.events, self.table, self.errands, new_id)
+        self.herald = EventHerald(
+            self.publisher,
+            self.names.events,
+            self.table,
+            self.errands,
+            new_id=new_id,
+            authenticator=self._keys.events,
+        )
         self.recorder = self._recorder()
         self.recall = Recall(self._recollection, self._claiming, self.recorder, self.flush)
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
         )
+        reader = CopyReader(self._keys.copies, self._data_of)
+        self.unverified = UnverifiedCopies(self.history, self._data_of, self._end_copy)
         self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.flush)
         self.service = LaneService(
             consumers=self.lanes,
@@ -160,8 +178,9 @@ class Parts:
             table=self.table,
             guard=self.guard,
             quarantine=self._end_copy,
+            unverified=self.unverified.take,
             deleted=self.deleted,
-            data_of=self._data_of,
+            reader=reader,
             longest_hold=self.settings.broker.consumer_timeout / 4,
         )
         self.strays = Strays(
@@ -173,7 +192,8 @@ class Parts:
             fence=self.fence,
             watch=self.watch,
             new_id=new_id,
-            data_of=self._data_of,
+            reader=reader,
+            unverified=self.unverified.take,
         )
         self.balance = Balance(
             self.table,
@@ -272,6 +292,7 @@ class Parts:
             max_headers=self.settings.limits.headers,
             arrivals=Arrivals(source.name, self.settings.inlets),
             misfit=misfit_of(source, base),
+            genuine=self._keys.events.is_genuine if source.name == OWN_EVENTS else None,
         )
 
     def _source(self, source: Source) -> tuple[Intake, ConsumeChannel]:

@@ -1,10 +1,12 @@
-"""The store of hooks made through the API, opened with the keys of the settings."""
+"""What is opened, sealed and signed with the keys of the settings."""
 
 import structlog
 
+from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
 from bridge.storage.engines.engine import Engine
 from bridge.storage.hooks import SqlHooks
+from bridge.storage.message_keys import stored_key
 from bridge.storage.sealing import Sealer
 
 log = structlog.get_logger(__name__)
@@ -28,3 +30,13 @@ async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
             "through the API, and cannot be changed without losing them",
         )
     return store
+
+
+async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
+    """The keys that prove which messages are the bridge's own: of the settings, else one that the history keeps.
+
+    The history's key still verifies after keys were added to the settings. Raises HistoryUnavailable.
+    """
+    secrets = [key.get_secret_value().encode() for key in settings.storage.encryption_keys]
+    kept = await stored_key(engine, make=not secrets)
+    return MessageKeys.derived_from(secrets if kept is None else [*secrets, kept])

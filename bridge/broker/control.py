@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import structlog
 import uuid_utils
@@ -16,6 +16,7 @@ from bridge.model.errors import BridgeError
 from bridge.model.event import Message
 from bridge.ports.broker import Outgoing, Ticket
 from bridge.ports.control import Kind
+from bridge.rules.wire.authenticity import Authenticator
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,18 @@ class FanoutControl:
     """See bridge.ports.control.Control. Our own words are heard at once, also while the broker is away."""
 
     def __init__(
-        self, hearing: Link, speaking: Link, exchange: str, replica: str, *, every: float = _LOOK_EVERY
+        self,
+        hearing: Link,
+        speaking: Link,
+        exchange: str,
+        replica: str,
+        authenticator: Authenticator,
+        *,
+        every: float = _LOOK_EVERY,
+        forged: Callable[[], None] = lambda: None,
     ) -> None:
-        """`exchange`: the fanout exchange of all replicas; `replica`: the id of this one, which none other has.
+        """`exchange`: the fanout exchange of all replicas; `replica`: the id of this one, which none other has;
+        `forged` hears of each word that no replica said: it is dropped.
 
         Everybody hears "" `every` so many seconds. `hearing` must not publish: the broker stops reading from a
         connection that does while it has an alarm.
@@ -41,6 +51,8 @@ class FanoutControl:
         self._exchange = exchange
         self._replica = replica
         self._every = every
+        self._authenticator = authenticator
+        self._forged = forged
         self._queue = f"{exchange}.{replica}"
         self._listeners: dict[Kind, list[Callable[[str], None]]] = {kind: [] for kind in _KINDS}
         self._publisher = ConfirmedPublisher(speaking, timeout=_PATIENCE)
@@ -54,7 +66,8 @@ class FanoutControl:
         self._hear(kind, about)
         if not self._speaking.up:
             return
-        word = json.dumps({"kind": kind, "about": about, "from": self._replica}).encode()
+        code = self._authenticator.code([kind, about, self._replica])
+        word = json.dumps({"kind": kind, "about": about, "from": self._replica, "mac": code}).encode()
         message = Outgoing(
             self._exchange,
             "",
@@ -129,8 +142,11 @@ class FanoutControl:
     def _receive(self, message: Message, ticket: Ticket) -> None:
         ticket.finish()
         word = _read(message.body)
-        if word is not None and word[2] != self._replica:
-            self._hear(word[0], word[1])
+        if word is None or not self._authenticator.accepts(word.code, [word.kind, word.about, word.sender]):
+            self._forged()
+            log.warning("control.forged", effect="it is ignored")
+        elif word.sender != self._replica:
+            self._hear(word.kind, word.about)
         # Acks go out one by one: words are rare.
         self._channel.spawn(self._channel.flush())
 
@@ -143,15 +159,22 @@ class FanoutControl:
                 log.exception("control.bug", kind=kind, about=about)
 
 
-def _read(body: bytes) -> tuple[Kind, str, str] | None:
-    """Kind, what about, and who says it; None for what no replica says."""
+class _Word(NamedTuple):
+    kind: Kind
+    about: str
+    sender: str
+    code: str
+
+
+def _read(body: bytes) -> _Word | None:
+    """None for what no replica says."""
     if len(body) > _LONGEST_WORD:
         return None
     try:
         word = json.loads(body)
-        kind, about, sender = word["kind"], word["about"], word["from"]
+        kind, about, sender, code = word["kind"], word["about"], word["from"], word["mac"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not all(isinstance(part, str) for part in (kind, about, sender)) or kind not in _KINDS:
+    if not all(isinstance(part, str) for part in (kind, about, sender, code)) or kind not in _KINDS:
         return None
-    return kind, about, sender
+    return _Word(kind, about, sender, code)

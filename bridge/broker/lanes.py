@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import uuid_utils
 
+from bridge.broker.properties import encodable
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Topology
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BrokerRefused, Unroutable
 from bridge.ports.broker import Outgoing
 from bridge.rules.retry.ladder import next_step
+from bridge.rules.wire.authenticity import Authenticator
 from bridge.rules.wire.copies import write_copy
 
 
@@ -17,10 +19,15 @@ class BrokerCopies:
     """Publishes copies of deliveries; see bridge.ports.broker.Copies."""
 
     def __init__(
-        self, publisher: ConfirmedPublisher, topology: Topology, delayed: Callable[[int], None]
+        self,
+        publisher: ConfirmedPublisher,
+        topology: Topology,
+        authenticator: Authenticator,
+        delayed: Callable[[int], None],
     ) -> None:
-        """`delayed(step)` hears of every copy put on the ladder."""
+        """`authenticator` signs every copy; `delayed(step)` hears of every copy put on the ladder."""
         self._publisher = publisher
+        self._authenticator = authenticator
         self._delayed = delayed
         self._topology = topology
         self._names = topology.names
@@ -54,14 +61,15 @@ class BrokerCopies:
             await self._publish(exchange, delivery)
 
     async def _publish(self, exchange: str, delivery: Delivery) -> None:
+        message = delivery.event.message
         await self._publisher.publish(
             Outgoing(
                 exchange=exchange,
                 routing_key=delivery.hook,
                 # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
                 message_id=str(uuid_utils.uuid7()),
-                body=delivery.event.message.body,
-                headers=write_copy(delivery),
-                like=delivery.event.message,
+                body=message.body,
+                headers=self._authenticator.sign(encodable(write_copy(delivery)), message, message.body),
+                like=message,
             )
         )

@@ -10,6 +10,7 @@ import structlog
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
+from bridge.pipeline.authenticity import CopyReader, GoOn
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.guard import Guard
@@ -18,7 +19,7 @@ from bridge.pipeline.settle import Over, Work
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Copies, Receive, Ticket
 from bridge.rules.retry.holding import lane_prefetch
-from bridge.rules.wire.copies import ReadData, read_copy
+from bridge.rules.wire.authenticity import FORGED
 from bridge.rules.wire.fingerprint import copy_digest
 
 log = structlog.get_logger(__name__)
@@ -56,11 +57,12 @@ class LaneService:
         table: HookTable,
         guard: Guard,
         quarantine: Callable[[Undecodable, Message, Ticket, Over | None], None],
+        unverified: Callable[[Message, Ticket, Over | None, GoOn], None],
         deleted: Deleted,
-        data_of: ReadData,
+        reader: CopyReader,
         longest_hold: float,
     ) -> None:
-        """`longest_hold`: seconds that a copy may wait here for its attempt at the most."""
+        """`unverified` takes copies that no bridge of ours wrote; `longest_hold`: seconds that a copy may wait here for its attempt at the most."""
         self._consumers = consumers
         self._copies = copies
         self._fence = fence
@@ -68,7 +70,8 @@ class LaneService:
         self._guard = guard
         self._quarantine = quarantine
         self._deleted = deleted
-        self._data_of = data_of
+        self._unverified = unverified
+        self._reader = reader
         self._longest_hold = longest_hold
         self._setting = asyncio.Lock()
         self._prefetch: dict[str, int] = {}
@@ -206,7 +209,9 @@ class LaneService:
 
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Have the fence look at it; `over` is told of its end."""
-        match read_copy(message, self._data_of):
+        match self._reader.read(message):
+            case Undecodable(reason=reason) if reason == FORGED:
+                self._unverified(message, ticket, over, self._fence.add)
             case Undecodable() as fault:
                 self._quarantine(fault, message, ticket, over)
             case Delivery() as delivery:

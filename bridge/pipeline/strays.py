@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
 from bridge.model.delivery import Delivery, Parked, Quarantined, Record, Status
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
+from bridge.pipeline.authenticity import CopyReader, GoOn
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.recorder import Recorder
@@ -17,7 +19,7 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Copies, Ticket
-from bridge.rules.wire.copies import ReadData, read_copy
+from bridge.rules.wire.authenticity import FORGED
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +38,10 @@ class Strays:
         fence: Fence,
         watch: PipelineWatch,
         new_id: Callable[[], str],
-        data_of: ReadData,
+        reader: CopyReader,
+        unverified: Callable[[Message, Ticket, Over | None, GoOn], None],
     ) -> None:
+        """`unverified` takes copies that no bridge of ours wrote."""
         self._table = table
         self._copies = copies
         self._recorder = recorder
@@ -46,7 +50,8 @@ class Strays:
         self._fence = fence
         self._new_id = new_id
         self._watch = watch
-        self._data_of = data_of
+        self._reader = reader
+        self._unverified = unverified
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[tuple[Message, Ticket]] = []
 
@@ -65,17 +70,30 @@ class Strays:
 
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
-        decoded = read_copy(message, self._data_of)
-        if isinstance(decoded, Delivery) and decoded.hook in self._deleted:
-            self._fence.add(decoded, ticket)
-            return
-        if isinstance(decoded, Undecodable) or self._table.get(decoded.hook) is None:
-            self._held.append((message, ticket))
-            log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
-            return
-        task = asyncio.create_task(self._bring_home(decoded, Settlement(ticket, "", self._load)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        match self._reader.read(message):
+            case Undecodable(reason=reason) if reason == FORGED:
+                self._unverified(message, ticket, None, partial(self._go_home, message))
+            case Undecodable():
+                self._hold(message, ticket)
+            case Delivery() as delivery:
+                self._go_home(message, delivery, ticket)
+
+    def _go_home(
+        self, message: Message, delivery: Delivery, ticket: Ticket, over: Over | None = None
+    ) -> None:
+        if delivery.hook in self._deleted:
+            self._fence.add(delivery, ticket, over)
+        elif self._table.get(delivery.hook) is None:
+            self._hold(message, ticket)
+        else:
+            settlement = Settlement(ticket, "", self._load, over=over)
+            task = asyncio.create_task(self._bring_home(delivery, settlement))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _hold(self, message: Message, ticket: Ticket) -> None:
+        self._held.append((message, ticket))
+        log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
 
     async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
         """Parking makes the lane anew; the history has nothing to learn from it."""
@@ -100,12 +118,17 @@ class Strays:
             log.warning("copy.expired", hook=message.routing_key, advice=advice)
             self.orphan(message, ticket)
             return
-        self.end(Undecodable("delivery_limit", f"lane of hook {message.routing_key}"), message, ticket)
+        match self._reader.read_without_data(message):
+            case Undecodable(reason=reason) as forged if reason == FORGED:
+                self.end(forged, message, ticket)
+            case _:
+                limit = Undecodable("delivery_limit", f"lane of hook {message.routing_key}")
+                self.end(limit, message, ticket)
 
     def end(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Keep a copy whole that cannot be handled; its delivery, where it has one, is FAILED for the same reason."""
         settlement = Settlement(ticket, "lanes", self._load, over=over)
-        decoded = read_copy(message, _unread)
+        decoded = self._reader.read_without_data(message)
         now = time.time()
         if isinstance(decoded, Delivery):
             settlement.carries(2)
@@ -115,10 +138,6 @@ class Strays:
         kept = Quarantined(self._new_id(), settlement.source, why.reason, why.detail, now, message)
         self._recorder.add(kept, settlement)
         self._watch.quarantined(settlement.source, why)
-
-
-def _unread(_message: Message, _form: str) -> None:
-    """What ended a process before is not parsed once more."""
 
 
 def _expired(message: Message) -> bool:

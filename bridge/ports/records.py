@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from bridge.model.delivery import Status
-from bridge.model.event import Message
+from bridge.model.event import Event, Message
 from bridge.model.value import value
 
 T = TypeVar("T")
@@ -109,6 +109,22 @@ class KnownEvent:
     identity: str | None
     message: Message
     status: EventStatus | None = None
+
+    def with_data(self, data: Any) -> Event:
+        """The event as it was routed, with what was parsed of it."""
+        return Event(
+            id=self.id,
+            source=self.source,
+            type=self.type,
+            format=self.format,
+            received_at=self.received_at,
+            message=self.message,
+            data=data,
+            time=self.time,
+            publisher_id=self.publisher_id,
+            identity=self.identity,
+            webhook_id=self.webhook_id,
+        )
 
 
 class Records(Protocol):

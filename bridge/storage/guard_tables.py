@@ -1,6 +1,6 @@
-"""Tables that keep work from being done twice, and a message from ending the process again and again."""
+"""Tables that keep work from being done twice, messages from being forged, and one from ending the process again and again."""
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.dialects import postgresql
 
 from bridge.storage.tables import metadata
@@ -32,4 +32,12 @@ suspects = Table(
     Column("times", Integer, nullable=False),
     Column("noted_at", Double, nullable=False),
     Index("suspects_age", "noted_at"),
+)
+
+# What the codes of the bridge's own messages are made with where `storage.encryption_keys` is empty: one row, with id 1.
+message_keys = Table(
+    "message_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary, nullable=False),
 )

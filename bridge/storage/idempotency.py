@@ -3,11 +3,11 @@
 from functools import partial
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.ports.publishing import Begun
 from bridge.storage.admin_tables import idempotency
 from bridge.storage.engines.engine import Engine
+from bridge.storage.statements import any_insert
 
 KEPT = 86_400.0
 """Seconds for which a key is known."""
@@ -37,9 +37,8 @@ class SqlIdempotency:
 def _begin(connection: Connection, key: str, request: str, answer: str, at: float) -> Begun:
     c = idempotency.c
     connection.execute(delete(idempotency).where(c.at < at - KEPT))
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     made = connection.execute(
-        insert(idempotency)
+        any_insert(connection, idempotency)
         .values(key=key, request=request, status=None, answer=answer, at=at)
         .on_conflict_do_nothing(index_elements=[c.key])
     )

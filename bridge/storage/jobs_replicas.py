@@ -4,13 +4,12 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import Connection, Table, delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, or_, select
 
 from bridge.ports.jobs import Replica
 from bridge.storage.admin_tables import leases, replicas
 from bridge.storage.engines.engine import Engine
-from bridge.storage.statements import AnyInsert
+from bridge.storage.statements import any_insert
 
 _FORGOTTEN_AFTER = 3600.0
 """Seconds after which nobody needs to know of a replica that did not stop in order."""
@@ -57,7 +56,7 @@ def _seen(connection: Connection, replica: Replica) -> None:
         "revision": replica.revision,
         "settled": replica.settled,
     }
-    statement = _insert(connection, replicas).values(values)
+    statement = any_insert(connection, replicas).values(values)
     changing = {name: values[name] for name in ("seen_at", "revision", "settled")}
     connection.execute(statement.on_conflict_do_update(index_elements=[replicas.c.id], set_=changing))
     connection.execute(delete(replicas).where(replicas.c.seen_at < at - _FORGOTTEN_AFTER))
@@ -79,7 +78,7 @@ def _leave(connection: Connection, replica_id: str) -> None:
 
 def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bool:
     at = now(connection)
-    statement = _insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
+    statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
     free = or_(leases.c.holder == holder, leases.c.until <= at)
     taken = connection.execute(
         statement.on_conflict_do_update(
@@ -93,7 +92,3 @@ def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bo
 
 def _release(connection: Connection, name: str, holder: str) -> None:
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
-
-
-def _insert(connection: Connection, table: Table) -> AnyInsert:
-    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)

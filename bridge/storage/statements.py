@@ -37,6 +37,11 @@ def padded(ids: Sequence[str]) -> list[str]:
     return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
+def any_insert(connection: Connection, table: Table) -> AnyInsert:
+    """An INSERT that can say what to do about rows that are there already."""
+    return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+
+
 def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
     """Rows whose key is there already change nothing."""
     return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))

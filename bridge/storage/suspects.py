@@ -1,16 +1,15 @@
 """Messages that may have ended a process, in the database."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.storage.admin_tables import replicas
 from bridge.storage.engines.engine import Engine
 from bridge.storage.guard_tables import suspects
 from bridge.storage.jobs_replicas import now
-from bridge.storage.statements import padded
+from bridge.storage.statements import any_insert, padded
 
 KEPT = 86_400.0
 """Seconds after which nobody suspects a message any more."""
@@ -52,7 +51,7 @@ def _died(connection: Connection) -> int:
     c = suspects.c
     at = now(connection)
     connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
-    statement = _insert(connection)(suspects).values(digest=_DEATHS, replica="", times=1, noted_at=at)
+    statement = any_insert(connection, suspects).values(digest=_DEATHS, replica="", times=1, noted_at=at)
     counted = {"times": c.times + 1, "noted_at": at}
     connection.execute(statement.on_conflict_do_update(index_elements=[c.digest], set_=counted))
     return connection.scalar(select(c.times).where(c.digest == _DEATHS)) or 1
@@ -77,7 +76,7 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
     connection.execute(delete(suspects).where(c.noted_at <= at - KEPT))
     for some in _chunks(set(digests), fill=False):
         rows = [{"digest": each, "replica": replica, "times": 1, "noted_at": at} for each in some]
-        statement = _insert(connection)(suspects).values(rows)
+        statement = any_insert(connection, suspects).values(rows)
         counted = {"replica": replica, "times": c.times + 1, "noted_at": at}
         connection.execute(
             statement.on_conflict_do_update(
@@ -100,10 +99,6 @@ def _clear(connection: Connection, digests: Collection[str]) -> None:
 def _leave(connection: Connection, replica: str) -> None:
     others = select(replicas.c.id).where(replicas.c.id != replica)
     connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
-
-
-def _insert(connection: Connection) -> Callable[..., sqlite.Insert | postgresql.Insert]:
-    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
 
 def _chunks(digests: Collection[str], *, fill: bool = True) -> Iterator[list[str]]:

@@ -105,6 +105,10 @@ PARKED = _counter(
 STALE_COPIES = _counter(
     "stale_copies_total", "Copies dropped because their delivery was final or started anew."
 )
+CONTROL_FORGED = _counter(
+    "control_forged_total",
+    "Messages to replicas (exchange control) that no replica of this history sent; they are ignored.",
+)
 IN_FLIGHT = _gauge("in_flight", "Attempts under way.", "hook")
 BREAKER_STATE = _gauge(
     "breaker_state", "Breaker of the hook: 0 closed, 1 probing, 2 open.", "hook", fold=Fold.MAX

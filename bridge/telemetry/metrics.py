@@ -146,6 +146,7 @@ class Metrics:
         self.publish_confirm = histograms[catalogue.PUBLISH_CONFIRM].child()
         self.consumers_lost = counters[catalogue.CONSUMERS_LOST].by()
         self.stale_copies = counters[catalogue.STALE_COPIES].child()
+        self.control_forged = counters[catalogue.CONTROL_FORGED].child()
         self.history_commit = histograms[catalogue.HISTORY_COMMIT].child()
         self.history_batch = histograms[catalogue.HISTORY_BATCH].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()

@@ -15,6 +15,7 @@ from bridge.rules.formats.recognition import recognise
 from bridge.rules.formats.registry import FORMATS, Read, Split
 from bridge.rules.formats.size import table_size
 from bridge.rules.formats.text import event_type, utc_text
+from bridge.rules.wire.authenticity import FORGED
 from bridge.rules.wire.copies import INLET, with_visible_headers
 
 MAX_HEADERS = 100_000
@@ -47,6 +48,8 @@ class Arrivals(Protocol):
         ...
 
 
+Genuine = Callable[[Message], bool]
+"""Whether a bridge of ours wrote the message. Never raises."""
 Misfit = Callable[[Any], str | None]
 """What of a parsed body does not fit, with its path; None where all of it does. Never raises."""
 
@@ -71,8 +74,11 @@ class Decoder:
         max_headers: int = MAX_HEADERS,
         arrivals: Arrivals | None = None,
         misfit: Misfit | None = None,
+        genuine: Genuine | None = None,
     ) -> None:
-        """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable."""
+        """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable, and so is what
+        is not `genuine`, where that is asked for.
+        """
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
         self._format = None if source.format == "auto" else source.format
@@ -80,6 +86,7 @@ class Decoder:
         self._max_headers = max_headers
         self._arrivals = arrivals
         self._misfit = misfit
+        self._genuine = genuine
 
     def decode(self, message: Message, *, new_id: NewId, received_at: float) -> Event | Batch | Undecodable:
         """The event that `message` carries, or the batch of its events; never raises.
@@ -161,6 +168,10 @@ class Decoder:
         if message.headers and (size := table_size(message.headers)) > self._max_headers:
             detail = f"the headers take {size} bytes, the limit is {self._max_headers}"
             return Undecodable("headers_too_large", detail)
+        if self._genuine is not None and not self._genuine(message):
+            return Undecodable(
+                FORGED, "no bridge with this history and these storage.encryption_keys wrote it"
+            )
         return None
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from bridge.model.errors import Problem, SettingsError
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision: a database that is there already needs no Alembic at start, which saves time and memory."""
 
 _LOCK = 0x616D_7170_6272

@@ -1,6 +1,7 @@
 """The word among replicas on a real broker: who hears it, and when everybody is told to look anew."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,17 +16,21 @@ from bridge.broker.topology import Names, Topology
 from bridge.model.event import Message
 from bridge.ports.broker import Outgoing
 from bridge.ports.control import Kind
+from bridge.rules.wire.authenticity import MessageKeys
 from tests.support.links import running_link, unique
 from tests.support.waiting import until
 
 LONG = 3600.0
+KEYS = MessageKeys.derived_from([b"k" * 32])
+OTHER_KEYS = MessageKeys.derived_from([b"other" * 8])
 
 
 class Replica:
     """One replica's control, and what it heard."""
 
-    def __init__(self, control: FanoutControl, link: Link) -> None:
+    def __init__(self, control: FanoutControl, link: Link, forged: list[None]) -> None:
         self.control = control
+        self.forged = forged
         self.link = link
         self.heard: list[tuple[str, str]] = []
         for kind in get_args(Kind):
@@ -46,8 +51,17 @@ class Replica:
 @asynccontextmanager
 async def replica(amqp_url: str, exchange: str, every: float = LONG) -> AsyncIterator[Replica]:
     async with running_link(amqp_url) as hearing, running_link(amqp_url) as speaking:
-        control = FanoutControl(hearing, speaking, exchange, unique("replica"), every=every)
-        one = Replica(control, hearing)
+        forged: list[None] = []
+        control = FanoutControl(
+            hearing,
+            speaking,
+            exchange,
+            unique("replica"),
+            KEYS.control,
+            every=every,
+            forged=lambda: forged.append(None),
+        )
+        one = Replica(control, hearing, forged)
         running = asyncio.create_task(control.run())
         try:
             await until(lambda: one.looks)
@@ -111,7 +125,7 @@ async def test_without_a_broker_a_word_is_heard_here_and_nothing_is_raised():
         def lost(self, role, error): ...
 
     link = Link("test", Address(["amqp://127.0.0.1:1/"]), Quiet())
-    one = Replica(FanoutControl(link, link, "none.control", "me"), link)
+    one = Replica(FanoutControl(link, link, "none.control", "me", KEYS.control), link, [])
     await one.control.tell("hooks", "x")
     assert one.words == [("hooks", "x")]
 
@@ -133,6 +147,16 @@ HOSTILE = {
     "a kind that is no text": b'{"kind": [], "about": "x", "from": "y"}',
     "a number": b'{"kind": "hooks", "about": 7, "from": "y"}',
     "nested": b"[" * 1000,
+    "no code": b'{"kind": "hooks", "about": "x", "from": "y"}',
+    "a code of another history": json.dumps(
+        {"kind": "hooks", "about": "x", "from": "y", "mac": OTHER_KEYS.control.code(["hooks", "x", "y"])}
+    ).encode(),
+    "the code of another word": json.dumps(
+        {"kind": "hooks", "about": "x", "from": "y", "mac": KEYS.control.code(["lane", "x", "y"])}
+    ).encode(),
+    "a code for another purpose": json.dumps(
+        {"kind": "hooks", "about": "x", "from": "y", "mac": KEYS.copies.code(["hooks", "x", "y"])}
+    ).encode(),
     "long": b'{"kind": "hooks", "about": "' + b"x" * 2000 + b'", "from": "y"}',
 }
 
@@ -146,6 +170,7 @@ async def test_what_no_replica_says_is_not_heard(two, amqp_url, exchange):
     await two[0].control.tell("lane", "last")
     await until(lambda: ("lane", "last") in two[1].words)
     assert two[1].words == [("lane", "last")]
+    assert len(two[1].forged) == len(HOSTILE)
 
 
 async def test_a_listener_that_raises_keeps_the_word_from_nobody(two):

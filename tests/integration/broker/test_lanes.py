@@ -16,6 +16,7 @@ from bridge.model.event import Event, Message
 from bridge.ports.broker import Ticket
 from bridge.rules.formats.content import data_of
 from bridge.rules.formats.parse import parse
+from bridge.rules.wire.authenticity import MessageKeys
 from bridge.rules.wire.copies import read_copy
 from tests.support.links import running_link, unique
 
@@ -36,6 +37,7 @@ HEADERS = {
     ],
     "x-first-death-queue": "q",
 }
+KEYS = MessageKeys.derived_from([b"k" * 32])
 NOT_COPIED = {
     "CC": ["elsewhere"],
     "BCC": ["elsewhere"],
@@ -53,7 +55,7 @@ class Lanes:
         self.topology = Topology(link, Names(prefix))
         self.publisher = ConfirmedPublisher(link, timeout=5)
         self.steps: list[int] = []
-        self.copies = BrokerCopies(self.publisher, self.topology, self.steps.append)
+        self.copies = BrokerCopies(self.publisher, self.topology, KEYS.copies, self.steps.append)
         self.consumers = ChannelLanes(consuming, self.topology, lambda _queue, _up: None)
         self.arrived: asyncio.Queue[tuple[Message, Ticket]] = asyncio.Queue()
 
@@ -107,6 +109,7 @@ async def test_a_parked_copy_comes_back_whole(lanes, body):
     got = read_copy(message, data_of)
     ticket.finish()
 
+    assert KEYS.copies.is_genuine(message)
     assert isinstance(got, Delivery)
     assert got.event.message.body == body
     assert dict(got.event.message.headers) == HEADERS

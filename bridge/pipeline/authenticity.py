@@ -1,0 +1,139 @@
+"""Copies are believed only where a bridge with this history wrote them; of all others the history says what is true."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bridge.model.delivery import FINAL, Delivery
+from bridge.model.errors import HistoryUnavailable
+from bridge.model.event import Message, Undecodable
+from bridge.pipeline.settle import Over
+from bridge.ports.backoff import Backoff
+from bridge.ports.broker import Ticket
+from bridge.ports.records import Records
+from bridge.rules.wire.authenticity import FORGED, Authenticator
+from bridge.rules.wire.copies import PREFIX, ReadData, read_copy
+
+log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which a delivery that the history did not know is looked up once more: whoever parked it publishes its
+copy first, and commits then.
+"""
+_DETAIL = (
+    "no bridge with this history and these storage.encryption_keys wrote it, and the history knows no such delivery "
+    "that still waits"
+)
+
+GoOn = Callable[[Delivery, Ticket, Over | None], None]
+Refuse = Callable[[Undecodable, Message, Ticket, Over | None], None]
+
+
+class CopyReader:
+    """Reads deliveries out of copies, after a look at who wrote them."""
+
+    def __init__(self, authenticator: Authenticator, data_of: ReadData) -> None:
+        """`data_of` parses the data of the event."""
+        self._is_genuine = authenticator.is_genuine
+        self._data_of = data_of
+
+    def read(self, message: Message) -> Delivery | Undecodable:
+        """The delivery that the copy carries; Undecodable `forged` for one that no bridge of ours wrote."""
+        return self._read(message, self._data_of)
+
+    def read_without_data(self, message: Message) -> Delivery | Undecodable:
+        """The same for a copy that ends processes: its data are not parsed once more."""
+        return self._read(message, _no_data)
+
+    def _read(self, message: Message, data_of: ReadData) -> Delivery | Undecodable:
+        if self._is_genuine(message):
+            return read_copy(message, data_of)
+        unread = read_copy(message, _no_data)
+        return unread if isinstance(unread, Undecodable) else Undecodable(FORGED, _DETAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    message: Message
+    ticket: Ticket
+    over: Over | None
+    go_on: GoOn
+    last_look: bool = False
+
+
+class UnverifiedCopies:
+    """Copies without a valid code: the delivery goes on as the history has it, if it still waits there; else the message
+    goes to quarantine.
+
+    So copies that an earlier version left in the lanes, or that were made with a key which is gone, are still delivered,
+    and a forger gets nothing delivered but what the bridge would deliver anyway.
+    """
+
+    def __init__(self, records: Records, data_of: ReadData, refuse: Refuse) -> None:
+        """`refuse` has a message quarantined."""
+        self._records = records
+        self._data_of = data_of
+        self._refuse = refuse
+        self._waiting: asyncio.Queue[_Held] = asyncio.Queue()
+
+    def take(self, message: Message, ticket: Ticket, over: Over | None, go_on: GoOn) -> None:
+        """Look this copy up soon; `go_on` is called with the delivery where there is one."""
+        self._waiting.put_nowait(_Held(message, ticket, over, go_on))
+
+    async def run(self) -> None:
+        """Look up what was taken, one by one, until cancelled."""
+        while True:
+            held = await self._waiting.get()
+            if held.ticket.valid:
+                await self._decide(held)
+            elif held.over is not None:  # the broker hands it out again
+                held.over(False)
+
+    async def _decide(self, held: _Held) -> None:
+        delivery = await self._look_up(held.message.headers.get(PREFIX + "delivery"))
+        if delivery is not None:
+            log.info("copy.taken_from_history", delivery=delivery.id, hook=delivery.hook)
+            held.go_on(delivery, held.ticket, held.over)
+        elif held.last_look:
+            self._refuse(Undecodable(FORGED, _DETAIL), held.message, held.ticket, held.over)
+        else:
+            again = _Held(held.message, held.ticket, held.over, held.go_on, last_look=True)
+            asyncio.get_running_loop().call_later(_LOOK_AGAIN, partial(self._waiting.put_nowait, again))
+
+    async def _look_up(self, delivery_id: Any) -> Delivery | None:
+        if not isinstance(delivery_id, str):
+            return None
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._unfinished(delivery_id)
+            except HistoryUnavailable:
+                await backoff.pause()
+
+    async def _unfinished(self, delivery_id: str) -> Delivery | None:
+        """The delivery, ready for its next attempt; None where it is unknown or final."""
+        found = await self._records.delivery(delivery_id)
+        if found is None or found[0].status in FINAL:
+            return None
+        known = found[0]
+        whole = await self._records.event(known.event_id)
+        if whole is None:
+            return None
+        event = whole[0]
+        return Delivery(
+            id=known.id,
+            event=event.with_data(self._data_of(event.message, event.format)),
+            hook=known.hook,
+            generation=known.generation,
+            attempt=known.attempts + 1,
+            retries=known.attempts,
+            not_before=known.next_attempt_at or 0.0,
+        )
+
+
+def _no_data(_message: Message, _form: str) -> None:
+    """Nothing is parsed."""
