@@ -1,11 +1,12 @@
 """Where deliveries wait on the broker: parking into a lane, and the ladder's way back to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import uuid_utils
 
-from bridge.broker.properties import encodable
 from bridge.broker.publisher import ConfirmedPublisher
+from bridge.broker.tables import read_table, write_table
 from bridge.broker.topology import Topology
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BrokerRefused, Unroutable
@@ -69,7 +70,23 @@ class BrokerCopies:
                 # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
                 message_id=str(uuid_utils.uuid7()),
                 body=message.body,
-                headers=self._authenticator.sign(encodable(write_copy(delivery)), message, message.body),
+                headers=self._authenticator.sign(as_read(write_copy(delivery)), message, message.body),
                 like=message,
             )
         )
+
+
+def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The headers as they will be read from the broker: that is what is signed, for a table cannot hold every value."""
+    return headers if all(map(_stays, headers.values())) else read_table(write_table(headers), 0)[0]
+
+
+def _stays(value: Any) -> bool:
+    """Whether it is read as it is written, told without writing it; our own numbers all have less than 64 bits."""
+    match value:
+        case str():
+            return value.isascii()
+        case Mapping():
+            return not value
+        case _:
+            return isinstance(value, int)

@@ -7,10 +7,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pamqp import encode
 
-from bridge.broker.properties import encodable
-from bridge.broker.tables import read_table
+from bridge.broker.lanes import as_read
+from bridge.broker.tables import read_table, write_table
 from bridge.model.event import Message
 from bridge.rules.wire.authenticity import CODE, MessageKeys
 
@@ -27,7 +26,7 @@ HEADERS = {
 }
 LIKE = Message(BODY, content_type="application/json")
 
-texts = st.text(max_size=20)
+texts = st.text(st.characters(), max_size=20)
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -45,8 +44,8 @@ values = st.recursive(
 
 def published(headers, body=BODY, like=LIKE, keys=KEYS):
     """The message as it comes out of a queue."""
-    sent = keys.copies.sign(encodable(headers), like, body)
-    table, _ = read_table(encode.field_table(encodable(sent)), 0)
+    sent = keys.copies.sign(as_read(headers), like, body)
+    table, _ = read_table(write_table(sent), 0)
     return replace(like, body=body, headers=table)
 
 
