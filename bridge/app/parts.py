@@ -92,8 +92,8 @@ class Parts:
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
-        """`keys` prove which messages are the bridge's own; `alone`: no other replica can have its history; `base`: the folder that relative paths of scripts start from;
-        `served`: target types, None for all.
+        """`keys` prove which messages are the bridge's own; `alone`: no other replica can have its history; `base`: the
+        folder that relative paths of scripts start from; `served`: target types, None for all.
         """
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self._deeds, self._keys = deeds, keys
@@ -105,11 +105,11 @@ class Parts:
         self.ladder = LadderWatch()
         self.replica_id = new_id()
         self.guard = Guard(suspects, self.load, self.replica_id)
-        self.claims = claims
+        self.claims, self._recollection = claims, recollection
         self._claiming = Claiming(claims, self.replica_id, alone=alone)
-        self._recollection = recollection
         self._make_broker_side()
         self._make_pipeline()
+        self._make_lanes()
         self.hooks = self._hooks(base, served)
         self.in_force = self._in_force(store)
         self.desk = hook_desk(self.in_force, store, settings, base, served)
@@ -150,7 +150,6 @@ class Parts:
         return ConsumeChannel(self.links.consume, self._is_there)
 
     def _make_pipeline(self) -> None:
-        shares = self.settings.delivery
         self._data_of = partial(data_of, limit=self.settings.limits.body)
         self.table = HookTable(self.watch.unanswered)
         self.errands = Errands("meta events")
@@ -168,6 +167,14 @@ class Parts:
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
         )
+        shares = self.settings.delivery
+        self.balance = Balance(
+            self.table,
+            self.delivering.park,
+            Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
+        )
+
+    def _make_lanes(self) -> None:
         reader = CopyReader(self._keys.copies, self._data_of)
         self.unverified = UnverifiedCopies(self.history, self._data_of, self._end_copy)
         self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.flush)
@@ -194,11 +201,6 @@ class Parts:
             new_id=new_id,
             reader=reader,
             unverified=self.unverified.take,
-        )
-        self.balance = Balance(
-            self.table,
-            self.delivering.park,
-            Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
         )
 
     def _make_sources(self, base: Path) -> None:

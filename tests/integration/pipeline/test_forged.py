@@ -46,15 +46,16 @@ async def test_a_forged_copy_in_a_lane_or_among_strays_is_quarantined_and_never_
             await scene.queues.publish(queue, [b'"forged"'], forged("crm"))
         await bridge.reload([hook | {"paused": False}])
 
-        async def all_three() -> bool:
-            return await quarantined(bridge, "lanes", "forged") == 3
+        def kept() -> int:
+            return len(
+                bridge.history.rows("SELECT 1 FROM quarantine WHERE CAST(body AS TEXT) = '\"forged\"'")
+            )
 
-        await until(all_three, what=bridge.last_words)
+        await until(lambda: kept() == 3, what=bridge.last_words)
+        assert await quarantined(bridge, "lanes", "forged") == 3
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 1}, what=bridge.last_words)
         assert scene.endpoint.bodies("/crm") == [b'"made the lane"']
         assert bridge.history.rows("SELECT 1 FROM deliveries WHERE id = ?", DELIVERY) == []
-        kept = bridge.history.rows("SELECT CAST(body AS TEXT) FROM quarantine")
-        assert kept == [('"forged"',)] * 3
 
 
 async def test_an_unsigned_copy_of_a_delivery_that_waits_is_delivered_as_the_history_has_it(scene: Scene):
@@ -65,7 +66,7 @@ async def test_an_unsigned_copy_of_a_delivery_that_waits_is_delivered_as_the_his
         await scene.queues.publish(source, bodies, message_type="orders.paid")
         await until(lambda: _holds(scene, len(bodies)), what=bridge.last_words)
         for copy in await scene.queues.take_all(scene.lane("crm")):
-            headers = dict(copy.header.properties.headers)
+            headers = dict(copy.header.properties.headers or {})
             del headers["x-bridge-mac"]  # as an earlier version wrote it
             headers |= {"x-bridge-type": "orders.refunded", "x-bridge-identity": "admin"}
             await scene.queues.publish(scene.lane("crm"), [b'"changed"'], headers)
