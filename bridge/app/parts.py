@@ -101,8 +101,7 @@ class Parts:
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
         self.watch = PipelineWatch(metrics, self._paused)
-        self.load = Load()
-        self.ladder = LadderWatch()
+        self.load, self.ladder = Load(), LadderWatch()
         self.replica_id = new_id()
         self.guard = Guard(suspects, self.load, self.replica_id)
         self.claims, self._recollection = claims, recollection
