@@ -211,6 +211,7 @@ class Bridge:
         for work, name in together.work():
             self._spawn(work, name)
         self._spawn(parts.stray_channel.run(), "strays")
+        self._spawn(parts.strays.make_room(), "room for strays")
         self._spawn(parts.samples.run(), "samples")
         self._spawn(parts.silence.run(), "silence")
         self._spawn(parts.errands.run(), "meta events")

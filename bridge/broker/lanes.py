@@ -10,10 +10,11 @@ from bridge.broker.tables import read_table, write_table
 from bridge.broker.topology import Topology
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BrokerRefused, Unroutable
+from bridge.model.event import Message
 from bridge.ports.broker import Outgoing
 from bridge.rules.retry.ladder import next_step
 from bridge.rules.wire.authenticity import Authenticator
-from bridge.rules.wire.copies import write_copy
+from bridge.rules.wire.copies import PREFIX, write_copy
 
 
 class BrokerCopies:
@@ -45,6 +46,14 @@ class BrokerCopies:
             return
         await self._put(self._names.delay(step), delivery)
         self._delayed(step)
+
+    async def set_aside(self, orphan: Message) -> None:
+        """Put a copy of an unknown hook at the end of the queue of orphans."""
+        ours = {name: value for name, value in orphan.headers.items() if name.startswith(PREFIX)}
+        message_id = str(uuid_utils.uuid7())
+        await self._publisher.publish(
+            Outgoing(self._names.orphans, orphan.routing_key, message_id, orphan.body, ours, orphan)
+        )
 
     async def _put(self, exchange: str, delivery: Delivery) -> None:
         if self._topology.has_no_lane(delivery.hook):

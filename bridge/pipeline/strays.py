@@ -23,6 +23,13 @@ from bridge.rules.wire.authenticity import FORGED
 
 log = structlog.get_logger(__name__)
 
+_ROOM = 50
+"""Unknown orphans that are held while others come past them; with more, the oldest go to the end of their queue. Half
+of what the broker hands out at once.
+"""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two such moves, which take longer and longer while none of those behind them has a hook here."""
+
 
 class Strays:
     """Brings orphans of known hooks home, ends those of deleted ones, quarantines the dead, and leaves what nobody knows."""
@@ -54,6 +61,7 @@ class Strays:
         self._unverified = unverified
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[tuple[Message, Ticket]] = []
+        self._pause = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
 
     @property
     def unknown(self) -> int:
@@ -63,10 +71,28 @@ class Strays:
 
     def bring_known_home(self) -> None:
         """Hooks have changed: look again at the orphans that are held."""
+        self._pause.reset()
         held, self._held = self._held, []
         for message, ticket in held:
             if ticket.valid:
                 self.orphan(message, ticket)
+
+    async def make_room(self) -> None:
+        """Let those behind unknown orphans come forward, until cancelled."""
+        while True:
+            await self._pause.pause()
+            if self.unknown <= _ROOM:
+                self._pause.reset()
+                continue
+            moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
+            for at, (message, ticket) in enumerate(moving):
+                try:
+                    await self._copies.set_aside(message)
+                except BridgeError as error:
+                    log.warning("orphan.not_moved", error=str(error))
+                    self._held = moving[at:] + self._held
+                    break
+                ticket.finish()
 
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
@@ -86,6 +112,7 @@ class Strays:
         elif self._table.get(delivery.hook) is None:
             self._hold(message, ticket)
         else:
+            self._pause.reset()
             settlement = Settlement(ticket, "", self._load, over=over)
             task = asyncio.create_task(self._bring_home(delivery, settlement))
             self._tasks.add(task)

@@ -51,6 +51,10 @@ class Copies(Protocol):
         """Put a copy on the ladder so that it reaches the lane at `delivery.not_before`, `seconds` from now."""
         ...
 
+    async def set_aside(self, orphan: Message) -> None:
+        """Put a copy of an unknown hook at the end of the queue of orphans; raises as `park` does."""
+        ...
+
 
 class Ticket(Protocol):
     """The right to settle one broker message, once."""
