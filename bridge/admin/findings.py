@@ -33,6 +33,8 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
         "content_type": event.message.content_type,
         **place,
     }
+    if event.data_fault:
+        seen["data_fault"] = event.data_fault
     if deaths := dead_letters(event.message):
         seen["dead_letters"] = deaths
     if finding.keyed is not None:

@@ -9,11 +9,11 @@ from typing import Any
 from bridge.admin.look_deliveries import delivery_in_list
 from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
-from bridge.model.event import TEXT_PROPERTIES, Event, Message
+from bridge.model.event import TEXT_PROPERTIES, Content, Event, Message
 from bridge.ports.quarantine import KnownQuarantined
 from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent
 from bridge.rules.bodies.body import data_member
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.text import utc_seconds, utc_text
 
 
@@ -37,7 +37,7 @@ def as_event(known: KnownEvent, limit: int | None) -> Event:
     """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed, None: its
     data are not wanted.
     """
-    return known.with_data(None if limit is None else data_of(known.message, known.format, limit))
+    return known.as_routed(Content() if limit is None else content_of(known.message, known.format, limit))
 
 
 def event_alone(
@@ -53,6 +53,7 @@ def event_alone(
         **event_in_list(replace(known, status=_status(deliveries))).model_dump(),
         **_envelope(known.message),
         key: content,
+        "data_fault": event.data_fault or None,
         "deliveries": [delivery_in_list(each).model_dump() for each in deliveries],
         "counts": Counter(str(each.status) for each in deliveries),
         **decisions,

@@ -51,7 +51,7 @@ from bridge.ports.broker import Ticket
 from bridge.ports.guards import Claims, Recollection, Suspects
 from bridge.ports.history import HookState
 from bridge.ports.hooks import HookStore
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.meta.words import Facts, MetaType, state_changed, switched_by
 from bridge.rules.retry.breaker import Rules
@@ -149,7 +149,7 @@ class Parts:
         return ConsumeChannel(self.links.consume, self._is_there)
 
     def _make_pipeline(self) -> None:
-        self._data_of = partial(data_of, limit=self.settings.limits.body)
+        self._content_of = partial(content_of, limit=self.settings.limits.body)
         self.table = HookTable(self.watch.unanswered)
         self.errands = Errands("meta events")
         self.herald = EventHerald(
@@ -174,8 +174,8 @@ class Parts:
         )
 
     def _make_lanes(self) -> None:
-        reader = CopyReader(self._keys.copies, self._data_of)
-        self.unverified = UnverifiedCopies(self.history, self._data_of, self._end_copy)
+        reader = CopyReader(self._keys.copies, self._content_of)
+        self.unverified = UnverifiedCopies(self.history, self._content_of, self._end_copy)
         self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.flush)
         self.service = LaneService(
             consumers=self.lanes,

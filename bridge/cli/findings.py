@@ -50,7 +50,7 @@ def _rows(event: Event, *, configured: bool) -> Iterator[tuple[str, str]]:
     for death in dead_letters(event.message):
         yield "dead letter", json_text(death)
     yield "body", f"{len(event.message.body)} bytes, {event.message.content_type or 'no content type'}"
-    yield "data", json_text(event.data)
+    yield "data", f"none: {event.data_fault}" if event.data_fault else json_text(event.data)
 
 
 def _key_rows(keyed: Keyed | None) -> Iterator[tuple[str, str]]:

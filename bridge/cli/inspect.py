@@ -22,7 +22,7 @@ A body in the message is an object, a list, a number or null, sent as compact JS
 "body_base64" in its place holds any bytes. Properties are those of AMQP, the timestamp in Unix seconds or
 RFC 3339. With --json each event is one line with format, type, publisher_id, time, data, source, webhook_id,
 identity, headers, content_type; of a message with several events also position and events; dead_letters
-where the broker dead-lettered it; with --config hooks, each with hook, matches, decision, reason, and dedupe_key
+where the broker dead-lettered it; data_fault where there are no data, and why; with --config hooks, each with hook, matches, decision, reason, and dedupe_key
 where the source has dedupe (null: it is never a duplicate; dedupe_fault: and why). What would go to quarantine is {"quarantined": reason, "detail": ...}, and the exit code 1."""
 
 File = Annotated[str | None, Argument(metavar="FILE", help="A file; - or none is standard input.")]

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bridge.model.event import Message
 from bridge.rules.bodies.exact import json_text
+from bridge.rules.codings.plain import is_plain
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ _AT_ONCE = ThreadPoolExecutor(2, thread_name_prefix="large")
 
 def size_of(message: Message) -> int:
     """Bytes to work on; a small body that is compressed may come to many."""
-    return len(message.body) if message.content_encoding is None else _LARGE
+    return len(message.body) if is_plain(message) else _LARGE
 
 
 def answer(document: Any) -> web.Response:

@@ -49,8 +49,8 @@ class Message:
 class Event:
     """One decoded message.
 
-    `data` is a parsed copy for filters and templates (None when the body is not JSON): what is delivered
-    and signed is `message.body`. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
+    `data` is a parsed copy for filters and templates: what is delivered and signed is `message.body`. Where it could not
+    be had, `data_fault` says why. `parsed` is the whole body of which `data` is a part. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
     every attempt tells the same. `time` is RFC 3339 text as far as the publisher told one. `identity` is who sent
     it, where an inlet verified it.
     """
@@ -66,6 +66,17 @@ class Event:
     publisher_id: str | None = None
     identity: str | None = None
     webhook_id: str = ""
+    parsed: Any = None
+    data_fault: str = ""
+
+
+@value(frozen=True, slots=True)
+class Content:
+    """What stands in a message's body: the event's data, all that was parsed, and why there are no data."""
+
+    data: Any = None
+    parsed: Any = None
+    fault: str = ""
 
 
 @value(frozen=True, slots=True)
@@ -98,9 +109,13 @@ class Batch:
 
 @value(frozen=True, slots=True)
 class Decoded:
-    """What a format found in a message; None means the format defines no such thing or it is absent."""
+    """What a format found in a message; None means the format defines no such thing or it is absent.
+
+    `unread` says why a body of that kind is never read.
+    """
 
     type: str | None = None
     data: Any = None
     time: str | None = None
     publisher_id: str | None = None
+    unread: str = ""

@@ -10,13 +10,13 @@ import structlog
 
 from bridge.model.delivery import FINAL, Delivery
 from bridge.model.errors import HistoryUnavailable
-from bridge.model.event import Message, Undecodable
+from bridge.model.event import Content, Message, Undecodable
 from bridge.pipeline.settle import Over
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Ticket
 from bridge.ports.records import Records
 from bridge.rules.wire.authenticity import FORGED, Authenticator
-from bridge.rules.wire.copies import PREFIX, ReadData, read_copy
+from bridge.rules.wire.copies import PREFIX, ReadContent, read_copy
 
 log = structlog.get_logger(__name__)
 
@@ -36,22 +36,22 @@ Refuse = Callable[[Undecodable, Message, Ticket, Over | None], None]
 class CopyReader:
     """Reads deliveries out of copies, after a look at who wrote them."""
 
-    def __init__(self, authenticator: Authenticator, data_of: ReadData) -> None:
-        """`data_of` parses the data of the event."""
+    def __init__(self, authenticator: Authenticator, content_of: ReadContent) -> None:
+        """`content_of` parses the body of the event."""
         self._is_genuine = authenticator.is_genuine
-        self._data_of = data_of
+        self._content_of = content_of
 
     def read(self, message: Message) -> Delivery | Undecodable:
         """The delivery that the copy carries; Undecodable `forged` for one that no bridge of ours wrote."""
-        return self._read(message, self._data_of)
+        return self._read(message, self._content_of)
 
     def read_without_data(self, message: Message) -> Delivery | Undecodable:
         """The same for a copy that ends processes: its data are not parsed once more."""
         return self._read(message, _no_data)
 
-    def _read(self, message: Message, data_of: ReadData) -> Delivery | Undecodable:
+    def _read(self, message: Message, content_of: ReadContent) -> Delivery | Undecodable:
         if self._is_genuine(message):
-            return read_copy(message, data_of)
+            return read_copy(message, content_of)
         unread = read_copy(message, _no_data)
         return unread if isinstance(unread, Undecodable) else Undecodable(FORGED, _DETAIL)
 
@@ -73,10 +73,10 @@ class UnverifiedCopies:
     and a forger gets nothing delivered but what the bridge would deliver anyway.
     """
 
-    def __init__(self, records: Records, data_of: ReadData, refuse: Refuse) -> None:
+    def __init__(self, records: Records, content_of: ReadContent, refuse: Refuse) -> None:
         """`refuse` has a message quarantined."""
         self._records = records
-        self._data_of = data_of
+        self._content_of = content_of
         self._refuse = refuse
         self._waiting: asyncio.Queue[_Held] = asyncio.Queue()
 
@@ -126,7 +126,7 @@ class UnverifiedCopies:
         event = whole[0]
         return Delivery(
             id=known.id,
-            event=event.with_data(self._data_of(event.message, event.format)),
+            event=event.as_routed(self._content_of(event.message, event.format)),
             hook=known.hook,
             generation=known.generation,
             attempt=known.attempts + 1,
@@ -135,5 +135,6 @@ class UnverifiedCopies:
         )
 
 
-def _no_data(_message: Message, _form: str) -> None:
+def _no_data(_message: Message, _form: str) -> Content:
     """Nothing is parsed."""
+    return Content()

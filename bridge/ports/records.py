@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from bridge.model.delivery import Status
-from bridge.model.event import Event, Message
+from bridge.model.event import Content, Event, Message
 from bridge.model.value import value
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class KnownEvent:
     message: Message
     status: EventStatus | None = None
 
-    def with_data(self, data: Any) -> Event:
+    def as_routed(self, content: Content) -> Event:
         """The event as it was routed, with what was parsed of it."""
         return Event(
             id=self.id,
@@ -119,11 +119,13 @@ class KnownEvent:
             format=self.format,
             received_at=self.received_at,
             message=self.message,
-            data=data,
+            data=content.data,
             time=self.time,
             publisher_id=self.publisher_id,
             identity=self.identity,
             webhook_id=self.webhook_id,
+            parsed=content.parsed,
+            data_fault=content.fault,
         )
 
 

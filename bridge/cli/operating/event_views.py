@@ -48,6 +48,8 @@ def show_event(paper: Paper, event: Any) -> None:
     paper.facts([(name.replace("_", " "), text(event.get(name))) for name in names])
     paper.facts([(name, _json(event.get(name))) for name in ("properties", "headers") if event.get(name)])
     paper.facts([("data", _json(event["data"]) if "data" in event else text(event.get("data_base64")))])
+    if event.get("data_fault"):
+        paper.facts([("no data", text(event["data_fault"]))])
     paper.line()
     paper.table(DELIVERIES, event.get("deliveries", []), "no deliveries")
     if "hooks" in event:

@@ -82,6 +82,8 @@ class EventAlone(EventInList, MessageDocument):
     """What the format of the source takes for data."""
     data_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
     """The bytes of a body that is not JSON, in place of `data`."""
+    data_fault: str | None = None
+    """Why there are no data; null where there are."""
     deliveries: list[DeliveryInList]
     """All of its deliveries."""
     counts: dict[Status, Annotated[int, Field(ge=1)]]

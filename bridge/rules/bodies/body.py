@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
 from bridge.rules.bodies.spelling import to_json, unbuildable
-from bridge.rules.formats.codings import uncoded
-from bridge.rules.formats.content import MAX_BODY, data_of
+from bridge.rules.codings.labels import labels_of, without_charset
+from bridge.rules.codings.plain import plain_of
+from bridge.rules.formats.content import MAX_BODY, read_body
 
 JSON = "application/json"
 
 _CONTENT_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[\x20-\x7e]+")
-_CODINGS = frozenset({"br", "compress", "deflate", "gzip", "zstd"})
 
 
 class Body(NamedTuple):
@@ -33,20 +33,15 @@ Build = Callable[[Event], Body | Answer]
 
 def raw(event: Event) -> Body:
     """The message's own bytes, with the content type that it came with or one that fits."""
-    message = event.message
-    coding = message.content_encoding
-    return Body(
-        message.body,
-        content_type(message.content_type) or (JSON if has_data(event) else "application/octet-stream"),
-        # Many publishers put a character set here; only a real coding tells the receiver something.
-        coding if coding in _CODINGS else None,
-    )
+    labels = labels_of(event.message)
+    kind = content_type(labels.content_type) or (JSON if has_data(event) else "application/octet-stream")
+    return Body(event.message.body, kind, labels.content_encoding)
 
 
 def data(event: Event) -> Body | Answer:
     """The event's data alone, as JSON."""
     if not has_data(event):
-        return unbuildable("the body is not JSON, so there is no data to send; choose `body: raw`")
+        return unbuildable(f"{why_no_data(event)}, so there is no data to send; choose `body: raw`")
     content = to_json(event.data)
     return content if isinstance(content, Answer) else Body(content, JSON)
 
@@ -88,23 +83,35 @@ def has_data(event: Event) -> bool:
     """Whether the event's data is known; `null`, alone or in an envelope, is data too."""
     if event.data is not None:
         return True
-    if event.message.body.strip() == b"null":
+    if event.data_fault:
+        return False
+    if plain_body(event).strip() == b"null":
         return True
     return event.format != "json" and whole_body(event) is not None
 
 
+def why_no_data(event: Event) -> str:
+    """What to say where `has_data` does not hold."""
+    return event.data_fault or "the body is not JSON"
+
+
 def plain_body(event: Event) -> bytes:
     """The message's body without its content coding, as far as that can be undone."""
-    message = event.message
-    if message.content_encoding is None:
-        return message.body
-    plain = uncoded(message.body, message.content_encoding, MAX_BODY)
-    return message.body if plain is None else plain
+    plain = plain_of(event.message, MAX_BODY).body
+    return event.message.body if plain is None else plain
+
+
+def plain_type(event: Event) -> str:
+    """The content type that fits `plain_body`."""
+    kind = raw(event).content_type
+    return without_charset(kind) if labels_of(event.message).charset else kind
 
 
 def whole_body(event: Event) -> Any:
     """What the message's body says as JSON, envelope included; None where it is not JSON."""
-    return data_of(event.message, "json")
+    if event.parsed is not None:
+        return event.parsed
+    return read_body(event.message, MAX_BODY).parsed
 
 
 def _is_encoded(event: Event) -> bool:

@@ -16,7 +16,16 @@ from urllib.parse import quote
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import JSON, Body, content_type, has_data, plain_body, raw, whole_body
+from bridge.rules.bodies.body import (
+    JSON,
+    Body,
+    content_type,
+    has_data,
+    plain_body,
+    plain_type,
+    raw,
+    whole_body,
+)
 from bridge.rules.bodies.profiles import moment_of, zulu
 from bridge.rules.bodies.spelling import table_text, to_json, unbuildable
 from bridge.rules.formats.cloudevents import attributes_of, is_structured
@@ -37,7 +46,7 @@ def structured(event: Event) -> Body | Answer:
         sent = raw(event)
         own = sent.content_type.lower().startswith(STRUCTURED)
         return sent if own else sent._replace(content_type=STRUCTURED)
-    attributes, kind = _attributes(event), raw(event).content_type
+    attributes, kind = _attributes(event), plain_type(event)
     fields = _known(event) | {name: _json_value(value) for name, value in attributes.items()}
     is_json = has_data(event) and (event.format != "cloudevents" or _is_json(kind))
     # Of other formats the data are not the whole body, and never anything but JSON

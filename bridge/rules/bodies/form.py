@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import Body, has_data, whole_body
+from bridge.rules.bodies.body import Body, has_data, whole_body, why_no_data
 from bridge.rules.bodies.profiles import with_type
 from bridge.rules.bodies.spelling import php_float, unbuildable
 from bridge.rules.formats.forms import CONTENT_TYPE
@@ -17,7 +17,7 @@ from bridge.rules.formats.forms import CONTENT_TYPE
 def form(event: Event) -> Body | Answer:
     """The event's data, an object, as a form."""
     if not has_data(event):
-        return unbuildable("the body is not JSON, so there is no data to make a form of; choose `body: raw`")
+        return unbuildable(f"{why_no_data(event)}, so there is no data to make a form of; choose `body: raw`")
     return _form(event.data)
 
 

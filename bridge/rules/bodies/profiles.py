@@ -11,8 +11,9 @@ from typing import Any
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import JSON, Body, Build, has_data, plain_body, raw, whole_body
+from bridge.rules.bodies.body import JSON, Body, Build, has_data, plain_body, raw, whole_body, why_no_data
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
+from bridge.rules.codings.plain import is_plain
 from bridge.rules.formats.forms import is_form
 from bridge.rules.formats.parse import parse
 
@@ -47,7 +48,7 @@ def _has_one_type(event: Event) -> bool:
     message = event.message
     return (
         event.data is not None
-        and message.content_encoding is None
+        and is_plain(message)
         and not is_form(message.content_type)
         and message.body.count(b'"type"') == 1
         and not _ESCAPED_LETTER.search(message.body)
@@ -129,7 +130,7 @@ def _own(event: Event, name: str, spell: Spell, fields: Callable[[Event], dict[s
     if event.format == name:
         return raw(event)
     if event.message.body and not has_data(event):
-        return unbuildable(f"the body is not JSON, so profile {name} has no data to wrap; choose `body: raw`")
+        return unbuildable(f"{why_no_data(event)}, so profile {name} has no data to wrap; choose `body: raw`")
     content = spell(fields(event))
     return content if isinstance(content, Answer) else Body(content, JSON)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import event_json, has_data
+from bridge.rules.bodies.body import event_json, has_data, why_no_data
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
 
 
@@ -27,7 +27,7 @@ def script_input(kind: str) -> Callable[[Event], bytes | Answer]:
 
 def _data(event: Event) -> bytes | Answer:
     if not has_data(event):
-        return unbuildable("the body is not JSON, so there is no data to hand over; choose `stdin: body`")
+        return unbuildable(f"{why_no_data(event)}, so there is no data to hand over; choose `stdin: body`")
     return php_json(event.data) if event.format == "splynx" else to_json(event.data)
 
 

@@ -50,7 +50,7 @@ def _is_event(data: Mapping[str, Any]) -> bool:
 def read(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
     """A task by its name, with `args` and `kwargs` as data; an event by its type, with the body as data."""
     if message.content_type and any(kind in message.content_type.lower() for kind in _UNREAD):
-        data = None
+        return _unread(message)
     task = text_of(message.headers.get("task"))
     if task is not None:
         return Decoded(type=task, data=_arguments(data), time=from_text(message.headers.get("eta")))
@@ -64,6 +64,14 @@ def read(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
     kind = data.get("type")
     return Decoded(
         type=kind if isinstance(kind, str) else None, data=data, time=from_seconds(data.get("timestamp"))
+    )
+
+
+def _unread(message: Message) -> Decoded:
+    return Decoded(
+        type=text_of(message.headers.get("task")),
+        time=from_text(message.headers.get("eta")),
+        unread=f"bodies of type {message.content_type} are never read",
     )
 
 

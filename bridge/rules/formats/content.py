@@ -1,11 +1,13 @@
-"""The data of a message whose format is known already: that of a copy."""
+"""What stands in a message's body: the parsed whole, and of that the data; also of a copy, whose format is known."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bridge.model.event import Message
-from bridge.rules.formats.codings import uncoded
-from bridge.rules.formats.parse import parse
+from bridge.model.event import Content, Decoded, Message
+from bridge.model.value import value
+from bridge.rules.codings.labels import labels_of
+from bridge.rules.codings.plain import plain_of
+from bridge.rules.formats.parse import read
 from bridge.rules.formats.registry import FORMATS
 
 MAX_BODY = 134_217_728
@@ -13,15 +15,40 @@ MAX_BODY = 134_217_728
 _ANY_ZONE = ZoneInfo("UTC")
 
 
-def data_of(message: Message, form: str, limit: int = MAX_BODY) -> Any:
-    """What a message in this format has for data, as the decoder found it; a format that this version does not
-    know has the whole body.
+def content_of(message: Message, form: str, limit: int = MAX_BODY) -> Content:
+    """What a message in this format holds, as the decoder found it; a format that this version does not know has the
+    whole body for data.
 
     `limit` bounds the body once it is no longer compressed, in bytes.
     """
-    body: bytes | None = message.body
-    if message.content_encoding is not None:
-        body = uncoded(message.body, message.content_encoding, limit)
-    data = None if body is None else parse(body)
+    body = read_body(message, limit)
     known = FORMATS.get(form)
-    return data if known is None else known.read(data, message, _ANY_ZONE).data
+    found = Decoded(data=body.parsed) if known is None else known.read(body.parsed, message, _ANY_ZONE)
+    return Content(found.data, body.parsed, body.fault_of(found))
+
+
+@value(frozen=True, slots=True)
+class Read:
+    """A body as it was read: its plain bytes, None where its codings cannot be undone, and the value that they are.
+
+    `fault` says why there is no value; it is empty where that is null.
+    """
+
+    plain: bytes | None
+    parsed: Any
+    fault: str
+
+    def fault_of(self, found: Decoded) -> str:
+        """Why there are no data, where a format found none; empty where the publisher sent null."""
+        return "" if found.data is not None else found.unread or self.fault
+
+
+def read_body(message: Message, limit: int) -> Read:
+    """The message's body without its codings, which may have `limit` bytes, and parsed."""
+    plain = plain_of(message, limit)
+    if plain.body is None:
+        return Read(None, None, plain.fault)
+    parsed, fault = read(plain.body)
+    if fault and (unknown := labels_of(message).unknown):
+        fault += f"; {unknown!r} names no content coding and no character set"
+    return Read(plain.body, parsed, fault)

@@ -7,12 +7,11 @@ from zoneinfo import ZoneInfo
 
 from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
-from bridge.rules.formats.codings import uncoded
-from bridge.rules.formats.content import MAX_BODY
+from bridge.rules.codings.plain import plain_message
+from bridge.rules.formats.content import MAX_BODY, Read, read_body
 from bridge.rules.formats.identity import fitting_id, webhook_id
-from bridge.rules.formats.parse import parse
 from bridge.rules.formats.recognition import recognise
-from bridge.rules.formats.registry import FORMATS, Read, Split
+from bridge.rules.formats.registry import FORMATS, ReadEvent, Split
 from bridge.rules.formats.size import table_size
 from bridge.rules.formats.text import event_type, utc_text
 from bridge.rules.wire.authenticity import FORGED
@@ -58,7 +57,7 @@ class _Common(NamedTuple):
     """What all events of one message have in common."""
 
     form: str
-    read: Read
+    read: ReadEvent
     arrival: Arrival | None
     received_at: float
 
@@ -96,30 +95,28 @@ class Decoder:
         """
         if refused := self._refused(message):
             return refused
-        body: bytes | None = message.body
-        if message.content_encoding is not None:
-            body = uncoded(message.body, message.content_encoding, self._max_body)
-        data = None if body is None else parse(body)
-        name = self._format or recognise(data, message)
+        body = read_body(message, self._max_body)
+        name = self._format or recognise(body.parsed, message)
         form = FORMATS[name]
         arrival = None
         if self._arrivals is not None and message.headers and INLET in message.headers:
             arrival = self._arrivals.read(message)
         common = _Common(name, form.read, arrival, int(received_at * 1000) / 1000)
-        if form.split is not None and body is not None:
-            # A part of what came compressed is no longer so.
-            whole = message if body is message.body else replace(message, body=body, content_encoding=None)
-            if too_many := _too_many(form.split, data, whole):
+        if form.split is not None and body.plain is not None:
+            # A part of what came coded is no longer so.
+            whole = plain_message(message, body.plain)
+            if too_many := _too_many(form.split, body.parsed, whole):
                 return too_many
-            if singles := form.split(data, whole):
+            if singles := form.split(body.parsed, whole):
                 return self._batch(singles, common, new_id)
-        return self._event(message, data, common, new_id())
+        return self._event(message, body, common, new_id())
 
     def _batch(self, singles: Sequence[Message], common: _Common, new_id: NewId) -> Batch:
         events: list[Event] = []
         refused: list[Refused] = []
         for position, single in enumerate(singles):
-            made = self._event(single, parse(single.body), common, new_id(), f"#{position}")
+            body = read_body(single, self._max_body)
+            made = self._event(single, body, common, new_id(), f"#{position}")
             if isinstance(made, Event):
                 events.append(made)
             else:
@@ -127,13 +124,13 @@ class Decoder:
         return Batch(tuple(events), tuple(refused))
 
     def _event(
-        self, message: Message, data: Any, common: _Common, event_id: str, position: str = ""
+        self, message: Message, body: Read, common: _Common, event_id: str, position: str = ""
     ) -> Event | Undecodable:
         """`position` in a batch tells apart events that have only the message's id."""
-        if self._misfit is not None and (fault := _fault(self._misfit, data, message)):
+        if self._misfit is not None and (fault := _fault(self._misfit, body)):
             return Undecodable("schema_mismatch", fault)
         name, read, arrival, received_at = common
-        found = read(data, message, self._zone)
+        found = read(body.parsed, message, self._zone)
         kind, identity = found.type, None
         if arrival is not None:
             kind, identity = arrival.event_type or kind, arrival.identity
@@ -158,6 +155,8 @@ class Decoder:
             publisher_id=publisher_id,
             identity=identity,
             webhook_id=to_receivers,
+            parsed=body.parsed,
+            data_fault=body.fault_of(found),
         )
 
     def _refused(self, message: Message) -> Undecodable | None:
@@ -184,10 +183,8 @@ def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
     return Undecodable("batch_too_large", f"the message holds {len(data)} events, the limit is {MAX_EVENTS}")
 
 
-def _fault(misfit: Misfit, data: Any, message: Message) -> str | None:
-    if data is None and message.body.strip() != b"null":
-        return "$: the body is not JSON"
-    return misfit(data)
+def _fault(misfit: Misfit, body: Read) -> str | None:
+    return f"$: {body.fault}" if body.fault else misfit(body.parsed)
 
 
 def _type_of(found: str | None, message: Message) -> str:

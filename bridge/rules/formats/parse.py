@@ -17,12 +17,19 @@ _BOM = b"\xef\xbb\xbf"
 # Every digit becomes "0" and all else a space: a long run is then one substring search, eight times as
 # fast as a regular expression.
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_TOO_MANY = f"the body has over {MAX_CONTAINERS} arrays and objects, or over {MAX_ITEMS} items"
+_TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} arrays and objects"
 _LONG_RUN = b"0" * 19  # the fewest digits with which an integer can leave 64 bits
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of `body`, or None where it is not JSON in UTF-8, nests too deep, or has too many parts; never
-    raises.
+    """The JSON value of `body`, or None where there is none; never raises. See `read`."""
+    return read(body)[0]
+
+
+def read(body: bytes) -> tuple[Any, str]:
+    """The JSON value of `body`, or None and why there is none: it is not JSON in UTF-8, nests too deep, or has too
+    many parts; never raises. What is `null` has no fault.
 
     A byte order mark is skipped, the last of duplicate keys wins, lone surrogates and NaN come through. No
     number is rounded but as a double is: integers are exact at any size, and what Python refuses to hold
@@ -31,14 +38,14 @@ def parse(body: bytes) -> Any:
     if body.startswith(_BOM):
         body = body[3:]
     if len(body) > MAX_CONTAINERS and _has_too_many_parts(body):
-        return None
+        return None, _TOO_MANY
     # orjson turns integers beyond 64 bits into doubles without a word (3.13)
     if _LONG_RUN not in body.translate(_DIGITS):
         try:
-            return orjson.loads(body)
+            return orjson.loads(body), ""
         except orjson.JSONDecodeError:
             pass
-    return _parse_exactly(body)
+    return _read_exactly(body)
 
 
 def _has_too_many_parts(body: bytes) -> bool:
@@ -46,16 +53,24 @@ def _has_too_many_parts(body: bytes) -> bool:
     return body.count(b"[") + body.count(b"{") > MAX_CONTAINERS or body.count(b",") > MAX_ITEMS
 
 
-def _parse_exactly(body: bytes) -> Any:
+def _read_exactly(body: bytes) -> tuple[Any, str]:
     try:
         # decoded here: json.loads would guess UTF-16 and UTF-32 from bytes
         text = body.decode()
         data = json.loads(text, parse_int=_integer, parse_float=_double)
-    except (ValueError, RecursionError):
-        return None
+    except RecursionError:
+        return None, _TOO_DEEP
+    except UnicodeDecodeError as error:
+        return None, f"the body is not JSON: byte {error.start + 1} is not UTF-8"
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        return None, f"the body is not JSON: {where}" if text.strip() else "the body is empty"
     if text.count("[") + text.count("{") > MAX_DEPTH and _nests_deeper(data):
-        return None  # pragma: no cover - Python 3.11 raises RecursionError first, later ones need not
-    return data
+        return (
+            None,
+            _TOO_DEEP,
+        )  # pragma: no cover - Python 3.11 raises RecursionError first, later ones need not
+    return data, ""
 
 
 def _integer(digits: str) -> int | str:

@@ -24,7 +24,7 @@ from bridge.rules.formats import (
     spring,
 )
 
-Read = Callable[[Any, Message, ZoneInfo], Decoded]
+ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
 Split = Callable[[Any, Message], Sequence[Message] | None]
 
 
@@ -35,7 +35,7 @@ class Format(NamedTuple):
     bytes; None: it is a single one. Its message has a body that is not compressed.
     """
 
-    read: Read
+    read: ReadEvent
     split: Split | None = None
 
 

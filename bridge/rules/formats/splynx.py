@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
-from bridge.rules.formats.codings import uncoded
+from bridge.rules.codings.plain import plain_of
 from bridge.rules.formats.forms import form_of, is_form
 from bridge.rules.formats.text import utc_text
 
@@ -52,9 +52,7 @@ def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
 def _form(message: Message) -> dict[str, Any] | None:
     if not is_form(message.content_type):
         return None
-    body: bytes | None = message.body
-    if message.content_encoding is not None:
-        body = uncoded(message.body, message.content_encoding, _LARGEST_FORM)
+    body = plain_of(message, _LARGEST_FORM).body
     return None if body is None else form_of(body)
 
 

@@ -26,10 +26,12 @@ def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
     """The class as type, a time where Spring Cloud Stream tells one, the whole body as data."""
     headers = by_lower_name(message.headers)
     told = headers.get("timestamp")
+    unread = "what Java serialised is never read" if _is_serialised(message.content_type) else ""
     return Decoded(
         type=text_of(headers.get("__typeid__")),
-        data=None if _is_serialised(message.content_type) else data,
+        data=None if unread else data,
         time=from_milliseconds(told) if isinstance(told, (int, float)) else from_value(told, timezone),
+        unread=unread,
     )
 
 

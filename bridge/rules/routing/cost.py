@@ -11,6 +11,7 @@ from itertools import pairwise
 from math import prod
 
 from bridge.model.event import Event
+from bridge.rules.codings.plain import is_compressed
 from bridge.rules.routing.lexer import Token, partners, tokens
 
 MOST_GROWTH = 10_000
@@ -47,7 +48,7 @@ class Cost:
 
     def refusal(self, event: Event) -> str:
         """Why the expression is not evaluated for this event; empty: it may be."""
-        size = len(event.message.body) * (1 if event.message.content_encoding is None else _PACKED)
+        size = len(event.message.body) * (_PACKED if is_compressed(event.message) else 1)
         if self.growth > 1 and size * self.growth > MOST_BYTES:
             return f"could come to {self.growth} times the event, which has {size} bytes"
         if self.looks_through and size > MOST_LOOKED_THROUGH:

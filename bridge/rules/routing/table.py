@@ -164,7 +164,8 @@ def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
     if answer is True:
         decision = Decision.MATCH if hook.enabled else Decision.DISABLED
         return Explanation(hook, decision, f"{event.type!r} matches {pattern}")
+    without = f"; there are no data: {event.data_fault}" if event.data_fault else ""
     if answer is False:
-        return Explanation(hook, Decision.FILTERED, f"the filter is false: {hook.filter}")
+        return Explanation(hook, Decision.FILTERED, f"the filter is false: {hook.filter}{without}")
     decision = Decision.FILTER_MISSING_KEY if answer.missing else Decision.FILTER_ERROR
-    return Explanation(hook, decision, answer.detail)
+    return Explanation(hook, decision, answer.detail + without)

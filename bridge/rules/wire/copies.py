@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message, Undecodable
+from bridge.model.event import Content, Event, Message, Undecodable
 
 PREFIX = "x-bridge-"
 HOPS = PREFIX + "hops"
@@ -27,8 +27,8 @@ _COUNTS = ("x-delivery-count", "x-acquired-count")
 _OF_THIS_QUEUE = frozenset(_COUNTS)
 _BOOK_KEEPING = (PREFIX, *_DEATHS, *_COUNTS)
 
-ReadData = Callable[[Message, str], Any]
-"""What a message in the named format has for data."""
+ReadContent = Callable[[Message, str], Content]
+"""What stands in a message of the named format."""
 
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,13 +109,13 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
     return {PREFIX + name: value for name, value in ours.items() if value not in (None, "")}
 
 
-def read_copy(message: Message, data_of: ReadData) -> Delivery | Undecodable:
-    """The delivery that a copy carries; `data_of` reads its data as the direct way does."""
+def read_copy(message: Message, content_of: ReadContent) -> Delivery | Undecodable:
+    """The delivery that a copy carries; `content_of` reads its body as the direct way does."""
     ours = {name[len(PREFIX) :]: value for name, value in message.headers.items() if name.startswith(PREFIX)}
     try:
         return Delivery(
             id=_text(ours, "delivery"),
-            event=_event(ours, message, data_of),
+            event=_event(ours, message, content_of),
             hook=_text(ours, "hook"),
             generation=_number(ours, "generation"),
             attempt=_number(ours, "attempt"),
@@ -129,7 +129,7 @@ def read_copy(message: Message, data_of: ReadData) -> Delivery | Undecodable:
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")
 
 
-def _event(ours: Mapping[str, Any], message: Message, data_of: ReadData) -> Event:
+def _event(ours: Mapping[str, Any], message: Message, content_of: ReadContent) -> Event:
     headers = dict(ours.get("headers") or {})
     if ours.get("hops"):
         headers[HOPS] = ours["hops"]
@@ -144,6 +144,7 @@ def _event(ours: Mapping[str, Any], message: Message, data_of: ReadData) -> Even
         expiration=ours.get("expiration"),
     )
     form = _text(ours, "format")
+    content = content_of(original, form)
     return Event(
         id=_text(ours, "event"),
         source=_text(ours, "source"),
@@ -151,11 +152,13 @@ def _event(ours: Mapping[str, Any], message: Message, data_of: ReadData) -> Even
         format=form,
         received_at=_number(ours, "received") / 1000,
         message=original,
-        data=data_of(original, form),
+        data=content.data,
         time=ours.get("time"),
         publisher_id=ours.get("publisher-id"),
         identity=ours.get("identity"),
         webhook_id=ours.get("webhook-id") or _text(ours, "event"),
+        parsed=content.parsed,
+        data_fault=content.fault,
     )
 
 

@@ -14,7 +14,7 @@ from bridge.broker.topology import Names, Topology
 from bridge.model.delivery import Delivery
 from bridge.model.event import Event, Message
 from bridge.ports.broker import Ticket
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.parse import parse
 from bridge.rules.wire.authenticity import MessageKeys
 from bridge.rules.wire.copies import read_copy
@@ -106,7 +106,7 @@ async def test_a_parked_copy_comes_back_whole(lanes, body):
     await lanes.consume("crm")
 
     message, ticket = await lanes.next()
-    got = read_copy(message, data_of)
+    got = read_copy(message, content_of)
     ticket.finish()
 
     assert KEYS.copies.is_genuine(message)
@@ -143,7 +143,7 @@ async def test_the_ladder_brings_a_copy_back_to_its_lane_never_early(lanes):
 
     assert 5.0 <= waited < 7.0
     assert lanes.steps == [5]
-    got = read_copy(message, data_of)
+    got = read_copy(message, content_of)
     assert isinstance(got, Delivery)
     assert dict(got.event.message.headers) == HEADERS
 

@@ -156,6 +156,7 @@ async def test_an_event_shows_what_it_holds_and_its_deliveries(history: SqlHisto
         assert [each["id"] for each in found["deliveries"]] == [delivery.id]
         assert "hooks" not in found
         assert "data_base64" not in found
+        assert found["data_fault"] is None
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"<e/>", b"\x00"])
@@ -165,6 +166,7 @@ async def test_a_body_that_is_not_json_is_shown_as_base64(history: SqlHistory, b
         found = await api.client.get(f"/events/{event.id}")
         assert base64.b64decode(found["data_base64"]) == body
         assert "data" not in found
+        assert found["data_fault"].startswith("the body is ")
 
 
 async def test_a_large_and_an_odd_body_are_shown_whole(history: SqlHistory):

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.delivery import Answer, Fault
+from bridge.model.event import Event, Message
 from bridge.rules.bodies.body import Body
 from tests.support.bodies import ANYTHING, JSON_VALUES, build, built_by, event, refusal
+from tests.support.publishers import decoded
 
 KINDS = ["raw", "data", "event"]
 
@@ -116,3 +118,25 @@ def test_the_event_object_carries_a_body_that_is_not_json_as_base64(body):
 def test_an_unknown_kind_is_an_error():
     with pytest.raises(ValueError, match="no kind"):
         build("xml")
+
+
+@pytest.mark.parametrize(
+    ("told", "headers", "kind", "coding"),
+    [
+        ("X-GZIP, utf-8", {}, "application/json", "gzip"),
+        ("utf-8", {"compression": "application/x-gzip"}, "application/json", "deflate"),
+        ("ISO-8859-1", {}, "application/json; charset=iso-8859-1", None),
+    ],
+)
+def test_a_receiver_is_told_how_to_read_the_bytes_that_it_gets(told, headers, kind, coding):
+    came = event(b"{}", {}, headers=headers, content_type="application/json", content_encoding=told)
+    assert built_by(build("raw"), came) == Body(b"{}", kind, coding)
+
+
+def test_why_there_are_no_data_is_what_the_attempt_says():
+    came = decoded(Message(b"{}", content_encoding="gzip"))
+    assert isinstance(came, Event)
+    assert refusal(build("data"), came) == (
+        "the body is labelled gzip, and is corrupt, cut off or something else, so there is no data to send; "
+        "choose `body: raw`"
+    )

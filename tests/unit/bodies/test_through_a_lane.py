@@ -11,7 +11,7 @@ from bridge.model.delivery import Delivery
 from bridge.model.event import Event, Message
 from bridge.model.source import Source
 from bridge.rules.bodies.script import script_input
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.wire.copies import read_copy, write_copy
 from tests.support.bodies import SPLYNX, build
@@ -45,7 +45,7 @@ def arrived(message: Message) -> Event:
 def from_lane(event: Event) -> Event:
     headers: Any = write_copy(Delivery(id="d1", event=event, hook="crm"))
     _, headers = decode.field_table(encode.field_table(headers))  # which sorts
-    copy = read_copy(replace(event.message, exchange="", routing_key="crm", headers=headers), data_of)
+    copy = read_copy(replace(event.message, exchange="", routing_key="crm", headers=headers), content_of)
     assert isinstance(copy, Delivery)
     return copy.event
 

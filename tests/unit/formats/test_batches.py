@@ -10,7 +10,7 @@ import pytest
 
 from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.model.source import Source
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import MAX_EVENTS, Decoder
 
 FIRST = b'{"specversion":"1.0","type":"a.b","source":"/s","id":"1", "data" : {"n":123456789012345678901}}'
@@ -82,7 +82,7 @@ def test_events_of_a_compressed_batch_are_not_compressed():
     events = batch(message).events
     assert [event.message.body for event in events] == [FIRST, SECOND]
     assert {event.message.content_encoding for event in events} == {None}
-    assert data_of(events[0].message, events[0].format) == events[0].data
+    assert content_of(events[0].message, events[0].format).data == events[0].data
 
 
 def test_of_a_batch_only_what_does_not_fit_is_refused():

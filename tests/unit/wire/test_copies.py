@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.model.delivery import Delivery
 from bridge.model.event import Event, Message, Undecodable
 from bridge.model.source import Source
-from bridge.rules.formats.content import data_of
+from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.formats.size import table_size
 from bridge.rules.wire.copies import clean_headers, read_copy, with_visible_headers, write_copy
@@ -44,7 +44,7 @@ def decoded(message: Message, form: str = "auto", *, received_at: float = 1.5, *
 
 def through_a_lane(event: Event, **fields: Any) -> Event:
     headers = write_copy(Delivery("d", event, "crm", **fields))
-    copy = read_copy(replace(event.message, exchange="", routing_key="crm", headers=headers), data_of)
+    copy = read_copy(replace(event.message, exchange="", routing_key="crm", headers=headers), content_of)
     assert isinstance(copy, Delivery)
     return copy.event
 
@@ -136,7 +136,7 @@ def test_the_largest_headers_and_ids_still_fit_in_a_copy():
 def test_a_delivery_out_of_a_copy_is_the_one_that_was_sent_there():
     event = decoded(Message(b"{}", routing_key="hooks2"))
     sent = Delivery("d", event, "crm", 2, 5, retries=3, not_before=1.25, error="503", done=("a1", "b2"))
-    copy = read_copy(replace(event.message, headers=write_copy(sent)), data_of)
+    copy = read_copy(replace(event.message, headers=write_copy(sent)), content_of)
     assert copy == sent
 
 
@@ -144,7 +144,7 @@ def test_a_delivery_out_of_a_copy_is_the_one_that_was_sent_there():
 def test_a_message_that_lacks_what_a_copy_has_is_none(name):
     headers = write_copy(Delivery("d", decoded(Message(b"{}")), "crm"))
     del headers[f"x-bridge-{name}"]
-    fault = read_copy(Message(b"{}", headers=headers), data_of)
+    fault = read_copy(Message(b"{}", headers=headers), content_of)
     assert isinstance(fault, Undecodable)
     assert fault.reason == "not_a_copy"
 
@@ -155,7 +155,7 @@ def test_a_copy_carries_when_its_delivery_was_started_anew(restarted_at):
         "d", decoded(Message(b"{}")), "crm", generation=3, attempt=4, restarted_at=restarted_at
     )
 
-    copy = read_copy(Message(b"{}", headers=write_copy(delivery)), data_of)
+    copy = read_copy(Message(b"{}", headers=write_copy(delivery)), content_of)
 
     assert isinstance(copy, Delivery)
     assert (copy.generation, copy.attempt, copy.restarted_at) == (3, 4, restarted_at)
