@@ -39,7 +39,7 @@ def zipped(body: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
+    "gzip": lambda body: gzip.compress(body, mtime=0),
     "deflate": zlib.compress,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
@@ -47,6 +47,11 @@ PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
     "zstd": zstd.compress,
     "zip": zipped,
 }
+
+
+def packed(coding: str, body: bytes) -> bytes:
+    """The same bytes whenever it is asked."""
+    return PACKERS[coding](body)
 
 
 def wide_zstd(body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.rules.codings.inflating import CODINGS, TooLarge, inflated
-from tests.support.packing import PACKERS, wide_zstd, zipped
+from tests.support.packing import PACKERS, packed, wide_zstd, zipped
 
 BODY = b'{"a": [1, 2, 3], "text": "' + b"x" * 2000 + b'"}'
 LIMIT = 134_217_728
@@ -32,9 +32,9 @@ PACKED = {
     "streams": bz2.compress(BODY[:9]) + bz2.compress(BODY[9:]),
     "xz": lzma.compress(BODY),
     "lzma": lzma.compress(BODY, lzma.FORMAT_ALONE),
-    "br": PACKERS["br"](BODY),
-    "zstd": PACKERS["zstd"](BODY),
-    "frames": PACKERS["zstd"](BODY[:9]) + PACKERS["zstd"](BODY[9:]),
+    "br": packed("br", BODY),
+    "zstd": packed("zstd", BODY),
+    "frames": packed("zstd", BODY[:9]) + packed("zstd", BODY[9:]),
     "zip": zipped(BODY),
 }
 
