@@ -4,6 +4,7 @@ from aiohttp import web
 
 from bridge.http.problem import problem
 from bridge.model.value import value
+from bridge.rules.inlets.handshakes import Greeting
 
 RETRY_AFTER = 5
 """Seconds after which a sender that got 503 may try again."""
@@ -34,6 +35,16 @@ NOT_AUTHORIZED = Refusal("refused", 403, "Webhook not authorized.")
 TOO_SLOW = Refusal("too_slow", 408, "the body did not arrive in time", close=True)
 MALFORMED = Refusal("malformed", 400, "the body ended early or is not framed as HTTP has it", close=True)
 TOO_MANY_HEADERS = Refusal("headers_too_large", 431, "more headers than a message can carry")
+
+
+def greeted(greeting: Greeting) -> web.Response:
+    """The answer to a question, in what a sender chose never taken for anything but text."""
+    response = web.Response(
+        status=greeting.status, text=greeting.text, content_type=greeting.content_type, charset="utf-8"
+    )
+    response.headers.extend(greeting.headers)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def unavailable(reason: str, label: str = "unavailable", *, close: bool = False) -> Refusal:

@@ -7,7 +7,14 @@ from typing import ParamSpec, TypeVar
 
 from aiohttp import web
 
-from bridge.http.inlet_answers import NOT_AUTHORIZED, Refusal, too_large, unavailable, wrong_method
+from bridge.http.inlet_answers import (
+    NOT_AUTHORIZED,
+    Refusal,
+    greeted,
+    too_large,
+    unavailable,
+    wrong_method,
+)
 from bridge.http.inlet_body import BODY_TIME, Room, read_body
 from bridge.http.inlet_message import Messages, Received
 from bridge.http.inlet_routes import InletRoutes
@@ -15,6 +22,7 @@ from bridge.model.errors import BridgeError, PublishTooLarge
 from bridge.model.inlet import Inlet
 from bridge.model.source import Source
 from bridge.ports.broker import Outgoing, Publisher
+from bridge.rules.inlets.handshakes import Greeting, Handshakes, Question
 from bridge.rules.inlets.headers import joined
 from bridge.rules.inlets.paths import IN, PathTable
 from bridge.rules.inlets.ping import is_ping
@@ -31,6 +39,9 @@ _LAST_ANSWERS = 2.0
 _LOOK_EVERY = 0.02
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+CameTo = Refusal | Greeting | str
+"""A refusal, the answer to a question, or the label of what was taken."""
 
 
 class Inlets:
@@ -82,19 +93,18 @@ class Inlets:
 
     def _judge(self, request: web.Request, inlet: str) -> web.Response | None:
         door = self._doors[inlet]
-        refusal = door.judge(request)
-        return door.answer(refusal) if refusal else None
+        came_to = door.judge(request)
+        return door.answer(came_to) if came_to else None
 
     async def _handle(self, request: web.Request, inlet: str, rest: str) -> web.Response:
         door = self._doors[inlet]
-        refusal = await self._admit(door, request, rest)
-        return door.answer(refusal)
+        return door.answer(await self._admit(door, request, rest))
 
-    async def _admit(self, door: "_Door", request: web.Request, rest: str) -> "Refusal | str":
+    async def _admit(self, door: "_Door", request: web.Request, rest: str) -> CameTo:
         if self._closing:
             return _STOPPING
-        if refusal := door.judge(request):
-            return refusal
+        if came_to := door.judge(request):
+            return came_to
         with self._room.place() as place:
             if place is None:
                 return unavailable("too many requests at once", "too_many", close=True)
@@ -120,12 +130,16 @@ class _Door:
         self._answers = metrics.inlet(inlet.name)
         self._verifiers: list[Verify] = [verifier(settings) for settings in inlet.verify]
         self._splynx = any(settings.type == "splynx" for settings in inlet.verify)
+        self._handshakes = Handshakes(inlet)
         self._unavailable = 0
         for label in ("accepted", "refused", "unavailable"):  # a rate needs the zero before the first one
             _ = self._answers[label]
 
-    def judge(self, request: web.Request) -> Refusal | None:
-        """What method and headers alone tell."""
+    def judge(self, request: web.Request) -> Refusal | Greeting | None:
+        """What method, query and headers alone tell."""
+        asked = Question(request.method, request.query, joined(request.headers.items()))
+        if greeting := self._handshakes.greet(asked):
+            return greeting
         methods = self._inlet.methods
         if methods and request.method not in methods:
             return wrong_method(request.method, tuple(methods))
@@ -133,7 +147,7 @@ class _Door:
             return too_large(self.most_body)
         return None
 
-    async def take_in(self, request: web.Request, rest: str, body: bytes) -> Refusal | str:
+    async def take_in(self, request: web.Request, rest: str, body: bytes) -> CameTo:
         """Verify and publish; returns once the broker confirmed, with the label for the metric."""
         fields = tuple(request.headers.items())
         received = Received(request.method, rest, fields, joined(fields), body)
@@ -148,6 +162,8 @@ class _Door:
             if not isinstance(found, int):
                 events.inlet_refused(self._inlet.name, request.remote, found)
                 return NOT_AUTHORIZED
+        if greeting := self._handshakes.greet_verified(body):
+            return greeting
         message = await _aside(body, self._messages.message, received, verified, now)
         return message if isinstance(message, Refusal) else await self._publish(message)
 
@@ -182,9 +198,11 @@ class _Door:
             self.publishing -= 1
         return "accepted"
 
-    def answer(self, came_to: Refusal | str) -> web.Response:
+    def answer(self, came_to: CameTo) -> web.Response:
         """The response, counted and told."""
-        self._answers[came_to.label if isinstance(came_to, Refusal) else came_to].value += 1
+        self._answers[came_to if isinstance(came_to, str) else came_to.label].value += 1
+        if isinstance(came_to, Greeting):
+            return greeted(came_to)
         if isinstance(came_to, Refusal):
             self._tell_unavailable(came_to)
             return came_to.response()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from bridge.http.problem import CONTENT_TYPE
+from bridge.model.inlet import INLET_NAME
 
 _OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _PROBLEM = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/PlainProblem"}}}
@@ -33,6 +34,29 @@ _REFUSALS = {
     "503": "The broker does not take the message now; try again.",
 }
 
+
+_INLET = {
+    "name": "inlet",
+    "in": "path",
+    "required": True,
+    "description": "Name of the inlet.",
+    "schema": {"type": "string", "pattern": INLET_NAME},
+}
+
+
+def _asked(name: str, summary: str) -> dict[str, Any]:
+    told = {"200": "The answer; nothing is published.", "404": "No such inlet, or it does not agree."}
+    responses = {status: {"description": text} for status, text in told.items()}
+    return {
+        "operationId": name,
+        "tags": ["open"],
+        "summary": summary,
+        "security": [],
+        "parameters": [_INLET],
+        "responses": responses | {"405": {"description": _REFUSALS["405"], "content": _PROBLEM}},
+    }
+
+
 OPEN_TAGS = [{"name": "open", "description": "What answers without a token."}]
 OPEN_PATHS: dict[str, Any] = {
     "/health/live": _get("health.live", "200 while the process works", _OBJECT),
@@ -52,20 +76,14 @@ OPEN_PATHS: dict[str, Any] = {
             "summary": "Take a webhook in: it is verified, published and confirmed before it is answered",
             "description": "An inlet takes other methods too, and has further paths, as it is configured.",
             "security": [],
-            "parameters": [
-                {
-                    "name": "inlet",
-                    "in": "path",
-                    "required": True,
-                    "description": "Name of the inlet.",
-                    "schema": {"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
-                }
-            ],
+            "parameters": [_INLET],
             "requestBody": {"required": False, "content": {"*/*": {}}},
             "responses": {
                 "2XX": {"description": "Published, with the answer that is configured."},
                 **{status: {"description": told, "content": _PROBLEM} for status, told in _REFUSALS.items()},
             },
-        }
+        },
+        "get": _asked("inlets.probe", "Answer a probe, or the challenge of a sender as it is configured"),
+        "options": _asked("inlets.permit", "Tell a sender of CloudEvents that it may send, and how much"),
     },
 }

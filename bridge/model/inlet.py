@@ -153,6 +153,51 @@ class Verifier(Strict):
         return tuple(secret.get_secret_value() for secret in given)
 
 
+class Handshake(Strict):
+    """A question that a sender asks before it sends webhooks, and that is answered without making an event."""
+
+    type: Literal["cloudevents", "hub", "slack", "graph", "eventgrid", "query"]
+    """cloudevents: OPTIONS with WebHook-Request-Origin, answered by every inlet; hub: GET with hub.challenge (WebSub,
+    Meta); slack: url_verification, once a verifier accepts it; graph: validationToken in the query (Microsoft Graph,
+    SharePoint); eventgrid: the validation event of Azure Event Grid; query: GET with a challenge under `name` in the
+    query (Dropbox: challenge)."""
+    origins: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default_factory=list, max_length=100
+    )
+    """For cloudevents: origins that may send; default: all."""
+    rate: int | None = Field(default=None, ge=1, le=1_000_000)
+    """For cloudevents: requests a minute that a sender is told it may make; default: any number."""
+    token: SecretStr | None = None
+    """For hub: the verify token that Meta is to know; default: none is asked for."""
+    topics: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
+        default_factory=list, max_length=100
+    )
+    """For hub: topics that are subscribed to; default: all."""
+    name: str = Field(default="challenge", min_length=1, max_length=100)
+    """For query: the name that the challenge has."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Handshake":
+        open_ = _OF_HANDSHAKE.get(self.type, frozenset())
+        for name in sorted(self.model_fields_set - open_ - {"type"}):
+            raise ValueError(f"type {self.type} takes no `{name}`")
+        if self.token is not None and not self.token.get_secret_value():
+            raise ValueError("the token is empty: everybody knows it")
+        return self
+
+
+_OF_HANDSHAKE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "cloudevents": frozenset({"origins", "rate"}),
+        "hub": frozenset({"token", "topics"}),
+        "query": frozenset({"name"}),
+    }
+)
+"""What a type of handshake leaves to the settings."""
+
+
+INLET_NAME = r"^[a-z0-9_-]{1,64}$"
+"""What an inlet may be called."""
 _FIELD_NAME = r"^[!#$%&'*+.^_~0-9A-Za-z-]+$"
 """What HTTP lets names of methods and header fields be (RFC 9110, 5.6.2)."""
 
@@ -160,7 +205,7 @@ _FIELD_NAME = r"^[!#$%&'*+.^_~0-9A-Za-z-]+$"
 class Inlet(Strict):
     """An HTTP path whose verified requests become messages of a source."""
 
-    name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
+    name: str = Field(pattern=INLET_NAME)
     """Its name, unique; it answers on /in/<name>, unless it is open and has a `path`."""
     path: str | None = Field(default=None, max_length=255, pattern=r"^/[!-~]*$")
     """A further path it answers on, such as /tiki-webhooks.php; with /* at the end, all below it too."""
@@ -182,7 +227,10 @@ class Inlet(Strict):
     methods: list[Annotated[str, Field(max_length=30, pattern=_FIELD_NAME)]] = Field(
         default_factory=list, max_length=20
     )
-    """Methods it takes; default: all. Others are answered with 405."""
+    """Methods it takes as events; others are answered with 405. Default: all but GET, HEAD, OPTIONS and others that only
+    ask, which are answered with 200 and are no events."""
+    handshakes: list[Handshake] = Field(default_factory=list, max_length=10)
+    """Questions of senders that are answered and are no events; of each type one."""
     body: Bytes = Field(default=1_048_576, ge=0, le=134_217_728)
     """Largest body; a larger one, or one over `limits.body`, is answered with 413."""
     timeout: Seconds = Field(default=0.8, gt=0, le=60)
@@ -197,6 +245,13 @@ class Inlet(Strict):
         if self.open == bool(self.verify):
             raise ValueError("give verifiers under `verify`, or `open: true` to let in everybody")
         return self
+
+    @field_validator("handshakes")
+    @classmethod
+    def _each_once(cls, value: list[Handshake]) -> list[Handshake]:
+        if len({each.type for each in value}) < len(value):
+            raise ValueError("there is one handshake of each type")
+        return value
 
     @field_validator("methods")
     @classmethod

@@ -157,7 +157,7 @@ LADDER_OVERDUE = _gauge(
 )
 INLET_REQUESTS = _counter(
     "inlet_requests_total",
-    "Requests to inlets, by how they were answered (accepted, ping, refused, method, malformed, too_large, "
+    "Requests to inlets, by how they were answered (accepted, ping, handshake, probe, refused, method, malformed, too_large, "
     "headers_too_large, too_slow, too_many, unavailable).",
     "inlet",
     "answer",

@@ -33,6 +33,8 @@ def splynx(event: Event) -> Body | Answer:
     sent = raw(event)
     if _has_one_type(event) and (first := _TYPE_FIRST.match(event.message.body)):
         return sent._replace(content=_named(first)) if first[1] in _EMPTY else sent
+    if is_form(event.message.content_type) and parse(plain_body(event)) is None:
+        return sent
     envelope = whole_body(event)
     if not lacks_type(envelope, event.format):
         return sent

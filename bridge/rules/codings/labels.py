@@ -72,7 +72,8 @@ def without_charset(content_type: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _labels(content_encoding: str, content_type: str, compression: str) -> Labels:
-    told = _CHARSET.search(content_type)
+    is_multipart = content_type.lstrip().lower().startswith("multipart/")  # each part has its own
+    told = None if is_multipart else _CHARSET.search(content_type)
     codings, word, unknown = _words(content_encoding)
     charset = charset_of(word) if word else None
     kombu = "deflate" if compression.lower() == "application/x-gzip" else _CODINGS.get(compression.lower())
@@ -81,11 +82,11 @@ def _labels(content_encoding: str, content_type: str, compression: str) -> Label
     if told:
         named = charset_of(told[1])
         charset, unknown = (named or charset, unknown if named else unknown or told[1])
-    elif content_type and charset not in (None, UTF_8):
+    elif content_type and not is_multipart and charset not in (None, UTF_8):
         content_type = f"{content_type.strip()}; charset={word}"
     return Labels(
         codings,
-        None if charset == UTF_8 else charset,
+        None if is_multipart or charset == UTF_8 else charset,
         unknown,
         ", ".join(name for name in codings if name in _TO_HTTP) or None,
         content_type or None,

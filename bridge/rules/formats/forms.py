@@ -1,10 +1,23 @@
-"""URL-encoded forms, taken apart the way PHP takes them: `data[attributes][id]=7` is an object in an object."""
+"""Forms, taken apart the way PHP takes them: `data[attributes][id]=7` is an object in an object.
+
+What came as a form stays one on its way: it is verified, kept and forwarded byte for byte. Only its parsed copy is what
+is made here, wherever the message came from, an inlet or a queue.
+"""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from bridge.rules.formats import multiparts
+from bridge.rules.formats.parse import parse
+
 CONTENT_TYPE = "application/x-www-form-urlencoded"
+_LARGEST = 16_777_216
+"""Bytes of a form that is taken apart."""
+_NO_FORM = "the body is labelled as a form, and is none in UTF-8, or has over 10,000 fields"
+_IN_FIELDS = ("payload", "payload_json")
+"""Fields in which GitHub, Slack, Plex and others put the JSON that they mean."""
 _MOST_FIELDS = 10_000
 _DEEPEST = 64
 _NAME = re.compile(r"([^\[]+)((?:\[[^\]]*\])+)", re.DOTALL)
@@ -13,19 +26,59 @@ _KEY = re.compile(r"\[([^\]]*)\]", re.DOTALL)
 
 def is_form(content_type: str | None) -> bool:
     """Whether this is the content type of a form."""
-    return content_type is not None and content_type.strip().lower().startswith(CONTENT_TYPE)
+    return content_type is not None and _kind(content_type) in (CONTENT_TYPE, multiparts.CONTENT_TYPE)
 
 
-def form_of(body: bytes) -> dict[str, Any] | None:
+def form_data(body: bytes, content_type: str, charset: str | None = None) -> tuple[Any, str]:
+    """What a form with this content type means, or None and why it cannot be read; never raises.
+
+    That is its fields, or, where the one field beside files is `payload` with JSON in it, what stands there, and the
+    files beside it. `charset`: of what is percent-encoded; None: UTF-8.
+    """
+    if len(body) > _LARGEST:
+        return None, f"the form has {len(body)} bytes, of which {_LARGEST} are read"
+    if _kind(content_type) == CONTENT_TYPE:
+        form = form_of(body, charset or "utf-8")
+        return (None, _NO_FORM) if form is None else (_meant(form), "")
+    parts = multiparts.parts_of(body, content_type)
+    return (None, multiparts.NO_FORM) if parts is None else (_meant(_nested(parts)), "")
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _meant(form: dict[str, Any]) -> Any:
+    texts = {name for name, value in form.items() if not _is_file(value)}
+    if len(texts) != 1 or (name := texts.pop()) not in _IN_FIELDS:
+        return form
+    told = form[name]
+    payload = parse(told.encode(errors="surrogatepass")) if isinstance(told, str) else told
+    if isinstance(payload, dict):
+        return {key: value for key, value in form.items() if key != name} | payload
+    return payload if isinstance(payload, list) and len(form) == 1 else form
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"filename", "content_type", "size", "base64"}
+
+
+def form_of(body: bytes, charset: str = "utf-8") -> dict[str, Any] | None:
     """The form's fields, every value as text; keys that count from 0 make a list.
 
     None for what is not UTF-8 or has over 10,000 fields. What nests deeper than 64 is a field of that name; PHP
     has the same bound.
     """
     try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        fields = parse_qsl(
+            body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, encoding=charset
+        )
     except ValueError:
         return None
+    return _nested(fields)
+
+
+def _nested(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     form: dict[str, Any] = {}
     for name, value in fields:
         _put(form, _path(name), value)
@@ -39,7 +92,7 @@ def _path(name: str) -> list[str]:
     return [found[1], *_KEY.findall(found[2])]
 
 
-def _put(form: dict[str, Any], path: list[str], value: str) -> None:
+def _put(form: dict[str, Any], path: list[str], value: Any) -> None:
     for name in path[:-1]:
         key = name or str(len(form))
         inner = form.get(key)

@@ -72,8 +72,6 @@ def _by_properties(message: Message) -> str | None:
         for beginning, name in _CONTENT_TYPES:
             if told.startswith(beginning):
                 return name
-        if splynx.in_form(message):
-            return "splynx"
     if message.app_id == keycloak.APP_ID or message.routing_key.startswith(keycloak.ROUTING_KEYS):
         return "keycloak"
     return "celery" if message.exchange == celery.EXCHANGE else None

@@ -10,12 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.model.event import Decoded, Message
-from bridge.rules.codings.plain import plain_of
-from bridge.rules.formats.forms import form_of, is_form
 from bridge.rules.formats.text import utc_text
-
-_LARGEST_FORM = 16_777_216
-"""Bytes of a form once it is no longer compressed."""
 
 
 def in_body(data: dict[str, Any]) -> bool:
@@ -27,16 +22,8 @@ def in_body(data: dict[str, Any]) -> bool:
     return isinstance(model, str) and ("\\" in model or ("call" in data and "type" in data))
 
 
-def in_form(message: Message) -> bool:
-    """Whether the body is a form with such a `data.model`."""
-    form = _form(message)
-    return form is not None and in_body(form)
-
-
-def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
+def read(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
     """Type, time and the inner `data` object; an envelope without one is given whole."""
-    if data is None:
-        data = _form(message)
     if not isinstance(data, dict):
         return Decoded(data=data)
     inner = data.get("data", data)
@@ -47,13 +34,6 @@ def read(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
         data=inner,
         time=_time(inner.get("date"), inner.get("time"), timezone),
     )
-
-
-def _form(message: Message) -> dict[str, Any] | None:
-    if not is_form(message.content_type):
-        return None
-    body = plain_of(message, _LARGEST_FORM).body
-    return None if body is None else form_of(body)
 
 
 def _type_of_model(inner: dict[str, Any]) -> str | None:

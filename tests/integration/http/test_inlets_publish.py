@@ -24,7 +24,7 @@ def properties_of(message: DeliveredMessage) -> Any:
     return message.header.properties
 
 
-ODD_METHODS = ("GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "PROPFIND", "MKCOL")
+ODD_METHODS = ("PUT", "PATCH", "DELETE", "MKCOL")
 
 
 async def test_published_messages_hold_no_secret_and_prove_who_sent_them(
@@ -50,14 +50,16 @@ async def test_published_messages_hold_no_secret_and_prove_who_sent_them(
     assert identities == list(signed_by_each())
 
 
-async def test_every_method_any_content_and_no_body_at_all_are_taken(link, queue: str, queues: Queues):
+async def test_every_method_that_tells_something_any_content_and_no_body_at_all_are_taken(
+    link, queue: str, queues: Queues
+):
     bodies = [b"", b"\xff\xfe not UTF-8", b'\xef\xbb\xbf{"a":1}', b"<e>\xc3\xa9</e>", b"x" * 200_000]
     async with prompt(link) as publisher, serving([OPEN], publisher, queue) as served:
         for body in bodies:
             assert (await served.sender.send("/in/open", body=body)).status == 200
         for method in ODD_METHODS:
             answer = await served.sender.send("/in/open", body=b"", method=method)
-            assert (answer.status, answer.text) == (200, "" if method == "HEAD" else "ok"), method
+            assert (answer.status, answer.text) == (200, "ok"), method
     messages = await queues.take_all(queue)
     assert [message.body for message in messages] == bodies + [b""] * len(ODD_METHODS)
     tables = [properties_of(message).headers["x-bridge-inlet"] for message in messages]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.event import Message
-from bridge.rules.formats.forms import CONTENT_TYPE, form_of
+from bridge.rules.formats.forms import CONTENT_TYPE, form_data, form_of
 from tests.support.publishers import event, facts
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "vectors" / "splynx.json").read_text())
@@ -72,4 +72,74 @@ def test_a_ping_in_a_form_is_one_where_the_source_is_splynxs():
 def test_anybody_elses_form_is_no_splynx():
     message = Message(body=urlencode({"data[model]": "T-34"}).encode(), content_type=CONTENT_TYPE)
     assert facts(event(message)) == ("json", "unknown", None, None)
-    assert event(message).data is None
+    assert event(message).data == {"data": {"model": "T-34"}}
+
+
+def part(head: str, content: bytes) -> bytes:
+    return b"--b\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+MULTIPART = "multipart/form-data; boundary=b"
+
+
+@pytest.mark.parametrize(
+    ("parts", "data"),
+    [
+        ([('name="a"', b"1"), ('name="a"', b"2")], {"a": "2"}),
+        ([('name="a[b]"', b"1"), ('name="a[c][]"', b"2")], {"a": {"b": "1", "c": ["2"]}}),
+        ([('name="a"\r\nContent-Type: application/json', b'{"n":[1]}')], {"a": {"n": [1]}}),
+        ([('name="a"\r\nContent-Type: application/json', b"{no")], {"a": "{no"}),
+        ([('name="a"\r\nContent-Type: text/plain; charset=iso-8859-1', b"\xe9")], {"a": "é"}),
+        ([('name="a"\r\nContent-Type: text/plain; charset=punycode', b"\xe9")], {"a": "\\xe9"}),
+        ([('name="a"', b"\xff")], {"a": "\\xff"}),
+        ([('name="payload"\r\nContent-Type: application/json', b'{"a":1}')], {"a": 1}),
+        ([('name="a"', b"1")] * 1001, None),
+        ([], {}),
+    ],
+)
+def test_the_parts_of_a_form_are_its_fields(parts, data):
+    body = b"".join(part(*each) for each in parts) + b"--b--\r\n"
+    found, fault = form_data(body, MULTIPART)
+    assert (found, bool(fault)) == (data, data is None)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.just(b"--b"), st.just(b"\r\n"), st.just(b"--"), st.just(b"Content-Disposition: form-data; name=a"),
+            st.just(b"Content-Type: text/plain; charset=utf-16"), st.just(b'; filename="x"'), st.binary(max_size=5),
+        ),
+        max_size=20,
+    )
+)  # fmt: skip
+def test_no_multipart_body_raises(pieces):
+    form_data(b"".join(pieces), MULTIPART)
+
+
+@given(st.text(max_size=40))
+def test_no_content_type_raises(text):
+    form_data(b"--b\r\n", text)
+    form_data(b"--b\r\n", "multipart/form-data;" + text)
+
+
+def test_what_is_too_large_is_not_taken_apart():
+    found, fault = form_data(b"a=" + b"x" * 16_777_215, CONTENT_TYPE)
+    assert (found, fault) == (None, "the form has 16777217 bytes, of which 16777216 are read")
+
+
+@pytest.mark.parametrize("body", [b"a=%E9%F1", "a=éñ".encode("latin-1")])
+def test_a_form_in_another_character_set_is_read_as_it_is_labelled(body):
+    message = Message(body=body, content_type=CONTENT_TYPE + "; charset=iso-8859-1")
+    assert event(message).data == {"a": "éñ"}
+
+
+def test_files_of_a_form_are_left_alone_whatever_character_set_it_is_labelled_with():
+    body = part('name="f"; filename="x"', b"\xe9\xff\0") + b"--b--\r\n"
+    found = event(Message(body=body, content_type=MULTIPART + "; charset=iso-8859-1"))
+    assert found.data["f"]["base64"] == "6f8A"
+
+
+def test_why_a_form_has_no_data_is_told():
+    found = event(Message(body=b"--b", content_type=MULTIPART))
+    assert found.data is None
+    assert found.data_fault.startswith("the body is labelled as multipart/form-data, and is cut off")
