@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.admin.inspection import Finding
 from bridge.model.event import Message, Undecodable
+from bridge.rules.formats.envelope import attributes_of, envelope_of
 from bridge.rules.formats.text import utc_text
 from bridge.rules.routing.table import Decision, Explanation
 
@@ -33,6 +34,10 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
         "content_type": event.message.content_type,
         **place,
     }
+    if attributes := attributes_of(event):
+        seen["attributes"] = attributes
+    if (envelope := envelope_of(event)) is not event.data:
+        seen["envelope"] = envelope
     if event.data_fault:
         seen["data_fault"] = event.data_fault
     if deaths := dead_letters(event.message):

@@ -67,6 +67,19 @@ def read(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
     )
 
 
+def envelope(data: Any, message: Message) -> Any:
+    """A task of protocol 2 with the keys that one of protocol 1 has: what its headers say, and its arguments.
+
+    `headers` are those of the message, `embed` is about callbacks. Anything else is as it came.
+    """
+    if "task" not in message.headers:
+        return data
+    whole: dict[str, Any] = {"headers": dict(message.headers), **message.headers}
+    if isinstance(data, list) and len(data) >= 2:
+        whole |= zip(("args", "kwargs", "embed"), data, strict=False)
+    return whole
+
+
 def _unread(message: Message) -> Decoded:
     return Decoded(
         type=text_of(message.headers.get("task")),

@@ -21,6 +21,7 @@ _PREFIXES = ("cloudevents:", "cloudevents_", "ce-", "ce_")
 HEADERS = frozenset(prefix + "specversion" for prefix in _PREFIXES)
 KEYS = frozenset({"specversion"})
 _NEEDED = ("specversion", "type", "source", "id")
+_DATA = frozenset({"data", "data_base64"})
 _BATCH = re.compile(re.escape(CONTENT_TYPE) + "-batch", re.IGNORECASE)
 
 
@@ -76,6 +77,23 @@ def attributes_of(headers: Mapping[str, Any]) -> dict[str, Any]:
             if lower.startswith(prefix):
                 found[lower.removeprefix(prefix)] = value
     return found
+
+
+def all_attributes(data: Any, message: Message) -> dict[str, Any]:
+    """All attributes, extensions among them, of a CloudEvent in either form."""
+    if isinstance(data, dict) and is_structured(data, message):
+        return {name: value for name, value in data.items() if name not in _DATA}
+    found = attributes_of(message.headers)
+    if message.content_type and "datacontenttype" not in found:
+        found["datacontenttype"] = message.content_type
+    return found
+
+
+def envelope(data: Any, message: Message) -> Any:
+    """The event in the structured form, whichever it came in."""
+    if isinstance(data, dict) and is_structured(data, message):
+        return data
+    return all_attributes(data, message) | {"data": data}
 
 
 def _structured(data: dict[str, Any], timezone: ZoneInfo) -> Decoded:

@@ -25,7 +25,7 @@ def content_of(message: Message, form: str, limit: int = MAX_BODY) -> Content:
     body = read_body(message, limit)
     known = FORMATS.get(form)
     found = Decoded(data=body.parsed) if known is None else known.read(body.parsed, message, _ANY_ZONE)
-    return Content(found.data, body.parsed, body.fault_of(found))
+    return body.content(found)
 
 
 @value(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class Read:
     parsed: Any
     fault: str
 
-    def fault_of(self, found: Decoded) -> str:
-        """Why there are no data, where a format found none; empty where the publisher sent null."""
-        return "" if found.data is not None else found.unread or self.fault
+    def content(self, found: Decoded) -> Content:
+        """With the data that a format found; where that is never read, nothing of it is."""
+        if found.data is not None:
+            return Content(found.data, self.parsed)
+        return Content(fault=found.unread) if found.unread else Content(None, self.parsed, self.fault)
 
 
 def read_body(message: Message, limit: int) -> Read:

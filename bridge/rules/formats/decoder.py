@@ -131,6 +131,7 @@ class Decoder:
             return Undecodable("schema_mismatch", fault)
         name, read, arrival, received_at = common
         found = read(body.parsed, message, self._zone)
+        content = body.content(found)
         kind, identity = found.type, None
         if arrival is not None:
             kind, identity = arrival.event_type or kind, arrival.identity
@@ -150,13 +151,13 @@ class Decoder:
             format=name,
             received_at=received_at,
             message=message,
-            data=found.data,
+            data=content.data,
             time=found.time or (utc_text(message.timestamp) if message.timestamp else None),
             publisher_id=publisher_id,
             identity=identity,
             webhook_id=to_receivers,
-            parsed=body.parsed,
-            data_fault=body.fault_of(found),
+            parsed=content.parsed,
+            data_fault=content.fault,
         )
 
     def _refused(self, message: Message) -> Undecodable | None:

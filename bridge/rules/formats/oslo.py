@@ -46,6 +46,11 @@ def read(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
     )
 
 
+def envelope(data: Any, _message: Message) -> Any:
+    """The notification with all but its secrets."""
+    return _without_secrets(_notification(data))
+
+
 def _notification(data: Any) -> Any:
     inner = data.get("oslo.message", data) if isinstance(data, dict) else data
     return parse(inner.encode(errors="surrogatepass")) if isinstance(inner, str) else inner

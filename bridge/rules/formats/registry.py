@@ -25,30 +25,33 @@ from bridge.rules.formats import (
 )
 
 ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
+Envelope = Callable[[Any, Message], Any]
 Split = Callable[[Any, Message], Sequence[Message] | None]
 
 
 class Format(NamedTuple):
-    """How the messages of one kind of publisher are read; neither function ever raises.
+    """How the messages of one kind of publisher are read; no function ever raises.
 
-    Both are given the parsed body. `split` gives the single messages of one that holds several, each with its own
-    bytes; None: it is a single one. Its message has a body that is not compressed.
+    All are given the parsed body. `split` gives the single messages of one that holds several, each with its own
+    bytes; None: it is a single one. Its message has a body that is not compressed. `envelope` gives all that the
+    publisher said, where that is not the parsed body itself.
     """
 
     read: ReadEvent
     split: Split | None = None
+    envelope: Envelope | None = None
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "cloudevents": Format(cloudevents.read, cloudevents.split),
-        "celery": Format(celery.read, celery.split),
+        "cloudevents": Format(cloudevents.read, cloudevents.split, cloudevents.envelope),
+        "celery": Format(celery.read, celery.split, celery.envelope),
         "masstransit": Format(masstransit.read),
         "nservicebus": Format(nservicebus.read),
         "spring": Format(spring.read),
         "laravel": Format(laravel.read),
         "keycloak": Format(keycloak.read),
-        "oslo": Format(oslo.read),
+        "oslo": Format(oslo.read, envelope=oslo.envelope),
         "debezium": Format(debezium.read),
         "gitlab": Format(gitlab.read),
         "splynx": Format(splynx.read),

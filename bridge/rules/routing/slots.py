@@ -7,6 +7,7 @@ from typing import Any
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
 from bridge.model.event import Event
+from bridge.rules.formats.envelope import attributes_of, envelope_of
 from bridge.rules.routing.activation import view_for
 from bridge.rules.routing.cost import cost_of
 from bridge.rules.routing.expression import MAX_DETAIL, Unanswered, compile_expression, unanswered
@@ -30,6 +31,8 @@ _FIELDS: Mapping[str, Callable[[Event], Any]] = {
     "headers": lambda event: dict(sorted(event.message.headers.items())),
     "format": lambda event: event.format,
     "identity": lambda event: event.identity,
+    "envelope": envelope_of,
+    "attributes": attributes_of,
 }
 _STEP = r"""\.[A-Za-z_]\w*|\[\d{1,9}\]|\["[^"\\\n]*"\]|\['[^'\\\n]*'\]"""
 _PATH = re.compile(rf"event\.({'|'.join(_FIELDS)})((?:{_STEP})*)", re.ASCII)
