@@ -146,4 +146,4 @@ def test_inspect_and_explain_show_it_where_it_is_more_than_the_data():
 def test_a_filter_on_data_has_nothing_else_made():
     condition = compile_filter("event.data.attributes.x == 1 && event.data.envelope.y == 2")
     assert condition.view.fields == {"data"}
-    assert condition.view.keys["data"] == {"attributes", "envelope"}
+    assert condition.view.keys["data"] == frozenset({"attributes", "envelope"})
