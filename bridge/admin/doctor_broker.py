@@ -1,10 +1,10 @@
 """What `doctor` makes of the broker: its addresses and versions, and its patience."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from bridge.admin.doctor import Diagnosis, Level
 from bridge.admin.doctor_rights import of_objects, of_rights
+from bridge.model.queue import release_of
 from bridge.ports.survey import Endpoint, FoundBroker, Right
 from bridge.settings.tree import Settings
 
@@ -64,11 +64,6 @@ def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
         message = "it takes bodies up to 16 MiB unless max_message_size says more; larger ones cannot be published again"
         return Diagnosis("ok", "broker", subject, message)
     return Diagnosis("ok", "broker", subject, "known to work")
-
-
-def release_of(version: str) -> tuple[int, ...]:
-    """Major and minor number."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Diagnosis]:

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bridge.admin.doctor import Diagnosis
-from bridge.admin.doctor_broker import release_of
-from bridge.pipeline.guard import MOST_DELIVERIES
+from bridge.model.queue import release_of
 from bridge.ports.survey import FoundPolicies, FoundPolicy, FoundQueue
+from bridge.rules.wire.returns import ASSUMED, Returns
 from bridge.settings.tree import Settings
 
 _LIMITS = ("max-length", "max-length-bytes", "message-ttl", "expires")
 _DELIVERY_LIMIT = 100_000
-_USUAL_LIMIT = 20
+_RISKY = 3
+"""Below this limit two deaths in a row, each within the blink after a message was handed out, may lose it."""
 _TO_QUEUES = frozenset({"all", "queues", "quorum_queues", "classic_queues"})
 
 
@@ -65,19 +66,31 @@ def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
 
 def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
     """What a quorum queue does with a message that came back too often; classic ones count nothing."""
-    if queue.type != "quorum":
-        return
-    limit = _limit(queue, definition, version)
-    if limit is None or "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition:
-        return
-    message = f"a quorum queue without a dead-letter exchange: the broker drops what came back {limit} times"
-    kept = limit > MOST_DELIVERIES
-    if kept:
-        message += f"; the bridge puts it into quarantine before, at {MOST_DELIVERIES} times"
+    if queue.type == "quorum" and (limit := _limit(queue, definition, version)) is not None:
+        kept = "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition
+        yield of_limit(queue.name, limit, kept=kept)
+
+
+def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
+    """What a delivery limit means for a source; `kept`: what goes over it is dead-lettered."""
+    returns = Returns(counted=True, limit=limit, known=True)
+    message = (
+        f"delivery limit {limit}: what came back more often the broker {'dead-letters' if kept else 'drops'}, and each "
+        "death of a bridge or loss of its connection counts for all that it held; "
+    )
+    message += (
+        f"what came back {returns.custody_from} times goes into its lanes before anything is attempted"
+        if returns.custody_from
+        else f"so everything goes through the lanes, and {returns.holdable(65_535)} messages are held at once"
+    )
+    subject = f"queue {queue}"
+    if kept and limit >= ASSUMED:
+        return Diagnosis("ok", "policies", subject, message)
     policy = json.dumps({"delivery-limit": 100, "dead-letter-exchange": "...", "overflow": "reject-publish"})
-    pattern = f"^{re.escape(queue.name)}$"
+    pattern = f"^{re.escape(queue)}$"
     advice = f"rabbitmqctl set_policy --apply-to queues NAME {shlex.quote(pattern)} {shlex.quote(policy)}"
-    yield Diagnosis("warning" if kept else "problem", "policies", f"queue {queue.name}", message, advice)
+    advice += "; an argument of the queue stays in force where it is lower"
+    return Diagnosis("problem" if limit < _RISKY else "warning", "policies", subject, message, advice)
 
 
 def _limit(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
@@ -85,7 +98,7 @@ def _limit(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> in
     said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
     limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]
     if not limits and None in said and release_of(version) >= (4, 0):
-        return _USUAL_LIMIT if said == (None, None) else None
+        return ASSUMED if said == (None, None) else None
     return min(limits, default=None)
 
 

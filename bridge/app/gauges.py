@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bridge.broker.topology import Contract, Names
+from bridge.broker.sources import Contract
+from bridge.broker.topology import Names
 from bridge.model.source import Source
 from bridge.telemetry.metrics import Metrics
 

@@ -96,6 +96,7 @@ class Bridge:
         await parts.in_force.start()
         if await together.begin():
             await parts.guard.watch_out()
+            parts.sources.start_small()
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         self._http = HttpServer(
@@ -204,6 +205,7 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")
         self._spawn(parts.recall.run(), "recall")
+        self._spawn(parts.prefetch.run(), "prefetch")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.unverified.run(), "unverified copies")
         self._spawn(parts.service.run(), "lanes")
@@ -299,9 +301,9 @@ class Bridge:
             self._guard.cancel()  # it would take the end for an outage that is over, and consume again
         if self._together is not None:
             await self._politely(self._together.stop())
-        await self._politely(parts.sources.leave())
+        await self._politely(parts.sources.leave(for_good=True))
         await self._politely(parts.service.stop())
-        hand_back(parts.table, parts.delivering.park, "stopping")
+        hand_back(parts.table, parts.delivering.park, "stopping", parts.sources.spent)
         await self._settle_down(parts, self._settings.limits.drain)
         unfinished = 0
         for runner in parts.hooks.all_runners():
@@ -340,7 +342,7 @@ class Bridge:
 
     def _busy(self, parts: Parts) -> bool:
         parking = any(task.get_name() == "last parking" and not task.done() for task in self._tasks)
-        return parking or any(runner.busy for runner in parts.hooks.all_runners())
+        return parking or parts.recall.busy or any(runner.busy for runner in parts.hooks.all_runners())
 
     async def _last_commit(self, parts: Parts) -> None:
         try:

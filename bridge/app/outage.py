@@ -44,7 +44,7 @@ class OutageGuard:
             if missing and self._sources.consuming:
                 log.error("outage.begun", missing=missing, effect="sources are not consumed until it is over")
                 await self._sources.leave()
-                hand_back(self._table, None, "outage")
+                hand_back(self._table, None, "outage", self._sources.spent)
             elif not missing and not self._sources.consuming:
                 log.info("outage.over")
                 self._sources.resume()

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from bridge.broker.link import Link
+from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Topology
 from bridge.model.errors import BridgeError
 from bridge.pipeline.strays import Strays
@@ -66,6 +67,7 @@ class Samples:
         metrics: Metrics,
         ladder: LadderWatch,
         strays: Strays,
+        source_queues: SourceQueues,
         sources: Iterable[str],
         queues: Iterable[str],
     ) -> None:
@@ -76,6 +78,7 @@ class Samples:
         self._metrics = metrics
         self._ladder = ladder
         self._strays = strays
+        self._source_queues = source_queues
         self._sources = tuple(sources)
         self._queues = tuple(queues)
 
@@ -87,7 +90,7 @@ class Samples:
                 await self._guarded(self._count_lanes(quiet_too=second == 0))
             await self._guarded(self._count_queues())
             if number % _CONTRACTS_EVERY == 0:
-                await self._guarded(self._topology.compare_again(self._sources))
+                await self._guarded(self._source_queues.compare_again(self._sources))
             for link in self._links:
                 self._metrics.connection(link.role).blocked.value = await link.blocked()
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from bridge.app.prefetch import Prefetch
 from bridge.broker.consumer import ConsumeChannel
 from bridge.model.source import OWN_EVENTS
 from bridge.pipeline.intake import Intake
@@ -15,8 +16,11 @@ log = structlog.get_logger(__name__)
 class Sources:
     """One supervised channel and one intake for each source."""
 
-    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]], prefetch: Prefetch) -> None:
         self._pairs = list(pairs)
+        self._prefetch = prefetch
+        for intake, channel in self._pairs:
+            prefetch.add(intake.source.name, intake.source.queue, intake.source.prefetch, channel, intake)
         self._tasks: list[asyncio.Task[None]] = []
         self.consuming = False
 
@@ -29,14 +33,30 @@ class Sources:
         """Consume again after `leave`."""
         self.consuming = True
         for intake, channel in self._pairs:
-            channel.subscribe(intake.source.queue, intake.source.prefetch, intake.receive)
+            channel.subscribe(intake.source.queue, self._prefetch.of(intake.source.name), intake.receive)
 
-    async def leave(self) -> None:
-        """Stop consuming and hand back what was not decoded; what is under way stays ours."""
+    async def leave(self, *, for_good: bool = False) -> None:
+        """Stop consuming; what is under way stays ours. What was not decoded goes back to the broker, unless each return
+        counts towards the queue's delivery limit: then it stays here, or is parked where this is `for_good`.
+        """
         self.consuming = False
         for intake, channel in self._pairs:
             await channel.unsubscribe(intake.source.queue)
-            intake.give_back()
+            if for_good:
+                intake.leave()
+            elif not intake.returns.spent_by_nacks:
+                intake.give_back()
+
+    @property
+    def spent(self) -> frozenset[str]:
+        """Names of sources whose messages come nearer to their last return with each one."""
+        return frozenset(intake.source.name for intake, _ in self._pairs if intake.returns.spent_by_nacks)
+
+    def start_small(self) -> None:
+        """The last stop was not in order: what comes may be what ended it."""
+        for intake, _ in self._pairs:
+            if intake.source.name != OWN_EVENTS:
+                self._prefetch.start_small(intake.source.name)
 
     def pump(self) -> None:
         """Go on with messages that were kept back, where there is room again."""

@@ -93,6 +93,28 @@ class ConsumeChannel:
                 await self._cancel(subscription)
             self._changed.set()
 
+    def resize(self, queue: str, prefetch: int) -> None:
+        """Hold so many messages at once from now on; tickets already given out stay good, and count beside them.
+
+        A consumer's prefetch is fixed when it begins, so another one takes its place at once.
+        """
+        subscription = self._subscriptions.get(queue)
+        if subscription is not None and subscription.prefetch != prefetch:
+            subscription.prefetch = prefetch
+            if subscription.tag is not None:
+                self.spawn(self._replace(subscription))
+
+    async def _replace(self, subscription: Subscription) -> None:
+        async with self._lock:
+            life, tag = self._life, subscription.tag
+            if life is None or tag is None or not life.alive or not subscription.wanted:
+                return
+            with contextlib.suppress(*_BROKEN), lost_not_cancelled():
+                await life.channel.basic_cancel(tag)
+                life.connection.forget(tag)
+                if subscription.tag == tag:
+                    await self._consume(life, subscription)
+
     @property
     def open(self) -> int:
         """Messages received on this channel and not settled."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Literal
 
 import structlog
@@ -21,14 +20,6 @@ DELIVERY_LIMIT = 100_000
 """Large and finite: without one, 4.x drops after 20 returns; `-1` was unreliable."""
 
 _LOST = (amqp.AMQPError, OSError, RuntimeError)
-
-
-class Contract(IntEnum):
-    """How a source queue compares with its publishers' declaration (metric bridge_source_contract_mismatch)."""
-
-    UNKNOWN = -1
-    KEPT = 0
-    BROKEN = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +90,15 @@ class Topology:
         *,
         queue_type: Literal["quorum", "classic"] = "quorum",
         verify_only: bool = False,
-        contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
         lane_made: Callable[[str], None] = lambda _hook: None,
     ) -> None:
-        """`contract(queue, state)` hears how each source queue compares with the fixed parameters, `lane_made(hook)`
-        of each lane that was made, or found while it was to be made.
-        """
+        """`lane_made(hook)` hears of each lane that was made, or found while it was to be made."""
         self.names = names
         self._link = link
         self._queue_type = queue_type
         self._verify_only = verify_only
-        self._contract = contract
         self._lane_made = lane_made
         self._no_lanes: frozenset[str] = frozenset()
-        self._checked: dict[str, object] = {}
         self._lanes: set[str] = set()
         self._making = asyncio.Lock()
 
@@ -282,28 +268,6 @@ class Topology:
                 raise BrokerUnavailable(str(error)) from error
         return found
 
-    async def prepare_source(self, queue: str) -> bool:
-        """The source queue can be consumed: it is there, or was made the way its publishers make it."""
-        try:
-            depth = await self.depth(queue)
-        except BrokerUnavailable as error:
-            log.warning("source.not_available", queue=queue, error=str(error))
-            return False
-        if depth is not None:
-            await self._compare_contract(queue)
-            return True
-        if self._verify_only:
-            log.warning(
-                "source.missing",
-                queue=queue,
-                advice="topology is `verify`: create the queue, durable, no arguments",
-            )
-            return False
-        made = await self.declare_source(queue)
-        if made:
-            self._contract(queue, Contract.KEPT)
-        return made
-
     async def prepare_events(self, queue: str) -> bool:
         """The queue of the bridge's own events can be consumed; made anew where somebody deleted it."""
         try:
@@ -323,39 +287,6 @@ class Topology:
             log.warning("source.cannot_declare", queue=queue, error=str(error))
             return False
         return True
-
-    async def _compare_contract(self, queue: str) -> None:
-        """Declare actively once per connection: it changes nothing and tells whether publishers would get 406."""
-        if self._verify_only:
-            # The declaration needs the right to configure, and would make a queue that was deleted just now.
-            self._contract(queue, Contract.UNKNOWN)
-            return
-        connection = await self._link.connection()
-        if self._checked.get(queue) is connection:
-            return
-        state = Contract.KEPT
-        try:
-            async with self._link.channel() as channel:
-                await channel.queue_declare(queue, durable=True)
-        except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
-            state = Contract.BROKEN
-            log.warning("source.contract_mismatch", queue=queue, broker_says=str(error))
-        except amqp.ChannelAccessRefused:
-            state = Contract.UNKNOWN
-        except _LOST:
-            return
-        self._checked[queue] = connection
-        self._contract(queue, state)
-
-    async def compare_again(self, queues: Sequence[str]) -> None:
-        """Tell anew how these source queues compare: policies, limits and default types change meanwhile.
-
-        Raises BrokerUnavailable.
-        """
-        for queue in queues:
-            self._checked.pop(queue, None)
-            if await self.depth(queue) is not None:  # else the declaration would make it
-                await self._compare_contract(queue)
 
     def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
         return queue_arguments(self._queue_type, dead_letter_exchange)

@@ -93,7 +93,7 @@ class Delivering:
         """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""
         if not runner.hook.enabled:
             self.record(runner, work, Skipped("hook_disabled"))
-        elif reason := runner.why_park(time.monotonic()):
+        elif reason := work.settlement.park_reason or runner.why_park(time.monotonic()):
             self.park(runner, work, reason)
         else:
             runner.enqueue(work)

@@ -10,7 +10,7 @@ alone, and who was alone at the first one begins before all others, so that it i
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -23,17 +23,13 @@ from bridge.pipeline.settle import Load, Over
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Ticket
 from bridge.ports.guards import Suspects
-from bridge.rules.wire.fingerprint import delivery_count
 from bridge.telemetry import events
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 ENDED_THE_PROCESS = "ended_the_process"
-TOO_OFTEN = "redelivered_too_often"
 
-MOST_DELIVERIES = 15
-"""RabbitMQ 4 drops what a quorum queue handed out 20 times in vain, where no policy says otherwise."""
 _CONVICTED = 2
 """So many earlier lives in which a message was under way at the end convict it, the last time alone."""
 _EXPLAINED = 3
@@ -64,6 +60,12 @@ class Way(Protocol):
         """The same each time the broker hands this message out."""
         ...
 
+    def is_urgent(self, message: Message) -> bool:
+        """The broker may drop it if it comes back some more times: it waits for nothing, and is not attempted but taken
+        into custody, which takes no time worth mentioning.
+        """
+        ...
+
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Let it go its way."""
         ...
@@ -83,14 +85,6 @@ class _Held:
     digest: str
 
 
-def came_too_often(message: Message) -> Undecodable | None:
-    """Why a redelivered message of a source must not be tried again before the broker drops it; None: it may."""
-    count = delivery_count(message.headers)
-    if count < MOST_DELIVERIES:
-        return None
-    return Undecodable(TOO_OFTEN, f"the queue handed it out {count} times without an end")
-
-
 class Guard:
     """Holds back what may end the process. Until `watch_out` everything passes."""
 
@@ -105,6 +99,8 @@ class Guard:
         self._alone: dict[str, list[_Held]] = {}
         self._over: set[str] = set()
         self._first: list[_Held] = []
+        self._urgent: list[_Held] = []
+        self._hurry = asyncio.Event()
         self._young: dict[str, float] = {}
         self._convicted = _CONVICTED
         self._until: float | None = None
@@ -136,15 +132,28 @@ class Guard:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sort())
             tasks.create_task(self._one_by_one())
+            tasks.create_task(self._at_once())
             tasks.create_task(self._forget())
 
     def give_back(self, way: Way) -> None:
         """Hand to the broker what waits here on this way."""
-        for some in (self._new, self._behind, self._first, *self._alone.values()):
+        for some in (self._new, self._behind, self._first, self._urgent, *self._alone.values()):
             for held in some:
                 if held.way is way:
                     held.ticket.give_back()
             some[:] = [held for held in some if held.way is not way]
+
+    def let_go(self, way: Way) -> None:
+        """Have what waits here on this way go on, but for suspects, which the broker gets back."""
+        waiting = [
+            held for some in (self._new, self._behind, self._first) for held in some if held.way is way
+        ]
+        for some in (self._new, self._behind, self._first):
+            some[:] = [held for held in some if held.way is not way]
+        self.give_back(way)
+        for held in waiting:
+            if held.ticket.valid:
+                self._admit(held, None)
 
     async def leave(self) -> None:
         """The process stops in order. Raises HistoryUnavailable."""
@@ -161,8 +170,11 @@ class Guard:
             self._arrived.clear()
             new, self._new = self._new, []
             times = await self._times({held.digest for held in new})
+            urgent = [held for held in new if held.digest not in times and held.way.is_urgent(held.message)]
+            await self._release_noted(urgent)
             for held in new:
-                self._put(held, times.get(held.digest, 0))
+                if held not in urgent:
+                    self._put(held, times.get(held.digest, 0))
             self.holding = self._must_wait()
             if not self.holding:
                 await self._release()
@@ -178,6 +190,9 @@ class Guard:
                 held.ticket,
                 partial(self._end, held.digest),
             )
+        elif times and held.way.is_urgent(held.message):
+            self._urgent.append(held)
+            self._hurry.set()
         elif times:
             self._alone.setdefault(held.digest, []).append(held)
             if times >= _CONVICTED:
@@ -202,14 +217,17 @@ class Guard:
                 self._admit(held, None)
         room = self._room()
         some, self._first = self._first[:room], self._first[room:]
+        await self._release_noted(some)
+        if self._first:
+            asyncio.get_running_loop().call_later(_YOUNG, self._arrived.set)
+
+    async def _release_noted(self, some: Sequence[_Held]) -> None:
         if noted := {held.digest for held in some}:
             await self._note(noted)
         for held in some:
             if held.ticket.valid:
                 self._young[held.digest] = time.monotonic()
                 self._admit(held, partial(self._end, held.digest))
-        if self._first:
-            asyncio.get_running_loop().call_later(_YOUNG, self._arrived.set)
 
     def _room(self) -> int:
         since = time.monotonic() - _YOUNG
@@ -225,7 +243,8 @@ class Guard:
             while self._alone:
                 await self._quiet()
                 digest, some = next(iter(self._alone.items()))
-                innocent = await self._begin(digest, some)
+                patience = max(_SHORTEST, _PATIENCE / len(self._alone))
+                innocent = await self._begin(digest, some, patience)
                 del self._alone[digest]
                 if innocent:
                     # These very bytes have just been through: more messages of them need not be looked at.
@@ -234,21 +253,32 @@ class Guard:
                     self._alone[digest] = some
             self._arrived.set()
 
+    async def _at_once(self) -> None:
+        """Suspects that may not come back often begin one by one, whatever else is under way: each is over in no time."""
+        while True:
+            await self._hurry.wait()
+            self._hurry.clear()
+            while self._urgent:
+                held = self._urgent.pop(0)
+                await self._begin(held.digest, [held], _SHORTEST)
+
     async def _quiet(self) -> None:
         """Return once nothing else is under way, or new messages are not held any more."""
         while self._load.open and self.holding:  # noqa: ASYNC110 - the count of the hot path wakes nobody
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _begin(self, digest: str, some: list[_Held]) -> bool:
+    async def _begin(self, digest: str, some: list[_Held], patience: float) -> bool:
         """Have the first of these go its way, and take it out; whether all of it has its committed fate in time."""
         await self._note({digest})
         some[:] = [held for held in some if held.ticket.valid]
         if some:
             held = some.pop(0)
-            log.info("guard.alone", source=held.way.name, digest=digest[:12], waiting=len(self._alone) - 1)
+            log.info(
+                "guard.alone", source=held.way.name, digest=digest[:12], waiting=max(0, len(self._alone) - 1)
+            )
             ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._admit(held, partial(self._end_alone, digest, ended))
-            await asyncio.wait({ended}, timeout=max(_SHORTEST, _PATIENCE / len(self._alone)))
+            await asyncio.wait({ended}, timeout=patience)
             if ended.done() and ended.result():
                 return True
         await self._insist(partial(self._suspects.doubt, {digest}, self._replica))

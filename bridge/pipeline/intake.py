@@ -10,7 +10,7 @@ from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.arrival import Arrival, Part, Recalled, resume
 from bridge.pipeline.delivery import Delivering
-from bridge.pipeline.guard import Guard, came_too_often
+from bridge.pipeline.guard import Guard
 from bridge.pipeline.recall import Recall
 from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.ports.broker import Ticket
@@ -19,9 +19,14 @@ from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.expression import Unanswered
 from bridge.rules.statistics.dimensions import Dimensions
 from bridge.rules.wire.copies import REQUEUED
-from bridge.rules.wire.fingerprint import message_digest
+from bridge.rules.wire.fingerprint import delivery_count, message_digest
+from bridge.rules.wire.returns import Returns
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+
+TOO_OFTEN = "redelivered_too_often"
+NEAR_THE_LIMIT = "delivery_limit"
+STOPPING = "stopping"
 
 
 class Intake:
@@ -59,6 +64,11 @@ class Intake:
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
         self._kept_back: deque[tuple[Message, Ticket, Over | None]] = deque()
+        self._returns = Returns()
+        self._all_at_once = False
+        self._stopping = ""
+        self.urgent = 0.0
+        """How many messages had come when the last one did that must not be held for long."""
 
     @property
     def name(self) -> str:
@@ -70,15 +80,38 @@ class Intake:
         """How many messages ever came."""
         return self._received.value
 
+    @property
+    def returns(self) -> Returns:
+        """How the source's queue counts what comes back; set before it is consumed."""
+        return self._returns
+
+    @returns.setter
+    def returns(self, returns: Returns) -> None:
+        self._returns = returns
+        self._all_at_once = returns.all_at_once
+
     def receive(self, message: Message, ticket: Ticket) -> None:
         """Take one message from the broker's callback."""
         self._received.value += 1
-        if message.redelivered and (why := came_too_often(message)) is not None:
+        if message.redelivered and (why := self._came_too_often(message)) is not None:
             self.refuse(why, message, ticket)
         elif message.redelivered or self._guard.holding:
+            if self.is_urgent(message):
+                self.urgent = self._received.value
             self._guard.take(self, message, ticket)
         else:
             self.admit(message, ticket)
+
+    def _came_too_often(self, message: Message) -> Undecodable | None:
+        """Why it must not be tried again before the broker drops it; None: it may."""
+        bound = self._returns.kept_from
+        if bound is None or (count := delivery_count(message.headers)) < bound:
+            return None
+        return Undecodable(TOO_OFTEN, f"the queue handed it out {count} times without an end")
+
+    def is_urgent(self, message: Message) -> bool:
+        """The broker drops it if it comes back some more times: it goes into its lanes, and nothing is attempted before."""
+        return (message.redelivered or self._all_at_once) and self._returns.near_the_end(message.headers)
 
     def digest(self, message: Message) -> str:
         """The same each time the broker hands this message out."""
@@ -105,6 +138,23 @@ class Intake:
             elif over is not None:
                 over(False)
 
+    def leave(self) -> None:
+        """Nothing more comes, and the process ends: what was not begun goes back to the broker, or, where that counts it
+        as one more delivery in vain, into its lanes.
+        """
+        if not self._returns.spent_by_nacks:
+            self.give_back()
+            return
+        self._stopping = STOPPING
+        self._recall.park(self.source.name, STOPPING)
+        self._guard.let_go(self)
+        while self._kept_back:
+            message, ticket, over = self._kept_back.popleft()
+            if ticket.valid:
+                self._start(message, ticket, over)
+            elif over is not None:
+                over(False)
+
     def give_back(self) -> None:
         """Hand what was kept back, here or on its way here, to the broker."""
         self._guard.give_back(self)
@@ -118,6 +168,9 @@ class Intake:
     def _start(self, message: Message, ticket: Ticket, over: Over | None) -> None:
         now = self._last_message.value = time.time()
         settlement = Settlement(ticket, self.source.name, self._load, self._metrics, over)
+        settlement.park_reason = self._stopping
+        if (message.redelivered or self._all_at_once) and self.is_urgent(message):
+            settlement.park_reason = NEAR_THE_LIMIT
         decoded: Event | Batch | Undecodable
         try:
             decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)

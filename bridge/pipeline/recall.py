@@ -64,6 +64,17 @@ class Recall:
                 arrival.settlement.give_back()
         self._claiming.given_back()
 
+    def park(self, source: str, reason: str) -> None:
+        """What is held here of this source goes into its lanes as soon as it goes on."""
+        for arrival in self._held:
+            if arrival.settlement.source == source:
+                arrival.settlement.park_reason = reason
+
+    @property
+    def busy(self) -> bool:
+        """Something is held here."""
+        return bool(self._held)
+
     async def run(self) -> None:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as tasks:

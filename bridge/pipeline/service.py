@@ -207,6 +207,10 @@ class LaneService:
         """The same each time the broker hands this copy out."""
         return copy_digest(self.name, message)
 
+    def is_urgent(self, _message: Message) -> bool:
+        """Lanes have a limit that nothing comes to."""
+        return False
+
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Have the fence look at it; `over` is told of its end."""
         match self._reader.read(message):

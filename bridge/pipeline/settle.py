@@ -23,7 +23,8 @@ class Load:
 class Settlement:
     """One broker message and how many of its deliveries have no committed fate yet.
 
-    A source message carries as many deliveries as hooks matched, a copy carries one.
+    A source message carries as many deliveries as hooks matched, a copy carries one. Where it has a `park_reason`, its
+    deliveries go into their lanes without an attempt.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Settlement:
         "_over",
         "_ticket",
         "open",
+        "park_reason",
         "source",
         "started",
     )
@@ -57,6 +59,7 @@ class Settlement:
         self.source = source
         self.open = 1
         self.started = False
+        self.park_reason = ""
         load.open += 1
 
     @property

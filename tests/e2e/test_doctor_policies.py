@@ -116,7 +116,7 @@ async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and
     assert "1 consumers are no bridges" in foreign["message"]
     assert "127.0.0.1:" in foreign["message"]
     dropping = found["policies", f"queue {quorum}", "warning"]
-    assert "drops what came back 18 times; the bridge puts it into quarantine before" in dropping["message"]
+    assert "delivery limit 18: what came back more often the broker drops" in dropping["message"]
     assert "dead-letter-exchange" in dropping["advice"]
 
 

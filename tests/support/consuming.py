@@ -9,6 +9,7 @@ from pamqp import commands
 
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.link import Address, Link
+from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Names, Topology
 from bridge.model.event import Message
 from bridge.ports.broker import Ticket
@@ -24,7 +25,7 @@ class Consumer:
         self.keep = keep
         self.got: list[Message] = []
         self.tickets: list[Ticket] = []
-        self.channel = ConsumeChannel(link, Topology(link, Names()).prepare_source)
+        self.channel = ConsumeChannel(link, SourceQueues(link, Topology(link, Names())).prepare)
 
     def receive(self, message: Message, ticket: Ticket) -> None:
         self.got.append(message)

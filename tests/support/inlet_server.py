@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from bridge.broker.link import Link
 from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
+from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Names, Topology
 from bridge.http.health import Health
 from bridge.http.inlet_body import Room
@@ -88,6 +89,6 @@ async def serving(
 async def prompt(link: Link) -> AsyncIterator[PromptPublisher]:
     """A publisher for inlets on this connection."""
     both = ConfirmedPublisher(link), ConfirmedPublisher(link)
-    yield PromptPublisher(link, *both, prepare=Topology(link, Names()).prepare_source)
+    yield PromptPublisher(link, *both, prepare=SourceQueues(link, Topology(link, Names())).prepare)
     for publisher in both:
         await publisher.close()

@@ -97,6 +97,15 @@ class Queues:
                 taken.append(message)
         return taken
 
+    async def return_all(self, name: str, *, times: int) -> None:
+        """Take what is in a queue and let it go back with the channel, so often."""
+        count = await self.depth(name) or 0
+        for _ in range(times):
+            async with self._channel() as channel:
+                for _ in range(count):
+                    while isinstance((await channel.basic_get(name)).delivery, Basic.GetEmpty):
+                        pass  # what goes back takes a moment
+
     async def remove_bridge(self, prefix: str) -> None:
         """Delete the shared objects of a bridge with this prefix."""
         stores = ["orphans", "dead", *(f"delay.{step}" for step in STEPS)]

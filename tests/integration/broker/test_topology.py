@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.broker.topology import Contract, Names, Topology
+from bridge.broker.sources import Contract, SourceQueues
+from bridge.broker.topology import Names, Topology
 from bridge.model.errors import BrokerRefused
 from tests.support.links import running_link, unique
 
@@ -15,8 +16,13 @@ def told():
 
 
 @pytest.fixture
-def topology(link, told):
-    return Topology(link, Names(unique("t")), contract=told.__setitem__)
+def topology(link):
+    return Topology(link, Names(unique("t")))
+
+
+@pytest.fixture
+def sources(link, sources, told):
+    return SourceQueues(link, topology, contract=told.__setitem__)
 
 
 async def declare(link, queue, **how):
@@ -25,9 +31,9 @@ async def declare(link, queue, **how):
 
 
 @pytest.mark.parametrize("name", ["plain", "with spaces", "a/b/c", "žluťoučký kůň 🐎", "x" * 255, "ü" * 127])
-async def test_a_missing_source_is_made_as_its_publishers_make_it(link, topology, told, name):
+async def test_a_missing_source_is_made_as_its_publishers_make_it(link, sources, told, name):
     name = name if len(name.encode()) > 240 else unique(name)
-    assert await topology.prepare_source(name)
+    assert await sources.prepare(name)
     assert told == {name: Contract.KEPT}
 
     await declare(link, name, durable=True)  # 406 if it were declared otherwise
@@ -35,36 +41,36 @@ async def test_a_missing_source_is_made_as_its_publishers_make_it(link, topology
         await channel.queue_delete(name)
 
 
-async def test_a_source_with_the_right_parameters_keeps_the_contract(link, topology, told):
+async def test_a_source_with_the_right_parameters_keeps_the_contract(link, sources, told):
     queue = unique("source")
     await declare(link, queue, durable=True)
 
-    assert await topology.prepare_source(queue)
+    assert await sources.prepare(queue)
     assert told == {queue: Contract.KEPT}
 
 
 @pytest.mark.parametrize("how", [{"arguments": {"x-max-length": 10}, "durable": True}, {"durable": False}])
-async def test_a_source_declared_otherwise_is_told_of_and_consumed_anyway(link, topology, told, how):
+async def test_a_source_declared_otherwise_is_told_of_and_consumed_anyway(link, sources, told, how):
     queue = unique("source")
     await declare(link, queue, **how)
 
-    assert await topology.prepare_source(queue)
+    assert await sources.prepare(queue)
     assert told == {queue: Contract.BROKEN}
 
 
 async def test_a_source_that_is_declared_otherwise_later_is_noticed_on_the_same_connection(
-    link, topology, told
+    link, topology, sources, told
 ):
     queue, gone = unique("source"), unique("gone")
     await declare(link, queue, durable=True)
-    await topology.prepare_source(queue)
+    await sources.prepare(queue)
     async with link.channel() as channel:
         await channel.queue_delete(queue)
     await declare(link, queue, durable=True, arguments={"x-max-length": 10})
 
-    await topology.prepare_source(queue)
+    await sources.prepare(queue)
     assert told == {queue: Contract.KEPT}
-    await topology.compare_again([queue, gone])
+    await sources.compare_again([queue, gone])
     assert told == {queue: Contract.BROKEN}
     assert await topology.depth(gone) is None
 
@@ -73,9 +79,10 @@ async def test_whoever_may_only_verify_cannot_know_how_a_source_was_declared(lin
     queue = unique("source")
     await declare(link, queue, durable=True, arguments={"x-max-priority": 5})
 
-    assert await Topology(
-        link, Names(unique("t")), verify_only=True, contract=told.__setitem__
-    ).prepare_source(queue)
+    only_looked_at = Topology(link, Names(unique("t")), verify_only=True)
+    assert await SourceQueues(link, only_looked_at, verify_only=True, contract=told.__setitem__).prepare(
+        queue
+    )
     assert told == {queue: Contract.UNKNOWN}
 
 

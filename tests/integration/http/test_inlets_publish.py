@@ -9,6 +9,7 @@ from typing import Any
 from aiormq.abc import DeliveredMessage
 
 from bridge.broker.prompt import PromptPublisher
+from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Names, Topology
 from bridge.model.event import Message
 from bridge.model.inlet import Inlet
@@ -111,7 +112,9 @@ async def test_a_queue_that_takes_nothing_is_told_as_503(link, queue: str, queue
 async def test_a_connection_lost_while_a_channel_opens_is_503_and_no_broken_off_answer(link, queue: str):
     lost = Kept()
     lost.fault = asyncio.CancelledError()  # what aiormq 7.2 raises then
-    publisher = PromptPublisher(link, Kept(), lost, prepare=Topology(link, Names()).prepare_source)
+    publisher = PromptPublisher(
+        link, Kept(), lost, prepare=SourceQueues(link, Topology(link, Names())).prepare
+    )
     async with serving([OPEN], publisher, queue) as served:
         assert (await served.sender.send("/in/open")).status == 503
         assert served.counted("open", "unavailable") == 1

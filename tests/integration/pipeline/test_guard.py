@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model.event import Message, Undecodable
 from bridge.pipeline import guard as stage
-from bridge.pipeline.guard import Guard, came_too_often
+from bridge.pipeline.guard import Guard
 from bridge.pipeline.settle import Load, Over
 from bridge.ports.broker import Ticket
 from bridge.storage.history import SqlHistory, open_history
@@ -30,6 +30,9 @@ class Beyond:
 
     def digest(self, message: Message) -> str:
         return message.body.decode()
+
+    def is_urgent(self, message: Message) -> bool:
+        return message.body.startswith(b"urgent")
 
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         self.begun.append(message.body)
@@ -221,7 +224,17 @@ async def test_what_waits_is_handed_back_or_dropped_with_its_channel(suspects: S
         assert beyond.begun == [b"a"]
 
 
-@pytest.mark.parametrize(("count", "kept"), [(0, False), (14, False), (15, True), (20, True)])
-def test_the_fifteenth_time_is_the_last_before_the_broker_drops_it(count: int, kept: bool):
-    why = came_too_often(Message(b"", headers={"x-delivery-count": count}, redelivered=True))
-    assert (why is not None and why.reason == "redelivered_too_often") is kept
+async def test_what_must_not_come_back_often_waits_for_nothing_and_suspects_of_it_begin_one_by_one(
+    suspects: SqlSuspects,
+):
+    await suspects.note(["a", "urgent b", "urgent c"], "before")
+    beyond, load = Beyond(), Load(open=1)
+    async with after_an_unclean_stop(suspects, load=load) as guard:
+        take(guard, beyond, b"a", b"urgent b", b"urgent c", b"urgent d", b"e")
+        await until(lambda: {b"urgent b", b"urgent d"} <= set(beyond.begun))
+        await holds(lambda: len(beyond.begun) == 2, 0.1, what="something else is under way, and b is alone")
+        beyond.end(b"urgent b")
+        await until(lambda: beyond.begun[2:] == [b"urgent c"])
+        beyond.end(b"urgent c")
+        load.open = 0
+        await until(lambda: b"a" in beyond.begun)

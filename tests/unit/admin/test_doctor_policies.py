@@ -35,14 +35,21 @@ def test_a_quorum_source_without_a_dead_letter_exchange_is_told_of_from_the_vers
     assert limits_of(quorum, "3.13.7") == []
     [(level, message)] = limits_of(quorum, "4.1.0")
     assert level == "warning"
-    assert "drops what came back 20 times" in message
+    assert "delivery limit 20: what came back more often the broker drops" in message
+    assert "came back 10 times goes into its lanes" in message
     assert limits_of(FoundQueue("hooks2", "classic", {}), "4.1.0") == []
     dead = FoundPolicy("dead", "^hooks2$", "quorum_queues", 0, {"dead-letter-exchange": "dead"})
-    assert limits_of(quorum, "4.1.0", dead) == []
+    [(level, message)] = limits_of(quorum, "4.1.0", dead)
+    assert level == "ok"
+    assert "dead-letters" in message
     short = FoundPolicy("short", "^hooks2$", "quorum_queues", 0, {"delivery-limit": 10})
     [(level, message)] = limits_of(quorum, "3.13.7", short)
+    assert level == "warning"
+    assert "delivery limit 10" in message
+    tiny = FoundPolicy("tiny", "^hooks2$", "quorum_queues", 0, {"delivery-limit": 1})
+    [(level, message)] = limits_of(quorum, "3.13.7", tiny)
     assert level == "problem"
-    assert "10 times" in message
+    assert "everything goes through the lanes" in message
     unlimited = FoundPolicy("unlimited", "^hooks2$", "quorum_queues", 0, {"delivery-limit": -1})
     assert limits_of(quorum, "4.1.0", unlimited) == []
 
