@@ -205,7 +205,7 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")
         self._spawn(parts.recall.run(), "recall")
-        self._spawn(parts.prefetch.run(), "prefetch")
+        self._spawn(parts.consumption.prefetch.run(), "prefetch")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.unverified.run(), "unverified copies")
         self._spawn(parts.service.run(), "lanes")

@@ -10,13 +10,13 @@ import uuid_utils
 from bridge.admin.audit import AuditLog
 from bridge.admin.schemas import misfit_of
 from bridge.app.connections import Links
+from bridge.app.consumption import Consumption
 from bridge.app.errands import Errands
 from bridge.app.gauges import Gauges
 from bridge.app.herald import EventHerald
 from bridge.app.hook_routes import hook_desk
 from bridge.app.hooks import Hooks
 from bridge.app.in_force import HooksInForce
-from bridge.app.prefetch import Prefetch
 from bridge.app.samples import LadderWatch, Samples
 from bridge.app.silence import LaneSilence, Silence
 from bridge.app.sources import Sources
@@ -27,12 +27,10 @@ from bridge.broker.lanes import BrokerCopies
 from bridge.broker.link import Link
 from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
-from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Names, Topology
 from bridge.http.inlets import Inlets
 from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
-from bridge.model.queue import QueueKind
 from bridge.model.source import OWN_EVENTS, Source
 from bridge.pipeline.authenticity import CopyReader, UnverifiedCopies
 from bridge.pipeline.balance import Balance, Shares
@@ -61,7 +59,6 @@ from bridge.rules.retry.breaker import Rules
 from bridge.rules.statistics.dimensions import measured_by
 from bridge.rules.wire.arrival import Arrivals
 from bridge.rules.wire.authenticity import MessageKeys
-from bridge.rules.wire.returns import RETURNS_BY_NACK_ARE_FREE, returns_of
 from bridge.settings.tree import Settings
 from bridge.storage.history import SqlHistory
 from bridge.targets.factory import Targets
@@ -137,12 +134,8 @@ class Parts:
             verify_only=broker.topology == "verify",
             lane_made=lambda hook: self.control.mention("lane", hook),
         )
-        self.source_queues = SourceQueues(
-            self.links.topology,
-            self.topology,
-            verify_only=broker.topology == "verify",
-            contract=self.gauges.contract,
-            kind=self._kind_found,
+        self.consumption = Consumption(
+            self.links, self.topology, self.gauges, verify_only=broker.topology == "verify"
         )
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
@@ -216,9 +209,8 @@ class Parts:
         own = Source(name=OWN_EVENTS, queue=self.names.events, format="json")
         consumed = [*self.settings.sources, own]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
-        self.prefetch = Prefetch()
-        self._intakes: dict[str, Intake] = {}
-        self.sources = Sources([self._source(source) for source in consumed], self.prefetch)
+        pairs = [self._source(source) for source in consumed]
+        self.sources = Sources(pairs, self.consumption.prefetch)
 
     def _make_watches(self) -> None:
         self.samples = self._samples()
@@ -321,24 +313,7 @@ class Parts:
             recall=self.recall,
             dimensions=measured_by(source),
         )
-        own = source.name == OWN_EVENTS
-        self._intakes[source.queue] = intake
-        prepare = self.topology.prepare_events if own else self.source_queues.prepare
-        lost = partial(self._consumer_lost, intake)
-        return intake, ConsumeChannel(self.links.consume, prepare, self.gauges.queue_up, lost)
-
-    def _kind_found(self, queue: str, kind: QueueKind) -> None:
-        """A source's queue was looked at, and is consumed next."""
-        if (intake := self._intakes.get(queue)) is not None:
-            nacks_count = self.source_queues.release < RETURNS_BY_NACK_ARE_FREE
-            intake.returns = returns_of(kind, nacks_count=nacks_count)
-            most = intake.returns.holdable(intake.source.prefetch)
-            self.prefetch.bound(intake.source.name, "delivery limit", most)
-
-    def _consumer_lost(self, intake: Intake, why: str) -> None:
-        self.gauges.consumer_lost(why)
-        if intake.returns.counted and why != "silent":
-            self.prefetch.start_small(intake.source.name)  # all that was held has one return more
+        return intake, self.consumption.channel(intake)
 
     def _samples(self) -> Samples:
         return Samples(
@@ -348,7 +323,7 @@ class Parts:
             metrics=self.metrics,
             ladder=self.ladder,
             strays=self.strays,
-            source_queues=self.source_queues,
+            source_queues=self.consumption.queues,
             sources=[source.queue for source in self.settings.sources],
             queues=[self.names.events],
         )
@@ -357,7 +332,7 @@ class Parts:
         """On channels of their own: what harms the channel that copies go through must not harm senders."""
         self._inlet_publishers = (self._publisher(self.links.publish), ConfirmedPublisher(self.links.publish))
         self.prompt = PromptPublisher(
-            self.links.publish, *self._inlet_publishers, prepare=self.source_queues.prepare
+            self.links.publish, *self._inlet_publishers, prepare=self.consumption.queues.prepare
         )
         return Inlets(
             self.settings.inlets,

@@ -19,8 +19,6 @@ class Sources:
     def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]], prefetch: Prefetch) -> None:
         self._pairs = list(pairs)
         self._prefetch = prefetch
-        for intake, channel in self._pairs:
-            prefetch.add(intake.source.name, intake.source.queue, intake.source.prefetch, channel, intake)
         self._tasks: list[asyncio.Task[None]] = []
         self.consuming = False
 

@@ -11,7 +11,7 @@ from bridge.model.queue import QueueKind
 from bridge.model.value import value
 from bridge.rules.wire.fingerprint import delivery_count
 
-RETURNS_BY_NACK_ARE_FREE = (4, 3)
+NACKS_ARE_FREE = (4, 3)
 """The RabbitMQ release since which a nack does not count."""
 ASSUMED = 20
 """The limit of RabbitMQ 4 where nobody says another one."""

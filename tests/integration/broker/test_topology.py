@@ -21,7 +21,7 @@ def topology(link):
 
 
 @pytest.fixture
-def sources(link, sources, told):
+def sources(link, topology, told):
     return SourceQueues(link, topology, contract=told.__setitem__)
 
 
