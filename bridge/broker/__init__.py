@@ -2,10 +2,21 @@
 
 import re
 
-from pamqp import constants
+from pamqp import constants, decode
 
 # pamqp 4 holds names to a pattern of the AMQP specification that RabbitMQ does not apply: there a name is any
 # UTF-8 text of up to 255 bytes, and publishers do use spaces and unicode.
 _ANY_NAME = re.compile(r".*", re.DOTALL)
 constants.DOMAIN_REGEX["queue-name"] = _ANY_NAME
 constants.DOMAIN_REGEX["exchange-name"] = _ANY_NAME
+
+
+def _read_short_text(octets: bytes) -> tuple[int, str]:
+    """What the broker says of a name is cut to 255 bytes, in the midst of a letter if need be (3.10.8): pamqp 4 would give up
+    the connection over that.
+    """
+    end = 1 + octets[0]
+    return end, octets[1:end].decode("utf-8", "replace")
+
+
+decode.METHODS["shortstr"] = _read_short_text
