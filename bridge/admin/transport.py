@@ -40,7 +40,7 @@ def transport_warnings(settings: Settings) -> Iterator[Problem]:
     for path, broker in _brokers(settings):
         if broker.oauth2 is not None:
             url = parse_url(broker.oauth2.token_url)
-            if url.scheme == "http" and not is_loopback(url.raw_host or ""):
+            if url.origin.scheme == "http" and not is_loopback(url.host):
                 yield Problem(
                     f"{path}.oauth2.token_url", "client secret and tokens travel in the open; use https://"
                 )

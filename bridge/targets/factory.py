@@ -12,8 +12,8 @@ from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
 from bridge.targets.family import Family
+from bridge.targets.web.answering import KEPT
 from bridge.targets.web.checks import Check, address_checks, webhook_checks
-from bridge.targets.web.exchange import KEPT
 from bridge.targets.web.pool import Pool
 
 

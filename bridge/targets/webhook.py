@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from yarl import URL
-
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.target import WebhookTarget as Settings
@@ -15,11 +13,12 @@ from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
 from bridge.rules.signing.signers import signer
 from bridge.rules.wire.address import AddressGate, is_own_name
-from bridge.rules.wire.headers import header_text, retry_after, traceparent, tracestate
+from bridge.rules.wire.headers import header_text, traceparent, tracestate
+from bridge.targets.web.answering import KEPT
 from bridge.targets.web.auth import authorization
 from bridge.targets.web.checks import check_own_headers
-from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
-from bridge.targets.web.exchange import KEPT, Exchange, Reply
+from bridge.targets.web.endpoint import Endpoint, parse_proxy, parse_url, static_head
+from bridge.targets.web.exchange import Exchange, Reply
 from bridge.targets.web.faults import answer_for
 from bridge.targets.web.oauth import Tokens
 from bridge.targets.web.pool import Pool, Route, literal_refusal
@@ -96,7 +95,7 @@ class WebhookTarget:
 
     def _refused_address(self) -> Answer | None:
         for what, url in (("", self._url), ("token endpoint ", self._token_url)):
-            if url is not None and (reason := self._refusal(url.raw_host or "")):
+            if url is not None and (reason := self._refusal(url.host)):
                 return Answer(fault=Fault.BLOCKED_ADDRESS, error=f"{what}{reason}")
         return None
 
@@ -114,9 +113,9 @@ class WebhookTarget:
             self._tokens = Tokens(self._oauth, self._token_url, self._proxy, tokens)
         return self._exchange
 
-    def _exchange_with(self, method: str, url: URL) -> Exchange:
+    def _exchange_with(self, method: str, url: Endpoint) -> Exchange:
         settings = self._settings
-        route = Route(method, url, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop())
+        route = Route(method, url.origin, ssl=self._tls, proxy=self._proxy, loop=asyncio.get_running_loop())
         return Exchange(self._pool, self._gate, route, settings.connect_timeout, settings.timeout)
 
     async def _with_token(
@@ -160,24 +159,24 @@ class WebhookTarget:
 
     def _judged(self, reply: Reply) -> Answer:
         code, response = reply.code, reply.body[: self._kept]
+        fault = f"; the answer is no valid HTTP: {reply.fault}" if reply.fault else ""
         if code in self._success:
-            return Answer(code=code, response=response)
+            return Answer(code=code, response=response, error=fault and f"answered {code}{fault}")
         if 300 <= code < 400:
             to = header_text(reply.headers.get("Location", ""))[:200]
             return Answer(
                 fault=Fault.REDIRECT,
                 code=code,
                 response=response,
-                error=f"answered {code}; redirects are not followed{f', it leads to {to}' if to else ''}",
+                error=f"answered {code}; redirects are not followed{f', it leads to {to}' if to else ''}{fault}",
                 lasting=True,
             )
-        wait = reply.headers.get("Retry-After")
         return Answer(
             fault=Fault.STATUS,
             code=code,
-            retry_after=retry_after(wait, self._clock()) if wait else None,
+            retry_after=reply.retry_after(self._clock()),
             response=response,
-            error=f"answered {code}",
+            error=f"answered {code}{fault}",
             lasting=code in self._final,
         )
 
@@ -193,7 +192,7 @@ def trace_lines(headers: Mapping[str, Any]) -> list[str]:
 
 def _signer_of(settings: Settings) -> Signer:
     secrets = [secret.get_secret_value() for secret in settings.secrets]
-    path = parse_url(settings.url).raw_path
+    path = parse_url(settings.url).path
     return signer(settings.profile, secrets, settings.signature, method=settings.method, path=path)
 
 

@@ -1,8 +1,9 @@
 """Header fields: what may be sent, and what an answer's `Retry-After` and a message's `traceparent` say."""
 
+import math
 import re
 from collections.abc import Collection, Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
@@ -12,7 +13,11 @@ _VISIBLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_~-]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACESTATE = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,510}[\x21-\x7e]")
-_WHOLE_SECONDS = re.compile(r"\s*(-?[0-9]{1,10})\s*")
+_SECONDS = re.compile(
+    r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?) *(?:s|secs?|seconds?)?", re.ASCII
+)
+_FAR_YEAR = re.compile(r"(?<![0-9])[1-9][0-9]{4,}(?![0-9])", re.ASCII)
+_LONGEST_WAIT = 10 * 365 * 86_400.0
 
 FRAMING = frozenset(
     {
@@ -85,17 +90,32 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def retry_after(value: str, now: float) -> float | None:
-    """Seconds from `now` (Unix time) that a `Retry-After` asks to wait; None if it says nothing usable.
+def retry_after(values: Iterable[str], now: float, *, date: str = "") -> float | None:
+    """Seconds to wait that an answer's `Retry-After` asks for; None if it says nothing usable. Of several, the longest.
 
-    Both forms of RFC 9110 section 10.2.3; a moment that has passed is 0.
+    What RFC 9110 (10.2.3) allows is read, and what else senders mean without doubt: decimals, a unit, several values,
+    ISO 8601. A moment that has passed is 0, one beyond all years ten years. `now` is in Unix time; `date`, the answer's
+    own `Date`, comes before it, so that nothing depends on two clocks being right.
     """
-    if seconds := _WHOLE_SECONDS.fullmatch(value):
-        return max(0.0, float(seconds[1]))
-    try:
-        moment = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - now)
-    except (ValueError, OverflowError, IndexError, TypeError):
-        return None
+    said_at = _moment(date)
+    waits = [_wait(value.strip(" \t\"'"), now if said_at is None else said_at) for value in values]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _wait(text: str, now: float) -> float | None:
+    seconds = [_SECONDS.fullmatch(part.strip()) for part in text.split(",")]
+    if all(seconds):
+        return min(max(0.0, *(float(part[1]) for part in seconds if part)), _LONGEST_WAIT)
+    moment = _moment(text)
+    return None if moment is None else min(max(0.0, moment - now), _LONGEST_WAIT)
+
+
+def _moment(text: str) -> float | None:
+    """Unix time of a date in one of HTTP's three forms (RFC 9110, 5.6.7), in that of mail, or in ISO 8601."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = parse(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, IndexError, TypeError):
+            continue
+    return math.inf if text.isascii() and ":" in text and _FAR_YEAR.search(text) else None

@@ -89,7 +89,7 @@ def _answered(where: str, reply: Reply, now: float) -> Result:
         return Result(where, Fault.REDIRECT, code, text, response=reply.body)
     what = "did not confirm it" if 200 <= code < 300 else ""
     text = ", ".join(part for part in (f"answered {code}", what) if part) + (f": {said}" if said else "")
-    wait = retry_after(reply.retry_after, now) if reply.retry_after else _wait_in(reply)
+    wait = retry_after([reply.retry_after], now) if reply.retry_after else _wait_in(reply)
     return Result(where, Fault.STATUS, code, text, wait, reply.body)
 
 

@@ -4,6 +4,8 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import NamedTuple
+from urllib.parse import quote
 
 from yarl import URL
 
@@ -12,9 +14,41 @@ from bridge import __version__
 _NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
 _BLANK = re.compile(r"[\x00-\x20\x7f\\]")
+_PARTS = re.compile(r"[^:/?#]*://[^/?#]*(?P<target>[^#]*)")
+_ALLOWED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+"""Of path and query (RFC 3986, sections 3.3 and 3.4)."""
 
 
-def parse_url(text: str) -> URL:
+class Endpoint(NamedTuple):
+    """The URL of requests: whom to dial, and what to ask for there.
+
+    `target` is path and query byte for byte as they were written: a signature in the URL, or a path that holds an
+    escaped slash, means nothing else. An URL object would decode, sort out and encode again.
+    """
+
+    origin: URL
+    target: str
+
+    @property
+    def host(self) -> str:
+        """Name or address, as it is looked up."""
+        return self.origin.raw_host or ""
+
+    @property
+    def authority(self) -> str:
+        """Host, and port where it is not the scheme's own."""
+        return self.origin.host_port_subcomponent or ""
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    def __str__(self) -> str:
+        return f"{self.origin.scheme}://{self.authority}{self.target}"
+
+
+def parse_url(text: str) -> Endpoint:
     """The URL of a webhook: http or https, with a host, without fragment and user. Raises ValueError."""
     url = _http_url(text)
     if "#" in text:
@@ -23,7 +57,7 @@ def parse_url(text: str) -> URL:
         raise ValueError(
             "user and password do not belong in the URL, which is shown; put them into fields of `auth`"
         )
-    return url
+    return Endpoint(url.origin(), _target(text))
 
 
 def parse_proxy(text: str) -> URL:
@@ -35,22 +69,26 @@ def parse_proxy(text: str) -> URL:
 
 
 def static_head(
-    method: str, url: URL, proxy: URL | None, authorization: str | None, headers: Mapping[str, str]
+    method: str,
+    endpoint: Endpoint,
+    proxy: URL | None,
+    authorization: str | None,
+    headers: Mapping[str, str],
 ) -> bytes:
     """Request line and header lines that are the same for every request, each with its line end.
 
     `authorization` is the value of that header, if there is one. `headers` are the hook's own, checked by
     `check_headers` before; they replace ours.
     """
-    through_proxy = proxy is not None and url.scheme == "http"
-    fields = {"Host": url.host_port_subcomponent or "", "User-Agent": f"amqp-bridge/{__version__}"}
+    through_proxy = proxy is not None and endpoint.origin.scheme == "http"
+    fields = {"Host": endpoint.authority, "User-Agent": f"amqp-bridge/{__version__}"}
     fields |= {"Accept": "*/*", "Accept-Encoding": "identity"}
     if authorization is not None:
         fields["Authorization"] = authorization
     if through_proxy and proxy is not None and proxy.user is not None:
         fields["Proxy-Authorization"] = basic(proxy.user, proxy.password or "")
     given = {name.lower() for name in headers}
-    lines = [f"{method} {url if through_proxy else url.raw_path_qs} HTTP/1.1"]
+    lines = [f"{method} {endpoint if through_proxy else endpoint.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() not in given]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "".join(line + "\r\n" for line in lines).encode()
@@ -59,6 +97,19 @@ def static_head(
 def basic(user: str, password: str) -> str:
     """Basic authentication (RFC 7617) as the value of a header."""
     return "Basic " + b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode()
+
+
+def _target(text: str) -> str:
+    parts = _PARTS.match(text)
+    target = parts["target"] if parts else ""
+    allowed = _ALLOWED.match(target)
+    if allowed is not None and allowed.end() < len(target):
+        wrong = target[allowed.end()]
+        if wrong == "%":
+            raise ValueError("a % in a URL begins an escape of two hexadecimal digits; write %25 for itself")
+        escaped = quote(wrong.encode("utf-8", "surrogatepass"), safe="")
+        raise ValueError(f"{wrong!r} cannot stand in a URL as it is; write {escaped}")
+    return target if target.startswith("/") else f"/{target}"
 
 
 def _http_url(text: str) -> URL:

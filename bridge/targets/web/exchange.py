@@ -5,58 +5,60 @@ request that it costs 73 us of CPU, this costs 22 us (same machine, aiohttp 3.14
 """
 
 import asyncio
+import errno
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
+from multidict import CIMultiDictProxy
 
 from bridge.rules.wire.address import AddressGate
-from bridge.targets.web.faults import CutShort, OutOfTime
+from bridge.rules.wire.headers import retry_after
+from bridge.targets.web.answering import KEPT, Answering
+from bridge.targets.web.faults import OutOfTime
 from bridge.targets.web.pool import Pool, Route
 
-KEPT = 16 * 1024
-"""Bytes of an answer's body that are kept."""
 _DRAINED = 64 * 1024
 """Bytes of an answer's body that are read to keep the connection; a longer one closes it."""
 _LINGER = 5.0
 """Seconds in which a receiver may still take the body after it answered."""
 _MOST_INTERIM = 20
+_WARY = 3600.0
+"""Seconds for which no connection is kept after something came that was no answer."""
 
 
 class Reply(NamedTuple):
-    """A receiver's answer; `body` is its beginning."""
+    """A receiver's answer; `body` is its beginning, `fault` what is wrong with its framing."""
 
     code: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
+    fault: str = ""
+
+    def retry_after(self, now: float) -> float | None:
+        """Seconds that it asks to wait, where it does; `now` is in Unix time."""
+        asked = self.headers.getall("Retry-After", ())
+        return retry_after(asked, now, date=self.headers.get("Date", "")) if asked else None
 
 
 class _Deadline:
-    """Cuts the connection once, and remembers it. A timer of its own, as asyncio.timeout costs 5 us more.
+    """Cuts the connection once, and remembers it. A timer of its own, as asyncio.timeout costs 5 us more."""
 
-    It wakes whoever waits for the answer itself: when aiohttp 3.14 meets a malformed chunk it closes the
-    connection and leaves the reader of the body waiting for ever.
-    """
+    __slots__ = ("passed", "protocol", "transport")
 
-    __slots__ = ("passed", "payload", "protocol", "transport")
-
-    def __init__(self, protocol: ResponseHandler, transport: asyncio.Transport) -> None:
+    def __init__(self, protocol: Answering, transport: asyncio.Transport) -> None:
         self.protocol = protocol
         self.transport = transport
-        self.payload: StreamReader | None = None
         self.passed = False
 
     def __call__(self) -> None:
         self.passed = True
+        self.protocol.give_up()
         self.transport.abort()
         self.protocol.set_exception(aiohttp.ServerDisconnectedError())
-        if self.payload is not None and not self.payload.is_eof():
-            self.payload.set_exception(aiohttp.ClientPayloadError())
 
 
 class Exchange:
@@ -69,6 +71,8 @@ class Exchange:
         self._connector = pool.connector(gate)
         self._route = route
         self._loop = asyncio.get_running_loop()
+        self._secure = route.is_ssl() or (route.proxy is not None and route.proxy.scheme == "https")
+        self._keeps_from = 0.0
         self._timeout = timeout
         # A little less than the whole time, so that what an attempt sends first needs no limit of its own.
         self._longest_connect = min(connect_timeout, timeout * 0.999)
@@ -83,65 +87,74 @@ class Exchange:
 
         `deadline` is by the event loop's clock.
 
-        A kept-alive connection may have been closed by the receiver while the request was on its way. If that
-        happens before anything of an answer came, the request is sent once more at once. The receiver may see
-        it twice then, as in any at-least-once delivery, with the same `webhook-id`.
+        A receiver may close a kept-alive connection while the request is on its way. Where it is sure that nothing
+        of the request arrived, it is sent once more at once, over a new connection: others that were kept are as
+        old. A request that may have been read is left to the hook's retries.
         """
         connection, protocol, reused = await self._open(self._connect_within(deadline))
         try:
             return await self._over(connection, protocol, request, deadline)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not reused or not _was_stale(error):
+            if not reused or not _never_arrived(request, protocol, error):
                 raise
-        connection, protocol, _ = await self._open(self._connect_within(deadline))
+        connection, protocol, _ = await self._open(self._connect_within(deadline), new=True)
         return await self._over(connection, protocol, request, deadline)
 
     def _connect_within(self, deadline: float) -> aiohttp.ClientTimeout:
         left = deadline - self._loop.time()
         return self._connect if left >= self._longest_connect else _connect_timeout(left)
 
-    async def _open(self, timeout: aiohttp.ClientTimeout) -> tuple[Connection, ResponseHandler, bool]:
+    async def _open(
+        self, timeout: aiohttp.ClientTimeout, *, new: bool = False
+    ) -> tuple[Connection, Answering, bool]:
+        """A connection, and whether it was used before; `new`: those that were kept are closed."""
         connector = self._connector
         while True:
             connection = await connector.connect(self._route, traces=[], timeout=timeout)
-            protocol = connection.protocol
-            assert protocol is not None
+            protocol = cast("Answering", connection.protocol)
             if connector.fresh and protocol in connector.fresh:
                 connector.fresh.discard(protocol)
                 self._pool.on_connection(False)
                 return connection, protocol, False
-            # Bytes that came while it was idle would be taken for the answer to the next request.
-            if not protocol.should_close:
+            if not new and self._is_usable(protocol):
                 self._pool.on_connection(True)
                 return connection, protocol, True
             connection.close()
 
+    def _is_usable(self, protocol: Answering) -> bool:
+        """Bytes that came while it was idle would be taken for the answer to the next request."""
+        if self._keeps_from and self._loop.time() < self._keeps_from:
+            return False
+        return protocol.is_idle(secure=self._secure)
+
     async def _over(
-        self, connection: Connection, protocol: ResponseHandler, request: bytes, deadline: float
+        self, connection: Connection, protocol: Answering, request: bytes, deadline: float
     ) -> Reply:
         transport = protocol.transport
         assert transport is not None
         cut = _Deadline(protocol, transport)
         timer = self._loop.call_at(deadline, cut)
         try:
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=KEPT)
+            protocol.expect_answer()
             transport.write(request)
-            reply, ended = await _answer(protocol, cut)
+            reply, ended = await _answer(protocol)
         except BaseException as error:
             transport.abort()
             connection.close()
+            if isinstance(error, HttpProcessingError):
+                # It may send more than it announces, too late to be seen before the next request has left.
+                self._keeps_from = self._loop.time() + _WARY
             if cut.passed and isinstance(error, Exception):
-                raise OutOfTime(error.code if isinstance(error, CutShort) else None) from error
+                raise OutOfTime from error
             raise
         finally:
             timer.cancel()
-        self._let_go(connection, transport, ended)
-        if cut.passed:
-            # Cutting a body that ends with the connection looks like its end.
-            raise OutOfTime(reply.code)
+        self._let_go(connection, transport, ended=ended, sound=not reply.fault)
         return reply
 
-    def _let_go(self, connection: Connection, transport: asyncio.Transport, ended: bool) -> None:
+    def _let_go(
+        self, connection: Connection, transport: asyncio.Transport, *, ended: bool, sound: bool
+    ) -> None:
         if not ended:
             transport.abort()
             connection.close()
@@ -149,11 +162,13 @@ class Exchange:
             # It answered before it read the body. Closing waits for the rest to be sent.
             self._loop.call_later(_LINGER, transport.abort)
             connection.close()
-        else:
+        elif sound:
             connection.release()
+        else:
+            connection.close()
 
 
-async def _answer(protocol: ResponseHandler, cut: _Deadline) -> tuple[Reply, bool]:
+async def _answer(protocol: Answering) -> tuple[Reply, bool]:
     """The answer, and whether its body was read to the end."""
     for _ in range(_MOST_INTERIM):
         message, payload = await protocol.read()
@@ -161,12 +176,8 @@ async def _answer(protocol: ResponseHandler, cut: _Deadline) -> tuple[Reply, boo
             break
     else:
         raise HttpProcessingError(message="interim answers without end")
-    cut.payload = payload
-    try:
-        body, ended = await _read(payload)
-    except (aiohttp.ClientError, HttpProcessingError) as error:
-        raise CutShort(message.code) from error
-    return Reply(message.code, message.headers, body), ended
+    body, ended = await _read(payload)
+    return Reply(message.code, message.headers, body, protocol.fault), ended
 
 
 async def _read(payload: StreamReader) -> tuple[bytes, bool]:
@@ -175,11 +186,14 @@ async def _read(payload: StreamReader) -> tuple[bytes, bool]:
         return payload.read_nowait()[:KEPT], True
     kept = bytearray()
     seen = 0
-    while chunk := await payload.readany():
-        seen += len(chunk)
-        kept += chunk[: KEPT - len(kept)]
-        if seen > _DRAINED:
-            return bytes(kept), False
+    try:
+        while chunk := await payload.readany():
+            seen += len(chunk)
+            kept += chunk[: KEPT - len(kept)]
+            if seen > _DRAINED:
+                return bytes(kept), False
+    except (aiohttp.ClientError, HttpProcessingError):
+        return bytes(kept), False  # the status stands; the protocol knows what is wrong
     return bytes(kept), True
 
 
@@ -188,9 +202,11 @@ def _connect_timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=max(seconds, 0.001), ceil_threshold=math.inf)
 
 
-def _was_stale(error: Exception) -> bool:
-    # aiohttp puts what it had parsed of an answer, if anything, into the message. After a reset it does not
-    # tell; then the repetition is merely one that at-least-once allows.
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return isinstance(error.message, str)
-    return not isinstance(error, aiohttp.ClientConnectorError)
+def _never_arrived(request: bytes, protocol: Answering, error: Exception) -> bool:
+    """Whether the receiver had closed the connection before anything of the request came to it."""
+    if protocol.begun:
+        return False
+    if isinstance(error, OSError):
+        return error.errno == errno.EPIPE  # known to be closed when it was to be written
+    # With TLS more than the request is sent: its records are larger.
+    return protocol.unarrived is not None and protocol.unarrived >= len(request)

@@ -12,19 +12,7 @@ from bridge.targets.web.pool import is_blocked
 
 
 class OutOfTime(Exception):
-    """The deadline of the attempt passed. `code` is there if the answer had begun."""
-
-    def __init__(self, code: int | None = None) -> None:
-        super().__init__()
-        self.code = code
-
-
-class CutShort(Exception):
-    """The answer began and did not end as it announced."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__()
-        self.code = code
+    """The deadline of the attempt passed before a status came."""
 
 
 def answer_for(error: Exception) -> Answer:
@@ -35,13 +23,8 @@ def answer_for(error: Exception) -> Answer:
     return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
 
 
-def _out_of_time(error: OutOfTime) -> Answer:
-    begun = "the answer did not end" if error.code else "no answer"
-    return Answer(fault=Fault.TIMEOUT, code=error.code, error=f"{begun} within the time limit")
-
-
-def _cut_short(error: CutShort) -> Answer:
-    return Answer(fault=Fault.CONNECTION, code=error.code, error="the answer broke off in its body")
+def _out_of_time(_: OutOfTime) -> Answer:
+    return Answer(fault=Fault.TIMEOUT, error="no answer within the time limit")
 
 
 def _no_connection(_: TimeoutError) -> Answer:
@@ -110,7 +93,6 @@ def _tls_reason(error: Exception) -> str:
 
 _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
     (OutOfTime, _out_of_time),
-    (CutShort, _cut_short),
     (TimeoutError, _no_connection),
     (aiohttp.ClientConnectorDNSError, _dns),
     (aiohttp.ClientConnectorCertificateError, _certificate),

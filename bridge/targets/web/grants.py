@@ -14,7 +14,9 @@ from bridge.model.delivery import Fault
 from bridge.model.errors import BrokerRefused, BrokerUnavailable
 from bridge.model.target import Auth
 from bridge.ports.login import Grant
-from bridge.targets.web.exchange import KEPT, Reply
+from bridge.targets.web.answering import KEPT
+from bridge.targets.web.endpoint import Endpoint
+from bridge.targets.web.exchange import Reply
 from bridge.targets.web.faults import answer_for
 from bridge.targets.web.oauth import FORM, read_token, token_form
 
@@ -23,14 +25,14 @@ class TokenGrants:
     """The port Grants (bridge.ports.login): one token for all that ask together, none kept for later logins."""
 
     def __init__(
-        self, auth: Auth, url: URL, tls: Callable[[], ssl.SSLContext], *, timeout: float, where: str
+        self, auth: Auth, url: Endpoint, tls: Callable[[], ssl.SSLContext], *, timeout: float, where: str
     ) -> None:
         """`tls` is called for each request; `timeout` bounds one in seconds; `where`: the settings' path."""
         self._auth = auth
-        self._url = url
+        self._url = URL(str(url), encoded=True)
         self._tls = tls
         self._timeout = timeout
-        self._name = f"{where}.oauth2: token endpoint {url.host_port_subcomponent}"
+        self._name = f"{where}.oauth2: token endpoint {url.authority}"
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
         self._grant: Grant | None = None

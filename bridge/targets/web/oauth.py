@@ -12,8 +12,7 @@ from yarl import URL
 
 from bridge.model.delivery import Answer, Fault
 from bridge.model.target import Auth
-from bridge.rules.wire.headers import retry_after
-from bridge.targets.web.endpoint import basic, static_head
+from bridge.targets.web.endpoint import Endpoint, basic, static_head
 from bridge.targets.web.exchange import Exchange, Reply
 from bridge.targets.web.faults import answer_for
 
@@ -71,10 +70,10 @@ class Tokens:
     count, since nothing of this hook can be delivered then.
     """
 
-    def __init__(self, auth: Auth, url: URL, proxy: URL | None, exchange: Exchange) -> None:
+    def __init__(self, auth: Auth, url: Endpoint, proxy: URL | None, exchange: Exchange) -> None:
         """`exchange` leads to `url`, which is `auth.token_url`."""
         self._request = token_request(auth, url, proxy)
-        self._name = f"token endpoint {url.host_port_subcomponent}"
+        self._name = f"token endpoint {url.authority}"
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
@@ -147,15 +146,14 @@ class Tokens:
         found = read_token(reply, asked_at)
         if isinstance(found, Token):
             return found
-        wait = reply.headers.get("Retry-After")
         return Answer(
             Fault.STATUS,
-            retry_after=retry_after(wait, time.time()) if wait else None,
+            retry_after=reply.retry_after(time.time()),
             error=f"{self._name} {found}",
         )
 
 
-def token_request(auth: Auth, url: URL, proxy: URL | None) -> bytes:
+def token_request(auth: Auth, url: Endpoint, proxy: URL | None) -> bytes:
     """The whole request for a token. Raises ValueError for what is not Unicode text."""
     authorization, content = token_form(auth)
     headers = {"Accept": "application/json", "Content-Type": FORM}

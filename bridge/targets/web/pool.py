@@ -1,6 +1,5 @@
 """The one pool of HTTP connections that all webhooks share, and the address gate in front of it."""
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable
@@ -13,17 +12,12 @@ from aiohttp.client_proto import ResponseHandler
 
 from bridge.model.target import Tls
 from bridge.rules.wire.address import AddressGate
+from bridge.targets.web.answering import Answering
 from bridge.targets.web.resolver import Resolver
 
 _BLOCKED = 90_001
 _IDLE_SECONDS = 60.0
 _DNS_SECONDS = 30
-_PIECE = 16_384
-"""Bytes of answers that are parsed at a time."""
-_MOST_ANSWERS = 20
-"""That may wait on a connection beyond what one piece brings: nobody reads so many interim ones."""
-_MOST_BYTES = 2 * 1024 * 1024
-"""Of one answer, whatever they are: heads that are taken and the part of a body that is read are smaller."""
 
 Stamp = tuple[tuple[int, int] | None, ...]
 """When each file of some TLS settings was changed."""
@@ -117,37 +111,6 @@ class Route(aiohttp.ClientRequest):
     def connection_key(self) -> Any:
         """The pool's key for these connections; aiohttp would make it anew for each request."""
         return super().connection_key
-
-
-class Answering(ResponseHandler):
-    """Parses no more of an answer than anybody reads, for what it parses holds up all other hooks.
-
-    A quarter of a megabyte of interim answers comes in one piece, and takes 60 ms. The size of a chunk may have zeros
-    before it without end, or extensions behind it, and all the bridge's time until the attempt's is over.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._received = 0
-
-    def set_response_params(self, **options: Any) -> None:
-        """Called before each request."""
-        self._received = 0
-        super().set_response_params(**options)
-
-    def data_received(self, data: bytes) -> None:
-        """Called by the transport. What is left out comes on a connection that is closed for what went before."""
-        self._received += len(data)
-        if len(data) <= _PIECE and self._received <= _MOST_BYTES:
-            super().data_received(data)
-            return
-        for start in range(0, len(data), _PIECE):
-            if len(self) > _MOST_ANSWERS or self.transport is None or self.transport.is_closing():
-                return
-            if self._received > _MOST_BYTES:
-                self.transport.abort()
-                return
-            super().data_received(data[start : start + _PIECE])
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -18,6 +18,14 @@ from tests.support.events import delivery
 from tests.support.receiver import Receiver, answering, receiving, response
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+AS_WRITTEN = [
+    "/%2F%40%7E%27",
+    "/%c3%a4%C3%A4",
+    "/a?",
+    "/a/../b//c/./",
+    "/blob?sv=2024&sig=a%2Bb%2f%3D&se=2027-01-01T00%3A00%3A00Z",
+    "/~a;b=(c)!'$&*+,:@?a=/b?c",
+]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -306,11 +314,26 @@ async def test_codes_that_the_hook_lists_as_final_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "wait"), [("120", 120.0), ("-1", 0.0), ("soon", None), ("Mon, 05 May 1975 07:10:09 GMT", 0.0)]
+    ("header", "wait"),
+    [("120", 120.0), ("12.5", 12.5), ("-1", 0.0), ("soon", None), ("Mon, 05 May 1975 07:10:09 GMT", 0.0)],
 )
 async def test_retry_after_is_understood(header: str, wait: float | None) -> None:
     async with sending(response(429, headers={"Retry-After": header})) as (target, _):
         assert (await target.attempt(delivery())).retry_after == wait
+
+
+async def test_of_two_retry_after_the_longer_counts() -> None:
+    async with sending(response(429, headers={"Retry-After": "5\r\nRetry-After: 60"})) as (target, _):
+        assert (await target.attempt(delivery())).retry_after == 60.0
+
+
+@pytest.mark.parametrize("written", AS_WRITTEN)
+async def test_the_url_goes_out_byte_for_byte(written: str) -> None:
+    async with receiving(answering(response())) as receiver:
+        url = f"http://127.0.0.1:{receiver.port}{written}"
+        async with sending(response(), url=url) as (target, _):
+            assert (await target.attempt(delivery())).fault is None
+    assert [request.path for request in receiver.requests] == [written]
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.model.target import Auth
 from bridge.targets.web.auth import authorization
@@ -19,7 +21,7 @@ from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
     ],
 )
 def test_an_ordinary_url_is_taken(text: str) -> None:
-    assert parse_url(text).raw_host
+    assert parse_url(text).host
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,52 @@ def test_a_url_that_cannot_be_requested_is_refused_with_the_reason(text: str, sa
         parse_url(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("http://example.net", "/"),
+        ("http://example.net?", "/?"),
+        ("http://example.net?a=b", "/?a=b"),
+        ("http://example.net/a?", "/a?"),
+        ("http://example.net/%2F%40%7E%27%c3%a4%C3", "/%2F%40%7E%27%c3%a4%C3"),
+        ("http://example.net/a/../b/./c//d/", "/a/../b/./c//d/"),
+        ("http://EXAMPLE.net:80//x://y?z=http://w/?%20+;,@:$&'()*!~-._", "//x://y?z=http://w/?%20+;,@:$&'()*!~-._"),
+        ("https://bücher.example/%61?sig=a%2Bb%3D&se=2027-01-01T00%3A00%3A00Z", "/%61?sig=a%2Bb%3D&se=2027-01-01T00%3A00%3A00Z"),
+    ],
+)  # fmt: skip
+def test_path_and_query_are_asked_for_as_they_are_written(text: str, target: str) -> None:
+    assert parse_url(text).target == target
+    head = static_head("POST", parse_url(text), None, None, {}).decode()
+    assert head.startswith(f"POST {target} HTTP/1.1\r\n")
+
+
+@given(st.from_regex(r"(?:/(?:[a-zA-Z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?", fullmatch=True))
+def test_no_valid_path_or_query_is_changed(written: str) -> None:
+    endpoint = parse_url(f"https://example.net:8443{written}")
+    assert endpoint.target == written or (written, endpoint.target) == ("", "/")
+    assert endpoint.authority == "example.net:8443"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("http://example.net/a|b", "%7C"),
+        ("http://example.net/ä", "%C3%A4"),
+        ("http://example.net/?a=😀", "%F0%9F%98%80"),
+        ("http://example.net/?a[]=1", "%5B"),
+        ("http://example.net/{id}", "%7B"),
+        ('http://example.net/"', "%22"),
+        ("http://example.net/a^b`<>", "%5E"),
+        ("http://example.net/100%", "%25"),
+        ("http://example.net/%zz", "%25"),
+        ("http://example.net/?a=%4", "%25"),
+    ],
+)
+def test_a_url_that_holds_what_must_be_escaped_is_refused_with_the_escape(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_url(text)
+
+
 def test_an_error_never_repeats_a_password() -> None:
     with pytest.raises(ValueError, match="auth") as caught:
         parse_url("http://user:hunter2@example.net/")
@@ -89,8 +137,8 @@ def test_incomplete_authentication_is_refused(auth: dict[str, str], says: str) -
 
 def test_plain_http_through_a_proxy_asks_it_for_the_whole_url() -> None:
     proxy = parse_proxy("http://user:p%40ss@proxy.example.net:3128")
-    head = static_head("POST", parse_url("http://example.net/in?x=1"), proxy, None, {}).decode()
-    assert head.startswith("POST http://example.net/in?x=1 HTTP/1.1\r\nHost: example.net\r\n")
+    head = static_head("POST", parse_url("http://example.net/%2Fin?x=%7c"), proxy, None, {}).decode()
+    assert head.startswith("POST http://example.net/%2Fin?x=%7c HTTP/1.1\r\nHost: example.net\r\n")
     assert "Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in head
 
 

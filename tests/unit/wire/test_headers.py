@@ -9,6 +9,7 @@ from bridge.rules.wire.headers import check_headers, header_text, identifier, re
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOW = 1_746_428_889.0
+TEN_YEARS = 315_360_000.0
 
 
 @pytest.mark.parametrize(
@@ -18,31 +19,84 @@ NOW = 1_746_428_889.0
         (" 7 ", 7.0),
         ("0", 0.0),
         ("-5", 0.0),
-        ("9999999999", 9_999_999_999.0),
+        ("12.5", 12.5),
+        ("0.75", 0.75),
+        (".5", 0.5),
+        ("12.", 12.0),
+        ("+30", 30.0),
+        ("1e2", 100.0),
+        ("30s", 30.0),
+        ("30 seconds", 30.0),
+        ('"120"', 120.0),
+        ("120, 60", 120.0),
+        ("-99.5", 0.0),
+        ("9999999999", TEN_YEARS),
+        ("9" * 300, TEN_YEARS),
+        ("1e999", TEN_YEARS),
         ("Mon, 05 May 2025 07:10:09 GMT", 120.0),
         ("Mon, 05 May 2025 07:08:00 GMT", 0.0),
+        ("Mon, 05 May 2025 09:10:09 +0200", 120.0),
         ("Monday, 05-May-25 07:10:09 GMT", 120.0),
+        ("Mon May  5 07:10:09 2025", 120.0),
         ("Mon, 05 May 2025 07:10:09", 120.0),
+        ("2025-05-05T07:10:09Z", 120.0),
+        ("2025-05-05T09:10:09+02:00", 120.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", TEN_YEARS),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", TEN_YEARS),
+        ("Sun Dec 31 23:59:59 12025", TEN_YEARS),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(value, seconds):
-    assert retry_after(value, NOW) == seconds
+    assert retry_after([value], NOW) == seconds
 
 
-@pytest.mark.parametrize("value", ["", "soon", "1.5", "1e9", "99999999999999999999", "٣", "Mon, 99 Foo 2025"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "soon",
+        "nan",
+        "inf",
+        "0x10",
+        "1,2,x",
+        "٣",
+        "Mon, 99 Foo 2025",
+        "5 minutes",
+        "10000 years",
+    ],
+)
 def test_a_retry_after_that_says_nothing_is_ignored(value):
-    assert retry_after(value, NOW) is None
+    assert retry_after([value], NOW) is None
+
+
+def test_of_several_waits_the_longest_counts():
+    assert retry_after(["5", "soon", "Mon, 05 May 2025 07:10:09 GMT"], NOW) == 120.0
+    assert retry_after([], NOW) is None
+
+
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_a_date_counts_from_the_answer_s_own_whatever_our_clock_says(ahead):
+    date = "Mon, 05 May 2025 07:08:09 GMT"
+    assert retry_after(["Mon, 05 May 2025 07:10:09 GMT"], NOW + ahead, date=date) == 120.0
+    assert retry_after(["Mon, 05 May 2025 07:10:09 GMT"], NOW, date="yesterday") == 120.0
 
 
 @given(st.text())
 def test_no_retry_after_raises_or_asks_for_the_past(value):
-    assert (retry_after(value, NOW) or 0.0) >= 0.0
+    assert (retry_after([value], NOW) or 0.0) >= 0.0
 
 
 @given(st.integers(0, 200_000_000_000))
 def test_every_http_date_is_understood(seconds):
     moment = datetime.fromtimestamp(seconds, UTC)
-    assert retry_after(format_datetime(moment, usegmt=True), NOW) == max(0.0, seconds - NOW)
+    wait = min(max(0.0, seconds - NOW), TEN_YEARS)
+    forms = [
+        format_datetime(moment, usegmt=True),
+        moment.strftime("%a %b %e %H:%M:%S ") + f"{moment.year:04}",
+    ]
+    if moment.year < 2050:
+        forms.append(moment.strftime("%A, %d-%b-%y %H:%M:%S GMT"))
+    assert [retry_after([form], NOW) for form in forms] == [wait] * len(forms)
 
 
 @pytest.mark.parametrize("value", [TRACE, TRACE.encode()])

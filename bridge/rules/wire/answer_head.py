@@ -1,0 +1,130 @@
+"""The head of an HTTP answer that a strict parser refuses, read the way other HTTP clients read it.
+
+What the status line says was decided by the receiver, whatever is wrong with the lines behind it. Only the framing
+is in doubt, and with it the connection, which is closed.
+"""
+
+import re
+from typing import NamedTuple
+
+MOST_HEAD = 128 * 1024
+"""Bytes of a head that are read."""
+MOST_FIELDS = 1000
+"""Header lines that are read."""
+
+_END = re.compile(rb"\n\r?\n")
+_STATUS = re.compile(rb"HTTP/(?:0\.9|1\.[01]|2\.0) ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_STATUS_BEGUN = re.compile(rb"HTTP/[0-9]\.[0-9] [1-9][0-9]{2}[ \r]")
+_LIKE = b"HTTP/1.1 200 "
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_OURS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
+"""About the connection, which is closed."""
+_NO_BODY = b"Content-Length: 0\r\n"
+
+
+class Head(NamedTuple):
+    """A head that every parser takes, of an answer after which its connection is closed; `fault`: what was wrong."""
+
+    content: bytes
+    fault: str
+
+
+def status_of(head: bytes) -> int | None:
+    """The status code, where the status line is there to its end and is one."""
+    status = _STATUS.match(head)
+    return int(status[1]) if status else None
+
+
+def is_hopeless(begun: bytes) -> bool:
+    """Whether this beginning, which a parser refused, can be no answer, whatever follows."""
+    if b"\n" in begun:
+        return _STATUS.match(begun) is None
+    return _STATUS_BEGUN.match(begun + _LIKE[len(begun) :]) is None
+
+
+def is_interim(code: int | None) -> bool:
+    """Whether another answer follows (RFC 9110, 15.2); 101 ends the talk in HTTP."""
+    return code is not None and code < 200 and code != 101
+
+
+def is_ended(received: bytes | bytearray, *, since: int) -> bool:
+    """Whether a head ends in what came, of which so many bytes are known to hold no end."""
+    return _END.search(received, max(0, since - 2)) is not None
+
+
+def divided(received: bytes) -> tuple[bytes, bytes | None]:
+    """The first head that is not an interim answer's, and what follows it; None where that head has not ended."""
+    while True:
+        received = received.lstrip(b"\r\n")
+        end = _END.search(received)
+        if end is None:
+            return received, None
+        head, rest = received[: end.end()], received[end.end() :]
+        if not is_interim(status_of(head)):
+            return head, rest
+        received = rest
+
+
+def mended(head: bytes, fault: str = "") -> Head:
+    """The head as other clients read it. Raises ValueError where it has no status line.
+
+    `fault` says what made it end early: then nothing is known of a body.
+    """
+    status = _STATUS.match(head)
+    if status is None:
+        raise ValueError("no status line")
+    lines = head[status.end() :].split(b"\n", MOST_FIELDS)[:-1]
+    fields = [field for line in lines if (field := _field(line)) is not None]
+    framing, doubt = (_NO_BODY, fault) if fault else _framing(fields)
+    if not doubt:
+        doubt = _wrong_name(lines) or "its head is no valid HTTP"
+    kept = [b"%b: %b\r\n" % field for field in fields if _is_kept(*field)]
+    first = b"HTTP/1.1 %b -\r\n" % status[1]
+    return Head(b"".join([first, *kept, framing, b"Connection: close\r\n\r\n"]), doubt)
+
+
+def bare(code: int) -> bytes:
+    """A head of nothing but a status."""
+    return b"HTTP/1.1 %d -\r\n%bConnection: close\r\n\r\n" % (code, _NO_BODY)
+
+
+def _field(line: bytes) -> tuple[bytes, bytes] | None:
+    """Name and value; a blank before the colon is passed over."""
+    name, colon, value = line.rstrip(b"\r").partition(b":")
+    name, value = name.rstrip(b" \t"), value.strip(b" \t")
+    return (name, value) if colon and _TOKEN.fullmatch(name) and not _CONTROL.search(value) else None
+
+
+def _wrong_name(lines: list[bytes]) -> str:
+    names = [line.partition(b":")[0] for line in lines]
+    wrong = any(not _TOKEN.fullmatch(name) for name in names if name.strip())
+    return "the name of a header holds a blank or another character that none can" if wrong else ""
+
+
+def _is_kept(name: bytes, _value: bytes) -> bool:
+    return name.lower() not in _OURS | {b"content-length", b"transfer-encoding"}
+
+
+def _framing(fields: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:
+    """The lines that say where the body ends (RFC 9112, 6.3), and what is in doubt about them."""
+    lengths = _values(fields, b"content-length")
+    codings = _values(fields, b"transfer-encoding")
+    if codings:
+        doubt = "it has both Content-Length and Transfer-Encoding" if lengths else ""
+        if [coding.lower() for coding in codings] == [b"chunked"]:
+            return b"Transfer-Encoding: chunked\r\n", doubt
+        return _NO_BODY, doubt or "its Transfer-Encoding is not chunked"
+    if not lengths:
+        return b"", ""
+    if not all(_LENGTH.fullmatch(length) for length in lengths):
+        return _NO_BODY, "its Content-Length is no number"
+    if len({int(length) for length in lengths}) > 1:
+        return _NO_BODY, "it has several Content-Length that differ"
+    return b"Content-Length: %b\r\n" % lengths[0], "it has Content-Length twice" if len(lengths) > 1 else ""
+
+
+def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    found = [value for each, value in fields if each.lower() == name]
+    return [part.strip(b" \t") for value in found for part in value.split(b",")]
