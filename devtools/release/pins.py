@@ -22,7 +22,7 @@ ALLOWED = frozenset(
 )
 """Licences that lay no duty on who runs or passes on the bridge but to name them (MPL-2.0: and to share changes of
 that package's own files)."""
-_ELSEWHERE = {"colorama": "BSD-3-Clause", "tzdata": "Apache-2.0"}
+_ELSEWHERE = {"colorama": "BSD-3-Clause"}
 """Read by people: packages that other systems than the one that releases need."""
 _SPELLINGS = {
     "apache 2.0": "Apache-2.0",

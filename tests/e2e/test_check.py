@@ -121,3 +121,9 @@ def test_certificates_that_cannot_be_used_are_named(tmp_path: Path):
     assert ended.code == 2
     assert "broker.tls.ca: no usable PEM in /dev/null" in ended.err
     assert "broker.tls.cert: /nowhere.pem cannot be read: No such file or directory" in ended.err
+
+
+def test_time_zones_are_known_where_the_system_has_no_database_of_them(folder: Path):
+    (folder / "bridge.yaml").write_text("sources: [{name: a, queue: q, timezone: Europe/Prague}]\n")
+    ended = amqp_bridge("check", cwd=folder, env={"PYTHONTZPATH": ""}, from_nothing=True)
+    assert (ended.code, ended.out) == (0, "bridge.yaml: OK (1 source, 0 hooks)\n")

@@ -7,13 +7,13 @@ request that it costs 73 us of CPU, this costs 22 us (same machine, aiohttp 3.14
 import asyncio
 import errno
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
 import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
-from multidict import CIMultiDictProxy
 
 from bridge.rules.wire.address import AddressGate
 from bridge.rules.wire.headers import retry_after
@@ -31,17 +31,17 @@ _WARY = 3600.0
 
 
 class Reply(NamedTuple):
-    """A receiver's answer; `body` is its beginning, `fault` what is wrong with its framing."""
+    """A receiver's answer; `body` is its beginning, `fault` what is wrong with its framing, `waits` its Retry-After."""
 
     code: int
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
     body: bytes
     fault: str = ""
+    waits: Sequence[str] = ()
 
     def retry_after(self, now: float) -> float | None:
         """Seconds that it asks to wait, where it does; `now` is in Unix time."""
-        asked = self.headers.getall("Retry-After", ())
-        return retry_after(asked, now, date=self.headers.get("Date", "")) if asked else None
+        return retry_after(self.waits, now, date=self.headers.get("Date", "")) if self.waits else None
 
 
 class _Deadline:
@@ -177,7 +177,8 @@ async def _answer(protocol: Answering) -> tuple[Reply, bool]:
     else:
         raise HttpProcessingError(message="interim answers without end")
     body, ended = await _read(payload)
-    return Reply(message.code, message.headers, body, protocol.fault), ended
+    waits = message.headers.getall("Retry-After", ())
+    return Reply(message.code, message.headers, body, protocol.fault, waits), ended
 
 
 async def _read(payload: StreamReader) -> tuple[bytes, bool]:
