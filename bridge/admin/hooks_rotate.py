@@ -1,4 +1,8 @@
-"""Secrets of hooks are rotated: the new one signs first, the former ones beside it for a while."""
+"""Secrets of hooks are rotated: new and former ones sign together for a while, or one after the other.
+
+Where a header holds one signature, a receiver that has the former secret must go on finding that one until it has been
+given the new one. So there the former secret stays in front, and the new one moves up when that ends.
+"""
 
 import base64
 import secrets
@@ -13,6 +17,8 @@ from bridge.model.hook import Hook
 from bridge.model.target import WebhookTarget
 from bridge.model.value import value
 from bridge.ports.hooks import Ends, HookStore, StoredHook
+from bridge.rules.formats.text import utc_seconds
+from bridge.rules.signing.signers import ALL_SIGN, SOME_SIGN_ALL
 from bridge.targets.web.checks import webhook_checks
 
 _MOST = 10
@@ -21,11 +27,16 @@ _BYTES = 32
 
 @value(frozen=True, slots=True)
 class Rotated:
-    """A hook with its new secret. `expires_at`, in Unix seconds: until when former ones sign; None: there are none."""
+    """A hook with its new secret. In Unix seconds: `starts_at` is when it begins to sign in every header, `expires_at` until
+    when former ones sign; None: there are none. `together`: all sign until then; `explanation` says it in words.
+    """
 
     stored: StoredHook
     secret: str
+    starts_at: float
     expires_at: float | None
+    together: bool
+    explanation: str
 
 
 class RotateSecrets:
@@ -39,25 +50,55 @@ class RotateSecrets:
     async def rotate(
         self, which: str, secret: str | None, *, keep: float, match: int | None = None
     ) -> Rotated:
-        """Sign with `secret` (None: one is made) first, and for `keep` seconds with the former ones too.
+        """Sign with `secret` (None: one is made), and for `keep` seconds with the former ones beside it, or where the
+        profile signs with one secret in their place.
 
         Raises NoSecrets where that cannot be, SettingsError for a secret that does not fit the profile, and as
         HookChanges.change.
         """
-        until = self._now() + keep
+        now = self._now()
+        until = now + keep
         chosen: list[str] = []
 
         async def make(stored: StoredHook) -> tuple[Hook, Ends]:
             target = _signing(stored.hook)
-            former = _former(stored, self._now()) if keep > 0 else []
+            former = _former(stored, now) if keep > 0 else []
             chosen[:] = [_made(target) if secret is None else secret]
             _check_new(chosen[0], former)
             known = dict(stored.ends)
             ends = tuple((each, min(known.get(each, until), until)) for each in former)
-            return _with(stored.hook, target, [chosen[0], *former]), ends
+            live = [chosen[0], *former] if target.profile in ALL_SIGN else [*former, chosen[0]]
+            return _with(stored.hook, target, live), ends
 
         stored = await self._changes.change(which, make, match=match)
-        return Rotated(stored, chosen[0], max((end for _, end in stored.ends), default=None))
+        return _rotated(stored, chosen[0], now)
+
+
+def _rotated(stored: StoredHook, secret: str, now: float) -> Rotated:
+    profile = _signing(stored.hook).profile
+    end = max((end for _, end in stored.ends), default=None)
+    together = end is not None and profile in ALL_SIGN
+    starts_at = now if end is None or together else end
+    return Rotated(stored, secret, starts_at, end, together, _explained(profile, len(stored.ends), end))
+
+
+def _explained(profile: str, former: int, end: float | None) -> str:
+    if end is None:
+        return "the new secret signs alone from now on"
+    until = utc_seconds(end)
+    if profile in ALL_SIGN:
+        return f"the new secret and the former ones sign together until {until}, then the new one alone"
+    if profile in SOME_SIGN_ALL:
+        return (
+            f"until {until} X-Phlix-Signature-V2 is signed with all, X-Phlix-Signature with the former secret alone; "
+            "then both with the new one"
+        )
+    if former > 1:
+        return (
+            f"profile {profile} signs with one secret: the former ones one after the other, each until its end, "
+            f"and from {until} on the new one"
+        )
+    return f"profile {profile} signs with one secret: the former one until {until}, then the new one"
 
 
 def _signing(hook: Hook) -> WebhookTarget:

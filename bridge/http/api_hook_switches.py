@@ -48,7 +48,7 @@ class HookSwitchRoutes:
                 name="hooks.rotate_secret",
                 method="POST",
                 path="/v1/hooks/{id}/secret",
-                summary="Sign with a new secret; the former ones sign beside it for a while",
+                summary="Sign with a new secret; the former ones sign beside it for a while, or before it",
                 handler=self._new_secret,
                 role=Role.ADMIN,
                 parameters=(IF_MATCH,),
@@ -98,7 +98,14 @@ class HookSwitchRoutes:
         made = await self._rotate.rotate(which, secret, keep=wanted.keep, match=match)
         until = None if made.expires_at is None else utc_seconds(made.expires_at)
         request[CHANGED] = {"id": made.stored.hook.id, "expires_at": until}
-        document = NewSecretDocument(id=made.stored.hook.id, secret=made.secret, expires_at=until)
+        document = NewSecretDocument(
+            id=made.stored.hook.id,
+            secret=made.secret,
+            starts_at=utc_seconds(made.starts_at),
+            expires_at=until,
+            together=made.together,
+            explanation=made.explanation,
+        )
         response = answer(document.model_dump())
         response.headers["ETag"] = f'"{made.stored.version}"'
         return response

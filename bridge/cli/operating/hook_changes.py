@@ -49,6 +49,7 @@ ROTATE = f"""\b
 Examples:
   amqp-bridge hooks rotate-secret crm                  makes a secret and prints it, this once
   amqp-bridge hooks rotate-secret crm --keep 7d --secret-env NEW_SECRET
+  amqp-bridge hooks rotate-secret crm --now            the old one leaked
 
 {WHERE}"""
 
@@ -243,8 +244,16 @@ def rotate_secret(
     *,
     keep: Annotated[
         str | None,
-        Option("--keep", metavar="DURATION", help="How long the old ones stay live. Default: 24h."),
+        Option(
+            "--keep",
+            metavar="DURATION",
+            help="How long the old ones go on signing: beside the new one, or before it where the profile signs with one "
+            "secret. Default: 24h.",
+        ),
     ] = None,
+    now: Annotated[
+        bool, Option("--now", help="The old ones end and the new one signs at once; as --keep 0.")
+    ] = False,
     secret_file: Annotated[
         Path | None, Option("--secret-file", metavar="FILE", help="The new secret, in place of a made one.")
     ] = None,
@@ -252,7 +261,7 @@ def rotate_secret(
         str | None, Option("--secret-env", metavar="NAME", help="The new secret is in this variable.")
     ] = None,
 ) -> None:
-    """Give a hook a new secret; the old ones stay live for a while."""
+    """Give a hook a new secret; the old ones go on signing for a while, and the answer says which signs when."""
     from bridge.cli.asking.client import segment
     from bridge.cli.operating.hook_views import rotated
     from bridge.cli.scheme import Secrets
@@ -261,6 +270,8 @@ def rotate_secret(
     found = all_secrets(Secrets([], [secret_file] if secret_file else [], [secret_env] if secret_env else []))
     if len(found) > 1:
         raise usage("--secret-env", "goes not with --secret-file: there is one new secret")
+    if now and keep is not None:
+        raise usage("--now", "goes not with --keep")
     body = {"secret": found[0]} if found else {}
-    body |= {"keep": keep} if keep is not None else {}
+    body |= {"keep": "0"} if now else {"keep": keep} if keep is not None else {}
     to.say(to.change("POST", f"/hooks/{segment(hook)}/secret", body or None), rotated)

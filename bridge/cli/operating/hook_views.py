@@ -159,7 +159,10 @@ def rotated(paper: Paper, answer: Any) -> None:
         [
             ("hook", text(answer.get("id"))),
             ("secret", text(answer.get("secret"))),
+            ("it signs from", moment(answer.get("starts_at"))),
             ("old ones end", moment(answer.get("expires_at")) or "at once"),
         ]
     )
+    if told := text(answer.get("explanation")):
+        paper.line(f"{told[:1].upper()}{told[1:]}.")
     paper.line("The secret is not shown again.")

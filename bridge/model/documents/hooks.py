@@ -125,8 +125,14 @@ class NewSecretDocument(Closed):
     """Id of the hook."""
     secret: str
     """The secret."""
+    starts_at: UtcMoment
+    """From when it signs: now, or where the profile signs with one secret when the former one ends."""
     expires_at: UtcMoment | None
-    """Until when the former ones sign beside it; null: they ended at once, or there was none."""
+    """Until when former ones sign; null: they ended at once, or there was none."""
+    together: bool
+    """Whether until then new and former ones sign every request together."""
+    explanation: str
+    """Which secret signs when, in words."""
 
 
 class PauseBody(Closed):
@@ -142,7 +148,8 @@ class SecretBody(Closed):
     secret: SecretStr | None = Field(default=None, min_length=1)
     """The new one; null: one is made in the form that the profile has."""
     keep: Seconds = Field(default=86_400, ge=0, allow_inf_nan=False)
-    """How long the former ones sign beside it; 0: they end at once."""
+    """How long the former ones go on signing, beside the new one or, where the profile signs with one secret, in its
+    place; 0: they end at once."""
 
 
 class NewHook(Hook):

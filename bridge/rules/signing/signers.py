@@ -50,6 +50,10 @@ _OPEN: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """What a profile leaves to the options; the others leave nothing."""
+ALL_SIGN = frozenset({"standard", "stripe"})
+"""Profiles whose headers hold a signature by every secret; receivers with any of them are content."""
+SOME_SIGN_ALL = frozenset({"phlix"})
+"""Those that have a header by every secret, and one by the first alone. All others sign by the first alone."""
 _OURS = frozenset(
     {"accept", "accept-encoding", "content-encoding", "content-type", "traceparent", "user-agent"}
 )

@@ -109,8 +109,11 @@ async def test_a_secret_is_rotated_and_shown_once(operated: Operated):
     told = await operated.run.done("hooks", "rotate-secret", "rotated", "--keep", "1h")
     secret = re.search(r"whsec_\S+", told.out)
     assert secret
+    assert "sign together until" in told.out
     own = await operated.run("hooks", "rotate-secret", "rotated", "--secret-env", "NEW", "--json", NEW=CHOSEN)
     assert own.json["secret"] == CHOSEN
+    last = await operated.run.json("hooks", "rotate-secret", "rotated", "--now")
+    assert last["expires_at"] is None
     assert CHOSEN not in (await operated.run.done("hooks", "show", made["id"], "--json")).out
     await operated.run.done("hooks", "delete", "rotated", "--yes")
 
@@ -128,6 +131,7 @@ async def test_a_secret_is_rotated_and_shown_once(operated: Operated):
         (["show", "../../tokens"], 1, "404 Not Found"),
         (["show", ".."], 1, "404 Not Found"),
         (["pause"], 2, "give a hook"),
+        (["rotate-secret", "x", "--now", "--keep", "1h"], 2, "--now: goes not with --keep"),
         (["delete", "crm", "--lane", "burn"], 2, "--lane"),
         (["test", "crm", "--data", "{"], 2, "--data: no JSON"),
     ],

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from bridge.model.target import Signature
 from bridge.ports.history import HookState
+from bridge.rules.signing.signers import signer
 from bridge.storage.history import SqlHistory
 from tests.support.api_server import ApiClient, ServedApi, serving_api
 from tests.support.hook_bodies import OTHER_SECRET, QUEUE, SECRET, hook, webhook, written
@@ -209,3 +211,78 @@ async def test_a_secret_that_cannot_be_is_refused_and_nothing_changed(history: S
         for number, unsigned in enumerate(_UNSIGNED):
             other = await made(api.client, hook(f"other-{number}", target=unsigned))
             await post(api.client, f"/hooks/{other}/secret", status=409)
+
+
+OLD, NEW, NEWEST = "former-secret-1", "new-secret-22", "newest-secret-333"
+
+
+def signed(profile: str, *secrets: str) -> dict[str, str]:
+    return dict(signer(profile, secrets, Signature()).headers(b"body", "id-1", "1700000000", "a.b"))
+
+
+def signed_at(api: ServedApi, hook_id: str, at: float) -> dict[str, str]:
+    """The headers that the hook would sign with at this time."""
+    target: Any = api.desk.in_force.stored[hook_id].live(at).target
+    return signed(target.profile, *[each.get_secret_value() for each in target.secrets])
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize("profile", ["splynx", "plinqx", "github", "tiki", "generic"])
+async def test_where_one_secret_signs_the_former_one_does_until_it_ends_and_the_answer_says_so(
+    history: SqlHistory, profile: str
+):
+    async with serving_api(history) as api:
+        hook_id = await made(api.client, webhook(profile=profile, secrets=[OLD]))
+        first = await post(api.client, f"/hooks/{hook_id}/secret", {"secret": NEW, "keep": "1h"})
+        now, end = time.time(), moment(first["expires_at"])
+        assert (first["starts_at"], first["together"]) == (first["expires_at"], False)
+        assert first["explanation"] == (
+            f"profile {profile} signs with one secret: the former one until {first['expires_at']}, then the new one"
+        )
+        assert signed_at(api, hook_id, now) == signed_at(api, hook_id, end - 1) == signed(profile, OLD)
+        assert signed_at(api, hook_id, end + 1) == signed(profile, NEW)
+        second = await post(api.client, f"/hooks/{hook_id}/secret", {"secret": NEWEST, "keep": "2h"})
+        later = moment(second["expires_at"])
+        assert "one after the other" in second["explanation"]
+        at = (now, end + 1, later - 1, later + 1)
+        assert [signed_at(api, hook_id, each) for each in at] == [
+            signed(profile, each) for each in (OLD, NEW, NEW, NEWEST)
+        ]
+
+
+async def test_where_all_secrets_sign_both_do_until_the_former_one_ends(history: SqlHistory):
+    async with serving_api(history) as api:
+        hook_id = await made(api.client, webhook(profile="stripe", secrets=[OLD]))
+        told = await post(api.client, f"/hooks/{hook_id}/secret", {"secret": NEW, "keep": "1h"})
+        assert told["together"]
+        assert moment(told["starts_at"]) <= time.time() < moment(told["expires_at"])
+        assert "sign together" in told["explanation"]
+        assert signed_at(api, hook_id, time.time()) == signed("stripe", NEW, OLD)
+        assert signed_at(api, hook_id, moment(told["expires_at"]) + 1) == signed("stripe", NEW)
+
+
+async def test_a_receiver_of_either_signature_of_phlix_finds_the_former_one_and_the_newer_one_both(
+    history: SqlHistory,
+):
+    async with serving_api(history) as api:
+        hook_id = await made(api.client, webhook(profile="phlix", secrets=[OLD]))
+        told = await post(api.client, f"/hooks/{hook_id}/secret", {"secret": NEW, "keep": "1h"})
+        assert "X-Phlix-Signature with the former secret alone" in told["explanation"]
+        now = signed_at(api, hook_id, time.time())
+        assert now["X-Phlix-Signature"] == signed("phlix", OLD)["X-Phlix-Signature"]
+        assert now["X-Phlix-Signature-V2"] == signed("phlix", OLD, NEW)["X-Phlix-Signature-V2"]
+        assert signed_at(api, hook_id, moment(told["expires_at"]) + 1) == signed("phlix", NEW)
+
+
+@pytest.mark.parametrize("profile", ["splynx", "standard"])
+async def test_at_once_means_that_the_former_secret_signs_nothing_more(history: SqlHistory, profile: str):
+    secret = SECRET if profile == "standard" else OLD
+    async with serving_api(history) as api:
+        hook_id = await made(api.client, webhook(profile=profile, secrets=[secret]))
+        told = await post(api.client, f"/hooks/{hook_id}/secret", {"keep": 0})
+        assert (told["expires_at"], told["together"]) == (None, False)
+        assert told["explanation"] == "the new secret signs alone from now on"
+        assert signed_at(api, hook_id, time.time()) == signed(profile, told["secret"])
