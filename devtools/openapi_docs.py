@@ -13,9 +13,11 @@ from bridge.app.actions import Actions
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.parts import Parts, new_id
+from bridge.app.reloading import Reloading
 from bridge.app.repeating import Repeating
 from bridge.app.sealing import message_keys, open_hook_store
 from bridge.app.together import Together
+from bridge.cli.configuration import Configuration, Written
 from bridge.http.api import PREFIX
 from bridge.http.openapi import description
 from bridge.settings.tree import Settings
@@ -66,5 +68,6 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
     together = Together(parts, store, history.engine, served=None, several=False)
     actions = Actions(parts, history, together.replicas)
     repeating = Repeating(parts, history, together.replicas, actions.sender)
-    api = make_api(parts, history, access, actions, repeating)
+    reloading = Reloading(settings, Written(Configuration(None, {}), None, strict=False))
+    api = make_api(parts, history, access, actions, repeating, reloading=reloading)
     return description(api.operations(), PREFIX)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bridge.model.hook import Hook
+from bridge.model.hook import Hook, HookFault
 from bridge.model.value import value
 from bridge.ports.history import HookState
 from bridge.ports.hooks import StoredHook, StoredHooks
@@ -14,7 +14,7 @@ class Effective:
 
     revision: int
     routed: tuple[Hook, ...]
-    """Those that events are matched with."""
+    """Those that events are matched with; broken ones with all that they may ask for."""
     draining: tuple[Hook, ...]
     """Those that match nothing more, but whose lanes are served."""
     deleted: Mapping[str, str]
@@ -27,12 +27,12 @@ def effective(
     written: Sequence[Hook],
     stored: StoredHooks,
     states: Mapping[str, HookState],
-    misfit: Callable[[StoredHook], str],
+    fault_of: Callable[[StoredHook], HookFault | None],
     now: float,
 ) -> Effective:
-    """`written`: the hooks of the file; `misfit` says why one of the API cannot be served here, empty: it can."""
+    """`written`: the hooks of the file; `fault_of` says why one of the API cannot be served here, None: it can."""
     taken = {hook.name for hook in written}
-    routed = [_said(hook, states) for hook in written]
+    routed = [_said(hook, states).widened() for hook in written]
     draining: list[Hook] = []
     deleted = dict.fromkeys(stored.gone, "")
     left_out: list[tuple[Hook, str]] = []
@@ -40,14 +40,15 @@ def effective(
         hook = each.hook
         if each.deleting in {"drop", "gone"}:
             deleted[hook.id] = hook.target.type
-        elif why := misfit(each):
-            left_out.append((hook, why))
-        elif each.deleting == "drain":
-            draining.append(_said(each.live(now), states))
+            continue
+        fault = fault_of(each)
+        wanted = _said(each.live(now) if fault is None else each.live(now).with_fault(fault), states)
+        if each.deleting == "drain":
+            draining.append(wanted)
         elif hook.name in taken:
             left_out.append((hook, f"the file has a hook named {hook.name!r}, which goes first"))
         else:
-            routed.append(_said(each.live(now), states))
+            routed.append(wanted.widened())
     return Effective(stored.revision, tuple(routed), tuple(draining), deleted, tuple(left_out))
 
 

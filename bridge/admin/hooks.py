@@ -53,6 +53,11 @@ class InForce(Protocol):
         """What was said of hooks beside their configuration, as it was read last, by hook id."""
         ...
 
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Why hooks cannot be served as they are written, by id."""
+        ...
+
     async def changed(self) -> None:
         """Read stored hooks and states from the database, swap, and tell the replicas; returns when they are in force
         here. Raises HistoryUnavailable.

@@ -2,7 +2,7 @@
 
 import time
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from bridge.admin.hooks import InForce
 from bridge.admin.look_secrets import shown
@@ -24,6 +24,7 @@ class SeenHook:
     runner: HookRunner | None
     stored: StoredHook | None
     said: HookState | None
+    broken: str | None = None
 
     @property
     def paused(self) -> bool:
@@ -41,10 +42,8 @@ class SeenHook:
 
 def seen_hooks(in_force: InForce) -> list[SeenHook]:
     """All hooks by their names, those being deleted included."""
-    states, table = in_force.states, in_force.table
-    found = [_written(hook, table.get(one), states.get(one)) for one, hook in in_force.written.items()] + [
-        SeenHook(stored.hook, table.get(one), stored, states.get(one))
-        for one, stored in in_force.stored.items()
+    found = [_written(in_force, hook) for hook in in_force.written.values()] + [
+        _stored(in_force, stored) for stored in in_force.stored.values()
     ]
     return sorted(found, key=lambda seen: (seen.hook.name, seen.hook.id))
 
@@ -52,17 +51,23 @@ def seen_hooks(in_force: InForce) -> list[SeenHook]:
 def seen_hook(in_force: InForce, which: str) -> SeenHook | None:
     """The hook with this id, else the one with this name."""
     if (hook := in_force.written.get(which)) is not None:
-        return _written(hook, in_force.table.get(which), in_force.states.get(which))
+        return _written(in_force, hook)
     known = in_force.stored
     stored = known.get(which) or next((each for each in known.values() if each.hook.name == which), None)
-    if stored is None:
-        return None
-    hook_id = stored.hook.id
-    return SeenHook(stored.hook, in_force.table.get(hook_id), stored, in_force.states.get(hook_id))
+    return None if stored is None else _stored(in_force, stored)
 
 
-def _written(hook: Hook, runner: HookRunner | None, said: HookState | None) -> SeenHook:
-    return SeenHook(said.over(hook) if said else hook, runner, None, said)
+def _written(in_force: InForce, hook: Hook) -> SeenHook:
+    said = in_force.states.get(hook.id)
+    shown_as = said.over(hook) if said else hook
+    return SeenHook(shown_as, in_force.table.get(hook.id), None, said, in_force.broken.get(hook.id))
+
+
+def _stored(in_force: InForce, stored: StoredHook) -> SeenHook:
+    one = stored.hook.id
+    return SeenHook(
+        stored.hook, in_force.table.get(one), stored, in_force.states.get(one), in_force.broken.get(one)
+    )
 
 
 def hook_document(seen: SeenHook) -> HookDocument:
@@ -80,12 +85,18 @@ def hook_document(seen: SeenHook) -> HookDocument:
         concurrency=hook.concurrency,
         rate=hook.rate,
         retry=hook.retry.model_dump(),
-        target=shown(hook.target),
+        target=_target(hook),
         managed_by="file" if stored is None else "api",
         created_at=None if stored is None else utc_seconds(stored.created_at),
         updated_at=None if stored is None else utc_seconds(stored.updated_at),
         state=_state(seen),
     )
+
+
+def _target(hook: Hook) -> dict[str, Any]:
+    """Where it delivers; its type alone where nothing else of it can be read."""
+    unread = hook.fault is not None and "target" in hook.fault.unread
+    return {"type": hook.target.type} if unread else shown(hook.target)
 
 
 def _state(seen: SeenHook) -> HookStateDocument:
@@ -99,6 +110,7 @@ def _state(seen: SeenHook) -> HookStateDocument:
         lane_depth=0 if runner is None else runner.lane.depth,
         in_flight=0 if runner is None else len(runner.running),
         served=runner is not None and runner.target is not None,
+        broken=seen.broken,
         overlay=_overlay(said) if seen.stored is None and said is not None and said.overlaid else None,
         deleting=deleting if deleting in {"drain", "drop"} else None,
     )

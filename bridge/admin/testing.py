@@ -68,6 +68,8 @@ class Testing:
 
     async def _send(self, runner: HookRunner, event: Event) -> Tested:
         hook, target = runner.hook, runner.target
+        if hook.fault is not None:
+            raise NotNow(f"this hook is broken: {hook.fault.reason}")
         if target is None:
             raise NotNow(f"this process does not serve {hook.target.type} targets (run --targets)")
         if hook.id in self._under_way:

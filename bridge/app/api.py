@@ -6,6 +6,7 @@ from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.parts import Parts, new_id
+from bridge.app.reloading import Reloading
 from bridge.app.repeating import Repeating
 from bridge.app.replicas import ALIVE
 from bridge.app.statistics import statistics_routes
@@ -13,6 +14,7 @@ from bridge.http.api import Api
 from bridge.http.api_access import AccessRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
+from bridge.http.api_reload import ReloadRoutes
 from bridge.http.api_replicas import ReplicaRoutes
 from bridge.http.phlix import PhlixRoutes
 from bridge.storage.history import SqlHistory
@@ -21,7 +23,13 @@ from bridge.storage.statistics import SqlStatistics
 
 
 def make_api(
-    parts: Parts, records: SqlHistory, access: Access, actions: Actions, repeating: Repeating
+    parts: Parts,
+    records: SqlHistory,
+    access: Access,
+    actions: Actions,
+    repeating: Repeating,
+    *,
+    reloading: Reloading,
 ) -> Api:
     """All of it; closed to whoever shows no token."""
     settings = parts.settings
@@ -33,6 +41,7 @@ def make_api(
         [
             history,
             *parts.desk.parts(),
+            ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
             live,
             ReplicaRoutes(SqlReplicas(records.engine), ALIVE),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bridge.admin.effective import Effective
 from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
+from bridge.model.hook import Hook, HookFault
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.hook import HookRunner, Thresholds
@@ -105,15 +105,18 @@ class Hooks:
             changed=[*switched, *(old.hook.id for old in replaced if old.hook.id in after)],
         )
 
-    def misfit(self, hook: Hook) -> str:
-        """Why this process cannot have it in force; empty: it can."""
+    def fault(self, hook: Hook) -> HookFault | None:
+        """Why this process cannot serve it; None: it can."""
         try:
             RoutingTable((hook,))
+        except ValueError as error:
+            return HookFault(str(error), frozenset({"events", "filter"}))
+        try:
             if self._serves(hook):
                 self._targets.check(hook)
-        except (SettingsError, ValueError) as error:
-            return str(error)
-        return ""
+        except SettingsError as error:
+            return HookFault("; ".join(map(str, error.problems)))
+        return None
 
     async def reap(self) -> None:
         """Let go of replaced runners whose attempts have ended."""
@@ -146,7 +149,7 @@ class Hooks:
     def _runner(self, hook: Hook, pause: str, delivering: Delivering) -> HookRunner:
         runner = HookRunner(
             hook,
-            self._targets.build(hook) if self._serves(hook) else None,
+            self._targets.build(hook) if self._serves(hook) and hook.fault is None else None,
             delivering.deliver,
             policy=Policy.of(hook, retry_after_max=self._retry_after_max),
             breaker=Breaker(self._breaker),

@@ -14,7 +14,7 @@ from bridge.admin.hooks import Removal
 from bridge.app.hooks import Change, Hooks
 from bridge.broker.topology import Topology
 from bridge.model.errors import HistoryUnavailable, SettingsError
-from bridge.model.hook import Hook
+from bridge.model.hook import Hook, HookFault
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.service import LaneService
@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 Remove = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]
 
 _NEVER = StoredHooks(-1, ())
+_WAITS = "what it asks for waits in its lane until it is mended"
+_AS_BEFORE = "it stays in force as it was before"
+_NO_MATCH = "nothing is matched with it, and what waits stays in its lane"
 
 
 class HooksInForce:
@@ -76,8 +79,8 @@ class HooksInForce:
         self._to_store = asyncio.Event()
         self._reading = asyncio.Lock()
         self._wanted = asyncio.Event()
-        self._judged: dict[str, tuple[int, str]] = {}
-        self._told_left_out: set[tuple[str, str, str]] = set()
+        self._judged: dict[str, tuple[int, HookFault | None]] = {}
+        self._refused, self._broken = dict[str, str](), dict[str, str]()
         self._leaving: dict[str, int] = {}
         self._next_end: float | None = None
 
@@ -85,7 +88,7 @@ class HooksInForce:
 
     @property
     def written(self) -> Mapping[str, Hook]:
-        """The hooks of the file as they are written there, by id."""
+        """The hooks of the file as they are written there, by id; as they were before where they have become broken."""
         return {hook.id: hook for hook in self._written}
 
     @property
@@ -97,6 +100,11 @@ class HooksInForce:
     def states(self) -> Mapping[str, HookState]:
         """What was said of hooks beside their configuration, what is not stored yet included."""
         return self._said(self._states)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Why hooks cannot be served as they are written, by id."""
+        return self._broken
 
     @property
     def revision(self) -> int:
@@ -124,12 +132,20 @@ class HooksInForce:
         return await self.remove(hook, how)
 
     def rewrite(self, written: Sequence[Hook]) -> Change:
-        """The file has these hooks now; raises SettingsError, with nothing changed, for a bad one.
+        """The file has these hooks now. One that is broken stays as it was before, where it was sound then.
 
         What the bridge itself paused a hook for has been seen to by whoever changed it or took it out.
         """
         mine = {hook.id for hook in (*self._written, *written)}
-        change = self._put_in_force(tuple(written), self._found, self._states)
+        before, refused = self._refused, {hook.id: hook.fault.reason for hook in written if hook.fault}
+        sound = {hook.id: hook for hook in self._written if hook.fault is None}
+        kept = tuple(sound.get(hook.id, hook) if hook.fault else hook for hook in written)
+        self._refused = {one: why for one, why in refused.items() if one in sound}
+        try:
+            change = self._put_in_force(kept, self._found, self._states)
+        except BaseException:
+            self._refused = before
+            raise
         paused = {hook for hook, state in self.states.items() if state.paused}
         for hook in paused & mine & {*change.changed, *change.removed}:
             self.say(HookState(hook, paused=False, reason="", at=time.time()))
@@ -216,7 +232,7 @@ class HooksInForce:
         self, written: tuple[Hook, ...], found: StoredHooks, states: Mapping[str, HookState]
     ) -> Change:
         now, said = time.time(), self._said(states)
-        wanted = effective(written, found, said, self._misfit, now)
+        wanted = effective(written, found, said, self._fault_of, now)
         prepared = self._hooks.prepare(wanted, self._delivering, said)
         routed = {hook.id for hook in self.table.routing.hooks}
         self._deleted.are(wanted.deleted)
@@ -228,7 +244,7 @@ class HooksInForce:
         self.outlived.update(found.gone.intersection(change.removed))
         self._next_end = min((end for each in found.hooks if (end := each.next_end(now))), default=None)
         self.news.set()
-        self._tell_left_out(wanted)
+        self._tell_broken(wanted)
         self._strays.bring_known_home()
         if change.added:
             self._service.lane_made("")
@@ -242,16 +258,22 @@ class HooksInForce:
             said[hook] = replace(before, paused=state.paused, reason=state.reason, at=state.at)
         return said
 
-    def _misfit(self, stored: StoredHook) -> str:
-        """Why it cannot be in force here: it was judged when it was made, but not by this process."""
+    def _fault_of(self, stored: StoredHook) -> HookFault | None:
+        """Why it cannot be served here: it was judged when it was made, but not by this process."""
         judged = self._judged.get(stored.hook.id)
         if judged is None or judged[0] != stored.version:
-            judged = self._judged[stored.hook.id] = stored.version, self._hooks.misfit(stored.hook)
+            judged = self._judged[stored.hook.id] = stored.version, self._hooks.fault(stored.hook)
         return judged[1]
 
-    def _tell_left_out(self, wanted: Effective) -> None:
+    def _tell_broken(self, wanted: Effective) -> None:
         """Loudly, once for each reason."""
-        left_out = {(hook.id, hook.name, why) for hook, why in wanted.left_out}
-        for hook_id, name, why in sorted(left_out - self._told_left_out):
-            events.hook_left_out(hook_id, name, why)
-        self._told_left_out = left_out
+        broken = {hook.id: (hook, hook.fault.reason, _WAITS) for hook in wanted.routed if hook.fault}
+        broken |= {hook.id: (hook, why, _NO_MATCH) for hook, why in wanted.left_out}
+        for runner in self.table:
+            if why := self._refused.get(runner.hook.id):
+                broken[runner.hook.id] = runner.hook, why, _AS_BEFORE
+            runner.metrics.broken.value = runner.hook.id in broken
+        for one, (hook, why, effect) in sorted(broken.items()):
+            if self._broken.get(one) != why:
+                events.hook_broken(one, hook.name, why, effect)
+        self._broken = {one: why for one, (_, why, _) in broken.items()}

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,7 @@ from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Ownership
 from bridge.app.parts import Parts, new_id
+from bridge.app.reloading import Reloading, Written
 from bridge.app.repeating import Repeating
 from bridge.app.retention import Retention
 from bridge.app.sealing import message_keys, open_hook_store
@@ -26,9 +28,9 @@ from bridge.app.together import Together
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.delivery import Parked
-from bridge.model.errors import BridgeError, BrokerUnavailable
-from bridge.model.hook import Hook
+from bridge.model.errors import BridgeError, BrokerUnavailable, HistoryUnavailable
 from bridge.pipeline.handback import hand_back
+from bridge.ports.backoff import Backoff
 from bridge.ports.hooks import HookStore
 from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
@@ -51,14 +53,42 @@ _LAST_COMMIT = 10.0
 _POLITE = 5.0
 _STARTING_LOSSES = 10
 _LOST_WAIT = 0.5
+_BROKEN_TOLD = 20
+_T = TypeVar("_T")
+
+
+async def _there(what: str, until: float, step: Callable[[], Awaitable[_T]]) -> _T:
+    """Do what needs something that may not be there yet, again and again until that (monotonic) time."""
+    backoff = Backoff(0.5)
+    while True:
+        try:
+            return await step()
+        except (BrokerUnavailable, HistoryUnavailable) as error:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise
+            events.waiting_for(what, str(error), left)
+        await backoff.pause()
 
 
 class Bridge:
     """One running bridge; `start`, then `run` until it is cancelled, then `stop`."""
 
-    def __init__(self, settings: Settings, *, base: Path, served: frozenset[str] | None) -> None:
-        """`base`: where relative paths of scripts start; `served`: target types that are attempted, None: all."""
+    def __init__(
+        self,
+        settings: Settings,
+        written: Written,
+        *,
+        base: Path,
+        served: frozenset[str] | None,
+        patience: float = 0,
+    ) -> None:
+        """`written`: where the settings are from; `base`: where relative paths of scripts start; `served`: target types
+        that are attempted, None: all; `patience`: seconds that the start waits for broker and database.
+        """
         self._settings = settings
+        self.reloading = Reloading(settings, written)
+        self._patience = patience
         self._base = base
         self._served = served
         self._registry = CollectorRegistry()
@@ -79,9 +109,10 @@ class Bridge:
     async def start(self) -> None:
         """Open everything; raises a BridgeError, written for the operator, where something cannot be had."""
         settings = self._settings
-        self._history = await open_history(settings.storage.url.get_secret_value(), settings.storage.tls)
+        until = time.monotonic() + self._patience
+        self._history = await _there("database", until, self._open_history)
         for link in self._links.all():
-            await link.connect_once()
+            await _there(f"broker ({link.role})", until, link.connect_once)
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
         access = self._access(self._history)
@@ -94,17 +125,15 @@ class Bridge:
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
         await parts.in_force.start()
+        self.reloading.serve(parts.in_force, parts.control, parts.replica_id)
         if await together.begin():
             await parts.guard.watch_out()
             parts.sources.start_small()
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
+        api = make_api(parts, self._history, access, actions, repeating, reloading=self.reloading)
         self._http = HttpServer(
-            settings.http,
-            self._health,
-            self._registry,
-            inlets=parts.inlets.routes(),
-            api=make_api(parts, self._history, access, actions, repeating),
+            settings.http, self._health, self._registry, inlets=parts.inlets.routes(), api=api
         )
         await self._http.start()
         self._spawn_all(parts, together)
@@ -114,7 +143,13 @@ class Bridge:
         parts.consume_strays()
         parts.sources.start()
         self._health.serving()
+        if settings.reload == "watch":
+            self._spawn(self.reloading.watch(), "watch the file")
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    async def _open_history(self) -> SqlHistory:
+        storage = self._settings.storage
+        return await open_history(storage.url.get_secret_value(), storage.tls)
 
     async def _on_the_broker(self, step: Callable[[], Awaitable[None]]) -> None:
         """Have it done. A node that goes at this very moment does not end the start: the links go on to the next."""
@@ -244,35 +279,28 @@ class Bridge:
             await parts.flush()
             await parts.hooks.reap()
 
-    def reload(self, hooks: list[Hook]) -> None:
-        """Put these hooks in force; raises SettingsError, with nothing changed, for a bad one."""
-        change = self._running().in_force.rewrite(hooks)
-        events.reloaded(len(hooks), len(change.added), len(change.removed), len(change.changed))
-
     def status(self) -> dict[str, Any]:
         """The state of broker, database and consumers, for /health/ready."""
         if self._parts is None:
             return {"status": "starting"}
         down = self._parts.recorder.down_since is not None
+        broken = self._parts.in_force.broken
         broker = {link.role: "up" if link.up else "down" for link in self._links.all()}
         sources = self._parts.sources.state()
         well = not down and "down" not in broker.values() and set(sources.values()) <= {"consuming"}
+        told = dict(islice(sorted(broken.items()), _BROKEN_TOLD))
         return {
-            "status": "ok" if well else "degraded",
+            "status": "ok" if well and not broken else "degraded",
             "database": "down" if down else "up",
             "broker": broker,
             "consumers": sources,
+            "broken_hooks": {"count": len(broken), "reasons": told},
         }
 
     @property
     def addresses(self) -> dict[str, str]:
         """Base URLs of the HTTP server."""
         return self._http.addresses if self._http is not None else {}
-
-    def _running(self) -> Parts:
-        if self._parts is None:
-            raise BridgeError("the bridge has not started")
-        return self._parts
 
     # ---- the end --------------------------------------------------------------------------------------
 

@@ -189,6 +189,7 @@ class Parts:
             quarantine=self._end_copy,
             unverified=self.unverified.take,
             deleted=self.deleted,
+            turned_away=self.delivering.turned_away,
             reader=reader,
             longest_hold=self.settings.broker.consumer_timeout / 4,
         )

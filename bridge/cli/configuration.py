@@ -8,10 +8,13 @@ from pathlib import Path
 from bridge.admin.check import check, warnings
 from bridge.admin.transport import broker_problems
 from bridge.model.errors import Problem, SettingsError
+from bridge.model.units import seconds
+from bridge.settings.environment import PREFIX, secrets_folder
 from bridge.settings.loading import load_with_places
 from bridge.settings.tree import Settings
 
 USUAL_FILE = Path("bridge.yaml")
+_LONGEST_WAIT = 7 * 86_400
 TARGETS = ("webhook", "script", "queue", "notify")
 
 
@@ -38,10 +41,49 @@ class Configuration:
         settings = loaded.sound(check(loaded.settings, self.base))
         return settings, loaded.located(warnings(settings))
 
-    def fit_to_run(self, served: frozenset[str] | None) -> Settings:
-        """Read anew and looked through for what a process that serves these target types needs."""
+    def fit_to_run(self, served: frozenset[str] | None, *, strict: bool = False) -> Settings:
+        """Read anew and looked through for what a process that serves these target types needs.
+
+        Hooks with problems are marked as broken; `strict`: they are an error, as all other problems are.
+        """
         loaded = load_with_places(self.file, self.env)
-        return loaded.sound(check(loaded.settings, self.base, served))
+        found = check(loaded.settings, self.base, served)
+        return loaded.sound(found) if strict else loaded.with_faults(found)
+
+
+class Written:
+    """A configuration that is read again and again; see bridge.app.reloading.Written."""
+
+    def __init__(self, configuration: Configuration, served: frozenset[str] | None, *, strict: bool) -> None:
+        """As Configuration.fit_to_run."""
+        self._configuration = configuration
+        self._served = served
+        self._strict = strict
+        self._read = self._looked_at = self._stamp()
+
+    def read(self) -> Settings:
+        """The settings of now; raises SettingsError."""
+        self._read = self._stamp()  # first: what changes while it is read must show as a change
+        return self._configuration.fit_to_run(self._served, strict=self._strict)
+
+    def changed(self) -> bool:
+        """Whether the files are others than those read last, and were the same when they were looked at before."""
+        before, self._looked_at = self._looked_at, self._stamp()
+        return before == self._looked_at != self._read
+
+    def _stamp(self) -> list[tuple[object, ...]]:
+        """What tells one state of the files from another: where links lead, and what is there."""
+        file, folder = self._configuration.file, secrets_folder(self._configuration.env)
+        files = [file] if file is not None else []
+        return [_stamp(each) for each in (*files, *sorted(folder.glob(f"{PREFIX}*")))]
+
+
+def _stamp(file: Path) -> tuple[object, ...]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (str(file),)
+    return str(file), str(file.resolve()), found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def find(file: Path | None, log_level: str | None = None) -> Configuration:
@@ -69,3 +111,16 @@ def served_targets(text: str | None) -> frozenset[str] | None:
         message = f"no target {unknown[0]!r}; choose from {', '.join(TARGETS)}"
         raise SettingsError([Problem("--targets", message)])
     return frozenset(chosen)
+
+
+def waiting_time(text: str | None) -> float:
+    """Seconds of `5m`; 0 for None. Raises SettingsError for what is no such time."""
+    if text is None:
+        return 0.0
+    try:
+        wait = float(seconds(text))
+    except ValueError as error:
+        raise SettingsError([Problem("--wait", str(error))]) from None
+    if not 0 <= wait <= _LONGEST_WAIT:
+        raise SettingsError([Problem("--wait", f"from 0 to {_LONGEST_WAIT / 86_400:g} days, not {text}")])
+    return wait

@@ -10,7 +10,17 @@ EXAMPLES = """\b
 Examples:
   amqp-bridge run -c bridge.yaml
   amqp-bridge run -c bridge.yaml --targets webhook,queue --log-level debug
+  amqp-bridge run -c bridge.yaml --wait 5m --strict
   BRIDGE_BROKER__URL=amqps://user:password@broker/vhost amqp-bridge run"""
+
+
+Strict = Annotated[
+    bool, Option("--strict", help="Do not start, and reload nothing, while any hook has a problem.")
+]
+Wait = Annotated[
+    str | None,
+    Option("--wait", metavar="TIME", help="Wait so long, such as 5m, for broker and database to be there."),
+]
 
 
 def run(
@@ -22,6 +32,8 @@ def run(
         str | None,
         Option("--targets", metavar="TYPES", help="Serve only these, such as webhook,queue; park the rest."),
     ] = None,
+    strict: Strict = False,
+    wait: Wait = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None,
         Option("--log-level", help="In place of log.level of the configuration."),
@@ -29,21 +41,23 @@ def run(
 ) -> None:
     """Consume the sources and deliver to the hooks.
 
-    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew. A second signal ends at once; what was not settled the broker hands out again.
+    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
     """
     # Next to nothing that modules make is garbage: to look for it takes a sixth of the start, and goes on doing so
     # at every full collection unless it is frozen.
     gc.disable()
-    from bridge.cli.configuration import find, served_targets
+    from bridge.cli.configuration import Written, find, served_targets, waiting_time
     from bridge.telemetry import logs
 
     served = served_targets(targets)
     configuration = find(config, log_level)
-    settings = configuration.fit_to_run(served)
+    patience = waiting_time(wait)
+    written = Written(configuration, served, strict=strict)
+    settings = written.read()
     logs.set_up(settings.log.level, settings.log.format)
     # Late, for it brings every driver: a wrong file is told of at once.
     from bridge.app.run import run as serve
 
     gc.freeze()
     gc.enable()
-    serve(settings, base=configuration.base, served=served, reload=lambda: configuration.fit_to_run(served))
+    serve(settings, written, base=configuration.base, served=served, patience=patience)

@@ -22,7 +22,7 @@ from bridge.model.hook import Hook
 
 _TARGETS = ("webhook", "script", "queue", "notify")
 _MANAGED_BY = ("api", "file")
-_STATES = ("active", "paused", "disabled")
+_STATES = ("active", "paused", "disabled", "broken")
 _UNDER_WAY = {"dropping", "draining"}
 _CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 _EXAMPLE = {
@@ -93,7 +93,7 @@ class HookRoutes:
                 parameters=(
                     one_of("target", _TARGETS, "Type of their target."),
                     one_of("managed_by", _MANAGED_BY, "Where they are written."),
-                    one_of("state", _STATES, "active: neither paused nor disabled."),
+                    one_of("state", _STATES, "active: neither paused, disabled nor broken."),
                     text("q", "Text that stands in name, id, description or address, in any case."),
                     *PAGE,
                 ),
@@ -217,8 +217,8 @@ def _fits(each: SeenHook, chosen: dict[str, str | None], text: str | None) -> bo
 
 
 def _states(each: SeenHook) -> set[str]:
-    disabled = not each.hook.enabled
-    return ({"disabled"} if disabled else set()) | ({"paused"} if each.paused else set()) or {"active"}
+    found = {"disabled": not each.hook.enabled, "paused": each.paused, "broken": each.broken is not None}
+    return {state for state, there in found.items() if there} or {"active"}
 
 
 def _searched(hook: Hook) -> str:

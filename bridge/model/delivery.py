@@ -31,7 +31,8 @@ class Delivery:
     `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
     are used up: a failed probe of an open breaker makes an attempt without using a wait. `generation` rises
     when a person starts the delivery anew, at `restarted_at` (0: never). `done` names the parts of the target that
-    have it already, in words of the target's own (a notify target with several URLs). Times are Unix seconds.
+    have it already, in words of the target's own (a notify target with several URLs). `provisional`: its hook could not
+    be read when the event came, so that it is matched once more before its first attempt. Times are Unix seconds.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Delivery:
     error: str = ""
     done: tuple[str, ...] = ()
     restarted_at: float = 0.0
+    provisional: bool = False
 
 
 class Fault(StrEnum):

@@ -1,12 +1,13 @@
 """A hook as people write it: which events go to which target, and how."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from bridge.model.strict import Strict
 from bridge.model.target import Target
 from bridge.model.units import PerSecond, Seconds
+from bridge.model.value import value
 
 Wait = Annotated[Seconds, Field(ge=0, le=366 * 86_400)]
 """What may lie between two attempts."""
@@ -31,6 +32,22 @@ class Retry(Strict):
         if self.preset is not None and self.schedule is not None:
             raise ValueError("give either `preset` or `schedule`, not both")
         return self
+
+
+@value(frozen=True, slots=True)
+class HookFault:
+    """Why a hook cannot be served as it is written: it is broken, and what it asks for waits in its lane.
+
+    `unread` are those of its fields `sources`, `events`, `filter` and `target` that say nothing which could be used.
+    """
+
+    reason: str
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def provisional(self) -> bool:
+        """Whether it is not known which events the hook asks for: they are matched once more when it is mended."""
+        return not self.unread <= {"target"}
 
 
 class Hook(Strict):
@@ -60,6 +77,7 @@ class Hook(Strict):
     """Where its deliveries go."""
 
     _id: str | None = PrivateAttr(default=None)
+    _fault: HookFault | None = PrivateAttr(default=None)
 
     @property
     def id(self) -> str:
@@ -76,3 +94,21 @@ class Hook(Strict):
         hook = self.model_copy()
         hook._id = hook_id  # noqa: SLF001 -- of its own class
         return hook
+
+    @property
+    def fault(self) -> HookFault | None:
+        """Why it cannot be served; None: nothing is wrong with it."""
+        return self._fault
+
+    def with_fault(self, fault: HookFault) -> "Hook":
+        """The same hook, broken."""
+        hook = self.model_copy()
+        hook._fault = fault  # noqa: SLF001 -- of its own class
+        return hook
+
+    def widened(self) -> "Hook":
+        """The hook with all that it may ask for, where it cannot be read what it does ask for."""
+        unread = self._fault.unread if self._fault is not None else ()
+        whole: dict[str, Any] = {"sources": None, "events": ["*"], "filter": None}
+        changes = {name: everything for name, everything in whole.items() if name in unread}
+        return self.model_copy(update=changes) if changes else self

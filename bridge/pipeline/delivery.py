@@ -101,6 +101,8 @@ class Delivering:
     def park(self, runner: HookRunner, work: Work, reason: str) -> None:
         """Copy a delivery into its hook's lane, in the background."""
         work.settlement.started = True
+        if runner.hook.fault is not None and runner.hook.fault.provisional:
+            work.delivery = replace(work.delivery, provisional=True)
         runner.spawn_park(self._park(runner, work, reason))
 
     async def _park(self, runner: HookRunner, work: Work, reason: str) -> None:
@@ -109,6 +111,17 @@ class Delivering:
         except Exception as error:  # noqa: BLE001 - a bug must not keep the delivery counted as held
             self.watch.bug(runner, error)
             work.settlement.drop_one()
+
+    def turned_away(self, runner: HookRunner, work: Work) -> bool:
+        """Match a copy that came while its hook could not be read; True: the hook does not ask for it, it is SKIPPED."""
+        if not work.delivery.provisional:
+            return False
+        if self.table.asks(runner.hook.id, work.delivery.event):
+            work.delivery = replace(work.delivery, provisional=False)
+            return False
+        work.settlement.started = True
+        self.record(runner, work, Skipped("not_matched"))
+        return True
 
     def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
         """Keep a message that cannot be handled, whole and with the reason."""

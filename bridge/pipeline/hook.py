@@ -97,7 +97,7 @@ class HookRunner:
     def why_park(self, now: float) -> str:
         """Why a delivery that arrives now must wait in the lane; empty: it may go straight to the target."""
         if self.target is None:
-            return "not_served"
+            return "broken" if self.hook.fault is not None else "not_served"
         if self.paused:
             return "paused"
         if self._too_slow:

@@ -59,10 +59,13 @@ class LaneService:
         quarantine: Callable[[Undecodable, Message, Ticket, Over | None], None],
         unverified: Callable[[Message, Ticket, Over | None, GoOn], None],
         deleted: Deleted,
+        turned_away: Callable[[HookRunner, Work], bool],
         reader: CopyReader,
         longest_hold: float,
     ) -> None:
-        """`unverified` takes copies that no bridge of ours wrote; `longest_hold`: seconds that a copy may wait here for its attempt at the most."""
+        """`unverified` takes copies that no bridge of ours wrote; `turned_away(runner, work)`: the hook turned out not to ask
+        for this copy, which is seen to then; `longest_hold`: seconds that a copy may wait here for its attempt at the most.
+        """
         self._consumers = consumers
         self._copies = copies
         self._fence = fence
@@ -70,6 +73,7 @@ class LaneService:
         self._guard = guard
         self._quarantine = quarantine
         self._deleted = deleted
+        self._turned_away = turned_away
         self._unverified = unverified
         self._reader = reader
         self._longest_hold = longest_hold
@@ -235,6 +239,8 @@ class LaneService:
             work.settlement.give_back()
             return
         runner.lane.copy_came()
+        if self._turned_away(runner, work):
+            return
         remaining = work.delivery.not_before - time.time()
         if remaining <= 0:
             runner.enqueue(work)

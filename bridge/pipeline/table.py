@@ -40,6 +40,10 @@ class HookTable:
             self._unanswered(event, match.unanswered)
         return [runners[hook.id] for hook in match.hooks]
 
+    def asks(self, hook: str, event: Event) -> bool:
+        """Whether this hook asks for the event."""
+        return any(each.id == hook for each in self._routing.match(event).hooks)
+
     def listeners(self, source: str) -> int:
         """How many hooks listen to this source."""
         return sum(1 for hook in self._routing.hooks if listens(hook, source))

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-Kind = Literal["hooks", "lane", "tokens", "jobs"]
+Kind = Literal["hooks", "lane", "tokens", "jobs", "reload"]
 """hooks: hooks or their states changed; lane: a hook has a lane now (`about` is its id); tokens: tokens changed; jobs:
-a replay was made or cancelled, or something is in the outbox."""
+a replay was made or cancelled, or something is in the outbox; reload: the file is to be read anew (`about` is the replica
+that has done so)."""
 
 
 class Control(Protocol):

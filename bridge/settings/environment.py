@@ -108,9 +108,15 @@ def _variables(env: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
             yield name, env[name], name
 
 
+def secrets_folder(env: Mapping[str, str]) -> FilePath:
+    """Where settings are given as files named like their variables."""
+    chosen = env.get(SECRETS_DIR)
+    return FilePath(chosen) if chosen else USUAL_SECRETS_DIR
+
+
 def _secret_files(env: Mapping[str, str], problems: list[Problem]) -> Iterator[tuple[str, str, str]]:
     chosen = env.get(SECRETS_DIR)
-    folder = FilePath(chosen) if chosen else USUAL_SECRETS_DIR
+    folder = secrets_folder(env)
     if not folder.is_dir():
         if chosen:
             problems.append(Problem("", f"{chosen} is no folder", SECRETS_DIR))

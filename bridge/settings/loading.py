@@ -9,6 +9,7 @@ from bridge.model.errors import Problem, SettingsError
 from bridge.settings.consistency import contradictions
 from bridge.settings.document import Document, Path, parse
 from bridge.settings.environment import Given, Substitution, given_settings, overlay
+from bridge.settings.faults import broken_apart
 from bridge.settings.problems import explain
 from bridge.settings.remainder import remainder, trustworthy
 from bridge.settings.shape import written
@@ -30,6 +31,17 @@ class Loaded:
         if problems := [*self.problems, *self.located(own)]:
             raise SettingsError(sorted(problems, key=_line))
         return self.settings
+
+    def with_faults(self, further: Iterable[Problem] = ()) -> Settings:
+        """The settings, each hook that has problems marked as broken; raises SettingsError where others are wrong, or where
+        a hook has no name by which its lane could be known.
+        """
+        own = (problem for problem in further if trustworthy(problem.path, self.left_out))
+        problems = sorted([*self.problems, *self.located(own)], key=_line)
+        settings, others = broken_apart(self.settings, problems)
+        if others:
+            raise SettingsError(problems)
+        return settings
 
     def located(self, problems: Iterable[Problem]) -> list[Problem]:
         """The same problems in the order of the file, each with the file and line of the nearest setting."""

@@ -8,11 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from bridge.model.target import Target
 from bridge.settings.document import Path
 from bridge.settings.shape import written
 from bridge.settings.tree import Settings
 
-_TARGET = {"type": "queue", "queue": "left-out"}
+_TARGETS: dict[str, dict[str, Any]] = {
+    "webhook": {"type": "webhook", "url": "http://left-out.invalid"},
+    "script": {"type": "script", "command": ["left-out"]},
+    "queue": {"type": "queue", "queue": "left-out"},
+    "notify": {"type": "notify", "urls": ["json://left-out.invalid"]},
+}
 _VERIFY = [{"type": "token", "header": "x-left-out", "secret": "left-out"}]
 _REFERENCES = {"sources": (".sources", ".source"), "brokers": (".target.broker",)}
 
@@ -73,7 +79,7 @@ def _leave_out(value: dict[str, Any], path: Path, gone: Container[Path]) -> Path
     """
     whole = path
     while path and not any(whole[:length] in gone for length in range(1, len(whole) + 1)):
-        holder, stand_in = _at(value, path[:-1]), _stand_in(path)
+        holder, stand_in = _at(value, path[:-1]), _stand_in(path, _at(value, path))
         if stand_in is not None and _takes(holder, path[-1]) and _at(value, path) != stand_in:
             holder[path[-1]] = stand_in
             return path
@@ -84,18 +90,37 @@ def _leave_out(value: dict[str, Any], path: Path, gone: Container[Path]) -> Path
     return path
 
 
-def _stand_in(path: Path) -> Any:
-    """Something valid that does nothing, for what cannot be missing."""
-    name = f"left-out-{path[1]}" if len(path) > 1 else ""
+def stand_in_name(index: int | str) -> str:
+    """The name of what stands in for something that has none of its own."""
+    return f"left-out-{index}"
+
+
+def is_stand_in(target: Target) -> bool:
+    """Whether it stands where nothing could be read of a hook's target but its type, or not even that."""
+    return target == type(target).model_validate(_TARGETS[target.type])
+
+
+def _stand_in(path: Path, old: Any) -> Any:
+    """Something valid that does nothing, for what cannot be missing: of the kind that the `old` one was to have."""
+    name = stand_in_name(path[1]) if len(path) > 1 else ""
+    if path[0] == "hooks" and len(path) == 2:
+        name = _text(old, "name") or name
+        old = _at(old, ("target",))
+    target = _TARGETS.get(_text(old, "type"), _TARGETS["queue"])
     wholes: dict[str, dict[str, Any]] = {
         "sources": {"name": name, "queue": name},
-        "hooks": {"name": name, "target": _TARGET},
+        "hooks": {"name": name, "target": target},
         "inlets": {"name": name, "source": name, "verify": _VERIFY},
     }
     whole = wholes.get(str(path[0]))
     if whole is None or len(path) not in {2, 3}:
         return None
     return whole if len(path) == 2 else whole.get(str(path[2]))
+
+
+def _text(value: Any, key: str) -> str:
+    found = _at(value, (key,))
+    return found if isinstance(found, str) else ""
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -264,6 +264,9 @@ class Settings(Strict):
     """Logging."""
     metrics: Metrics = Metrics()
     """Metrics."""
+    reload: Literal["signal", "watch"] = "signal"
+    """When the hooks of the file are read anew. signal: on SIGHUP and POST /api/v1/reload; watch: also whenever the file
+    changes, links to it that are swapped (a ConfigMap) included; looked at every second."""
     sources: list[Source] = Field(default_factory=list, max_length=1000)
     """Queues that are consumed."""
     hooks: list[Hook] = Field(default_factory=list, max_length=100_000)

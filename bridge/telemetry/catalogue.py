@@ -113,6 +113,12 @@ IN_FLIGHT = _gauge("in_flight", "Attempts under way.", "hook")
 BREAKER_STATE = _gauge(
     "breaker_state", "Breaker of the hook: 0 closed, 1 probing, 2 open.", "hook", fold=Fold.MAX
 )
+HOOK_BROKEN = _gauge(
+    "hook_broken",
+    "1 while the hook cannot be served as it is written: what it asks for waits in its lane, or it stays as it was.",
+    "hook",
+    fold=Fold.MAX,
+)
 HOOK_PAUSED = _gauge("hook_paused", "1 while the hook is paused.", "hook", fold=Fold.MAX)
 CONSUMER_UP = _gauge("consumer_up", "1 while the queue is being consumed.", "queue", fold=Fold.MIN)
 CONSUMERS_LOST = _counter(

@@ -122,9 +122,9 @@ def hook_recovered(hook: str) -> None:
     _hooks.info("hook.recovered", hook=hook)
 
 
-def hook_left_out(hook: str, name: str, why: str) -> None:
-    """A hook made through the API cannot be in force here: nothing is matched with it, what waits stays in its lane."""
-    _hooks.error("hook.left_out", hook=hook, name=name, reason=why)
+def hook_broken(hook: str, name: str, why: str, effect: str) -> None:
+    """A hook cannot be served as it is written; it is looked at again when hooks are read anew."""
+    _hooks.error("hook.broken", hook=hook, name=name, reason=why, effect=effect)
 
 
 def hooks_refused(why: str) -> None:
@@ -241,9 +241,16 @@ def tokens_guessed(remote: str) -> None:
     _process.warning("api.tokens_guessed", remote=remote, effect="answers to wrong tokens wait")
 
 
-def reloaded(hooks: int, added: int, removed: int, changed: int) -> None:
-    """Hooks of the file as they are now in force."""
-    _process.info("config.reloaded", hooks=hooks, added=added, removed=removed, changed=changed)
+def waiting_for(what: str, error: str, left: float) -> None:
+    """What the bridge needs to start is not there yet; it is tried again for `left` seconds."""
+    _process.warning("start.waiting", what=what, error=error, left=round(left, 1))
+
+
+def reloaded(hooks: int, added: int, removed: int, changed: int, broken: int) -> None:
+    """Hooks of the file as they are now in force; `broken` of them cannot be served as they are written."""
+    _process.info(
+        "config.reloaded", hooks=hooks, added=added, removed=removed, changed=changed, broken=broken
+    )
 
 
 def needs_restart(sections: list[str]) -> None:

@@ -58,6 +58,7 @@ class HookMetrics:
         self.in_flight = gauges[catalogue.IN_FLIGHT].child(hook)
         self.breaker_state = gauges[catalogue.BREAKER_STATE].child(hook)
         self.paused = gauges[catalogue.HOOK_PAUSED].child(hook)
+        self.broken = gauges[catalogue.HOOK_BROKEN].child(hook)
         self.oldest_waiting = gauges[catalogue.OLDEST_WAITING].child(hook)
         self._families = families
         self._durations = durations
@@ -89,6 +90,7 @@ class HookMetrics:
         gauges[catalogue.IN_FLIGHT].drop((self.label,), self.in_flight)
         gauges[catalogue.BREAKER_STATE].drop((self.label,), self.breaker_state)
         gauges[catalogue.HOOK_PAUSED].drop((self.label,), self.paused)
+        gauges[catalogue.HOOK_BROKEN].drop((self.label,), self.broken)
         gauges[catalogue.OLDEST_WAITING].drop((self.label,), self.oldest_waiting)
 
 

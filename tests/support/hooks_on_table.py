@@ -29,6 +29,7 @@ class HooksOnTable:
         self.written: Mapping[str, Hook] = {hook.id: hook for hook in written}
         self.stored: Mapping[str, StoredHook] = {}
         self.states: Mapping[str, HookState] = {}
+        self.broken: Mapping[str, str] = {}
         self.changes = 0
         self._store, self._history, self._runner_of = store, history, runner_of
 
@@ -38,7 +39,7 @@ class HooksOnTable:
         self.stored = {each.hook.id: each for each in found.hooks}
         self.states = await self._history.hook_states()
         now = time.time()
-        wanted = effective([*self.written.values()], found, self.states, lambda _: "", now)
+        wanted = effective([*self.written.values()], found, self.states, lambda _: None, now)
         kept = {runner.hook.id: runner for runner in self.table}
         runners = {
             hook.id: kept[hook.id]

@@ -34,17 +34,22 @@ def condition(hook: Any) -> str:
         return f"deleting ({state['deleting']})"
     if not hook.get("enabled", True):
         return "disabled"
+    return _trouble(state) or ("active" if state.get("served", True) else "not served here")
+
+
+def _trouble(state: Any) -> str:
+    """What keeps an enabled hook from being served as it should be; empty: nothing."""
+    if state.get("broken"):
+        return f"broken ({text(state['broken'])})"
     if state.get("paused"):
         return f"paused ({state['reason']})" if state.get("reason") else "paused"
     if state.get("breaker", "closed") != "closed":
         return f"breaker {state['breaker']}"
-    if state.get("held_until"):
-        return "held back"
-    return "active" if state.get("served", True) else "not served here"
+    return "held back" if state.get("held_until") else ""
 
 
 def _colour(words: str) -> str:
-    return {"active": "green", "disabled": "dim"}.get(words, "yellow")
+    return {"active": "green", "disabled": "dim", "broken": "red"}.get(words.partition(" ")[0], "yellow")
 
 
 COLUMNS = (
@@ -115,6 +120,21 @@ def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
             each = {key: said for key, said in each.items() if said != usual.get(key)}  # noqa: PLW2901 - the rest of it
         if each not in (None, "", [], {}, False):
             yield f"{title} {text(name)}", text(json_text(each)) if isinstance(each, dict) else text(each)
+
+
+def reloaded(paper: Paper, answer: Any) -> None:
+    """What came of reading the file anew."""
+    told = [
+        f"{count(len(answer[kind]), 'hook')} {kind}: {text(answer[kind])}"
+        for kind in ("added", "removed", "changed")
+        if answer.get(kind)
+    ]
+    for line in told or ["no hook changed"]:
+        paper.line(line)
+    for hook, why in answer.get("broken", {}).items():
+        paper.line(f"broken: {text(hook)}: {text(why)}", "bold red")
+    if answer.get("needs_restart"):
+        paper.line(f"in force after a restart only: {text(answer['needs_restart'])}", "yellow")
 
 
 def removal(paper: Paper, answer: Any) -> None:

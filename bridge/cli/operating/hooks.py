@@ -24,6 +24,12 @@ Examples:
   amqp-bridge hooks list --watch 5
 
 {WHERE}"""
+RELOAD = f"""\b
+Examples:
+  amqp-bridge hooks reload
+  amqp-bridge hooks reload --json | jq .broken
+
+{WHERE}"""
 SWITCH = f"""\b
 Examples:
   amqp-bridge hooks pause crm --reason "the CRM is moved tonight"
@@ -43,7 +49,7 @@ def list_(
     ] = None,
     managed_by: Annotated[Literal["api", "file"] | None, Option("--managed-by", help="Made there.")] = None,
     state: Annotated[
-        Literal["active", "paused", "disabled"] | None, Option("--state", help="In this state.")
+        Literal["active", "paused", "disabled", "broken"] | None, Option("--state", help="In this state.")
     ] = None,
     search: Annotated[
         str | None, Option("--search", "-q", metavar="TEXT", help="With this text in name or description.")
@@ -108,6 +114,15 @@ def pause(
 def resume(to: Remote, hooks: HookNames = None) -> None:
     """Deliver what waits, and what comes; lifts the bridge's own pause too."""
     _switch(to, hooks, "resume")
+
+
+@app.command(epilog=RELOAD)
+@remote
+def reload(to: Remote) -> None:
+    """Have the hooks of the file read anew, on every replica; as SIGHUP does."""
+    from bridge.cli.operating.hook_views import reloaded
+
+    to.say(to.change("POST", "/reload"), reloaded)
 
 
 def _switch(to: Remote, hooks: list[str] | None, verb: str, body: object = None) -> None:

@@ -60,6 +60,9 @@ class HookStateDocument(Closed):
     """Attempts under way in this process."""
     served: bool
     """Whether this process serves targets of its kind."""
+    broken: str | None
+    """Why it cannot be served as it is written; null: it can. What it asks for waits in its lane until it is mended; one of
+    the file that was sound before stays in force as it was."""
     overlay: OverlayDocument | None
     """What was said of a hook from the file; null: nothing."""
     deleting: Literal["drain", "drop"] | None
@@ -102,6 +105,21 @@ class HookDocument(Closed):
     """When it was last changed; null for a hook from the file."""
     state: HookStateDocument
     """How it is doing."""
+
+
+class ReloadedDocument(Closed):
+    """What came of reading the hooks of the file anew, by the hooks' ids."""
+
+    added: list[str]
+    """Hooks that are in force now and were not before."""
+    removed: list[str]
+    """Hooks that are in force no more."""
+    changed: list[str]
+    """Hooks that are in force otherwise than before."""
+    broken: dict[str, str]
+    """Hooks that cannot be served as they are written, with the reason."""
+    needs_restart: list[str]
+    """Other sections of the file that have changed: they are in force after a restart."""
 
 
 class RemovalDocument(Closed):

@@ -103,6 +103,7 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "reply-to": event.message.reply_to,
         "priority": event.message.priority,
         "expiration": event.message.expiration,
+        "provisional": delivery.provisional or None,
         "traceparent": event.message.headers.get("traceparent"),
         "headers": _enclosed(event.message.headers),
     }
@@ -124,6 +125,7 @@ def read_copy(message: Message, content_of: ReadContent) -> Delivery | Undecodab
             error=str(ours.get("error", "")),
             done=tuple(str(ours.get("done", "")).split()),
             restarted_at=_number(ours, "restarted") / 1000 if "restarted" in ours else 0.0,
+            provisional=ours.get("provisional") is True,
         )
     except (KeyError, TypeError, ValueError) as missing:
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")

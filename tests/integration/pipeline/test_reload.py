@@ -1,4 +1,4 @@
-"""SIGHUP: hooks of the file as they stand there now, all of them or none."""
+"""SIGHUP: hooks of the file as they stand there now."""
 
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, slow, status
@@ -34,26 +34,23 @@ async def test_hooks_are_added_changed_and_removed(scene: Scene):
     assert scene.endpoint.bodies("/added") == [b"after"]
 
 
-async def test_a_file_with_one_bad_hook_changes_nothing(scene: Scene):
+async def test_a_file_that_cannot_be_read_or_has_a_hook_without_a_name_of_its_own_changes_nothing(
+    scene: Scene,
+):
     source = await scene.queue()
     hook = scene.webhook("crm")
     async with scene.bridge([hook], source) as bridge:
-        for bad in (
-            [scene.webhook("other"), hook | {"filter": "event.nonsense =="}],
-            [scene.webhook("other"), hook | {"evnets": ["*"]}],
-            [hook, hook],
-            [scene.webhook("other", target_url="ftp://nowhere")],
-        ):
+        for bad in ([hook, hook], [scene.webhook("other"), hook | {"name": "CRM"}]):
             before = len(bridge.said("config.refused"))
             bridge.write(hooks=bad)
             bridge.hang_up()
             await until(lambda: len(bridge.said("config.refused")) > before, what=bridge.last_words)  # noqa: B023
         bridge.file.write_text("hooks: [")
         bridge.hang_up()
-        await until(lambda: len(bridge.said("config.refused")) == 5, what=bridge.last_words)
+        await until(lambda: len(bridge.said("config.refused")) == 3, what=bridge.last_words)
         bridge.file.unlink()
         bridge.hang_up()
-        await until(lambda: len(bridge.said("config.refused")) == 6, what=bridge.last_words)
+        await until(lambda: len(bridge.said("config.refused")) == 4, what=bridge.last_words)
         await scene.queues.publish(source, EVENTS)
         await until(lambda: has_all(bridge, "crm", len(EVENTS)))
         assert not bridge.said("config.reloaded")

@@ -112,7 +112,7 @@ async def test_a_hook_of_the_file_takes_the_place_of_one_with_its_name(scene: Sc
     async with scene.bridge([], source, **WELL) as bridge:
         hook = await Asked(bridge).make(scene.webhook("crm", target_url=scene.endpoint.url("/api")))
         await bridge.reload([scene.webhook("crm", target_url=scene.endpoint.url("/file"))])
-        assert [line["hook"] for line in bridge.said("hook.left_out")] == [hook]
+        assert [line["hook"] for line in bridge.said("hook.broken")] == [hook]
         await scene.queues.publish(source, [b"first"])
         await until(lambda: scene.endpoint.bodies("/file") == [b"first"])
         await bridge.reload([])

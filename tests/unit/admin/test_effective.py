@@ -1,7 +1,7 @@
 """Which hooks are in force: the file's, the API's, and what was said of them."""
 
 from bridge.admin.effective import Effective, effective
-from bridge.model.hook import Hook
+from bridge.model.hook import Hook, HookFault
 from bridge.model.target import WebhookTarget
 from bridge.ports.history import HookState
 from bridge.ports.hooks import StoredHook, StoredHooks
@@ -19,9 +19,9 @@ def stored(name, deleting="", ends=(), **fields):
     return StoredHook(hook(name, f"hk_{name}", **fields), 1, 1, 0.0, 0.0, deleting, ends)
 
 
-def in_force(written=(), kept=(), states=(), gone=(), misfit=lambda _stored: "") -> Effective:
+def in_force(written=(), kept=(), states=(), gone=(), fault_of=lambda _stored: None) -> Effective:
     said = {state.hook: state for state in states}
-    return effective(written, StoredHooks(9, kept, frozenset(gone)), said, misfit, NOW)
+    return effective(written, StoredHooks(9, kept, frozenset(gone)), said, fault_of, NOW)
 
 
 def test_those_of_the_file_and_of_the_api_are_matched():
@@ -56,12 +56,25 @@ def test_what_a_person_said_lies_over_the_file():
     assert (found.enabled, found.paused, found.id) == (False, True, "a")
 
 
-def test_one_that_cannot_be_served_costs_the_others_nothing():
+def test_one_that_cannot_be_served_is_matched_all_the_same_and_costs_the_others_nothing():
+    fault = HookFault("no such broker")
     found = in_force(
-        [], [stored("a"), stored("b")], misfit=lambda each: "no" if each.hook.name == "a" else ""
+        [], [stored("a"), stored("b")], fault_of=lambda each: fault if each.hook.name == "a" else None
     )
-    assert [each.id for each in found.routed] == ["hk_b"]
-    assert [(each.id, why) for each, why in found.left_out] == [("hk_a", "no")]
+    assert [(each.id, each.fault) for each in found.routed] == [("hk_a", fault), ("hk_b", None)]
+    assert found.left_out == ()
+
+
+def test_what_cannot_be_read_of_a_hook_leaves_it_all_that_it_may_ask_for():
+    asking = {"sources": ["x"], "events": ["a.*"], "filter": "event.data.n =="}
+    fault = HookFault("filter: no valid CEL", frozenset({"filter"}))
+    [unsure] = in_force([hook("a", **asking).with_fault(fault)]).routed
+    assert (unsure.sources, unsure.events, unsure.filter) == (["x"], ["a.*"], None)
+    assert fault.provisional
+    known = HookFault("target.url: no valid address", frozenset({"target"}))
+    [sure] = in_force([hook("a", **asking).with_fault(known)]).routed
+    assert sure.filter == asking["filter"]
+    assert not known.provisional
 
 
 def test_a_secret_that_ended_signs_no_more():
