@@ -33,12 +33,12 @@ async def test_a_hook_paused_by_410_stays_so_until_it_is_changed_and_read_anew(s
         assert await bridge.metric("hook_paused", hook="shop") == 0
 
 
-async def test_a_file_with_a_problem_changes_nothing_while_it_runs(scene: Scene) -> None:
+async def test_a_hook_with_a_problem_stays_as_it_was_while_it_runs(scene: Scene) -> None:
     source = await scene.queue()
     async with scene.bridge([scene.webhook("shop")], source) as bridge:
         bridge.write(hooks=[{**scene.webhook("shop"), "event": ["*"]}])
         bridge.hang_up()
-        (refused,) = await until(lambda: bridge.said("config.refused"))
-        assert "did you mean events?" in str(refused["problems"])
+        (broken,) = await until(lambda: bridge.said("hook.broken"))
+        assert "did you mean events?" in broken["reason"]
         await scene.queues.publish(source, [b"as before"])
         await until(lambda: scene.endpoint.bodies("/shop") == [b"as before"])
