@@ -1,6 +1,7 @@
 """What broker and targets tell of themselves, as metrics."""
 
 from collections.abc import Sequence
+from math import nan
 
 from bridge.broker.sources import Contract
 from bridge.broker.topology import Names
@@ -21,13 +22,14 @@ class Gauges:
         if source := self._sources.get(queue):
             self._metrics.source(source).contract_mismatch.value = state
 
-    def queue_up(self, queue: str, up: bool) -> None:
-        """A queue is consumed, or no longer."""
-        self._metrics.queue(queue).consumer_up.value = up
+    def queue_up(self, queue: str, up: bool | None) -> None:
+        """A queue is consumed, or no longer; also where it is left because of an outage, it ought to be."""
+        self._metrics.queue(queue).consumer_up.value = bool(up)
 
-    def lane_up(self, queue: str, up: bool) -> None:
-        """A lane is consumed, or no longer."""
-        self._metrics.queue(queue, lane_of=queue.removeprefix(self._lane_prefix)).consumer_up.value = up
+    def lane_up(self, queue: str, up: bool | None) -> None:
+        """A lane is consumed, or no longer; None: nobody is meant to."""
+        gauge = self._metrics.queue(queue, lane_of=queue.removeprefix(self._lane_prefix)).consumer_up
+        gauge.value = nan if up is None else up
 
     def consumer_lost(self, reason: str) -> None:
         """A consumer ended without our doing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from bridge import __version__
 from bridge.app.access import Access
@@ -23,6 +23,7 @@ from bridge.app.parts import Parts, new_id
 from bridge.app.reloading import Reloading, Written
 from bridge.app.repeating import Repeating
 from bridge.app.retention import Retention
+from bridge.app.samples import StoreSamples
 from bridge.app.sealing import message_keys, open_hook_store
 from bridge.app.together import Together
 from bridge.http.health import Health
@@ -92,6 +93,8 @@ class Bridge:
         self._base = base
         self._served = served
         self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
         self._metrics = Metrics(self._registry, every_hook=settings.metrics.every_hook)
         self._links = make_links(settings, self._metrics)
         self._health = Health(self.status)
@@ -250,6 +253,7 @@ class Bridge:
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.strays.make_room(), "room for strays")
         self._spawn(parts.samples.run(), "samples")
+        self._spawn(StoreSamples(parts.history, parts.metrics).run(), "store samples")
         self._spawn(parts.silence.run(), "silence")
         self._spawn(parts.errands.run(), "meta events")
         self._guard = self._spawn(guard.run(), "outage guard")

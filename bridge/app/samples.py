@@ -12,9 +12,10 @@ import structlog
 from bridge.broker.link import Link
 from bridge.broker.sources import SourceQueues
 from bridge.broker.topology import Topology
-from bridge.model.errors import BridgeError
+from bridge.model.errors import BridgeError, HistoryUnavailable
 from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
+from bridge.ports.history import History
 from bridge.rules.retry.ladder import STEPS
 from bridge.telemetry.metrics import Metrics
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 _OVERDUE_AFTER = 10.0
 """Seconds beyond a step's time until its messages count as overdue."""
 _QUEUES_EVERY = 5
+_STORE_EVERY = 30.0
 _CONTRACTS_EVERY = 12
 """Rounds of counting queues, a minute."""
 
@@ -53,6 +55,26 @@ class LadderWatch:
         if at > before:
             return 0
         return max(0, depth - (self._published[step] - published_then))
+
+
+class StoreSamples:
+    """Looks how large history and quarantine are, twice a minute."""
+
+    def __init__(self, history: History, metrics: Metrics) -> None:
+        self._history = history
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            try:
+                size = await self._history.size()
+            except HistoryUnavailable as error:
+                log.debug("samples.failed", error=str(error))
+            else:
+                self._metrics.history_bytes.value = size.bytes
+                self._metrics.quarantine_size.value = size.quarantined
+            await asyncio.sleep(_STORE_EVERY)
 
 
 class Samples:

@@ -45,12 +45,12 @@ class ConsumeChannel:
         self,
         link: Link,
         prepare: Callable[[str], Awaitable[bool]],
-        watch: Callable[[str, bool], None] = lambda _queue, _up: None,
+        watch: Callable[[str, bool | None], None] = lambda _queue, _up: None,
         lost: Callable[[str], None] = lambda _why: None,
     ) -> None:
         """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own.
 
-        `watch(queue, up)` hears of every consumer, `lost(why)` of each that ended without our doing: cancelled,
+        `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each that ended without our doing: cancelled,
         timeout, refused, connection or silent.
         """
         self._link = link
@@ -73,6 +73,7 @@ class ConsumeChannel:
     def subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
         """Consume this queue from now on, whatever happens to the connection."""
         self._subscriptions[queue] = Subscription(queue, prefetch, receive)
+        self._watch(queue, False)
         self._changed.set()
 
     async def unsubscribe(self, queue: str) -> None:
@@ -83,6 +84,8 @@ class ConsumeChannel:
         subscription.wanted = False
         async with self._lock:
             await self._cancel(subscription)
+        if queue not in self._subscriptions:
+            self._watch(queue, None)
 
     async def renew(self, queue: str) -> None:
         """Consume with a fresh tag: nothing comes for the present one. Tickets already given out stay good."""

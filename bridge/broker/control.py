@@ -135,7 +135,7 @@ class FanoutControl:
         self._refused = False
         return True
 
-    def _up(self, _queue: str, up: bool) -> None:
+    def _up(self, _queue: str, up: bool | None) -> None:
         if up:
             self._look_again()  # what was said meanwhile was not heard
 

@@ -20,7 +20,7 @@ class ChannelLanes:
         self,
         link: Link,
         topology: Topology,
-        watch: Callable[[str, bool], None],
+        watch: Callable[[str, bool | None], None],
         lost: Callable[[str], None] = lambda _why: None,
     ) -> None:
         """`watch` and `lost` as with ConsumeChannel."""

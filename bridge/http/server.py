@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from bridge.http.api import PREFIX, Api
 from bridge.http.connections import IDLE, Connections
 from bridge.http.crowd import MOST_BODY
 from bridge.http.docs import Docs
+from bridge.http.exposition import metrics_route
 from bridge.http.health import Health
 from bridge.http.problem import errors_as_problems
 from bridge.model.errors import ListenFailed
@@ -50,7 +50,7 @@ class HttpServer:
     ) -> None:
         open_routes = [*health.routes(), *inlets]
         described = [] if api is None else Docs(api.operations(), PREFIX).routes()
-        every_route = [*open_routes, web.get("/metrics", make_aiohttp_handler(registry)), *described, *admin]
+        every_route = [*open_routes, metrics_route(registry), *described, *admin]
         if settings.admin_listen is None:
             self._sockets = [_Socket("http", settings.listen, every_route, settings.connections, api)]
         else:

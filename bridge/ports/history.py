@@ -35,6 +35,14 @@ class HookState:
         return hook.model_copy(update=changes) if changes else hook
 
 
+@dataclass(frozen=True, slots=True)
+class HistorySize:
+    """How much there is: `bytes` on the disk, indexes included, and messages in quarantine."""
+
+    bytes: int
+    quarantined: int
+
+
 class History(Protocol):
     """What the pipeline asks of the database."""
 
@@ -56,6 +64,10 @@ class History(Protocol):
 
     async def set_hook_state(self, state: HookState) -> None:
         """Store what the bridge itself says of a hook (`paused`, `reason`, `at`); what a person said stays."""
+        ...
+
+    async def size(self) -> HistorySize:
+        """How much there is; raises HistoryUnavailable."""
         ...
 
     async def prune(self, finished_before: float, limit: int) -> int:

@@ -236,7 +236,8 @@ class Metrics(Strict):
     """What stands on /metrics."""
 
     every_hook: bool = False
-    """true: every hook has its own label; false: those beyond the first 200 share the label `other`."""
+    """true: every hook has its own label; false: those beyond the first 200 share the label `other`. In
+    `bridge_attempt_duration_seconds` they do in any case."""
 
 
 class Settings(Strict):

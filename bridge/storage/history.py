@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bridge.model.delivery import Entry, Known
 from bridge.model.errors import Problem, SettingsError
-from bridge.ports.history import HookState
+from bridge.ports.history import HistorySize, HookState
 from bridge.ports.records import (
     DeliveryFilter,
     EventFilter,
@@ -117,6 +117,9 @@ class SqlHistory:
 
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
         return await self._engine.read(partial(_event, event_id=event_id))
+
+    async def size(self) -> HistorySize:
+        return await self._engine.read(reading.size)
 
     async def ping(self) -> None:
         """Return if the database answers; else raises HistoryUnavailable."""

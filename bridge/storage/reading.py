@@ -1,16 +1,17 @@
 """What is asked of the history; each function over a connection, each one statement."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from bridge.model.delivery import Known
-from bridge.ports.history import HookState
+from bridge.ports.history import HistorySize, HookState
 from bridge.storage.revision import next_revision
 from bridge.storage.rows import FINAL_STATUSES
 from bridge.storage.statements import padded
-from bridge.storage.tables import deliveries, hook_states
+from bridge.storage.tables import deliveries, hook_states, metadata, quarantine
 from bridge.storage.text import storable
 
 
@@ -63,6 +64,23 @@ def counts_by_status(connection: Connection) -> dict[str, int]:
     """How many deliveries have each status; a status that none has is absent."""
     status = deliveries.c.status
     return dict(connection.execute(select(status, func.count()).group_by(status)).all())
+
+
+def size(connection: Connection) -> HistorySize:
+    """How much there is; the tables of others in the same database do not count."""
+    quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    return HistorySize(_bytes(connection), quarantined)
+
+
+def _bytes(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        sizes = text(
+            "SELECT coalesce(sum(pg_total_relation_size(to_regclass(quote_ident(name)))), 0) FROM unnest(CAST(:names AS text[])) AS name"
+        )
+        return int(connection.execute(sizes, {"names": list(metadata.tables)}).scalar_one())
+    file = Path(connection.exec_driver_sql("PRAGMA database_list").one()[2])
+    parts = (file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")))
+    return sum(part.stat().st_size for part in parts if part.exists())
 
 
 def touch(connection: Connection) -> None:

@@ -138,7 +138,8 @@ class ConnectionMetrics:
 class Metrics:
     """Every metric of the bridge, exported to `registry`.
 
-    Beyond 200 hooks the label `hook`, and `queue` for lanes, folds into `other`, unless `every_hook`.
+    Beyond 200 hooks the label `hook`, and `queue` for lanes, folds into `other`, unless `every_hook`; that of the duration of
+    attempts does in any case, for a histogram is a dozen samples.
     """
 
     def __init__(self, registry: CollectorRegistry, *, every_hook: bool = False) -> None:
@@ -151,11 +152,14 @@ class Metrics:
         self.control_forged = counters[catalogue.CONTROL_FORGED].child()
         self.history_commit = histograms[catalogue.HISTORY_COMMIT].child()
         self.history_batch = histograms[catalogue.HISTORY_BATCH].child()
+        self.history_bytes = gauges[catalogue.HISTORY_BYTES].child()
+        self.quarantine_size = gauges[catalogue.QUARANTINE_SIZE].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
         self.ladder_overdue = gauges[catalogue.LADDER_OVERDUE].by()
         gauges[catalogue.BUILD_INFO].child(__version__, platform.python_version()).value = 1
         self._age = histograms[catalogue.EVENT_AGE].child()
-        self._durations: dict[str, Keyed[Histogram]] = {}
+        self._timed: set[str] = set()
+        self._durations: dict[tuple[str, str], Keyed[Histogram]] = {}
         self._most_hooks = None if every_hook else LABELLED_HOOKS
         self._labelled: set[str] = set()
         self._hooks: dict[tuple[str, str], HookMetrics] = {}
@@ -167,17 +171,29 @@ class Metrics:
         """The hook's own counters, the same each time; `target` is the type of its target."""
         key = (hook, target)
         if key not in self._hooks:
-            if target not in self._durations:
-                self._durations[target] = self._families.histograms[catalogue.ATTEMPT_DURATION].by(target)
             labels = (self._hook_label(hook), target)
-            self._hooks[key] = HookMetrics(self._families, labels, self._durations[target], self._age)
+            self._hooks[key] = HookMetrics(self._families, labels, self._durations_of(*labels), self._age)
         return self._hooks[key]
+
+    def _durations_of(self, label: str, target: str) -> Keyed[Histogram]:
+        """Those of a hook with a label of its own, if it is among the first; else the ones that all others share."""
+        if label not in self._timed and (label == OTHER or len(self._timed) >= LABELLED_HOOKS):
+            label = OTHER
+        else:
+            self._timed.add(label)
+        if (label, target) not in self._durations:
+            durations = self._families.histograms[catalogue.ATTEMPT_DURATION]
+            self._durations[label, target] = durations.by(label, target)
+        return self._durations[label, target]
 
     def drop_hook(self, hook: str) -> None:
         """Forget a hook that exists no more; its label becomes free for another."""
         for key in [key for key in self._hooks if key[0] == hook]:
             self._hooks.pop(key).drop()
+            if hook in self._timed:
+                self._durations.pop(key).drop()
         self._labelled.discard(hook)
+        self._timed.discard(hook)
 
     def source(self, source: str) -> SourceMetrics:
         """The source's own counters, the same each time."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from bridge.model.delivery import Known, Record, Status
+from bridge.model.delivery import Known, Quarantined, Record, Status
 from bridge.model.errors import HistoryUnavailable
+from bridge.model.event import Message
 from bridge.ports.history import HookState
 from bridge.storage.history import SqlHistory, open_history
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, newest, waiting
@@ -84,3 +85,14 @@ async def test_a_closed_history_is_unavailable_and_may_be_closed_again(history_u
         await history.commit([delivered()])
     with pytest.raises(HistoryUnavailable):
         await history.ping()
+
+
+async def test_the_size_of_the_history_grows_with_what_is_kept(history):
+    before = await history.size()
+    assert before.bytes > 0
+    assert before.quarantined == 0
+    whole = Message(b"x" * 200_000)
+    await history.commit([Quarantined(new_id(), "main", "too_large", "", 1.0, whole) for _ in range(20)])
+    after = await history.size()
+    assert after.quarantined == 20
+    assert after.bytes > before.bytes

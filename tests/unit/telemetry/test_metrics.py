@@ -16,14 +16,15 @@ WRITTEN_IN_THE_DESIGN = """
 bridge_events_received_total{source} bridge_events_settled_total{source,result}
 bridge_events_unmatched_total{source} bridge_events_quarantined_total{source,reason}
 bridge_deliveries_total{hook,target,status} bridge_attempts_total{hook,target,outcome}
-bridge_attempt_duration_seconds{target,outcome} bridge_event_age_seconds bridge_oldest_waiting_seconds{hook}
+bridge_attempt_duration_seconds{hook,target,outcome} bridge_event_age_seconds bridge_oldest_waiting_seconds{hook}
 bridge_retries_scheduled_total{hook} bridge_parked_total{hook,reason} bridge_stale_copies_total
 bridge_in_flight{hook} bridge_breaker_state{hook} bridge_hook_paused{hook} bridge_consumer_up{queue}
 bridge_last_message_timestamp_seconds{queue} bridge_connection_up{role} bridge_connection_blocked{role}
 bridge_reconnects_total{role} bridge_publish_total{outcome} bridge_publish_confirm_seconds
 bridge_source_contract_mismatch{source} bridge_history_commit_seconds bridge_history_batch_size
 bridge_http_connections_total{reused} bridge_script_exit_total{hook,code} bridge_queue_depth{queue}
-bridge_ladder_overdue{step} bridge_build_info{version,python}
+bridge_ladder_overdue{step} bridge_build_info{version,python} bridge_hook_broken{hook} bridge_history_bytes
+bridge_quarantine_size
 """
 
 
@@ -71,9 +72,12 @@ def test_a_delivery_is_counted_by_attempt_age_and_status(scraped: Scraped):
     hook.attempted("delivered", 0.02)
     hook.delivered(20.0)
     assert scraped.value("bridge_attempts_total", hook="crm", target="webhook", outcome="timeout") == 1
-    assert scraped.value("bridge_attempt_duration_seconds_sum", target="webhook", outcome="timeout") == 15
-    bucket = {"target": "webhook", "outcome": "delivered"}
-    assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="0.01") == 0
+    assert (
+        scraped.value("bridge_attempt_duration_seconds_sum", hook="crm", target="webhook", outcome="timeout")
+        == 15
+    )
+    bucket = {"hook": "crm", "target": "webhook", "outcome": "delivered"}
+    assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="0.005") == 0
     assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="0.025") == 1
     assert scraped.value("bridge_attempt_duration_seconds_bucket", **bucket, le="+Inf") == 1
     assert scraped.value("bridge_event_age_seconds_count") == 1
@@ -98,7 +102,7 @@ def test_asking_again_gives_the_same_instruments(scraped: Scraped):
 def test_what_is_not_known_has_no_sample(scraped: Scraped):
     queue = scraped.metrics.queue("hooks2")
     assert scraped.value("bridge_queue_depth", queue="hooks2") is None
-    assert scraped.value("bridge_consumer_up", queue="hooks2") == 0
+    assert scraped.value("bridge_consumer_up", queue="hooks2") is None
     queue.depth.value = 7
     assert scraped.value("bridge_queue_depth", queue="hooks2") == 7
 
@@ -132,7 +136,9 @@ def test_ten_thousand_hooks_make_no_ten_thousand_series(scraped: Scraped):
     series = Counter(re.findall(r"^(bridge_\w+)\{", scraped.text(), re.MULTILINE))
     assert series["bridge_attempts_total"] == LABELLED_HOOKS + 1
     assert series["bridge_queue_depth"] == LABELLED_HOOKS + 1
-    assert max(series.values()) == series["bridge_deliveries_total"] == 3 * (LABELLED_HOOKS + 1)
+    plain = {name: count for name, count in series.items() if not name.endswith("_bucket")}
+    assert max(plain.values()) == series["bridge_deliveries_total"] == 3 * (LABELLED_HOOKS + 1)
+    assert series["bridge_attempt_duration_seconds_count"] == LABELLED_HOOKS + 1
     assert scraped.value("bridge_attempts_total", hook="other", target="webhook", outcome="timeout") == (
         10_000 - LABELLED_HOOKS
     )
@@ -144,6 +150,20 @@ def test_every_hook_may_have_its_own_label():
         scraped.metrics.hook(f"h{n}", "webhook")
     assert scraped.value("bridge_in_flight", hook=f"h{LABELLED_HOOKS}") == 0
     assert scraped.value("bridge_in_flight", hook="other") is None
+
+
+def test_durations_of_hooks_beyond_the_limit_share_a_label_even_where_every_hook_has_its_own():
+    scraped = Scraped(every_hook=True)
+    for n in range(LABELLED_HOOKS + 2):
+        scraped.metrics.hook(f"h{n}", "webhook").attempted("delivered", 0.1)
+    labels = {"target": "webhook", "outcome": "delivered"}
+    assert scraped.value("bridge_attempt_duration_seconds_count", hook="h0", **labels) == 1
+    assert scraped.value("bridge_attempt_duration_seconds_count", hook="other", **labels) == 2
+    scraped.metrics.drop_hook("h0")
+    assert scraped.value("bridge_attempt_duration_seconds_count", hook="h0", **labels) is None
+    scraped.metrics.hook("new", "webhook").attempted("delivered", 0.1)
+    assert scraped.value("bridge_attempt_duration_seconds_count", hook="new", **labels) == 1
+    assert scraped.value("bridge_attempt_duration_seconds_count", hook="other", **labels) == 2
 
 
 def test_a_dropped_hook_leaves_no_sample_and_frees_its_label(scraped: Scraped):
