@@ -53,7 +53,7 @@ def through_a_lane(event: Event, **fields: Any) -> Event:
 def test_a_copy_tells_whether_it_is_to_be_matched_once_more(provisional: bool):
     event = decoded(Message(b"{}"))
     headers = write_copy(Delivery("d", event, "crm", provisional=provisional))
-    copy = read_copy(replace(event.message, headers=headers), data_of)
+    copy = read_copy(replace(event.message, headers=headers), content_of)
     assert isinstance(copy, Delivery)
     assert copy.provisional is provisional
 
