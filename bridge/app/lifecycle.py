@@ -228,17 +228,6 @@ class Bridge:
             history_after=storage.outage_after,
             broker_after=self._settings.broker.outage_after,
         )
-        retention = Retention(
-            parts.history,
-            together.statistics,
-            parts.claims,
-            together.replicas,
-            parts.replica_id,
-            keep=storage.retention,
-            keep_sums=storage.statistics,
-            every=storage.retention_every,
-            batch=storage.retention_batch,
-        )
         self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")
@@ -257,8 +246,22 @@ class Bridge:
         self._spawn(parts.silence.run(), "silence")
         self._spawn(parts.errands.run(), "meta events")
         self._guard = self._spawn(guard.run(), "outage guard")
-        self._spawn(retention.run(), "retention")
+        self._spawn(self._retention(parts, together).run(), "retention")
         self._spawn(self._sweep(parts), "sweep")
+
+    def _retention(self, parts: Parts, together: Together) -> Retention:
+        storage = self._settings.storage
+        return Retention(
+            parts.history,
+            together.statistics,
+            parts.claims,
+            together.replicas,
+            parts.replica_id,
+            keep=storage.retention,
+            keep_sums=storage.statistics,
+            every=storage.retention_every,
+            batch=storage.retention_batch,
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
