@@ -7,13 +7,17 @@ from bridge.admin.schemas import misfit_of
 from bridge.admin.transport import transport_problems, transport_warnings, tried
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
+from bridge.model.owner import Owner, refusal
 from bridge.rules.duplicates.keys import compile_key
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
 from bridge.rules.statistics.dimensions import compile_dimension
 from bridge.rules.wire.address import AddressGate
+from bridge.settings.databases import SqliteFile
 from bridge.settings.tree import Settings
+from bridge.storage.engines.sqlite_file import glimpse, hindrance
+from bridge.storage.revisions import misfit
 from bridge.targets.factory import problems, unreachable
 
 
@@ -25,6 +29,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
     """
     brokers = {"", *settings.brokers}
     return [
+        *_file(settings),
         *_schemas(settings, base),
         *_dimensions(settings),
         *_dedupe(settings),
@@ -63,6 +68,23 @@ def _problems(
                 verifier(each)
             except ValueError as error:
                 yield Problem(f"inlets[{index}].verify[{number}]", str(error))
+
+
+def _file(settings: Settings) -> Iterator[Problem]:
+    """A SQLite history that cannot be one, or is another's: told here in the words of a start."""
+    database = settings.storage.database
+    if not isinstance(database, SqliteFile):
+        return
+    if reason := hindrance(database.path):
+        yield Problem("storage.url", reason)
+    elif found := glimpse(database.path) if database.path.exists() else None:
+        owner = found.owner
+        if unfit := misfit(found.tables, found.revision):
+            yield Problem("storage.url", unfit)
+        elif owner is not None and str(owner) != settings.storage.take_over.strip():
+            bridge = Owner(settings.broker.prefix, "", owner.vhost)
+            if owner.is_another(bridge):
+                yield Problem("storage.url", refusal(owner, settings.broker.prefix))
 
 
 def _dimensions(settings: Settings) -> Iterator[Problem]:

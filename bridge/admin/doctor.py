@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from bridge.model.errors import Problem
+from bridge.model.owner import Owner, refusal
 from bridge.model.value import value
-from bridge.ports.survey import FoundBridge, FoundDatabase
+from bridge.ports.survey import FoundBridge, FoundBroker, FoundDatabase
 from bridge.settings.tree import Settings
 
 Level = Literal["ok", "warning", "problem"]
@@ -93,6 +94,9 @@ def of_database(found: FoundDatabase) -> Iterator[Diagnosis]:
             "the server offers no TLS: what is written there can be read on its way",
             "switch TLS on there (ssl = on)",
         )
+    if found.pooled:
+        message = "a pooler such as PgBouncer stands before it: no prepared statements are kept, and limits are set in each transaction"
+        yield Diagnosis("ok", "database", "pooler", message)
     yield _tables(found)
     if found.hindrance:
         yield Diagnosis(
@@ -114,22 +118,34 @@ def _engine(found: FoundDatabase) -> str:
 
 
 def _tables(found: FoundDatabase) -> Diagnosis:
+    if found.misfit:
+        advice = "set another storage.url; of a newer version: run that one"
+        return Diagnosis("problem", "database", "tables", found.misfit, advice)
     if found.revision is None:
         return Diagnosis("ok", "database", "tables", "none yet: they are made at the first start")
-    if found.newer:
-        return Diagnosis(
-            "problem",
-            "database",
-            "tables",
-            f"they were made by a newer version of amqp-bridge (revision {found.revision}, this one knows {found.head})",
-            "run that version, or use another database",
-        )
     if found.revision != found.head:
         message = (
             f"of an older version (revision {found.revision}); the next start brings them to {found.head}"
         )
         return Diagnosis("warning", "database", "tables", message, "make a backup before")
     return Diagnosis("ok", "database", "tables", f"of this version (revision {found.revision})")
+
+
+def of_owner(found: FoundDatabase, broker: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
+    """Whose history it is, as far as that can be told without a broker that answers."""
+    if found.owner is None:
+        return
+    reached = next((each for each in broker.endpoints if not each.failure), None)
+    place = ("", found.owner.vhost) if reached is None else (reached.cluster, reached.vhost)
+    bridge = Owner(settings.broker.prefix, *place)
+    if not found.owner.is_another(bridge):
+        yield Diagnosis("ok", "database", "owner", f"`{found.owner}`: this bridge")
+    elif str(found.owner) == settings.storage.take_over.strip():
+        message = f"`{found.owner}`: the next start takes it over (storage.take_over)"
+        yield Diagnosis("ok", "database", "owner", message)
+    else:
+        message, _, advice = refusal(found.owner, str(bridge)).partition(": ")
+        yield Diagnosis("problem", "database", "owner", message, advice)
 
 
 def _room(free: int) -> Diagnosis:

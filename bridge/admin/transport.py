@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cryptography import x509
 from bridge.model.errors import Problem
 from bridge.rules.wire.loopback import is_loopback
 from bridge.settings.certificates import no_password
+from bridge.settings.databases import PostgresServer
 from bridge.settings.transport import ServerTls
 from bridge.settings.tree import Broker, OtherBroker, Settings
 from bridge.targets.web.endpoint import parse_url
@@ -20,6 +22,10 @@ def transport_problems(settings: Settings) -> Iterator[Problem]:
     for path, broker in _brokers(settings):
         yield from broker_problems(path, broker)
     yield from tls_problems("storage.tls", settings.storage.tls)
+    database = settings.storage.database
+    if isinstance(database, PostgresServer) and (asked := database.tls):
+        for problem in tls_problems("", asked.files):
+            yield replace(problem, path="storage.url")
 
 
 def broker_problems(path: str, broker: Broker | OtherBroker) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.admin.check import check, warnings
-from bridge.admin.doctor import Diagnosis, of_configuration, of_database, of_http, of_secrets
+from bridge.admin.doctor import Diagnosis, of_configuration, of_database, of_http, of_owner, of_secrets
 from bridge.admin.doctor_broker import longest_attempt, of_broker, of_timeouts
 from bridge.admin.doctor_policies import of_policies
 from bridge.admin.doctor_sources import of_sources
@@ -42,6 +42,7 @@ async def diagnose(
     findings += of_secrets(settings)
     step("broker")
     broker = await _broker(settings, database.hooks)
+    findings += of_owner(database, broker, settings)
     findings += of_broker(broker, policies.granted, settings)
     running = [bridge.replicas for bridge in bridges if bridge.running]
     findings += of_sources(broker, policies.queues, settings, max(running, default=None))

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +17,9 @@ from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
-from bridge.app.ownership import Ownership
+from bridge.app.ownership import Neighbours, Ownership, own_history
 from bridge.app.parts import Parts, new_id
+from bridge.app.readiness import readiness
 from bridge.app.reloading import Reloading, Written
 from bridge.app.repeating import Repeating
 from bridge.app.retention import Retention
@@ -40,12 +40,14 @@ from bridge.storage.claims import SqlClaims
 from bridge.storage.heralding import SqlStandings
 from bridge.storage.history import SqlHistory, open_history
 from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.storage.ownership import SqlOwnership
 from bridge.storage.recollection import SqlRecollection
 from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
 
 _SWEEP_EVERY = 0.25
 _LOOK_EVERY = 0.02
@@ -54,7 +56,6 @@ _LAST_COMMIT = 10.0
 _POLITE = 5.0
 _STARTING_LOSSES = 10
 _LOST_WAIT = 0.5
-_BROKEN_TOLD = 20
 _T = TypeVar("_T")
 
 
@@ -103,6 +104,7 @@ class Bridge:
         self._history: SqlHistory | None = None
         self._parts: Parts | None = None
         self._together: Together | None = None
+        self._neighbours: Neighbours | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,10 +116,7 @@ class Bridge:
         settings = self._settings
         until = time.monotonic() + self._patience
         self._history = await _there("database", until, self._open_history)
-        for link in self._links.all():
-            await _there(f"broker ({link.role})", until, link.connect_once)
-        for link in self._links.all():
-            self._spawn(link.run(), f"link {link.role}")
+        owned = await self._connect(SqlOwnership(self._history.engine), until)
         access = self._access(self._history)
         store = await open_hook_store(settings, self._history.engine)
         keys = await message_keys(settings, self._history.engine)
@@ -127,6 +126,7 @@ class Bridge:
         together = self._together = Together(
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
+        self._neighbours = Neighbours(parts.control, settings.broker.prefix, owned)
         await parts.in_force.start()
         self.reloading.serve(parts.in_force, parts.control, parts.replica_id)
         if await together.begin():
@@ -140,6 +140,7 @@ class Bridge:
         )
         await self._http.start()
         self._spawn_all(parts, together)
+        self._spawn(self._neighbours.run(), "neighbours")
         self._spawn(actions.outbox.run(), "outbox")
         self._spawn(repeating.replays.run(), "replays")
         self._spawn(self._lookout(parts, self._history).run(), "lookout")
@@ -152,9 +153,18 @@ class Bridge:
 
     async def _open_history(self) -> SqlHistory:
         storage = self._settings.storage
-        return await open_history(storage.url.get_secret_value(), storage.tls)
+        return await open_history(storage.url.get_secret_value(), storage.tls, alone=self._alone)
 
-    async def _on_the_broker(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _connect(self, ownership: SqlOwnership, until: float) -> str:
+        """To the brokers; gives the id of the history, which is ours on this one."""
+        for link in self._links.all():
+            await _there(f"broker ({link.role})", until, link.connect_once)
+        for link in self._links.all():
+            self._spawn(link.run(), f"link {link.role}")
+        claim = partial(own_history, self._links.topology, ownership, self._settings)
+        return await self._on_the_broker(claim)
+
+    async def _on_the_broker(self, step: Callable[[], Awaitable[_T]]) -> _T:
         """Have it done. A node that goes at this very moment does not end the start: the links go on to the next."""
         for _ in range(_STARTING_LOSSES):
             try:
@@ -210,7 +220,7 @@ class Bridge:
     @property
     def _alone(self) -> bool:
         """SQLite serves one process."""
-        return self._settings.storage.url.get_secret_value().startswith("sqlite")
+        return self._settings.storage.for_one_process
 
     async def _claim(self, parts: Parts) -> None:
         if self._alone:
@@ -290,19 +300,8 @@ class Bridge:
         """The state of broker, database and consumers, for /health/ready."""
         if self._parts is None:
             return {"status": "starting"}
-        down = self._parts.recorder.down_since is not None
-        broken = self._parts.in_force.broken
-        broker = {link.role: "up" if link.up else "down" for link in self._links.all()}
-        sources = self._parts.sources.state()
-        well = not down and "down" not in broker.values() and set(sources.values()) <= {"consuming"}
-        told = dict(islice(sorted(broken.items()), _BROKEN_TOLD))
-        return {
-            "status": "ok" if well and not broken else "degraded",
-            "database": "down" if down else "up",
-            "broker": broker,
-            "consumers": sources,
-            "broken_hooks": {"count": len(broken), "reasons": told},
-        }
+        problems = [] if self._neighbours is None else [self._neighbours.problem]
+        return readiness(self._parts, self._links, [problem for problem in problems if problem])
 
     @property
     def addresses(self) -> dict[str, str]:

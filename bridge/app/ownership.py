@@ -1,17 +1,91 @@
-"""A SQLite history serves one process: the others on the same broker prefix are refused."""
+"""One history, one prefix on one broker: a bridge that has but one of them in common with another is refused.
+
+Of a SQLite history's bridges there is one only: others on the same prefix are refused, too.
+"""
 
 import asyncio
+import time
 
 import structlog
 
 from bridge.broker.link import Link
 from bridge.broker.topology import Topology
 from bridge.model.errors import AlreadyRunning, BrokerRefused, BrokerUnavailable
+from bridge.model.owner import Owner
+from bridge.ports.control import UNSIGNED, Control
+from bridge.settings.tree import Settings
+from bridge.storage.ownership import SqlOwnership
+from bridge.telemetry import events
 
 log = structlog.get_logger(__name__)
 
 _PATIENCE = 10.0
 """Seconds: the broker may take a moment to notice that a killed process is gone."""
+_NEWCOMER = 10.0
+"""Seconds from its start in which a bridge gives way to others; later it only tells of them."""
+_ANSWER_EVERY = 1.0
+_SHARED = 90.0
+"""Seconds for which another bridge counts as there: it says so every 30."""
+
+
+async def own_history(link: Link, ownership: SqlOwnership, settings: Settings) -> str:
+    """Have the history for this bridge on the broker that the link leads to, and give the history's id.
+
+    Raises SettingsError where it belongs to another bridge.
+    """
+    owner = Owner(settings.broker.prefix, *await link.place())
+    return await ownership.claim(owner, settings.storage.take_over)
+
+
+class Neighbours:
+    """Bridges with the same prefix on the same broker and another history: they would take each other's messages."""
+
+    def __init__(self, control: Control, prefix: str, history: str) -> None:
+        self._control = control
+        self._prefix = prefix
+        self._history = history
+        self._begun = time.monotonic()
+        self._heard_at = self._answered_at = float("-inf")
+        self._met: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        control.listen("history", self._heard)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong as long as one is there; else empty."""
+        if time.monotonic() - self._heard_at > _SHARED:
+            return ""
+        return f"another bridge serves the prefix {self._prefix!r} on this broker with another history"
+
+    async def run(self) -> None:
+        """Until cancelled; raises AlreadyRunning where one was there before."""
+        await self._met
+        raise AlreadyRunning(
+            f"another bridge serves the prefix {self._prefix!r} on this broker with another history (storage.url): they "
+            "would take each other's messages; set another broker.prefix, or the same storage.url for replicas of one"
+        )
+
+    def _heard(self, about: str) -> None:
+        """With "" at the start, after each reconnect and every 30 s."""
+        if not about:
+            self._control.mention("history", f"{self._history} hello")
+            return
+        history, _, said = about.partition(" ")
+        word = said.removesuffix(UNSIGNED).strip()
+        signed = not said.endswith(UNSIGNED)
+        if history == self._history or word not in {"hello", "here"}:
+            return
+        now = time.monotonic()
+        if word == "hello":
+            # It may give way: whether it stayed, the answer to our own next word tells.
+            if now - self._answered_at > _ANSWER_EVERY:
+                self._answered_at = now
+                self._control.mention("history", f"{self._history} here")
+        elif not signed or now - self._begun >= _NEWCOMER:
+            # A word that anybody may have forged is told of, and ends nothing.
+            self._heard_at = now
+            events.prefix_shared(self._prefix)
+        elif not self._met.done():
+            self._met.set_result(None)
 
 
 class Ownership:

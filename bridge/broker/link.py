@@ -145,6 +145,13 @@ class Link:
             # The supervisor has not seen the loss yet: let it.
             await asyncio.sleep(0.01)
 
+    async def place(self) -> tuple[str, str]:
+        """Where it leads, as the broker tells: the name of its cluster, empty where it tells none, and the vhost."""
+        connection = await self.connection()
+        told = connection.server_properties.get("cluster_name", "")
+        name = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
+        return name, connection.vhost
+
     @contextlib.asynccontextmanager
     async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
         """A throw-away channel: an error of the broker's kills it and nothing else."""

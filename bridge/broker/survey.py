@@ -56,8 +56,8 @@ async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...],
 
 async def _introduced(address: str, link: Link) -> Endpoint:
     told = (await link.connection()).server_properties
-    product, version, cluster = (str(told.get(name, "")) for name in ("product", "version", "cluster_name"))
-    return Endpoint(address, "", product, version, cluster)
+    product, version = (str(told.get(name, "")) for name in ("product", "version"))
+    return Endpoint(address, "", product, version, *await link.place())
 
 
 class Survey:

@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-Kind = Literal["hooks", "lane", "tokens", "jobs", "reload"]
+Kind = Literal["hooks", "lane", "tokens", "jobs", "reload", "history"]
 """hooks: hooks or their states changed; lane: a hook has a lane now (`about` is its id); tokens: tokens changed; jobs:
 a replay was made or cancelled, or something is in the outbox; reload: the file is to be read anew (`about` is the replica
-that has done so)."""
+that has done so); history: which history the bridge has that says so."""
+
+UNSIGNED = "unsigned"
+"""Last word of what is heard of `history` from somebody without our keys: that of a bridge with another history, or a
+forged one.
+"""
 
 
 class Control(Protocol):
@@ -14,6 +19,10 @@ class Control(Protocol):
 
     async def tell(self, kind: Kind, about: str = "") -> None:
         """Tell all; never raises: the database holds the truth, and everybody looks into it by and by."""
+        ...
+
+    def mention(self, kind: Kind, about: str = "") -> None:
+        """`tell` in the background."""
         ...
 
     def listen(self, kind: Kind, heard: Callable[[str], None]) -> None:

@@ -21,3 +21,19 @@ class Grants(Protocol):
         change something first.
         """
         ...
+
+
+class DatabaseLogin(Protocol):
+    """Who the bridge is to the database's server: asked for at each connection, since passwords are exchanged."""
+
+    async def now(self) -> tuple[str | None, str | None]:
+        """User and password; None: as the driver finds them (PGUSER, a file of passwords)."""
+        ...
+
+    def refused(self, why: str) -> None:
+        """The server refused them."""
+        ...
+
+    def taken(self) -> None:
+        """The server took them."""
+        ...

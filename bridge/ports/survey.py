@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal
 
+from bridge.model.owner import Owner
 from bridge.model.value import value
 
 Kind = Literal["queue", "exchange"]
@@ -21,6 +22,7 @@ class Endpoint:
     product: str = ""
     version: str = ""
     cluster: str = ""
+    vhost: str = "/"
 
 
 @value(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class FoundDatabase:
     """The history's database. `failure` says why it cannot be used, `hindrance` why it cannot be written to.
 
     `hooks` are the ids of hooks made through the API.
-    `revision` None: it has no tables yet. `free` and `size` in bytes, None: not to be seen.
+    `revision` None: it has no tables yet. `misfit`: why it is none for this version. `owner` None: it has none yet.
+    `pooled`: a pooler stands before the server. `free` and `size` in bytes, None: not to be seen.
     `encrypted` False: what goes there leaves this machine in the open.
     """
 
@@ -95,7 +98,9 @@ class FoundDatabase:
     hindrance: str = ""
     version: str = ""
     revision: str | None = None
-    newer: bool = False
+    misfit: str = ""
+    owner: Owner | None = None
+    pooled: bool = False
     free: int | None = None
     size: int | None = None
     hooks: tuple[str, ...] = ()

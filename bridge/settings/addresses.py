@@ -88,26 +88,6 @@ def broker_url(url: SecretUrl) -> SecretUrl:
     return url
 
 
-def storage_url(url: SecretUrl) -> SecretUrl:
-    """The URL as it is, where it can be one of a history; raises ValueError without telling the password."""
-    scheme = _scheme(url)
-    if scheme not in {"sqlite", "postgresql"}:
-        raise ValueError(
-            f"write sqlite:///file.db or postgresql://user:password@host/database, not {scheme}://"
-        )
-    try:
-        parts = url.parts()
-        usable = bool(parts.path.strip("/") if scheme == "sqlite" else parts.hostname and parts.port != 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        wanted = (
-            "no file in the address" if scheme == "sqlite" else f"no valid host in the address; {_ENCODE}"
-        )
-        raise ValueError(wanted)
-    return url
-
-
 def _scheme(url: SecretUrl) -> str:
     scheme, found, _ = url.get_secret_value().partition("://")
     if not found or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE):

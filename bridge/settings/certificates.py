@@ -6,18 +6,21 @@ from functools import cache
 from bridge.settings.transport import ServerTls
 
 
-def tls_context(tls: ServerTls) -> ssl.SSLContext:
+def tls_context(tls: ServerTls, *, names: bool = True) -> ssl.SSLContext:
     """A client's TLS with these settings, from the files as they are now; to be changed by nobody.
+
+    `names` False: a certificate may be for any name, as long as an authority that is trusted gave it.
 
     Raises ValueError with the setting and the file that cannot be used.
     """
-    if tls.ca is None and tls.cert is None and tls.verify:
+    if tls.ca is None and tls.cert is None and tls.verify and names:
         return _trusting_the_system()
     context = ssl.create_default_context() if tls.ca is None else _authorities(tls.ca)
     if tls.cert is not None:
         _load(context, tls.cert, tls.key)
-    if not tls.verify:
+    if not (tls.verify and names):
         context.check_hostname = False
+    if not tls.verify:
         context.verify_mode = ssl.CERT_NONE
     return context
 

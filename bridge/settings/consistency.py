@@ -1,13 +1,13 @@
 """What each setting allows alone, but two of them together do not."""
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import parse_qs
 
 from bridge.model.hook import Hook
 from bridge.model.inlet import Inlet
 from bridge.model.source import OWN_EVENTS
 from bridge.model.target import QueueTarget
 from bridge.rules.inlets.paths import canonical, check_path
+from bridge.settings.databases import PostgresServer
 from bridge.settings.document import Path
 from bridge.settings.shape import nearest
 from bridge.settings.transport import StorageTls
@@ -75,7 +75,7 @@ def _bad_login(path: Path, broker: Broker | OtherBroker) -> Iterator[tuple[Path,
 def _two_minds(storage: Storage) -> Iterator[tuple[Path, str]]:
     """TLS to the database that is decided on in two places, or in none."""
     tls = storage.tls
-    if tls != StorageTls() and "sslmode" in parse_qs(storage.url.parts().query):
+    if tls != StorageTls() and isinstance(storage.database, PostgresServer) and storage.database.tls:
         yield ("storage", "tls"), "give either `sslmode` in `url` or `tls`, not both"
     elif tls.mode == "off" and tls != StorageTls(mode="off"):
         yield ("storage", "tls", "mode"), "off leaves no use for the other settings of `tls`"

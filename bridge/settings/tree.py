@@ -21,7 +21,8 @@ from bridge.model.inlet import Inlet
 from bridge.model.source import Source
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
-from bridge.settings.addresses import SecretUrl, broker_url, listen_address, storage_url
+from bridge.settings.addresses import SecretUrl, broker_url, listen_address
+from bridge.settings.databases import Database, SqliteFile, read_database, storage_url
 from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls, StorageTls
 
 
@@ -102,7 +103,8 @@ class Storage(Strict):
     """The history of events, deliveries and attempts."""
 
     url: StorageUrl = SecretUrl("sqlite:///bridge.db")
-    """sqlite:///file.db for one process; postgresql://user:password@host/database for several replicas."""
+    """sqlite:///file.db for one process; postgresql://user:password@host/database for several replicas, with libpq's
+    parameters after `?` as far as they are listed in docs/history.md."""
     tls: StorageTls = StorageTls()
     """TLS to PostgreSQL."""
     retention: Seconds = Field(default=7 * 86_400, ge=60, le=10 * 366 * 86_400)
@@ -119,11 +121,24 @@ class Storage(Strict):
     """failures: only deliveries that did not succeed at once are recorded."""
     outage_after: Seconds = Field(default=60, ge=1, le=3600)
     """The database gone for this long is an outage: consuming stops until it is back."""
+    take_over: str = Field(default="", max_length=1000)
+    """Whose history this bridge takes over, as the refusal to start names its owner: after the prefix changed, after
+    the broker was renamed or replaced, for a restored backup. A history of anybody else is still refused."""
     encryption_keys: list[Annotated[SecretStr, AfterValidator(_hard_to_guess)]] = Field(
         default_factory=list, max_length=20
     )
     """Keys, any texts of at least 16 characters, that targets of hooks made through the API are sealed with: the first
     seals, all open. The same on all replicas. Empty: `http.admin_token` serves as the key, and must not change then."""
+
+    @property
+    def database(self) -> Database:
+        """What `url` means."""
+        return read_database(self.url.get_secret_value())
+
+    @property
+    def for_one_process(self) -> bool:
+        """A file serves one process; a server, several replicas."""
+        return isinstance(self.database, SqliteFile)
 
 
 class History(Strict):

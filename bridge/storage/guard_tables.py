@@ -1,4 +1,6 @@
-"""Tables that keep work from being done twice, messages from being forged, and one from ending the process again and again."""
+"""Tables that keep work from being done twice or by another bridge, messages from being forged, and one from ending the
+process again and again.
+"""
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.dialects import postgresql
@@ -40,4 +42,17 @@ message_keys = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("secret", LargeBinary, nullable=False),
+)
+
+# Whose history this is, in the one row with `id` 1: a prefix, and the broker by the name of its cluster and the virtual
+# host. `history` tells it from the history of another bridge with the same prefix.
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("prefix", Text, nullable=False),
+    Column("broker", Text, nullable=False),
+    Column("vhost", Text, nullable=False),
+    Column("history", Text, nullable=False),
+    Column("since", Double, nullable=False),
 )

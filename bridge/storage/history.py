@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection
 
 from bridge.model.delivery import Entry, Known
 from bridge.model.errors import Problem, SettingsError
 from bridge.ports.history import HistorySize, HookState
+from bridge.ports.login import DatabaseLogin
 from bridge.ports.records import (
     DeliveryFilter,
     EventFilter,
@@ -18,6 +17,7 @@ from bridge.ports.records import (
     KnownEvent,
     Page,
 )
+from bridge.settings.databases import SqliteFile, read_database
 from bridge.settings.transport import StorageTls
 from bridge.storage import reading
 from bridge.storage.batches import Batches, KnownAlready, RowsRefused
@@ -32,14 +32,22 @@ _IDS_AT_ONCE = 8192
 _EVENTS_AT_ONCE = 500
 
 
-async def open_history(url: str, tls: StorageTls | None = None, *, timeout: float = 10.0) -> "SqlHistory":
+async def open_history(
+    url: str,
+    tls: StorageTls | None = None,
+    *,
+    timeout: float = 10.0,
+    login: DatabaseLogin | None = None,
+    alone: bool = False,
+) -> "SqlHistory":
     """The history at `sqlite:///file.db` or `postgresql://user:password@host/database`, its tables up to date.
 
-    `tls` is for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another process that has the file
-    locked. Raises SettingsError where there can be no history at that address or only a newer version
-    understands it, HistoryUnavailable where the database cannot be reached.
+    `tls` and `login` are for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another
+    process that has the file locked. `alone`: no other process may have the file open so. Raises SettingsError where
+    there can be no history at that address or only a newer version understands it, HistoryUnavailable where the
+    database cannot be reached, AlreadyRunning where another process has the file.
     """
-    engine = _engine(url, timeout, tls or StorageTls())
+    engine = _engine(url, timeout, tls or StorageTls(), login, alone=alone)
     try:
         await engine.write(migrate, patient=True)
     except BaseException:
@@ -135,42 +143,13 @@ def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[
     return (found, deliveries.of_event(connection, found.id)) if found is not None else None
 
 
-def _engine(text: str, timeout: float, tls: StorageTls) -> Engine:
+def _engine(
+    address: str, timeout: float, tls: StorageTls, login: DatabaseLogin | None = None, *, alone: bool = False
+) -> Engine:
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise _problem("this is no address of a database") from None
-    match url.drivername:
-        case "sqlite":
-            return SqliteEngine(_file(url), timeout=timeout)
-        case "postgresql":
-            _check_server(url)
-            return PostgresEngine(url, tls, timeout=timeout)
-        case other:
-            raise _problem(f"there is no history on {other!r}")
-
-
-def _file(url: URL) -> Path:
-    if (
-        url.host
-        or url.query
-        or url.database in {None, "", ":memory:"}
-        or str(url.database).startswith("file:")
-    ):
-        raise _problem("a SQLite history needs a file, and nothing else stands in its address")
-    return Path(str(url.database))
-
-
-def _check_server(url: URL) -> None:
-    if not url.host or not url.database:
-        raise _problem("a PostgreSQL history needs host and database in its address")
-    if unknown := set(url.query) - {"sslmode"}:
-        raise _problem(f"unknown parameter {min(unknown)!r} in the address; `sslmode` is possible")
-
-
-def _problem(message: str) -> SettingsError:
-    possible = (
-        "write sqlite:///bridge.db (relative), sqlite:////var/lib/bridge.db (absolute) or "
-        "postgresql://user:password@host/database"
-    )
-    return SettingsError([Problem("storage.url", f"{message}; {possible}")])
+        database = read_database(address)
+    except ValueError as error:
+        raise SettingsError([Problem("storage.url", str(error))]) from None
+    if isinstance(database, SqliteFile):
+        return SqliteEngine(database.path, timeout=timeout, alone=alone)
+    return PostgresEngine(database, tls, timeout=timeout, login=login)

@@ -8,14 +8,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, inspect, text
 
 from bridge.model.errors import HistoryUnavailable
 from bridge.ports.survey import FoundDatabase
-from bridge.rules.wire.loopback import is_loopback
+from bridge.settings.databases import SqliteFile, read_database
 from bridge.settings.transport import StorageTls
 from bridge.storage.engines.postgres import PostgresEngine
-from bridge.storage.migrations import HEAD
+from bridge.storage.engines.secure import near
+from bridge.storage.engines.sqlite_file import Glimpse, glimpse, hindrance
+from bridge.storage.migrations import OURS
+from bridge.storage.ownership import owner_of
+from bridge.storage.revisions import HEAD, misfit
 from bridge.storage.tables import metadata
 
 _PATIENCE = 5.0
@@ -25,71 +29,60 @@ _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 async def survey_database(url: str, shown: str, tls: StorageTls) -> FoundDatabase:
     """The database at this address of the settings; `shown` is the address without its password."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return await asyncio.to_thread(_file, Path(parsed.database or ""))
-    engine = PostgresEngine(parsed, tls, timeout=_PATIENCE)
+    database = read_database(url)
+    if isinstance(database, SqliteFile):
+        return await asyncio.to_thread(_file, database.path)
+    engine = PostgresEngine(database, tls, timeout=_PATIENCE)
     try:
         told = await engine.read(_server)
     except HistoryUnavailable as error:
         return FoundDatabase(shown, "postgresql", HEAD, str(error))
     finally:
         await engine.close()
-    near = is_loopback(parsed.host or "")
-    return FoundDatabase(
-        shown,
-        "postgresql",
-        HEAD,
-        **told | {"encrypted": told["encrypted"] or near},
-        newer=_newer(told["revision"]),
-    )
-
-
-def _newer(revision: str | None) -> bool:
-    return revision is not None and revision > HEAD
+    encrypted = told.pop("encrypted") or near(database)
+    pooled = bool(engine.pooled)
+    return FoundDatabase(shown, "postgresql", HEAD, encrypted=encrypted, pooled=pooled, **told)
 
 
 def _file(path: Path) -> FoundDatabase:
     place = str(path)
     folder = path.absolute().parent
-    if not folder.is_dir():
-        return FoundDatabase(place, "sqlite", HEAD, f"the folder {folder} does not exist; make it first")
+    reason = hindrance(path)
+    if not folder.is_dir() or (path.exists() and not path.is_file()):
+        return FoundDatabase(place, "sqlite", HEAD, reason)
     free = shutil.disk_usage(folder).free
-    hindrance = "" if os.access(folder, os.W_OK | os.X_OK) else f"no right to write in the folder {folder}"
     if not path.exists():
         return FoundDatabase(
-            place, "sqlite", HEAD, hindrance=hindrance, version=sqlite3.sqlite_version, free=free
+            place, "sqlite", HEAD, hindrance=reason, version=sqlite3.sqlite_version, free=free
         )
     if not os.access(path, os.R_OK):
-        return FoundDatabase(place, "sqlite", HEAD, f"no right to read {path}", free=free)
-    if not os.access(path, os.W_OK):
-        hindrance = f"no right to write {path}"
+        return FoundDatabase(place, "sqlite", HEAD, reason, free=free)
     try:
-        revision, hooks, locked = _looked_into(path, try_to_write=not hindrance)
+        hooks, locked = _looked_into(path, try_to_write=not reason)
     except sqlite3.Error as error:
         return FoundDatabase(place, "sqlite", HEAD, f"{error}: is it a database of amqp-bridge?", free=free)
+    found = glimpse(path) or Glimpse(frozenset())
     return FoundDatabase(
         place,
         "sqlite",
         HEAD,
-        hindrance=hindrance or locked,
+        hindrance=reason or locked,
         version=sqlite3.sqlite_version,
-        revision=revision,
-        newer=_newer(revision),
+        revision=found.revision,
+        misfit=misfit(found.tables, found.revision),
+        owner=found.owner,
         free=free,
         size=path.stat().st_size,
         hooks=hooks,
     )
 
 
-def _looked_into(path: Path, *, try_to_write: bool) -> tuple[str | None, tuple[str, ...], str]:
-    """The revision of its tables, the hooks made through the API, and why it cannot be written to at the moment."""
+def _looked_into(path: Path, *, try_to_write: bool) -> tuple[tuple[str, ...], str]:
+    """The hooks made through the API, and why it cannot be written to at the moment."""
     mode = "rw" if try_to_write else "ro"
     address = f"{path.absolute().as_uri()}?mode={mode}"
     with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)) as database:
-        has = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = database.execute("SELECT version_num FROM alembic_version").fetchone() if has else None
-        known = row is not None and str(row[0]) == HEAD
+        known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'hooks'").fetchone() is not None
         hooks = tuple(str(each) for (each,) in database.execute(_HOOKS)) if known else ()
         locked = ""
         if try_to_write:
@@ -98,20 +91,24 @@ def _looked_into(path: Path, *, try_to_write: bool) -> tuple[str | None, tuple[s
                 database.execute("ROLLBACK")
             except sqlite3.OperationalError as error:
                 locked = str(error)
-    return (None if row is None else str(row[0])), hooks, locked
+    return hooks, locked
 
 
 def _server(connection: Connection) -> dict[str, Any]:
     def one(statement: str) -> Any:
         return connection.execute(text(statement)).scalar_one_or_none()
 
-    has = one("SELECT to_regclass('alembic_version') IS NOT NULL")
-    revision = one("SELECT version_num FROM alembic_version") if has else None
-    hooks = connection.execute(text(_HOOKS)).scalars() if revision == HEAD else ()
+    tables = frozenset(inspect(connection).get_table_names())
+    revision = one("SELECT version_num FROM alembic_version") if "alembic_version" in tables else None
+    unfit = misfit(tables, revision, OURS)
+    current = revision == HEAD and not unfit
+    hooks = connection.execute(text(_HOOKS)).scalars() if current else ()
     return {
         "hooks": tuple(str(each) for each in hooks),
         "version": str(one("SHOW server_version")),
         "revision": revision,
+        "misfit": unfit,
+        "owner": owner_of(connection) if current else None,
         "hindrance": _hindrance(one, revision),
         "encrypted": bool(one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")),
         "size": one("SELECT pg_database_size(current_database())"),

@@ -177,6 +177,23 @@ def database_in_the_open(host: str) -> None:
     )
 
 
+def prefix_shared(prefix: str) -> None:
+    """Another bridge with another history serves the same prefix on the same broker."""
+    _process.error(
+        "ownership.prefix_shared",
+        prefix=prefix,
+        effect="each takes messages of the other, and neither history has everything",
+        remedy="set another broker.prefix there, or the same storage.url",
+    )
+
+
+def database_pooled() -> None:
+    """A pooler stands before the database's server."""
+    _process.info(
+        "storage.pooled", effect="no prepared statements are kept there, limits are set in each transaction"
+    )
+
+
 # ---- the process ---------------------------------------------------------------------------------------
 
 

@@ -164,6 +164,8 @@ async def test_a_database_that_cannot_be_used_is_a_problem(scene: Scene, state: 
         with sqlite3.connect(path) as database:
             database.execute("CREATE TABLE alembic_version (version_num TEXT)")
             database.execute("INSERT INTO alembic_version VALUES ('9999')")
+            for table in ("events", "deliveries", "attempts"):
+                database.execute(f"CREATE TABLE {table} (id TEXT)")
         database.close()
     elif state == "no database":
         path.write_bytes(b"this is no database at all, but a text")
@@ -185,6 +187,31 @@ async def test_postgresql_is_looked_at_without_making_tables(scene: Scene, postg
     )
     assert wrong.code == 1
     assert "hunter2" not in wrong.out
+
+
+async def test_a_history_of_another_bridge_or_program_is_told_by_doctor_and_check(scene: Scene):
+    hooks, queue = [scene.webhook("crm")], await scene.queue()
+    async with scene.bridge(hooks, queue):
+        pass
+    told = await examined(scene, queue, hooks)
+    assert f"`{scene.prefix} on " in found(told, "database", "ok")
+    told = await examined(scene, queue, hooks, broker={"prefix": "another"})
+    said = found(told, "database", "problem")
+    assert f"belongs to `{scene.prefix} on " in said
+    assert "and this bridge is `another on " in said
+    checked = await asyncio.to_thread(amqp_bridge, "check", cwd=scene.folder)
+    assert checked.code == 2
+    assert f"storage.url: this history belongs to `{scene.prefix} on " in checked.err
+
+    with sqlite3.connect(scene.folder / "other.db") as database:
+        database.execute("CREATE TABLE customers (id INTEGER)")
+    database.close()
+    told = await examined(scene, queue, hooks, storage={"url": f"sqlite:///{scene.folder / 'other.db'}"})
+    assert "another program's: amqp-bridge did not make its tables customers" in found(
+        told, "database", "problem"
+    )
+    checked = await asyncio.to_thread(amqp_bridge, "check", cwd=scene.folder)
+    assert "another program's" in checked.err
 
 
 async def test_people_get_one_line_for_each_finding_and_a_count(scene: Scene):

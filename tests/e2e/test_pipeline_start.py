@@ -1,6 +1,7 @@
 """What cannot be had at the start is said in one clear line, with exit code 1."""
 
 import socket
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,71 @@ async def test_a_second_process_on_the_same_prefix_with_sqlite(scene: Scene, sou
         assert (await first.health())[1]["status"] == "ok"
         await scene.queues.publish(source, [b"{}"])
         await until(lambda: scene.endpoint.bodies("/crm") == [b"{}"])
+
+
+def another(scene: Scene, name: str, settings: dict[str, Any]) -> BridgeProcess:
+    """A bridge with a folder of its own."""
+    folder = scene.folder / name
+    folder.mkdir()
+    return BridgeProcess(folder, settings)
+
+
+async def test_a_bridge_with_another_prefix_on_the_same_file(scene: Scene, source: str):
+    hooks, broker = [scene.webhook("crm")], {"prefix": f"{scene.prefix}-b"}
+    async with (
+        scene.bridge(hooks, source) as first,
+        owned(another(scene, "b", scene.settings(hooks, source, broker=broker))) as second,
+    ):
+        assert f"`{scene.prefix} on " in await refused(second, code=2)
+        await first.stop()
+        # And so it is while nobody has the file.
+        said = await refused(second, code=2)
+    assert f"this bridge is `{scene.prefix}-b`" in said
+    owner = said.partition("TAKE_OVER='")[2].rstrip("'")
+    storage = {"take_over": owner}
+    async with scene.bridge(hooks, source, broker=broker, storage=storage) as third:
+        await scene.queues.publish(source, [b"{}"])
+        await until(lambda: third.history.statuses("crm") == {"SUCCESS": 1}, what=third.last_words)
+    await scene.queues.remove_bridge(broker["prefix"])
+
+
+async def test_two_processes_with_one_file(scene: Scene, source: str):
+    settings = scene.settings([scene.webhook("crm")], source)
+    async with scene.bridge([scene.webhook("crm")], source), owned(another(scene, "b", settings)) as second:
+        assert "is in use by another process" in await refused(second)
+
+
+async def test_a_bridge_with_another_prefix_on_the_same_server(scene: Scene, source: str, postgres_url: str):
+    hooks, ours, storage = [scene.webhook("crm")], {"prefix": f"{scene.prefix}-b"}, {"url": postgres_url}
+    async with scene.bridge(hooks, source, storage=storage) as first:
+        settings = scene.settings(hooks, source, broker=ours, storage=storage)
+        async with owned(another(scene, "b", settings)) as second:
+            said = await refused(second, code=2)
+        assert f"`{scene.prefix} on " in said
+        assert f"`{scene.prefix}-b on " in said
+        assert (await first.health())[1]["status"] == "ok"
+
+
+@pytest.mark.parametrize("keys", ["shared", "own"])
+async def test_a_bridge_with_the_same_prefix_and_another_history(
+    scene: Scene, source: str, postgres_url: str, keys: str
+):
+    """With keys in common it proves to be no liar, and the newcomer ends; else anybody may say so, and both tell."""
+    hooks, said = [scene.webhook("crm")], f"another bridge serves the prefix {scene.prefix!r} on this broker"
+    shared = {"encryption_keys": ["a key that both of them have"]} if keys == "shared" else {}
+    async with scene.bridge(hooks, source, storage={"url": postgres_url, **shared}) as first:
+        settings = scene.settings(hooks, source, storage=shared)
+        async with owned(another(scene, "b", settings)) as second:
+            if keys == "shared":
+                assert said in await refused(second)
+                assert (await first.health())[1]["status"] == "ok"
+                return
+            await second.start()
+            await until(lambda: second.said("ownership.prefix_shared"), what=second.last_words)
+            status, body = await second.health()
+            assert (status, body["status"]) == (200, "degraded")
+            assert said in body["problems"][0]
+            await second.stop()
 
 
 async def test_a_port_that_is_taken(scene: Scene, source: str):

@@ -2,50 +2,60 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Dialect
+import asyncpg
+from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_
 
 from bridge.model.errors import HistoryUnavailable
+from bridge.ports.login import DatabaseLogin
+from bridge.settings.databases import PostgresServer
 from bridge.settings.transport import StorageTls
-from bridge.storage.engines.faults import is_outage, unavailable
+from bridge.storage.engines.faults import is_outage, told, unavailable
 from bridge.storage.engines.secure import SecureConnector
+from bridge.telemetry import events
 
 T = TypeVar("T")
 
-_CONNECT_SECONDS = 5
 _CONNECTIONS = 4
 
 
 class PostgresEngine:
-    """A database on a server; connections are made when they are needed, and anew after they broke."""
+    """A database on a server; connections are made when they are needed, and anew after they broke.
 
-    def __init__(self, url: URL, tls: StorageTls, *, timeout: float) -> None:
-        """`url` may have the query parameter `sslmode` with libpq's values; `timeout` bounds a transaction in seconds."""
+    Where a pooler stands before it that may hand each transaction to another server process, nothing is kept there
+    beyond a transaction: no prepared statement has a name, and limits are set in each transaction.
+    """
+
+    def __init__(
+        self, server: PostgresServer, tls: StorageTls, *, timeout: float, login: DatabaseLogin | None = None
+    ) -> None:
+        """`timeout` bounds a transaction in seconds; `login`: default is that of the address."""
         self._timeout = timeout
         self._closed = False
-        connector = SecureConnector(
-            url,
-            tls,
-            timeout=_CONNECT_SECONDS,
-            # The server gives up as well, so that no lock outlives our patience.
-            server_settings={
-                "application_name": "amqp-bridge",
-                "statement_timeout": str(int(timeout * 1000)),
-                "idle_in_transaction_session_timeout": str(int(timeout * 1000)),
-                "jit": "off",
-            },
-        )
+        self._connector = SecureConnector(server, tls, login or _OfAddress(server))
+        self._looking = asyncio.Lock()
+        self.pooled: bool | None = None
+        """Whether a pooler stands before the server; None: nobody looked yet."""
+        # The server gives up as well, so that no lock outlives our patience.
+        milliseconds = str(int(timeout * 1000))
+        self._limits = {
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": milliseconds,
+            "jit": "off",
+        }
         self._engine = create_async_engine(
-            url.set(drivername="postgresql+asyncpg", query={}),
-            async_creator=connector.connect,
+            "postgresql+asyncpg://",
             pool_size=_CONNECTIONS,
             max_overflow=0,
             pool_timeout=timeout,
             hide_parameters=True,
         )
+        event.listen(self._engine.sync_engine, "do_connect", self._connect)
+        event.listen(self._engine.sync_engine, "begin", self._limit)
 
     @property
     def dialect(self) -> Dialect:
@@ -87,3 +97,66 @@ class PostgresEngine:
     async def _once(self, work: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
+
+    # ---- connections ------------------------------------------------------------------------------------
+
+    def _connect(self, dialect: Any, _record: Any, _arguments: Any, _keywords: Any) -> Any:
+        """In place of the dialect's own connecting."""
+        made = await_(self._made())
+
+        async def have() -> "asyncpg.Connection[asyncpg.Record]":
+            return made
+
+        # Without a cache and a name the driver prepares each statement as the one that has none, which lives within
+        # the transaction only.
+        statements = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+        return dialect.loaded_dbapi.connect(async_creator_fn=have, **(statements if self.pooled else {}))
+
+    async def _made(self) -> "asyncpg.Connection[asyncpg.Record]":
+        async with self._looking:
+            if self.pooled is None:
+                self.pooled = await self._look()
+        if self.pooled:
+            return await self._connector.connect({}, statement_cache_size=0)
+        return await self._connector.connect(self._limits)
+
+    async def _look(self) -> bool:
+        """A pooler tells as the number of the server's process one that it made up."""
+        connection = await self._connector.connect({}, statement_cache_size=0)
+        try:
+            async with connection.transaction():
+                number = await connection.fetchval("SELECT pg_backend_pid()")
+        except asyncpg.PostgresError as error:
+            raise HistoryUnavailable(
+                f"{told(error)}; if PgBouncer stands before it: pool_mode is to be session or transaction"
+            ) from error
+        finally:
+            await connection.close()
+        if number == connection.get_server_pid():
+            return False
+        events.database_pooled()
+        return True
+
+    def _limit(self, connection: Connection) -> None:
+        """What else stands in the connection's start, in each transaction."""
+        if self.pooled:
+            chosen = ", ".join(
+                f"set_config('{name}', '{value}', true)" for name, value in self._limits.items()
+            )
+            connection.exec_driver_sql(f"SELECT {chosen}")
+
+
+class _OfAddress:
+    """The login that stands in the address, for as long as this process lives."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._login = server.user, server.password
+
+    async def now(self) -> tuple[str | None, str | None]:
+        return self._login
+
+    def refused(self, why: str) -> None:
+        """Whoever opened it is told by the error."""
+
+    def taken(self) -> None:
+        """As it should be."""

@@ -1,8 +1,6 @@
 """SQLite: one thread with a connection that writes, one with a connection that reads."""
 
 import asyncio
-import os
-import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Dialect, create_engine, event
 
-from bridge.model.errors import HistoryUnavailable, Problem, SettingsError
+from bridge.model.errors import HistoryUnavailable
 from bridge.storage.engines.faults import is_outage, unavailable
+from bridge.storage.engines.sqlite_file import HistoryFile
 
 T = TypeVar("T")
 
@@ -33,14 +32,14 @@ _SHRINK_STEPS = 50
 
 
 class SqliteEngine:
-    """A database file, made with rights for its owner only where there is none."""
+    """A database file, made where there is none."""
 
-    def __init__(self, path: Path, *, timeout: float) -> None:
-        """`timeout`: seconds to wait for another process that holds the file's lock.
+    def __init__(self, path: Path, *, timeout: float, alone: bool = False) -> None:
+        """`timeout`: seconds to wait for another process that writes; `alone`: no other may have it open so.
 
-        Raises SettingsError where no such file can be.
+        Raises SettingsError where no such file can be, AlreadyRunning where another process has it.
         """
-        _make_file(path)
+        self._file = HistoryFile(path, alone=alone)
         self._writer = _Worker(path, "history-write", timeout, "BEGIN IMMEDIATE", _WRITER)
         self._reader = _Worker(path, "history-read", timeout, "BEGIN", _READER)
 
@@ -49,7 +48,7 @@ class SqliteEngine:
         return self._writer.engine.dialect
 
     async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:  # noqa: ARG002 - nothing hangs in a file
-        return await self._writer.run(work)
+        return await self._writer.run(work, self._file.check)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._reader.run(work)
@@ -61,7 +60,8 @@ class SqliteEngine:
 
     async def close(self) -> None:
         await self._reader.close()
-        await self._writer.close()  # last, so that it takes the log into the file and removes it
+        await self._writer.close()  # after the reader, so that it takes the log into the file and removes it
+        self._file.close()
 
 
 class _Worker:
@@ -88,19 +88,24 @@ class _Worker:
         def start(connection: Connection) -> None:
             connection.exec_driver_sql(begin)
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], check: Callable[[], None] | None = None) -> T:
         if self._closed:
             raise HistoryUnavailable("the history is closed")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._transaction, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._transaction, work, check
+            )
         except Exception as error:
             if is_outage(error):
                 raise unavailable(error) from error
             raise
 
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
+    def _transaction(self, work: Callable[[Connection], T], check: Callable[[], None] | None) -> T:
         with self.engine.begin() as connection:
-            return work(connection)
+            done = work(connection)
+            if check is not None:
+                check()  # as late as can be: before the commit
+            return done
 
     async def close(self) -> None:
         if not self._closed:
@@ -125,22 +130,3 @@ def _shrink(connection: Connection) -> bool:
     assert isinstance(driver, SqliteConnection)
     driver.executescript(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_AT_ONCE)})")
     return surplus > _PAGES_AT_ONCE
-
-
-def _make_file(path: Path) -> None:
-    """Bodies and headers are nobody else's business: the log files beside it take the rights of this one."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR))
-    except FileExistsError:
-        if not path.is_file():
-            raise _problem(f"{path} is not a file") from None
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise _problem(f"no right to read and write {path}") from None
-    except FileNotFoundError:
-        raise _problem(f"the directory {path.parent.absolute()} does not exist; make it first") from None
-    except OSError as error:
-        raise _problem(f"cannot make {path}: {error.strerror}") from None
-
-
-def _problem(message: str) -> SettingsError:
-    return SettingsError([Problem("storage.url", message)])

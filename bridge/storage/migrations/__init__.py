@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from bridge.model.errors import Problem, SettingsError
+from bridge.storage import admin_tables, guard_tables  # noqa: F401 - they put their tables into `metadata`
+from bridge.storage.revisions import HEAD, misfit
+from bridge.storage.tables import metadata
 
-HEAD = "0005"
-"""The newest revision: a database that is there already needs no Alembic at start, which saves time and memory."""
-
+OURS = frozenset(metadata.tables)
+"""The names of our tables."""
 _LOCK = 0x616D_7170_6272
 """Key of the advisory lock that replicas starting together queue up for."""
 
@@ -22,27 +24,23 @@ def migrate(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    revision = _revision(connection)
+    tables = frozenset(inspect(connection).get_table_names())
+    revision = _revision(connection) if "alembic_version" in tables else None
+    ours = None if connection.dialect.name == "sqlite" else OURS
+    if unfit := misfit(tables, revision, ours):
+        raise SettingsError([Problem("storage.url", unfit)])
     if revision != HEAD:
-        _upgrade(connection, revision)
+        _upgrade(connection)
 
 
 def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(connection: Connection, revision: str | None) -> None:
+def _upgrade(connection: Connection) -> None:
     from alembic import command
 
     config = alembic_config(connection)
-    if revision is not None and revision not in _revisions(config):
-        message = (
-            f"the database was made by a newer version of amqp-bridge (revision {revision}, "
-            f"this version knows up to {HEAD}); run that version, or use another database"
-        )
-        raise SettingsError([Problem("storage.url", message)])
     logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, "head")
 
@@ -55,9 +53,3 @@ def alembic_config(connection: Connection) -> Any:
     config.set_main_option("script_location", "bridge.storage:migrations")
     config.attributes["connection"] = connection
     return config
-
-
-def _revisions(config: Any) -> set[str]:
-    from alembic.script import ScriptDirectory
-
-    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}

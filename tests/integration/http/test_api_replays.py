@@ -30,6 +30,9 @@ class Silent:
     async def tell(self, kind: str, about: str = "") -> None:
         """Nobody hears."""
 
+    def mention(self, kind: str, about: str = "") -> None:
+        """Nobody is there."""
+
     def listen(self, kind: str, heard: Any) -> None:
         """Nothing is ever said."""
 

@@ -17,7 +17,8 @@ from bridge.model.errors import SettingsError
 from bridge.ports.records import DeliveryFilter
 from bridge.settings.transport import StorageTls
 from bridge.storage.history import _engine, open_history
-from bridge.storage.migrations import HEAD, alembic_config
+from bridge.storage.migrations import alembic_config
+from bridge.storage.revisions import HEAD
 from bridge.storage.tables import metadata
 from tests.support.records import look, new_id
 
@@ -106,6 +107,36 @@ async def test_a_database_of_a_newer_version_is_left_alone(url: str):
 
     with pytest.raises(SettingsError, match=r"storage\.url: .*newer version of amqp-bridge .*9999"):
         await open_history(url)
+
+
+@pytest.mark.parametrize(
+    "made_by",
+    [
+        "CREATE TABLE events (id INTEGER, what TEXT)",
+        "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('1a2b3c4d5e6f')",
+        "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0003')",
+    ],
+)
+async def test_a_database_of_another_program_is_told_as_such_and_left_alone(url: str, made_by: str):
+    for statement in made_by.split("; "):
+        await look(url, statement)
+
+    with pytest.raises(
+        SettingsError, match=r"storage\.url: this database is another program's: .* tables (al|ev)"
+    ):
+        await open_history(url)
+    assert await look(url, "SELECT * FROM " + made_by.split()[2]) == (
+        [] if "events" in made_by else [(made_by.split("'")[1],)]
+    )
+
+
+async def test_a_database_without_tables_of_ours_may_be_shared_but_no_file(url: str):
+    await look(url, "CREATE TABLE customers (id INTEGER)")
+    if url.startswith("sqlite"):
+        with pytest.raises(SettingsError, match="tables customers"):
+            await open_history(url)
+    else:
+        await (await open_history(url)).close()
 
 
 async def test_it_says_nothing(url: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]):

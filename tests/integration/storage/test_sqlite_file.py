@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from bridge.model.errors import HistoryUnavailable, SettingsError
+from bridge.model.errors import AlreadyRunning, HistoryUnavailable, SettingsError
+from bridge.model.owner import Owner
 from bridge.storage.engines.sqlite import SqliteEngine
 from bridge.storage.history import SqlHistory, open_history
 from bridge.storage.migrations import migrate
+from bridge.storage.ownership import SqlOwnership
 from tests.support.records import a_delivery, an_event, days_ago, delivered, look
 
 _LOCKER = """
@@ -122,6 +125,48 @@ def test_a_file_of_another_kind_is_left_alone(file: Path):
     with pytest.raises(HistoryUnavailable, match="not a database"):
         asyncio.run(_open_and_close(file))
     assert file.read_text().startswith("Dear diary")
+
+
+async def test_one_process_has_the_file_and_another_is_told_whose_it_is(file: Path):
+    history = await open_history(f"sqlite:///{file}", alone=True)
+    await SqlOwnership(history.engine).claim(Owner("a", "rabbit@one", "/"))
+    with pytest.raises(AlreadyRunning, match="of `a on rabbit@one, vhost /` is in use"):
+        await open_history(f"sqlite:///{file}", alone=True)
+    assert await history.commit([delivered()]) == []
+    await history.close()
+
+    await (await open_history(f"sqlite:///{file}", alone=True)).close()
+
+
+async def test_the_end_of_a_process_however_it_comes_gives_its_file_free(file: Path):
+    holder = _WRITER.replace("open_history(sys.argv[1])", "open_history(sys.argv[1], alone=True)")
+    with another_process(holder, f"sqlite:///{file}") as process:
+        with pytest.raises(AlreadyRunning):
+            await open_history(f"sqlite:///{file}", alone=True)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    history = await open_history(f"sqlite:///{file}", alone=True)
+    assert await history.counts_by_status() == {"SUCCESS": 100}
+    await history.close()
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+async def test_nothing_is_committed_into_a_file_that_went_and_all_is_once_it_is_back(
+    file: Path, history: SqlHistory, change: str
+):
+    await history.commit([delivered()])
+    aside = file.with_name("aside.db")
+    shutil.move(file, aside)
+    if change == "replaced":
+        shutil.copy(aside, file)
+    record = delivered()
+    with pytest.raises(HistoryUnavailable, match=f"was {change}"):
+        await history.commit([record])
+
+    shutil.move(aside, file)
+    assert await history.commit([record]) == []
+    assert await history.counts_by_status() == {"SUCCESS": 2}
 
 
 async def test_a_commit_is_on_the_disk_when_it_returns(history: SqlHistory):

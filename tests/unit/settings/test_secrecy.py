@@ -63,14 +63,14 @@ def test_a_secrets_file_is_not_shown(tmp_path: Path):
 def test_a_dump_shows_addresses_without_passwords_and_no_token():
     env = {
         "BRIDGE_BROKER__URL": "amqp://u:hunter2@h/v",
-        "BRIDGE_STORAGE__URL": "postgresql://u:hunter2@h/d?sslpassword=hunter2&x=1",
+        "BRIDGE_STORAGE__URL": "postgresql://u:hunter2@h/d?password=hunter2&application_name=x",
         "BRIDGE_HTTP__ADMIN_TOKEN": SECRET,
     }
     settings = load(None, env)
     dump = json.dumps(settings.model_dump(mode="json"))
     assert SECRET not in dump + repr(settings) + str(settings)
     assert "amqp://u:***@h/v" in dump
-    assert "postgresql://u:***@h/d?sslpassword=***&x=1" in dump
+    assert "postgresql://u:***@h/d?password=***&application_name=x" in dump
     assert settings.broker.url[0].get_secret_value() == "amqp://u:hunter2@h/v"
 
 
