@@ -48,7 +48,6 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-
 _SWEEP_EVERY = 0.25
 _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
