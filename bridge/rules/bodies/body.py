@@ -11,6 +11,7 @@ from bridge.model.event import Event
 from bridge.rules.bodies.spelling import to_json, unbuildable
 from bridge.rules.codings.labels import labels_of, without_charset
 from bridge.rules.codings.plain import plain_of
+from bridge.rules.codings.sections import SECTION
 from bridge.rules.formats.content import MAX_BODY, read_body
 
 JSON = "application/json"
@@ -35,7 +36,12 @@ def raw(event: Event) -> Body:
     """The message's own bytes, with the content type that it came with or one that fits."""
     labels = labels_of(event.message)
     kind = content_type(labels.content_type) or (JSON if has_data(event) else "application/octet-stream")
-    return Body(event.message.body, kind, labels.content_encoding)
+    return Body(sent_body(event), kind, labels.content_encoding)
+
+
+def sent_body(event: Event) -> bytes:
+    """The message's own bytes; of a value of AMQP 1.0 what its sender gave, and not how the broker's plugin packed it."""
+    return event.message.body if event.message.type != SECTION else plain_body(event)
 
 
 def data(event: Event) -> Body | Answer:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
-from bridge.rules.bodies.body import event_json, has_data, why_no_data
+from bridge.rules.bodies.body import event_json, has_data, sent_body, why_no_data
 from bridge.rules.bodies.spelling import php_json, to_json, unbuildable
 
 
@@ -17,7 +17,7 @@ def script_input(kind: str) -> Callable[[Event], bytes | Answer]:
     """
     match kind:
         case "body":
-            return lambda event: event.message.body
+            return sent_body
         case "event":
             return lambda event: _line(event_json(event))
         case "data":

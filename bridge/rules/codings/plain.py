@@ -9,8 +9,10 @@ from bridge.model.value import value
 from bridge.rules.codings.charsets import in_utf_8
 from bridge.rules.codings.inflating import CODINGS, TooLarge, inflated
 from bridge.rules.codings.labels import COMPRESSION, Labels, labels_of, without_charset
+from bridge.rules.codings.sections import SECTION, told_type, value_of
 
 _MOST_CODINGS = 4
+_NO_SECTION = "the body is labelled as a section of AMQP 1.0, and is none that can be read"
 
 
 @value(frozen=True, slots=True)
@@ -29,8 +31,13 @@ def plain_of(message: Message, most: int) -> Plain:
     """
     if is_plain(message):
         return Plain(message.body)
-    labels = labels_of(message)
-    plain = _uncoded(message.body, labels, most) if labels.codings else Plain(message.body)
+    labels, body = labels_of(message), message.body
+    if message.type == SECTION:
+        found = value_of(body)
+        if not isinstance(found, bytes):
+            return Plain(None, _NO_SECTION) if found is None else Plain(found.encode())
+        body = found
+    plain = _uncoded(body, labels, most) if labels.codings else Plain(body)
     if plain.body is None or labels.charset is None:
         return plain
     text = in_utf_8(plain.body, labels.charset)
@@ -51,6 +58,7 @@ def plain_message(message: Message, body: bytes) -> Message:
         message,
         body=body,
         content_encoding=None,
+        type=told_type(message),
         content_type=kind and without_charset(kind),
         headers=headers,
     )
@@ -64,7 +72,7 @@ def is_compressed(message: Message) -> bool:
 def is_plain(message: Message) -> bool:
     """Whether the body is its own plain body."""
     labels = labels_of(message)
-    return not labels.codings and labels.charset is None
+    return not labels.codings and labels.charset is None and message.type != SECTION
 
 
 def _uncoded(body: bytes, labels: Labels, most: int) -> Plain:

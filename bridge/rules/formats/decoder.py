@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
 from bridge.rules.codings.plain import plain_message
+from bridge.rules.codings.sections import told_type, with_plain_headers
 from bridge.rules.formats.content import MAX_BODY, Read, read_body
 from bridge.rules.formats.identity import fitting_id, webhook_id
 from bridge.rules.formats.recognition import recognise
@@ -95,6 +96,8 @@ class Decoder:
         """
         if refused := self._refused(message):
             return refused
+        if message.headers:
+            message = with_plain_headers(message, self._max_headers)
         body = read_body(message, self._max_body)
         name = self._format or recognise(body.parsed, message)
         form = FORMATS[name]
@@ -189,7 +192,7 @@ def _fault(misfit: Misfit, body: Read) -> str | None:
 
 
 def _type_of(found: str | None, message: Message) -> str:
-    for text in (found, message.type, message.routing_key):
+    for text in (found, told_type(message), message.routing_key):
         if text and (fit := event_type(text)):
             return fit
     return "unknown"
