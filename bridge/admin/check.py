@@ -9,6 +9,7 @@ from bridge.model.errors import Problem
 from bridge.model.hook import Hook
 from bridge.model.owner import Owner, refusal
 from bridge.rules.duplicates.keys import compile_key
+from bridge.rules.formats.told import compile_told
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
 from bridge.rules.signing.verifiers import verifier
@@ -32,6 +33,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
         *_file(settings),
         *_schemas(settings, base),
         *_dimensions(settings),
+        *_told(settings),
         *_dedupe(settings),
         *_problems(settings, served, lambda hook: problems(hook, base, brokers)),
     ]
@@ -91,6 +93,13 @@ def _dimensions(settings: Settings) -> Iterator[Problem]:
     for index, source in enumerate(settings.sources):
         for name, text in source.dimensions.items():
             yield from tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
+
+
+def _told(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        for name, text in (("type", source.type), ("id", source.id)):
+            if text is not None:
+                yield from tried(f"sources[{index}].{name}", compile_told, text)
 
 
 def _dedupe(settings: Settings) -> Iterator[Problem]:

@@ -63,7 +63,7 @@ def inspect(
 ) -> None:
     """Say how a message would be decoded, and which hooks match.
 
-    For each hook that does not match it says why not. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, json.
+    For each hook that does not match it says why not. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, nestjs, symfony, dramatiq, standard, json.
     """
     from bridge.cli.failures import FAILED
     from bridge.cli.inspecting import Options, inspect_file

@@ -26,6 +26,7 @@ from bridge.model.source import FormatName, Source
 from bridge.rules.bodies.exact import json_text
 from bridge.rules.duplicates.keys import Keys, keyed_by
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.told import compile_told
 from bridge.rules.routing.table import RoutingTable
 from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.environment import SECRETS_DIR
@@ -120,6 +121,10 @@ def _configured(
     path = f"{place}.schema"
     try:
         misfit = misfit_of(source, config.resolve().parent)
+        for name, text in (("type", source.type), ("id", source.id)):
+            path = f"{place}.{name}"
+            if text is not None:
+                compile_told(text)
         path = f"{place}.dedupe.by"
         keys = keyed_by(source)
         path = "hooks"

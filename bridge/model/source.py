@@ -30,6 +30,10 @@ FormatName = Literal[
     "oslo",
     "debezium",
     "gitlab",
+    "nestjs",
+    "symfony",
+    "dramatiq",
+    "standard",
     "json",
 ]
 
@@ -62,6 +66,11 @@ class Source(Strict):
     """The queue's name on the broker, up to 255 bytes; spaces, slashes and any unicode are fine."""
     format: FormatName = "auto"
     """How messages are decoded; auto finds out."""
+    type: str | None = Field(default=None, min_length=1, max_length=16_384)
+    """CEL over event for the event's type, such as event.data.event_name; where it gives no text, the format tells."""
+    id: str | None = Field(default=None, min_length=1, max_length=16_384)
+    """CEL over event for the publisher's id, by which an event that comes again is known; where it gives no text or
+    whole number, the format tells."""
     timezone: str = "UTC"
     """For formats that tell local times without a zone."""
     schema_: str | None = Field(default=None, alias="schema", min_length=1, max_length=4096)

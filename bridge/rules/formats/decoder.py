@@ -15,6 +15,7 @@ from bridge.rules.formats.recognition import recognise
 from bridge.rules.formats.registry import FORMATS, ReadEvent, Split
 from bridge.rules.formats.size import table_size
 from bridge.rules.formats.text import event_type, utc_text
+from bridge.rules.formats.told import told_by
 from bridge.rules.wire.authenticity import FORGED
 from bridge.rules.wire.copies import INLET, with_visible_headers
 
@@ -77,7 +78,7 @@ class Decoder:
         genuine: Genuine | None = None,
     ) -> None:
         """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable, and so is what
-        is not `genuine`, where that is asked for.
+        is not `genuine`, where that is asked for. Raises ValueError for an expression of the source's that is none.
         """
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
@@ -87,6 +88,7 @@ class Decoder:
         self._arrivals = arrivals
         self._misfit = misfit
         self._genuine = genuine
+        self._told = told_by(source)
 
     def decode(self, message: Message, *, new_id: NewId, received_at: float) -> Event | Batch | Undecodable:
         """The event that `message` carries, or the batch of its events; never raises.
@@ -147,7 +149,7 @@ class Decoder:
             to_receivers = webhook_id(self._source, publisher_id + apart, message.body)
         else:
             to_receivers = event_id
-        return Event(
+        event = Event(
             id=event_id,
             source=self._source,
             type=_type_of(kind, message),
@@ -162,6 +164,7 @@ class Decoder:
             parsed=content.parsed,
             data_fault=content.fault,
         )
+        return event if self._told is None else self._told.of(event)
 
     def _refused(self, message: Message) -> Undecodable | None:
         """Why no copy of the message could ever be published again, if so."""

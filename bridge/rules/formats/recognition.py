@@ -13,16 +13,20 @@ from bridge.rules.formats import (
     cloudevents,
     cockpit,
     debezium,
+    dramatiq,
     gitlab,
     keycloak,
     laravel,
     masstransit,
+    nestjs,
     nservicebus,
     oslo,
     phlix,
     plinqx,
     splynx,
     spring,
+    standard,
+    symfony,
 )
 
 _UNTOLD = frozenset({None, "application/json"})
@@ -40,6 +44,7 @@ _IN_HEADERS: tuple[tuple[str, frozenset[str], Callable[[Any, Message], bool]], .
     ("gitlab", gitlab.HEADERS, gitlab.in_headers),
     ("laravel", laravel.HEADERS, laravel.in_headers),
     ("spring", spring.HEADERS, spring.in_headers),
+    ("symfony", symfony.HEADERS, symfony.in_headers),
 )
 _HEADERS = frozenset[str]().union(*(names for _, names, _ in _IN_HEADERS))
 _IN_BODY: tuple[tuple[str, frozenset[str], Callable[[Any], bool]], ...] = (
@@ -51,6 +56,8 @@ _IN_BODY: tuple[tuple[str, frozenset[str], Callable[[Any], bool]], ...] = (
     ("oslo", oslo.KEYS, oslo.in_body),
     ("debezium", debezium.KEYS, debezium.in_body),
     ("gitlab", gitlab.KEYS, gitlab.in_body),
+    ("dramatiq", dramatiq.KEYS, dramatiq.in_body),
+    ("nestjs", nestjs.KEYS, nestjs.in_body),
 )
 _KEYS = frozenset[str]().union(*(names for _, names, _ in _IN_BODY))
 _IN_LISTS = (("cloudevents", cloudevents.in_body), ("celery", celery.in_body))
@@ -111,4 +118,6 @@ def _by_several_keys(data: dict[str, Any]) -> str | None:
         return "phlix"
     if plinqx.in_body(data):
         return "plinqx"
-    return "cockpit" if cockpit.in_body(data) else None
+    if cockpit.in_body(data):
+        return "cockpit"
+    return "standard" if standard.in_body(data) else None

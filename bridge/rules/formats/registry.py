@@ -11,10 +11,12 @@ from bridge.rules.formats import (
     cloudevents,
     cockpit,
     debezium,
+    dramatiq,
     gitlab,
     keycloak,
     laravel,
     masstransit,
+    nestjs,
     nservicebus,
     oslo,
     phlix,
@@ -22,6 +24,8 @@ from bridge.rules.formats import (
     plinqx,
     splynx,
     spring,
+    standard,
+    symfony,
 )
 
 ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
@@ -54,6 +58,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "oslo": Format(oslo.read, envelope=oslo.envelope),
         "debezium": Format(debezium.read),
         "gitlab": Format(gitlab.read),
+        "nestjs": Format(nestjs.read),
+        "symfony": Format(symfony.read),
+        "dramatiq": Format(dramatiq.read),
+        "standard": Format(standard.read),
         "splynx": Format(splynx.read),
         "phlix": Format(phlix.read),
         "plinqx": Format(plinqx.read),

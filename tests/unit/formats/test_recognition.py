@@ -142,3 +142,64 @@ def test_rabbitmqs_own_events_have_their_milliseconds_in_a_header():
         headers={"name": "hooks2", "timestamp_in_ms": 1746428889123},
     )
     assert facts(event(message)) == ("json", "queue.created", None, "2025-05-05T07:08:09.123Z")
+
+
+NEST = {"pattern": "order.created", "data": {"id": 7}}
+MESSENGER = {"type": "App\\Message\\OrderPaid"}
+STANDARD = {"type": "invoice.paid", "timestamp": "2022-11-03T20:26:10.344522Z", "data": {"id": "i"}}
+DRAMATIQ = {
+    "queue_name": "default", "actor_name": "send_mail", "args": [1], "kwargs": {"to": "x"}, "options": {},
+    "message_id": "m-1", "message_timestamp": 1746428889123,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "expected", "data"),
+    [
+        (sent(NEST), ("nestjs", "order.created", None, None), {"id": 7}),
+        (sent(NEST | {"id": "r-1"}), ("nestjs", "order.created", "r-1", None), {"id": 7}),
+        (sent(NEST | {"pattern": {"cmd": "sum"}, "data": [1]}), ("nestjs", '{"cmd":"sum"}', None, None), [1]),
+        (sent({"n": 1}, headers=MESSENGER), ("symfony", "App\\Message\\OrderPaid", None, None), {"n": 1}),
+        (
+            sent({"n": 1}, headers={"type": "OrderPaid", "X-Message-Stamp-Symfony\\X": "[{}]"}),
+            ("symfony", "OrderPaid", None, None),
+            {"n": 1},
+        ),
+        (sent(STANDARD), ("standard", "invoice.paid", None, "2022-11-03T20:26:10.344522Z"), {"id": "i"}),
+        (
+            sent(DRAMATIQ),
+            ("dramatiq", "send_mail", "m-1", "2025-05-05T07:08:09.123Z"),
+            {"args": [1], "kwargs": {"to": "x"}},
+        ),
+    ],
+)
+def test_frameworks_that_put_the_type_elsewhere_are_known(message, expected, data):
+    found = event(message)
+    assert (facts(found), found.data) == (expected, data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"pattern": "x", "data": 1, "more": 1},
+        {"pattern": "x"},
+        {"pattern": "", "data": 1},
+        {"pattern": 1, "data": 1},
+        {"type": "a.b", "timestamp": "yesterday", "data": {}},
+        {"type": "a.b", "timestamp": 1746428889, "data": {}},
+        {"type": "a b", "timestamp": "2025-05-05T07:08:09Z", "data": {}},
+        {"type": "a.b", "timestamp": "2025-05-05T07:08:09Z", "data": []},
+        {"actor_name": "x"},
+    ],
+)
+def test_what_only_looks_like_theirs_is_anybodys(body):
+    assert recognised(body) == "json"
+
+
+def test_a_header_type_alone_is_anybodys():
+    assert recognised({"n": 1}, headers={"type": "order"}) == "json"
+
+
+def test_systems_come_before_the_payload_of_standard_webhooks():
+    assert recognised(SPLYNX | {"timestamp": "2025-05-05T07:08:09Z"}) == "splynx"
+    assert recognised(STANDARD | {"specversion": "1.0", "source": "s", "id": "1"}) == "cloudevents"
