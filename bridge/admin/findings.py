@@ -8,9 +8,7 @@ from bridge.admin.inspection import Finding
 from bridge.model.event import Message, Undecodable
 from bridge.rules.formats.envelope import attributes_of, envelope_of
 from bridge.rules.formats.text import utc_text
-from bridge.rules.routing.table import Decision, Explanation
-
-MATCHING = frozenset({Decision.MATCH, Decision.DISABLED})
+from bridge.rules.routing.table import MATCHING, Decision, Explanation
 
 
 def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
@@ -65,6 +63,8 @@ def reason(explanation: Explanation) -> str:
     """Why, in words."""
     if explanation.decision is Decision.DISABLED:
         return f"{explanation.detail}, but the hook is disabled: the delivery is recorded SKIPPED"
+    if explanation.decision is Decision.MATCH and explanation.hook.fault is not None:
+        return f"{explanation.detail}; the hook is broken: the delivery waits in its lane until it is mended"
     if explanation.decision is Decision.MATCH and explanation.hook.paused:
         return f"{explanation.detail}; the hook is paused: the delivery waits in its lane"
     return explanation.detail

@@ -80,6 +80,7 @@ def hook_document(seen: SeenHook) -> HookDocument:
         sources=hook.sources,
         events=hook.events,
         filter=hook.filter,
+        unmatched=hook.unmatched,
         enabled=hook.enabled,
         paused=hook.paused,
         concurrency=hook.concurrency,

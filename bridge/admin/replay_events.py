@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.admin.look_messages import as_event
+from bridge.model.event import Event
 from bridge.model.hook import Hook
 from bridge.ports.jobs import Lacking, Replay, Replays
 from bridge.ports.records import KnownEvent
@@ -21,10 +22,12 @@ PATIENCE = 8.0
 class Asking:
     """Whether a hook, as it is now, asks for events of the history."""
 
-    def __init__(self, hook: Hook, most_body: int) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed."""
+    def __init__(self, hook: Hook, most_body: int, table: RoutingTable) -> None:
+        """`most_body`: bytes that the body of an event may have once it is no longer compressed; `table` has all hooks."""
         self.hook = hook
-        self._routing = RoutingTable([hook])
+        # What others ask for matters to one that takes the rest, and costs only there.
+        others = (each for each in table.hooks if each.id != hook.id and not each.unmatched)
+        self._routing = RoutingTable([*others, hook] if hook.unmatched else [hook])
         self._most_body = most_body
 
     async def wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
@@ -32,7 +35,10 @@ class Asking:
         return await asyncio.to_thread(self._wanted, found) if found else []
 
     def _wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
-        return [each for each in found if self._routing.match(as_event(each, self._most_body)).hooks]
+        return [each for each in found if self._asks(as_event(each, self._most_body))]
+
+    def _asks(self, event: Event) -> bool:
+        return any(hook.id == self.hook.id for hook in self._routing.match(event).hooks)
 
 
 async def count_missing(replays: Replays, replay: Replay, asking: Asking) -> tuple[int, bool]:

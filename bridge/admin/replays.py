@@ -143,7 +143,7 @@ class Replaying:
         if not runner.hook.enabled:
             raise NotAsThingsAre(f"hook {hook!r} is disabled; enable it first")
         planned = replace(planned, left={hook: ""})
-        asking = Asking(runner.hook, self._most_body)
+        asking = Asking(runner.hook, self._most_body, self._table.routing)
         total, exact = await count_missing(self._replays, planned, asking)
         return replace(planned, total=total, exact=exact)
 

@@ -102,7 +102,7 @@ class ReplayWork:
         if found.events and not settled.events and settled.reached == replay.left[hook.id]:
             await asyncio.sleep(_ROOM_EVERY)
             return (await self._looked_again(replay)), ()
-        wanted = await Asking(hook, self._most_body).wanted(settled.events)
+        wanted = await Asking(hook, self._most_body, self._table.routing).wanted(settled.events)
         lacking = Lacking(wanted, settled.reached)
         return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
 

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.admin.findings import MATCHING, dead_letters, reason
+from bridge.admin.findings import dead_letters, reason
 from bridge.admin.inspection import Finding, Keyed
 from bridge.model.event import Event, Undecodable
 from bridge.rules.bodies.exact import json_text
-from bridge.rules.routing.table import Explanation
+from bridge.rules.routing.table import MATCHING, Explanation
 
 _LONGEST_SHOWN = 4000
 # A publisher's text must not move the cursor or colour the terminal.

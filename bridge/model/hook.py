@@ -63,6 +63,8 @@ class Hook(Strict):
     """AMQP topic patterns on the event type; `*` alone means all."""
     filter: str | None = Field(default=None, max_length=16_384)
     """A CEL expression over `event` that must be true."""
+    unmatched: bool = False
+    """true: of the events that it asks for it gets those that no other hook asks for, disabled hooks included."""
     enabled: bool = True
     """false: matching events are recorded SKIPPED."""
     paused: bool = False

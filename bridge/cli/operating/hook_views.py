@@ -81,6 +81,7 @@ def show_hook(paper: Paper, hook: Any) -> None:
             ("sources", text(hook.get("sources")) or "every source"),
             ("events", text(hook.get("events"))),
             ("filter", text(hook.get("filter"))),
+            ("takes", "what no other hook asks for" if hook.get("unmatched") else ""),
             ("concurrency", text(hook.get("concurrency"))),
             ("rate", f"{hook['rate']:.6g}/s" if hook.get("rate") else ""),
             *_members("retry", hook.get("retry")),

@@ -68,7 +68,7 @@ class DecisionDocument(Closed):
     matches: bool
     """Whether it gets the event; a disabled one's delivery is recorded SKIPPED."""
     decision: str
-    """match, disabled, other_source, no_pattern, filtered, filter_missing_key or filter_error."""
+    """match, disabled, other_source, no_pattern, filtered, taken, filter_missing_key or filter_error."""
     reason: str
     """Why, in words."""
 

@@ -84,6 +84,8 @@ class HookDocument(Closed):
     """AMQP topic patterns on the event type."""
     filter: str | None
     """A CEL expression over `event` that must be true."""
+    unmatched: bool
+    """true: it gets only what no other hook asks for."""
     enabled: bool
     """false: matching events are recorded SKIPPED. With what was said of a hook from the file."""
     paused: bool

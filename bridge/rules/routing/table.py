@@ -1,8 +1,8 @@
 """Which hooks an event goes to."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -38,13 +38,20 @@ class Decision(StrEnum):
     OTHER_SOURCE = "other_source"
     NO_PATTERN = "no_pattern"
     FILTERED = "filtered"
+    TAKEN = "taken"
     FILTER_MISSING_KEY = "filter_missing_key"
     FILTER_ERROR = "filter_error"
 
 
+MATCHING = frozenset({Decision.MATCH, Decision.DISABLED})
+"""A hook asks for the event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hook does or does not get an event. DISABLED: it matches, and the delivery is skipped."""
+    """Why a hook does or does not get an event. DISABLED: it matches, and the delivery is skipped; TAKEN: it would match, but
+    takes only what no other hook asks for.
+    """
 
     hook: Hook
     decision: Decision
@@ -53,11 +60,15 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The hooks that one source and type lead to, and what their filters look at; None where none has one."""
+    """The hooks that one source and type lead to, and what their filters look at; None where none has one.
+
+    `rest` are those that take what no other hook asks for, where it depends on filters whether any does.
+    """
 
     match: Match
     filters: tuple[Filter | None, ...]
     view: View | None
+    rest: "_Candidates | None" = None
 
 
 class RoutingTable:
@@ -89,11 +100,18 @@ class RoutingTable:
         candidates = self._candidates(event.source, event.type)
         if candidates.view is None:
             return candidates.match
-        return _ask(candidates, candidates.view.of(event), event)
+        found = _ask(candidates, candidates.view.of(event), event)
+        if found.hooks or candidates.rest is None:
+            return found
+        rest = candidates.rest
+        left = rest.match if rest.view is None else _ask(rest, rest.view.of(event), event)
+        return Match(left.hooks, (*found.unanswered, *left.unanswered))
 
     def explain(self, event: Event) -> list[Explanation]:
         """What comes of each hook for `event`, in the order of the table."""
-        return [_explain(hook, each, event) for hook, each in zip(self.hooks, self._filters, strict=True)]
+        alone = [_explain(hook, each, event) for hook, each in zip(self.hooks, self._filters, strict=True)]
+        takers = [each.hook.name for each in alone if each.decision in MATCHING and not each.hook.unmatched]
+        return [_taken(each, takers[0]) if takers else each for each in alone]
 
     def _index(self, number: int, hook: Hook) -> None:
         indexes = (
@@ -109,6 +127,13 @@ class RoutingTable:
         numbers = set() if source == OWN_EVENTS else self._any_source.find(event_type)
         if source in self._of_source:
             numbers |= self._of_source[source].find(event_type)
+        first = self._chosen(number for number in numbers if not self.hooks[number].unmatched)
+        rest = self._chosen(number for number in numbers if self.hooks[number].unmatched)
+        if not first.filters:
+            return rest
+        return replace(first, rest=rest) if rest.filters and None not in first.filters else first
+
+    def _chosen(self, numbers: Iterable[int]) -> _Candidates:
         chosen = sorted(numbers)
         filters = tuple(self._filters[number] for number in chosen)
         views = {each.view for each in filters if each}
@@ -117,6 +142,13 @@ class RoutingTable:
             filters,
             View.union(views) if views else None,
         )
+
+
+def _taken(alone: Explanation, by: str) -> Explanation:
+    """What comes of a hook that would get the event if it were not for another one."""
+    if not alone.hook.unmatched or alone.decision not in MATCHING:
+        return alone
+    return Explanation(alone.hook, Decision.TAKEN, f"takes what no other hook asks for, and {by} does")
 
 
 def _filter_of(hook: Hook) -> Filter | None:

@@ -84,6 +84,7 @@ async def test_a_hook_shows_how_it_is_doing(history: SqlHistory):
             "lane_depth": 0,
             "in_flight": 0,
             "served": True,
+            "broken": None,
             "overlay": None,
             "deleting": None,
         }

@@ -70,6 +70,39 @@ def test_disabled_and_paused_hooks_match_too():
     assert names(table, event()) == ["off", "waiting"]
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["*", "customers.*", "other.#"]), st.booleans(), st.booleans()), max_size=6
+    ),
+    st.sampled_from([None, 1, 2]),
+    st.sampled_from(["customers.create", "invoices.paid"]),
+)
+def test_a_hook_for_the_rest_gets_exactly_what_it_asks_for_and_no_other_does(shapes, number, event_type):
+    hooks = [
+        hook(
+            f"h{n}", events=[pattern], unmatched=rest, **({"filter": "event.data.n == 1"} if filtered else {})
+        )
+        for n, (pattern, filtered, rest) in enumerate(shapes)
+    ]
+    about = event(event_type, {} if number is None else {"n": number})
+    alone = {each.name for each in hooks if names(RoutingTable([each]), about)}
+    first = {each.name for each in hooks if each.name in alone and not each.unmatched}
+    rest = {each.name for each in hooks if each.name in alone and each.unmatched}
+    table = RoutingTable(hooks)
+    assert set(names(table, about)) == (first or rest)
+    explained = {each.hook.name: each.decision for each in table.explain(about)}
+    assert {name for name, decision in explained.items() if decision is Decision.MATCH} == (first or rest)
+    assert {name for name, decision in explained.items() if decision is Decision.TAKEN} == (
+        rest if first else set()
+    )
+
+
+def test_what_a_disabled_hook_skips_is_not_for_the_rest():
+    table = RoutingTable([hook("off", enabled=False), hook("rest", unmatched=True)])
+    assert names(table, event()) == ["off"]
+    assert table.explain(event())[1].detail == "takes what no other hook asks for, and off does"
+
+
 def test_a_filter_decides_and_what_it_cannot_answer_is_reported():
     table = RoutingTable(
         [
