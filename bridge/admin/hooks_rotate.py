@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from bridge.admin.hooks import InForce, NoSecrets
 from bridge.admin.hooks_change import HookChanges
+from bridge.admin.hooks_written import not_read
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.hook import Hook
 from bridge.model.target import WebhookTarget
@@ -19,6 +20,7 @@ from bridge.model.value import value
 from bridge.ports.hooks import Ends, HookStore, StoredHook
 from bridge.rules.formats.text import utc_seconds
 from bridge.rules.signing.signers import ALL_SIGN, SOME_SIGN_ALL
+from bridge.settings.environment import variable_in
 from bridge.targets.web.checks import webhook_checks
 
 _MOST = 10
@@ -129,6 +131,8 @@ def _made(target: WebhookTarget) -> str:
 
 
 def _check_new(secret: str, former: list[str]) -> None:
+    if (variable := variable_in(secret)) is not None:
+        raise SettingsError([Problem("secret", not_read(variable))])
     if secret in former:
         raise SettingsError([Problem("secret", "is live already: a rotation needs another one")])
     if len(former) >= _MOST:

@@ -16,6 +16,7 @@ from bridge.model.target import ScriptTarget, WebhookTarget
 from bridge.rules.wire.address import AddressGate
 from bridge.settings.consistency import unknown_names
 from bridge.settings.document import Path
+from bridge.settings.environment import variable_in
 from bridge.settings.problems import explain
 from bridge.settings.shape import written
 from bridge.settings.tree import Settings
@@ -23,6 +24,8 @@ from bridge.targets.factory import problems, unreachable
 
 _STAND_IN = {"name": "left-out", "target": {"type": "queue", "queue": "left-out"}}
 _MOST_PROBLEMS = 100
+_READ = frozenset({"auth", "endpoints", "env", "headers", "proxy", "secrets", "url", "urls"})
+"""Parts of a target for which a file reads the environment; elsewhere, as in a shell's command, `${NAME}` may be meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,10 @@ class Grounds:
 def hook_of(tree: Any, grounds: Grounds) -> Hook:
     """The hook that is written there; raises SettingsError with all that is wrong. Nothing is contacted.
 
-    Texts are taken as they are: `${NAME}` is text, for whoever may call the API may not read the environment.
+    Whoever may call the API may not read the environment. So `${NAME}` would be text, and a key that anybody knows:
+    where it can hardly be meant as such, it is refused.
     """
-    found = list(_not_unicode(tree, ()))
+    found = [*_not_unicode(tree, ()), *_variables(tree)]
     if not found:
         hook, found = _validated(tree)
         if hook is not None and not found:
@@ -134,6 +138,35 @@ def _opening(hook: Hook, gate: AddressGate) -> Iterator[Problem]:
 def _broker(hook: Hook) -> str:
     """The broker that it names: one that is not set up is told of above."""
     return getattr(hook.target, "broker", None) or ""
+
+
+def _variables(tree: Any) -> Iterator[Problem]:
+    target = tree.get("target") if isinstance(tree, Mapping) else None
+    read = (
+        {name: part for name, part in target.items() if name in _READ} if isinstance(target, Mapping) else {}
+    )
+    for path, text in _texts(read, ("target",)):
+        if (variable := variable_in(text)) is not None:
+            yield Problem(written(path), not_read(variable))
+
+
+def not_read(variable: str) -> str:
+    """Why a text with this `${NAME}` is refused."""
+    return (
+        f"{variable} is not read from the environment here, only in the bridge's file; send the value itself, or use "
+        "`amqp-bridge hooks create -f`, which fills it in from the environment of the command"
+    )
+
+
+def _texts(tree: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(tree, str):
+        yield path, tree
+    elif isinstance(tree, Mapping):
+        for name, part in tree.items():
+            yield from _texts(part, (*path, name))
+    elif isinstance(tree, list):
+        for index, part in enumerate(tree):
+            yield from _texts(part, (*path, index))
 
 
 def _not_unicode(tree: Any, path: Path) -> Iterator[Problem]:

@@ -66,6 +66,12 @@ class Substitution:
         return self.env.get(name, "")
 
 
+def variable_in(text: str) -> str | None:
+    """The first `${NAME}` in a text, as it stands there."""
+    found = _HOLE.search(text)
+    return f"${{{found[1]}}}" if found else None
+
+
 def _step(key: Any) -> str | int:
     return key if isinstance(key, int) else str(key)
 

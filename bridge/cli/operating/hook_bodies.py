@@ -1,5 +1,6 @@
 """Hooks as people type them: a file in YAML or JSON, or options for the common case."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +64,14 @@ class Options:
 
     def _address(self) -> dict[str, Any]:
         if self.url:
-            return {"type": "webhook", "url": self.url}
+            return {"type": "webhook", "url": filled(self.url, "--to")}
         if self.queue:
             return {"type": "queue", "queue": self.queue}
         if self.command:
             import shlex
 
             return {"type": "script", "command": shlex.split(self.command)}
-        return {"type": "notify", "urls": self.notify} if self.notify else {}
+        return {"type": "notify", "urls": filled(self.notify, "--notify")} if self.notify else {}
 
     def _secrets(self) -> list[str] | None:
         return all_secrets(Secrets([], self.secret_files, self.secret_variables)) or None
@@ -94,7 +95,8 @@ def _retry(text: str) -> dict[str, Any]:
 def of_file(name: str) -> Any:
     """The object in a file of YAML or JSON, or on standard input for `-`; raises SettingsError for anything else.
 
-    A document with `hooks: [one]`, as in a configuration file, is that one.
+    A document with `hooks: [one]`, as in a configuration file, is that one. As there, `${NAME}` reads the environment:
+    that of this command.
     """
     whole = content(name)
     value = parse_json(whole)
@@ -104,7 +106,20 @@ def of_file(name: str) -> Any:
         [value] = value["hooks"] if len(value["hooks"]) == 1 else [None]
     if not isinstance(value, Mapping):
         raise usage("--file", f"{name} must hold one hook: an object in YAML or JSON")
-    return dict(value)
+    return filled(dict(value), "--file")
+
+
+def filled(value: Any, option: str) -> Any:
+    """`value` with the environment's text for each `${NAME}`; raises SettingsError for one that is not set."""
+    from bridge.settings.environment import Substitution
+    from bridge.settings.shape import written
+
+    substitution = Substitution(os.environ)
+    whole = substitution.fill(value)
+    if substitution.problems:
+        path, message = substitution.problems[0]
+        raise usage(option, f"{written(path)}: {message}" if path else message)
+    return whole
 
 
 def _yaml(whole: bytes, name: str) -> Any:

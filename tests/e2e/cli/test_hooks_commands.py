@@ -1,5 +1,6 @@
 """Hooks made, changed, switched, tested and deleted from the command line."""
 
+import hmac
 import json
 import re
 
@@ -70,6 +71,33 @@ async def test_a_hook_by_file_is_replaced_patched_and_deleted(operated: Operated
     gone = await operated.run.done("hooks", "delete", "by-file", "--lane", "drop")
     assert "deleted; 0 deliveries became FAILED" in gone.out
     assert (await operated.run("hooks", "show", "by-file")).code == 1
+
+
+async def test_a_file_s_variables_are_the_command_s(operated: Operated):
+    url = operated.scene.endpoint.url("/by-variable")
+    text = """
+hooks:
+  - name: by-variable
+    events: ['variable.*']
+    description: costs $${MUCH}
+    target: {type: webhook, url: '${AT}', profile: splynx, secrets: ['${KEY}'], headers: {X-Tenant: 't-${TENANT}'}}
+"""
+    file = operated.hook_file("variables.yaml", text)
+    missing = await operated.run("hooks", "create", "-f", file, AT=url, TENANT="7")
+    assert missing.code == 2
+    assert "target.secrets[0]: environment variable KEY is not set" in missing.err
+    told = await operated.run("hooks", "create", "-f", file, "--json", AT=url, TENANT="7", KEY="k3y-of-crm")
+    assert told.code == 0, told.err
+    operated.scene.made.append(operated.scene.lane(told.json["id"]))
+    assert told.json["description"] == "costs ${MUCH}"
+    await operated.run.done("events", "publish", "--type", "variable.now", "--source", "main", "--body", "{}")
+    [received] = await until(lambda: operated.scene.endpoint.received("/by-variable"))
+    assert received.headers["X-Tenant"] == "t-7"
+    signature = hmac.new(b"k3y-of-crm", received.body, "sha1").hexdigest()
+    assert signature in received.headers["X-Splynx-Signature"]
+    moved = await operated.run("hooks", "update", "by-variable", "--to", "${ELSEWHERE}", ELSEWHERE=url + "/2")
+    assert moved.code == 0, moved.err
+    await operated.run.done("hooks", "delete", "by-variable", "--yes")
 
 
 async def test_hooks_are_switched_and_say_so(operated: Operated):

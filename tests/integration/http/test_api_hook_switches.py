@@ -163,6 +163,16 @@ async def test_a_new_secret_signs_first_and_the_former_ones_until_they_end(histo
         assert live_secrets(api, hook_id) == [last["secret"]]
 
 
+async def test_a_variable_is_no_new_secret(history: SqlHistory):
+    async with serving_api(history) as api:
+        hook_id = await made(api.client, hook())
+        answer = await api.client.ask(
+            f"/hooks/{hook_id}/secret", method="POST", body=b'{"secret": "${NEW_SECRET}"}'
+        )
+        assert (answer.status, answer.names) == (422, ["secret"]), answer.body
+        assert live_secrets(api, hook_id) == [SECRET]
+
+
 async def test_former_secrets_end_by_themselves(history: SqlHistory):
     async with serving_api(history) as api:
         hook_id = await made(api.client, hook())
