@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bridge.admin.schemas import misfit_of
+from bridge.admin.secret_ends import secret_ends
 from bridge.admin.transport import transport_problems, transport_warnings, tried
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
@@ -41,7 +42,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
 
 def warnings(settings: Settings) -> list[Problem]:
     """What hinders no start, and is hardly meant: addresses that the address gate will refuse at every attempt,
-    certificates that have ended.
+    certificates that have ended, secrets with a line break at an end.
 
     The settings have no problems.
     """
@@ -51,7 +52,7 @@ def warnings(settings: Settings) -> list[Problem]:
         for index, hook in enumerate(settings.hooks)
         for problem in unreachable(hook, gate)
     ]
-    return [*transport_warnings(settings), *refused]
+    return [*transport_warnings(settings), *secret_ends(settings), *refused]
 
 
 def _problems(

@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from bridge.admin.reloading import Reloaded
+from bridge.admin.secret_ends import secret_ends
 from bridge.app.in_force import HooksInForce
 from bridge.model.errors import BridgeError, SettingsError
 from bridge.ports.control import Control
@@ -42,6 +43,7 @@ class Reloading:
         self._control: Control | None = None
         self._replica = ""
         self._asked_early = False
+        _warn(settings)
 
     def serve(self, in_force: HooksInForce, control: Control, replica: str) -> None:
         """Reload from now on, and at once where somebody asked for it during the start; `replica`: the id of this one."""
@@ -55,6 +57,7 @@ class Reloading:
         assert self._in_force is not None
         async with self._turn:
             settings = await asyncio.to_thread(self._written.read)
+            _warn(settings)
             change = self._in_force.rewrite(settings.hooks)
             broken = {hook.id: hook.fault.reason for hook in settings.hooks if hook.fault is not None}
             events.reloaded(
@@ -108,3 +111,8 @@ class Reloading:
         if changed:
             events.needs_restart(changed)
         return changed
+
+
+def _warn(settings: Settings) -> None:
+    for found in secret_ends(settings):
+        events.hardly_meant(found.path, found.message)

@@ -115,11 +115,14 @@ def chosen(options: Options) -> dict[str, Any]:
 
 def all_secrets(secrets: Secrets) -> list[str]:
     """Every secret. Raises SettingsError for a file that cannot be read and a variable that is not set."""
-    return [
+    found = [
         *(secrets.given or []),
         *_from_files(secrets.files or []),
         *_from_variables(secrets.variables or []),
     ]
+    if any(secret != secret.strip() for secret in found):
+        typer.echo("warning: a secret has a blank or a line break at an end", err=True)
+    return found
 
 
 def _from_files(files: list[Path]) -> Iterator[str]:

@@ -270,6 +270,11 @@ def reloaded(hooks: int, added: int, removed: int, changed: int, broken: int) ->
     )
 
 
+def hardly_meant(path: str, warning: str) -> None:
+    """Something in the configuration that hinders no start."""
+    _process.warning("config.warning", path=path, warning=warning)
+
+
 def needs_restart(sections: list[str]) -> None:
     """These sections of the file changed, too; only hooks are read anew while the bridge runs."""
     _process.warning("config.needs_restart", changed=sections, effect="in force after a restart")

@@ -14,7 +14,8 @@ class Token:
 
     def __init__(self, name: str, secrets: Sequence[bytes], prefix: str = "") -> None:
         self._name = name
-        self._right = [octets(prefix) + secret for secret in secrets]
+        # No header's value ends in a blank: one that the secret has comes from its file or variable.
+        self._right = [octets(prefix) + secret.strip() for secret in secrets]
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
         """As `Verify`."""
@@ -94,7 +95,7 @@ class GitLab:
     """
 
     def __init__(self, secrets: Sequence[str], tolerance: float, name: str = "X-Gitlab-Token") -> None:
-        signing = [secret for secret in secrets if secret.startswith("whsec_")]
+        signing = [secret for secret in secrets if secret.strip().startswith("whsec_")]
         tokens = text_keys((secret for secret in secrets if secret not in signing), empty=True)
         self._signed = Standard(signing, tolerance) if signing else None
         self._token = Token(name, tokens) if tokens else None

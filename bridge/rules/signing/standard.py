@@ -53,9 +53,9 @@ def symmetric_key(secret: str) -> hmac.HMAC:
 def key_bytes(secret: str, prefix: str) -> bytes:
     """The bytes of `prefix`, which may be missing, and base64; raises ValueError.
 
-    Missing padding is accepted, as the reference libraries do.
+    Missing padding is accepted, as the reference libraries do; blanks around it are no part of it.
     """
-    text = secret.removeprefix(prefix)
+    text = secret.strip().removeprefix(prefix)
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -65,6 +65,7 @@ def key_bytes(secret: str, prefix: str) -> bytes:
 
 
 def _sign(secret: str) -> Sign:
+    secret = secret.strip()
     if secret.startswith("whpk_"):
         raise ValueError(
             "a whpk_ key is public and cannot sign; profile standard signs with whsec_ and whsk_"

@@ -77,6 +77,7 @@ class Standard:
 
 
 def _key(secret: str) -> Key:
+    secret = secret.strip()
     if secret.startswith(("whpk_", "whsk_")):
         return Key("v1a", _asymmetric(secret))
     key = symmetric_key(secret)

@@ -44,6 +44,7 @@ def auth_checks(auth: Auth) -> dict[str, Callable[[], object]]:
 
 
 def _bearer(token: str) -> str:
+    token = token.strip()
     if not token:
         raise ValueError("type bearer needs a `token`")
     value = f"Bearer {token}"

@@ -48,7 +48,7 @@ def check_own_headers(settings: WebhookTarget) -> None:
     reserved = names(settings.profile, settings.signature, secrets=bool(settings.secrets))
     if settings.auth:
         reserved |= {"authorization"}
-    check_headers(settings.headers.items(), reserved)
+    check_headers(((name, value.strip()) for name, value in settings.headers.items()), reserved)
 
 
 def check_success(settings: WebhookTarget) -> None:

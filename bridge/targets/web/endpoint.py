@@ -90,7 +90,7 @@ def static_head(
     given = {name.lower() for name in headers}
     lines = [f"{method} {endpoint if through_proxy else endpoint.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in fields.items() if name.lower() not in given]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{name}: {value.strip()}" for name, value in headers.items()]
     return "".join(line + "\r\n" for line in lines).encode()
 
 
