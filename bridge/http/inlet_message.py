@@ -10,10 +10,10 @@ from bridge.model.source import Source
 from bridge.model.value import value
 from bridge.ports.broker import Outgoing
 from bridge.rules.formats.text import event_type
-from bridge.rules.inlets.headers import PassedOn, sender_id
+from bridge.rules.inlets.headers import PassedOn, sender_id, signed_id
 from bridge.rules.inlets.paths import type_in_path
 from bridge.rules.inlets.told import type_in_body
-from bridge.rules.wire.arrival import identity_keys, mark
+from bridge.rules.wire.arrival import id_keys, identity_keys, mark
 from bridge.rules.wire.copies import INLET
 
 _LONGEST_PROPERTY = 255
@@ -39,6 +39,7 @@ class Messages:
         self._new_id = new_id
         self._passed_on = PassedOn(inlet)
         self._keys = [identity_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
+        self._id_keys = [id_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
 
     def message(self, request: Received, verified: int | None, now: float) -> Outgoing | Refusal:
         """The message of a request that verifier number `verified` accepted (None: everybody is let in).
@@ -51,7 +52,12 @@ class Messages:
             return TOO_MANY_HEADERS
         kind = self._type(request) or self._type_in_body(request, verified)
         table = mark(
-            self._inlet.name, request.method, request.rest, kind, identity=self._identity(request, verified)
+            self._inlet.name,
+            request.method,
+            request.rest,
+            kind,
+            identity=self._identity(request, verified),
+            webhook_id=self._webhook_id(request, verified),
         )
         return Outgoing(
             exchange="",
@@ -73,6 +79,13 @@ class Messages:
             return None
         verifier: Verifier = self._inlet.verify[verified]
         return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
+
+    def _webhook_id(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
+        """The id that a sender of Standard Webhooks signed."""
+        if verified is None or not self._id_keys[verified]:
+            return None
+        sent = signed_id(request.headers, self._inlet.verify[verified].header)
+        return (sent, self._id_keys[verified][0], request.body) if sent else None
 
     def _type(self, request: Received) -> str | None:
         """What the settings say or tell where to look for."""

@@ -45,7 +45,7 @@ NetworkText = Annotated[
 
 
 class Signature(Strict):
-    """How to sign, where the profile leaves it open (generic, tiki, stripe)."""
+    """How to sign, where the profile leaves it open (generic, tiki, stripe; standard leaves `event_header`)."""
 
     header: str | None = Field(default=None, min_length=1, max_length=100)
     """Header of the signature, for generic, tiki and stripe; default: the profile's (generic: X-Signature, tiki:
@@ -63,7 +63,7 @@ class Signature(Strict):
     id_header: str | None = Field(default=None, min_length=1, max_length=100)
     """Header in which generic sends the id; default: none."""
     event_header: str | None = Field(default=None, min_length=1, max_length=100)
-    """Header in which generic sends the event's type; default: none."""
+    """Header in which generic and standard send the event's type; default: none."""
 
 
 class Auth(Strict):
@@ -130,14 +130,16 @@ class WebhookTarget(Strict):
     Profile standard may go without: then it sends `webhook-id` and `webhook-timestamp` and no signature."""
     signature: Signature = Signature()
     """How the profiles generic, tiki and stripe sign, as far as they leave it open."""
-    body: Literal["raw", "event", "data", "form", "cloudevents", "cloudevents-binary", "template"] | None = (
-        None
-    )
-    """What is sent; default: as the profile has it, which is `raw` for most. splynx names an empty `type`; phlix,
-    plinqx and cockpit wrap the data of what did not come in their own format.
+    body: (
+        Literal["raw", "event", "data", "form", "standard", "cloudevents", "cloudevents-binary", "template"]
+        | None
+    ) = None
+    """What is sent; default: as the profile has it, which is `raw` for most. splynx, phlix, plinqx and cockpit
+    wrap the data of what did not come in their own format; splynx names an empty `type` of what did.
 
     raw: the message's bytes; event: the event as an object; data: its data alone; form: its data as PHP encodes
-    a form, with profile splynx the whole envelope; cloudevents: a CloudEvent, structured; cloudevents-binary: a
+    a form, with profile splynx the whole envelope; standard: type, timestamp and data, the payload of Standard Webhooks;
+    cloudevents: a CloudEvent, structured; cloudevents-binary: a
     CloudEvent in headers and body; template: what `template` makes of it."""
     template: str | None = Field(default=None, max_length=65_536)
     """For `body: template`: text with {{ CEL }} holes, or a CEL expression whose value is sent as JSON.

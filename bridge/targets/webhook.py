@@ -12,6 +12,7 @@ from bridge.rules.bodies.body import Body, Build
 from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
 from bridge.rules.signing.signers import signer
+from bridge.rules.signing.told import told_by
 from bridge.rules.wire.address import AddressGate, is_own_name
 from bridge.rules.wire.headers import header_text, traceparent, tracestate
 from bridge.targets.web.answering import KEPT
@@ -56,6 +57,7 @@ class WebhookTarget:
         self._tls = pool.tls(settings.tls)
         self._build = _build_of(settings, hook)
         self._signer = _signer_of(settings)
+        self._told = told_by(settings.profile)
         check_own_headers(settings)
         known = authorization(settings.auth) if settings.auth else None
         self._head = static_head(settings.method, self._url, self._proxy, known, settings.headers)
@@ -141,7 +143,8 @@ class WebhookTarget:
         """One whole request, as late as can be: it holds the time. `authorization` is a header line."""
         content = built.content
         stamp = self._signer.stamp(self._clock())
-        fields = self._signer.headers(content, event.webhook_id or event.id, stamp, event.type)
+        webhook_id, kind = self._told(event)
+        fields = self._signer.headers(content, webhook_id, stamp, kind)
         lines = [f"{name}: {value}\r\n" for name, value in fields]
         if built.headers:
             lines += [

@@ -1,7 +1,8 @@
 """A receiver of Splynx's webhooks, after its documentation (hooks, type webhook).
 
 The signature is the hex HMAC-SHA1 of the body as it was sent, be it JSON or a form. A ping is answered before any
-signature is looked at, and whatever is neither a ping nor an event is refused.
+signature is looked at, and whatever is neither a ping nor an event is refused. JSON is only what says
+`application/json` and nothing behind it, as in Splynx's own example: anything else is taken for a form.
 """
 
 import hashlib
@@ -25,6 +26,6 @@ def answer(headers: dict[str, str], body: bytes, secret: str) -> tuple[int, str]
 
 def kind_of(content_type: str, body: bytes) -> str:
     """The key `type` of a JSON object or a form."""
-    if content_type.startswith("application/x-www-form-urlencoded"):
-        return parse_qs(body.decode()).get("type", [""])[0]
-    return str(json.loads(body).get("type", ""))
+    if content_type == "application/json":
+        return str(json.loads(body).get("type", ""))
+    return parse_qs(body.decode()).get("type", [""])[0]

@@ -73,7 +73,9 @@ def test_the_receiver_of_an_example_refuses_what_was_changed(system: str, tmp_pa
     body = (EXAMPLES / system / "event.json").read_bytes().replace(b'"type":""', b'"type":"event"')
     assert answer({"content-type": "application/json"}, body, "user:secret")[0] in {401, 403}
     if system == "splynx":
-        assert answer({}, b'{"type":"ping"}', "secret") == (200, "ok")
+        assert answer({"content-type": "application/json"}, b'{"type":"ping"}', "secret") == (200, "ok")
+        spelled = {"content-type": "application/json; charset=utf-8"}
+        assert answer(spelled, b'{"type":"ping"}', "secret")[0] == 400
         return
     path, headers, body = _functions(EXAMPLES / system / "sender.py")["request"]("user:secret")
     assert path.startswith("/")

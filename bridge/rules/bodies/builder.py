@@ -12,9 +12,11 @@ _KINDS: Mapping[str, Build] = {
     "event": body.whole_event,
     "data": body.data,
     "form": form,
+    "standard": profiles.standard,
     "cloudevents": cloudevents.structured,
     "cloudevents-binary": cloudevents.binary,
 }
+_OF_SPLYNX: Mapping[str, Build] = {"form": splynx_form, "raw": profiles.splynx_raw}
 _SHAPES: Mapping[str, Build] = {
     "splynx": profiles.splynx,
     "phlix": profiles.phlix,
@@ -34,8 +36,6 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
         return profiles.cockpit(hook) if profile == "cockpit" else _SHAPES.get(profile, body.raw)
     if kind == "template":
         return templated(template or "")
-    if kind == "form" and profile == "splynx":
-        return splynx_form
     if kind not in _KINDS:
         raise ValueError(f"{kind!r} is no kind of body")
-    return _KINDS[kind]
+    return _OF_SPLYNX.get(kind, _KINDS[kind]) if profile == "splynx" else _KINDS[kind]

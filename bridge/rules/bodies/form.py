@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 from bridge.model.delivery import Answer
 from bridge.model.event import Event
 from bridge.rules.bodies.body import Body, has_data, whole_body, why_no_data
-from bridge.rules.bodies.profiles import with_type
+from bridge.rules.bodies.profiles import is_envelope, with_type
 from bridge.rules.bodies.spelling import php_float, unbuildable
 from bridge.rules.formats.forms import CONTENT_TYPE
 
@@ -22,10 +22,15 @@ def form(event: Event) -> Body | Answer:
 
 
 def splynx_form(event: Event) -> Body | Answer:
-    """A Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` named `event`."""
-    if event.format not in ("splynx", "json") or not has_data(event):
+    """A Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` named `event`. So is any other
+    event's data, in an envelope.
+    """
+    if not has_data(event):
         return form(event)
-    return _form(with_type(whole_body(event), event.format))
+    envelope = whole_body(event)
+    return _form(
+        with_type(envelope if is_envelope(envelope, event.format) else {"type": "", "data": event.data})
+    )
 
 
 def php_form(fields: dict[Any, Any]) -> bytes:

@@ -5,7 +5,7 @@ and, where it is open, its code (Splynx hooks, Phlix `src/Webhooks`, Plinqx webh
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,19 +27,28 @@ Spell = Callable[[Any], bytes | Answer]
 
 
 def splynx(event: Event) -> Body | Answer:
-    """The message's own bytes, with `type` named where it is empty: Splynx's queues leave it so, its webhooks do
-    not, and its receivers refuse what has none.
+    """A Splynx envelope as Splynx's webhooks send it, `{"type":"event","data"}` around any other event's data.
+
+    Of an envelope only an empty `type` is named: Splynx's queues leave it so, its webhooks do not, and its receivers
+    refuse what has none. They also compare the content type letter for letter.
     """
-    sent = raw(event)
-    if _has_one_type(event) and (first := _TYPE_FIRST.match(event.message.body)):
-        return sent._replace(content=_named(first)) if first[1] in _EMPTY else sent
-    if is_form(event.message.content_type) and parse(plain_body(event)) is None:
-        return sent
+    if event.format == "splynx" and _has_one_type(event) and (first := _TYPE_FIRST.match(event.message.body)):
+        return Body(_named(first) if first[1] in _EMPTY else event.message.body, JSON)
     envelope = whole_body(event)
-    if not lacks_type(envelope, event.format):
-        return sent
-    content = _spliced(plain_body(event), envelope) or php_json(with_type(envelope, event.format))
-    return content if isinstance(content, Answer) else Body(content, sent.content_type)
+    if not is_envelope(envelope, event.format):
+        return _wrapped(event, "splynx", php_json, lambda event: {**_NAMED, "data": event.data})
+    content = plain_body(event)
+    if is_form(event.message.content_type) and parse(content) is None:
+        return _json(php_json(with_type(envelope)))
+    if not _lacks_type(envelope):
+        return Body(content, JSON)
+    return _json(_spliced(content, envelope) or php_json(with_type(envelope)))
+
+
+def splynx_raw(event: Event) -> Body:
+    """The message's own bytes, told as JSON where they are, in the one spelling that Splynx's receivers know."""
+    sent = raw(event)
+    return sent if is_form(sent.content_type) or not has_data(event) else sent._replace(content_type=JSON)
 
 
 def _has_one_type(event: Event) -> bool:
@@ -57,20 +66,27 @@ def _has_one_type(event: Event) -> bool:
     )
 
 
-def lacks_type(envelope: Any, form: str) -> bool:
-    """Whether `type` is empty as PHP understands it: empty text or null, or missing in an envelope of Splynx's."""
-    if not isinstance(envelope, dict):
+def is_envelope(whole: Any, form: str) -> bool:
+    """Whether this is what Splynx sends: any object with a type of Splynx's format, or what looks like its own."""
+    if not isinstance(whole, dict):
         return False
-    return envelope.get("type") in ("", None) and (
-        "type" in envelope or (form == "splynx" and "data" in envelope)
-    )
+    if form == "splynx":
+        return "type" in whole or "data" in whole
+    if whole.get("type", 0) in ("event", "", None):
+        return "data" in whole or "call" in whole
+    return whole == {"type": "ping"}
 
 
-def with_type(envelope: Any, form: str) -> Any:
+def with_type(envelope: dict[str, Any]) -> dict[str, Any]:
     """The envelope with `type` named where it is empty, in its place or else first."""
-    if not lacks_type(envelope, form):
+    if not _lacks_type(envelope):
         return envelope
     return envelope | _NAMED if "type" in envelope else _NAMED | envelope
+
+
+def _lacks_type(envelope: Mapping[str, Any]) -> bool:
+    """Whether `type` is missing, or empty as PHP understands it: empty text or null."""
+    return envelope.get("type") in ("", None)
 
 
 def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
@@ -103,6 +119,11 @@ def plinqx(event: Event) -> Body | Answer:
     return _own(event, "plinqx", to_json, _plinqx)
 
 
+def standard(event: Event) -> Body | Answer:
+    """`{"type", "timestamp", "data"}`, compact, as Standard Webhooks recommends it."""
+    return _own(event, "standard", to_json, _standard)
+
+
 def cockpit(hook: str) -> Build:
     """The maker of `{"event", "hook", "backend", "args"}` in the spelling of PHP; `hook` is the hook's name."""
 
@@ -131,9 +152,18 @@ def zulu(moment: datetime) -> str:
 def _own(event: Event, name: str, spell: Spell, fields: Callable[[Event], dict[str, Any]]) -> Body | Answer:
     if event.format == name:
         return raw(event)
+    return _wrapped(event, name, spell, fields)
+
+
+def _wrapped(
+    event: Event, name: str, spell: Spell, fields: Callable[[Event], dict[str, Any]]
+) -> Body | Answer:
     if event.message.body and not has_data(event):
         return unbuildable(f"{why_no_data(event)}, so profile {name} has no data to wrap; choose `body: raw`")
-    content = spell(fields(event))
+    return _json(spell(fields(event)))
+
+
+def _json(content: bytes | Answer) -> Body | Answer:
     return content if isinstance(content, Answer) else Body(content, JSON)
 
 
@@ -142,6 +172,10 @@ def _phlix(event: Event) -> dict[str, Any]:
     payload = [] if event.data in (None, {}) else event.data
     at = moment_of(event).isoformat(timespec="seconds")
     return {"event_type": event.type, "payload": payload, "occurred_at": at}
+
+
+def _standard(event: Event) -> dict[str, Any]:
+    return {"type": event.type, "timestamp": zulu(moment_of(event)), "data": event.data}
 
 
 def _plinqx(event: Event) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Arrival(Protocol):
         """Who sent it, as the inlet verified it."""
         ...
 
+    @property
+    def webhook_id(self) -> str | None:
+        """The id that its sender signed, and that receivers are to see."""
+        ...
+
 
 class Arrivals(Protocol):
     """Reads what inlets say of the messages that they publish."""
@@ -138,13 +143,17 @@ class Decoder:
         found = read(body.parsed, message, self._zone)
         content = body.content(found)
         kind, identity = found.type, None
+        sent_id = None
         if arrival is not None:
             kind, identity = arrival.event_type or kind, arrival.identity
+            sent_id = None if position else arrival.webhook_id
         if message.headers:
             message = with_visible_headers(message)
         own_id = found.publisher_id or message.message_id
         publisher_id = fitting_id(own_id) if own_id else None
-        if publisher_id:
+        if sent_id:
+            to_receivers = sent_id
+        elif publisher_id:
             apart = "" if found.publisher_id else position
             to_receivers = webhook_id(self._source, publisher_id + apart, message.body)
         else:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from bridge.model.inlet import Inlet, Verifier
+from bridge.rules.signing.standard_checks import STEMS, stem_of
 from bridge.rules.wire.copies import is_taken
 
 MOST_HEADERS = 100
@@ -46,10 +47,17 @@ def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def sender_id(headers: Mapping[str, str]) -> str | None:
     """The id that the sender gave the event; names in lower case."""
-    for name in _ID_HEADERS:
-        if (found := headers.get(name, "").strip()) and _ID.fullmatch(found):
-            return found
-    return None
+    return next(filter(None, (_id_in(headers, name) for name in _ID_HEADERS)), None)
+
+
+def signed_id(headers: Mapping[str, str], signature_header: str | None) -> str | None:
+    """The id beside the signature of Standard Webhooks that a verifier looked at; it may be kept as it is."""
+    return _id_in(headers, f"{stem_of(headers, signature_header)}id".lower())
+
+
+def _id_in(headers: Mapping[str, str], name: str) -> str | None:
+    found = headers.get(name, "").strip()
+    return found if _ID.fullmatch(found) else None
 
 
 class PassedOn:
@@ -95,8 +103,8 @@ def looked_at(verifier: Verifier) -> set[str]:
         case "phlix":
             found |= {f"{header}-v2", header.removesuffix("-v2")}
         case "standard" | "gitlab":
-            stem = header.removesuffix("signature") if header.endswith("-signature") else "webhook-"
-            found |= {f"{stem}id", f"{stem}timestamp"}
+            stems = [stem_of({}, header)] if header else STEMS
+            found |= {f"{stem}{part}" for stem in stems for part in ("id", "timestamp")}
         case "plinqx":
             found.add("x-plinqx-timestamp")
         case _:

@@ -18,7 +18,6 @@ from bridge.rules.wire.headers import check_headers
 
 _BY_SECRETS: Mapping[str, Callable[[Sequence[str]], Signer]] = MappingProxyType(
     {
-        "standard": Standard,
         "splynx": Splynx,
         "phlix": Phlix,
         "plinqx": Plinqx,
@@ -44,6 +43,7 @@ _DEFAULT_HEADER: Mapping[str, str] = MappingProxyType(
 )
 _OPEN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
+        "standard": frozenset({"event_header"}),
         "tiki": frozenset({"header", "algorithm", "encoding"}),
         "stripe": frozenset({"header"}),
         "generic": frozenset(Signature.model_fields),
@@ -76,6 +76,8 @@ def signer(
         return _BY_SECRETS[profile](secrets)
     header = options.header or _DEFAULT_HEADER.get(profile, "")
     match profile:
+        case "standard":
+            return Standard(secrets, options.event_header)
         case "tiki":
             return Tiki(secrets, header, options.algorithm, options.encoding or "base64")
         case "stripe":
@@ -91,15 +93,13 @@ def names(profile: str, options: Signature, *, secrets: bool = True) -> frozense
     """The header names that a profile sets, in lower case; without `secrets`, `cockpit` sets none."""
     if profile == "cockpit" and not secrets:
         return frozenset()
-    return _FIXED.get(profile) or frozenset(name.lower() for name in _named(profile, options))
+    return _FIXED.get(profile, frozenset()) | {name.lower() for name in _named(profile, options)}
 
 
 def _named(profile: str, options: Signature) -> list[str]:
     """The headers whose names are free, as they are written."""
-    if profile not in _DEFAULT_HEADER:
-        return []
-    others = (options.timestamp_header, options.id_header, options.event_header)
-    return [options.header or _DEFAULT_HEADER[profile], *[name for name in others if name]]
+    own = (options.header or _DEFAULT_HEADER.get(profile), options.timestamp_header, options.id_header)
+    return [name for name in (*own, options.event_header) if name]
 
 
 def _check(profile: str, options: Signature) -> None:
@@ -110,6 +110,6 @@ def _check(profile: str, options: Signature) -> None:
     if closed := sorted(set_ - _OPEN.get(profile, frozenset())):
         raise ValueError(f"profile {profile} has its own way of `{closed[0]}`, which cannot be chosen")
     named = _named(profile, options)
-    check_headers([(name, "") for name in named], _OURS)
+    check_headers([(name, "") for name in named], _OURS | _FIXED.get(profile, frozenset()))
     if len({name.lower() for name in named}) < len(named):
         raise ValueError("two of the signature's headers have the same name")

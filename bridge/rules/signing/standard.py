@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from bridge.rules.signing.keys import keyed, mac_of_two
-from bridge.rules.wire.headers import identifier
+from bridge.rules.wire.headers import header_text, identifier
 
 _FIT = re.compile(r"[!-\-/-~]+")
 """Ids that are signed as they are: visible ASCII, and no full stop, which would blur where the id ends."""
@@ -23,8 +23,10 @@ Sign = Callable[[bytes, bytes], str]
 class Standard:
     """Signs as Standard Webhooks has it; without a secret there is no `webhook-signature`."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], event_header: str | None = None) -> None:
+        """`event_header`: where the event's type is told, too."""
         self._sign = [_sign(secret) for secret in secrets]
+        self._event_header = event_header
 
     def stamp(self, now: float) -> str:
         """Unix seconds."""
@@ -32,13 +34,14 @@ class Standard:
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
         """`webhook-id` and `webhook-timestamp`, and `webhook-signature` where there is a secret."""
-        del event_type
         if not _FIT.fullmatch(webhook_id):
             webhook_id = identifier(webhook_id)
         headers = [("webhook-id", webhook_id), ("webhook-timestamp", stamp)]
         if self._sign:
             opening = f"{webhook_id}.{stamp}.".encode()
             headers.append(("webhook-signature", " ".join([sign(opening, body) for sign in self._sign])))
+        if self._event_header and event_type:
+            headers.append((self._event_header, header_text(event_type)))
         return headers
 
 

@@ -1,6 +1,6 @@
 """The verifier of Standard Webhooks; its source: see bridge.rules.signing.standard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from bridge.rules.signing.keys import mac
@@ -21,6 +21,19 @@ Check = Callable[[Sequence[bytes], bytes], bool]
 """Whether one of the signatures was made over the content with the key at hand."""
 
 
+STEMS = ("webhook-", "svix-")
+"""How the names of the three headers begin, of Standard Webhooks and of Svix."""
+
+
+def stem_of(headers: Mapping[str, str], name: str | None) -> str:
+    """How the names begin of the headers that a request is verified by; `name`: that of the signature, where the verifier
+    has one. Names of `headers` are in lower case.
+    """
+    if name:
+        return name[: -len("signature")] if name.lower().endswith("-signature") else STEMS[0]
+    return next((stem for stem in STEMS if f"{stem}signature" in headers), STEMS[0])
+
+
 class Key(NamedTuple):
     """One live secret: the version of the signatures that it can verify, and how."""
 
@@ -36,7 +49,7 @@ class Standard:
 
         Raises ValueError for a secret that is none.
         """
-        stem = name[: -len("signature")] if name.lower().endswith("-signature") else "webhook-"
+        stem = stem_of({}, name)
         self._name, self._id_name, self._stamp_name = name, f"{stem}id", f"{stem}timestamp"
         self._keys = [_key(secret) for secret in secrets]
         self._versions = sorted({key.version for key in self._keys})
@@ -74,6 +87,17 @@ class Standard:
         if not any(given.values()):
             return Refused(f"the header {self._name} holds no {' or '.join(self._versions)} signature")
         return given
+
+
+class EitherOf:
+    """By the headers of Standard Webhooks where these are there, else by those of Svix."""
+
+    def __init__(self, standard: Standard, svix: Standard) -> None:
+        self._by_stem = dict(zip(STEMS, (standard, svix), strict=True))
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        return self._by_stem[stem_of(request.headers, None)](request, now)
 
 
 def _key(secret: str) -> Key:

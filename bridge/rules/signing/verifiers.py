@@ -14,7 +14,7 @@ from bridge.rules.signing.generic_check import Generic
 from bridge.rules.signing.keys import hash_name, text_keys
 from bridge.rules.signing.reading import decoding, from_base64, from_hex
 from bridge.rules.signing.shapes import Verify
-from bridge.rules.signing.standard_checks import Standard
+from bridge.rules.signing.standard_checks import STEMS, EitherOf, Standard
 from bridge.rules.signing.timed_checks import Phlix, Plinqx, Timestamped
 from bridge.rules.wire.headers import check_headers
 
@@ -84,6 +84,14 @@ def _plinqx(order: Order) -> Verify:
     return Plinqx(order.header("X-Plinqx-Signature"), stamp, order.keys, order.settings.tolerance)
 
 
+def _standard(order: Order) -> Verify:
+    """Without a header named, that of the standard or that of Svix, whose senders had it before there was one."""
+    secrets, tolerance = order.secrets, order.settings.tolerance
+    if order.settings.header:
+        return Standard(secrets, tolerance, order.settings.header)
+    return EitherOf(*(Standard(secrets, tolerance, f"{stem}signature") for stem in STEMS))
+
+
 def _tiki(order: Order) -> Verify:
     settings = order.settings
     decode = decoding(settings.encoding or "base64")
@@ -98,9 +106,7 @@ _BUILD: Mapping[str, Callable[[Order], Verify]] = MappingProxyType(
         "token": lambda order: Token(order.header(""), order.keys, order.settings.prefix),
         "basic": _basic,
         "timestamped": _timestamped,
-        "standard": lambda order: Standard(
-            order.secrets, order.settings.tolerance, order.header("webhook-signature")
-        ),
+        "standard": _standard,
         "splynx": lambda order: Splynx(order.header("X-Splynx-Signature"), order.keys),
         "phlix": _phlix,
         "plinqx": _plinqx,

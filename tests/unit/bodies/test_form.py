@@ -37,9 +37,12 @@ def test_a_splynx_envelope_that_nobody_recognised_is_posted_whole_too():
     assert built_by(build("form", "splynx"), sent).content == b"type=event&call=a%2Fb"
 
 
-def test_other_formats_and_profiles_post_the_data_alone():
+def test_an_event_that_is_not_splynxs_is_posted_in_its_envelope():
     sent = event(b'{"event":"x","data":{"type":""}}', {"type": "", "a": 1}, fmt="plinqx")
-    assert built_by(build("form", "splynx"), sent).content == b"type=&a=1"
+    assert built_by(build("form", "splynx"), sent).content == b"type=event&data%5Btype%5D=&data%5Ba%5D=1"
+
+
+def test_other_profiles_post_the_data_alone():
     assert built_by(build("form"), splynx(UPDATE)).content.startswith(b"source=api&model=models%5Cadmin")
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.model.event import Message
 from bridge.rules.bodies.body import Body
 from tests.support.bodies import SPLYNX, build, built_by, event, parsed, refusal, splynx
+from tests.support.publishers import event as event_in
 
 
 def test_splynx_names_the_type_and_touches_nothing_else():
@@ -39,7 +41,7 @@ def test_an_empty_type_that_is_not_first_is_named_in_the_spelling_of_php():
 def test_of_two_types_the_last_one_counts():
     sent = event(b'{"type":"","type":"ping"}', {"type": "ping"})
     assert built_by(build(None, "splynx"), sent).content is sent.message.body
-    sent = event(b'{"type":"","type":""}', {"type": ""})
+    sent = event(b'{"type":"","type":""}', {"type": ""}, fmt="splynx")
     assert built_by(build(None, "splynx"), sent).content == b'{"type":"event"}'
 
 
@@ -52,15 +54,13 @@ def test_a_splynx_envelope_without_a_type_gets_one_at_its_beginning():
     sent = event(b'\n{ "data": {"x" : 1.10}}', {"x": 1.1}, fmt="splynx")
     assert built_by(build(None, "splynx"), sent).content == b'\n{"type":"event", "data": {"x" : 1.10}}'
     assert built_by(build("form", "splynx"), sent).content == b"type=event&data%5Bx%5D=1.1"
-    other = event(b'{"data": {}}', {"data": {}})
-    assert built_by(build(None, "splynx"), other).content is other.message.body
 
 
 def test_a_compressed_envelope_with_a_type_to_be_named_is_sent_plain():
     sent = event(gzip.compress(b'{"type":"","data":{}}'), {}, content_encoding="gzip", fmt="splynx")
     assert build(None, "splynx")(sent) == Body(b'{"type":"event","data":{}}', "application/json")
     sent = event(gzip.compress(b'{"type":"ping","data":{}}'), {}, content_encoding="gzip", fmt="splynx")
-    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+    assert build(None, "splynx")(sent) == Body(b'{"type":"ping","data":{}}', "application/json")
 
 
 def test_an_empty_type_deeper_down_is_not_touched():
@@ -84,18 +84,60 @@ def test_the_type_is_named_however_often_and_in_whatever_spelling_it_stands(memb
     assert is_empty or built.content is body
 
 
-def test_a_form_that_looks_like_an_envelope_is_not_touched():
-    body = b'{"type":"","data[model]":x}&data[action]=y'
-    sent = event(body, {"n": 1}, "application/x-www-form-urlencoded", fmt="splynx")
-    assert built_by(build(None, "splynx"), sent).content is body
+def test_a_splynx_event_that_came_as_a_form_goes_on_as_json():
+    body = b"type=&call=a%2Fb&data%5Bmodel%5D=models%5CA&data%5Bn%5D=7"
+    sent = event_in(Message(body, content_type="application/x-www-form-urlencoded"), "splynx")
+    built = build(None, "splynx")(sent)
+    expected = b'{"type":"event","call":"a\\/b","data":{"model":"models\\\\A","n":"7"}}'
+    assert built == Body(expected, "application/json")
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"\xef\xbb\xbf{}", b"\xff", b'"x"', b"null", b'{"type":""', b'""']
+    ("sent", "data"),
+    [
+        (parsed({"n": 1}), {"n": 1}),
+        (parsed([1, "ž"]), [1, "ž"]),
+        (parsed("text"), "text"),
+        (parsed({"type": "", "n": 1}), {"type": "", "n": 1}),
+        (parsed({"type": "invoice.paid", "data": {}}), {"type": "invoice.paid", "data": {}}),
+        (parsed({"type": "ping", "n": 1}), {"type": "ping", "n": 1}),
+        (parsed([7], fmt="splynx"), [7]),
+        (
+            parsed({"model": "models\\A", "action": "create"}, fmt="splynx"),
+            {"model": "models\\A", "action": "create"},
+        ),
+        (event(b'{"event":"a.b","data":{"x":1}}', {"x": 1}, fmt="plinqx"), {"x": 1}),
+        (event(b"null"), None),
+        (event(b""), None),
+    ],
 )
-def test_splynx_leaves_what_is_no_envelope(body):
-    sent = event(body, fmt="splynx")
-    assert built_by(build(None, "splynx"), sent).content is body
+def test_an_event_that_is_not_splynxs_own_is_wrapped(sent, data):
+    built = built_by(build(None, "splynx"), sent)
+    assert json.loads(built.content) == {"type": "event", "data": data}
+    assert list(json.loads(built.content)) == ["type", "data"]
+    assert built.content_type == "application/json"
+
+
+@pytest.mark.parametrize("value", [{"type": "ping"}, {"type": "event", "call": "a/b", "data": {}}])
+def test_what_looks_like_splynxs_own_is_left_as_it_is(value):
+    sent = parsed(value)
+    assert built_by(build(None, "splynx"), sent).content is sent.message.body
+
+
+@pytest.mark.parametrize("kind", [None, "raw"])
+@pytest.mark.parametrize(
+    "told", ["application/json; charset=utf-8", "text/plain", None, "application/vnd.x+json"]
+)
+def test_splynx_always_sends_the_content_type_that_its_receivers_compare_letter_for_letter(kind, told):
+    for body in (b'{"type":"event","data":{}}', b'{"type":"","data":{}}'):
+        sent = event(body, {}, told, fmt="splynx")
+        assert built_by(build(kind, "splynx"), sent).content_type == "application/json"
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"type":""', b"<xml/>"])
+def test_splynx_has_nothing_to_wrap_of_what_is_not_json(body):
+    assert "choose `body: raw`" in refusal(build(None, "splynx"), event(body, fmt="splynx"))
+    assert built_by(build("raw", "splynx"), event(body)).content is body
 
 
 def test_other_profiles_leave_an_empty_type():
@@ -176,3 +218,19 @@ def test_cockpit_gets_its_four_keys_with_a_list_as_it_is():
 )
 def test_cockpit_gets_anything_else_in_a_list(sent, args):
     assert json.loads(built_by(build(None, "cockpit"), sent).content)["args"] == args
+
+
+def test_the_payload_of_standard_webhooks_is_made_of_any_event():
+    sent = parsed({"event": "x", "data": {"n": 1}}, fmt="plinqx")
+    built = built_by(build("standard", "standard"), sent)
+    assert json.loads(built.content) == {
+        "type": "customers.create",
+        "timestamp": "2025-03-14T08:26:53Z",
+        "data": sent.data,
+    }
+    assert list(json.loads(built.content)) == ["type", "timestamp", "data"]
+    assert built.content_type == "application/json"
+    own = event(b'{"type":"a.b", "timestamp":"2025-05-05T07:08:09Z","data":{}}', {}, fmt="standard")
+    assert built_by(build("standard", "none"), own).content is own.message.body
+    assert built_by(build(None, "standard"), sent).content is sent.message.body
+    assert "choose `body: raw`" in refusal(build("standard"), event(b"\xff"))

@@ -60,7 +60,7 @@ def test_a_given_type_takes_the_place_of_the_systems_own():
     event = trial_event(a_hook("splynx"), "0197", AT, "customers.edit")
 
     assert event.type == "customers.edit"
-    assert sent("splynx", event)["type"] == "customers.edit"
+    assert sent("splynx", event) == {"type": "event", "data": event.data}
 
 
 def test_the_event_is_of_the_first_source_that_the_hook_listens_to():

@@ -16,6 +16,7 @@ class Said:
 
     event_type: str | None = None
     identity: str | None = None
+    webhook_id: str | None = None
 
 
 class Inlets:
