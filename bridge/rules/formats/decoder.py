@@ -142,8 +142,7 @@ class Decoder:
         name, read, arrival, received_at = common
         found = read(body.parsed, message, self._zone)
         content = body.content(found)
-        kind, identity = found.type, None
-        sent_id = None
+        kind, identity, sent_id = found.type, None, None
         if arrival is not None:
             kind, identity = arrival.event_type or kind, arrival.identity
             sent_id = None if position else arrival.webhook_id
@@ -151,13 +150,9 @@ class Decoder:
             message = with_visible_headers(message)
         own_id = found.publisher_id or message.message_id
         publisher_id = fitting_id(own_id) if own_id else None
-        if sent_id:
-            to_receivers = sent_id
-        elif publisher_id:
+        if publisher_id and not sent_id:
             apart = "" if found.publisher_id else position
-            to_receivers = webhook_id(self._source, publisher_id + apart, message.body)
-        else:
-            to_receivers = event_id
+            sent_id = webhook_id(self._source, publisher_id + apart, message.body)
         event = Event(
             id=event_id,
             source=self._source,
@@ -169,7 +164,7 @@ class Decoder:
             time=found.time or (utc_text(message.timestamp) if message.timestamp else None),
             publisher_id=publisher_id,
             identity=identity,
-            webhook_id=to_receivers,
+            webhook_id=sent_id or event_id,
             parsed=content.parsed,
             data_fault=content.fault,
         )
