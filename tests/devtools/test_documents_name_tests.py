@@ -45,3 +45,9 @@ def test_a_test_that_was_renamed_is_found_out():
     mine = test_a_test_that_was_renamed_is_found_out.__name__
     text = f"`{here}::{mine}` `{here}::{mine}[3-a/b]` `{here}::test_of_before` `tests/unit/gone.py` `{here}`"
     assert missing(text) == [f"{here}::test_of_before", "tests/unit/gone.py"]
+
+
+def test_the_index_leads_to_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
