@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,24 +21,32 @@ log = structlog.get_logger(__name__)
 
 
 def run(
-    settings: Settings, written: Written, *, base: Path, served: frozenset[str] | None, patience: float = 0
+    settings: Settings,
+    written: Written,
+    *,
+    base: Path,
+    served: frozenset[str] | None,
+    patience: float = 0,
+    early: Sequence[int] = (),
 ) -> None:
     """Run a bridge until SIGTERM or SIGINT; returns after a clean stop.
 
-    `written` is read anew when SIGHUP comes; the start waits `patience` seconds for broker and database. Raises a
-    BridgeError, written for the operator, when the bridge cannot start or must not go on.
+    `written` is read anew when SIGHUP comes; `early` has those that came since it was read. The start waits `patience`
+    seconds for broker and database. Raises a BridgeError, written for the operator, when the bridge cannot start or must
+    not go on.
     """
     if not settings.limits.core_dumps:
         keep_memory_private()
     # uvloop takes a quarter off the CPU time of a delivery (bench/README.md).
-    uvloop.run(_serve(settings, written, base, served, patience))
+    bridge = partial(Bridge, settings, written, base=base, served=served, patience=patience)
+    uvloop.run(_serve(bridge, early, settings.limits.drain))
 
 
-async def _serve(
-    settings: Settings, written: Written, base: Path, served: frozenset[str] | None, patience: float
-) -> None:
-    bridge = Bridge(settings, written, base=base, served=served, patience=patience)
+async def _serve(make: Callable[[], Bridge], early: Sequence[int], drain: float) -> None:
+    bridge = make()
     stopped = _Signals(bridge.reloading)
+    if early:
+        bridge.reloading.soon()
     try:
         starting = asyncio.ensure_future(bridge.start())
         await asyncio.wait({starting, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)
@@ -47,7 +57,7 @@ async def _serve(
             await starting
             await asyncio.wait({bridge.failed, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)
         if stopped.wanted.done():
-            events.stopping(stopped.name, settings.limits.drain)
+            events.stopping(stopped.name, drain)
     finally:
         await bridge.stop()
     if bridge.failed.done():

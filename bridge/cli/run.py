@@ -1,6 +1,7 @@
 """`amqp-bridge run`."""
 
 import gc
+import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,6 +54,9 @@ def run(
     configuration = find(config, log_level)
     patience = waiting_time(wait)
     written = Written(configuration, served, strict=strict)
+    early: list[int] = []
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda number, _frame: early.append(number))
     settings = written.read()
     logs.set_up(settings.log.level, settings.log.format)
     # Late, for it brings every driver: a wrong file is told of at once.
@@ -60,4 +64,4 @@ def run(
 
     gc.freeze()
     gc.enable()
-    serve(settings, written, base=configuration.base, served=served, patience=patience)
+    serve(settings, written, base=configuration.base, served=served, patience=patience, early=early)

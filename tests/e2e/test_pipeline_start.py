@@ -1,6 +1,7 @@
 """What cannot be had at the start is said in one clear line, with exit code 1."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +176,45 @@ async def test_a_stop_while_it_waits_to_start(scene: Scene, source: str):
             await second.launch()
             await until(lambda: second.said("connection.open"), what=second.last_words)
             await second.stop()
+
+
+def _takes_hang_ups(pid: int) -> bool:
+    """Whether the process ignores or handles SIGHUP by now, by which it would be ended otherwise."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [
+        int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigIgn", "SigCgt"))
+    ]
+    return any(mask & 1 for mask in masks)
+
+
+async def test_hang_ups_at_any_moment_of_the_start_end_nothing_and_the_newest_file_counts(
+    scene: Scene, source: str
+):
+    async with scene.prepared([scene.webhook("old")], source) as bridge:
+        bridge.from_nothing = True
+        await bridge.launch()
+        await until(lambda: _takes_hang_ups(bridge.pid), what=bridge.last_words)
+
+        def hung_up() -> bool:
+            if not bridge.said("bridge.started"):
+                bridge.write(hooks=[scene.webhook("new")])
+            bridge.hang_up()
+            return bool(bridge.said("bridge.started"))
+
+        await until(hung_up, 30, what=bridge.last_words)
+        await bridge.serving()
+        await scene.queues.publish(source, [b"1"])
+        await until(lambda: scene.endpoint.bodies("/new") == [b"1"], what=bridge.last_words)
+        await bridge.stop()
+
+
+@pytest.mark.parametrize("moment", ["connection.open", "http.listening", "bridge.started"])
+async def test_a_stop_at_any_moment_of_the_start_is_in_order(scene: Scene, source: str, moment: str):
+    async with scene.prepared([scene.webhook("crm")], source) as bridge:
+        await bridge.launch()
+        await until(lambda: bridge.said(moment), 30, what=bridge.last_words)
+        await bridge.stop()
+        await scene.queues.publish(source, [b"1"])
+        await bridge.start()
+        await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 1}, what=bridge.last_words)
+        await bridge.stop()

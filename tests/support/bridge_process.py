@@ -67,9 +67,11 @@ class BridgeProcess:
     # ---- its configuration ----------------------------------------------------------------------------
 
     def write(self, **sections: Any) -> None:
-        """Write the file, with these sections in place of what they were."""
+        """Write the file, with these sections in place of what they were; whoever reads it meanwhile has the one or the other."""
         self.settings |= sections
-        self.file.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
+        fresh = self.file.with_suffix(".fresh")
+        fresh.write_text(yaml.safe_dump(self.settings, allow_unicode=True))
+        fresh.replace(self.file)
 
     async def reload(self, hooks: Sequence[Mapping[str, Any]]) -> None:
         """Have these hooks in force."""
