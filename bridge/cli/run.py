@@ -54,9 +54,7 @@ def run(
     configuration = find(config, log_level)
     patience = waiting_time(wait)
     written = Written(configuration, served, strict=strict)
-    early: list[int] = []
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda number, _frame: early.append(number))
+    early = early_hang_ups()
     settings = written.read()
     logs.set_up(settings.log.level, settings.log.format)
     # Late, for it brings every driver: a wrong file is told of at once.
@@ -65,3 +63,11 @@ def run(
     gc.freeze()
     gc.enable()
     serve(settings, written, base=configuration.base, served=served, patience=patience, early=early)
+
+
+def early_hang_ups() -> list[int]:
+    """The signals SIGHUP that come until somebody else handles them."""
+    early: list[int] = []
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda number, _frame: early.append(number))
+    return early
