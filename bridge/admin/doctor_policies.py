@@ -66,7 +66,7 @@ def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
 
 def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
     """What a quorum queue does with a message that came back too often; classic ones count nothing."""
-    if queue.type == "quorum" and (limit := _limit(queue, definition, version)) is not None:
+    if queue.type == "quorum" and (limit := limit_of(queue, definition, version)) is not None:
         kept = "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition
         yield of_limit(queue.name, limit, kept=kept)
 
@@ -93,7 +93,7 @@ def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
     return Diagnosis("problem" if limit < _RISKY else "warning", "policies", subject, message, advice)
 
 
-def _limit(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
+def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
     """The lower one counts; since 4.0 there is one without being asked for."""
     said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
     limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]

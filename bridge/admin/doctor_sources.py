@@ -4,8 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bridge.admin.doctor import Diagnosis
+from bridge.admin.doctor_policies import of_limit
 from bridge.admin.doctor_rights import may_make
 from bridge.ports.survey import FoundBroker, FoundQueue, FoundSource
+from bridge.rules.wire.effects import effects_of
+from bridge.rules.wire.returns import returns_of
 from bridge.settings.tree import Settings
 
 _ARGUMENT = re.compile(r"inequivalent arg '([^']+)'")
@@ -25,6 +28,7 @@ def of_sources(
     for each in found.sources:
         subject = f"{names.get(each.queue, '')} (queue {each.queue!r})"
         yield _source(each, subject, settings, by_start=by_start)
+        yield from _kind(each, told.get(each.queue), subject)
         if each.there and each.consumers:
             yield _consumers(each, told.get(each.queue), subject, bridges)
 
@@ -35,6 +39,8 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
     if found.readable is False:
         advice = f"rabbitmqctl set_permissions: read ^{re.escape(found.queue)}$"
         return Diagnosis("problem", "sources", subject, "it may not be consumed: no right to read", advice)
+    if found.kind.is_stream:
+        return Diagnosis("ok", "sources", subject, "there")
     if found.kept is False:
         return _drifted(found, subject)
     if found.kept is None:
@@ -42,6 +48,22 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
         return Diagnosis("ok", "sources", subject, message)
     message = f"there, as publishers declare it, {found.depth} messages"
     return Diagnosis("ok", "sources", subject, message)
+
+
+def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator[Diagnosis]:
+    """What the queue does to its messages; where the management API tells of it, its limit is told with policies."""
+    for effect in effects_of(found.kind):
+        yield Diagnosis(effect.weight, "sources", subject, effect.what, effect.advice)
+    if told is None and found.kind.type == "quorum":
+        returns = returns_of(found.kind)
+        if returns.known:
+            yield of_limit(found.queue, returns.limit, kept="x-dead-letter-exchange" in found.kind.arguments)
+        else:
+            message = (
+                f"a quorum queue whose delivery limit is not to be seen without the management API: {returns.limit} is "
+                f"assumed, so what came back {returns.custody_from} times goes into its lanes before anything is attempted"
+            )
+            yield Diagnosis("ok", "sources", subject, message)
 
 
 def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:

@@ -13,7 +13,7 @@ _PATIENCE = 2.0
 
 Counts = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, int]]]]
 """Messages ready and consumers of each of these queues that is there; raises a BridgeError."""
-State = Literal["consuming", "connecting", "left"]
+State = Literal["consuming", "connecting", "standing_by", "left"]
 
 
 class Consumed(Protocol):

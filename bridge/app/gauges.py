@@ -22,6 +22,10 @@ class Gauges:
         if source := self._sources.get(queue):
             self._metrics.source(source).contract_mismatch.value = state
 
+    def stream_offset(self, source: str, offset: int) -> None:
+        """How far a stream is done."""
+        self._metrics.source(source).stream_offset.value = offset
+
     def queue_up(self, queue: str, up: bool | None) -> None:
         """A queue is consumed, or no longer; also where it is left because of an outage, it ought to be."""
         self._metrics.queue(queue).consumer_up.value = bool(up)

@@ -131,6 +131,7 @@ class Bridge:
         if await together.begin():
             await parts.guard.watch_out()
             parts.sources.start_small()
+            parts.consumption.streams.unclean = True
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         api = make_api(parts, self._history, access, actions, repeating, reloading=self.reloading)
@@ -241,7 +242,7 @@ class Bridge:
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")
         self._spawn(parts.recall.run(), "recall")
-        self._spawn(parts.consumption.prefetch.run(), "prefetch")
+        self._spawn(parts.consumption.run(), "consumption")
         self._spawn(parts.fence.run(), "fence")
         self._spawn(parts.unverified.run(), "unverified copies")
         self._spawn(parts.service.run(), "lanes")

@@ -31,7 +31,7 @@ from bridge.broker.topology import Names, Topology
 from bridge.http.inlets import Inlets
 from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
-from bridge.model.source import OWN_EVENTS, Source
+from bridge.model.source import OWN_EVENTS, Source, own_events
 from bridge.pipeline.authenticity import CopyReader, UnverifiedCopies
 from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.claiming import Claiming
@@ -113,7 +113,7 @@ class Parts:
         self.hooks = self._hooks(base, served)
         self.in_force = self._in_force(store)
         self.desk = hook_desk(self.in_force, store, settings, base, served)
-        self._make_sources(base)
+        self._make_sources(base, alone=alone)
         self._make_watches()
         self.inlets = self._inlets()
 
@@ -133,9 +133,6 @@ class Parts:
             queue_type=broker.queue_type,
             verify_only=broker.topology == "verify",
             lane_made=lambda hook: self.control.mention("lane", hook),
-        )
-        self.consumption = Consumption(
-            self.links, self.topology, self.gauges, verify_only=broker.topology == "verify"
         )
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
@@ -206,12 +203,20 @@ class Parts:
             unverified=self.unverified.take,
         )
 
-    def _make_sources(self, base: Path) -> None:
-        own = Source(name=OWN_EVENTS, queue=self.names.events, format="json")
-        consumed = [*self.settings.sources, own]
+    def _make_sources(self, base: Path, *, alone: bool) -> None:
+        consumed = [*self.settings.sources, own_events(self.names.events)]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
-        pairs = [self._source(source) for source in consumed]
-        self.sources = Sources(pairs, self.consumption.prefetch)
+        self.consumption = Consumption(
+            self.settings.broker,
+            self.links,
+            self.topology,
+            self.gauges,
+            history=self.history,
+            recorder=self.recorder,
+            holder=self.replica_id,
+            alone=alone,
+        )
+        self.sources = Sources([self._source(source) for source in consumed], self.consumption)
 
     def _make_watches(self) -> None:
         self.samples = self._samples()
@@ -325,6 +330,7 @@ class Parts:
             ladder=self.ladder,
             strays=self.strays,
             source_queues=self.consumption.queues,
+            streams=self.consumption.streams,
             sources=[source.queue for source in self.settings.sources],
             queues=[self.names.events],
         )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Container, Coroutine, Iterable
 from itertools import count
 from typing import Any
 
@@ -90,10 +90,11 @@ class Samples:
         ladder: LadderWatch,
         strays: Strays,
         source_queues: SourceQueues,
+        streams: Container[str],
         sources: Iterable[str],
         queues: Iterable[str],
     ) -> None:
-        """`sources` are the queues of publishers, `queues` others that are always there."""
+        """`streams` are queues that keep what was read, so that their depth tells nothing; `sources` are the queues of publishers, `queues` others that are always there."""
         self._topology = topology
         self._links = tuple(links)
         self._table = table
@@ -101,6 +102,7 @@ class Samples:
         self._ladder = ladder
         self._strays = strays
         self._source_queues = source_queues
+        self._streams = streams
         self._sources = tuple(sources)
         self._queues = tuple(queues)
 
@@ -150,7 +152,13 @@ class Samples:
         held = {names.orphans: self._strays.unknown}
         steps = {names.delay(step): step for step in STEPS}
         depths = await self._topology.depths(
-            [*self._sources, *self._queues, names.orphans, names.dead, *steps]
+            [
+                *(queue for queue in self._sources if queue not in self._streams),
+                *self._queues,
+                names.orphans,
+                names.dead,
+                *steps,
+            ]
         )
         for queue, depth in depths.items():
             self._metrics.queue(queue).depth.value = depth + held.get(queue, 0)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from bridge.app.prefetch import Prefetch
+from bridge.app.consumption import Consumption
 from bridge.broker.consumer import ConsumeChannel
 from bridge.model.source import OWN_EVENTS
 from bridge.pipeline.intake import Intake
@@ -16,9 +16,10 @@ log = structlog.get_logger(__name__)
 class Sources:
     """One supervised channel and one intake for each source."""
 
-    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]], prefetch: Prefetch) -> None:
+    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]], consumption: Consumption) -> None:
         self._pairs = list(pairs)
-        self._prefetch = prefetch
+        self._consumption = consumption
+        self._prefetch = consumption.prefetch
         self._tasks: list[asyncio.Task[None]] = []
         self.consuming = False
 
@@ -70,7 +71,7 @@ class Sources:
         return {
             intake.source.queue: intake.received
             for intake, channel in self._pairs
-            if channel.up(intake.source.queue) and not channel.open
+            if channel.up(intake.source.queue) and not channel.open and intake.stream is None
         }
 
     async def renew(self, queue: str) -> None:
@@ -80,13 +81,19 @@ class Sources:
                 await channel.renew(queue)
 
     def state(self) -> dict[str, str]:
-        """By name of each source that was set up: consuming, connecting, or left."""
-        words = {True: "consuming", False: "connecting"}
+        """By name of each source that was set up: consuming, standing_by (another replica reads the stream), connecting, or left."""
         return {
-            intake.source.name: words[channel.up(intake.source.queue)] if self.consuming else "left"
+            intake.source.name: self._state(intake.source.queue, channel)
             for intake, channel in self._pairs
             if intake.source.name != OWN_EVENTS
         }
+
+    def _state(self, queue: str, channel: ConsumeChannel) -> str:
+        if not self.consuming:
+            return "left"
+        if channel.up(queue):
+            return "consuming"
+        return "standing_by" if self._consumption.streams.standing_by(queue) else "connecting"
 
     async def flush(self) -> None:
         """Send the acks that are due."""

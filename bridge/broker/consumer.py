@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiormq.exceptions import AMQPError
@@ -47,8 +48,10 @@ class ConsumeChannel:
         prepare: Callable[[str], Awaitable[bool]],
         watch: Callable[[str, bool | None], None] = lambda _queue, _up: None,
         lost: Callable[[str], None] = lambda _why: None,
+        arguments: Callable[[str], Mapping[str, Any]] = lambda _queue: {},
     ) -> None:
-        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own.
+        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own, `arguments(queue)` with
+        which arguments to do it now.
 
         `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each that ended without our doing: cancelled,
         timeout, refused, connection or silent.
@@ -57,6 +60,7 @@ class ConsumeChannel:
         self._prepare = prepare
         self._watch = watch
         self._tell_lost = lost
+        self._arguments = arguments
         self._subscriptions: dict[str, Subscription] = {}
         self._life: Incarnation | None = None
         self._changed = asyncio.Event()
@@ -213,7 +217,8 @@ class ConsumeChannel:
 
         # Known before the broker's answer: its cancel may come with it.
         subscription.tag = consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
-        await life.connection.consume(life.channel, subscription.queue, consumer, take)
+        arguments = self._arguments(subscription.queue)
+        await life.connection.consume(life.channel, subscription.queue, consumer, take, arguments)
         if subscription.tag == consumer:
             subscription.failures = 0
             self._watch(subscription.queue, True)

@@ -21,6 +21,7 @@ _DIFFERS = re.compile(
     r"inequivalent arg '(x-[a-z-]+)' for .*: received none but current is the value '(.*)' of type '(\w+)'$",
     re.DOTALL,
 )
+_FLAG = re.compile(r"inequivalent arg '(durable|auto_delete)' for ")
 _MOST_ARGUMENTS = 24
 _NUMBERS = ("byte", "short", "int", "long")
 
@@ -60,6 +61,8 @@ async def _arguments_of(link: Link, queue: str) -> tuple[dict[str, Any], bool, b
             async with link.channel() as channel:
                 await channel.queue_declare(queue, durable=True, arguments=dict(arguments) or None)
         except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
+            if (flag := _FLAG.search(str(error))) is not None:
+                return {**arguments, flag[1]: flag[1] != "durable"}, False, False
             found = _DIFFERS.search(str(error))
             if found is None or found[1] in arguments:
                 return arguments, False, False

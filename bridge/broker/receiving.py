@@ -6,6 +6,7 @@ for consumers made with `ReceivingConnection.consume`.
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import aiormq
@@ -27,14 +28,23 @@ class ReceivingConnection(aiormq.Connection):
         self._takers: dict[bytes, Take] = {}
         super().__init__(url, context=context, transport_factory=_SievedTransport(self._takers))
 
-    async def consume(self, channel: AbstractChannel, queue: str, consumer: str, take: Take) -> None:
+    async def consume(
+        self,
+        channel: AbstractChannel,
+        queue: str,
+        consumer: str,
+        take: Take,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         """Consume under this tag, which must be new on the connection; `take` may be called before this returns.
 
         When the consumer has ended it must be forgotten, and not before: then nothing more comes for it.
         """
         self._takers[consumer.encode()] = take
         try:
-            await channel.basic_consume(queue, _passed_by, consumer_tag=consumer)
+            await channel.basic_consume(
+                queue, _passed_by, consumer_tag=consumer, arguments=dict(arguments or {})
+            )
         except BaseException:
             self.forget(consumer)
             raise

@@ -12,6 +12,7 @@ from bridge.broker.link import Link
 from bridge.broker.topology import Topology
 from bridge.model.errors import BrokerUnavailable
 from bridge.model.queue import QueueKind, release_of
+from bridge.rules.wire.effects import Effect, effects_of
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class SourceQueues:
         self._contract = contract
         self._kind = kind
         self._looked_at: dict[str, object] = {}
+        self._told: dict[str, list[Effect]] = {}
         self.release: tuple[int, ...] = ()
         """Major and minor number of the broker's version."""
 
@@ -89,15 +91,22 @@ class SourceQueues:
         except _LOST as error:
             log.warning("source.not_available", queue=queue, error=str(error))
             return False
-        self._contract(queue, _CONTRACTS[bare])
+        # Whoever publishes to a stream says so in the declaration: no other makes one.
+        self._contract(queue, Contract.KEPT if kind.is_stream else _CONTRACTS[bare])
         self._kind(queue, kind)
-        if kind.taken:
-            log.warning("source.in_exclusive_use", queue=queue, broker_says=kind.taken, advice=_TAKEN)
-            return False
-        if bare is False:
+        if bare is False and not kind.is_stream:
             log.warning("source.contract_mismatch", queue=queue, arguments=dict(kind.arguments))
-        self._looked_at[queue] = connection
-        return True
+        effects = [effect for effect in effects_of(kind) if effect.weight != "ok"]
+        for effect in effects if effects != self._told.get(queue) else ():
+            log.warning("source.queue", queue=queue, effect=effect.what, advice=effect.advice)
+        self._told[queue] = effects
+        if not kind.taken:
+            self._looked_at[queue] = connection
+        return not kind.taken
+
+    def forget(self, queue: str) -> None:
+        """It was deleted, perhaps: whoever makes it anew may make another one."""
+        self._looked_at.pop(queue, None)
 
     async def _found(self, queue: str) -> tuple[QueueKind, bool | None]:
         # In verify mode a declaration needs a right that is not there, and would make a queue that was deleted just now.
@@ -108,4 +117,3 @@ class SourceQueues:
 
 
 _CONTRACTS = {None: Contract.UNKNOWN, True: Contract.KEPT, False: Contract.BROKEN}
-_TAKEN = "another consumer has the queue for itself: stop it; the bridge tries again"

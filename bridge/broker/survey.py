@@ -10,6 +10,7 @@ from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 
+from bridge.broker.kinds import kind_of
 from bridge.broker.link import Address, Link
 from bridge.broker.plan import Planned, planned
 from bridge.broker.refusals import redacted
@@ -151,7 +152,9 @@ class Survey:
             return FoundSource(queue, None, said=_text(error))
         kept, said = await self._kept(queue)
         depth, consumers = answer.message_count or 0, answer.consumer_count or 0
-        return FoundSource(queue, True, depth, consumers, kept, await self._readable(queue), said)
+        kind, _ = await kind_of(self._link, queue, may_declare=kept is not None)
+        readable = None if kind.taken else await self._readable(queue)
+        return FoundSource(queue, True, depth, consumers, kept, readable, said, kind)
 
     async def _kept(self, queue: str) -> tuple[bool | None, str]:
         try:

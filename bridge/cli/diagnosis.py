@@ -44,7 +44,10 @@ def diagnosed(config: Path | None, management_url: str | None) -> list[Diagnosis
             _bridge(listen, http) for listen in dict.fromkeys((http.listen, http.admin_listen)) if listen
         ]
         queues = [source.queue for source in loaded.settings.sources]
-        found = policies(broker, queues, management_url or os.environ.get("BRIDGE_MANAGEMENT_URL"))
+        given = management_url or os.environ.get("BRIDGE_MANAGEMENT_URL")
+        if given is None and broker.management_url is not None:
+            given = broker.management_url.get_secret_value()
+        found = policies(broker, queues, given)
         step = lambda what: status.update(f"looking at the {what}")  # noqa: E731 - one line, once
         return asyncio.run(diagnose(loaded, configuration.base, bridges, found, step))
 

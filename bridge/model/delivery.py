@@ -228,6 +228,23 @@ class Finished:
 
 
 @value(frozen=True, slots=True)
+class Reached:
+    """How far a stream has been read: every message up to `offset` has its committed fate (-1: none), and so have those of
+    which a bit of `ahead` is set, the lowest bit being the message behind it.
+
+    `digest` is that of the message at `offset`. `epoch` counts how often the stream was found to be another one; `since` is
+    the Unix time from which on to read where nothing was read yet.
+    """
+
+    queue: str
+    offset: int
+    ahead: int = 0
+    digest: str = ""
+    epoch: int = 0
+    since: float = 0.0
+
+
+@value(frozen=True, slots=True)
 class Known:
     """What the history already knows of a delivery (the fence looks at it)."""
 
@@ -236,5 +253,5 @@ class Known:
     final: bool
 
 
-Entry = Record | Quarantined | Unmatched | Unkept | Counted | Finished
+Entry = Record | Quarantined | Unmatched | Unkept | Counted | Finished | Reached
 """All that the history is ever told while messages flow."""

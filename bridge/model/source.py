@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from bridge.model.strict import Strict
 from bridge.model.units import Seconds
@@ -57,6 +57,14 @@ class Dedupe(Strict):
     """How long after the first one."""
 
 
+class Stream(Strict):
+    """How a queue of type stream is read; other queues have no use for it."""
+
+    offset: Literal["first", "last", "next"] | AwareDatetime = "first"
+    """Where the first reading begins, at which nothing is stored yet: first (all that the stream holds), last (its last
+    messages), next (what comes from then on), or a time with its zone such as 2026-11-30T12:00:00Z. After that reading goes on where it ended."""
+
+
 class Source(Strict):
     """A named durable queue, declared by its publisher: durable, not exclusive, not auto-delete, no arguments."""
 
@@ -82,6 +90,8 @@ class Source(Strict):
     """Named CEL expressions that statistics are kept over: each gives text, a number, true or false, or nothing.
 
     Default: none; for format phlix user, media, duration and completed."""
+    stream: Stream = Stream()
+    """How it is read where the queue is a stream."""
     dedupe: Dedupe | None = None
     """Whether its publishers may send an event twice; default: whatever they send is delivered."""
 
@@ -100,3 +110,8 @@ class Source(Strict):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"{value!r} is no time zone name such as Europe/Prague") from None
         return value
+
+
+def own_events(queue: str) -> Source:
+    """The source of what the bridge tells of itself."""
+    return Source(name=OWN_EVENTS, queue=queue, format="json")

@@ -13,6 +13,7 @@ from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.guard import Guard
 from bridge.pipeline.recall import Recall
 from bridge.pipeline.settle import Load, Over, Settlement
+from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.ports.broker import Ticket
 from bridge.rules.duplicates.keys import keyed_by
 from bridge.rules.formats.decoder import Decoder
@@ -66,6 +67,8 @@ class Intake:
         self._kept_back: deque[tuple[Message, Ticket, Over | None]] = deque()
         self._returns = Returns()
         self._all_at_once = False
+        self.stream: StreamReader | None = None
+        """Where its queue is a stream: how far it has been read."""
         self._stopping = ""
         self.urgent = 0.0
         """How many messages had come when the last one did that must not be held for long."""
@@ -93,6 +96,12 @@ class Intake:
     def receive(self, message: Message, ticket: Ticket) -> None:
         """Take one message from the broker's callback."""
         self._received.value += 1
+        if self.stream is None:
+            self._take(message, ticket)
+        else:
+            self.stream.take(message, ticket, self._take)
+
+    def _take(self, message: Message, ticket: Ticket) -> None:
         if message.redelivered and (why := self._came_too_often(message)) is not None:
             self.refuse(why, message, ticket)
         elif message.redelivered or self._guard.holding:
@@ -126,7 +135,7 @@ class Intake:
 
     def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Put it into quarantine as it is."""
-        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, over)
+        settlement = self._settlement(ticket, over)
         self._delivering.quarantine(why, message, settlement)
 
     def pump(self) -> None:
@@ -167,7 +176,7 @@ class Intake:
 
     def _start(self, message: Message, ticket: Ticket, over: Over | None) -> None:
         now = self._last_message.value = time.time()
-        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, over)
+        settlement = self._settlement(ticket, over)
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
@@ -181,6 +190,13 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - see above; what of it was not started comes again
             events.intake_failed(self.source.name, error)
             settlement.abandon()
+
+    def _settlement(self, ticket: Ticket, over: Over | None) -> Settlement:
+        if not isinstance(ticket, StreamTicket):
+            return Settlement(ticket, self.source.name, self._load, self._metrics, over)
+        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(over))
+        settlement.place = ticket
+        return settlement
 
     def _route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
         """At once, unless something may be known of it already."""

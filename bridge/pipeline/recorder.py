@@ -3,15 +3,26 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from bridge.model.delivery import Counted, Entry, Finished, Quarantined, Record, Status, Unkept, Unmatched
+from bridge.model.delivery import (
+    Counted,
+    Entry,
+    Finished,
+    Quarantined,
+    Reached,
+    Record,
+    Status,
+    Unkept,
+    Unmatched,
+)
 from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.settle import Settlement
+from bridge.pipeline.settle import Reader, Settlement
 from bridge.ports.backoff import Backoff
 from bridge.ports.history import History
 
@@ -72,6 +83,8 @@ class Recorder:
         self._full = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._settling = False
+        self._streams: list[Reader] = []
         self.down_since: float | None = None
 
     def add(self, entry: Entry, settlement: Settlement) -> None:
@@ -84,6 +97,16 @@ class Recorder:
         elif len(waiting) == self._grouping.rows:
             self._full.set()
 
+    def follow(self, stream: Reader) -> None:
+        """Write how far this stream has been read with the fates of its messages."""
+        self._streams.append(stream)
+
+    def nudge(self) -> None:
+        """A stream was read further without a fate that had to be written."""
+        if not self._settling:
+            self._idle.clear()
+            self._arrived.set()
+
     async def run(self) -> None:
         """Commit until cancelled."""
         window = self._grouping.shortest
@@ -92,7 +115,10 @@ class Recorder:
             await self._gather(window)
             batch = self._take()
             window = self._next_window(window, len(batch))
-            refused = await self._commit(batch)
+            places = self._places(batch) if self._streams else []
+            refused = await self._commit(batch, [reached for _, reached in places])
+            for stream, reached in places:
+                stream.committed(reached)
             await self._settle(batch, refused)
 
     async def drained(self) -> None:
@@ -135,11 +161,22 @@ class Recorder:
             return min(window * 2, self._grouping.longest)
         return max(window / 2, self._grouping.shortest)
 
-    async def _commit(self, batch: list[tuple[Entry, Settlement]]) -> set[int]:
+    def _places(self, batch: list[tuple[Entry, Settlement]]) -> list[tuple[Reader, Reached]]:
+        """How far each stream has been read once this batch is committed."""
+        done: dict[Reader, set[int]] = {stream: set() for stream in self._streams}
+        fates = Counter(settlement for _, settlement in batch if settlement.place is not None)
+        for settlement, count in fates.items():
+            if settlement.place is not None and settlement.ends_with(count):
+                done[settlement.place.reader].add(settlement.place.offset)
+        found = ((stream, stream.reached_with(offsets)) for stream, offsets in done.items())
+        return [(stream, reached) for stream, reached in found if reached is not None]
+
+    async def _commit(self, batch: list[tuple[Entry, Settlement]], places: Sequence[Reached]) -> set[int]:
         """Write the batch, however long that takes; gives the `id`s of the entries that were refused."""
         entries = [entry for entry, _ in batch]
         if not self._keep_successes:
             entries = [kept for entry in entries if (kept := _kept(entry)) is not None]
+        entries += places
         backoff = Backoff(0.1)
         while entries:
             started = time.monotonic()
@@ -157,14 +194,18 @@ class Recorder:
         return set()
 
     async def _settle(self, batch: list[tuple[Entry, Settlement]], refused: set[int]) -> None:
+        self._settling = True
         for entry, settlement in batch:
             if refused and id(entry) in refused and isinstance(entry, Quarantined):
                 settlement.drop_one()  # it was to be the only copy: the message stays with the broker
             else:
                 settlement.fate_committed()
                 self._watch.recorded(entry)
+        self._settling = False
         await self._flush()
-        if not self._waiting:
+        if any(stream.unsaved for stream in self._streams):
+            self._arrived.set()
+        elif not self._waiting:
             self._idle.set()
 
     def _down(self, error: HistoryUnavailable) -> None:
@@ -185,5 +226,5 @@ def _kept(entry: Entry) -> Entry | None:
             return Unkept(entry)
         case Unmatched():
             return None
-        case Record() | Quarantined() | Unkept() | Counted() | Finished():
+        case Record() | Quarantined() | Unkept() | Counted() | Finished() | Reached():
             return entry

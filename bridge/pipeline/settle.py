@@ -1,9 +1,10 @@
 """The one rule: a broker message is settled last, once, when all it carries has a committed fate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Protocol
 
-from bridge.model.delivery import Delivery
+from bridge.model.delivery import Delivery, Reached
 from bridge.ports.broker import Ticket
 from bridge.telemetry.metrics import SourceMetrics
 
@@ -18,6 +19,37 @@ class Load:
     """How many deliveries this process holds whose fate is not committed."""
 
     open: int = 0
+
+
+class Place(Protocol):
+    """Where in a stream a message stands."""
+
+    @property
+    def reader(self) -> "Reader":
+        """Whoever reads the stream."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Its number there."""
+        ...
+
+
+class Reader(Protocol):
+    """How far a stream has been read."""
+
+    @property
+    def unsaved(self) -> bool:
+        """It went further than the history knows."""
+        ...
+
+    def reached_with(self, offsets: Collection[int]) -> Reached | None:
+        """How far all is done once these messages are; None where the history knows that already."""
+        ...
+
+    def committed(self, reached: Reached) -> None:
+        """The history knows it."""
+        ...
 
 
 class Settlement:
@@ -37,6 +69,7 @@ class Settlement:
         "_ticket",
         "open",
         "park_reason",
+        "place",
         "source",
         "started",
     )
@@ -60,12 +93,17 @@ class Settlement:
         self.open = 1
         self.started = False
         self.park_reason = ""
+        self.place: Place | None = None
         load.open += 1
 
     @property
     def valid(self) -> bool:
         """The broker still waits for our word; else it redelivers, and what was not started need not start."""
         return self._ticket.valid
+
+    def ends_with(self, fates: int) -> bool:
+        """Once so many more of its deliveries have committed fates, all of it is done."""
+        return self.open == fates and self._complete and self._last is None
 
     @property
     def complete(self) -> bool:

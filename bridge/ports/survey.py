@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from bridge.model.owner import Owner
+from bridge.model.queue import QueueKind
 from bridge.model.value import value
 
 Kind = Literal["queue", "exchange"]
@@ -41,7 +42,8 @@ class Rights:
 class FoundSource:
     """A source's queue. `there` None: the broker does not say (`said` does why); figures only where it is there.
 
-    `kept`: declared as its publishers declare it; None: not to be seen. `readable`: may be consumed.
+    `kept`: declared as its publishers declare it; None: not to be seen. `readable`: may be consumed. `kind`: its type and
+    arguments, as far as they are to be seen.
     """
 
     queue: str
@@ -51,6 +53,7 @@ class FoundSource:
     kept: bool | None = None
     readable: bool | None = None
     said: str = ""
+    kind: QueueKind = QueueKind()
 
 
 @value(frozen=True, slots=True)

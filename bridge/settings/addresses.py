@@ -88,6 +88,17 @@ def broker_url(url: SecretUrl) -> SecretUrl:
     return url
 
 
+def management_url(url: SecretUrl) -> SecretUrl:
+    """The URL as it is, where it can be one of a management API; raises ValueError without telling the password."""
+    try:
+        usable = _scheme(url) in {"http", "https"} and bool(url.parts().hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("no address such as http://user:password@127.0.0.1:15672")
+    return url
+
+
 def _scheme(url: SecretUrl) -> str:
     scheme, found, _ = url.get_secret_value().partition("://")
     if not found or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE):

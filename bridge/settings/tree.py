@@ -21,7 +21,7 @@ from bridge.model.inlet import Inlet
 from bridge.model.source import Source
 from bridge.model.strict import Strict
 from bridge.model.units import Bytes, Seconds
-from bridge.settings.addresses import SecretUrl, broker_url, listen_address
+from bridge.settings.addresses import SecretUrl, broker_url, listen_address, management_url
 from bridge.settings.databases import Database, SqliteFile, read_database, storage_url
 from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls, StorageTls
 
@@ -71,6 +71,10 @@ class Broker(Strict):
 
     url: BrokerUrls = Field(default_factory=lambda: [SecretUrl("amqp://guest:guest@127.0.0.1:5672/")])
     """Address, or several that are tried in turn."""
+    management_url: Annotated[SecretUrl, AfterValidator(management_url)] | None = None
+    """Address of the broker's management API such as http://user:password@host:15672, which knows the delivery limits that
+    policies set on sources; else a limit of 20 is assumed where a queue's arguments say none. The user needs the tag
+    policymaker or monitoring."""
     prefix: str = Field(default="bridge", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Beginning of the name of every queue and exchange of the bridge's own."""
     topology: Literal["create", "verify"] = "create"

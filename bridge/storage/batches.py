@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Dialect
 
-from bridge.model.delivery import Counted, Entry, Finished, Unkept
+from bridge.model.delivery import Counted, Entry, Finished, Reached, Unkept
 from bridge.storage.claims import finish
 from bridge.storage.engines.faults import is_outage, told, unavailable
 from bridge.storage.measures import MeasuresWriter
 from bridge.storage.rows import rows_of
 from bridge.storage.statements import Upserts
+from bridge.storage.streams import reach
 from bridge.storage.sums import add_tally
 from bridge.storage.tally import Tally
 
@@ -42,6 +43,7 @@ class Batches:
             if not self._upserts.write(connection, rows):
                 raise KnownAlready
             finish(connection, rows.finished)
+            reach(connection, rows.reached)
             tally = Tally()
             tally.add_rows(rows.deliveries.values(), rows.attempts.values(), rows.deliveries)
             for record in rows.unkept:
@@ -52,8 +54,9 @@ class Batches:
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
         """Write all that can be written and is not there; gives what is refused, each with the reason."""
-        of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted | Finished)]
+        of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted | Finished | Reached)]
         finish(connection, [one for entry in entries if isinstance(entry, Finished) for one in entry.claims])
+        reach(connection, [entry for entry in entries if isinstance(entry, Reached)])
         tally = Tally()
         refused = self._halve(of_rows, connection, tally) if of_rows else []
         if tally.counts or len(of_rows) == len(refused):

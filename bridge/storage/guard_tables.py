@@ -2,7 +2,7 @@
 process again and again.
 """
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.dialects import postgresql
 
 from bridge.storage.tables import metadata
@@ -54,5 +54,19 @@ owners = Table(
     Column("broker", Text, nullable=False),
     Column("vhost", Text, nullable=False),
     Column("history", Text, nullable=False),
+    Column("since", Double, nullable=False),
+)
+
+# How far streams have been read: all messages up to offset `reached`, and those beyond it whose bits are set in `ahead`, in
+# hexadecimal. `digest` is that of the message at `reached`, `epoch` counts how often the stream was found to be another
+# one. Where nothing was read yet, reading begins at the Unix time `since`.
+stream_offsets = Table(
+    "stream_offsets",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("reached", BigInteger, nullable=False),
+    Column("ahead", Text, nullable=False),
+    Column("digest", Text, nullable=False),
     Column("since", Double, nullable=False),
 )

@@ -2,7 +2,7 @@
 
 import re
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision: a database that is there already needs no Alembic at start, which saves time and memory."""
 
 _VERSION = "alembic_version"

@@ -12,6 +12,7 @@ from bridge.model.delivery import (
     Entry,
     Finished,
     Quarantined,
+    Reached,
     Record,
     Unkept,
     Unmatched,
@@ -45,6 +46,7 @@ class Rows:
     counted: list[Counted] = field(default_factory=list)
     finished: list[tuple[str, str]] = field(default_factory=list)
     """Claims, by digest and event."""
+    reached: list[Reached] = field(default_factory=list)
 
 
 def rows_of(entries: Iterable[Entry]) -> Rows:
@@ -67,6 +69,8 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
                 rows.counted.append(entry)
             case Finished(claims=claims):
                 rows.finished += claims
+            case Reached():
+                rows.reached.append(entry)
             case _:
                 assert_never(entry)
     return rows

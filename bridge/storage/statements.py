@@ -42,6 +42,11 @@ def any_insert(connection: Connection, table: Table) -> AnyInsert:
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
 
+def inserting(connection: Connection) -> Callable[[Table], AnyInsert]:
+    """The way in which this connection's database inserts what may be there."""
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+
 def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
     """Rows whose key is there already change nothing."""
     return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))

@@ -175,6 +175,13 @@ QUARANTINE_SIZE = _gauge(
 )
 HTTP_CONNECTIONS = _counter("http_connections_total", "Connections used for webhooks, by reused.", "reused")
 SCRIPT_EXIT = _counter("script_exit_total", "Exit codes of scripts.", "hook", "code")
+STREAM_OFFSET = _gauge(
+    "stream_offset",
+    "Offset up to which every message of the source's stream is done.",
+    "source",
+    fold=Fold.MAX,
+    start=nan,
+)
 QUEUE_DEPTH = _gauge("queue_depth", "Messages ready in the queue.", "queue", start=nan)
 LADDER_OVERDUE = _gauge(
     "ladder_overdue",

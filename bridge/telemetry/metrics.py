@@ -106,6 +106,7 @@ class SourceMetrics:
         self.duplicates = counters[catalogue.DUPLICATES].by(source)
         self.without_key = counters[catalogue.WITHOUT_KEY].child(source)
         self.quarantined = counters[catalogue.EVENTS_QUARANTINED].by(source)
+        self.stream_offset = families.gauges[catalogue.STREAM_OFFSET].child(source)
         self.contract_mismatch = families.gauges[catalogue.SOURCE_CONTRACT_MISMATCH].child(source)
 
 

@@ -18,7 +18,7 @@ class SourceDocument(Closed):
     """The queue's name on the broker."""
     format: str
     """How messages are decoded."""
-    state: Literal["consuming", "connecting", "left"]
+    state: Literal["consuming", "connecting", "standing_by", "left"]
     """left: not consumed, while broker or database are away or the bridge stops."""
     depth: int | None
     """Messages ready in the queue."""

@@ -24,11 +24,11 @@ _FEW = 20
 
 @value(frozen=True, slots=True)
 class Returns:
-    """How a source's queue treats what comes back: `counted` says that it is a quorum queue, `limit` how often it may,
-    `nacks_count` that a nack counts, too.
+    """How a source's queue treats what comes back: `counted` says that it is a quorum queue (None: it is not known), `limit`
+    how often it may, `nacks_count` that a nack counts, too.
     """
 
-    counted: bool = False
+    counted: bool | None = None
     limit: int = ASSUMED
     known: bool = False
     nacks_count: bool = True
@@ -36,7 +36,7 @@ class Returns:
     @property
     def spent_by_nacks(self) -> bool:
         """What goes back in order comes nearer to its last return all the same."""
-        return self.counted and self.nacks_count
+        return self.counted is True and self.nacks_count
 
     @property
     def custody_from(self) -> int:
@@ -46,12 +46,14 @@ class Returns:
     @property
     def kept_from(self) -> int | None:
         """One with so many goes into quarantine unread: even its custody failed again and again. None: never."""
-        return min(_MOST, self.limit * 3 // 4) if self.limit >= _SMALL else None
+        if self.counted is False or self.limit < _SMALL:
+            return None
+        return min(_MOST, self.limit * 3 // 4)
 
     @property
     def all_at_once(self) -> bool:
         """Already what comes for the first time must go into custody."""
-        return self.counted and self.custody_from == 0
+        return self.counted is True and self.custody_from == 0
 
     def holdable(self, prefetch: int) -> int:
         """How many messages may be held at once, of `prefetch` that are wanted."""
@@ -59,8 +61,8 @@ class Returns:
 
     def near_the_end(self, headers: Mapping[str, Any]) -> bool:
         """A message with these headers must go into custody."""
-        if self.all_at_once:
-            return True
+        if self.all_at_once or self.counted is False:
+            return self.all_at_once
         count = delivery_count(headers)
         return count > 0 and count >= self.custody_from
 
@@ -68,9 +70,9 @@ class Returns:
 def returns_of(kind: QueueKind, by_policy: int | None = None, *, nacks_count: bool = True) -> Returns:
     """How a queue of this kind counts; of its own limit and that of a policy the lower one is in force."""
     if kind.type in {"classic", "stream"}:
-        return Returns()
+        return Returns(counted=False)
     said = (kind.number("x-delivery-limit"), by_policy)
     limits = [limit for limit in said if limit is not None and limit >= 0]
     if limits:
         return Returns(counted=True, limit=min(limits), known=True, nacks_count=nacks_count)
-    return Returns(counted=kind.type == "quorum", nacks_count=nacks_count)
+    return Returns(counted=True if kind.type == "quorum" else None, nacks_count=nacks_count)

@@ -1,0 +1,41 @@
+"""Delivery limits that policies set on sources: only the management API tells them."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bridge.admin.doctor_policies import in_force, limit_of
+from bridge.app.consumption import Consumption
+from bridge.ports.survey import FoundPolicies
+
+log = structlog.get_logger(__name__)
+
+_EVERY = 300.0
+"""Seconds: policies change, and queues are made."""
+
+
+class PolicyLimits:
+    """Asks now and then, and says what was found."""
+
+    def __init__(self, look: Callable[[], FoundPolicies], consumption: Consumption) -> None:
+        """`look` may take seconds, and runs in a thread."""
+        self._look = look
+        self._consumption = consumption
+        self._told = ""
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_EVERY)
+
+    async def look(self) -> None:
+        """Once."""
+        found = await asyncio.to_thread(self._look)
+        if found.failure and found.failure != self._told:
+            log.warning("source.limits_not_seen", error=found.failure, effect="limits by policy are not known")
+        self._told = found.failure
+        version = ".".join(map(str, self._consumption.queues.release))
+        limits = {queue.name: limit_of(queue, in_force(queue.name, found.policies), version) for queue in found.queues}
+        self._consumption.limited({queue: limit for queue, limit in limits.items() if limit is not None})

@@ -1,0 +1,301 @@
+"""Reading a stream: how far all of it is done, what is done beyond that, and what comes again.
+
+A stream keeps what was read, and a reader says at which offset to go on. Acks only let more come. So the place up to which
+every message has its committed fate is written in the same transaction as those fates, with the few that are done beyond it;
+whoever reads next goes on there.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+
+from bridge.model.delivery import Reached
+from bridge.model.event import Message
+from bridge.model.source import Source
+from bridge.pipeline.settle import Over
+from bridge.ports.broker import Ticket
+from bridge.rules.wire.fingerprint import message_digest
+
+log = structlog.get_logger(__name__)
+
+OFFSET = "x-stream-offset"
+"""The broker says in this header where a message stands; what a publisher writes there it replaces (3.10.8)."""
+_WINDOW = 4096
+"""Offsets beyond the place that is done: what is finished further ahead is not acked, so that no more comes."""
+
+
+Begin = Callable[[Message, Ticket], None]
+
+
+class StreamTicket:
+    """Of a message of a stream. It is never nacked: the broker would close the connection (540, 3.10.8)."""
+
+    __slots__ = ("_ticket", "begun", "offset", "reader")
+
+    def __init__(self, reader: "StreamReader", offset: int, ticket: Ticket) -> None:
+        self._ticket = ticket
+        self.reader = reader
+        self.offset = offset
+        self.begun = False
+
+    @property
+    def valid(self) -> bool:
+        """See bridge.ports.broker.Ticket."""
+        return self._ticket.valid
+
+    def finish(self) -> None:
+        """See bridge.ports.broker.Ticket."""
+        self.reader.credit(self.offset, self._ticket)
+
+    def give_back(self) -> None:
+        """Nothing of it was started: it is read anew."""
+        self.reader.over(self, complete=False)
+
+    def begin(self, over: Over | None) -> Over:
+        """It has a settlement from now on, which is to tell this of its end."""
+        self.begun = True
+        return partial(self._over, over)
+
+    def _over(self, also: Over | None, complete: bool) -> None:
+        if also is not None:
+            also(complete)
+        self.reader.over(self, complete=complete)
+
+
+class StreamReader:
+    """How far one source has read its stream. Until it is told that the queue is one, it is not used."""
+
+    def __init__(self, source: Source, changed: Callable[[], None]) -> None:
+        """`changed`: something is done that no transaction is under way for."""
+        self._source = source
+        self._changed = changed
+        self._begun = False
+        self._ahead: set[int] = set()
+        self._under_way: dict[int, StreamTicket] = {}
+        self._waiting: dict[int, tuple[Message, Ticket, Begin]] = {}
+        self._let_go: set[int] = set()
+        self._withheld: dict[int, Ticket] = {}
+        self._digests: dict[int, str] = {}
+        self._digest = ""
+        self._epoch = 0
+        self._since = 0.0
+        self._committed: tuple[int, int, int] | None = None
+        self._at_risk = -1
+        self._anchor: int | None = None
+        self.done_to = -1
+        """Every message up to this offset has its committed fate; -1: none is known of."""
+        self.highest = -1
+        self.deaf = False
+        """What comes is of no use until the next consumer begins."""
+        self.must_reread = True
+        """What came may have been let go: the next consumer begins behind the place that is done."""
+
+    # ---- where to begin -------------------------------------------------------------------------------
+
+    def begin(self, stored: Reached | None, at_risk: int) -> None:
+        """Go on where the history says. So many messages beyond may have been under way when the last process ended."""
+        self._ahead.clear()
+        self.done_to, self._digest, self._epoch, self._since = -1, "", 0, 0.0
+        if stored is not None:
+            self.done_to, self._digest, self._epoch = stored.offset, stored.digest, stored.epoch
+            self._since = stored.since
+            self._ahead = {
+                stored.offset + 1 + bit for bit in range(stored.ahead.bit_length()) if stored.ahead >> bit & 1
+            }
+        self._committed = (self._epoch, self.done_to, len(self._ahead)) if stored is not None else (0, -1, 0)
+        self.highest = self.done_to
+        self._at_risk = self.done_to + len(self._ahead) + at_risk
+        self._begun, self.must_reread = True, True
+
+    @property
+    def begun(self) -> bool:
+        """It knows where to go on."""
+        return self._begun
+
+    def first_look(self, now: float) -> Reached | None:
+        """What to write down before anything came: who begins with `next` must not begin there once more after a stop."""
+        if self.done_to >= 0 or self._since:
+            return None
+        self._since = now
+        return self._reached()
+
+    def attach(self) -> int | str | datetime:
+        """The offset for a new consumer. The message that is done last is asked for once more: it tells that this is the
+        stream that was read before.
+        """
+        self.deaf = False
+        if not self.must_reread and self.highest >= 0:
+            return self.highest + 1
+        self.must_reread = False
+        if self.done_to >= 0:
+            self._anchor = self.done_to
+            return self.done_to
+        self._anchor = None
+        wanted = self._source.stream.offset
+        if wanted in {"next", "last"} and self._since:
+            return datetime.fromtimestamp(self._since, UTC)
+        return wanted
+
+    @property
+    def unsure(self) -> bool:
+        """The message that was done last has not come: the stream may have been deleted and made anew."""
+        return self._anchor is not None
+
+    def made_anew(self) -> None:
+        """It is another stream: all of it is new."""
+        log.warning(
+            "stream.made_anew",
+            source=self._source.name,
+            done_to=self.done_to,
+            effect="read from its beginning",
+        )
+        self._epoch += 1
+        self._ahead.clear()
+        self._under_way.clear()
+        self._waiting.clear()
+        self._let_go.clear()
+        self._digests.clear()
+        self._digest, self._anchor, self._at_risk = "", None, -1
+        self.done_to = self.highest = -1
+        self._since = 0.0
+        self.deaf = self.must_reread = True
+
+    def lost(self) -> None:
+        """The consumer is gone, and with it what it was given."""
+        self.must_reread = True
+
+    def leave(self) -> None:
+        """Somebody else reads it; what is under way here still counts."""
+        self._begun = False
+        self.must_reread = True
+
+    # ---- each message ---------------------------------------------------------------------------------
+
+    def take(self, message: Message, ticket: Ticket, begin: Begin) -> None:
+        """A message came: begin with it, unless it is done, or under way already."""
+        offset = message.headers.get(OFFSET)
+        if not isinstance(offset, int) or self.deaf or not self._begun:
+            ticket.finish()
+            return
+        if self._anchor is not None and not self._is_where_it_was(offset, message):
+            ticket.finish()
+            return
+        self._bridge_gap(offset)
+        self.highest = max(self.highest, offset)
+        earlier = self._under_way.get(offset)
+        if offset <= self.done_to or offset in self._ahead:
+            ticket.finish()
+        elif earlier is not None and (earlier.begun or earlier.valid):
+            self._waiting[offset] = message, ticket, begin
+        else:
+            self._start(offset, message, ticket, begin)
+
+    def _start(self, offset: int, message: Message, ticket: Ticket, begin: Begin) -> None:
+        """Without an id of its publisher's it goes by its place; what came before is marked, as queues do."""
+        self._digests[offset] = message_digest(self._source.queue, message)
+        again = offset <= self._at_risk or offset in self._let_go
+        own_id = message.message_id or f"{self._source.queue}@{offset}"
+        ours = self._under_way[offset] = StreamTicket(self, offset, ticket)
+        begin(replace(message, message_id=own_id, redelivered=again), ours)
+
+    def _is_where_it_was(self, offset: int, message: Message) -> bool:
+        """Whether this is the stream that was read before; else it has to be read anew."""
+        anchor, self._anchor = self._anchor, None
+        if offset == anchor and self._digest and message_digest(self._source.queue, message) != self._digest:
+            self.made_anew()
+            return False
+        return True
+
+    def _bridge_gap(self, offset: int) -> None:
+        """Offsets have no gaps; the first message says where the stream begins, and what of it is gone."""
+        if self.highest < 0 and self.done_to < 0:
+            self.done_to = offset - 1
+        elif offset > self.highest + 1 and offset > self.done_to + 1 and not self._under_way:
+            lost = offset - self.done_to - 1 - len([one for one in self._ahead if one < offset])
+            log.warning(
+                "stream.truncated",
+                source=self._source.name,
+                messages=lost,
+                advice="its retention is too short",
+            )
+            self._ahead = {one for one in self._ahead if one >= offset}
+            self.done_to = offset - 1
+            self._move_on()
+
+    # ---- what becomes of it ---------------------------------------------------------------------------
+
+    def credit(self, offset: int, ticket: Ticket) -> None:
+        """The message is finished: let the next one come, unless too much waits for one that is not done."""
+        if offset - self.done_to > _WINDOW:
+            self._withheld[offset] = ticket
+        else:
+            ticket.finish()
+
+    def over(self, ticket: StreamTicket, *, complete: bool) -> None:
+        """Nothing of the message is under way any more: all of it has its fate, or it is to be read anew."""
+        offset = ticket.offset
+        if self._under_way.get(offset) is not ticket:
+            return
+        del self._under_way[offset]
+        waiting = self._waiting.pop(offset, None)
+        if complete:
+            self._let_go.discard(offset)
+            self._done(offset)
+            if waiting is not None:
+                waiting[1].finish()
+            self._changed()
+            return
+        self._let_go.add(offset)
+        if waiting is not None and waiting[1].valid:
+            self._start(offset, *waiting)
+        else:
+            self.must_reread = True
+
+    def _done(self, offset: int) -> None:
+        if offset > self.done_to:
+            self._ahead.add(offset)
+            self._move_on()
+
+    def _move_on(self) -> None:
+        while self.done_to + 1 in self._ahead:
+            self.done_to += 1
+            self._ahead.discard(self.done_to)
+            self._digest = self._digests.pop(self.done_to, "")
+        for offset in [each for each in self._withheld if each - self.done_to <= _WINDOW]:
+            self._withheld.pop(offset).finish()
+
+    # ---- in the transaction ---------------------------------------------------------------------------
+
+    def reached_with(self, offsets: Collection[int]) -> Reached | None:
+        """How far all is done once these messages are; None where the history knows that already."""
+        done_to, ahead, digest = (
+            self.done_to,
+            self._ahead | {one for one in offsets if one > self.done_to},
+            self._digest,
+        )
+        while done_to + 1 in ahead:
+            done_to += 1
+            ahead.discard(done_to)
+            digest = self._digests.get(done_to, "")
+        if not self._begun or (self._epoch, done_to, len(ahead)) == self._committed:
+            return None
+        return self._made(done_to, ahead, digest)
+
+    def _reached(self) -> Reached:
+        return self._made(self.done_to, self._ahead, self._digest)
+
+    def _made(self, done_to: int, ahead: set[int], digest: str) -> Reached:
+        bits = sum(1 << (offset - done_to - 1) for offset in ahead)
+        return Reached(self._source.queue, done_to, bits, digest, self._epoch, self._since)
+
+    def committed(self, reached: Reached) -> None:
+        """The history has it."""
+        self._committed = (reached.epoch, reached.offset, reached.ahead.bit_count())
+
+    @property
+    def unsaved(self) -> bool:
+        """It went further than the history knows."""
+        return self._begun and self._committed != (self._epoch, self.done_to, len(self._ahead))

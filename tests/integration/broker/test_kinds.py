@@ -1,0 +1,71 @@
+"""What kind a queue is, as the broker tells those who may not use its management API."""
+
+import pytest
+
+from bridge.broker.kinds import kind_of
+from bridge.model.queue import QueueKind
+from tests.support.links import unique
+
+EVERYTHING = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 300,
+    "x-max-length": 100,
+    "x-overflow": "reject-publish",
+    "x-dead-letter-exchange": "somewhere else",
+    "x-dead-letter-routing-key": "it's here",
+    "x-message-ttl": 60_000,
+    "x-expires": 100_000_000,
+    "x-single-active-consumer": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({}, "classic"),
+        ({"x-max-length": 10}, "classic"),
+        ({"x-queue-type": "classic", "x-max-priority": 5}, "classic"),
+        (EVERYTHING, "quorum"),
+        ({"x-queue-type": "stream", "x-max-age": "7D"}, "stream"),
+    ],
+)
+@pytest.mark.parametrize("name", ["plain", "with spaces, and 'quotes'"])
+async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched(link, arguments, kind, name):
+    queue = unique(name)
+    async with link.channel(confirms=True) as channel:
+        await channel.queue_declare(queue, durable=True, arguments=arguments or None)
+        await channel.basic_publish(b"here", routing_key=queue)
+    found, bare = await kind_of(link, queue, may_declare=True)
+    assert found == QueueKind(kind, arguments, whole=True)
+    assert bare is not bool(arguments)
+    seen, bare = await kind_of(link, queue, may_declare=False)
+    assert (seen.type, seen.whole, bare) == (kind, False, None)
+    async with link.channel() as channel:
+        if kind != "stream":
+            message = await channel.basic_get(queue)
+            assert message.body == b"here"
+            assert not message.delivery.redelivered
+        await channel.queue_delete(queue)
+
+
+async def test_a_queue_that_another_consumer_has_for_itself_is_told_of(link):
+    queue = unique("taken")
+    async with link.channel() as channel:
+        await channel.queue_declare(queue, durable=True)
+        await channel.basic_consume(queue, never, exclusive=True)
+        found, _ = await kind_of(link, queue, may_declare=True)
+        assert "exclusive use" in found.taken
+        await channel.queue_delete(queue)
+
+
+async def test_a_queue_that_goes_with_its_consumer_or_the_broker_is_told_of(link):
+    passing, short_lived = unique("passing"), unique("short")
+    async with link.channel() as channel:
+        await channel.queue_declare(passing, durable=True, auto_delete=True)
+        await channel.queue_declare(short_lived, durable=False)
+        assert (await kind_of(link, passing, may_declare=True))[0].arguments == {"auto_delete": True}
+        assert (await kind_of(link, short_lived, may_declare=True))[0].arguments == {"durable": False}
+
+
+async def never(_message: object) -> None:
+    raise AssertionError("nothing is published here")

@@ -1,0 +1,50 @@
+"""What is said of a queue's type and arguments."""
+
+from typing import Any
+
+import pytest
+
+from bridge.model.queue import QueueKind
+from bridge.rules.wire.effects import effects_of
+
+
+def told(kind: QueueKind) -> list[tuple[str, str]]:
+    return [(effect.weight, effect.what) for effect in effects_of(kind)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "weight", "said"),
+    [
+        ({"x-message-ttl": 90_000}, "warning", "what waits there for 90 s is gone"),
+        ({"x-max-length": 10}, "warning", "at most 10 messages: beyond that the broker drops the oldest"),
+        ({"x-max-length": 10, "x-overflow": "reject-publish-dlx"}, "warning", "publishers are refused beyond that"),
+        ({"x-max-length": 7, "x-max-length-bytes": 9}, "warning", "at most 7 messages or 9 bytes"),
+        ({"x-expires": 60_000}, "warning", "once nobody has consumed it for 60 s"),
+        ({"x-single-active-consumer": True}, "ok", "others stand by"),
+        ({"auto_delete": True}, "problem", "when its last consumer leaves"),
+        ({"durable": False}, "warning", "once the broker restarts"),
+    ],
+)
+def test_each_argument_that_costs_messages_is_told_with_what_it_does(
+    arguments: dict[str, Any], weight: str, said: str
+):
+    [(level, what)] = told(QueueKind("classic", arguments))
+    assert level == weight
+    assert said in what
+
+
+def test_a_plain_queue_gives_nothing_to_tell():
+    assert told(QueueKind("classic", {"x-queue-type": "classic", "x-max-priority": 5})) == []
+
+
+def test_a_stream_is_read_from_its_place_and_its_retention_is_told():
+    assert [weight for weight, _ in told(QueueKind("stream"))] == ["ok"]
+    [_, (weight, what)] = told(QueueKind("stream", {"x-max-age": "7D", "x-max-length-bytes": 5}))
+    assert weight == "warning"
+    assert "x-max-age 7D, x-max-length-bytes 5" in what
+
+
+def test_a_queue_that_somebody_has_for_himself_is_a_problem():
+    [(weight, what)] = told(QueueKind("classic", taken="ACCESS_REFUSED - in exclusive use"))
+    assert weight == "problem"
+    assert "in exclusive use" in what
