@@ -15,6 +15,7 @@ from bridge.app.access import Access
 from bridge.app.actions import Actions
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
+from bridge.app.limits import PolicyLimits
 from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Neighbours, Ownership, own_history
@@ -89,6 +90,7 @@ class Bridge:
         """
         self._settings = settings
         self.reloading = Reloading(settings, written)
+        self._look_at_policies = written.policies
         self._patience = patience
         self._base = base
         self._served = served
@@ -131,7 +133,6 @@ class Bridge:
         if await together.begin():
             await parts.guard.watch_out()
             parts.sources.start_small()
-            parts.consumption.streams.unclean = True
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         api = make_api(parts, self._history, access, actions, repeating, reloading=self.reloading)
@@ -238,6 +239,8 @@ class Bridge:
             history_after=storage.outage_after,
             broker_after=self._settings.broker.outage_after,
         )
+        if self._settings.broker.management_url is not None:
+            self._spawn(PolicyLimits(self._look_at_policies, parts.consumption).run(), "limits by policy")
         self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")

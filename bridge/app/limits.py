@@ -7,6 +7,7 @@ import structlog
 
 from bridge.admin.doctor_policies import in_force, limit_of
 from bridge.app.consumption import Consumption
+from bridge.model.errors import SettingsError
 from bridge.ports.survey import FoundPolicies
 
 log = structlog.get_logger(__name__)
@@ -32,10 +33,18 @@ class PolicyLimits:
 
     async def look(self) -> None:
         """Once."""
-        found = await asyncio.to_thread(self._look)
+        try:
+            found = await asyncio.to_thread(self._look)
+        except SettingsError as error:
+            found = FoundPolicies(failure=str(error))
         if found.failure and found.failure != self._told:
-            log.warning("source.limits_not_seen", error=found.failure, effect="limits by policy are not known")
+            log.warning(
+                "source.limits_not_seen", error=found.failure, effect="limits by policy are not known"
+            )
         self._told = found.failure
         version = ".".join(map(str, self._consumption.queues.release))
-        limits = {queue.name: limit_of(queue, in_force(queue.name, found.policies), version) for queue in found.queues}
+        limits = {
+            queue.name: limit_of(queue, in_force(queue.name, found.policies), version)
+            for queue in found.queues
+        }
         self._consumption.limited({queue: limit for queue, limit in limits.items() if limit is not None})

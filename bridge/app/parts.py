@@ -207,10 +207,7 @@ class Parts:
         consumed = [*self.settings.sources, own_events(self.names.events)]
         self.decoders = {source.name: self._decoder(source, base) for source in consumed}
         self.consumption = Consumption(
-            self.settings.broker,
-            self.links,
-            self.topology,
-            self.gauges,
+            *(self.settings.broker, self.links, self.topology, self.gauges),
             history=self.history,
             recorder=self.recorder,
             holder=self.replica_id,
@@ -220,8 +217,8 @@ class Parts:
 
     def _make_watches(self) -> None:
         self.samples = self._samples()
-        lanes = LaneSilence(self.table, self.lanes, self.names)
-        self.silence = Silence((self.sources, lanes), self.topology, after=self.settings.broker.silent_after)
+        watched = self.sources, LaneSilence(self.table, self.lanes, self.names)
+        self.silence = Silence(watched, self.topology, after=self.settings.broker.silent_after)
 
     async def flush(self) -> None:
         """Send the acks that are due, and go on with messages kept back."""

@@ -16,7 +16,9 @@ def readiness(parts: Parts, links: Links, problems: Sequence[str]) -> dict[str, 
     broken = parts.in_force.broken
     broker = {link.role: "up" if link.up else "down" for link in links.all()}
     sources = parts.sources.state()
-    there = not down and "down" not in broker.values() and set(sources.values()) <= {"consuming", "standing_by"}
+    there = (
+        not down and "down" not in broker.values() and set(sources.values()) <= {"consuming", "standing_by"}
+    )
     told = dict(islice(sorted(broken.items()), _BROKEN_TOLD))
     return {
         "status": "ok" if there and not broken and not problems else "degraded",

@@ -10,6 +10,7 @@ from bridge.admin.secret_ends import secret_ends
 from bridge.app.in_force import HooksInForce
 from bridge.model.errors import BridgeError, SettingsError
 from bridge.ports.control import Control
+from bridge.ports.survey import FoundPolicies
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 
@@ -27,6 +28,10 @@ class Written(Protocol):
 
     def changed(self) -> bool:
         """Whether they are others than those read last, and are so for long enough that nobody is still writing."""
+        ...
+
+    def policies(self) -> FoundPolicies:
+        """What the management API that they name tells; it may take seconds."""
         ...
 
 

@@ -53,6 +53,7 @@ class Sources:
 
     def start_small(self) -> None:
         """The last stop was not in order: what comes may be what ended it."""
+        self._consumption.streams.unclean = True
         for intake, _ in self._pairs:
             if intake.source.name != OWN_EVENTS:
                 self._prefetch.start_small(intake.source.name)

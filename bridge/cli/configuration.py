@@ -9,6 +9,7 @@ from bridge.admin.check import check, warnings
 from bridge.admin.transport import broker_problems
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.units import seconds
+from bridge.ports.survey import FoundPolicies
 from bridge.settings.environment import PREFIX, secrets_folder
 from bridge.settings.loading import load_with_places
 from bridge.settings.tree import Settings
@@ -70,6 +71,15 @@ class Written:
         """Whether the files are others than those read last, and were the same when they were looked at before."""
         before, self._looked_at = self._looked_at, self._stamp()
         return before == self._looked_at != self._read
+
+    def policies(self) -> FoundPolicies:
+        """What the management API that they name tells."""
+        from bridge.cli.management import policies
+
+        settings = self._configuration.fit_to_run(self._served, strict=False)
+        url = settings.broker.management_url
+        queues = [source.queue for source in settings.sources]
+        return policies(settings.broker, queues, None if url is None else url.get_secret_value())
 
     def _stamp(self) -> list[tuple[object, ...]]:
         """What tells one state of the files from another: where links lead, and what is there."""

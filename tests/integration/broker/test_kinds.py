@@ -30,7 +30,9 @@ EVERYTHING = {
     ],
 )
 @pytest.mark.parametrize("name", ["plain", "with spaces, and 'quotes'"])
-async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched(link, arguments, kind, name):
+async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched(
+    link, arguments, kind, name
+):
     queue = unique(name)
     async with link.channel(confirms=True) as channel:
         await channel.queue_declare(queue, durable=True, arguments=arguments or None)

@@ -17,7 +17,11 @@ def told(kind: QueueKind) -> list[tuple[str, str]]:
     [
         ({"x-message-ttl": 90_000}, "warning", "what waits there for 90 s is gone"),
         ({"x-max-length": 10}, "warning", "at most 10 messages: beyond that the broker drops the oldest"),
-        ({"x-max-length": 10, "x-overflow": "reject-publish-dlx"}, "warning", "publishers are refused beyond that"),
+        (
+            {"x-max-length": 10, "x-overflow": "reject-publish-dlx"},
+            "warning",
+            "publishers are refused beyond that",
+        ),
         ({"x-max-length": 7, "x-max-length-bytes": 9}, "warning", "at most 7 messages or 9 bytes"),
         ({"x-expires": 60_000}, "warning", "once nobody has consumed it for 60 s"),
         ({"x-single-active-consumer": True}, "ok", "others stand by"),
