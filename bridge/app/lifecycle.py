@@ -56,6 +56,7 @@ _LAST_COMMIT = 10.0
 _POLITE = 5.0
 _STARTING_LOSSES = 10
 _LOST_WAIT = 0.5
+_POLICIES = 2.0
 _T = TypeVar("_T")
 
 
@@ -146,11 +147,18 @@ class Bridge:
         self._spawn(repeating.replays.run(), "replays")
         self._spawn(self._lookout(parts, self._history).run(), "lookout")
         parts.consume_strays()
+        await self._watch_policies(parts)
         parts.sources.start()
         self._health.serving()
         if settings.reload == "watch":
             self._spawn(self.reloading.watch(), "watch the file")
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    async def _watch_policies(self, parts: Parts) -> None:
+        if self._settings.broker.management_url is not None:
+            limits = PolicyLimits(self._look_at_policies, parts.consumption)
+            self._spawn(limits.run(), "limits by policy")
+            await limits.known(_POLICIES)
 
     async def _open_history(self) -> SqlHistory:
         storage = self._settings.storage
@@ -239,8 +247,6 @@ class Bridge:
             history_after=storage.outage_after,
             broker_after=self._settings.broker.outage_after,
         )
-        if self._settings.broker.management_url is not None:
-            self._spawn(PolicyLimits(self._look_at_policies, parts.consumption).run(), "limits by policy")
         self._spawn(parts.topology.keep(), "topology")
         self._spawn(parts.recorder.run(), "recorder")
         self._spawn(parts.guard.run(), "guard")

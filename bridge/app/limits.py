@@ -1,6 +1,7 @@
 """Delivery limits that policies set on sources: only the management API tells them."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -24,12 +25,19 @@ class PolicyLimits:
         self._look = look
         self._consumption = consumption
         self._told = ""
+        self._looked = asyncio.Event()
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(_EVERY)
+
+    async def known(self, patience: float) -> None:
+        """Return once they are known, or were not within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._looked.wait()
 
     async def look(self) -> None:
         """Once."""
@@ -48,3 +56,4 @@ class PolicyLimits:
             for queue in found.queues
         }
         self._consumption.limited({queue: limit for queue, limit in limits.items() if limit is not None})
+        self._looked.set()

@@ -12,6 +12,7 @@ import structlog
 from aiormq.exceptions import AMQPError
 from pamqp import commands
 
+from bridge.broker.kinds import IN_EXCLUSIVE_USE
 from bridge.broker.link import Link, lost_not_cancelled, why_closed
 from bridge.broker.tickets import ChannelTicket, Incarnation
 from bridge.model.errors import BridgeError, BrokerUnavailable
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 _BROKEN = (AMQPError, OSError, RuntimeError, TimeoutError, BridgeError)
 _LONGEST_WAIT = 15.0
 _LOOK_AGAIN = 2.0
+_TAKEN = "another consumer has the queue for itself: stop it; the bridge tries again all the time"
 
 
 @dataclass(slots=True)
@@ -145,7 +147,10 @@ class ConsumeChannel:
                     return
                 if time.monotonic() - started > _LONGEST_WAIT:
                     backoff.reset()
-                log.info("broker.channel_lost", queues=list(self._subscriptions)[:5], error=str(error))
+                queues = list(self._subscriptions)[:5]
+                if IN_EXCLUSIVE_USE in str(error):
+                    log.warning("source.in_exclusive_use", queues=queues, error=str(error), advice=_TAKEN)
+                log.info("broker.channel_lost", queues=queues, error=str(error))
             finally:
                 self._lost()
             await backoff.pause()

@@ -15,6 +15,8 @@ from aiormq import exceptions as amqp
 from bridge.broker.link import Link
 from bridge.model.queue import QueueKind, QueueType
 
+IN_EXCLUSIVE_USE = "in exclusive use"
+"""What the broker says (403) where another consumer has a queue for itself."""
 _OFFSET = {"x-stream-offset": "next"}
 _OF_TYPE = re.compile(r"of queue type rabbit_(classic|quorum)_queue")
 _DIFFERS = re.compile(
@@ -31,27 +33,42 @@ async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKi
 
     Raises AMQPError where the broker is lost, ChannelAccessRefused included.
     """
-    kind, taken = await _type_of(link, queue)
+    kind = await _type_of(link, queue)
     if not may_declare:
-        return QueueKind(kind, {"x-queue-type": kind} if kind == "stream" else {}, taken=taken), None
+        return QueueKind(kind, {"x-queue-type": kind} if kind == "stream" else {}), None
     arguments, whole, bare = await _arguments_of(link, queue)
     told = arguments.get("x-queue-type")
     if kind == "unknown" and told in ("classic", "quorum", "stream"):
         kind = told
-    return QueueKind(kind, arguments, whole, taken), bare
+    return QueueKind(kind, arguments, whole), bare
 
 
-async def _type_of(link: Link, queue: str) -> tuple[QueueType, str]:
+async def taken_by(link: Link, queue: str) -> str:
+    """What the broker says where another consumer has the queue for itself; empty: none has. A message that comes just
+    then goes back, so ask of empty queues only, and not of quorum queues, which count that and know no such consumers.
+    """
+    try:
+        async with link.channel() as channel:
+            await channel.basic_qos(prefetch_count=1)
+            await channel.basic_consume(queue, _untaken)
+    except amqp.ChannelAccessRefused as error:
+        return str(error) if IN_EXCLUSIVE_USE in str(error) else ""
+    return ""
+
+
+async def _type_of(link: Link, queue: str) -> QueueType:
     try:
         async with link.channel() as channel:
             await channel.basic_qos(prefetch_count=1)
             await channel.basic_consume(queue, _untaken, arguments=dict(_OFFSET))
     except amqp.ChannelPreconditionFailed as error:
         found = _OF_TYPE.search(str(error))
-        return ("quorum" if found[1] == "quorum" else "classic") if found else "unknown", ""
-    except amqp.ChannelAccessRefused as error:
-        return "unknown", str(error) if "exclusive" in str(error) else ""
-    return "stream", ""
+        if found is None:
+            return "unknown"
+        return "quorum" if found[1] == "quorum" else "classic"
+    except amqp.ChannelAccessRefused:
+        return "unknown"
+    return "stream"
 
 
 async def _arguments_of(link: Link, queue: str) -> tuple[dict[str, Any], bool, bool]:

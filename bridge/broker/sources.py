@@ -96,13 +96,15 @@ class SourceQueues:
         self._kind(queue, kind)
         if bare is False and not kind.is_stream:
             log.warning("source.contract_mismatch", queue=queue, arguments=dict(kind.arguments))
-        effects = [effect for effect in effects_of(kind) if effect.weight != "ok"]
+        self._tell(queue, list(effects_of(kind)))
+        self._looked_at[queue] = connection
+        return True
+
+    def _tell(self, queue: str, effects: list[Effect]) -> None:
         for effect in effects if effects != self._told.get(queue) else ():
-            log.warning("source.queue", queue=queue, effect=effect.what, advice=effect.advice)
+            tell = log.info if effect.weight == "ok" else log.warning
+            tell("source.queue", queue=queue, effect=effect.what, advice=effect.advice)
         self._told[queue] = effects
-        if not kind.taken:
-            self._looked_at[queue] = connection
-        return not kind.taken
 
     def forget(self, queue: str) -> None:
         """It was deleted, perhaps: whoever makes it anew may make another one."""

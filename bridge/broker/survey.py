@@ -10,7 +10,7 @@ from aiormq import exceptions as amqp
 from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 
-from bridge.broker.kinds import kind_of
+from bridge.broker.kinds import kind_of, taken_by
 from bridge.broker.link import Address, Link
 from bridge.broker.plan import Planned, planned
 from bridge.broker.refusals import redacted
@@ -153,7 +153,9 @@ class Survey:
         kept, said = await self._kept(queue)
         depth, consumers = answer.message_count or 0, answer.consumer_count or 0
         kind, _ = await kind_of(self._link, queue, may_declare=kept is not None)
-        readable = None if kind.taken else await self._readable(queue)
+        if kind.type == "classic" and consumers and not depth:
+            kind = replace(kind, taken=await taken_by(self._link, queue))
+        readable = await self._readable(queue)
         return FoundSource(queue, True, depth, consumers, kept, readable, said, kind)
 
     async def _kept(self, queue: str) -> tuple[bool | None, str]:

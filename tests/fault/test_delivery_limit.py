@@ -57,7 +57,7 @@ async def test_stopped_in_order_nothing_that_was_not_begun_goes_back_to_a_queue_
     scene.endpoint.script("/crm", slow(0.3))
     await scene.queues.publish(source, EVENTS[:100])
     async with scene.bridge([scene.webhook("crm", concurrency=2)], source) as bridge:
-        await until(lambda: len(scene.endpoint.received("/crm")) == 2)
+        await until(lambda: len(scene.endpoint.received("/crm")) >= 2)
         await bridge.stop()
         assert await scene.queues.depth(source) == 0
         attempted = len(scene.endpoint.received("/crm"))
