@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from bridge.model.event import Content, Decoded, Message
 from bridge.model.value import value
 from bridge.rules.codings.labels import labels_of
-from bridge.rules.codings.plain import plain_of
+from bridge.rules.codings.plain import is_plain, plain_of
 from bridge.rules.formats.forms import form_data, is_form
 from bridge.rules.formats.parse import read
 from bridge.rules.formats.registry import FORMATS
@@ -48,13 +48,17 @@ class Read:
 
 def read_body(message: Message, limit: int) -> Read:
     """The message's body without its codings, which may have `limit` bytes, and parsed."""
-    plain = plain_of(message, limit)
-    if plain.body is None:
-        return Read(None, None, plain.fault)
-    parsed, fault = read(plain.body)
+    if is_plain(message):
+        body = message.body
+    else:
+        plain = plain_of(message, limit)
+        if plain.body is None:
+            return Read(None, None, plain.fault)
+        body = plain.body
+    parsed, fault = read(body)
     if fault and message.content_type is not None and is_form(message.content_type):
         # Only then: JSON is often labelled as a form.
-        return Read(plain.body, *form_data(plain.body, message.content_type, labels_of(message).charset))
+        return Read(body, *form_data(body, message.content_type, labels_of(message).charset))
     if fault and (unknown := labels_of(message).unknown):
         fault += f"; {unknown!r} names no content coding and no character set"
-    return Read(plain.body, parsed, fault)
+    return Read(body, parsed, fault)
