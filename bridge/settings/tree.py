@@ -50,6 +50,7 @@ BrokerUrls = Annotated[
     ),
 ]
 StorageUrl = Annotated[SecretUrl, AfterValidator(storage_url)]
+ManagementUrl = Annotated[SecretUrl, AfterValidator(management_url)]
 Listen = Annotated[str, AfterValidator(listen_address)]
 
 
@@ -71,7 +72,7 @@ class Broker(Strict):
 
     url: BrokerUrls = Field(default_factory=lambda: [SecretUrl("amqp://guest:guest@127.0.0.1:5672/")])
     """Address, or several that are tried in turn."""
-    management_url: Annotated[SecretUrl, AfterValidator(management_url)] | None = None
+    management_url: ManagementUrl | None = None
     """Address of the broker's management API such as http://user:password@host:15672, which knows the delivery limits that
     policies set on sources; else a limit of 20 is assumed where a queue's arguments say none. The user needs the tag
     policymaker or monitoring."""

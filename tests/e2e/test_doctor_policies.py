@@ -164,3 +164,52 @@ async def test_rights_that_are_missing_on_single_names_are_listed_with_them(
     assert scene.lane("crm") in known[subject.format("read")]["message"]
     assert source in known[subject.format("read")]["message"]
     assert known[subject.format("configure")]["level"] == "ok"
+
+
+async def test_a_limit_by_policy_is_known_to_a_bridge_that_is_told_of_the_management_api(
+    managed: RabbitMQNode, tmp_path: Path
+):
+    url = managed.add_virtual_host("limited")
+    limits = json.dumps({"delivery-limit": 3})
+    managed.rabbitmqctl("set_policy", "-p", "limited", "--apply-to", "queues", "limits", "^source", limits)
+    async with open_scene(url, tmp_path) as scene:
+        source = await scene.queue(arguments={"x-queue-type": "quorum"})
+        await scene.queues.publish(source, [b"1", b"2"])
+        await scene.queues.return_all(source, times=1)
+        broker = {"management_url": str(managed.management_url)}
+        async with scene.bridge([scene.webhook("crm")], source, broker=broker) as bridge:
+            await until(lambda: len(scene.endpoint.requests) == 2, what=bridge.last_words)
+            assert await bridge.metric("parked_total", reason="delivery_limit") == 2
+        assert "guest:guest" not in bridge.log_text
+    managed.rabbitmqctl("delete_vhost", "limited")
+
+
+async def test_what_the_type_and_the_arguments_of_sources_mean_is_told_without_the_management_api(
+    managed: RabbitMQNode, tmp_path: Path
+):
+    async with open_scene(managed.url, tmp_path) as scene:
+        queues = {
+            "stream": await scene.queue("stream", arguments={"x-queue-type": "stream", "x-max-age": "7D"}),
+            "short": await scene.queue("short", arguments={"x-message-ttl": 90_000}),
+            "few": await scene.queue("few", arguments={"x-queue-type": "quorum", "x-delivery-limit": 2}),
+            "taken": await scene.queue("taken"),
+        }
+        connection = await aiormq.connect(managed.url)
+        await (await connection.channel()).basic_consume(queues["taken"], never, exclusive=True)
+        sources = [{"name": name, "queue": queue} for name, queue in queues.items()]
+        file = tmp_path / "doctor.yaml"
+        file.write_text(yaml.safe_dump(scene.settings([], sources)))
+        arguments = ("doctor", "-c", str(file), "--json", "--management-url", "http://127.0.0.1:1")
+        told = await asyncio.to_thread(amqp_bridge, *arguments, cwd=tmp_path)
+        await connection.close()
+    assert told.code == 1
+    said = {(each["subject"], each["level"], each["message"]) for each in json.loads(told.out)["findings"]}
+
+    def tells(name: str, level: str, text: str) -> bool:
+        return any(queues[name] in about and at == level and text in message for about, at, message in said)
+
+    assert tells("stream", "ok", "a stream: read from the place that the history knows")
+    assert tells("stream", "warning", "x-max-age 7D")
+    assert tells("short", "warning", "what waits there for 90 s is gone")
+    assert tells("few", "problem", "delivery limit 2: what came back more often the broker drops")
+    assert tells("taken", "problem", "another consumer has it for itself")
