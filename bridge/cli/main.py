@@ -1,5 +1,7 @@
 """The command `amqp-bridge`."""
 
+import io
+import os
 import platform
 import sys
 from typing import Annotated
@@ -87,9 +89,23 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; ends the process with its exit code."""
+    _speak_utf8()
     try:
         app(prog_name="amqp-bridge")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 -- the outermost frame of the program
         sys.exit(ended_by(error, debug="--debug" in sys.argv))
+
+
+def _speak_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode where the locale has another encoding.
+
+    It would reach everything else: names of files, arguments and environment of scripts, variables that are read. What
+    even UTF-8 cannot say, half of a surrogate pair, is escaped on its way out.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

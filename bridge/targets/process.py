@@ -93,12 +93,12 @@ def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subp
     try:
         with _as_file(stdin) as source:
             process = subprocess.Popen(
-                command.argv,
+                [_octets(part) for part in command.argv],
                 stdin=source,
                 stdout=writing,
                 stderr=writing,
-                cwd=command.cwd,
-                env=env,
+                cwd=_octets(command.cwd),
+                env={_octets(name): _octets(text) for name, text in env.items()},
                 start_new_session=True,
                 umask=command.umask,
                 **command.identity,
@@ -111,6 +111,11 @@ def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subp
     os.set_blocking(reading, False)
     _restrain(process.pid, command.memory)
     return process, reading
+
+
+def _octets(text: str) -> bytes:
+    """UTF-8, whatever the locale is; bytes of file names and variables that are no UTF-8 stay what they are."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _restrain(pid: int, memory: int | None) -> None:

@@ -121,7 +121,7 @@ class ScriptTarget:
         if not isinstance(error, OSError):
             return str(error)
         # Popen names the directory if that is what it could not enter.
-        path = self._command.argv[0] if error.filename is None else str(error.filename)
+        path = self._command.argv[0] if error.filename is None else os.fsdecode(error.filename)
         if path == self._command.argv[0] and (why := self._why_not()):
             return why
         text = f"{path}: {error.strerror or error}"
