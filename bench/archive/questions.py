@@ -58,16 +58,22 @@ def _delivery_lists(records: Records) -> Iterator[tuple[str, Ask]]:
     statuses = ((), ("SUCCESS",), ("FAILED",), ("RETRYING",), ("PENDING", "RETRYING"))
     kinds = (None, rows.FREQUENT, rows.RARE, rows.IMPORTED, rows.IGNORED, "unknown")
     spans = (None, (rows.END - 4 * 86_400, rows.END - 3 * 86_400))
-    for hook, status, kind, span in product(hooks, statuses, kinds, spans):
+    for hook, status, kind, span, by_update in product(hooks, statuses, kinds, spans, (False, True)):
         since, until = span or (None, None)
         which = DeliveryFilter(
             hook=hook,
             statuses=frozenset(Status(one) for one in status),
             event_type=kind,
-            since=since,
-            until=until,
+            since=None if by_update else since,
+            until=None if by_update else until,
+            by_update=by_update,
+            updated_since=since if by_update else None,
+            updated_until=until if by_update else None,
         )
-        told = (hook and f"hook {hook}", "+".join(status), kind and f"type {kind}", span and "a day long ago")
+        told = (
+            hook and f"hook {hook}", "+".join(status), kind and f"type {kind}", span and "a day long ago",
+            "by final time" if by_update else None,
+        )  # fmt: skip
         yield "deliveries: " + (", ".join(filter(None, told)) or "all"), _deliveries(records, which)
 
 

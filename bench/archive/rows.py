@@ -113,7 +113,7 @@ class _Maker:
             good = status == "SUCCESS" and number == tries
             batch.attempts.append((
                 delivery, 1, number, at, self._duration(good), "delivered" if good else "status", 200 if good else 500,
-                "ok" if good else "Internal Server Error", "" if good else "answered 500", None,
+                "ok" if good else "Internal Server Error", "" if good else "answered 500", None, None,
             ))  # fmt: skip
 
     def _duration(self, good: bool) -> float:

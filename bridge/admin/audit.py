@@ -65,8 +65,8 @@ class AuditLog:
             hear(deed)
 
 
-def document(deed: Deed) -> DeedDocument:
-    """The entry as the API shows it."""
+def document(deed: Deed, name_of: Callable[[str], str]) -> DeedDocument:
+    """The entry as the API shows it; `name_of` gives the name of the hook with an id."""
     return DeedDocument(
         id=deed.id,
         at=utc_seconds(deed.at),
@@ -75,6 +75,7 @@ def document(deed: Deed) -> DeedDocument:
         action=deed.action,
         object_type=deed.object_type,
         object_id=deed.object_id,
+        object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
         request_id=deed.request_id,
         remote=deed.remote,
         detail=json.loads(deed.detail),

@@ -9,10 +9,12 @@ from bridge.admin.transport import transport_problems, transport_warnings, tried
 from bridge.model.errors import Problem
 from bridge.model.hook import Hook
 from bridge.model.owner import Owner, refusal
+from bridge.model.target import WebhookTarget
 from bridge.rules.duplicates.keys import compile_key
 from bridge.rules.formats.told import compile_told
 from bridge.rules.routing import patterns
 from bridge.rules.routing.expression import compile_filter
+from bridge.rules.signing.signers import unsigned
 from bridge.rules.signing.verifiers import verifier
 from bridge.rules.statistics.dimensions import compile_dimension
 from bridge.rules.wire.address import AddressGate
@@ -42,7 +44,7 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
 
 def warnings(settings: Settings) -> list[Problem]:
     """What hinders no start, and is hardly meant: addresses that the address gate will refuse at every attempt,
-    certificates that have ended, secrets with a line break at an end.
+    certificates that have ended, secrets with a line break at an end, profiles that sign without a secret.
 
     The settings have no problems.
     """
@@ -52,7 +54,13 @@ def warnings(settings: Settings) -> list[Problem]:
         for index, hook in enumerate(settings.hooks)
         for problem in unreachable(hook, gate)
     ]
-    return [*transport_warnings(settings), *secret_ends(settings), *refused]
+    return [*transport_warnings(settings), *secret_ends(settings), *refused, *_unsigned(settings)]
+
+
+def _unsigned(settings: Settings) -> Iterator[Problem]:
+    for index, hook in enumerate(settings.hooks):
+        if isinstance(hook.target, WebhookTarget) and (told := unsigned(hook.target)):
+            yield Problem(f"hooks[{index}].target.secrets", told)
 
 
 def _problems(

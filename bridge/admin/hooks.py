@@ -13,6 +13,7 @@ from bridge.model.value import value
 from bridge.pipeline.table import HookTable
 from bridge.ports.history import HookState
 from bridge.ports.hooks import StoredHook
+from bridge.ports.statistics import HookHealth
 
 
 @value(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class InForce(Protocol):
     @property
     def broken(self) -> Mapping[str, str]:
         """Why hooks cannot be served as they are written, by id."""
+        ...
+
+    @property
+    def health(self) -> Mapping[str, HookHealth]:
+        """How hooks have fared, as it was read last, by hook id."""
         ...
 
     async def changed(self) -> None:

@@ -6,16 +6,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-from bridge.admin.look_secrets import HIDDEN, shown
 from bridge.model.errors import Problem
 from bridge.model.plain import plain
 from bridge.model.target import Target
 from bridge.settings.document import Path
 from bridge.settings.shape import tells, written
+from bridge.settings.shown import HIDDEN, shown
 
 Tree = Mapping[str, Any]
 
-_READ_ONLY = frozenset({"id", "managed_by", "created_at", "updated_at", "state"})
+_READ_ONLY = frozenset({"id", "managed_by", "created_at", "updated_at", "state", "signing"})
 _SECRET_LISTS = ("secrets", "urls")
 _NAMED_VALUES = ("headers", "env")
 _SHOWN_IN_PART = ("url", "proxy", "endpoints", "command")

@@ -95,7 +95,7 @@ class Explain:
         return source
 
     def _decided(self, explanation: Explanation) -> dict[str, Any]:
-        decided = decision(explanation)
+        decided = decision(explanation) | {"hook_name": explanation.hook.name}
         runner = self._table.get(explanation.hook.id)
         if explanation.decision is Decision.MATCH and runner is not None:
             decided["reason"] += _now(runner)

@@ -1,19 +1,24 @@
 """Hooks as documents: what is configured without its secrets, and how they are doing."""
 
 import time
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Literal
 
 from bridge.admin.hooks import InForce
-from bridge.admin.look_secrets import shown
 from bridge.model.documents import HookDocument, HookStateDocument, OverlayDocument
+from bridge.model.documents.hooks import FailingDocument, SecretDocument, SigningDocument
 from bridge.model.hook import Hook
+from bridge.model.target import WebhookTarget
 from bridge.model.value import value
 from bridge.pipeline.hook import HookRunner
 from bridge.ports.history import HookState
 from bridge.ports.hooks import StoredHook
+from bridge.ports.statistics import HookHealth
 from bridge.rules.formats.text import utc_seconds
 from bridge.rules.retry.breaker import Closed, HalfOpen
+from bridge.rules.signing.signers import unsigned
+from bridge.settings.shown import shown
 
 
 @value(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class SeenHook:
     stored: StoredHook | None
     said: HookState | None
     broken: str | None = None
+    health: HookHealth | None = None
 
     @property
     def paused(self) -> bool:
@@ -42,9 +48,8 @@ class SeenHook:
 
 def seen_hooks(in_force: InForce) -> list[SeenHook]:
     """All hooks by their names, those being deleted included."""
-    found = [_written(in_force, hook) for hook in in_force.written.values()] + [
-        _stored(in_force, stored) for stored in in_force.stored.values()
-    ]
+    found = [_written(in_force, hook) for hook in in_force.written.values()]
+    found += [_stored(in_force, stored) for stored in in_force.stored.values()]
     return sorted(found, key=lambda seen: (seen.hook.name, seen.hook.id))
 
 
@@ -59,14 +64,22 @@ def seen_hook(in_force: InForce, which: str) -> SeenHook | None:
 
 def _written(in_force: InForce, hook: Hook) -> SeenHook:
     said = in_force.states.get(hook.id)
-    shown_as = said.over(hook) if said else hook
-    return SeenHook(shown_as, in_force.table.get(hook.id), None, said, in_force.broken.get(hook.id))
+    return _seen(in_force, said.over(hook) if said else hook, None)
 
 
 def _stored(in_force: InForce, stored: StoredHook) -> SeenHook:
-    one = stored.hook.id
+    return _seen(in_force, stored.hook, stored)
+
+
+def _seen(in_force: InForce, hook: Hook, stored: StoredHook | None) -> SeenHook:
+    one = hook.id
     return SeenHook(
-        stored.hook, in_force.table.get(one), stored, in_force.states.get(one), in_force.broken.get(one)
+        hook,
+        in_force.table.get(one),
+        stored,
+        in_force.states.get(one),
+        in_force.broken.get(one),
+        in_force.health.get(one),
     )
 
 
@@ -90,6 +103,7 @@ def hook_document(seen: SeenHook) -> HookDocument:
         managed_by="file" if stored is None else "api",
         created_at=None if stored is None else utc_seconds(stored.created_at),
         updated_at=None if stored is None else utc_seconds(stored.updated_at),
+        signing=_signing(hook, {} if stored is None else dict(stored.ends), time.time()),
         state=_state(seen),
     )
 
@@ -98,6 +112,23 @@ def _target(hook: Hook) -> dict[str, Any]:
     """Where it delivers; its type alone where nothing else of it can be read."""
     unread = hook.fault is not None and "target" in hook.fault.unread
     return {"type": hook.target.type} if unread else shown(hook.target)
+
+
+def _signing(hook: Hook, ends: Mapping[str, float], now: float) -> SigningDocument | None:
+    """`ends`: secrets that end, each with when."""
+    target = hook.target
+    if not isinstance(target, WebhookTarget):
+        return None
+    untils = [ends.get(secret.get_secret_value()) for secret in target.secrets]
+    live = [until for until in untils if until is None or until > now]
+    return SigningDocument.model_construct(
+        signs=bool(live) and target.profile != "none",
+        secrets=[
+            SecretDocument.model_construct(until=None if until is None else utc_seconds(until))
+            for until in live
+        ],
+        warning=unsigned(target) or None,
+    )
 
 
 def _state(seen: SeenHook) -> HookStateDocument:
@@ -112,8 +143,20 @@ def _state(seen: SeenHook) -> HookStateDocument:
         in_flight=0 if runner is None else len(runner.running),
         served=runner is not None and runner.target is not None,
         broken=seen.broken,
+        failing=_failing(seen.health),
+        last_success_at=None
+        if seen.health is None or seen.health.last_success_at is None
+        else utc_seconds(seen.health.last_success_at),
         overlay=_overlay(said) if seen.stored is None and said is not None and said.overlaid else None,
         deleting=deleting if deleting in {"drain", "drop"} else None,
+    )
+
+
+def _failing(health: HookHealth | None) -> FailingDocument | None:
+    if health is None or health.failing_since is None or not health.only_fails:
+        return None
+    return FailingDocument.model_construct(
+        since=utc_seconds(health.failing_since), failed_attempts=health.failed_attempts
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.admin.look_deliveries import delivery_in_list
+from bridge.admin.look_deliveries import NameOf, delivery_in_list
 from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
 from bridge.model.event import TEXT_PROPERTIES, Content, Event, Message
@@ -30,6 +30,7 @@ def event_in_list(known: KnownEvent) -> EventInList:
         time=known.time,
         received_at=utc_seconds(known.received_at),
         identity=known.identity,
+        counts=None if known.counts is None else dict(known.counts),
     )
 
 
@@ -44,20 +45,24 @@ def event_alone(
     known: KnownEvent,
     event: Event,
     deliveries: Sequence[KnownDelivery],
+    name_of: NameOf,
     hooks: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The EventAlone; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
     key, content = data_member(event)
     decisions = {} if hooks is None else {"hooks": hooks}
     return {
-        **event_in_list(replace(known, status=_status(deliveries))).model_dump(),
+        **event_in_list(_told(known, deliveries)).model_dump(),
         **_envelope(known.message),
         key: content,
         "data_fault": event.data_fault or None,
-        "deliveries": [delivery_in_list(each).model_dump() for each in deliveries],
-        "counts": Counter(str(each.status) for each in deliveries),
+        "deliveries": [delivery_in_list(each, name_of).model_dump() for each in deliveries],
         **decisions,
     }
+
+
+def _told(known: KnownEvent, deliveries: Sequence[KnownDelivery]) -> KnownEvent:
+    return replace(known, status=_status(deliveries), counts=Counter(each.status for each in deliveries))
 
 
 def _status(deliveries: Sequence[KnownDelivery]) -> EventStatus:

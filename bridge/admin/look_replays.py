@@ -1,18 +1,20 @@
 """Replays, as documents."""
 
+from collections.abc import Callable
 from typing import Any
 
 from bridge.ports.jobs import Replay
 from bridge.rules.formats.text import utc_seconds
 
 
-def replay_document(replay: Replay) -> dict[str, Any]:
+def replay_document(replay: Replay, name_of: Callable[[str], str]) -> dict[str, Any]:
     """The ReplayDocument."""
     which = replay.which
     return {
         "id": replay.id,
         "filter": {
             "hook": which.hook,
+            "hook_name": None if which.hook is None else name_of(which.hook),
             "status": sorted(which.statuses),
             "type": which.event_type,
             "source": which.source,

@@ -15,7 +15,6 @@ from bridge.admin.hooks import InForce, NoSuchHook
 from bridge.admin.hooks_manage import ManageHooks
 from bridge.admin.hooks_names import free_name
 from bridge.admin.look_hooks import SeenHook, seen_hook, seen_hooks
-from bridge.admin.look_secrets import without_password
 from bridge.admin.restarting import NotNow
 from bridge.admin.testing import Testing
 from bridge.model.documents.phlix import (
@@ -28,6 +27,7 @@ from bridge.model.hook import Hook
 from bridge.model.target import WebhookTarget
 from bridge.ports.hooks import NameTaken
 from bridge.ports.statistics import HookHealth
+from bridge.settings.shown import without_password
 
 Tree = Mapping[str, Any]
 Health = Callable[[Sequence[str]], Awaitable[Mapping[str, HookHealth]]]

@@ -1,9 +1,10 @@
 """Many deliveries started anew as one job: made, counted, looked at, cancelled."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from bridge.admin.look_names import Names, UnknownName
 from bridge.admin.replay_events import Asking, count_missing
 from bridge.model.delivery import Status
 from bridge.model.documents.replays import AskedReplay, AskedReplayFilter
@@ -38,6 +39,7 @@ class Replaying:
         self,
         replays: Replays,
         table: HookTable,
+        names: Names,
         control: Control,
         *,
         new_id: Callable[[], str],
@@ -49,6 +51,7 @@ class Replaying:
         """
         self._replays = replays
         self._table = table
+        self._names = names
         self._control = control
         self._new_id = new_id
         self._most_body = most_body
@@ -59,7 +62,7 @@ class Replaying:
 
         Raises NotPossible, NotAsThingsAre, HistoryUnavailable.
         """
-        which = self._filter(asked.filter)
+        which = await self._filter(asked.filter)
         now = time.time()
         planned = Replay(
             id=self._new_id(), which=which, rate=asked.rate, status=ReplayStatus.PENDING, total=0, exact=True,
@@ -97,7 +100,7 @@ class Replaying:
 
     # ---- what is asked for ----------------------------------------------------------------------------
 
-    def _filter(self, asked: AskedReplayFilter) -> ReplayFilter:
+    async def _filter(self, asked: AskedReplayFilter) -> ReplayFilter:
         since, until = self._moment("from", asked.from_), self._moment("to", asked.to)
         if since is not None and until is not None and since >= until:
             raise NotPossible("filter.to", "must be after `from`")
@@ -105,9 +108,17 @@ class Replaying:
             raise NotPossible("filter.status", "deliveries that are missing have no status; leave it out")
         if asked.missing and asked.hook is None:
             raise NotPossible("filter.hook", "is needed with `missing`: whose deliveries are missing?")
-        hook = None if asked.hook is None else self._table.id_of(asked.hook)
+        hook = await self._named("filter.hook", asked.hook, self._names.hook)
+        await self._named("filter.type", asked.type, self._names.event_type)
+        await self._named("filter.source", asked.source, self._names.source)
         statuses = frozenset() if asked.missing else frozenset(asked.status or [Status.FAILED])
         return ReplayFilter(hook, statuses, asked.type, asked.source, since, until, asked.missing)
+
+    async def _named(self, name: str, which: str | None, find: Callable[[str], Awaitable[str]]) -> str | None:
+        try:
+            return None if which is None else await find(which)
+        except UnknownName as error:
+            raise NotPossible(name, str(error)) from None
 
     def _moment(self, name: str, text: str | None) -> float | None:
         try:

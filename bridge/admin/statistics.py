@@ -33,11 +33,16 @@ class HookStatistics:
     """Totals, percentiles and series of deliveries."""
 
     def __init__(
-        self, statistics: Statistics, there: Callable[[], Collection[str]], most_hooks: int = 200
+        self,
+        statistics: Statistics,
+        there: Callable[[], Collection[str]],
+        name_of: Callable[[str], str],
+        most_hooks: int = 200,
     ) -> None:
-        """`there` gives the ids of the hooks that there are; `most_hooks`: how many are told one by one."""
+        """`there` gives the ids of the hooks that there are, `name_of` the name of one; `most_hooks`: how many are told one by one."""
         self._statistics = statistics
         self._there = there
+        self._name_of = name_of
         self._most_hooks = most_hooks
 
     async def of_hook(self, hook: str, asked: Asked) -> dict[str, Any]:
@@ -46,7 +51,12 @@ class HookStatistics:
         begin, end = widened(asked.since, asked.until, now)
         sums = await self._statistics.sums(hook, begin, end)
         health = await self._statistics.health([hook])
-        return {"hook": hook, **bounds(begin, end, now), **totals(sums, health.values())}
+        return {
+            "hook": hook,
+            "hook_name": self._name_of(hook),
+            **bounds(begin, end, now),
+            **totals(sums, health.values()),
+        }
 
     async def overall(self, asked: Asked, hook: str | None, by: Grain | None) -> dict[str, Any]:
         """A StatsDocument; raises TooManySteps."""
@@ -73,7 +83,11 @@ class HookStatistics:
             **bounds(begin, end, now),
             "totals": totals(sums, faring),
             "hooks": [
-                {"hook": name, **totals(each, [health[name]] if name in health else [])}
+                {
+                    "hook": name,
+                    "hook_name": self._name_of(name),
+                    **totals(each, [health[name]] if name in health else []),
+                }
                 for name, each in by_hook.items()
             ],
             **series,
@@ -114,6 +128,7 @@ def totals(sums: Sums, health: Iterable[HookHealth]) -> dict[str, Any]:
         "p50_ms": _rounded(percentile(durations, 0.5)),
         "p95_ms": _rounded(percentile(durations, 0.95)),
         "consecutive_failures": max((one.failed_attempts for one in every), default=0),
+        "failing": any(one.only_fails for one in every),
         "consecutive_failed_deliveries": max((one.failed_deliveries for one in every), default=0),
         "last_success_at": _at(max, [one.last_success_at for one in every]),
         "last_attempt_at": _at(max, [one.last_attempt_at for one in every]),

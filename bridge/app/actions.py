@@ -2,9 +2,11 @@
 
 from bridge.admin.copies import CopySender
 from bridge.admin.look_addresses import Addresses
+from bridge.admin.look_requests import Requests
 from bridge.admin.publishing import Publishing
 from bridge.admin.restarting import Restarting
 from bridge.admin.testing import Testing
+from bridge.app.names import asked_names
 from bridge.app.outbox import OutboxTask
 from bridge.app.parts import Parts, new_id
 from bridge.http.api import Part
@@ -50,10 +52,11 @@ class Actions:
 
     def routes(self) -> list[Part]:
         """What is to be served."""
-        addresses = Addresses(self._parts.table)
+        addresses, names = Addresses(self._parts.table), asked_names(self._parts, self._history)
+        requests = Requests(self._history, self._parts.table, self._parts.settings.limits.body)
         return [
-            DeliveryRoutes(self._history, addresses),
-            DeliveryActions(self.restarting, addresses),
+            DeliveryRoutes(self._history, addresses, names, requests),
+            DeliveryActions(self.restarting, addresses, names),
             TestRoutes(self.testing),
             PublishRoutes(self.publishing),
         ]

@@ -5,6 +5,7 @@ from bridge.admin.phlix import PhlixWebhooks
 from bridge.admin.testing import Testing
 from bridge.app.access import Access
 from bridge.app.actions import Actions
+from bridge.app.names import asked_names, dimension_names
 from bridge.app.parts import Parts, new_id
 from bridge.app.reloading import Reloading
 from bridge.app.repeating import Repeating
@@ -34,7 +35,8 @@ def make_api(
     """All of it; closed to whoever shows no token."""
     settings = parts.settings
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
-    history = HistoryRoutes(records, explain, settings.limits.body)
+    names, dimensions = asked_names(parts, records), dimension_names(parts)
+    history = HistoryRoutes(records, explain, names, dimensions, settings.limits.body)
     live = LiveRoutes(settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts)
     statistics = SqlStatistics(records.engine)
     return Api(
@@ -47,12 +49,13 @@ def make_api(
             ReplicaRoutes(SqlReplicas(records.engine), ALIVE),
             *repeating.routes(),
             PhlixRoutes(_phlix(parts, statistics, actions.testing), records),
-            *statistics_routes(statistics, settings.sources, parts.in_force),
-            AccessRoutes(access.desk, access.audit),
+            *statistics_routes(statistics, settings.sources, parts.in_force, names),
+            AccessRoutes(access.desk, access.audit, names),
         ],
         access.actors,
         access.log,
         new_id,
+        records,
     )
 
 

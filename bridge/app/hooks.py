@@ -159,6 +159,7 @@ class Hooks:
             told=self._told,
         )
         runner.pause_reason = pause
+        self._metrics.name_hook(hook.id, hook.name)
         runner.metrics.breaker_state.value = 0
         return runner
 

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal
 
 import structlog
@@ -24,6 +25,7 @@ from bridge.ports.backoff import Backoff
 from bridge.ports.control import Control
 from bridge.ports.history import History, HookState
 from bridge.ports.hooks import HookStore, StoredHook, StoredHooks
+from bridge.ports.statistics import HookHealth
 from bridge.telemetry import events
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,8 @@ class HooksInForce:
     The database holds the truth; a word on the control exchange only says when to look. Everything is read and put in
     force under one lock, so that what is older never takes the place of what is newer.
     """
+
+    health: Mapping[str, HookHealth] = MappingProxyType({})
 
     def __init__(
         self,

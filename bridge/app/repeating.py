@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from bridge.admin.copies import CopySender
 from bridge.admin.quarantine import Requeuing
 from bridge.admin.replays import Replaying
+from bridge.app.names import names_of
 from bridge.app.parts import Parts, new_id
 from bridge.app.replay_work import ReplayWork
 from bridge.app.replays import ReplayTask
 from bridge.http.api import Part
+from bridge.http.api_names import AskedNames
 from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.api_replays import ReplayRoutes
 from bridge.ports.jobs import Leases
@@ -34,9 +36,12 @@ class Repeating:
             made_at=self._made_at,
         )
         self.replays = ReplayTask(replays, leases, parts.control, work, replica=parts.replica_id)
+        names = names_of(parts, history)
+        self._names = AskedNames(names)
         self._replaying = Replaying(
             replays,
             parts.table,
+            names,
             parts.control,
             new_id=new_id,
             most_body=settings.limits.body,
@@ -46,7 +51,10 @@ class Repeating:
 
     def routes(self) -> Sequence[Part]:
         """What is to be served."""
-        return [ReplayRoutes(self._replaying), QuarantineRoutes(self._requeuing)]
+        return [
+            ReplayRoutes(self._replaying, self._names.of_hook),
+            QuarantineRoutes(self._requeuing, self._names),
+        ]
 
     def _made_at(self, hook: str) -> float | None:
         stored = self._parts.in_force.stored.get(hook)

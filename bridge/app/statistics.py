@@ -7,13 +7,16 @@ from bridge.admin.look_hooks import seen_hook, seen_hooks
 from bridge.admin.measures import Measures
 from bridge.admin.statistics import HookStatistics
 from bridge.http.api import Part
+from bridge.http.api_names import AskedNames
 from bridge.http.api_statistics import StatisticsRoutes
 from bridge.http.phlix_statistics import PhlixStatisticsRoutes
 from bridge.model.source import Source
 from bridge.ports.statistics import Statistics
 
 
-def statistics_routes(statistics: Statistics, sources: Sequence[Source], in_force: InForce) -> list[Part]:
+def statistics_routes(
+    statistics: Statistics, sources: Sequence[Source], in_force: InForce, names: AskedNames
+) -> list[Part]:
     """Those of hooks in force, of what sources measure, and of Phlix."""
     measures = Measures(statistics, sources)
 
@@ -25,6 +28,6 @@ def statistics_routes(statistics: Statistics, sources: Sequence[Source], in_forc
         return [seen.hook.id for seen in seen_hooks(in_force)]
 
     return [
-        StatisticsRoutes(HookStatistics(statistics, there), measures, hook_id),
+        StatisticsRoutes(HookStatistics(statistics, there, names.of_hook), measures, hook_id, names),
         PhlixStatisticsRoutes(measures),
     ]

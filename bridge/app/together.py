@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from bridge.app.faring import Faring
 from bridge.app.parts import Parts
 from bridge.app.removal import Removals
 from bridge.app.replicas import Presence
@@ -57,6 +58,7 @@ class Together:
             (self._parts.in_force.run(), "hooks in force"),
             (self._presence.run(), "presence"),
             (self._removals.run(), "removals"),
+            (Faring(self.statistics, self._parts.in_force).run(), "faring"),
         ]
 
     async def begin(self) -> bool:

@@ -74,8 +74,8 @@ def _bridge(listen: str, http: Http) -> FoundBridge:
 
 def _running(client: Client, listen: str) -> FoundBridge:
     try:
-        replicas, _ = client.items("/replicas", {}, None)
-        hooks, _ = client.items("/hooks", {}, None)
+        replicas = client.items("/replicas", {}, None)["items"]
+        hooks = client.items("/hooks", {}, None)["items"]
     except Refused as refused:
         return FoundBridge(listen, running=True, admits=refused.status not in {401, 403}, replicas=1)
     except Unreachable:

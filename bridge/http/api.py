@@ -9,12 +9,14 @@ from aiohttp import web
 from bridge.admin.actors import Actors
 from bridge.admin.audit import AuditLog
 from bridge.http.access import Gate
+from bridge.http.api_names import short_ids
 from bridge.http.api_requests import identified, outages_as_503
 from bridge.http.audited import guarded
 from bridge.http.crowd import MOST_BODY, Crowd
 from bridge.http.operation import Operation
 from bridge.http.phlix_errors import errors_as_phlix
 from bridge.http.problem import errors_as_problems
+from bridge.ports.names import KnownNames
 
 PREFIX = "/api"
 
@@ -31,13 +33,19 @@ class Api:
     """All parts as one application: below it nothing answers without a token, not even that there is nothing."""
 
     def __init__(
-        self, parts: Iterable[Part], actors: Actors, log: AuditLog, new_id: Callable[[], str]
+        self,
+        parts: Iterable[Part],
+        actors: Actors,
+        log: AuditLog,
+        new_id: Callable[[], str],
+        known: KnownNames,
     ) -> None:
-        """`new_id` names requests whose client does not."""
+        """`new_id` names requests whose client does not; `known` knows the ids that short ones stand for."""
         self._parts = tuple(parts)
         self._gate = Gate(actors)
         self._log = log
         self._new_id = new_id
+        self._known = known
 
     def application(self) -> web.Application:
         """To be mounted at PREFIX."""
@@ -49,6 +57,7 @@ class Api:
                 outages_as_503,
                 self._gate.middleware(),
                 Crowd().middleware(),
+                short_ids(self._known),
             ],
             client_max_size=MOST_BODY,
         )

@@ -10,6 +10,7 @@ from bridge.admin.tokens import TokenDesk
 from bridge.admin.tokens import document as token_document
 from bridge.http.api_answers import answer, page
 from bridge.http.api_bodies import body_of
+from bridge.http.api_names import AskedNames
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found
 from bridge.http.described import PAGE, SPAN, flag, text
@@ -30,9 +31,10 @@ from bridge.ports.access import Audit, DeedFilter
 class AccessRoutes:
     """Who may do what, and who did."""
 
-    def __init__(self, desk: TokenDesk, audit: Audit) -> None:
+    def __init__(self, desk: TokenDesk, audit: Audit, names: AskedNames) -> None:
         self._desk = desk
         self._audit = audit
+        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -164,13 +166,15 @@ class AccessRoutes:
 
     async def _deeds(self, request: web.Request) -> web.Response:
         given = Parameters(request, (*PAGED, "actor", "action", "object_type", "object_id", "from", "to"))
+        since, until = given.span()
         which = DeedFilter(
             actor=given.text("actor"),
             action=given.text("action"),
             object_type=given.text("object_type"),
             object_id=given.text("object_id"),
-            since=given.moment("from"),
-            until=given.moment("to"),
+            since=since,
+            until=until,
         )
         found = await read_page(given, partial(self._audit.deeds, which))
-        return page(map(deed_document, found.items), found.next)
+        name_of = self._names.of_hook
+        return page((deed_document(each, name_of) for each in found.items), found.next)

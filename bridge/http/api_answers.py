@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from bridge.model.event import Message
+from bridge.ports.records import Beyond
 from bridge.rules.bodies.exact import json_text
 from bridge.rules.codings.plain import is_plain
 
@@ -31,9 +32,10 @@ def answer(document: Any) -> web.Response:
     return _response(json_text(document))
 
 
-def page(items: Iterable[BaseModel], following: str | None) -> web.Response:
-    """One page of a list."""
-    return answer({"items": [item.model_dump() for item in items], "next": following})
+def page(items: Iterable[BaseModel], following: str | None, more: Beyond | None = None) -> web.Response:
+    """One page of a list; `more`: what comes behind it, where that was asked for."""
+    whole = {"items": [item.model_dump() for item in items], "next": following}
+    return answer(whole if more is None else {**whole, "more": {"count": more.count, "exact": more.exact}})
 
 
 async def large(make: Callable[[], Any], size: int) -> web.Response:

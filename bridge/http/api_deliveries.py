@@ -7,24 +7,50 @@ from aiohttp import web
 
 from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_deliveries import delivery_alone, delivery_in_list
+from bridge.admin.look_requests import Requests
 from bridge.admin.restarting import Found, NotNow, Restarting, Unknown
-from bridge.http.api_answers import answer, page
-from bridge.http.api_pages import PAGED, read_page
+from bridge.http.api_answers import answer, large, page
+from bridge.http.api_names import AskedNames
+from bridge.http.api_pages import COUNTED, counted_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
-from bridge.http.described import EVENT_TYPE, HOOK, PAGE, SPAN, STATUSES, uuid
-from bridge.http.operation import CHANGED, Operation
+from bridge.http.described import COUNT, EVENT_TYPE, HOOK, HOW, PAGE, SPAN, STATUSES, When, one_of, uuid
+from bridge.http.operation import CHANGED, Operation, Parameter
 from bridge.http.problem import Refused
 from bridge.model.access import Role
-from bridge.model.documents import DeliveryAlone, DeliveryInList, PageDocument
+from bridge.model.documents import CountedPageDocument, DeliveryAlone, DeliveryInList
+from bridge.model.documents.deliveries import RequestDocument
 from bridge.ports.records import DeliveryFilter, Records
+
+_ORDERS = ("received", "updated")
+_FILTERS = ("hook", "status", "type", "event_id", "from", "to", "updated_from", "updated_to", "order")
+
+_LISTED = (
+    HOOK,
+    STATUSES,
+    EVENT_TYPE,
+    uuid("event_id", "Id of its event."),
+    *SPAN,
+    Parameter("updated_from", When, f"Became what it is from this moment on: {HOW}."),
+    Parameter("updated_to", When, f"Became what it is before this moment: {HOW}."),
+    one_of(
+        "order",
+        _ORDERS,
+        "By receipt of the event, or by when the delivery became what it is (a final one: final); "
+        "default updated where `updated_from` or `updated_to` is given.",
+    ),
+    COUNT,
+    *PAGE,
+)
 
 
 class DeliveryRoutes:
     """Reads, and changes nothing."""
 
-    def __init__(self, records: Records, addresses: Addresses) -> None:
+    def __init__(self, records: Records, addresses: Addresses, names: AskedNames, requests: Requests) -> None:
         self._records = records
         self._addresses = addresses
+        self._names = names
+        self._requests = requests
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -34,15 +60,8 @@ class DeliveryRoutes:
                 path="/v1/deliveries",
                 summary="Deliveries, the newest first",
                 handler=self._list,
-                parameters=(
-                    HOOK,
-                    STATUSES,
-                    EVENT_TYPE,
-                    uuid("event_id", "Id of its event."),
-                    *SPAN,
-                    *PAGE,
-                ),
-                answers={200: PageDocument[DeliveryInList]},
+                parameters=_LISTED,
+                answers={200: CountedPageDocument[DeliveryInList]},
             ),
             Operation(
                 name="deliveries.show",
@@ -52,35 +71,67 @@ class DeliveryRoutes:
                 handler=self._show,
                 answers={200: DeliveryAlone},
             ),
+            Operation(
+                name="deliveries.request",
+                method="GET",
+                path="/v1/deliveries/{id}/request",
+                summary="What it would send now, and whether that is what it sent last",
+                handler=self._request,
+                answers={200: RequestDocument},
+                refusals=frozenset({409}),
+            ),
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "hook", "status", "type", "event_id", "from", "to"))
+        given = Parameters(request, (*COUNTED, *_FILTERS))
+        since, until = given.span()
+        updated_since, updated_until = given.span("updated_from", "updated_to")
+        by_update = updated_since is not None or updated_until is not None
+        order = given.word("order", _ORDERS)
+        if by_update and order == "received":
+            given.wrong("order", "must be updated, as `updated_from` and `updated_to` are of that order")
         which = DeliveryFilter(
-            hook=self._addresses.hook_id(given.name("hook")),
+            hook=await self._names.hook(given),
             statuses=given.statuses("status"),
-            event_type=given.event_type("type"),
+            event_type=await self._names.event_type(given),
             event_id=given.uuid("event_id"),
-            since=given.moment("from"),
-            until=given.moment("to"),
+            since=since,
+            until=until,
+            updated_since=updated_since,
+            updated_until=updated_until,
+            by_update=by_update or order == "updated",
         )
-        found = await read_page(given, partial(self._records.deliveries, which))
-        return page(map(delivery_in_list, found.items), found.next)
+        found, more = await counted_page(
+            given, partial(self._records.deliveries, which), partial(self._records.deliveries_beyond, which)
+        )
+        name_of = self._names.of_hook
+        return page((delivery_in_list(each, name_of) for each in found.items), found.next, more)
 
     async def _show(self, request: web.Request) -> web.Response:
         Parameters(request).check()
         found = await self._records.delivery(path_id(request))
         if found is None:
             raise not_found(request)
-        return _alone(found, self._addresses)
+        return _alone(found, self._addresses, self._names)
+
+    async def _request(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        try:
+            document = await self._requests.of(path_id(request))
+        except Unknown:
+            raise not_found(request) from None
+        except NotNow as reason:
+            raise Refused(409, str(reason)) from None
+        return await large(document.model_dump, len(document.body_text or document.body_base64 or ""))
 
 
 class DeliveryActions:
     """What a person does with a delivery."""
 
-    def __init__(self, restarting: Restarting, addresses: Addresses) -> None:
+    def __init__(self, restarting: Restarting, addresses: Addresses, names: AskedNames) -> None:
         self._restarting = restarting
         self._addresses = addresses
+        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -123,11 +174,11 @@ class DeliveryActions:
         except NotNow as reason:
             raise Refused(409, str(reason)) from None
         request[CHANGED] = {"hook": found[0].hook, "generation": found[0].generation}
-        response = _alone(found, self._addresses)
+        response = _alone(found, self._addresses, self._names)
         response.set_status(status)
         return response
 
 
-def _alone(found: Found, addresses: Addresses) -> web.Response:
+def _alone(found: Found, addresses: Addresses, names: AskedNames) -> web.Response:
     known, attempts = found
-    return answer(delivery_alone(known, attempts, addresses.of(known.hook)).model_dump())
+    return answer(delivery_alone(known, attempts, addresses.of(known.hook), names.of_hook).model_dump())

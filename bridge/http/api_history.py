@@ -1,9 +1,12 @@
 """Events of the history, over HTTP."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
+from typing import Annotated
 
 from aiohttp import web
+from pydantic import Field
 
 from bridge.admin.look_explain import Explain
 from bridge.admin.look_messages import (
@@ -11,27 +14,51 @@ from bridge.admin.look_messages import (
     event_alone,
     event_in_list,
 )
-from bridge.http.api_answers import aside, large, page, size_of
-from bridge.http.api_pages import PAGED, read_page
+from bridge.admin.search import Search
+from bridge.http.api_answers import answer, aside, large, page, size_of
+from bridge.http.api_names import AskedNames
+from bridge.http.api_pages import COUNTED, counted_page, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
-from bridge.http.described import EVENT_TYPE, PAGE, SOURCE, SPAN, flag, one_of, text
-from bridge.http.operation import Operation, reading
-from bridge.model.documents import (
-    EventAlone,
-    EventInList,
-    PageDocument,
-)
+from bridge.http.described import COUNT, EVENT_TYPE, PAGE, SOURCE, SPAN, flag, one_of, text
+from bridge.http.operation import Operation, Parameter, reading
+from bridge.model.documents import EventAlone
+from bridge.model.documents.events import EventPageDocument
 from bridge.ports.records import EventFilter, EventStatus, Records
+from bridge.rules.formats.text import utc_seconds
+from bridge.rules.routing.expression import Filter, compile_filter
+from bridge.settings.shape import nearest
+
+_FILTERS = ("source", "type", "publisher_id", "webhook_id", "status", "dimension", "where", "from", "to")
+_MOST_DIMENSIONS = 5
+MOST_WHERE = 2000
+"""Characters of an expression in a query."""
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,66})=(.{1,200})", re.DOTALL)
+_WHERE = (
+    'CEL over the event, as in a hook\'s filter: `event.data.customer_id == "17"`. Every event that fits the other '
+    "filters is read and asked, the newest first, for a second at the most: then the page ends, short or empty, and "
+    "`next` goes on. `searched` tells how far it looked. Give `from`, `type` or `source` with it where you can."
+)
+_DIMENSION = (
+    "`name=value`: events whose source has this dimension (`sources[].dimensions`), with this value; found by an index, "
+    "for events received since the dimension is declared. May be repeated."
+)
 
 
 class HistoryRoutes:
     """Reads, and changes nothing."""
 
-    def __init__(self, records: Records, explain: Explain, most_body: int) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed."""
+    def __init__(
+        self, records: Records, explain: Explain, names: AskedNames, dimensions: Sequence[str], most_body: int
+    ) -> None:
+        """`dimensions`: names of those that sources have. `most_body`: bytes that the body of an event may have once it
+        is no longer compressed.
+        """
         self._records = records
         self._explain = explain
+        self._names = names
+        self._dimensions = dimensions
         self._most_body = most_body
+        self._search = Search(records, most_body)
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -40,12 +67,16 @@ class HistoryRoutes:
                 "/v1/events",
                 "Events, the newest first",
                 self._events,
-                PageDocument[EventInList],
+                EventPageDocument,
                 SOURCE,
                 EVENT_TYPE,
                 text("publisher_id", "The publisher's own id."),
+                text("webhook_id", "The id that receivers see (`webhook-id`)."),
                 one_of("status", tuple(EventStatus), "What came of it."),
+                Parameter("dimension", list[str], _DIMENSION),
+                Parameter("where", Annotated[str, Field(min_length=1, max_length=MOST_WHERE)], _WHERE),
                 *SPAN,
+                COUNT,
                 *PAGE,
             ),
             reading(
@@ -59,17 +90,54 @@ class HistoryRoutes:
         ]
 
     async def _events(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "source", "type", "publisher_id", "status", "from", "to"))
+        given = Parameters(request, (*COUNTED, *_FILTERS))
+        since, until = given.span()
         which = EventFilter(
-            source=given.name("source"),
-            type=given.event_type("type"),
+            source=await self._names.source(given),
+            type=await self._names.event_type(given),
             publisher_id=given.text("publisher_id"),
-            since=given.moment("from"),
-            until=given.moment("to"),
+            since=since,
+            until=until,
             status=_status(given),
+            webhook_id=given.text("webhook_id"),
+            dimensions=self._keys(given),
         )
-        found = await read_page(given, partial(self._records.events, which))
-        return page(map(event_in_list, found.items), found.next)
+        where = given.read("where", _compiled)
+        if where is not None:
+            return await self._searched(given, which, where)
+        found, more = await counted_page(
+            given, partial(self._records.events, which), partial(self._records.events_beyond, which)
+        )
+        return page(map(event_in_list, found.items), found.next, more)
+
+    async def _searched(self, given: Parameters, which: EventFilter, where: Filter) -> web.Response:
+        if given.flag("count"):
+            given.wrong("count", "goes not with `where`: what is behind the page was not looked at")
+        found = await read_page(given, partial(self._search.page, which, where))
+        searched = {
+            "events": found.looked_at,
+            "back_to": None if found.back_to is None else utc_seconds(found.back_to),
+            "unanswered": found.unanswered,
+        }
+        items = [event_in_list(each).model_dump() for each in found.items]
+        return answer({"items": items, "next": found.next, "searched": searched})
+
+    def _keys(self, given: Parameters) -> tuple[tuple[str, str], ...]:
+        """The dimensions that are asked for, each with its key."""
+        found = []
+        for each in given.all("dimension"):
+            pair = _PAIR.fullmatch(each)
+            if pair is None:
+                given.wrong("dimension", "is written name=value, such as customer=17")
+            elif pair[1] not in self._dimensions:
+                given.unknown(
+                    "dimension", f"no source has a dimension {pair[1]!r}{nearest(pair[1], self._dimensions)}"
+                )
+            else:
+                found.append((pair[1], pair[2]))
+        if len(found) > _MOST_DIMENSIONS:
+            given.wrong("dimension", f"there may be {_MOST_DIMENSIONS} of them")
+        return tuple(found)
 
     async def _event(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("explain",))
@@ -82,12 +150,19 @@ class HistoryRoutes:
         size = size_of(known.message)
         event = await aside(partial(as_event, known, self._most_body), size)
         hooks = self._explain.event(event) if explained else None
-        return await large(partial(event_alone, known, event, deliveries, hooks), size)
+        return await large(partial(event_alone, known, event, deliveries, self._names.of_hook, hooks), size)
+
+
+def _compiled(text: str) -> Filter:
+    if len(text) > MOST_WHERE:
+        raise ValueError(f"has {len(text)} characters, the limit is {MOST_WHERE}")
+    return compile_filter(text)
 
 
 def _status(given: Parameters) -> EventStatus | None:
     word = given.text("status")
-    if word is None or word in set(EventStatus):
-        return None if word is None else EventStatus(word)
-    given.wrong("status", f"must be one of {', '.join(EventStatus)}")
-    return None
+    if word is not None and word not in set(EventStatus):
+        told = f"{word[:60]!r} is no status; there are {', '.join(EventStatus)}"
+        given.unknown("status", told + nearest(word, list(EventStatus)))
+        return None
+    return None if word is None else EventStatus(word)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.admin.hooks import BeingDeleted, InForce, ManagedByFile, NoSecrets, NoSuchHook
-from bridge.admin.look_hooks import SeenHook, hook_document, seen_hook
+from bridge.admin.look_hooks import SeenHook, hook_document, seen_hook, seen_hooks
 from bridge.http.api_answers import answer
 from bridge.http.api_bodies import json_of, raw_body, unfit
 from bridge.http.api_parameters import not_found
@@ -16,6 +16,7 @@ from bridge.http.operation import Parameter
 from bridge.http.problem import Refused
 from bridge.model.errors import SettingsError
 from bridge.ports.hooks import NameTaken, Overtaken, TooMany
+from bridge.settings.shape import nearest
 
 MOST_HOOK = 1024 * 1024
 """Bytes of a hook as it is sent."""
@@ -50,14 +51,16 @@ def refusing(method: _Method) -> Any:
         except SettingsError as error:
             raise unfit((fault.path, fault.message) for fault in error.problems) from None
         except _REFUSED as error:
-            raise _refusal(request, error) from None
+            raise _refusal(request, error, getattr(self, "_in_force", None)) from None
 
     return handle
 
 
-def _refusal(request: web.Request, error: Exception) -> Refused:
+def _refusal(request: web.Request, error: Exception, in_force: InForce | None) -> Refused:
     if isinstance(error, NoSuchHook):
-        return not_found(request)
+        return (
+            not_found(request) if in_force is None else _no_hook(request, in_force, request.match_info["id"])
+        )
     if isinstance(error, NameTaken):
         taken = [{"name": "name", "reason": "another hook has this name"}]
         return Refused(409, "name: another hook has this name", members={"invalid-params": taken})
@@ -87,8 +90,15 @@ def seen(request: web.Request, in_force: InForce, which: str) -> SeenHook:
     """The hook with this id or name; raises Refused (404)."""
     found = seen_hook(in_force, which)
     if found is None:
-        raise not_found(request)
+        raise _no_hook(request, in_force, which)
     return found
+
+
+def _no_hook(request: web.Request, in_force: InForce, which: str) -> Refused:
+    names = [each.hook.name for each in seen_hooks(in_force)]
+    return Refused(
+        404, f"there is nothing at {request.path}: no hook has this name or id{nearest(which, names)}"
+    )
 
 
 def shown(found: SeenHook, status: int = 200) -> web.Response:

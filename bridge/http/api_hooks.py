@@ -9,7 +9,6 @@ from aiohttp import web
 from bridge.admin.hooks import InForce
 from bridge.admin.hooks_manage import ManageHooks
 from bridge.admin.look_hooks import SeenHook, hook_document, seen_hook, seen_hooks
-from bridge.admin.look_secrets import without_password
 from bridge.http.api_answers import answer, page
 from bridge.http.api_hook_answers import IF_MATCH, matched, refusing, seen, shown, tree_of
 from bridge.http.api_pages import PAGED
@@ -19,10 +18,11 @@ from bridge.http.operation import CHANGED, Operation
 from bridge.model.access import Role
 from bridge.model.documents import HookDocument, NewHook, PageDocument, RemovalDocument
 from bridge.model.hook import Hook
+from bridge.settings.shown import without_password
 
 _TARGETS = ("webhook", "script", "queue", "notify")
 _MANAGED_BY = ("api", "file")
-_STATES = ("active", "paused", "disabled", "broken")
+_STATES = ("active", "paused", "disabled", "broken", "failing")
 _UNDER_WAY = {"dropping", "draining"}
 _CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 _EXAMPLE = {
@@ -218,7 +218,8 @@ def _fits(each: SeenHook, chosen: dict[str, str | None], text: str | None) -> bo
 
 def _states(each: SeenHook) -> set[str]:
     found = {"disabled": not each.hook.enabled, "paused": each.paused, "broken": each.broken is not None}
-    return {state for state, there in found.items() if there} or {"active"}
+    switched = {state for state, there in found.items() if there} or {"active"}
+    return switched | ({"failing"} if each.health is not None and each.health.only_fails else set())
 
 
 def _searched(hook: Hook) -> str:

@@ -1,8 +1,8 @@
 """Parameters of the admin API: what is wrong with them is told by name, and all of it at once."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -13,15 +13,18 @@ from bridge.http.problem import Refused
 from bridge.model.delivery import Status
 from bridge.rules.formats.identity import MAX_ID
 from bridge.rules.formats.text import event_type
+from bridge.rules.statistics.moments import moment
 from bridge.settings.shape import nearest
 
 T = TypeVar("T")
+
+Span = tuple[float | None, float | None]
+"""From when until before when, in Unix seconds; None: no bound."""
 
 DEFAULT_LIMIT = 50
 MOST = 200
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,67}")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6}\d*)?([Zz]|[+ -]\d\d:\d\d)", re.ASCII)
 _STATUSES = ", ".join(Status)
 
 
@@ -41,6 +44,7 @@ class Parameters:
         """`known`: the names that may be there."""
         self._query = request.rel_url.query
         names = list(known)
+        self._unknown: list[tuple[str, str]] = []
         self._faults = [
             (name, f"unknown parameter{nearest(name, names) or '; there are none here'}")
             for name in dict.fromkeys(self._query)
@@ -48,13 +52,17 @@ class Parameters:
         ]
 
     def check(self) -> None:
-        """Raises Refused, with all that is wrong, where anything is."""
-        if self._faults:
-            raise invalid(self._faults)
+        """Raises Refused, with all that is wrong, where anything is: 422 where it is well written but nobody's name."""
+        if self._faults or self._unknown:
+            raise invalid([*self._faults, *self._unknown], 400 if self._faults else 422)
 
     def wrong(self, name: str, reason: str) -> None:
         """Keep what is wrong with a parameter for `check`."""
         self._faults.append((name, reason))
+
+    def unknown(self, name: str, reason: str) -> None:
+        """Keep for `check` that nothing is called so, or nothing can be within."""
+        self._unknown.append((name, reason))
 
     def text(self, name: str) -> str | None:
         """Any text of up to 512 characters."""
@@ -72,9 +80,14 @@ class Parameters:
         """An id of ours."""
         return self._one(name, _uuid)
 
-    def moment(self, name: str) -> float | None:
-        """A moment in RFC 3339, as Unix seconds."""
-        return self._one(name, _unix_seconds)
+    def span(self, since: str = "from", until: str | None = "to") -> Span:
+        """The span from one parameter until before the other, in Unix seconds; dates are whole days, in UTC."""
+        now = time.time()
+        begin = self._one(since, partial(moment, now=now))
+        end = None if until is None else self._one(until, partial(moment, now=now, end=True))
+        if begin is not None and end is not None and begin >= end:
+            self.unknown(until or since, f"must be after `{since}`: there is nothing between")
+        return begin, end
 
     def flag(self, name: str) -> bool:
         """`true` or `false`; false where it is absent."""
@@ -82,11 +95,20 @@ class Parameters:
 
     def word(self, name: str, known: Sequence[str]) -> str | None:
         """One of the known words."""
-        return self._one(name, partial(_word, known))
+        text = self._one(name, _any_text)
+        if text is None or text in known:
+            return text
+        hint = nearest(text, known) if len(known) > 2 else ""
+        self.wrong(name, f"must be {', '.join(known[:-1])} or {known[-1]}{hint if '?' in hint else ''}")
+        return None
 
     def read(self, name: str, read: Callable[[str], T]) -> T | None:
         """What `read` makes of it; its ValueError says what is wrong."""
         return self._one(name, read)
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value that is given, in order."""
+        return self._query.getall(name, [])
 
     def limit(self, usual: int = DEFAULT_LIMIT) -> int:
         """How many items a page may have."""
@@ -100,8 +122,13 @@ class Parameters:
         """Any number of them, each in a parameter of its own or with commas between them."""
         words = [word for text in self._query.getall(name, []) for word in text.split(",")]
         unknown = [word for word in words if word not in Status.__members__]
-        if unknown:
-            self.wrong(name, f"{unknown[0][:60]!r} is no status; there are {_STATUSES}")
+        if "" in unknown:
+            self.wrong(name, "is empty")
+        elif unknown:
+            hint = nearest(unknown[0].upper(), list(Status))
+            self.unknown(
+                name, f"{unknown[0][:60]!r} is no status; there are {_STATUSES}{hint if '?' in hint else ''}"
+            )
         return frozenset(Status(word) for word in words if word in Status.__members__)
 
     def _one(self, name: str, read: Callable[[str], T]) -> T | None:
@@ -159,24 +186,6 @@ def _uuid(text: str) -> str:
     if not _UUID.fullmatch(text):
         raise ValueError("must be a UUID")
     return str(UUID(text))
-
-
-def _unix_seconds(text: str) -> float:
-    if _MOMENT.fullmatch(text):
-        try:
-            # A + that was not encoded arrives as a blank; a leap second has no place of its own in Unix time.
-            written = text.replace(" ", "+").upper()
-            leap = written[16:19] == ":60"
-            return datetime.fromisoformat(written[:17] + "59" + written[19:] if leap else written).timestamp()
-        except ValueError:
-            pass
-    raise ValueError("must be RFC 3339 with an offset, such as 2025-05-05T07:08:09Z")
-
-
-def _word(known: Sequence[str], text: str) -> str:
-    if text not in known:
-        raise ValueError(f"must be {', '.join(known[:-1])} or {known[-1]}")
-    return text
 
 
 def _flag(text: str) -> bool:

@@ -12,6 +12,7 @@ from bridge.admin.look_messages import quarantined_alone, quarantined_in_list
 from bridge.admin.quarantine import NoWayBack, Requeuing
 from bridge.http.api_answers import answer, large, page
 from bridge.http.api_bodies import body_of
+from bridge.http.api_names import AskedNames
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
 from bridge.http.described import PAGE, SOURCE, SPAN, flag, text
@@ -28,7 +29,8 @@ from bridge.model.documents.messages import (
 )
 from bridge.model.documents.shape import PageDocument
 from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed
-from bridge.ports.quarantine import KnownQuarantined, QuarantineFilter
+from bridge.ports.quarantine import REASONS, KnownQuarantined, QuarantineFilter
+from bridge.settings.shape import nearest
 
 _PATH = "/v1/quarantine"
 _PATIENCE = 30.0
@@ -43,8 +45,9 @@ it here. A crash in between leaves it here as well. What still cannot be handled
 class QuarantineRoutes:
     """What a person does with messages in quarantine."""
 
-    def __init__(self, requeuing: Requeuing) -> None:
+    def __init__(self, requeuing: Requeuing, names: AskedNames) -> None:
         self._requeuing = requeuing
+        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [*self._looking(), *self._acting()]
@@ -130,8 +133,16 @@ class QuarantineRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         given = Parameters(request, (*PAGED, "source", "reason", "from", "to"))
-        found = await read_page(given, partial(self._requeuing.page, _filter(given)))
+        found = await read_page(given, partial(self._requeuing.page, await self._filter(given)))
         return page(map(quarantined_in_list, found.items), found.next)
+
+    async def _filter(self, given: Parameters) -> QuarantineFilter:
+        reason = given.text("reason")
+        if reason is not None and reason not in REASONS:
+            there = await self._requeuing.page(QuarantineFilter(None, reason), after=None, limit=1)
+            if not there.items and there.next is None:
+                given.unknown("reason", f"nothing is there for {reason!r}{nearest(reason, REASONS)}")
+        return QuarantineFilter(await self._names.source(given), reason, *given.span())
 
     async def _show(self, request: web.Request) -> web.Response:
         known = await self._known(request)
@@ -180,7 +191,7 @@ class QuarantineRoutes:
 
     async def _drop_many(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("source", "reason", "from", "to", "all"))
-        which, everything = _filter(given), given.flag("all")
+        which, everything = await self._filter(given), given.flag("all")
         if which == QuarantineFilter() and not everything:
             given.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
         given.check()
@@ -203,12 +214,6 @@ def _changing(
         body=body,
         answers=answers,
         refusals=frozenset({409}),
-    )
-
-
-def _filter(given: Parameters) -> QuarantineFilter:
-    return QuarantineFilter(
-        given.name("source"), given.text("reason"), given.moment("from"), given.moment("to")
     )
 
 

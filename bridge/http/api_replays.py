@@ -1,6 +1,6 @@
 """Replays over HTTP: many deliveries started anew as one job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -28,8 +28,10 @@ that `hook` asks for today and has none for. It survives restarts. `dry_run` onl
 class ReplayRoutes:
     """Starting, watching and cancelling replays."""
 
-    def __init__(self, replaying: Replaying) -> None:
+    def __init__(self, replaying: Replaying, name_of: Callable[[str], str]) -> None:
+        """`name_of` gives the name of the hook with an id."""
         self._replaying = replaying
+        self._name_of = name_of
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -82,14 +84,16 @@ class ReplayRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         found = await read_page(Parameters(request, PAGED), self._replaying.page)
-        return answer({"items": [replay_document(each) for each in found.items], "next": found.next})
+        return answer(
+            {"items": [replay_document(each, self._name_of) for each in found.items], "next": found.next}
+        )
 
     async def _show(self, request: web.Request) -> web.Response:
         Parameters(request).check()
         replay = await self._replaying.one(path_id(request))
         if replay is None:
             raise not_found(request)
-        return answer(replay_document(replay))
+        return answer(replay_document(replay, self._name_of))
 
     async def _create(self, request: web.Request) -> web.Response:
         Parameters(request).check()
@@ -104,7 +108,7 @@ class ReplayRoutes:
         if asked.dry_run:
             request[UNCHANGED] = True
             return answer(dry_run_document(replay))
-        document = replay_document(replay)
+        document = replay_document(replay, self._name_of)
         request[CHANGED] = {name: document[name] for name in ("id", "filter", "rate", "total")}
         response = answer(document)
         response.set_status(201)
@@ -120,4 +124,4 @@ class ReplayRoutes:
         if replay is None:
             raise not_found(request)
         request[CHANGED] = {"done": replay.done, "total": replay.total}
-        return answer(replay_document(replay))
+        return answer(replay_document(replay, self._name_of))

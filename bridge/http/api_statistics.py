@@ -9,6 +9,7 @@ from pydantic import WithJsonSchema
 from bridge.admin.measures import Measures
 from bridge.admin.statistics import HookStatistics, TooManySteps
 from bridge.http.api_answers import answer
+from bridge.http.api_names import AskedNames
 from bridge.http.api_parameters import Parameters, invalid, not_found
 from bridge.http.api_spans import FROM, TO, asked_span
 from bridge.http.described import EVENT_TYPE, HOOK, SOURCE, Name, one_of
@@ -21,6 +22,7 @@ from bridge.model.documents.statistics import (
     TopDocument,
 )
 from bridge.ports.statistics import Grain
+from bridge.settings.shape import nearest
 
 _GRAINS = ("minute", "hour", "day")
 _COARSE = ("hour", "day")
@@ -36,12 +38,17 @@ class StatisticsRoutes:
     """Reads, and changes nothing."""
 
     def __init__(
-        self, hooks: HookStatistics, measures: Measures, hook_id: Callable[[str], str | None]
+        self,
+        hooks: HookStatistics,
+        measures: Measures,
+        hook_id: Callable[[str], str | None],
+        names: AskedNames,
     ) -> None:
         """`hook_id` gives the id of the hook that an id or a name means, None where there is none."""
         self._hooks = hooks
         self._measures = measures
         self._hook_id = hook_id
+        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -132,11 +139,11 @@ class StatisticsRoutes:
 
     async def _overall(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("from", "to", "hook", "by"))
-        asked, hook = asked_span(given), given.name("hook")
+        asked, hook = asked_span(given), await self._names.hook(given)
         by = cast("Grain | None", given.word("by", _GRAINS))
         given.check()
         try:
-            return answer(await self._hooks.overall(asked, hook and (self._hook_id(hook) or hook), by))
+            return answer(await self._hooks.overall(asked, hook, by))
         except TooManySteps as error:
             raise invalid([("by", str(error))]) from None
 
@@ -148,7 +155,8 @@ class StatisticsRoutes:
 
     async def _top(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("source", "dimension", "order", "type", "from", "to", "limit"))
-        source, asked, kind = self._source(given), asked_span(given), given.event_type("type")
+        source, asked = self._source(given), asked_span(given)
+        kind = await self._names.event_type(given)
         known = self._measures.dimensions(source)
         dimension, order = given.name("dimension"), given.name("order") or "events"
         if dimension is None:
@@ -166,7 +174,8 @@ class StatisticsRoutes:
 
     async def _series(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("source", "by", "type", "from", "to"))
-        source, asked, kind = self._source(given), asked_span(given), given.event_type("type")
+        source, asked = self._source(given), asked_span(given)
+        kind = await self._names.event_type(given)
         by = cast("Literal['hour', 'day']", given.word("by", _COARSE) or "day")
         given.check()
         return answer(await self._measures.series(source, by, asked, kind))
@@ -181,7 +190,7 @@ class StatisticsRoutes:
                 return ""
             return measuring[0]
         if not self._measures.knows(source):
-            given.wrong("source", "there is no such source")
+            given.unknown("source", f"there is no source {source!r}{nearest(source, measuring)}")
         return source
 
     def _unknown(self, source: str, known: Sequence[str]) -> str:

@@ -19,7 +19,12 @@ EventType = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
 Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
-Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+When = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "string", "maxLength": 64, "examples": ["-7d", "2025-05-05", "2025-05-05T07:08:09Z"]}
+    ),
+]
 
 LIMIT = Parameter(
     "limit",
@@ -33,9 +38,11 @@ CURSOR = Parameter("cursor", Text, "Where the page begins: `next` of the page be
 PAGE = (LIMIT, CURSOR)
 """The parameters of every list."""
 
-SINCE = Parameter("from", Moment, "From this moment on, RFC 3339 with any offset.")
-UNTIL = Parameter("to", Moment, "Before this moment, RFC 3339 with any offset.")
-SPAN = (SINCE, UNTIL)
+HOW = "RFC 3339, a date, now, today, yesterday, or so long ago, such as 7d, -7d or 24h; all in UTC"
+FROM = Parameter("from", When, f"From this moment on: {HOW}.")
+TO = Parameter("to", When, f"Before this moment: {HOW}; of a date its end.")
+SPAN = (FROM, TO)
+COUNT = Parameter("count", bool, "true: `more` tells how many entries come behind this page, up to 1,000.")
 
 EVENT_TYPE = Parameter("type", EventType, "The event type, whole.")
 HOOK = Parameter("hook", Name, "Id or name of a hook.")

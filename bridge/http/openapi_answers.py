@@ -27,14 +27,15 @@ _MEANINGS = {
     403: "The token's role is not enough.",
     404: "There is nothing with this id.",
     408: "The body did not come in time.",
-    409: "It is at odds with what there is; `detail` says with what.",
+    409: "It is at odds with what there is, or several ids begin as the given one; `detail` says how.",
     412: "It was changed since: `If-Match` names another version.",
     413: "The body is too large.",
     415: "The body is no JSON.",
-    422: "The body does not fit; `invalid-params` names all that is wrong by its path.",
+    422: "The body does not fit, or nothing has a name that is asked for; `invalid-params` names all that is wrong.",
     429: "Too many wrong tokens come from this address.",
     503: "The database or the broker does not answer; try again.",
 }
+_SHORT_IDS = tuple(f"/v1/{name}/{{id}}" for name in ("events", "deliveries", "quarantine", "replays"))
 _ALWAYS = (400, 401, 429, 503)
 _WITH_BODY = (408, 413, 415, 422)
 
@@ -71,6 +72,10 @@ def refusals_of(operation: Operation) -> dict[str, Any]:
         statuses.add(404)
     if operation.body is not None:
         statuses.update(_WITH_BODY)
+    if operation.parameters:
+        statuses.add(422)
+    if operation.path.startswith(_SHORT_IDS):
+        statuses.add(409)
     return {
         str(status): {"$ref": f"#/components/responses/{_name(status)}"}
         for status in sorted(statuses.difference(operation.answers))

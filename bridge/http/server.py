@@ -28,6 +28,9 @@ _LINGERING = 2.0
 _MOST_HEADERS = 300
 """Headers of a request that are read at all; inlets tell of more than they pass on with 431, this comes to 400."""
 
+_LONGEST_LINE = 60 * 1024
+"""Of a request, its query included, which may hold an expression; a whole head is bounded beside."""
+
 Routes = Sequence[web.AbstractRouteDef]
 
 
@@ -99,6 +102,7 @@ class _Socket:
             shutdown_timeout=_CLOSING,
             lingering_time=_LINGERING,
             max_headers=_MOST_HEADERS,
+            max_line_size=_LONGEST_LINE,
             logger=_LOGGER,
             keepalive_timeout=IDLE,
             auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes

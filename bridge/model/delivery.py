@@ -1,10 +1,12 @@
 """One event for one hook: the delivery, what an attempt met, and what it came to."""
 
 from collections.abc import Mapping
+from dataclasses import field
 from enum import StrEnum
 from typing import assert_never
 
 from bridge.model.event import Event, Message
+from bridge.model.evidence import Evidence
 from bridge.model.value import value
 
 
@@ -78,7 +80,7 @@ class Answer:
     `code` is the HTTP status or the exit code. `retry_after` is in seconds from now. `response` is the
     beginning of a body, or the tail of a script's output, already cut to the limit. `lasting` marks a fault
     that no later attempt can mend (exit 64/65/77/78, a body that cannot be built). `done` are the parts of the
-    target that have the event now; the next attempt finds them in `Delivery.done`.
+    target that have the event now; the next attempt finds them in `Delivery.done`. `evidence` is what was sent and heard.
     """
 
     fault: Fault | None = None
@@ -88,6 +90,7 @@ class Answer:
     error: str = ""
     lasting: bool = False
     done: tuple[str, ...] = ()
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
 
 
 @value(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Attempt:
     code: int | None = None
     response: bytes = b""
     error: str = ""
+    evidence: Evidence | None = None
+    """What was sent and heard; None where nothing was sent."""
 
 
 @value(frozen=True, slots=True)

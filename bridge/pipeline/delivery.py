@@ -161,6 +161,7 @@ class Delivering:
             code=answer.code,
             response=answer.response,
             error=answer.error,
+            evidence=answer.evidence,
         )
         self.watch.attempted(runner, work.delivery, outcome, attempt)
         await self.conclude(runner, work, outcome, attempt)

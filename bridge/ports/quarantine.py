@@ -7,6 +7,12 @@ from bridge.model.event import Message
 from bridge.model.value import value
 from bridge.ports.records import Page
 
+REASONS = (
+    "batch_too_large", "body_too_large", "bug", "delivery_limit", "ended_the_process", "forged", "headers_too_large",
+    "not_a_copy", "not_utf8", "redelivered_too_often", "schema_mismatch", "undecodable",
+)  # fmt: skip
+"""Why messages come into quarantine; those of other versions may be there too."""
+
 
 @value(frozen=True, slots=True)
 class KnownQuarantined:

@@ -1,11 +1,12 @@
 """What people ask of the history: lists in pages, and one thing with all that belongs to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from bridge.model.delivery import Status
 from bridge.model.event import Content, Event, Message
+from bridge.model.evidence import KnownEvidence
 from bridge.model.value import value
 
 T = TypeVar("T")
@@ -25,8 +26,8 @@ class Page(Generic[T]):
 
 @value(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries: those that every given field fits. Times are Unix seconds of the event's receipt, from
-    `since` until before `until`.
+    """Which deliveries: those that every given field fits. Times are Unix seconds: `since` until before `until` of the
+    event's receipt, `updated_since` until before `updated_until` of when the delivery became what it is.
     """
 
     hook: str | None = None
@@ -35,6 +36,12 @@ class DeliveryFilter:
     event_id: str | None = None
     since: float | None = None
     until: float | None = None
+    updated_since: float | None = None
+    updated_until: float | None = None
+    by_update: bool = False
+    """In the order in which they became what they are (final: when they became final), not in that of receipt; a
+    filter by that time goes with this order only.
+    """
 
 
 class EventStatus(StrEnum):
@@ -57,6 +64,9 @@ class EventFilter:
     since: float | None = None
     until: float | None = None
     status: EventStatus | None = None
+    webhook_id: str | None = None
+    dimensions: tuple[tuple[str, str], ...] = ()
+    """Dimensions of its source, each with the key that the event has of it."""
 
 
 @value(frozen=True, slots=True)
@@ -70,6 +80,18 @@ class KnownAttempt:
     outcome: str
     status_code: int | None
     response: str
+    error: str
+    evidence: KnownEvidence | None = None
+
+
+@value(frozen=True, slots=True)
+class LastAttempt:
+    """What the latest try of a delivery came to. `at` in Unix seconds."""
+
+    at: float
+    duration_ms: float
+    outcome: str
+    status_code: int | None
     error: str
 
 
@@ -89,13 +111,24 @@ class KnownDelivery:
     created_at: float
     updated_at: float
     next_attempt_at: float | None
+    last: LastAttempt | None = None
+    """None where nothing was tried."""
+
+
+@value(frozen=True, slots=True)
+class Beyond:
+    """How many entries of a list come behind a page; `exact` False: at least so many."""
+
+    count: int
+    exact: bool
 
 
 @value(frozen=True, slots=True)
 class KnownEvent:
     """An event as it is recorded, without what was parsed of it.
 
-    `message` has its bytes and headers; in a list it has neither, nor properties. `status` is told in lists only.
+    `message` has its bytes and headers; in a list it has neither, nor properties. `status` is told in lists only, and
+    so is `counts`, of its deliveries by status; None where these are too many to count.
     """
 
     id: str
@@ -109,6 +142,7 @@ class KnownEvent:
     identity: str | None
     message: Message
     status: EventStatus | None = None
+    counts: Mapping[Status, int] | None = None
 
     def as_routed(self, content: Content) -> Event:
         """The event as it was routed, with what was parsed of it."""
@@ -131,7 +165,7 @@ class KnownEvent:
 
 class Records(Protocol):
     """Reading the history. Every call answers within 200 ms on five million deliveries. Lists are in the order of
-    receipt: by the event's id, and the delivery's within it.
+    receipt: by the event's id, and the delivery's within it; deliveries on request in that of their last change.
 
     `after` is the `next` of the page before; ValueError for one that is none of ours. Raises HistoryUnavailable.
     """
@@ -140,8 +174,26 @@ class Records(Protocol):
         self, which: DeliveryFilter, *, after: str | None, limit: int
     ) -> Page[KnownDelivery]: ...
 
+    async def deliveries_beyond(self, which: DeliveryFilter, *, after: str) -> Beyond: ...
+
     async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None: ...
 
     async def events(self, which: EventFilter, *, after: str | None, limit: int) -> Page[KnownEvent]: ...
+
+    async def whole_events(
+        self, which: EventFilter, *, after: str | None, limit: int, most_bytes: int
+    ) -> Page[KnownEvent]:
+        """As `events`, with bodies and headers, of at most so many bytes together or of one event."""
+        ...
+
+    async def listed_events(self, ids: Sequence[str]) -> Sequence[KnownEvent]:
+        """These events as `events` tells them, the newest first."""
+        ...
+
+    def behind(self, event_id: str) -> str:
+        """Where a list of events goes on behind this one."""
+        ...
+
+    async def events_beyond(self, which: EventFilter, *, after: str) -> Beyond: ...
 
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None: ...

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from bridge.model.value import value
+from bridge.rules.meta.standing import FEWEST
 
 Grain = Literal["minute", "hour", "day"]
 
@@ -39,6 +40,11 @@ class HookHealth:
     """The first failed attempt since the last success; None while the last attempt succeeded."""
     failed_attempts: int = 0
     failed_deliveries: int = 0
+
+    @property
+    def only_fails(self) -> bool:
+        """Nothing but failures since the last success, and more than a chance one."""
+        return self.failing_since is not None and self.failed_attempts >= FEWEST
 
 
 @value(frozen=True, slots=True)

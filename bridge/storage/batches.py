@@ -1,11 +1,12 @@
 """One batch of entries as one transaction: rows, and the sums of what was new among them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Dialect
 
 from bridge.model.delivery import Counted, Entry, Finished, Reached, Unkept
+from bridge.model.evidence import Form
 from bridge.storage.claims import finish
 from bridge.storage.engines.faults import is_outage, told, unavailable
 from bridge.storage.measures import MeasuresWriter
@@ -33,8 +34,10 @@ class Batches:
         self._upserts = Upserts(dialect)
         self._measures = MeasuresWriter()
 
-    def write(self, entries: Sequence[Entry], connection: Connection) -> None:
+    def write(self, entries: Sequence[Entry], connection: Connection) -> Mapping[str, Form]:
         """Write all of it; raises RowsRefused or KnownAlready, and then nothing of it may be committed.
+
+        Gives the forms that it refers to, of which `committed` wants to hear once that is done.
 
         How many rows changed anything the database tells at no price, and nearly always it is all of them.
         """
@@ -51,6 +54,12 @@ class Batches:
             # Last of all: other replicas wait for these rows until the transaction ends.
             add_tally(connection, tally)
             self._measures.add(connection, rows.counted)
+            return rows.forms
+
+    def committed(self, forms: Mapping[str, Form]) -> None:
+        """These are in the database for good."""
+        if forms:
+            self._upserts.committed(forms)
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
         """Write all that can be written and is not there; gives what is refused, each with the reason."""
@@ -93,6 +102,7 @@ class Batches:
         try:
             with connection.begin_nested(), _refusals():
                 self._measures.add(connection, counted)
+                self._upserts.write_dimensions(connection, rows_of(counted))
         except RowsRefused as refusal:
             return [(entry, str(refusal)) for entry in counted]
         return []

@@ -9,7 +9,9 @@ from bridge.model.delivery import Entry, Known
 from bridge.model.errors import Problem, SettingsError
 from bridge.ports.history import HistorySize, HookState
 from bridge.ports.login import DatabaseLogin
+from bridge.ports.names import IdOf
 from bridge.ports.records import (
+    Beyond,
     DeliveryFilter,
     EventFilter,
     KnownAttempt,
@@ -25,11 +27,12 @@ from bridge.storage.engines.engine import Engine
 from bridge.storage.engines.postgres import PostgresEngine
 from bridge.storage.engines.sqlite import SqliteEngine
 from bridge.storage.migrations import migrate
-from bridge.storage.records import deliveries, events
-from bridge.storage.retention import BEFORE_ALL, prune_events, prune_quarantine
+from bridge.storage.records import deliveries, events, names
+from bridge.storage.retention import BEFORE_ALL, prune_beside, prune_events, prune_quarantine
 
 _IDS_AT_ONCE = 8192
 _EVENTS_AT_ONCE = 500
+_MOST_TYPES = 500
 
 
 async def open_history(
@@ -57,7 +60,7 @@ async def open_history(
 
 
 class SqlHistory:
-    """The ports History and Records (bridge.ports) on a database, and what else is read from it."""
+    """The ports History, Records and KnownNames (bridge.ports) on a database, and what else is read from it."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""
@@ -74,9 +77,10 @@ class SqlHistory:
         if not entries:
             return []
         try:
-            await self._engine.write(partial(self._batches.write, entries))
+            forms = await self._engine.write(partial(self._batches.write, entries))
         except (RowsRefused, KnownAlready):
             return await self._engine.write(partial(self._batches.sift, entries))
+        self._batches.committed(forms)
         return []
 
     async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
@@ -94,6 +98,7 @@ class SqlHistory:
 
     async def prune(self, finished_before: float, limit: int) -> int:
         await self._engine.write(partial(prune_quarantine, before=finished_before, limit=limit))
+        await self._engine.write(partial(prune_beside, finished_before=finished_before))
         deleted = 0
         while deleted < limit:
             size = min(limit - deleted, _EVENTS_AT_ONCE)
@@ -117,17 +122,52 @@ class SqlHistory:
     ) -> Page[KnownDelivery]:
         return await self._engine.read(partial(deliveries.page, which=which, after=after, limit=limit))
 
+    async def deliveries_beyond(self, which: DeliveryFilter, *, after: str) -> Beyond:
+        return await self._engine.read(partial(deliveries.beyond, which=which, after=after))
+
     async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None:
         return await self._engine.read(partial(deliveries.one, delivery_id=delivery_id))
 
     async def events(self, which: EventFilter, *, after: str | None = None, limit: int) -> Page[KnownEvent]:
         return await self._engine.read(partial(events.page, which=which, after=after, limit=limit))
 
+    async def whole_events(
+        self, which: EventFilter, *, after: str | None = None, limit: int, most_bytes: int
+    ) -> Page[KnownEvent]:
+        work = partial(events.whole_page, which=which, after=after, limit=limit, most_bytes=most_bytes)
+        return await self._engine.read(work)
+
+    async def listed_events(self, ids: Sequence[str]) -> Sequence[KnownEvent]:
+        return await self._engine.read(partial(events.listed, ids=ids))
+
+    def behind(self, event_id: str) -> str:
+        return events.behind(event_id)
+
+    async def events_beyond(self, which: EventFilter, *, after: str) -> Beyond:
+        return await self._engine.read(partial(events.beyond, which=which, after=after))
+
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
         return await self._engine.read(partial(_event, event_id=event_id))
 
     async def size(self) -> HistorySize:
         return await self._engine.read(reading.size)
+
+    async def has_hook(self, hook: str) -> bool:
+        return await self._engine.read(partial(names.has_hook, hook=hook))
+
+    async def has_source(self, source: str) -> bool:
+        return await self._engine.read(partial(names.has_source, source=source))
+
+    async def has_event_type(self, kind: str) -> bool:
+        return await self._engine.read(partial(names.has_event_type, kind=kind))
+
+    async def event_types(self) -> Sequence[str]:
+        return await self._engine.read(partial(names.event_types, most=_MOST_TYPES))
+
+    async def ids_beginning(self, kind: IdOf, beginning: str, most: int) -> Sequence[str]:
+        return await self._engine.read(
+            partial(names.ids_beginning, kind=kind, beginning=beginning, most=most)
+        )
 
     async def ping(self) -> None:
         """Return if the database answers; else raises HistoryUnavailable."""

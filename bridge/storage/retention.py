@@ -6,10 +6,18 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, delete, exists, not_, select
 
 from bridge.storage.rows import FINAL_STATUSES
-from bridge.storage.tables import attempts, deliveries, events, quarantine
+from bridge.storage.tables import (
+    attempts,
+    deliveries,
+    event_dimensions,
+    events,
+    evidence_forms,
+    quarantine,
+)
 
 BEFORE_ALL = str(UUID(int=0))
 _FINAL = sorted(FINAL_STATUSES)
+_DAY = 86_400.0
 _MOST_DELIVERIES = 5000
 """In one window, so that no commit waits for long; an event with more is deleted alone."""
 
@@ -42,7 +50,30 @@ def prune_events(connection: Connection, after: str, finished_before: float, lim
     # Asked of what is left now: another replica may just have started one of these deliveries anew.
     left = exists().where(deliveries.c.event_id == events.c.id)
     gone = connection.execute(delete(events).where(events.c.id > after, events.c.id <= last, ~left))
+    _prune_dimensions(connection, after, last)
     return Window(last, gone.rowcount)
+
+
+def _prune_dimensions(connection: Connection, after: str, last: str) -> None:
+    c = event_dimensions.c
+    kept = exists().where(events.c.id == c.event_id)
+    connection.execute(delete(event_dimensions).where(c.event_id > after, c.event_id <= last, ~kept))
+
+
+def prune_beside(connection: Connection, finished_before: float) -> None:
+    """Delete what only belonged to events that are gone: forms of evidence that no attempt can refer to any more, and
+    what events are found by that were never kept themselves.
+    """
+    oldest = connection.scalar(select(events.c.id).order_by(events.c.id).limit(1))
+    received = finished_before if oldest is None else min(finished_before, time_of(oldest))
+    # Written once on each day on which it is used: an attempt of today may refer to that of yesterday.
+    unused = evidence_forms.c.used_at < received - 2 * _DAY
+    connection.execute(delete(evidence_forms).where(unused))
+    some = select(event_dimensions.c.event_id).where(
+        event_dimensions.c.event_id <= newest_id(received - _DAY)
+    )
+    ids = some.order_by(event_dimensions.c.event_id).limit(_MOST_DELIVERIES)
+    connection.execute(delete(event_dimensions).where(event_dimensions.c.event_id.in_(ids)))
 
 
 def prune_quarantine(connection: Connection, before: float, limit: int) -> None:
@@ -55,6 +86,11 @@ def newest_id(at: float) -> str:
     """The greatest UUIDv7 that can have been made at that Unix time: ids sort by time, so they are the index."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
     return str(UUID(int=milliseconds << 80 | (1 << 80) - 1))
+
+
+def time_of(event_id: str) -> float:
+    """When an id was made, in Unix seconds."""
+    return (UUID(event_id).int >> 80) / 1000
 
 
 def _end_of_window(connection: Connection, after: str, newest: str, limit: int) -> str | None:

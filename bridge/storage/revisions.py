@@ -2,7 +2,7 @@
 
 import re
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision: a database that is there already needs no Alembic at start, which saves time and memory."""
 
 _VERSION = "alembic_version"

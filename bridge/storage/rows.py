@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+import orjson
+
 from bridge.model.delivery import (
     FINAL,
     Attempt,
@@ -18,6 +20,8 @@ from bridge.model.delivery import (
     Unmatched,
 )
 from bridge.model.event import Event
+from bridge.model.evidence import Evidence, Form
+from bridge.rules.statistics.dimensions import key_of
 from bridge.storage.text import headers_json, is_plain, properties_json, storable, storable_bytes
 
 EventRow = tuple[
@@ -25,7 +29,7 @@ EventRow = tuple[
     str, str, str | None, str | None, bytes, str | None,
 ]  # fmt: skip
 DeliveryRow = tuple[str, str, str, str, str, str, int, int, float, float, float | None, str]
-AttemptRow = tuple[str, int, int, float, float, str, int | None, str, str, str | None]
+AttemptRow = tuple[str, int, int, float, float, str, int | None, str, str, str | None, str | None]
 QuarantineRow = tuple[
     str, str, str, str, float, str, str, str | None, str | None, bytes, str | None
 ]  # fmt: skip
@@ -41,6 +45,10 @@ class Rows:
     deliveries: dict[str, DeliveryRow] = field(default_factory=dict)
     attempts: dict[tuple[str, int, int], AttemptRow] = field(default_factory=dict)
     quarantine: dict[str, QuarantineRow] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
+    """What the evidence of the attempts refers to, by id."""
+    dimensions: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
+    """Dimension, key and event."""
     unkept: list[Record] = field(default_factory=list)
     """Of these no rows are written: they count in the sums alone, and so do the next."""
     counted: list[Counted] = field(default_factory=list)
@@ -67,6 +75,7 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
                 rows.unkept.append(record)
             case Counted():
                 rows.counted.append(entry)
+                _add_dimensions(rows, entry)
             case Finished(claims=claims):
                 rows.finished += claims
             case Reached():
@@ -143,7 +152,25 @@ def _add_attempt(rows: Rows, delivery: Delivery, attempt: Attempt) -> None:
         flag = "response,error" if escaped else "error"
     rows.attempts[key] = (
         *key, attempt.started_at, attempt.duration_ms, attempt.outcome, attempt.code, response, error, flag,
+        None if attempt.evidence is None else _evidence(rows, attempt.evidence),
     )  # fmt: skip
+
+
+def _evidence(rows: Rows, evidence: Evidence) -> str:
+    """As JSON: the ids of its forms, the digest of the body, and the values that change; all of it is ASCII."""
+    sent, heard = evidence.sent, evidence.heard
+    rows.forms[sent.id] = sent
+    if heard is not None:
+        rows.forms[heard.id] = heard
+    told = [sent.id, None if heard is None else heard.id, evidence.digest, *evidence.values]
+    return orjson.dumps(told).decode()
+
+
+def _add_dimensions(rows: Rows, counted: Counted) -> None:
+    for name, value in counted.values.items():
+        if (key := key_of(value)) is not None:
+            row = (name, storable(key), counted.event.id)
+            rows.dimensions[row] = row
 
 
 def _quarantine_row(entry: Quarantined) -> QuarantineRow:

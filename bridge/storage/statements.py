@@ -5,6 +5,7 @@ against a busy event loop: with SQLite that costs two thirds more CPU and twice 
 """
 
 import re
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -21,6 +22,8 @@ from bridge.storage.rows import FINAL_STATUSES, AttemptRow, DeliveryRow, Rows
 MOST_ROWS = 256
 _MOST_BYTES = 1_000_000
 """Of bodies and the like in one statement: SQLite holds on to what was bound until the statement runs again."""
+
+_MOST_FORMS_KNOWN = 10_000
 
 _FINAL: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in sorted(FINAL_STATUSES)]
 _FIRST = itemgetter(0)
@@ -70,6 +73,16 @@ def _keep_the_newer(insert: AnyInsert, table: Table) -> AnyInsert:
         set_={name: new[name] for name in changing},
         where=or_(new.generation > old.generation, within),
     )
+
+
+def _used_again(insert: AnyInsert, table: Table) -> AnyInsert:
+    """When it was last used decides how long it stays."""
+    used_at = insert.excluded.used_at
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_={"used_at": used_at})
+
+
+def _today() -> int:
+    return int(time.time() // 86_400)
 
 
 class Upsert:
@@ -165,22 +178,44 @@ class Upserts:
         self._deliveries = Upsert(tables.deliveries, dialect, _keep_the_newer)
         self._attempts = Upsert(tables.attempts, dialect, keep_the_first, heavy=("response", "error"))
         self._quarantine = Upsert(tables.quarantine, dialect, keep_the_first, heavy=("body", "headers"))
+        self._forms = Upsert(tables.evidence_forms, dialect, _used_again)
+        self._dimensions = Upsert(tables.event_dimensions, dialect, keep_the_first)
+        self._forms_there: dict[str, int] = {}
+        """Forms that are known to be committed, by id, with the day for which they are."""
 
     def write(self, connection: Connection, rows: Rows) -> bool:
         """Insert or merge all rows, within the connection's transaction; whether all deliveries and attempts were new."""
-        self._events.write(connection, rows.events.values())
+        self._write_beside(connection, rows)
         changed = self._deliveries.write(connection, rows.deliveries.values())
         changed += self._attempts.write(connection, rows.attempts.values())
-        self._quarantine.write(connection, rows.quarantine.values())
         return changed == len(rows.deliveries) + len(rows.attempts)
 
     def write_telling(self, connection: Connection, rows: Rows) -> tuple[list[DeliveryRow], list[AttemptRow]]:
         """The same; gives the deliveries and attempts that were new, or changed what was there."""
-        self._events.write(connection, rows.events.values())
+        self._write_beside(connection, rows)
         changed = self._deliveries.write_telling(connection, rows.deliveries.values())
         tried = self._attempts.write_telling(connection, rows.attempts.values())
-        self._quarantine.write(connection, rows.quarantine.values())
         return (
             [row for key, row in rows.deliveries.items() if (key,) in changed],
             [row for key, row in rows.attempts.items() if key in tried],
         )
+
+    def committed(self, forms: Collection[str]) -> None:
+        """These forms need not be written again today."""
+        today = _today()
+        if len(self._forms_there) > _MOST_FORMS_KNOWN:
+            self._forms_there.clear()
+        self._forms_there.update(dict.fromkeys(forms, today))
+
+    def write_dimensions(self, connection: Connection, rows: Rows) -> None:
+        """Insert what events are found by."""
+        self._dimensions.write(connection, rows.dimensions.values())
+
+    def _write_beside(self, connection: Connection, rows: Rows) -> None:
+        self._events.write(connection, rows.events.values())
+        self._quarantine.write(connection, rows.quarantine.values())
+        self.write_dimensions(connection, rows)
+        today = _today()
+        new = [form for one, form in rows.forms.items() if self._forms_there.get(one) != today]
+        if new:
+            self._forms.write(connection, [(form.id, form.text, time.time()) for form in new])

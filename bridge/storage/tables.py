@@ -24,6 +24,12 @@ _ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 INDEXED_LENGTH = 200
 """Characters of a publisher's id; longer ones are in no index."""
 _OF_USUAL_LENGTH = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
+WEBHOOK_ID_OF_ITS_OWN = f"publisher_id IS NOT NULL AND length(webhook_id) BETWEEN 1 AND {INDEXED_LENGTH}"
+"""The events that receivers know by another id than ours, which would be found by itself."""
+_WEBHOOK_ID_OF_ITS_OWN = text(WEBHOOK_ID_OF_ITS_OWN)
+NOT_SUCCESS = "status <> 'SUCCESS'"
+"""What the index of statuses holds: nearly every delivery succeeds at once, and need not be written there too."""
+_NOT_SUCCESS = text(NOT_SUCCESS)
 
 metadata = MetaData()
 
@@ -56,11 +62,30 @@ events = Table(
         sqlite_where=_OF_USUAL_LENGTH,
         postgresql_where=_OF_USUAL_LENGTH,
     ),
+    Index(
+        "events_webhook",
+        text("substr(webhook_id, length(webhook_id))"),
+        "id",
+        "webhook_id",
+        sqlite_where=_WEBHOOK_ID_OF_ITS_OWN,
+        postgresql_where=_WEBHOOK_ID_OF_ITS_OWN,
+    ),
 )
 
-# Lists are in the order of (event_id, id), which is that of receipt; each index ends with it. A row stays in its place
-# of an index but for its status, which changes once, or never where the first attempt succeeds. `event_type` stands
-# here and in the indexes so that a scan need not look anything up.
+# The keys of an event by the dimensions of its source, so that it is found by them.
+event_dimensions = Table(
+    "event_dimensions",
+    metadata,
+    Column("dimension", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("event_id", _ID, primary_key=True),
+    Index("event_dimensions_event", "event_id"),
+    sqlite_with_rowid=False,
+)
+
+# Lists are in the order of (event_id, id), which is that of receipt, or of (updated_at, id); each index but one ends
+# with the former. A row stays in its place of these but for its status, which changes once, or never where the first
+# attempt succeeds. `event_type` stands here and in the indexes so that a scan need not look anything up.
 # Without SQLite's hidden row id the primary key is the table itself: one tree to write instead of two. Events
 # keep it, because such a tree stores rows of over 1 kB badly.
 deliveries = Table(
@@ -80,7 +105,16 @@ deliveries = Table(
     Column("event_type", Text, nullable=False, server_default=""),
     Index("deliveries_event", "event_id", "id"),
     Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
-    Index("deliveries_status", "status", "event_id", "id", "event_type"),
+    Index(
+        "deliveries_status",
+        "status",
+        "event_id",
+        "id",
+        "event_type",
+        sqlite_where=_NOT_SUCCESS,
+        postgresql_where=_NOT_SUCCESS,
+    ),
+    Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
     sqlite_with_rowid=False,
 )
 
@@ -97,7 +131,18 @@ attempts = Table(
     Column("response", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("escaped", Text),
+    # What was sent and heard beside the bodies: bridge.rules.wire.evidence.
+    Column("evidence", Text),
     sqlite_with_rowid=False,
+)
+
+# What stays the same in many attempts.
+evidence_forms = Table(
+    "evidence_forms",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("form", Text, nullable=False),
+    Column("used_at", Double, nullable=False),
 )
 
 quarantine = Table(

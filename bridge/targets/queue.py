@@ -1,13 +1,17 @@
 """Delivery to another queue or exchange."""
 
 import asyncio
+from dataclasses import replace
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
 from bridge.model.event import Event
+from bridge.model.evidence import Evidence
 from bridge.model.target import QueueTarget as Settings
 from bridge.ports.broker import Outgoing, Publisher
+from bridge.ports.target import Preview
 from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
+from bridge.targets.evidence import Told
 
 MOST_HOPS = 10
 """A message that was passed on this often by bridges goes round in a circle."""
@@ -30,6 +34,7 @@ class QueueTarget:
         self._keeps_id = "message_id" in settings.keep
         self._keeps_expiration = "expiration" in settings.keep
         self._declared = not (settings.declare and settings.queue)
+        self._told = Told(settings)
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Publish once; a missing queue is unroutable, and declared anew next time if it may be."""
@@ -38,12 +43,19 @@ class QueueTarget:
         if hops >= self._most_hops:
             error = f"passed on {hops} times already: it goes round in a circle"
             return Answer(fault=Fault.LOOP, error=error, lasting=True)
+        message = self._outgoing(event, hops + 1)
+        told = self._tell(message)
         try:
             async with asyncio.timeout(self._settings.timeout):
-                await self._publish(self._outgoing(event, hops + 1))
+                await self._publish(message)
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
-            return self._answer_for(error)
-        return Answer()
+            return replace(self._answer_for(error), evidence=told)
+        return Answer(evidence=told)
+
+    def preview(self, delivery: Delivery) -> Preview | Answer:
+        """The message as it would be published now."""
+        message = self._outgoing(delivery.event, hops_of(delivery.event.message.headers) + 1)
+        return Preview(self._tell(message), message.body, delivery.event.message.content_type)
 
     async def close(self) -> None:
         """Nothing is held: the publisher belongs to the broker's connection."""
@@ -62,6 +74,11 @@ class QueueTarget:
             priority=message.priority,
             expiration=message.expiration if self._keeps_expiration else None,
         )
+
+    def _tell(self, message: Outgoing) -> Evidence:
+        """What is kept: the publisher's own properties and headers stand in the history already."""
+        own = [(name, str(message.headers[name])) for name in (*self._settings.headers, HOPS)]
+        return self._told.sent([("message_id", message.message_id), *own], message.body)
 
     async def _publish(self, message: Outgoing) -> None:
         if not self._declared:

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.target import Limits
 from bridge.model.target import ScriptTarget as Settings
+from bridge.ports.target import Preview
 from bridge.rules.bodies.script import script_input
+from bridge.targets.evidence import Told
 from bridge.targets.executable import check_file
 from bridge.targets.family import Family
 from bridge.targets.process import Command, Run, run
@@ -43,6 +46,7 @@ class ScriptTarget:
         self._settings = settings
         self._family = family
         self._directory = directory
+        self._told = Told(settings)
         self._limited = bool(_limiter(settings.limits))
         self._input = script_input(settings.stdin)
         identity, home = identity_of(settings.user)
@@ -64,13 +68,28 @@ class ScriptTarget:
         stdin = self._input(delivery.event)
         if isinstance(stdin, Answer):
             return stdin
+        about = self._about(delivery)
+        answer = await self._run(self._env | about, stdin)
+        return replace(answer, evidence=self._told.sent(list(about.items()), stdin))
+
+    def preview(self, delivery: Delivery) -> Preview | Answer:
+        """What the program would be given now."""
+        stdin = self._input(delivery.event)
+        if isinstance(stdin, Answer):
+            return stdin
+        return Preview(self._told.sent(list(self._about(delivery).items()), stdin), stdin)
+
+    async def close(self) -> None:
+        """Nothing is held between attempts."""
+
+    async def _run(self, environment: dict[str, str], stdin: bytes) -> Answer:
         try:
             if self._limited:
                 # Otherwise a missing program would look like an exit code of prlimit's.
                 check_command(self._settings, self._directory)
             ended = await run(
                 self._command,
-                self._environment(delivery),
+                environment,
                 stdin,
                 self._settings.timeout,
                 _GRACE,
@@ -82,12 +101,10 @@ class ScriptTarget:
             return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
         return self._judged(ended)
 
-    async def close(self) -> None:
-        """Nothing is held between attempts."""
-
-    def _environment(self, delivery: Delivery) -> dict[str, str]:
+    def _about(self, delivery: Delivery) -> dict[str, str]:
+        """The variables that tell of the event."""
         event = delivery.event
-        return self._env | {
+        return {
             "BRIDGE_EVENT_TYPE": _environment_value(event.type),
             "BRIDGE_EVENT_ID": _environment_value(event.id),
             "BRIDGE_SOURCE": _environment_value(event.source),

@@ -3,11 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+
+from yarl import URL
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
+from bridge.model.evidence import Evidence
 from bridge.model.target import WebhookTarget as Settings
+from bridge.ports.target import Preview
 from bridge.rules.bodies.body import Body, Build
 from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
@@ -15,6 +20,7 @@ from bridge.rules.signing.signers import signer
 from bridge.rules.signing.told import told_by
 from bridge.rules.wire.address import AddressGate, is_own_name
 from bridge.rules.wire.headers import header_text, traceparent, tracestate
+from bridge.targets.evidence import Told, lines_of
 from bridge.targets.web.answering import KEPT
 from bridge.targets.web.auth import authorization
 from bridge.targets.web.checks import check_own_headers
@@ -25,6 +31,10 @@ from bridge.targets.web.oauth import Tokens
 from bridge.targets.web.pool import Pool, Route, literal_refusal
 
 _EMPTY = Body(b"", "")
+_TOKEN = ("Authorization", "Bearer ***")
+
+Fields = list[tuple[str, str]]
+"""Headers of one request that are not of all."""
 
 
 class WebhookTarget:
@@ -59,14 +69,14 @@ class WebhookTarget:
         self._signer = _signer_of(settings)
         self._told = told_by(settings.profile)
         check_own_headers(settings)
-        known = authorization(settings.auth) if settings.auth else None
-        self._head = static_head(settings.method, self._url, self._proxy, known, settings.headers)
+        self._head = _head_of(settings, self._url, self._proxy)
         given = {name.lower() for name in settings.headers}
         self._bodiless = settings.method == "GET"
         self._no_type = self._bodiless or "content-type" in given
         self._no_coding = self._bodiless or "content-encoding" in given
         self._own_trace = not given.isdisjoint({"traceparent", "tracestate"})
         self._given = frozenset(given)
+        self._evidence = _evidence_of(settings, self._head, self._signer)
         self._success = frozenset(settings.success if settings.success is not None else range(200, 300))
         self._final = frozenset(settings.final)
         self._oauth = settings.auth if settings.auth and settings.auth.type == "oauth2" else None
@@ -82,15 +92,29 @@ class WebhookTarget:
             return built
         if self._blocked is not None:
             return self._blocked
+        fields = self._fields(delivery.event, built)
+        told = self._evidence.sent(fields, built.content)
         try:
             exchange = self._exchange or self._open()
             if self._tokens is not None:
-                reply = await self._with_token(exchange, self._tokens, delivery.event, built)
+                reply = await self._with_token(exchange, self._tokens, fields, built)
             else:
-                reply = await exchange.send(self._request(delivery.event, built), exchange.deadline())
+                reply = await exchange.send(self._request(fields, built), exchange.deadline())
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
-            return answer_for(error)
-        return reply if isinstance(reply, Answer) else self._judged(reply)
+            return replace(answer_for(error), evidence=told)
+        return (
+            reply
+            if isinstance(reply, Answer)
+            else self._judged(reply, self._evidence.heard(told, reply.headers))
+        )
+
+    def preview(self, delivery: Delivery) -> Preview | Answer:
+        """The request as it would be made now."""
+        built = self._build(delivery.event)
+        if isinstance(built, Answer):
+            return built
+        told = self._evidence.sent(self._fields(delivery.event, built), built.content)
+        return Preview(told, built.content, built.content_type)
 
     async def close(self) -> None:
         """Nothing is held: connections belong to the pool."""
@@ -121,50 +145,55 @@ class WebhookTarget:
         return Exchange(self._pool, self._gate, route, settings.connect_timeout, settings.timeout)
 
     async def _with_token(
-        self, exchange: Exchange, tokens: Tokens, event: Event, built: Body
+        self, exchange: Exchange, tokens: Tokens, fields: Fields, built: Body
     ) -> Reply | Answer:
         """The receiver's answer; where it refuses the token, the one to a second request with a new token."""
         deadline = exchange.deadline()
         token = await tokens.get(deadline)
         if isinstance(token, Answer):
             return token
-        reply = await exchange.send(self._request(event, built, token.line), deadline)
+        reply = await exchange.send(self._request(fields, built, token.line), deadline)
         if reply.code == 401:
             another = await tokens.instead_of(token, deadline)
             if isinstance(another, Answer):
                 return another
             if another is not None:
-                reply = await exchange.send(self._request(event, built, another.line), deadline)
+                reply = await exchange.send(self._request(fields, built, another.line), deadline)
         if reply.code != 401:
             tokens.accepted()
         return reply
 
-    def _request(self, event: Event, built: Body, authorization: bytes = b"") -> bytes:
-        """One whole request, as late as can be: it holds the time. `authorization` is a header line."""
+    def _fields(self, event: Event, built: Body) -> Fields:
+        """The headers that belong to this request, as late as can be: one holds the time."""
         content = built.content
         stamp = self._signer.stamp(self._clock())
         webhook_id, kind = self._told(event)
         fields = self._signer.headers(content, webhook_id, stamp, kind)
-        lines = [f"{name}: {value}\r\n" for name, value in fields]
         if built.headers:
-            lines += [
-                f"{name}: {value}\r\n" for name, value in built.headers if name.lower() not in self._given
-            ]
+            fields += [(name, value) for name, value in built.headers if name.lower() not in self._given]
         if not self._no_type:
-            lines.append(f"Content-Type: {built.content_type}\r\n")
+            fields.append(("Content-Type", built.content_type))
         if built.content_encoding and not self._no_coding:
-            lines.append(f"Content-Encoding: {built.content_encoding}\r\n")
+            fields.append(("Content-Encoding", built.content_encoding))
         headers = event.message.headers
         if "traceparent" in headers and not self._own_trace:
-            lines += trace_lines(headers)
-        lines.append("\r\n" if self._bodiless else f"Content-Length: {len(content)}\r\n\r\n")
-        return b"".join((self._head, authorization, "".join(lines).encode(), content))
+            fields += trace_fields(headers)
+        if not self._bodiless:
+            fields.append(("Content-Length", str(len(content))))
+        return fields
 
-    def _judged(self, reply: Reply) -> Answer:
+    def _request(self, fields: Fields, built: Body, authorization: bytes = b"") -> bytes:
+        """One whole request. `authorization` is a header line."""
+        lines = [f"{name}: {value}\r\n" for name, value in fields]
+        lines.append("\r\n")
+        return b"".join((self._head, authorization, "".join(lines).encode(), built.content))
+
+    def _judged(self, reply: Reply, told: Evidence) -> Answer:
         code, response = reply.code, reply.body[: self._kept]
         fault = f"; the answer is no valid HTTP: {reply.fault}" if reply.fault else ""
         if code in self._success:
-            return Answer(code=code, response=response, error=fault and f"answered {code}{fault}")
+            error = fault and f"answered {code}{fault}"
+            return Answer(code=code, response=response, error=error, evidence=told)
         if 300 <= code < 400:
             to = header_text(reply.headers.get("Location", ""))[:200]
             return Answer(
@@ -173,6 +202,7 @@ class WebhookTarget:
                 response=response,
                 error=f"answered {code}; redirects are not followed{f', it leads to {to}' if to else ''}{fault}",
                 lasting=True,
+                evidence=told,
             )
         return Answer(
             fault=Fault.STATUS,
@@ -181,16 +211,35 @@ class WebhookTarget:
             response=response,
             error=f"answered {code}{fault}",
             lasting=code in self._final,
+            evidence=told,
         )
 
 
-def trace_lines(headers: Mapping[str, Any]) -> list[str]:
-    """The trace context of a message as header lines; a `tracestate` means nothing without its `traceparent`."""
+def trace_fields(headers: Mapping[str, Any]) -> Fields:
+    """The trace context of a message as headers; a `tracestate` means nothing without its `traceparent`."""
     parent = traceparent(headers["traceparent"])
     if parent is None:
         return []
     state = tracestate(headers.get("tracestate"))
-    return [f"traceparent: {parent}\r\n", *([f"tracestate: {state}\r\n"] if state else ())]
+    return [("traceparent", parent), *([("tracestate", state)] if state else ())]
+
+
+def _head_of(settings: Settings, url: Endpoint, proxy: URL | None) -> bytes:
+    known = authorization(settings.auth) if settings.auth else None
+    return static_head(settings.method, url, proxy, known, settings.headers)
+
+
+def _evidence_of(settings: Settings, head: bytes, made: Signer) -> Told:
+    by_token = settings.auth is not None and settings.auth.type == "oauth2"
+    always = [*lines_of(head), *([_TOKEN] if by_token else ())]
+    return Told(settings, settings.method, always, _signatures_of(made))
+
+
+def _signatures_of(made: Signer) -> frozenset[str]:
+    """The headers that depend on the body."""
+    stamp = made.stamp(0.0)
+    one, other = (dict(made.headers(body, "id", stamp, "type")) for body in (b"one", b"other"))
+    return frozenset(name for name, value in one.items() if other.get(name) != value)
 
 
 def _signer_of(settings: Settings) -> Signer:

@@ -121,6 +121,13 @@ HOOK_BROKEN = _gauge(
     fold=Fold.MAX,
 )
 HOOK_PAUSED = _gauge("hook_paused", "1 while the hook is paused.", "hook", fold=Fold.MAX)
+HOOK_FAILING = _gauge(
+    "hook_failing",
+    "1 while the hook only fails: three attempts at the least since its last success.",
+    "hook",
+    fold=Fold.MAX,
+)
+HOOK_INFO = _gauge("hook_info", "1; name of the hook with an id.", "hook", "name", fold=Fold.MAX)
 CONSUMER_UP = _gauge(
     "consumer_up",
     "1 while the queue is being consumed, 0 while it is meant to be and is not. A lane that nobody is meant to consume (its "

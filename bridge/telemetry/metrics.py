@@ -15,7 +15,7 @@ from bridge import __version__
 from bridge.model.delivery import FINAL, Status
 from bridge.telemetry import catalogue
 from bridge.telemetry.catalogue import Kind
-from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauges, Histogram, Histograms, Keyed
+from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed
 
 LABELLED_HOOKS = 200
 """Hooks with a label of their own; those that come later share `other`."""
@@ -59,6 +59,7 @@ class HookMetrics:
         self.breaker_state = gauges[catalogue.BREAKER_STATE].child(hook)
         self.paused = gauges[catalogue.HOOK_PAUSED].child(hook)
         self.broken = gauges[catalogue.HOOK_BROKEN].child(hook)
+        self.failing = gauges[catalogue.HOOK_FAILING].child(hook)
         self.oldest_waiting = gauges[catalogue.OLDEST_WAITING].child(hook)
         self._families = families
         self._durations = durations
@@ -91,6 +92,7 @@ class HookMetrics:
         gauges[catalogue.BREAKER_STATE].drop((self.label,), self.breaker_state)
         gauges[catalogue.HOOK_PAUSED].drop((self.label,), self.paused)
         gauges[catalogue.HOOK_BROKEN].drop((self.label,), self.broken)
+        gauges[catalogue.HOOK_FAILING].drop((self.label,), self.failing)
         gauges[catalogue.OLDEST_WAITING].drop((self.label,), self.oldest_waiting)
 
 
@@ -164,6 +166,7 @@ class Metrics:
         self._most_hooks = None if every_hook else LABELLED_HOOKS
         self._labelled: set[str] = set()
         self._hooks: dict[tuple[str, str], HookMetrics] = {}
+        self._named: dict[str, tuple[str, Gauge]] = {}
         self._sources: dict[str, SourceMetrics] = {}
         self._queues: dict[str, QueueMetrics] = {}
         self._connections: dict[str, ConnectionMetrics] = {}
@@ -187,8 +190,22 @@ class Metrics:
             self._durations[label, target] = durations.by(label, target)
         return self._durations[label, target]
 
+    def name_hook(self, hook: str, name: str) -> None:
+        """Tell the name of a hook that has a label of its own."""
+        infos = self._families.gauges[catalogue.HOOK_INFO]
+        before = self._named.get(hook)
+        if self._hook_label(hook) == OTHER or (before is not None and before[0] == name):
+            return
+        if before is not None:
+            infos.drop((hook, before[0]), before[1])
+        gauge = infos.child(hook, name)
+        gauge.value = 1
+        self._named[hook] = (name, gauge)
+
     def drop_hook(self, hook: str) -> None:
         """Forget a hook that exists no more; its label becomes free for another."""
+        if (named := self._named.pop(hook, None)) is not None:
+            self._families.gauges[catalogue.HOOK_INFO].drop((hook, named[0]), named[1])
         for key in [key for key in self._hooks if key[0] == hook]:
             self._hooks.pop(key).drop()
             if hook in self._timed:

@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 
 from bridge.admin.look_addresses import Addresses
 from bridge.admin.look_explain import Explain
+from bridge.admin.look_names import Names
+from bridge.admin.look_requests import Requests
 from bridge.admin.quarantine import Requeuing
 from bridge.app.access import Access
 from bridge.app.hook_routes import HookDesk, hook_desk
@@ -24,6 +26,7 @@ from bridge.http.api_access import AccessRoutes
 from bridge.http.api_deliveries import DeliveryRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
+from bridge.http.api_names import AskedNames
 from bridge.http.api_quarantine import QuarantineRoutes
 from bridge.http.health import Health
 from bridge.http.operation import Operation
@@ -39,6 +42,7 @@ from bridge.rules.formats.decoder import Decoder
 from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
+from bridge.rules.statistics.dimensions import dimensions_of
 from bridge.settings.tree import Http, Settings
 from bridge.storage.access import SqlAccess
 from bridge.storage.history import SqlHistory
@@ -222,25 +226,27 @@ async def serving_api(
     live = Sources({source.name: "consuming" for source in known}, {source.queue: (7, 1) for source in known})
     explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
     routes = LiveRoutes(known, explain, consumed=live, counts=live.count)
-    history = HistoryRoutes(records, explain, 2**27)
     stored = SqlAccess(records.engine)
     access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
     store = SqlHooks(records.engine, Sealer(["a key for tests, long enough"]))
     in_force = HooksOnTable(table, store, records, made, runner_of)
     await in_force.changed()
+    names = AskedNames(Names(in_force, known, records))
+    dimensions = sorted({name for source in known for name in dimensions_of(source)})
+    history = HistoryRoutes(records, explain, names, dimensions, 2**27)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
     desk = hook_desk(in_force, store, whole, Path.cwd(), None)
     parts: list[Part] = [
         history,
         *desk.parts(),
-        DeliveryRoutes(records, Addresses(table)),
+        DeliveryRoutes(records, Addresses(table), names, Requests(records, table, 2**27)),
         routes,
-        QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker())),
-        AccessRoutes(access.desk, stored),
-        *statistics_routes(SqlStatistics(records.engine), known, in_force),
+        QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker()), names),
+        AccessRoutes(access.desk, stored, names),
+        *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
         *more,
     ]
-    api = Api(parts, access.actors, access.log, new_id)
+    api = Api(parts, access.actors, access.log, new_id, records)
     server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
     await server.start()
     try:

@@ -11,6 +11,7 @@ from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.table import HookTable
 from bridge.ports.history import History, HookState
 from bridge.ports.hooks import HookStore, StoredHook
+from bridge.ports.statistics import HookHealth
 from bridge.rules.routing.table import RoutingTable
 
 
@@ -30,6 +31,7 @@ class HooksOnTable:
         self.stored: Mapping[str, StoredHook] = {}
         self.states: Mapping[str, HookState] = {}
         self.broken: Mapping[str, str] = {}
+        self.health: Mapping[str, HookHealth] = {}
         self.changes = 0
         self._store, self._history, self._runner_of = store, history, runner_of
 

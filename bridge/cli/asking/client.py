@@ -1,6 +1,7 @@
 """One connection to the running bridge: requests out, values in."""
 
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -88,17 +89,28 @@ class Client:
         """What /health/ready says, with whatever status."""
         return self._value("GET", "/health/ready", self._exchange("GET", "/health/ready", {}))
 
-    def items(self, path: str, query: Query, limit: int | None) -> tuple[list[Any], str | None]:
-        """Up to `limit` entries of a list (None: all), page after page, and the cursor where it goes on."""
+    def items(
+        self, path: str, query: Query, limit: int | None, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Up to `limit` entries of a list (None: all), page after page, as one page: with the cursor where it goes on.
+
+        `seconds`: how long it may go on; what was found by then is told.
+        """
+        ends_at = None if seconds is None else time.monotonic() + seconds
         found: list[Any] = []
-        cursor: str | None = None
+        looked_at = unanswered = 0
+        cursor = query.get("cursor")
         while True:
             wanted = 200 if limit is None else min(200, limit - len(found))
-            page = self.get(path, {**query, "limit": wanted, "cursor": cursor})
+            page: dict[str, Any] = self.get(path, {**query, "limit": wanted, "cursor": cursor})
             found += page["items"]
             cursor = page["next"]
-            if cursor is None or (limit is not None and len(found) >= limit):
-                return found, cursor
+            if searched := page.get("searched"):
+                looked_at, unanswered = looked_at + searched["events"], unanswered + searched["unanswered"]
+                page["searched"] = {**searched, "events": looked_at, "unanswered": unanswered}
+            late = ends_at is not None and time.monotonic() >= ends_at
+            if cursor is None or late or (limit is not None and len(found) >= limit):
+                return {**page, "items": found}
 
     def _value(self, method: str, path: str, response: httpx.Response) -> Any:
         kind = response.headers.get("Content-Type", "").partition(";")[0]

@@ -1,45 +1,35 @@
-"""Times as people type them: `1h` ago, a day, or RFC 3339."""
+"""Times as people type them: `1h` ago, a day, or RFC 3339; they mean what they mean to the API."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bridge.cli.failures import usage
 from bridge.model.units import seconds
+from bridge.rules.statistics.moments import moment as meant
 
-_DAYS = {"today": 0, "yesterday": 1}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_NO_ZONE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?")
+_ENDS = frozenset({"--until", "--to", "--updated-until"})
+"""Options of which a day is meant with all of it."""
 
 
 def moment(text: str | None, option: str, now: datetime | None = None) -> str | None:
     """RFC 3339 of `1h`, `-1h` (both an hour ago), `now`, `today`, `2025-05-05` (UTC) or RFC 3339; None stays None.
 
-    Raises SettingsError that names the option.
+    A day is its beginning, or for an option that ends a span its end. Raises SettingsError that names the option.
     """
     if text is None:
         return None
-    found = _meant(text.strip(), now or datetime.now(UTC))
-    if found is None:
+    try:
+        found = meant(text, (now or datetime.now(UTC)).timestamp(), end=option in _ENDS)
+    except ValueError:
         raise usage(
             option,
             f"{text!r} is no time; write for example 1h, 7d, today, 2025-05-05 or 2025-05-05T07:08:09Z",
-        )
-    return found.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        ) from None
+    return datetime.fromtimestamp(found, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _meant(text: str, now: datetime) -> datetime | None:
-    if text == "now":
-        return now
-    if text in _DAYS:
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight - timedelta(days=_DAYS[text])
+def length(text: str, option: str) -> float:
+    """Seconds of `30s`, `5m`; raises SettingsError that names the option."""
     try:
-        if _DATE.fullmatch(text) or _NO_ZONE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=UTC)
-        return _ago(text, now) if text[-1:] in "smhd" else datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _ago(text: str, now: datetime) -> datetime:
-    return now - timedelta(seconds=seconds(text.removeprefix("-")))
+        return float(seconds(text))
+    except ValueError as error:
+        raise usage(option, str(error)) from None

@@ -74,12 +74,28 @@ class Remote:
         self._look(lambda: self._refusing(lambda: self.client.ask("GET", path, query=query)), view)
 
     def pages(
-        self, path: str, view: "Callable[[Paper, Any], None]", query: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        view: "Callable[[Paper, Any], None]",
+        query: Mapping[str, Any] | None = None,
+        *,
+        counted: bool = False,
+        seconds: float | None = None,
     ) -> None:
-        """As `show`, for a list: as many pages as --limit asks for, as one."""
-        from bridge.cli.asking.pages import page
+        """As `show`, for a list: as many pages as --limit asks for, as one, and how much there is behind them.
 
-        self._look(lambda: self._refusing(lambda: page(self.client, path, query or {}, self.limit)), view)
+        `counted`: the API can tell how much that is. `seconds`: how long it may go on.
+        """
+        from bridge.cli.asking.pages import page, tell_more
+
+        counts = {"count": True} if counted and not self.as_json and self.limit is not None else {}
+        asked = {**(query or {}), **counts}
+
+        def shown(paper: "Paper", answer: Any) -> None:
+            view(paper, answer)
+            tell_more(paper, answer)
+
+        self._look(lambda: self._refusing(lambda: page(self.client, path, asked, self.limit, seconds)), shown)
 
     def _look(self, ask: "Callable[[], Answer]", view: "Callable[[Paper, Any], None]") -> None:
         from bridge.cli.asking.watching import watch

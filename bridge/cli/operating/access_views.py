@@ -32,7 +32,7 @@ DEEDS = (
     member("actor", least=8),
     member("role", drop=4),
     member("action", least=12),
-    Column("object", lambda row: f"{text(row.get('object_type'))} {text(row.get('object_id'))}".strip(), least=12, drop=1),
+    Column("object", lambda row: f"{text(row.get('object_type'))} {text(row.get('object_name') or row.get('object_id'))}".strip(), least=12, drop=1),
     member("remote", drop=5),
     Column("detail", lambda row: _detail(row.get("detail")), least=16, drop=2),
 )  # fmt: skip

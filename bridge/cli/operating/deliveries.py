@@ -1,13 +1,13 @@
 """`amqp-bridge deliveries`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Argument, Option
 
 from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
 from bridge.cli.asking.remote import Remote, needs_one
-from bridge.cli.operating.filters import Hook, Since, Statuses, Type, Until
+from bridge.cli.operating.filters import Hook, Since, Statuses, Type, Until, UpdatedSince, UpdatedUntil
 
 app = typer.Typer(
     name="deliveries",
@@ -19,8 +19,15 @@ app = typer.Typer(
 LIST = f"""\b
 Examples:
   amqp-bridge deliveries list --status FAILED --hook crm --since 1h
+  amqp-bridge deliveries list --status FAILED --updated-since 1h     what failed in the last hour
   amqp-bridge deliveries list --watch
   amqp-bridge deliveries list --status FAILED --all --json | jq -r .items[].id | amqp-bridge deliveries retry -
+
+{WHERE}"""
+SHOW = f"""\b
+Examples:
+  amqp-bridge deliveries show 01987a5c-2f3e-7cc1
+  amqp-bridge deliveries show --request 01987a5c-2f3e-7cc1
 
 {WHERE}"""
 CHANGE = f"""\b
@@ -31,7 +38,9 @@ With --json and several ids each answer is one line.
 
 {WHERE}"""
 
-Id = Annotated[str, Argument(metavar="ID", help="Of the delivery.", show_default=False)]
+Id = Annotated[
+    str, Argument(metavar="ID", help="Of the delivery; its beginning is enough.", show_default=False)
+]
 Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of deliveries; - reads them.")]
 
 
@@ -46,6 +55,12 @@ def list_(
     event: Annotated[str | None, Option("--event", metavar="ID", help="Of this event.")] = None,
     since: Since = None,
     until: Until = None,
+    updated_since: UpdatedSince = None,
+    updated_until: UpdatedUntil = None,
+    order: Annotated[
+        Literal["received", "updated"] | None,
+        Option("--order", help="By receipt (default), or by when they became what they are."),
+    ] = None,
 ) -> None:
     """List deliveries, the newest first."""
     from bridge.cli.asking.moments import moment
@@ -58,18 +73,32 @@ def list_(
         "event_id": event,
         "from": moment(since, "--since"),
         "to": moment(until, "--until"),
+        "updated_from": moment(updated_since, "--updated-since"),
+        "updated_to": moment(updated_until, "--updated-until"),
+        "order": order,
     }
-    to.pages("/deliveries", show_deliveries, query)
+    to.pages("/deliveries", show_deliveries, query, counted=True)
 
 
-@app.command(cls=Watching, epilog=WHERE)
+@app.command(cls=Watching, epilog=SHOW)
 @watched
-def show(to: Remote, delivery: Id) -> None:
-    """Show a delivery with all its attempts."""
+def show(
+    to: Remote,
+    delivery: Id,
+    *,
+    request: Annotated[
+        bool, Option("--request", help="What it would send now, and whether that is what it sent last.")
+    ] = False,
+) -> None:
+    """Show a delivery with all its attempts: what was sent, and what came back."""
     from bridge.cli.asking.client import segment
-    from bridge.cli.operating.delivery_views import show_delivery
+    from bridge.cli.operating.delivery_views import show_delivery, show_request
 
-    to.show(f"/deliveries/{segment(delivery)}", show_delivery)
+    path = f"/deliveries/{segment(delivery)}"
+    if request:
+        to.show(f"{path}/request", show_request)
+    else:
+        to.show(path, show_delivery)
 
 
 @app.command(epilog=CHANGE)

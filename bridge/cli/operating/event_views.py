@@ -3,32 +3,44 @@
 from typing import Any
 
 from bridge.cli.operating.delivery_views import COLUMNS as DELIVERIES
-from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.columns import Column, identity, member
 from bridge.cli.showing.paper import Paper
-from bridge.cli.showing.words import moment, text, visible
+from bridge.cli.showing.words import count, moment, text, visible
 from bridge.rules.bodies.exact import json_text
 
 _LONGEST = 4000
 
 COLUMNS = (
-    member("id"),
+    identity("id"),
     member("type", least=16),
-    member("source", least=8, drop=1),
-    member("status", drop=3),
-    Column("received", lambda row: moment(row["received_at"]), drop=2),
+    member("source", least=8, drop=2),
+    Column("status", lambda row: _counts(row) or text(row["status"]), least=10, drop=1),
+    Column("received", lambda row: moment(row["received_at"])),
     member("publisher_id", "publisher id", least=8, drop=4),
     member("identity", least=8, drop=5),
 )
 DECISIONS = (
-    member("hook", least=10),
+    Column("hook", lambda row: text(row.get("hook_name") or row["hook"]), least=10),
     Column("", lambda row: "matches" if row["matches"] else text(row["decision"]), style=lambda each: "green" if each == "matches" else "yellow"),
     Column("why", lambda row: text(row["reason"]), least=20, drop=1),
 )  # fmt: skip
 
 
 def show_events(paper: Paper, answer: Any) -> None:
-    """A list of events."""
+    """A list of events, and how far an expression was asked of them."""
     paper.table(COLUMNS, answer["items"], "no events")
+    if searched := answer.get("searched"):
+        back_to = f" back to {moment(searched['back_to'])}" if searched["back_to"] else ""
+        paper.line(f"looked at {count(searched['events'], 'event')}{back_to}")
+        if searched["unanswered"]:
+            paper.line(f"of {searched['unanswered']} it came to neither true nor false")
+        if answer["next"]:
+            paper.line(f"there are more to look at: --cursor {answer['next']}")
+
+
+def _counts(row: Any) -> str:
+    """How many of its deliveries have which status."""
+    return ", ".join(f"{number} {status}" for status, number in (row.get("counts") or {}).items())
 
 
 def show_event(paper: Paper, event: Any) -> None:

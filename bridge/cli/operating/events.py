@@ -23,6 +23,9 @@ LIST = f"""\b
 Examples:
   amqp-bridge events list --source splynx --since today
   amqp-bridge events list --type customers.customer.create --watch
+  amqp-bridge events list --where 'event.data.customer_id == "17"' --since 7d
+  amqp-bridge events list --dimension customer=17
+  amqp-bridge events list --webhook-id 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77
 
 {WHERE}"""
 PUBLISH = f"""\b
@@ -43,10 +46,32 @@ For each hook of the running bridge it tells whether the event matches, and why 
 
 {WHERE}"""
 
-_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{0,27}")
 
-Id = Annotated[str, Argument(metavar="ID", help="Of the event.", show_default=False)]
+Id = Annotated[str, Argument(metavar="ID", help="Of the event; its beginning is enough.", show_default=False)]
 Explain = Annotated[bool, Option("--explain", help="With what every hook would decide today.")]
+
+PublisherId = Annotated[
+    str | None, Option("--publisher-id", metavar="ID", help="With the publisher's own id.")
+]
+Status = Annotated[
+    Literal["matched", "skipped", "unmatched"] | None, Option("--status", help="What came of it.")
+]
+WebhookId = Annotated[
+    str | None, Option("--webhook-id", metavar="ID", help="That receivers know by this `webhook-id`.")
+]
+Dimension = Annotated[
+    list[str] | None,
+    Option("--dimension", "-d", metavar="NAME=VALUE", help="With this value of a dimension; by index."),
+]
+Where = Annotated[
+    str | None, Option("--where", metavar="CEL", help="Of which this is true; each one is read.")
+]
+Within = Annotated[
+    str,
+    Option("--within", metavar="TIME", help="With --where: end after so long, and say how far it got."),
+]
+Cursor = Annotated[str | None, Option("--cursor", metavar="CURSOR", help="Go on where a list ended.")]
 
 
 @app.command("list", cls=Watching, epilog=LIST)
@@ -56,17 +81,18 @@ def list_(
     *,
     source: Source = None,
     type_: Type = None,
-    publisher_id: Annotated[
-        str | None, Option("--publisher-id", metavar="ID", help="With the publisher's own id.")
-    ] = None,
-    status: Annotated[
-        Literal["matched", "skipped", "unmatched"] | None, Option("--status", help="What came of it.")
-    ] = None,
+    publisher_id: PublisherId = None,
+    status: Status = None,
+    webhook_id: WebhookId = None,
+    dimension: Dimension = None,
+    where: Where = None,
+    within: Within = "30s",
+    cursor: Cursor = None,
     since: Since = None,
     until: Until = None,
 ) -> None:
     """List events, the newest first."""
-    from bridge.cli.asking.moments import moment
+    from bridge.cli.asking.moments import length, moment
     from bridge.cli.operating.event_views import show_events
 
     query = {
@@ -76,8 +102,13 @@ def list_(
         "status": status,
         "from": moment(since, "--since"),
         "to": moment(until, "--until"),
+        "webhook_id": webhook_id,
+        "dimension": dimension,
+        "where": where,
+        "cursor": cursor,
     }
-    to.pages("/events", show_events, query)
+    patience = length(within, "--within") if where is not None else None
+    to.pages("/events", show_events, query, counted=where is None, seconds=patience)
 
 
 @app.command(cls=Watching, epilog=WHERE)

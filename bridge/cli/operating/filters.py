@@ -13,7 +13,15 @@ Since = Annotated[
     ),
 ]
 Until = Annotated[
-    str | None, Option("--until", "--to", metavar="TIME", help="Up to before then; as --since.")
+    str | None,
+    Option("--until", "--to", metavar="TIME", help="Up to before then, of a day with all of it; as --since."),
+]
+UpdatedSince = Annotated[
+    str | None,
+    Option("--updated-since", metavar="TIME", help="Became what it is (failed, succeeded) from then on."),
+]
+UpdatedUntil = Annotated[
+    str | None, Option("--updated-until", metavar="TIME", help="Became what it is up to before then.")
 ]
 Hook = Annotated[
     str | None,

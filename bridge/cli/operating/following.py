@@ -14,7 +14,7 @@ from bridge.cli.asking.client import Answer, segment
 from bridge.cli.asking.refusals import Unreachable
 from bridge.cli.asking.remote import Remote
 from bridge.cli.failures import FAILED, tell
-from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.columns import Column, identity, member
 from bridge.cli.showing.paper import Paper
 from bridge.cli.showing.words import count, moment, text
 
@@ -22,7 +22,7 @@ _EVERY = 0.5
 _ENDED = frozenset({"done", "cancelled", "failed"})
 
 COLUMNS = (
-    member("id"),
+    identity("id"),
     Column("status", lambda row: text(row["status"])),
     Column("done", lambda row: f"{row['done']}/{row['total']}", right=True),
     Column("filter", lambda row: _filter(row.get("filter")), least=16, drop=2),
@@ -132,7 +132,10 @@ def _told(total: int, which: Mapping[str, Any]) -> str:
 def _filter(which: Any) -> str:
     if not isinstance(which, dict):
         return text(which)
-    told = ((name, each) for name, each in which.items() if each not in (None, [], False))
+    named = {**which, "hook": which.get("hook_name") or which.get("hook")}
+    told = (
+        (name, each) for name, each in named.items() if each not in (None, [], False) and name != "hook_name"
+    )
     return " ".join(f"{name}={text(each)}" for name, each in told)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.columns import Column, member, value_at
 from bridge.cli.showing.paper import Paper
 from bridge.cli.showing.words import count, moment, text
 from bridge.model.target import Limits, Signature, Tls
@@ -34,7 +34,8 @@ def condition(hook: Any) -> str:
         return f"deleting ({state['deleting']})"
     if not hook.get("enabled", True):
         return "disabled"
-    return _trouble(state) or ("active" if state.get("served", True) else "not served here")
+    unsigned = ", unsigned" if (hook.get("signing") or {}).get("warning") else ""
+    return _trouble(state) or (f"active{unsigned}" if state.get("served", True) else "not served here")
 
 
 def _trouble(state: Any) -> str:
@@ -43,13 +44,17 @@ def _trouble(state: Any) -> str:
         return f"broken ({text(state['broken'])})"
     if state.get("paused"):
         return f"paused ({state['reason']})" if state.get("reason") else "paused"
+    if failing := state.get("failing"):
+        return f"failing since {moment(failing['since'])}"
     if state.get("breaker", "closed") != "closed":
         return f"breaker {state['breaker']}"
     return "held back" if state.get("held_until") else ""
 
 
 def _colour(words: str) -> str:
-    return {"active": "green", "disabled": "dim", "broken": "red"}.get(words.partition(" ")[0], "yellow")
+    return {"active": "green", "disabled": "dim", "failing": "red", "broken": "red"}.get(
+        words if "," in words else words.partition(" ")[0], "yellow"
+    )
 
 
 COLUMNS = (
@@ -57,6 +62,7 @@ COLUMNS = (
     Column("id", lambda hook: "" if hook["id"] == hook["name"] else text(hook["id"]), drop=4),
     Column("state", condition, least=10, style=_colour),
     member("state.lane_depth", "waiting", right=True, drop=1),
+    Column("last success", lambda hook: moment(value_at(hook, "state.last_success_at")), drop=3),
     member("target.type", "target", drop=2),
     Column("to", destination, least=16, drop=2),
     member("events", least=10, drop=3),
@@ -86,6 +92,10 @@ def show_hook(paper: Paper, hook: Any) -> None:
             ("rate", f"{hook['rate']:.6g}/s" if hook.get("rate") else ""),
             *_members("retry", hook.get("retry")),
             *_members("target", hook.get("target")),
+            ("signing", _signing(hook.get("signing"))),
+            ("warning", text((hook.get("signing") or {}).get("warning"))),
+            ("last success", moment(state.get("last_success_at"))),
+            ("failing", _failing(state.get("failing"))),
             ("created", moment(hook.get("created_at"))),
             ("updated", moment(hook.get("updated_at"))),
             ("waiting", text(state.get("lane_depth"))),
@@ -95,6 +105,23 @@ def show_hook(paper: Paper, hook: Any) -> None:
             ("overlay", _overlay(state.get("overlay"))),
             ("served here", text(state.get("served"))),
         ]
+    )
+
+
+def _signing(signing: Any) -> str:
+    """With how many secrets, and until when each."""
+    if not signing:
+        return ""
+    if not signing["signs"]:
+        return "no"
+    ends = [f"one until {moment(each['until'])}" for each in signing["secrets"] if each["until"]]
+    whole = count(len(signing["secrets"]), "secret")
+    return f"with {whole}{' (' + ', '.join(ends) + ')' if ends else ''}"
+
+
+def _failing(failing: Any) -> str:
+    return (
+        f"since {moment(failing['since'])}, {count(failing['failed_attempts'], 'attempt')}" if failing else ""
     )
 
 

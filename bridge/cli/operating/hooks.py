@@ -20,6 +20,7 @@ app = typer.Typer(
 LIST = f"""\b
 Examples:
   amqp-bridge hooks list
+  amqp-bridge hooks list --state failing
   amqp-bridge hooks list --state paused --json | jq -r .items[].name
   amqp-bridge hooks list --watch 5
 
@@ -49,7 +50,8 @@ def list_(
     ] = None,
     managed_by: Annotated[Literal["api", "file"] | None, Option("--managed-by", help="Made there.")] = None,
     state: Annotated[
-        Literal["active", "paused", "disabled", "broken"] | None, Option("--state", help="In this state.")
+        Literal["active", "paused", "disabled", "broken", "failing"] | None,
+        Option("--state", help="In this state."),
     ] = None,
     search: Annotated[
         str | None, Option("--search", "-q", metavar="TEXT", help="With this text in name or description.")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.cli.showing.columns import Column, member
+from bridge.cli.showing.columns import Column, identity, member
 from bridge.cli.showing.paper import Paper
 from bridge.cli.showing.words import moment, text
 from bridge.rules.bodies.exact import json_text
@@ -10,7 +10,7 @@ from bridge.rules.bodies.exact import json_text
 _LONGEST = 4000
 
 COLUMNS = (
-    member("id"),
+    identity("id"),
     member("source", least=8, drop=1),
     member("reason", least=10),
     Column("since", lambda row: moment(row["quarantined_at"]), drop=2),

@@ -8,14 +8,19 @@ from bridge.cli.showing.paper import Paper
 from bridge.cli.showing.words import milliseconds, moment, percent, text
 
 HOOKS = (
-    member("hook", least=12),
+    member("hook_name", "hook", least=12),
     member("total_deliveries", "total", right=True),
     member("succeeded", right=True, drop=2),
     member("failed", right=True),
-    member("skipped", right=True, drop=5),
+    member("skipped", right=True, drop=7),
+    member("attempts", "tries", right=True, drop=5),
+    member("attempts_failed", "failed tries", right=True, drop=3),
     Column("success", lambda row: percent(row.get("success_rate")), right=True, drop=1),
     Column("average", lambda row: milliseconds(row.get("average_ms")), right=True, drop=4),
     Column("p95", lambda row: milliseconds(row.get("p95_ms")), right=True, drop=3),
+    Column(
+        "failing since", lambda row: moment(row.get("failing_since")) if row.get("failing") else "", drop=4
+    ),
     Column("last success", lambda row: moment(row.get("last_success_at")), drop=6),
 )
 SERIES = (
@@ -27,7 +32,7 @@ SERIES = (
     Column("average", lambda row: milliseconds(row.get("average_ms")), right=True, drop=1),
 )
 _TOTALS = (
-    ("hook", text),
+    ("hook_name", text),
     ("from", moment),
     ("to", moment),
     ("total_deliveries", text),
@@ -93,4 +98,4 @@ def _sum(name: str, number: int) -> Column:
 
 
 def _title(name: str) -> str:
-    return name.removesuffix("_ms").removesuffix("_at").replace("_", " ")
+    return name.removesuffix("_ms").removesuffix("_at").removesuffix("_name").replace("_", " ")

@@ -1,12 +1,12 @@
 """Tables: which columns a terminal has room for, and how wide each may be."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.cells import cell_len
 
-from bridge.cli.showing.words import text
+from bridge.cli.showing.words import short_id, text
 
 GAP = 2
 
@@ -28,6 +28,23 @@ class Column:
     drop: int = 0
     right: bool = False
     style: Callable[[str], str] | None = None
+    short: Callable[[Row], str] | None = None
+    """What stands there where not everything has room, in place of `cell`."""
+
+
+def shortened(columns: Sequence[Column]) -> list[Column]:
+    """The columns with short cells, where they have such."""
+    return [replace(column, cell=column.short) if column.short else column for column in columns]
+
+
+def identity(name: str, title: str = "", **options: Any) -> Column:
+    """A column of an id, of which the beginning is shown where there is little room; commands take that too."""
+    return Column(
+        title or name,
+        lambda row: text(value_at(row, name)),
+        short=lambda row: short_id(text(value_at(row, name))),
+        **options,
+    )
 
 
 def member(name: str, title: str = "", **options: Any) -> Column:

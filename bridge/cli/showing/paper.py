@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.cli.showing.columns import GAP, Column, Row, cells, fitted, natural
+from bridge.cli.showing.columns import GAP, Column, Row, cells, fitted, natural, shortened
 
 _GAP = " " * GAP
 _STYLES = {
@@ -98,6 +98,9 @@ class TerminalPaper:
             self.line(nothing, "dim")
             return
         widths = natural(columns, cells(columns, rows))
+        if sum(widths) + GAP * (len(widths) - 1) > self.console.width:
+            columns = shortened(columns)
+            widths = natural(columns, cells(columns, rows))
         fit = fitted(columns, widths, self.console.width)
         if not fit.columns:
             self._below_each_other(columns, rows)

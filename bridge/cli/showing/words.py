@@ -5,6 +5,8 @@ from typing import Any
 
 # What a publisher or a receiver wrote must not move the cursor or colour the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORT = 18
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z")
 
 
@@ -24,6 +26,16 @@ def text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     return visible(str(value))
+
+
+def visible_lines(text: str) -> str:
+    """As `visible`, but lines and tabs stay."""
+    return "\n".join(visible(line).replace("\\u0009", "\t") for line in text.split("\n"))
+
+
+def short_id(text: str) -> str:
+    """The beginning of an id, its time and what tells it from others of the same millisecond."""
+    return text[:_SHORT] if _ID.fullmatch(text) else text
 
 
 def moment(value: Any) -> str:

@@ -23,6 +23,8 @@ from bridge.model.documents.hooks import (
 )
 from bridge.model.documents.messages import QuarantinedAlone, QuarantinedInList
 from bridge.model.documents.shape import (
+    BeyondDocument,
+    CountedPageDocument,
     InvalidParameter,
     PageDocument,
     PlainProblem,
@@ -34,6 +36,8 @@ __all__ = [
     "ActorDocument",
     "AddressDocument",
     "AttemptDocument",
+    "BeyondDocument",
+    "CountedPageDocument",
     "DecisionDocument",
     "DeedDocument",
     "DeliveryAlone",

@@ -92,6 +92,8 @@ class DeedDocument(Closed):
     """Kind of what was changed, such as hook."""
     object_id: str
     """Its id; empty where several were changed, or none that has one."""
+    object_name: str | None
+    """Of a hook its name, its id where it is gone; null for all else."""
     request_id: str
     """The request's id, as in `X-Request-Id` and in the log."""
     remote: str

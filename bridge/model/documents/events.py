@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 from bridge.model.delivery import Status
 from bridge.model.documents.deliveries import DeliveryInList
 from bridge.model.documents.messages import MessageDocument
-from bridge.model.documents.shape import Closed, UtcMoment
+from bridge.model.documents.shape import Closed, CountedPageDocument, UtcMoment
 
 EITHER: JsonDict = {"oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
 
@@ -58,6 +58,26 @@ class EventInList(Closed):
     """When the bridge took it from its source."""
     identity: str | None
     """Who sent it, where an inlet verified it."""
+    counts: dict[Status, Annotated[int, Field(ge=1)]] | None
+    """How many of its deliveries have each status, a status that none has left out; null where they are too many."""
+
+
+class SearchedDocument(Closed):
+    """How far an expression was asked of events."""
+
+    events: Annotated[int, Field(ge=0)]
+    """How many were looked at for this page."""
+    back_to: UtcMoment | None
+    """When the last of them was received; null where there was none."""
+    unanswered: Annotated[int, Field(ge=0)]
+    """Of how many it came to neither true nor false; a key that is missing counts as false."""
+
+
+class EventPageDocument(CountedPageDocument[EventInList]):
+    """A part of a list of events; with `where` it may be short, even empty, and go on all the same."""
+
+    searched: SearchedDocument | None = None
+    """Only with `where`."""
 
 
 class DecisionDocument(Closed):
@@ -65,6 +85,8 @@ class DecisionDocument(Closed):
 
     hook: str
     """Id of the hook."""
+    hook_name: str
+    """Name of the hook."""
     matches: bool
     """Whether it gets the event; a disabled one's delivery is recorded SKIPPED."""
     decision: str
@@ -86,7 +108,5 @@ class EventAlone(EventInList, MessageDocument):
     """Why there are no data; null where there are."""
     deliveries: list[DeliveryInList]
     """All of its deliveries."""
-    counts: dict[Status, Annotated[int, Field(ge=1)]]
-    """How many of them have each status; a status that none has is left out."""
     hooks: list[DecisionDocument] = Field(default_factory=list)
     """What every hook would decide today; on request only."""

@@ -43,6 +43,33 @@ class OverlayDocument(Closed):
     """When it was last said."""
 
 
+class FailingDocument(Closed):
+    """A hook that only fails."""
+
+    since: UtcMoment
+    """The first failed attempt since the last success."""
+    failed_attempts: int
+    """How many failed since then."""
+
+
+class SecretDocument(Closed):
+    """A live secret of a hook, without what it is."""
+
+    until: UtcMoment | None
+    """When it ends; null: it stays."""
+
+
+class SigningDocument(Closed):
+    """Whether a webhook signs, and with what."""
+
+    signs: bool
+    """Whether requests carry a signature, or of profile cockpit the credentials."""
+    secrets: list[SecretDocument]
+    """Those that are live, the newest first."""
+    warning: str | None
+    """What is wrong with that: a profile that signs has no secret to sign with."""
+
+
 class HookStateDocument(Closed):
     """What goes for a hook now, beside its configuration; as this process sees it."""
 
@@ -63,6 +90,10 @@ class HookStateDocument(Closed):
     broken: str | None
     """Why it cannot be served as it is written; null: it can. What it asks for waits in its lane until it is mended; one of
     the file that was sound before stays in force as it was."""
+    failing: FailingDocument | None
+    """It only fails: three attempts at the least since the last success; null: it does not. Some seconds old."""
+    last_success_at: UtcMoment | None
+    """When an attempt last succeeded; null: never, as far as is known. Some seconds old."""
     overlay: OverlayDocument | None
     """What was said of a hook from the file; null: nothing."""
     deleting: Literal["drain", "drop"] | None
@@ -105,6 +136,8 @@ class HookDocument(Closed):
     """When it was made; null for a hook from the file."""
     updated_at: UtcMoment | None
     """When it was last changed; null for a hook from the file."""
+    signing: SigningDocument | None
+    """Whether it signs, and with how many secrets; null: it is no webhook."""
     state: HookStateDocument
     """How it is doing."""
 

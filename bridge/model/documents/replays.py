@@ -59,6 +59,8 @@ class ReplayFilterDocument(Closed):
 
     hook: str | None
     """Id of their hook; null: every hook."""
+    hook_name: str | None
+    """Name of their hook, its id where the hook is gone; null: every hook."""
     status: list[Status]
     """Where they stood; empty with `missing`."""
     type: str | None

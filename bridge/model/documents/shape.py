@@ -27,6 +27,22 @@ class PageDocument(Closed, Generic[T]):
     """Cursor of the following page; null at the end."""
 
 
+class BeyondDocument(Closed):
+    """What comes behind a page."""
+
+    count: Annotated[int, Field(ge=0)]
+    """How many entries; it is counted up to 1,000."""
+    exact: bool
+    """false: there are more than that, or they are too rare to be counted in time."""
+
+
+class CountedPageDocument(PageDocument[T], Generic[T]):
+    """A part of a list that may tell how much there is behind it."""
+
+    more: BeyondDocument | None = None
+    """What comes behind this page; only with `count=true`."""
+
+
 class InvalidParameter(Closed):
     """One thing that is wrong with a request."""
 

@@ -35,6 +35,8 @@ class TotalsDocument(Closed):
     """95 % of the attempts took no longer; beyond 600,000 nothing is told apart."""
     consecutive_failures: Count
     """Attempts that failed since the last success, whatever the span; of several hooks that of the worst."""
+    failing: bool
+    """It only fails now, or one of several does: three attempts at the least since the last success."""
     consecutive_failed_deliveries: Count
     """Deliveries that failed for good since the last success."""
     last_success_at: UtcMoment | None
@@ -50,6 +52,8 @@ class HookStatsDocument(TotalsDocument):
 
     hook: str
     """Id of the hook."""
+    hook_name: str
+    """Name of the hook; its id where the hook is gone."""
     from_: Annotated[UtcMoment | None, Field(alias="from")]
     """Where the span of whole steps begins; null: with the first delivery."""
     to: UtcMoment
@@ -61,6 +65,8 @@ class HookTotalsDocument(TotalsDocument):
 
     hook: str
     """Id of the hook."""
+    hook_name: str
+    """Name of the hook; its id where the hook is gone."""
 
 
 class StatsStepDocument(Closed):

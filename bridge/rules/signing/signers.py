@@ -6,7 +6,7 @@ The secrets are prepared when a signer is built; signing costs one pass over the
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from bridge.model.target import Signature
+from bridge.model.target import Signature, WebhookTarget
 from bridge.rules.signing import generic
 from bridge.rules.signing.credentials import Cockpit
 from bridge.rules.signing.digests import GitHub, Splynx, Tiki, Unsigned
@@ -38,6 +38,8 @@ _FIXED: Mapping[str, frozenset[str]] = MappingProxyType(
         "none": frozenset(),
     }
 )
+_UNSIGNED = frozenset({"none", "cockpit"})
+"""Profiles that sign nothing, or need no credentials."""
 _DEFAULT_HEADER: Mapping[str, str] = MappingProxyType(
     {"tiki": "Webhook-Signature", "stripe": "Stripe-Signature", "generic": generic.DEFAULT_HEADER}
 )
@@ -87,6 +89,16 @@ def signer(
     if secrets:
         raise ValueError("profile none signs nothing: leave out the secrets or choose another profile")
     return Unsigned()
+
+
+def unsigned(target: WebhookTarget) -> str:
+    """What is wrong with a target whose profile signs and that has no secret to sign with; empty: nothing."""
+    if target.secrets or target.profile in _UNSIGNED:
+        return ""
+    return (
+        f"profile {target.profile} signs, and there is no secret: requests go out unsigned, and every receiver that "
+        "verifies refuses them; set `secrets`, or say `profile: none`"
+    )
 
 
 def names(profile: str, options: Signature, *, secrets: bool = True) -> frozenset[str]:

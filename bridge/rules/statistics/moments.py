@@ -3,7 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from bridge.model.units import seconds
+
 _LONGEST = 64
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(
@@ -12,6 +15,7 @@ _MOMENT = re.compile(
 _RELATIVE = re.compile(
     r"(?:now\s*)?([+-])\s*(\d{1,6})\s*([a-z]+)(\s+ago)?|(\d{1,6})\s*([a-z]+)\s+ago", re.ASCII
 )
+_AGO = re.compile(r"-?(\d{1,6}[smhd])+", re.ASCII)
 _WORDS = {"now": None, "today": 0, "yesterday": -1, "tomorrow": 1}
 _UNITS = {
     "s": "seconds", "sec": "seconds", "second": "seconds", "m": "minutes", "min": "minutes", "minute": "minutes",
@@ -20,15 +24,15 @@ _UNITS = {
 _MONTHS = {"month": 1, "year": 12}
 EXPECTED = (
     "must be RFC 3339 such as 2025-05-05T07:08:09Z, a date such as 2025-05-05, now, today, yesterday, or so long "
-    "before now, such as -7d or -24h"
+    "before now, such as 7d, -24h or 2h30m"
 )
 
 
 def moment(text: str, now: float, *, end: bool = False) -> float:
     """Unix seconds of what `text` says; raises ValueError, which says what is possible.
 
-    A date, `today` and the like name a whole day: they are its beginning, and with `end` the end of it. A time without
-    an offset is UTC; months and years go by the calendar.
+    A date, `today` and the like name a whole day: they are its beginning, and with `end` the end of it. A length of time
+    is so long ago. A time without an offset is UTC; months and years go by the calendar.
     """
     given = text.strip()
     if len(given) > _LONGEST:
@@ -37,9 +41,9 @@ def moment(text: str, now: float, *, end: bool = False) -> float:
         found = _told(given, datetime.fromtimestamp(now, UTC), end)
     except (ValueError, OverflowError):
         found = None
-    if found is None or found > _LAST or found.timestamp() < 0:
+    if found is None or found.timestamp() < 0:
         raise ValueError(EXPECTED)
-    return found.timestamp()
+    return min(found, _LAST).timestamp()
 
 
 def _told(text: str, now: datetime, end: bool) -> datetime | None:
@@ -51,6 +55,12 @@ def _told(text: str, now: datetime, end: bool) -> datetime | None:
         return _day(datetime.fromisoformat(text), end)
     if found := _MOMENT.fullmatch(text):
         return _written(*found.groups())
+    return _relative(lower, now)
+
+
+def _relative(lower: str, now: datetime) -> datetime | None:
+    if _AGO.fullmatch(lower):
+        return now - timedelta(seconds=seconds(lower.removeprefix("-")))
     if relative := _RELATIVE.fullmatch(lower):
         sign, number, unit, ago, bare, unit_of_bare = relative.groups()
         if bare is not None:
@@ -65,9 +75,13 @@ def _day(within: datetime, end: bool) -> datetime:
 
 
 def _written(day: str, clock: str, offset: str | None) -> datetime:
-    """A + that was not encoded arrives as a blank."""
+    """A + that was not encoded arrives as a blank; a leap second has no place of its own in Unix time."""
+    clock = clock.replace(":60", ":59")
     zone = (offset or "Z").replace(" ", "+").upper()
-    return datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+    try:
+        return max(datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC), _FIRST)
+    except OverflowError:  # the first and the last day of the calendar, which programs take for none
+        return _FIRST if day < "5000" else _LAST
 
 
 def _shifted(now: datetime, number: int, unit: str) -> datetime | None:

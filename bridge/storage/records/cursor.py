@@ -2,18 +2,22 @@
 
 import base64
 import binascii
+import struct
 from hashlib import blake2s
+from typing import Any
 from uuid import UUID
 
-Key = tuple[str, ...]
-"""Ids by which a list is sorted, the newest first."""
+Key = tuple[Any, ...]
+"""By what a list is sorted, the newest first: ids, and before them a time where the list is by one."""
 
 _DIGEST = 6
+_ID = 16
+_TIME = struct.Struct(">d")
 
 
 def cursor(kind: str, key: Key) -> str:
     """The text for a key of that kind of list."""
-    raw = b"".join(UUID(one).bytes for one in key)
+    raw = b"".join(_TIME.pack(one) if isinstance(one, float) else UUID(one).bytes for one in key)
     return base64.urlsafe_b64encode(raw + _digest(kind, raw)).decode().rstrip("=")
 
 
@@ -24,13 +28,19 @@ def key_of(kind: str, text: str) -> Key:
     except (UnicodeEncodeError, binascii.Error):
         whole = b""
     raw = whole[:-_DIGEST]
-    if not raw or len(raw) % 16 or whole[-_DIGEST:] != _digest(kind, raw) or cursor(kind, _ids(raw)) != text:
+    key = _key(raw)
+    if key is None or whole[-_DIGEST:] != _digest(kind, raw) or cursor(kind, key) != text:
         raise ValueError("this is no cursor of this list")
-    return _ids(raw)
+    return key
 
 
-def _ids(raw: bytes) -> Key:
-    return tuple(str(UUID(bytes=raw[start : start + 16])) for start in range(0, len(raw), 16))
+def _key(raw: bytes) -> Key | None:
+    """Whole ids, with a time before them where there is more than these take."""
+    time = len(raw) % _ID
+    if time not in (0, _TIME.size) or len(raw) < _ID:
+        return None
+    ids = tuple(str(UUID(bytes=raw[start : start + _ID])) for start in range(time, len(raw), _ID))
+    return (*_TIME.unpack(raw[:time]), *ids) if time else ids
 
 
 def _digest(kind: str, raw: bytes) -> bytes:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Connection, select
 
 from bridge.ports.quarantine import KnownQuarantined, QuarantineFilter
 from bridge.ports.records import Page
 from bridge.storage.records.cursor import cursor, key_of
 from bridge.storage.records.restored import quarantined_of
-from bridge.storage.records.scan import Bounds, Scan, among, run_all
+from bridge.storage.records.scan import Bounds, Scan, among, equals, run_all
 from bridge.storage.records.span import as_id, first_id
 from bridge.storage.tables import quarantine
 from bridge.storage.text import storable
@@ -46,7 +46,7 @@ def one(connection: Connection, quarantined_id: str) -> KnownQuarantined | None:
 def _scan(which: QuarantineFilter) -> Scan:
     c = quarantine.c
     where = [] if which.source is None else [c.source == storable(which.source)]
-    rest: list[tuple[Column[str], str]] = [] if which.reason is None else [(c.reason, which.reason)]
+    rest = [] if which.reason is None else [equals(c.reason, which.reason)]
     return Scan(_ORDER, where, rest, cost=_COST)
 
 

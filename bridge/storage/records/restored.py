@@ -1,28 +1,43 @@
 """Rows as what they were made of (bridge.storage.rows)."""
 
+from collections.abc import Mapping
+
+import orjson
 from sqlalchemy import RowMapping
 
 from bridge.model.delivery import Status
 from bridge.model.event import Message
+from bridge.model.evidence import KnownEvidence
 from bridge.ports.quarantine import KnownQuarantined
-from bridge.ports.records import KnownAttempt, KnownDelivery, KnownEvent
+from bridge.ports.records import KnownAttempt, KnownDelivery, KnownEvent, LastAttempt
+from bridge.rules.wire.evidence import told
 from bridge.storage.text import headers_of, original, properties_of
 
 Row = RowMapping
 
 
-def delivery_of(row: Row) -> KnownDelivery:
+def delivery_of(row: Row, last: LastAttempt | None) -> KnownDelivery:
     """Of a row of `deliveries` beside `type` and `escaped` of its event."""
     return KnownDelivery(
         id=row["id"], event_id=row["event_id"], event_type=_text(row, "type"), hook=row["hook"],
         target=row["target"], status=Status(row["status"]), reason=row["reason"], generation=row["generation"],
         attempts=row["attempts"], created_at=row["created_at"], updated_at=row["updated_at"],
-        next_attempt_at=row["next_attempt_at"],
+        next_attempt_at=row["next_attempt_at"], last=last,
     )  # fmt: skip
 
 
-def attempt_of(row: Row) -> KnownAttempt:
-    r"""Of a row of `attempts`. Bytes of the response that are no UTF-8 stand there as `\xff`."""
+def last_of(row: Row) -> LastAttempt:
+    """Of a row of `attempts`, without what may be large."""
+    return LastAttempt(
+        at=row["started_at"], duration_ms=row["duration_ms"], outcome=row["outcome"],
+        status_code=row["status_code"], error=_text(row, "error"),
+    )  # fmt: skip
+
+
+def attempt_of(row: Row, forms: Mapping[str, str]) -> KnownAttempt:
+    r"""Of a row of `attempts`, and the forms of its evidence. Bytes of the response that are no UTF-8 stand there as
+    `\xff`.
+    """
     response: str = row["response"]
     if _is_escaped(row, "response"):
         response = original(response).decode(errors="backslashreplace")
@@ -30,7 +45,20 @@ def attempt_of(row: Row) -> KnownAttempt:
         number=row["number"], generation=row["generation"], started_at=row["started_at"],
         duration_ms=row["duration_ms"], outcome=row["outcome"], status_code=row["status_code"],
         response=response, error=_text(row, "error"),
+        evidence=None if row["evidence"] is None else _evidence_of(row["evidence"], forms),
     )  # fmt: skip
+
+
+def forms_of(row: Row) -> list[str]:
+    """Ids of the forms that a row of `attempts` refers to."""
+    return [] if row["evidence"] is None else [one for one in orjson.loads(row["evidence"])[:2] if one]
+
+
+def _evidence_of(text: str, forms: Mapping[str, str]) -> KnownEvidence | None:
+    sent, heard, digest, *values = orjson.loads(text)
+    if sent not in forms or (heard is not None and heard not in forms):
+        return None  # somebody deleted it by hand
+    return told(forms[sent], forms[heard] if heard else None, digest, values)
 
 
 def event_of(row: Row) -> KnownEvent:

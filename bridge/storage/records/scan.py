@@ -33,14 +33,24 @@ from sqlalchemy import (
     tuple_,
 )
 
+from bridge.ports.records import Beyond
 from bridge.storage.records.cursor import Key
 
 BUDGET = 30_000
 """Index entries that may be looked at in one go."""
-PATIENCE = 0.08
+MOST_COUNTED = 1000
+"""Entries behind a page that are counted; people who have more ask for all, or for less."""
+PATIENCE = 0.06
 """Seconds for which one page goes on looking."""
 
-Columns = Sequence[Column[str]]
+Columns = Sequence[Column[Any]]
+Condition = tuple[Column[Any], Callable[[ColumnElement[Any]], ColumnElement[bool]]]
+"""What a column must be."""
+
+
+def equals(column: Column[str], value: str) -> Condition:
+    """It has this value."""
+    return column, lambda entry: entry == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,8 @@ class Bounds:
     """Between which keys; `after` is the last one of the page before, `since` and `until` are of the first column."""
 
     after: Key | None = None
-    since: str | None = None
-    until: str | None = None
+    since: str | float | None = None
+    until: str | float | None = None
 
     def condition(self, order: Columns) -> list[ColumnElement[bool]]:
         """The same in SQL."""
@@ -67,7 +77,7 @@ class Bounds:
             found.append(first < self.until)
         return found
 
-    def hold(self, first: str) -> bool:
+    def hold(self, first: Any) -> bool:
         """Whether keys that begin with this id may be within."""
         return (
             (self.after is None or first <= self.after[0])
@@ -86,11 +96,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Entries of one index: `where` is what it begins with, `rest` what the entries' columns must equal."""
+    """Entries of one index: `where` is what it begins with, `rest` what is asked of the entries' columns beside."""
 
     order: Columns
     where: Sequence[ColumnElement[bool] | TextClause]
-    rest: Sequence[tuple[Column[str], str]] = ()
+    rest: Sequence["Condition"] = ()
     cost: int = 1
     """How much dearer than an entry of an index that has all columns it is to look at one."""
 
@@ -102,7 +112,7 @@ class Scan:
         budget = max(1, budget // self.cost)
         inner = entries.limit(_number(budget)).subquery()
         order = [inner.c[column.name] for column in self.order]
-        outer = select(*order).where(*(inner.c[column.name] == value for column, value in self.rest))
+        outer = select(*order).where(*(asked(inner.c[column.name]) for column, asked in self.rest))
         outer = outer.order_by(*(column.desc() for column in order))
         keys = _keys(connection, outer.limit(_number(limit)), len(self.order))
         if len(keys) == limit:
@@ -111,7 +121,7 @@ class Scan:
         return Found(keys, last[0] if last else None)
 
     def _entries(self, bounds: Bounds) -> Select[Any]:
-        columns: list[Column[Any]] = [*self.order, *(column for column, _ in self.rest)]
+        columns = dict.fromkeys([*self.order, *(column for column, _ in self.rest)])
         chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
         return chosen.order_by(*(column.desc() for column in self.order))
 
@@ -161,6 +171,12 @@ def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> 
         if len(keys) >= limit or found.horizon is None or now + (now - began) > ends_at:
             return Found(keys, found.horizon)
         bounds = replace(bounds, after=found.horizon)
+
+
+def beyond_page(found: Found) -> Beyond:
+    """What a look for MOST_COUNTED + 1 keys behind a page came to."""
+    count = min(len(found.keys), MOST_COUNTED)
+    return Beyond(count, exact=found.horizon is None and len(found.keys) <= MOST_COUNTED)
 
 
 def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 
@@ -13,12 +13,15 @@ from apprise import NotifyType
 
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
+from bridge.model.evidence import Evidence
 from bridge.model.target import NotifyTarget as Settings
+from bridge.ports.target import Preview
 from bridge.rules.bodies.spelling import unbuildable
 from bridge.rules.routing.expression import Unanswered
 from bridge.rules.routing.template import compile_template
 from bridge.rules.wire.address import AddressGate
 from bridge.rules.wording.escaping import clean, one_line
+from bridge.targets.evidence import Told
 from bridge.targets.notify.guard import Call
 from bridge.targets.notify.outcome import Result, merged, result_of
 from bridge.targets.notify.services import Service, service
@@ -65,6 +68,7 @@ class NotifyTarget:
         self._title = compile_template(settings.title, text=True)
         self._body = compile_template(settings.body, text=True)
         self._parts = list(_parts(settings))
+        self._told = Told(settings)
         self._crew = Crew(min(MOST_THREADS, concurrency * len(self._parts)), f"notify-{name}")
 
     async def attempt(self, delivery: Delivery) -> Answer:
@@ -81,11 +85,23 @@ class NotifyTarget:
                 if not isinstance(words, Answer)
             )
         )
-        return merged(
+        answer = merged(
             [one.result for one in ended],
             _done(delivery.done, ended),
             others_have_it=len(due) < len(self._parts),
         )
+        plain = self._words(self._parts[0].wording, delivery.event)
+        return answer if isinstance(plain, Answer) else replace(answer, evidence=self._evidence(*plain))
+
+    def preview(self, delivery: Delivery) -> Preview | Answer:
+        """Title and text as the first service would get them now."""
+        words = self._words(self._parts[0].wording, delivery.event)
+        if isinstance(words, Answer):
+            return words
+        return Preview(self._evidence(*words), words[1].encode(errors="backslashreplace"), "text/plain")
+
+    def _evidence(self, title: str, body: str) -> Evidence:
+        return self._told.sent([("title", title)], body.encode(errors="backslashreplace"))
 
     async def close(self) -> None:
         """Close what MQTT keeps open, without waiting for it."""

@@ -1,15 +1,16 @@
 """Lists of deliveries: what fits, the newest first, page after page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
 from bridge.model.delivery import Delivery, Record, Status
-from bridge.ports.records import DeliveryFilter, KnownDelivery, Records
+from bridge.ports.records import DeliveryFilter, KnownDelivery, LastAttempt, Records
 from bridge.storage.history import SqlHistory
-from bridge.storage.records import deliveries, scan
+from bridge.storage.records import deliveries, received, scan, updated
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
 
 HOOKS = ("crm", "erp", "shop")
@@ -38,7 +39,10 @@ async def stored(history: SqlHistory) -> list[Record]:
 
 def _expected(records: Sequence[Record], which: DeliveryFilter) -> list[str]:
     fitting = [record for record in records if _fits(record, which)]
-    fitting.sort(key=lambda record: (record.delivery.event.id, record.delivery.id), reverse=True)
+    if which.by_update:
+        fitting.sort(key=lambda record: (record.at, record.delivery.id), reverse=True)
+    else:
+        fitting.sort(key=lambda record: (record.delivery.event.id, record.delivery.id), reverse=True)
     return [record.delivery.id for record in fitting]
 
 
@@ -51,6 +55,8 @@ def _fits(record: Record, which: DeliveryFilter) -> bool:
         and which.event_id in (None, event.id)
         and (which.since is None or event.received_at >= which.since)
         and (which.until is None or event.received_at < which.until)
+        and (which.updated_since is None or record.at >= which.updated_since)
+        and (which.updated_until is None or record.at < which.updated_until)
     )
 
 
@@ -90,12 +96,94 @@ async def test_every_filter_gives_what_fits_page_after_page(history: SqlHistory,
         assert [item.id for item in found] == _expected(stored, which), which
 
 
+UPDATED: Sequence[dict[str, Any]] = (
+    {},
+    {"updated_since": NOW + 20},
+    {"updated_since": NOW + 10, "updated_until": NOW + 50, "since": NOW + 7},
+)
+"""Spans of the final time, one of them beside one of the receipt."""
+
+
+def _filters_by_update(records: Sequence[Record]) -> list[DeliveryFilter]:
+    return [
+        replace(which, by_update=True, **span) for which, span in product(_filters(records)[::4], UPDATED)
+    ]
+
+
+@pytest.mark.parametrize("few", [0, 5, 2000])
+async def test_every_filter_gives_what_fits_in_the_order_in_which_it_became_final(
+    history: SqlHistory, stored: list[Record], few: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(updated, "FEW", few)
+    for number, which in enumerate(_filters_by_update(stored)):
+        found = await _all_pages(history, which, limit=(7, 50, 1000)[number % 3])
+        assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_pages_in_the_order_of_the_final_time_that_end_early_leave_nothing_out(
+    history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scan, "BUDGET", 20)
+    monkeypatch.setattr(scan, "PATIENCE", 0.0)
+    monkeypatch.setattr(updated, "FEW", 0)
+    for number, which in enumerate(_filters_by_update(stored)):
+        found = await _all_pages(history, which, limit=(1, 3, 20)[number % 3])
+        assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_what_was_received_long_ago_and_failed_just_now_comes_first(history: SqlHistory):
+    old, young = a_delivery(an_event(NOW)), a_delivery(an_event(NOW + 50))
+    await history.commit([waiting(old), delivered(young, at=NOW + 51)])
+    failed = Record(old, "webhook", Status.FAILED, "status", NOW + 99, an_attempt(outcome="status", code=500))
+    await history.commit([failed])
+
+    by_update = await history.deliveries(DeliveryFilter(by_update=True), after=None, limit=9)
+    lately = DeliveryFilter(by_update=True, updated_since=NOW + 60)
+
+    assert [item.id for item in by_update.items] == [old.id, young.id]
+    assert [item.id for item in (await history.deliveries(lately, after=None, limit=9)).items] == [old.id]
+
+
+async def test_a_cursor_of_one_order_is_none_of_the_other(history: SqlHistory, stored: list[Record]):
+    page = await history.deliveries(DeliveryFilter(by_update=True), after=None, limit=1)
+
+    with pytest.raises(ValueError, match="cursor"):
+        await history.deliveries(DeliveryFilter(), after=page.next, limit=1)
+
+
+async def test_successes_are_listed_by_their_hooks_or_where_these_are_many_among_all(
+    history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+):
+    for most in (50, 1):
+        monkeypatch.setattr(received, "_MOST_HOOKS", most)
+        for kind in (None, TYPES[0]):
+            which = DeliveryFilter(statuses=frozenset({Status.SUCCESS}), event_type=kind)
+            found = await _all_pages(history, which, limit=7)
+            assert [item.id for item in found] == _expected(stored, which), which
+
+
+async def test_what_comes_behind_a_page_is_counted_up_to_a_bound(
+    history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
+):
+    for which in (DeliveryFilter(), DeliveryFilter(by_update=True), DeliveryFilter(hook="crm")):
+        page = await history.deliveries(which, after=None, limit=10)
+        assert page.next is not None
+        told = await history.deliveries_beyond(which, after=page.next)
+        assert (told.count, told.exact) == (len(_expected(stored, which)) - 10, True)
+
+    assert page.next is not None
+    monkeypatch.setattr(scan, "MOST_COUNTED", 15)
+    monkeypatch.setattr(deliveries, "MOST_COUNTED", 15)
+    told = await history.deliveries_beyond(which, after=page.next)
+    assert (told.count, told.exact) == (15, False)
+
+
 async def test_pages_that_end_early_leave_nothing_out(
     history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(scan, "BUDGET", 20)
     monkeypatch.setattr(scan, "PATIENCE", 0.0)
-    monkeypatch.setattr(deliveries, "_BATCHES", (2, 3, 4))
+    monkeypatch.setattr(received, "BATCHES", (2, 3, 4))
 
     for number, which in enumerate(_filters(stored)):
         found = await _all_pages(history, which, limit=(1, 3, 20)[number % 3])
@@ -113,6 +201,7 @@ async def test_a_list_tells_all_that_is_known_of_a_delivery(history: SqlHistory)
     expected = KnownDelivery(
         delivery.id, event.id, "customers.edit", "crm", "webhook", Status.RETRYING, "status",
         generation=1, attempts=2, created_at=NOW, updated_at=NOW + 3, next_attempt_at=NOW + 60,
+        last=LastAttempt(NOW, 12.5, "delivered", 200, ""),
     )  # fmt: skip
     assert page.items == (expected,)
     assert page.next is None

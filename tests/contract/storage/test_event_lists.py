@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Unmatched
+from bridge.model.delivery import Counted, Status, Unmatched
 from bridge.model.event import Event, Message
 from bridge.ports.records import EventFilter, EventStatus, KnownEvent, Records
 from bridge.storage.history import SqlHistory
 from bridge.storage.records import events, scan
 from tests.support.events import NASTY_BODIES
-from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered
+from tests.support.records import (
+    NOW,
+    a_delivery,
+    an_attempt,
+    an_event,
+    days_ago,
+    delivered,
+    look,
+    waiting,
+)
 
 TYPES = ("customers.edit", "customers.create", "voice.call")
 LONG_ID = "urn:" + "x" * 300
@@ -142,7 +151,9 @@ async def test_an_event_is_told_as_it_was(history: SqlHistory):
     assert found[1][0].event_type == "type\0"
     by_id = await history.events(EventFilter(type="type\0", publisher_id="p\0\\x00"), after=None, limit=9)
     small = Message(b"", exchange="ex\0", routing_key="a\\b\0")
-    assert by_id.items == (replace(found[0], message=small, status=EventStatus.MATCHED),)
+    counts = {Status.SUCCESS: 1}
+    expected = replace(found[0], message=small, status=EventStatus.MATCHED, counts=counts)
+    assert by_id.items == (expected,)
 
 
 async def test_a_message_without_properties_is_told_without(history: SqlHistory):
@@ -177,3 +188,99 @@ async def test_an_attempt_without_a_code_has_none(history: SqlHistory):
 
     assert found is not None
     assert (found[1][0].status_code, found[1][0].outcome) == (None, an_attempt(outcome="timeout").outcome)
+
+
+# ---- by what receivers and people know them by ------------------------------------------------------------
+
+
+async def test_an_event_is_found_by_the_id_that_receivers_see_whether_it_is_its_own_or_not(
+    history: SqlHistory, stored: list[Event]
+):
+    own = an_event(NOW + 70)
+    own = replace(own, webhook_id=own.id)
+    derived = an_event(NOW + 71, publisher_id="m-1", webhook_id="msg_2KWPBgLlAfxdpx2AI54pPJ85f4W")
+    twin = an_event(NOW + 72, publisher_id="m-2", webhook_id=derived.webhook_id, source="phlix")
+    await history.commit([Unmatched(one) for one in (own, derived, twin)])
+
+    async def ids(**which: Any) -> list[str]:
+        return [one.id for one in await _all_pages(history, EventFilter(**which), 1)]
+
+    assert await ids(webhook_id=own.id) == [own.id]
+    assert await ids(webhook_id=derived.webhook_id) == [twin.id, derived.id]
+    assert await ids(webhook_id=derived.webhook_id, source="phlix") == [twin.id]
+    assert await ids(webhook_id=derived.webhook_id, type="unknown") == []
+    assert await ids(webhook_id="msg_nobody") == []
+    assert await ids(webhook_id="") == []
+
+
+async def test_events_are_found_by_their_dimensions_page_after_page(history: SqlHistory):
+    found = [an_event(NOW + number, type=TYPES[number % 3]) for number in range(30)]
+    values: list[dict[str, str | int | float | bool]] = [
+        {"customer": str(number % 3), "amount": float(number % 2)} for number in range(30)
+    ]
+    entries = [Counted(one, each) for one, each in zip(found, values, strict=True)]
+    await history.commit([*map(Unmatched, found), *entries])
+
+    def expected(customer: int, kind: str | None = None, amount: int | None = None) -> list[str]:
+        fitting = [
+            one.id
+            for number, one in enumerate(found)
+            if number % 3 == customer and kind in (None, one.type) and amount in (None, number % 2)
+        ]
+        return sorted(fitting, reverse=True)
+
+    async def ids(*dimensions: tuple[str, str], **which: Any) -> list[str]:
+        asked = EventFilter(dimensions=dimensions, **which)
+        return [one.id for one in await _all_pages(history, asked, 4)]
+
+    assert await ids(("customer", "1")) == expected(1)
+    assert await ids(("customer", "1"), ("amount", "0")) == expected(1, amount=0)
+    assert await ids(("customer", "1"), type=TYPES[1]) == expected(1, TYPES[1])
+    assert await ids(("customer", "1"), source="phlix") == []
+    assert await ids(("customer", "17")) == []
+    assert await ids(("customer", "1"), since=NOW + 10) == [one for one in expected(1) if one >= found[10].id]
+
+
+async def test_what_an_event_is_found_by_goes_with_it(history: SqlHistory, history_url: str):
+    old, young = an_event(days_ago(9)), an_event(days_ago(1))
+    await history.commit(
+        [Unmatched(old), Unmatched(young), *(Counted(one, {"c": "1"}) for one in (old, young))]
+    )
+
+    assert await history.prune(days_ago(7), 100) == 1
+
+    assert [str(row[0]) for row in await look(history_url, "SELECT event_id FROM event_dimensions")] == [
+        young.id
+    ]
+
+
+async def test_a_list_counts_the_deliveries_of_each_event_by_status(history: SqlHistory):
+    event, alone = an_event(NOW), an_event(NOW + 1)
+    await history.commit(
+        [
+            delivered(a_delivery(event, hook="crm")),
+            delivered(a_delivery(event, hook="erp")),
+            waiting(a_delivery(event, hook="shop")),
+            Unmatched(alone),
+        ]
+    )
+
+    page = await history.events(EventFilter(), after=None, limit=9)
+
+    assert [dict(one.counts or {}) for one in page.items] == [{}, {Status.SUCCESS: 2, Status.PENDING: 1}]
+
+
+async def test_whole_events_come_in_pages_of_so_many_bytes(history: SqlHistory):
+    found = [an_event(NOW + number, body=b"x" * 100) for number in range(5)]
+    await history.commit([Unmatched(one) for one in found])
+
+    first = await history.whole_events(EventFilter(), after=None, limit=10, most_bytes=250)
+    second = await history.whole_events(EventFilter(), after=first.next, limit=2, most_bytes=10_000)
+    third = await history.whole_events(EventFilter(), after=second.next, limit=2, most_bytes=1)
+
+    assert [one.id for page in (first, second, third) for one in page.items] == [
+        one.id for one in found[::-1]
+    ]
+    assert [len(page.items) for page in (first, second, third)] == [2, 2, 1]
+    assert first.items[0].message.body == b"x" * 100
+    assert third.next is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import pytest
 from bridge.model.delivery import Answer, Fault
 from bridge.model.errors import PublishFailed
 from bridge.model.hook import Hook
-from bridge.ports.target import Target
+from bridge.ports.target import Preview, Target
+from bridge.rules.wire.evidence import unfolded
 from bridge.targets.factory import Targets
 from tests.support.events import NASTY_BODIES, delivery
 from tests.support.publisher import MemoryPublisher
@@ -149,6 +151,29 @@ async def test_a_cancelled_attempt_lets_go_and_the_next_one_works(kind: str, tmp
         with contextlib.suppress(asyncio.CancelledError):
             await attempt
         assert (await rig.target.attempt(delivery())).fault is Fault.TIMEOUT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_sent_is_kept_and_is_what_a_preview_shows(kind: str, tmp_path: Path) -> None:
+    async with RIGS[kind]("takes", tmp_path) as rig:
+        shown = rig.target.preview(delivery(b'{"a":1}'))
+        assert isinstance(shown, Preview)
+        answer = await rig.target.attempt(delivery(b'{"a":1}'))
+        assert answer.evidence is not None
+        [arrived] = rig.arrived()
+        assert answer.evidence.digest == hashlib.sha256(arrived).hexdigest() == shown.evidence.digest
+        assert shown.content == arrived
+        told = unfolded(answer.evidence)
+        assert told.type == kind
+        assert (told.answered is not None) == (kind == "webhook")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_attempt_that_fails_tells_what_it_sent_too(kind: str, tmp_path: Path) -> None:
+    async with RIGS[kind]("hangs", tmp_path) as rig:
+        answer = await rig.target.attempt(delivery(b'{"a":1}'))
+        assert answer.evidence is not None
+        assert answer.evidence.digest == hashlib.sha256(b'{"a":1}').hexdigest()
 
 
 @pytest.mark.parametrize("kind", KINDS)

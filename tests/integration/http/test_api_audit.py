@@ -76,6 +76,7 @@ async def test_a_change_is_written_down_with_all_that_belongs_to_it(api: ServedA
         "action": "things.change",
         "object_type": "thing",
         "object_id": "real",
+        "object_name": None,
         "request_id": "r-1",
         "remote": "127.0.0.1",
         "detail": {"many": 2**70, "text": "\ud800\0"},

@@ -65,7 +65,9 @@ async def test_a_delivery_shows_all_of_its_attempts(history: SqlHistory):
         [listed] = (await api.client.get("/deliveries"))["items"]
         assert found.pop("target") == {"type": "queue", "to": "q"}
         assert {attempt["generation"] for attempt in found["attempts"]} == {1}
-        assert listed == {**found, "attempts": 2}
+        last = {key: found["attempts"][1][key] for key in ("duration_ms", "outcome", "status_code", "error")}
+        last["at"] = found["attempts"][1]["started_at"]
+        assert listed == {**found, "attempts": 2, "last": last}
 
 
 async def test_a_list_comes_in_pages_from_the_newest_on(history: SqlHistory):
@@ -107,7 +109,8 @@ async def test_deliveries_are_found_by_each_filter_and_by_several(history: SqlHi
             assert await ids(query) == [wanted.id], query
         assert await ids("hook=erp&status=SUCCESS") == []
         assert await ids("from=2025-05-05T07:09:09.25Z&to=2025-05-05T07:10:00Z") == [success.id]
-        assert await ids("hook=never-there") == []
+        assert await ids("from=2025-05-05&to=2025-05-05") == await ids("")
+        assert await ids("to=2025-05-04") == []
 
 
 async def test_deliveries_are_found_by_the_name_of_their_hook_too(history: SqlHistory):
@@ -264,15 +267,13 @@ async def test_an_id_that_nothing_has_or_that_can_be_none_is_404(history: SqlHis
         ("deliveries?cursor=nonsense", ["cursor"]),
         ("deliveries?cursor=", ["cursor"]),
         ("deliveries?cursor=%00", ["cursor"]),
-        ("deliveries?status=DONE", ["status"]),
         ("deliveries?status=", ["status"]),
         ("deliveries?status=SUCCESS,,FAILED", ["status"]),
         ("deliveries?hook=%00", ["hook"]),
         ("deliveries?hook=", ["hook"]),
         ("deliveries?event_id=1", ["event_id"]),
         ("deliveries?type=a%0Ab", ["type"]),
-        ("deliveries?from=yesterday", ["from"]),
-        ("deliveries?to=2025-05-05", ["to"]),
+        ("deliveries?from=soon", ["from"]),
         ("deliveries?to=2025-13-05T00:00:00Z", ["to"]),
         ("deliveries?hok=crm", ["hok"]),
         ("deliveries?hok=crm&limit=0&status=x", ["hok", "limit", "status"]),
@@ -332,7 +333,7 @@ async def test_whatever_a_parameter_holds_is_answered_or_refused(history: SqlHis
                 async with api.client.session.get(
                     url, headers={"Authorization": f"Bearer {TOKEN}"}
                 ) as answer:
-                    assert answer.status in {200, 400}, (name, text, await answer.text())
+                    assert answer.status in {200, 400, 422}, (name, text, await answer.text())
 
 
 async def test_a_misspelt_parameter_names_the_nearest(history: SqlHistory):

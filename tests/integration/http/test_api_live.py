@@ -83,6 +83,8 @@ async def test_a_hook_shows_how_it_is_doing(history: SqlHistory):
             "held_until": None,
             "lane_depth": 0,
             "in_flight": 0,
+            "failing": None,
+            "last_success_at": None,
             "served": True,
             "broken": None,
             "overlay": None,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.admin import replay_events
+from bridge.admin.look_names import Names
 from bridge.admin.replays import Replaying
 from bridge.http.api_replays import ReplayRoutes
 from bridge.model.delivery import Status, Unmatched
@@ -37,6 +38,24 @@ class Silent:
         """Nothing is ever said."""
 
 
+class OnTable:
+    """The hooks of a table, as they are in force."""
+
+    def __init__(self, table: HookTable) -> None:
+        self.table = table
+        self.written = {runner.hook.id: runner.hook for runner in table}
+        self.stored: Mapping[str, Any] = {}
+        self.states: Mapping[str, Any] = {}
+        self.health: Mapping[str, Any] = {}
+        self.broken: Mapping[str, str] = {}
+
+    async def changed(self) -> None:
+        """Nothing changes."""
+
+    async def delete(self, hook: Any, how: Any) -> Any:
+        raise AssertionError("nothing is deleted here")
+
+
 @asynccontextmanager
 async def serving(history: SqlHistory, *, keeps_successes: bool = True) -> AsyncIterator[ServedApi]:
     hooks = [Hook.model_validate(hook) for hook in (CRM, OFF)]
@@ -45,12 +64,13 @@ async def serving(history: SqlHistory, *, keeps_successes: bool = True) -> Async
     replaying = Replaying(
         SqlReplays(history.engine),
         table,
+        Names(OnTable(table), [], history),
         Silent(),
         new_id=lambda: new_id(days_ago(0)),
         most_body=2**20,
         keeps_successes=keeps_successes,
     )
-    async with serving_api(history, [CRM, OFF], more=[ReplayRoutes(replaying)]) as api:
+    async with serving_api(history, [CRM, OFF], more=[ReplayRoutes(replaying, lambda hook: hook)]) as api:
         yield api
 
 
@@ -71,6 +91,7 @@ async def test_one_is_made_counted_and_shown(history: SqlHistory) -> None:
         )
         assert replay["filter"] == {
             "hook": None,
+            "hook_name": None,
             "status": ["FAILED"],
             "type": "customers.create",
             "source": None,

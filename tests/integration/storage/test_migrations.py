@@ -38,7 +38,9 @@ def _differences(connection: Connection) -> list[object]:
 
 # SQLAlchemy cannot read SQLite's indexes on expressions (2.1); that this one is used is tested with the lists.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
-@pytest.mark.filterwarnings("ignore:autogenerate skipping .*expression-based index 'events_publisher'")
+@pytest.mark.filterwarnings(
+    "ignore:autogenerate skipping .*expression-based index 'events_(publisher|webhook)'"
+)
 async def test_the_revisions_make_the_tables_that_the_code_uses(url: str):
     history = await open_history(url)
 

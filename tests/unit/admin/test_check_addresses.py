@@ -1,6 +1,7 @@
 """An address that no webhook may be sent to is said by `check`, and hinders nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,15 @@ def said(url: str, allowed: list[str], own: tuple[str, ...] = ()) -> list[tuple[
             "http": {"allow_private_targets": allowed},
             "sources": [{"name": "main", "queue": "hooks2"}],
             "hooks": [
-                {"name": "crm", "target": {"type": "webhook", "url": url, "allow_private_targets": list(own)}}
+                {
+                    "name": "crm",
+                    "target": {
+                        "type": "webhook",
+                        "profile": "none",
+                        "url": url,
+                        "allow_private_targets": list(own),
+                    },
+                }
             ],
         }
     )
@@ -55,8 +64,25 @@ def test_a_hook_of_the_file_may_reach_networks_of_its_own() -> None:
 def test_addresses_of_proxies_and_token_endpoints_are_looked_at_too() -> None:
     oauth = {"type": "oauth2", "client_id": "a", "client_secret": "b", "token_url": "http://127.0.0.1/"}
     target = {"type": "webhook", "url": "https://example.net", "proxy": "http://10.0.0.1:80", "auth": oauth}
+    target |= {"profile": "none"}
     settings = Settings.model_validate({"hooks": [{"name": "crm", "target": target}]})
     assert [problem.path for problem in warnings(settings)] == [
         "hooks[0].target.proxy",
         "hooks[0].target.auth.token_url",
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ({}, ["hooks[0].target.secrets"]),
+        ({"profile": "plinqx"}, ["hooks[0].target.secrets"]),
+        ({"profile": "none"}, []),
+        ({"profile": "cockpit"}, []),
+        ({"secrets": ["whsec_QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD"]}, []),
+    ],
+)
+def test_a_profile_that_signs_without_a_secret_is_a_warning(target: dict[str, Any], path: list[str]) -> None:
+    hook = {"name": "crm", "target": {"type": "webhook", "url": "https://example.net", **target}}
+    settings = Settings.model_validate({"hooks": [hook]})
+    assert [problem.path for problem in warnings(settings)] == path

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from bridge.admin.hooks_kept import patched, replaced, unkept, without_read_only
 from bridge.admin.hooks_names import free_name, name_for
-from bridge.admin.look_secrets import HIDDEN, shown
 from bridge.model.hook import Hook
 from bridge.model.plain import plain
+from bridge.settings.shown import HIDDEN, shown
 
 TEXT = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8).filter(
     lambda text: text != HIDDEN

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.admin.look_explain import Explain, asked
-from bridge.admin.look_secrets import shown, without_password
 from bridge.model.errors import SettingsError
 from bridge.model.hook import Hook
 from bridge.model.source import Source
@@ -18,6 +17,7 @@ from bridge.rules.bodies.exact import json_text
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.formats.text import utc_seconds
 from bridge.rules.routing.table import RoutingTable
+from bridge.settings.shown import shown, without_password
 from tests.support.api_server import runner_of
 from tests.support.records import new_id
 

@@ -36,5 +36,11 @@ def test_what_is_no_time_is_wrong_usage_that_names_the_option(typed: str):
         moment(typed, "--since", NOW)
 
 
+def test_a_day_that_ends_a_span_is_meant_with_all_of_it():
+    assert moment("2025-05-01", "--until", NOW) == "2025-05-02T00:00:00.000Z"
+    assert moment("today", "--until", NOW) == "2025-05-06T00:00:00.000Z"
+    assert moment("1h", "--until", NOW) == moment("1h", "--since", NOW)
+
+
 def test_no_time_stays_none():
     assert moment(None, "--since") is None

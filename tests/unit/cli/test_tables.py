@@ -1,12 +1,16 @@
 """Tables fit the terminal, and are never cut where there is none."""
 
 import io
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from bridge.cli.asking.pages import tell_more
+from bridge.cli.operating.delivery_views import show_deliveries
 from bridge.cli.showing.columns import GAP, Column, fitted, member
 from bridge.cli.showing.paper import PlainPaper, TerminalPaper
 from bridge.cli.showing.words import visible
@@ -80,3 +84,66 @@ def test_what_is_chosen_fits_and_only_what_may_be_cut_is(parts: list[tuple[int, 
 @given(st.text())
 def test_no_text_moves_the_cursor(text: str):
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in visible(text))
+
+
+# ---- lists as commands show them ------------------------------------------------------------------------
+
+
+def a_row(number: int) -> dict[str, Any]:
+    at = f"2026-11-30T15:25:{number:02}.123Z"
+    return {
+        "id": f"01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a{number:02}", "event_id": ID, "event_type": "customers.customer.create",
+        "hook": "hk_abcdefghijklmnop", "hook_name": "crm-sync", "status": "FAILED", "reason": "retries_exhausted",
+        "created_at": at, "updated_at": at, "next_attempt_at": None, "attempts": 7,
+        "last": {"at": at, "duration_ms": 12.5, "outcome": "status", "status_code": 503, "error": "answered 503"},
+    }  # fmt: skip
+
+
+def listed(width: int | None, answer: Any) -> str:
+    stream = io.StringIO()
+    paper = PlainPaper(stream) if width is None else TerminalPaper(Console(file=stream, width=width))
+    show_deliveries(paper, answer)
+    tell_more(paper, answer)
+    return stream.getvalue()
+
+
+def test_at_eighty_columns_hook_type_status_and_time_survive_and_ids_shorten():
+    text = listed(80, {"items": [a_row(1), a_row(2)], "next": None})
+    lines = text.splitlines()
+    assert len(lines) == 3
+    for word in ("01987a5c-2f3e-7cc1", "customers.", "crm-sync", "FAILED", "2026-11-30T15:25:02Z"):
+        assert word in lines[2], word
+    assert ID[:30] not in text
+    assert "hk_" not in text
+
+
+def test_where_there_is_room_or_a_pipe_everything_is_there_and_whole():
+    for width in (None, 250):
+        text = listed(width, {"items": [a_row(3)], "next": None})
+        for word in (
+            "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a03",
+            "customers.customer.create",
+            "503",
+            "12.5 ms",
+            "7",
+            "answered 503",
+        ):
+            assert word in text, (width, word)
+
+
+@pytest.mark.parametrize("width", [None, 80])
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"count": 20, "exact": True}, "2 shown, 20 more: --all"),
+        ({"count": 1000, "exact": False}, "2 shown, more than 1000 more: --all"),
+        ({"count": 0, "exact": False}, "2 shown, there are more: --all"),
+        (None, "2 shown, there are more: --all"),
+    ],
+)
+def test_a_list_says_how_much_it_does_not_show_on_a_terminal_and_in_a_pipe(
+    width: int | None, more: Any, told: str
+):
+    answer = {"items": [a_row(1), a_row(2)], "next": "cursor"} | ({"more": more} if more else {})
+    assert listed(width, answer).splitlines()[-1] == told
+    assert "shown" not in listed(width, {**answer, "next": None})

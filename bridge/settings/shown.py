@@ -1,13 +1,15 @@
 """Settings as everybody may see them: without what is secret, or may be."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from hashlib import sha256
+from typing import Any, assert_never
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.model.target import Auth
+from bridge.model.target import Auth, NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.settings.shape import TELLING, tells
 
 HIDDEN = "***"
@@ -80,3 +82,40 @@ def _arguments(command: Sequence[str]) -> list[str]:
 
 def _tells(name: str) -> bool:
     return bool(TELLING.search(name)) or name.lower() in {"sig", "pass", "pwd"}
+
+
+def address_of(target: WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget) -> str:
+    """URL, command, queue, or services."""
+    match target:
+        case WebhookTarget():
+            return without_password(target.url)
+        case ScriptTarget():
+            return " ".join(shown(target)["command"])
+        case QueueTarget():
+            return _queue(target)
+        case NotifyTarget():
+            return ", ".join(_service(each.get_secret_value()) for each in target.urls)
+        case _:
+            assert_never(target)
+
+
+def _queue(target: QueueTarget) -> str:
+    if target.queue is not None:
+        where = target.queue
+    else:
+        where = f"exchange {target.exchange or '(default)'}, routing key {target.routing_key or '(none)'}"
+    return f"{where} at {target.broker}" if target.broker else where
+
+
+def _service(url: str) -> str:
+    """Its scheme alone: where a service takes its token in the address differs from one to the other."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
+    return f"{scheme or HIDDEN}://{HIDDEN}"
+
+
+def settings_digest(target: WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget) -> str:
+    """What changes with the settings of a target, but not with its secrets."""
+    return sha256(json.dumps(shown(target), sort_keys=True, default=str).encode()).hexdigest()[:16]

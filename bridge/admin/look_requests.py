@@ -1,0 +1,47 @@
+"""What a delivery would send if it were attempted now."""
+
+from bridge.admin.look_deliveries import request_document
+from bridge.admin.look_messages import as_event
+from bridge.admin.restarting import NotNow, Unknown
+from bridge.model.delivery import Answer, Delivery
+from bridge.model.documents.deliveries import RequestDocument
+from bridge.pipeline.table import HookTable
+from bridge.ports.records import Records
+
+
+class Requests:
+    """Builds requests by today's hooks, and sends nothing."""
+
+    def __init__(self, records: Records, table: HookTable, most_body: int) -> None:
+        """`most_body`: bytes that the body of an event may have once it is no longer compressed."""
+        self._records = records
+        self._table = table
+        self._most_body = most_body
+
+    async def of(self, delivery_id: str) -> RequestDocument:
+        """The request of this delivery, compared with what its latest attempt sent.
+
+        Raises Unknown; NotNow, which says why, where it cannot be built; HistoryUnavailable.
+        """
+        found = await self._records.delivery(delivery_id)
+        if found is None:
+            raise Unknown
+        known, attempts = found
+        runner = self._table.get(known.hook)
+        if runner is None:
+            raise NotNow(f"hook {known.hook} is gone: nobody knows what it would send")
+        if runner.target is None:
+            raise NotNow(
+                f"this process does not serve the target of hook {runner.hook.name}; ask another one"
+            )
+        event = await self._records.event(known.event_id)
+        if event is None:
+            raise NotNow("its event is no longer in the history")
+        number = known.attempts + 1
+        delivery = Delivery(
+            known.id, as_event(event[0], self._most_body), known.hook, known.generation, number
+        )
+        preview = runner.target.preview(delivery)
+        if isinstance(preview, Answer):
+            raise NotNow(f"the body cannot be built: {preview.error}")
+        return request_document(preview, attempts)
