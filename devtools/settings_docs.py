@@ -36,8 +36,11 @@ Settings stand in a YAML file (`amqp-bridge run -c bridge.yaml`). Each of them c
 from a file in a secrets directory, under the name in the last column. The last of these that gives a value wins:
 default, file, secrets directory, environment.
 
-- **In the file** `${NAME}` in a text is replaced by the environment variable `NAME`, which must be set (only
-  `http.admin_token` may then be left unset); `$${NAME}` stands for the text `${NAME}` itself.
+- **In the file** `${NAME}` in a text is replaced by the environment variable `NAME`, else by the content of the file `NAME`
+  in the secrets directory; one of them must be there (only `http.admin_token` may be left unset). `$${NAME}` stands for
+  the text `${NAME}` itself.
+- **File of variables:** `BRIDGE_ENV_FILE`, lines `NAME=value` as systemd and Docker read them. They go before the
+  environment, which a process keeps as it was started with.
 - **Secrets directory:** `BRIDGE_SECRETS_DIR`, else `/run/secrets` where there is one. A file's name is the
   setting's name in the environment, its content the value, without the line end.
 - **Environment:** lists and mappings are written as JSON or YAML, such as `BRIDGE_SOURCES='[{"name": "a", "queue": "q"}]'`.

@@ -1,11 +1,11 @@
 """The connections to brokers that the settings ask for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from bridge.broker.link import Address, Link, LinkWatch
+from bridge.broker.link import Address, Link, LinkWatch, Login
 from bridge.model.target import Auth
 from bridge.settings.certificates import tls_context
 from bridge.settings.transport import BrokerOAuth2
@@ -30,17 +30,21 @@ class Links:
         return [self.consume, self.publish, self.topology, *self.others.values()]
 
 
-def make_links(settings: Settings, metrics: Metrics) -> Links:
-    """The connections that the settings ask for, none of them open yet."""
+def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Login] | None = None) -> Links:
+    """The connections that the settings ask for, none of them open yet.
+
+    `login` gives that to the broker of a name, which is empty for the one that is consumed from.
+    """
     watch = _LinkWatch(metrics)
+    of: Callable[[str], Login | None] = login or (lambda _name: None)
     broker = settings.broker
     address = broker_address(broker, broker)
     return Links(
-        consume=Link("consume", address, watch),
-        publish=Link("publish", address, watch),
-        topology=Link("topology", address, watch),
+        consume=Link("consume", address, watch, of("")),
+        publish=Link("publish", address, watch, of("")),
+        topology=Link("topology", address, watch, of("")),
         others={
-            name: Link(f"publish:{name}", broker_address(other, broker, f"brokers.{name}"), watch)
+            name: Link(f"publish:{name}", broker_address(other, broker, f"brokers.{name}"), watch, of(name))
             for name, other in settings.brokers.items()
         },
     )

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -16,10 +16,12 @@ from bridge.app.actions import Actions
 from bridge.app.api import make_api
 from bridge.app.connections import make_links
 from bridge.app.limits import PolicyLimits
+from bridge.app.logins import Logins, Refusals
 from bridge.app.lookout import Lookout
 from bridge.app.outage import OutageGuard
 from bridge.app.ownership import Neighbours, Ownership, own_history
 from bridge.app.parts import Parts, new_id
+from bridge.app.patience import despite_losses, there
 from bridge.app.readiness import readiness
 from bridge.app.reloading import Reloading, Written
 from bridge.app.repeating import Repeating
@@ -30,9 +32,8 @@ from bridge.app.together import Together
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.model.delivery import Parked
-from bridge.model.errors import BridgeError, BrokerUnavailable, HistoryUnavailable
+from bridge.model.errors import BridgeError
 from bridge.pipeline.handback import hand_back
-from bridge.ports.backoff import Backoff
 from bridge.ports.hooks import HookStore
 from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
@@ -54,24 +55,7 @@ _LOOK_EVERY = 0.02
 _LAST_PARKINGS = 5.0
 _LAST_COMMIT = 10.0
 _POLITE = 5.0
-_STARTING_LOSSES = 10
-_LOST_WAIT = 0.5
 _POLICIES = 2.0
-_T = TypeVar("_T")
-
-
-async def _there(what: str, until: float, step: Callable[[], Awaitable[_T]]) -> _T:
-    """Do what needs something that may not be there yet, again and again until that (monotonic) time."""
-    backoff = Backoff(0.5)
-    while True:
-        try:
-            return await step()
-        except (BrokerUnavailable, HistoryUnavailable) as error:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise
-            events.waiting_for(what, str(error), left)
-        await backoff.pause()
 
 
 class Bridge:
@@ -99,7 +83,9 @@ class Bridge:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
         self._metrics = Metrics(self._registry, every_hook=settings.metrics.every_hook)
-        self._links = make_links(settings, self._metrics)
+        self._refusals = Refusals(self._metrics, settings.broker.outage_after, settings.storage.outage_after)
+        self._logins = Logins(settings, written.logins, self._refusals)
+        self._links = make_links(settings, self._metrics, self._logins.of_broker)
         self._health = Health(self.status)
         self._http: HttpServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,14 +103,14 @@ class Bridge:
         """Open everything; raises a BridgeError, written for the operator, where something cannot be had."""
         settings = self._settings
         until = time.monotonic() + self._patience
-        self._history = await _there("database", until, self._open_history)
+        self._history = await there("database", until, self._open_history)
         owned = await self._connect(SqlOwnership(self._history.engine), until)
         access = self._access(self._history)
         store = await open_hook_store(settings, self._history.engine)
         keys = await message_keys(settings, self._history.engine)
         parts = self._parts = self._make_parts(self._history, store, access, keys)
-        await self._on_the_broker(parts.topology.ensure_base)
-        await self._on_the_broker(partial(self._claim, parts))
+        await despite_losses(parts.topology.ensure_base)
+        await despite_losses(partial(self._claim, parts))
         together = self._together = Together(
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
@@ -150,8 +136,8 @@ class Bridge:
         await self._watch_policies(parts)
         parts.sources.start()
         self._health.serving()
-        if settings.reload == "watch":
-            self._spawn(self.reloading.watch(), "watch the file")
+        watching = self.reloading.watch if settings.reload == "watch" else self.reloading.watch_proxies
+        self._spawn(watching(), "watch the file")
         events.started(__version__, len(settings.sources), len(settings.hooks))
 
     async def _watch_policies(self, parts: Parts) -> None:
@@ -162,26 +148,17 @@ class Bridge:
 
     async def _open_history(self) -> SqlHistory:
         storage = self._settings.storage
-        return await open_history(storage.url.get_secret_value(), storage.tls, alone=self._alone)
+        login, url = self._logins.of_database(), storage.url.get_secret_value()
+        return await open_history(url, storage.tls, login=login, alone=self._alone)
 
     async def _connect(self, ownership: SqlOwnership, until: float) -> str:
         """To the brokers; gives the id of the history, which is ours on this one."""
         for link in self._links.all():
-            await _there(f"broker ({link.role})", until, link.connect_once)
+            await there(f"broker ({link.role})", until, link.connect_once)
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
         claim = partial(own_history, self._links.topology, ownership, self._settings)
-        return await self._on_the_broker(claim)
-
-    async def _on_the_broker(self, step: Callable[[], Awaitable[_T]]) -> _T:
-        """Have it done. A node that goes at this very moment does not end the start: the links go on to the next."""
-        for _ in range(_STARTING_LOSSES):
-            try:
-                return await step()
-            except BrokerUnavailable as error:
-                log.warning("start.connection_lost", error=str(error))
-                await asyncio.sleep(_LOST_WAIT)
-        return await step()
+        return await despite_losses(claim)
 
     def _make_parts(self, history: SqlHistory, store: HookStore, access: Access, keys: MessageKeys) -> Parts:
         parts = Parts(
@@ -309,8 +286,10 @@ class Bridge:
         """The state of broker, database and consumers, for /health/ready."""
         if self._parts is None:
             return {"status": "starting"}
-        problems = [] if self._neighbours is None else [self._neighbours.problem]
-        return readiness(self._parts, self._links, [problem for problem in problems if problem])
+        problems = self._refusals.problems()
+        if self._neighbours is not None and self._neighbours.problem:
+            problems.append(self._neighbours.problem)
+        return readiness(self._parts, self._links, problems)
 
     @property
     def addresses(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from bridge.app.in_force import HooksInForce
 from bridge.model.errors import BridgeError, SettingsError
 from bridge.ports.control import Control
 from bridge.ports.survey import FoundPolicies
+from bridge.settings.logins import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 
@@ -24,6 +25,10 @@ class Written(Protocol):
 
     def read(self) -> Settings:
         """Read them anew; raises SettingsError where they cannot be used."""
+        ...
+
+    def logins(self) -> Settings:
+        """Those of brokers and database as they are now, whatever is wrong elsewhere; raises SettingsError."""
         ...
 
     def changed(self) -> bool:
@@ -42,6 +47,7 @@ class Reloading:
         """`settings`: those that the bridge was started with."""
         self._settings = settings
         self._written = written
+        self._hooks = settings.hooks
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_force: HooksInForce | None = None
@@ -64,6 +70,7 @@ class Reloading:
             settings = await asyncio.to_thread(self._written.read)
             _warn(settings)
             change = self._in_force.rewrite(settings.hooks)
+            self._hooks = settings.hooks
             broken = {hook.id: hook.fault.reason for hook in settings.hooks if hook.fault is not None}
             events.reloaded(
                 len(settings.hooks), len(change.added), len(change.removed), len(change.changed), len(broken)
@@ -96,6 +103,26 @@ class Reloading:
             if await asyncio.to_thread(self._written.changed):
                 await self._logged()
 
+    async def watch_proxies(self) -> None:
+        """Put logins to proxies that are written anew in force, and nothing else, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if await asyncio.to_thread(self._written.changed):
+                await self._renew_proxies()
+
+    async def _renew_proxies(self) -> None:
+        assert self._in_force is not None
+        async with self._turn:
+            try:
+                settings = await asyncio.to_thread(self._written.read)
+            except SettingsError as error:
+                events.logins_not_read([str(problem) for problem in error.problems])
+                return
+            hooks = renewed_proxies(self._hooks, settings.hooks)
+            if hooks != self._hooks:
+                self._in_force.rewrite(hooks)
+                self._hooks = hooks
+
     def _heard(self, about: str) -> None:
         """Somebody asked another replica; "" is said at intervals, whatever happened."""
         if about not in {"", self._replica}:
@@ -110,9 +137,10 @@ class Reloading:
             events.reload_refused([str(error)])
 
     def _ignored(self, settings: Settings) -> list[str]:
-        """Only hooks are read anew; nobody should believe that more was."""
+        """Only hooks and logins are read anew; nobody should believe that more was."""
+        here = renewed(self._settings, settings)
         sections = [name for name in Settings.model_fields if name != "hooks"]
-        changed = [name for name in sections if getattr(settings, name) != getattr(self._settings, name)]
+        changed = [name for name in sections if getattr(settings, name) != getattr(here, name)]
         if changed:
             events.needs_restart(changed)
         return changed

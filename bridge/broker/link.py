@@ -14,7 +14,7 @@ from yarl import URL
 from bridge.broker.login import outlived
 from bridge.broker.receiving import ReceivingConnection
 from bridge.broker.refusals import Attempted, meaning, redacted, told
-from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.model.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.ports.backoff import Backoff
 from bridge.ports.login import Grant, Grants
 
@@ -50,6 +50,22 @@ class LinkWatch(Protocol):
 
     def lost(self, role: str, error: str) -> None:
         """It went away, or could not be made; tried again by itself."""
+
+
+class Login(Protocol):
+    """Who the bridge is to the broker: asked for before each connection, since passwords are exchanged."""
+
+    async def address(self) -> Address:
+        """How to connect now; never raises."""
+        ...
+
+    def refused(self, role: str, why: str) -> None:
+        """The broker refused the login, or the right to use the virtual host."""
+        ...
+
+    def taken(self, role: str) -> None:
+        """The broker took it."""
+        ...
 
 
 @contextlib.contextmanager
@@ -90,9 +106,11 @@ async def close_whole(channel: AbstractChannel) -> None:
 class Link:
     """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
 
-    def __init__(self, role: str, address: Address, watch: LinkWatch) -> None:
+    def __init__(self, role: str, address: Address, watch: LinkWatch, login: Login | None = None) -> None:
+        """`address`: how to connect where no `login` says it anew."""
         self.role = role
         self._address = address
+        self._login = login
         self._watch = watch
         self._connection: ReceivingConnection | None = None
         self._grant: Grant | None = None
@@ -106,6 +124,8 @@ class Link:
 
     async def connect_once(self) -> None:
         """Connect, trying every URL once; raises BrokerRefused or BrokerUnavailable with what to do."""
+        if self._login is not None:
+            self._address = await self._login.address()
         failure: Exception | None = None
         for _ in self._address.urls:
             url = self._address.urls[self._turn % len(self._address.urls)]
@@ -114,7 +134,11 @@ class Link:
                 await self._open(url)
             except (BrokerRefused, BrokerUnavailable) as error:
                 failure = error
+                if self._login is not None and isinstance(error, LoginRefused):
+                    self._login.refused(self.role, str(error))
             else:
+                if self._login is not None:
+                    self._login.taken(self.role)
                 return
         assert failure is not None
         raise failure

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiormq import exceptions as amqp
 
-from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.model.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.settings.addresses import SecretUrl
 
 _LONG_TOKEN = 3500
@@ -49,11 +49,12 @@ def meaning(attempted: Attempted, error: BaseException) -> BrokerRefused | Broke
     """The error that ended the attempt, as what it means to the operator."""
     url, cause = redacted(attempted.url), error.__cause__
     if isinstance(cause, ssl.SSLError):
-        return BrokerRefused(f"{url}: {_tls(attempted, cause)}")
+        kind = LoginRefused if cause.reason in _WANTS_CERTIFICATE else BrokerRefused
+        return kind(f"{url}: {_tls(attempted, cause)}")
     if isinstance(error, amqp.ProbableAuthenticationError | amqp.AuthenticationError):
-        return BrokerRefused(f"{url}: {_login(attempted, error)}")
+        return LoginRefused(f"{url}: {_login(attempted, error)}")
     if isinstance(error, amqp.ConnectionNotAllowed | amqp.ConnectionClosed):
-        return BrokerRefused(f"{url}: {told(error)}; does the vhost exist, may the user use it?")
+        return LoginRefused(f"{url}: {told(error)}; does the vhost exist, may the user use it?")
     if isinstance(error, amqp.InvalidFrameError):
         # aiormq 7.2 keeps to itself what the broker said when it closes during the handshake.
         return BrokerRefused(

@@ -10,8 +10,10 @@ from bridge.admin.transport import broker_problems
 from bridge.model.errors import Problem, SettingsError
 from bridge.model.units import seconds
 from bridge.ports.survey import FoundPolicies
-from bridge.settings.environment import PREFIX, secrets_folder
+from bridge.settings.environment import secrets_folder
 from bridge.settings.loading import load_with_places
+from bridge.settings.logins import LOGINS
+from bridge.settings.names import ENV_FILE, NAME
 from bridge.settings.tree import Settings
 
 USUAL_FILE = Path("bridge.yaml")
@@ -61,11 +63,20 @@ class Written:
         self._served = served
         self._strict = strict
         self._read = self._looked_at = self._stamp()
+        self._logins: tuple[object, Settings] | None = None
 
     def read(self) -> Settings:
         """The settings of now; raises SettingsError."""
         self._read = self._stamp()  # first: what changes while it is read must show as a change
         return self._configuration.fit_to_run(self._served, strict=self._strict)
+
+    def logins(self) -> Settings:
+        """The settings of now of brokers and database, whatever is wrong elsewhere; raises SettingsError."""
+        stamp = self._stamp()
+        if self._logins is None or self._logins[0] != stamp:
+            loaded = load_with_places(self._configuration.file, self._configuration.env, sections=LOGINS)
+            self._logins = stamp, loaded.sound()
+        return self._logins[1]
 
     def changed(self) -> bool:
         """Whether the files are others than those read last, and were the same when they were looked at before."""
@@ -83,9 +94,11 @@ class Written:
 
     def _stamp(self) -> list[tuple[object, ...]]:
         """What tells one state of the files from another: where links lead, and what is there."""
-        file, folder = self._configuration.file, secrets_folder(self._configuration.env)
-        files = [file] if file is not None else []
-        return [_stamp(each) for each in (*files, *sorted(folder.glob(f"{PREFIX}*")))]
+        env = self._configuration.env
+        named = [self._configuration.file, env.get(ENV_FILE)]
+        files = [Path(each) for each in named if each]
+        secrets = (each for each in sorted(secrets_folder(env).glob("*")) if NAME.fullmatch(each.name))
+        return [_stamp(each) for each in (*files, *secrets)]
 
 
 def _stamp(file: Path) -> tuple[object, ...]:

@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Consume the sources and deliver to the hooks.
 
-    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
+    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew; logins to brokers and database are read anew for each connection. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
     """
     # Next to nothing that modules make is garbage: to look for it takes a sixth of the start, and goes on doing so
     # at every full collection unless it is frozen.

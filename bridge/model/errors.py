@@ -3,7 +3,8 @@
 BridgeError
 ├── SettingsError         the configuration cannot be used; carries one Problem per fault
 ├── BrokerUnavailable     the broker cannot be reached or went away; try again
-├── BrokerRefused         the broker answered no (wrong password, no right, other arguments)
+├── BrokerRefused         the broker answered no (no right, other arguments)
+│   └── LoginRefused      who connects may not (wrong password, certificate, token or virtual host)
 ├── PublishFailed         a publish has no confirmed fate
 │   ├── Unroutable        confirmed, but no queue took it
 │   └── PublishTooLarge   the broker would close the connection over it
@@ -50,6 +51,10 @@ class BrokerUnavailable(BridgeError):
 
 class BrokerRefused(BridgeError):
     """The broker answered and said no; trying again at once will not help."""
+
+
+class LoginRefused(BrokerRefused):
+    """The broker, or who gives tokens for it, refuses who connects: somebody has to give another login."""
 
 
 class PublishFailed(BridgeError):

@@ -8,8 +8,9 @@ from typing import Any
 from bridge.model.errors import Problem, SettingsError
 from bridge.settings.consistency import contradictions
 from bridge.settings.document import Document, Path, parse
-from bridge.settings.environment import Given, Substitution, given_settings, overlay
+from bridge.settings.environment import Given, Substitution, given_settings, overlay, secrets_folder
 from bridge.settings.faults import broken_apart
+from bridge.settings.names import Names, with_env_file
 from bridge.settings.problems import explain
 from bridge.settings.remainder import remainder, trustworthy
 from bridge.settings.shape import written
@@ -65,13 +66,14 @@ def load_with_places(
 
     Raises SettingsError only for what cannot be read as settings at all; `Loaded.sound` does for every fault.
     """
+    env = with_env_file(env)
     document = _read(path) if path is not None else Document(value={})
     name = str(path or "")
     draft = _Draft(origins={place: f"{name}:{line}" for place, line in document.lines.items()})
     for place, message in document.problems:
         if _wanted(place[0], sections):
             draft.blame(place, message)
-    substitution = Substitution(env, draft.private)
+    substitution = Substitution(Names(env, secrets_folder(env)), draft.private)
     whole = _mapping(document, name)
     value = substitution.fill({key: part for key, part in whole.items() if _wanted(key, sections)})
     for place, message in substitution.problems:

@@ -153,6 +153,13 @@ LAST_MESSAGE = _gauge(
 CONNECTION_UP = _gauge(
     "connection_up", "1 while the connection to the broker is open.", "role", fold=Fold.MIN
 )
+LOGIN_REFUSED = _gauge(
+    "login_refused",
+    "1 while the login of the connection has been refused for longer than broker.outage_after or storage.outage_after "
+    "(role: consume, publish, topology, publish:<broker>, database).",
+    "role",
+    fold=Fold.MAX,
+)
 CONNECTION_BLOCKED = _gauge(
     "connection_blocked", "1 while the broker blocks publishing on the connection.", "role", fold=Fold.MAX
 )

@@ -165,6 +165,22 @@ def token_not_renewed(role: str, error: str, ends_in: float) -> None:
     _broker.error("login.not_renewed", role=role, error=error, ends_in=round(ends_in, 1))
 
 
+def login_refused(role: str, seconds: float, error: str) -> None:
+    """The login in this role has been refused for so long; told once a minute."""
+    _broker.error(
+        "login.refused",
+        role=role,
+        refused_for=round(seconds, 1),
+        error=error,
+        remedy="give the new login where the old one stands: it is read anew before each try",
+    )
+
+
+def logins_not_read(problems: list[str]) -> None:
+    """What is written now cannot be read; connections are made with the logins of before."""
+    _broker.warning("login.not_read", problems=problems)
+
+
 def connection_back(role: str, address: str, away: float) -> None:
     """A connection to the broker is open (again), after `away` seconds without."""
     _broker.info("connection.open", role=role, address=address, away=round(away, 1))

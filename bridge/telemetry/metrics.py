@@ -170,6 +170,7 @@ class Metrics:
         self._sources: dict[str, SourceMetrics] = {}
         self._queues: dict[str, QueueMetrics] = {}
         self._connections: dict[str, ConnectionMetrics] = {}
+        self._logins: dict[str, Gauge] = {}
 
     def hook(self, hook: str, target: str) -> HookMetrics:
         """The hook's own counters, the same each time; `target` is the type of its target."""
@@ -240,6 +241,12 @@ class Metrics:
         if role not in self._connections:
             self._connections[role] = ConnectionMetrics(self._families, role)
         return self._connections[role]
+
+    def login_refused(self, role: str) -> Gauge:
+        """Whether the login in this role is refused, the same each time."""
+        if role not in self._logins:
+            self._logins[role] = self._families.gauges[catalogue.LOGIN_REFUSED].child(role)
+        return self._logins[role]
 
     def _hook_label(self, hook: str) -> str:
         if hook in self._labelled:

@@ -61,6 +61,7 @@ class BridgeProcess:
         self.url = ""
         self.program: Sequence[str] = PROGRAM
         self.from_nothing = False
+        self.variables: dict[str, str] = {}
         self._process: asyncio.subprocess.Process | Forked | None = None
         self.write()
 
@@ -90,7 +91,7 @@ class BridgeProcess:
         """Start the process without waiting for anything."""
         self.starts += 1
         bare = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-        environment = bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        environment = bare | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"} | self.variables
         arguments = ("run", "-c", str(self.file), *arguments)
         with self._log_file.open("wb") as log:
             if self.from_nothing or not POSSIBLE:

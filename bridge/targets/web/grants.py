@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from bridge.model.delivery import Fault
-from bridge.model.errors import BrokerRefused, BrokerUnavailable
+from bridge.model.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.model.target import Auth
 from bridge.ports.login import Grant
 from bridge.targets.web.answering import KEPT
@@ -55,7 +55,7 @@ class TokenGrants:
         found = read_token(reply, asked_at)
         if isinstance(found, str):
             refused = 300 <= reply.code < 500 and reply.code not in {408, 429}
-            raise (BrokerRefused if refused else BrokerUnavailable)(f"{self._name} {found}")
+            raise (LoginRefused if refused else BrokerUnavailable)(f"{self._name} {found}")
         return Grant(found.text, found.renew_at, found.expires_at)
 
     async def _post(self) -> Reply:
