@@ -14,6 +14,7 @@ from bridge.ports.quarantine import KnownQuarantined
 from bridge.ports.records import EventStatus, KnownDelivery, KnownEvent
 from bridge.rules.bodies.body import data_member
 from bridge.rules.formats.content import content_of
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.formats.text import utc_seconds, utc_text
 
 
@@ -34,11 +35,9 @@ def event_in_list(known: KnownEvent) -> EventInList:
     )
 
 
-def as_event(known: KnownEvent, limit: int | None) -> Event:
-    """The event as it was routed; `limit`: bytes that its body may have once it is no longer compressed, None: its
-    data are not wanted.
-    """
-    return known.as_routed(Content() if limit is None else content_of(known.message, known.format, limit))
+def as_event(known: KnownEvent, bounds: Bounds | None) -> Event:
+    """The event as it was routed; `bounds`: what of its body is parsed, None: its data are not wanted."""
+    return known.as_routed(Content() if bounds is None else content_of(known.message, known.format, bounds))
 
 
 def event_alone(

@@ -1,5 +1,7 @@
 """What a delivery would send if it were attempted now."""
 
+import asyncio
+
 from bridge.admin.look_deliveries import request_document
 from bridge.admin.look_messages import as_event
 from bridge.admin.restarting import NotNow, Unknown
@@ -7,16 +9,18 @@ from bridge.model.delivery import Answer, Delivery
 from bridge.model.documents.deliveries import RequestDocument
 from bridge.pipeline.table import HookTable
 from bridge.ports.records import Records
+from bridge.ports.target import Preview
+from bridge.rules.formats.parse import Bounds
 
 
 class Requests:
     """Builds requests by today's hooks, and sends nothing."""
 
-    def __init__(self, records: Records, table: HookTable, most_body: int) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed."""
+    def __init__(self, records: Records, table: HookTable, bounds: Bounds) -> None:
+        """`bounds`: what is parsed of the bodies of events."""
         self._records = records
         self._table = table
-        self._most_body = most_body
+        self._bounds = bounds
 
     async def of(self, delivery_id: str) -> RequestDocument:
         """The request of this delivery, compared with what its latest attempt sent.
@@ -38,10 +42,13 @@ class Requests:
         if event is None:
             raise NotNow("its event is no longer in the history")
         number = known.attempts + 1
-        delivery = Delivery(
-            known.id, as_event(event[0], self._most_body), known.hook, known.generation, number
-        )
-        preview = runner.target.preview(delivery)
+        whole, target = event[0], runner.target
+
+        def built() -> Preview | Answer:
+            delivery = Delivery(known.id, as_event(whole, self._bounds), known.hook, known.generation, number)
+            return target.preview(delivery)
+
+        preview = await asyncio.to_thread(built)
         if isinstance(preview, Answer):
             raise NotNow(f"the body cannot be built: {preview.error}")
         return request_document(preview, attempts)

@@ -10,6 +10,7 @@ from bridge.model.event import Event
 from bridge.model.hook import Hook
 from bridge.ports.jobs import Lacking, Replay, Replays
 from bridge.ports.records import KnownEvent
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.routing.table import RoutingTable
 
 _AT_ONCE = 200
@@ -22,20 +23,20 @@ PATIENCE = 8.0
 class Asking:
     """Whether a hook, as it is now, asks for events of the history."""
 
-    def __init__(self, hook: Hook, most_body: int, table: RoutingTable) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed; `table` has all hooks."""
+    def __init__(self, hook: Hook, bounds: Bounds, table: RoutingTable) -> None:
+        """`bounds`: what is parsed of the bodies of events; `table` has all hooks."""
         self.hook = hook
         # What others ask for matters to one that takes the rest, and costs only there.
         others = (each for each in table.hooks if each.id != hook.id and not each.unmatched)
         self._routing = RoutingTable([*others, hook] if hook.unmatched else [hook])
-        self._most_body = most_body
+        self._bounds = bounds
 
     async def wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
         """Those that it asks for; in a thread, for bodies are parsed and filters asked."""
         return await asyncio.to_thread(self._wanted, found) if found else []
 
     def _wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
-        return [each for each in found if self._asks(as_event(each, self._most_body))]
+        return [each for each in found if self._asks(as_event(each, self._bounds))]
 
     def _asks(self, event: Event) -> bool:
         return any(hook.id == self.hook.id for hook in self._routing.match(event).hooks)

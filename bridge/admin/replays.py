@@ -15,6 +15,7 @@ from bridge.pipeline.table import HookTable
 from bridge.ports.control import Control
 from bridge.ports.jobs import Replay, ReplayFilter, Replays
 from bridge.ports.records import Page
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.statistics.moments import moment
 
 ENDED = frozenset({ReplayStatus.DONE, ReplayStatus.CANCELLED, ReplayStatus.FAILED})
@@ -43,10 +44,10 @@ class Replaying:
         control: Control,
         *,
         new_id: Callable[[], str],
-        most_body: int,
+        bounds: Bounds,
         keeps_successes: bool,
     ) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed. `keeps_successes`:
+        """`bounds`: what is parsed of the bodies of events. `keeps_successes`:
         whether every delivery is in the history.
         """
         self._replays = replays
@@ -54,7 +55,7 @@ class Replaying:
         self._names = names
         self._control = control
         self._new_id = new_id
-        self._most_body = most_body
+        self._bounds = bounds
         self._keeps_successes = keeps_successes
 
     async def plan(self, asked: AskedReplay, by: str) -> Replay:
@@ -154,7 +155,7 @@ class Replaying:
         if not runner.hook.enabled:
             raise NotAsThingsAre(f"hook {hook!r} is disabled; enable it first")
         planned = replace(planned, left={hook: ""})
-        asking = Asking(runner.hook, self._most_body, self._table.routing)
+        asking = Asking(runner.hook, self._bounds, self._table.routing)
         total, exact = await count_missing(self._replays, planned, asking)
         return replace(planned, total=total, exact=exact)
 

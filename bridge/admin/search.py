@@ -9,6 +9,7 @@ from functools import partial
 from bridge.admin.look_messages import as_event
 from bridge.model.value import value
 from bridge.ports.records import EventFilter, KnownEvent, Records
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.routing.expression import Filter
 
 MOST_LOOKED_AT = 20_000
@@ -44,10 +45,10 @@ class Searched:
 class Search:
     """Asks events of the history an expression."""
 
-    def __init__(self, records: Records, most_body: int) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed."""
+    def __init__(self, records: Records, bounds: Bounds) -> None:
+        """`bounds`: what is parsed of the bodies of events."""
         self._records = records
-        self._most_body = most_body
+        self._bounds = bounds
 
     async def page(self, which: EventFilter, where: Filter, *, after: str | None, limit: int) -> Searched:
         """Up to `limit` events that fit both; ValueError for a cursor that is none. Raises HistoryUnavailable."""
@@ -80,7 +81,7 @@ class Search:
         return [self._answer(known, where) for known in events]
 
     def _answer(self, known: KnownEvent, where: Filter) -> bool | None:
-        event = as_event(known, None if where.view.fields <= _UNPARSED else self._most_body)
+        event = as_event(known, None if where.view.fields <= _UNPARSED else self._bounds)
         answer = where.ask(where.view.of(event), event)
         if isinstance(answer, bool):
             return answer

@@ -47,13 +47,13 @@ class Actions:
         )
         self.testing = Testing(parts.table, new_id)
         self.publishing = Publishing(
-            parts.settings.sources, parts.prompt, SqlIdempotency(history.engine), new_id
+            parts.settings.sources, parts.reception.prompt, SqlIdempotency(history.engine), new_id
         )
 
     def routes(self) -> list[Part]:
         """What is to be served."""
         addresses, names = Addresses(self._parts.table), asked_names(self._parts, self._history)
-        requests = Requests(self._history, self._parts.table, self._parts.settings.limits.body)
+        requests = Requests(self._history, self._parts.table, self._parts.bounds)
         return [
             DeliveryRoutes(self._history, addresses, names, requests),
             DeliveryActions(self.restarting, addresses, names),

@@ -36,7 +36,7 @@ def make_api(
     settings = parts.settings
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
     names, dimensions = asked_names(parts, records), dimension_names(parts)
-    history = HistoryRoutes(records, explain, names, dimensions, settings.limits.body)
+    history = HistoryRoutes(records, explain, names, dimensions, parts.bounds)
     live = LiveRoutes(settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts)
     statistics = SqlStatistics(records.engine)
     return Api(
@@ -56,6 +56,7 @@ def make_api(
         access.log,
         new_id,
         records,
+        budget=parts.budget,
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from bridge.app.allocator import usual_budget
 from bridge.broker.link import Address, Link, LinkWatch, Login
 from bridge.model.target import Auth
+from bridge.ports.budget import Budget
 from bridge.settings.certificates import tls_context
 from bridge.settings.transport import BrokerOAuth2
 from bridge.settings.tree import Broker, OtherBroker, Settings
@@ -31,20 +33,24 @@ class Links:
 
 
 def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Login] | None = None) -> Links:
-    """The connections that the settings ask for, none of them open yet.
+    """The connections that the settings ask for, none of them open yet; all but one count in one budget of memory.
 
-    `login` gives that to the broker of a name, which is empty for the one that is consumed from.
+    The one for the topology hears of little, and has to go on being read where memory is short. `login` gives that to
+    the broker of a name, which is empty for the one that is consumed from.
     """
+    budget = Budget(settings.limits.memory or usual_budget())
     watch = _LinkWatch(metrics)
     of: Callable[[str], Login | None] = login or (lambda _name: None)
     broker = settings.broker
     address = broker_address(broker, broker)
     return Links(
-        consume=Link("consume", address, watch, of("")),
-        publish=Link("publish", address, watch, of("")),
+        consume=Link("consume", address, watch, of(""), budget),
+        publish=Link("publish", address, watch, of(""), budget),
         topology=Link("topology", address, watch, of("")),
         others={
-            name: Link(f"publish:{name}", broker_address(other, broker, f"brokers.{name}"), watch, of(name))
+            name: Link(
+                f"publish:{name}", broker_address(other, broker, f"brokers.{name}"), watch, of(name), budget
+            )
             for name, other in settings.brokers.items()
         },
     )

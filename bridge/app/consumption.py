@@ -6,7 +6,7 @@ from functools import partial
 
 from bridge.app.connections import Links
 from bridge.app.gauges import Gauges
-from bridge.app.prefetch import Prefetch
+from bridge.app.prefetch import BY_MEMORY, Prefetch
 from bridge.app.streams import Streams
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.sources import SourceQueues
@@ -78,7 +78,7 @@ class Consumption:
             prepare,
             self._gauges.queue_up,
             partial(self._lost, intake),
-            self.streams.arguments,
+            arguments=self.streams.arguments,
         )
         self._consumers[source.queue] = intake, channel
         self.prefetch.add(source.name, source.queue, source.prefetch, channel, intake)
@@ -94,6 +94,7 @@ class Consumption:
             intake, channel = consumer
             if kind.is_stream:
                 self.streams.add(intake, channel)
+                self.prefetch.bound(intake.source.name, BY_MEMORY, None)
             self._kinds[queue] = kind
             self._count(intake, kind)
 

@@ -124,7 +124,7 @@ class Bridge:
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         api = make_api(parts, self._history, access, actions, repeating, reloading=self.reloading)
         self._http = HttpServer(
-            settings.http, self._health, self._registry, inlets=parts.inlets.routes(), api=api
+            settings.http, self._health, self._registry, inlets=parts.reception.inlets.routes(), api=api
         )
         await self._http.start()
         self._spawn_all(parts, together)
@@ -233,7 +233,7 @@ class Bridge:
         self._spawn(parts.unverified.run(), "unverified copies")
         self._spawn(parts.service.run(), "lanes")
         self._spawn(parts.service.find_lanes(), "find lanes")
-        for work, name in together.work():
+        for work, name in (*together.work(), (parts.memory.run(), "memory")):
             self._spawn(work, name)
         self._spawn(parts.stray_channel.run(), "strays")
         self._spawn(parts.strays.make_room(), "room for strays")
@@ -344,7 +344,7 @@ class Bridge:
             parts.control.close(),
         )
         await self._politely(asyncio.gather(*channels))
-        await self._politely(parts.inlets.close())
+        await self._politely(parts.reception.inlets.close())
         await self._politely(parts.close())
         return unfinished
 
@@ -364,7 +364,8 @@ class Bridge:
 
     def _busy(self, parts: Parts) -> bool:
         parking = any(task.get_name() == "last parking" and not task.done() for task in self._tasks)
-        return parking or parts.recall.busy or any(runner.busy for runner in parts.hooks.all_runners())
+        reading = parts.aside.busy or parts.recall.busy
+        return parking or reading or any(runner.busy for runner in parts.hooks.all_runners())
 
     async def _last_commit(self, parts: Parts) -> None:
         try:

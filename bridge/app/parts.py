@@ -17,6 +17,8 @@ from bridge.app.herald import EventHerald
 from bridge.app.hook_routes import hook_desk
 from bridge.app.hooks import Hooks
 from bridge.app.in_force import HooksInForce
+from bridge.app.memory import Memory
+from bridge.app.reception import Reception
 from bridge.app.samples import LadderWatch, Samples
 from bridge.app.silence import LaneSilence, Silence
 from bridge.app.sources import Sources
@@ -25,13 +27,12 @@ from bridge.broker.control import FanoutControl
 from bridge.broker.lane_consumers import ChannelLanes
 from bridge.broker.lanes import BrokerCopies
 from bridge.broker.link import Link
-from bridge.broker.prompt import PromptPublisher
 from bridge.broker.publisher import ConfirmedPublisher
 from bridge.broker.topology import Names, Topology
-from bridge.http.inlets import Inlets
 from bridge.model.access import Actor, Deed, Role
 from bridge.model.event import Message, Undecodable
 from bridge.model.source import OWN_EVENTS, Source, own_events
+from bridge.pipeline.aside import Aside
 from bridge.pipeline.authenticity import CopyReader, UnverifiedCopies
 from bridge.pipeline.balance import Balance, Shares
 from bridge.pipeline.claiming import Claiming
@@ -54,6 +55,7 @@ from bridge.ports.history import HookState
 from bridge.ports.hooks import HookStore
 from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.meta.words import Facts, MetaType, state_changed, switched_by
 from bridge.rules.retry.breaker import Rules
 from bridge.rules.statistics.dimensions import measured_by
@@ -62,6 +64,7 @@ from bridge.rules.wire.authenticity import MessageKeys
 from bridge.settings.tree import Settings
 from bridge.storage.history import SqlHistory
 from bridge.targets.factory import Targets
+from bridge.targets.rendering import Rendering
 from bridge.telemetry.metrics import Metrics
 
 _STRAYS_AT_ONCE = 100
@@ -97,7 +100,7 @@ class Parts:
         folder that relative paths of scripts start from; `served`: target types, None for all.
         """
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
-        self._deeds, self._keys = deeds, keys
+        self._deeds, self._keys, self.budget = deeds, keys, links.consume.budget
         deeds.listen(self._done)
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
@@ -115,7 +118,6 @@ class Parts:
         self.desk = hook_desk(self.in_force, store, settings, base, served)
         self._make_sources(base, alone=alone)
         self._make_watches()
-        self.inlets = self._inlets()
 
     def _make_broker_side(self) -> None:
         broker = self.settings.broker
@@ -141,7 +143,7 @@ class Parts:
             self.links.consume, self.topology, self.gauges.lane_up, self.gauges.consumer_lost
         )
         self.stray_channel = ConsumeChannel(
-            self.links.consume, self._is_there, self.gauges.queue_up, self.gauges.consumer_lost
+            self.links.consume, self._is_there, self.gauges.queue_up, self.gauges.consumer_lost, holds="lanes"
         )
 
     def lane_channel(self) -> ConsumeChannel:
@@ -149,7 +151,9 @@ class Parts:
         return ConsumeChannel(self.links.consume, self._is_there)
 
     def _make_pipeline(self) -> None:
-        self._content_of = partial(content_of, limit=self.settings.limits.body)
+        self.bounds = Bounds(self.settings.limits.inflated, self.settings.limits.values)
+        self._content_of = partial(content_of, bounds=self.bounds)
+        self.aside = Aside(self.budget, self.load, self.bounds.inflated)
         self.table = HookTable(self.watch.unanswered)
         self.errands = Errands("meta events")
         self.herald = EventHerald(
@@ -189,6 +193,8 @@ class Parts:
             turned_away=self.delivering.turned_away,
             reader=reader,
             longest_hold=self.settings.broker.consumer_timeout / 4,
+            budget=self.budget,
+            aside=self.aside,
         )
         self.strays = Strays(
             self.table,
@@ -213,9 +219,15 @@ class Parts:
             holder=self.replica_id,
             alone=alone,
         )
-        self.sources = Sources([self._source(source) for source in consumed], self.consumption)
+        self.sources = Sources([self._source(source) for source in consumed], self.consumption, self.budget)
+        self.reception = Reception(
+            *(self.settings, self.links.publish, self._publisher, self.consumption.queues.prepare),
+            metrics=self.metrics,
+            new_id=new_id,
+        )
 
     def _make_watches(self) -> None:
+        self.memory = Memory(self.budget, self.sources, self.service, self.metrics)
         self.samples = self._samples()
         watched = self.sources, LaneSilence(self.table, self.lanes, self.names)
         self.silence = Silence(watched, self.topology, after=self.settings.broker.silent_after)
@@ -257,6 +269,7 @@ class Parts:
             self.gauges.http_connection,
             settings.limits.response,
             adopt=True,
+            rendering=Rendering(self.budget),
         )
         breaker = settings.breaker
         return Hooks(
@@ -296,6 +309,7 @@ class Parts:
     def _decoder(self, source: Source, base: Path) -> Decoder:
         return Decoder(
             source,
+            bounds=self.bounds,
             max_body=self.settings.limits.body,
             max_headers=self.settings.limits.headers,
             arrivals=Arrivals(source.name, self.settings.inlets),
@@ -314,6 +328,7 @@ class Parts:
             new_id=new_id,
             guard=self.guard,
             recall=self.recall,
+            aside=self.aside,
             dimensions=measured_by(source),
         )
         return intake, self.consumption.channel(intake)
@@ -330,21 +345,6 @@ class Parts:
             streams=self.consumption.streams,
             sources=[source.queue for source in self.settings.sources],
             queues=[self.names.events],
-        )
-
-    def _inlets(self) -> Inlets:
-        """On channels of their own: what harms the channel that copies go through must not harm senders."""
-        self._inlet_publishers = (self._publisher(self.links.publish), ConfirmedPublisher(self.links.publish))
-        self.prompt = PromptPublisher(
-            self.links.publish, *self._inlet_publishers, prepare=self.consumption.queues.prepare
-        )
-        return Inlets(
-            self.settings.inlets,
-            self.settings.sources,
-            self.prompt,
-            metrics=self.metrics,
-            new_id=new_id,
-            most_body=self.settings.limits.body,
         )
 
     # ---- telling each other ---------------------------------------------------------------------------
@@ -393,6 +393,8 @@ class Parts:
 
     async def close(self) -> None:
         """Let go of what attempts used; they have ended before."""
+        self.aside.close()
         await self._targets.close()
-        for publisher in (self.publisher, *self.other_publishers.values(), *self._inlet_publishers):
+        await self.reception.close()
+        for publisher in (self.publisher, *self.other_publishers.values()):
             await publisher.close()

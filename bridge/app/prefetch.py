@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+BY_MEMORY = "memory"
+"""Why a source may hold no more: its messages are that large, or nothing is known of them."""
 _LOOK_EVERY = 0.02
 _QUIET = 0.25
 """Seconds in which nothing came and nothing is held: all that came again is through."""

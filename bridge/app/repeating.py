@@ -32,7 +32,7 @@ class Repeating:
             SqlOutbox(history.engine),
             parts.table,
             sender,
-            most_body=settings.limits.body,
+            bounds=parts.bounds,
             made_at=self._made_at,
         )
         self.replays = ReplayTask(replays, leases, parts.control, work, replica=parts.replica_id)
@@ -44,10 +44,10 @@ class Repeating:
             names,
             parts.control,
             new_id=new_id,
-            most_body=settings.limits.body,
+            bounds=parts.bounds,
             keeps_successes=settings.storage.keep == "all",
         )
-        self._requeuing = Requeuing(SqlQuarantine(history.engine), settings.sources, parts.prompt)
+        self._requeuing = Requeuing(SqlQuarantine(history.engine), settings.sources, parts.reception.prompt)
 
     def routes(self) -> Sequence[Part]:
         """What is to be served."""

@@ -12,6 +12,7 @@ from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.table import HookTable
 from bridge.ports.backoff import Backoff
 from bridge.ports.jobs import Lacking, Outbox, Replay, Replays, Restart
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.retry.pacing import Pace
 
 MOST_WAITING = 800
@@ -43,17 +44,17 @@ class ReplayWork:
         table: HookTable,
         sender: Sender,
         *,
-        most_body: int,
+        bounds: Bounds,
         made_at: Callable[[str], float | None] = lambda _hook: None,
     ) -> None:
-        """`most_body`: bytes that the body of an event may have once it is no longer compressed. `made_at` tells when
+        """`bounds`: what is parsed of the bodies of events. `made_at` tells when
         a hook was made, in Unix seconds, as far as that is known.
         """
         self._replays = replays
         self._outbox = outbox
         self._table = table
         self._sender = sender
-        self._most_body = most_body
+        self._bounds = bounds
         self._made_at = made_at
 
     async def go(self, replay: Replay, lost: Callable[[], bool]) -> Replay:
@@ -102,7 +103,7 @@ class ReplayWork:
         if found.events and not settled.events and settled.reached == replay.left[hook.id]:
             await asyncio.sleep(_ROOM_EVERY)
             return (await self._looked_again(replay)), ()
-        wanted = await Asking(hook, self._most_body, self._table.routing).wanted(settled.events)
+        wanted = await Asking(hook, self._bounds, self._table.routing).wanted(settled.events)
         lacking = Lacking(wanted, settled.reached)
         return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
 

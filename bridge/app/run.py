@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from bridge.app.allocator import set_up_allocator
 from bridge.app.lifecycle import Bridge
 from bridge.app.privacy import keep_memory_private
 from bridge.app.reloading import Reloading, Written
@@ -37,6 +38,7 @@ def run(
     """
     if not settings.limits.core_dumps:
         keep_memory_private()
+    set_up_allocator()
     # uvloop takes a quarter off the CPU time of a delivery (bench/README.md).
     bridge = partial(Bridge, settings, written, base=base, served=served, patience=patience)
     uvloop.run(_serve(bridge, early, settings.limits.drain))

@@ -6,20 +6,39 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from bridge.app.consumption import Consumption
+from bridge.app.prefetch import BY_MEMORY
 from bridge.broker.consumer import ConsumeChannel
 from bridge.model.source import OWN_EVENTS
 from bridge.pipeline.intake import Intake
+from bridge.ports.budget import Budget
+from bridge.rules.retry.holding import fitting_prefetch
 
 log = structlog.get_logger(__name__)
+
+
+_FIRST = 32
+"""Messages that a source may hand out before it is known how large they are."""
+_SHARE = 0.375
+"""Of the memory, for the messages of all sources together."""
+
+
+_LITTLE = 4
+"""After a stop that was none, one of so many parts of the memory is used at first."""
 
 
 class Sources:
     """One supervised channel and one intake for each source."""
 
-    def __init__(self, pairs: Sequence[tuple[Intake, ConsumeChannel]], consumption: Consumption) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[Intake, ConsumeChannel]], consumption: Consumption, budget: Budget
+    ) -> None:
         self._pairs = list(pairs)
         self._consumption = consumption
         self._prefetch = consumption.prefetch
+        self._budget = budget
+        self._fit: dict[str, int] = {}
+        for intake, _ in self._pairs:
+            self._prefetch.bound(intake.source.name, BY_MEMORY, _FIRST)
         self._tasks: list[asyncio.Task[None]] = []
         self.consuming = False
 
@@ -52,7 +71,8 @@ class Sources:
         return frozenset(intake.source.name for intake, _ in self._pairs if intake.returns.spent_by_nacks)
 
     def start_small(self) -> None:
-        """The last stop was not in order: what comes may be what ended it."""
+        """The last stop was not in order: what comes may be what ended it, and memory may have been the reason."""
+        self._budget.limit_to(self._budget.whole // _LITTLE)
         self._consumption.streams.unclean = True
         for intake, _ in self._pairs:
             if intake.source.name != OWN_EVENTS:
@@ -64,8 +84,24 @@ class Sources:
             intake.pump()
 
     def held(self) -> Mapping[str, tuple[int, int]]:
-        """Messages held and prefetch, by source name."""
-        return {intake.source.name: (channel.open, intake.source.prefetch) for intake, channel in self._pairs}
+        """Messages held, and how many may be, by source name."""
+        return {
+            source.name: (channel.open, min(source.prefetch, self._fit.get(source.name, source.prefetch)))
+            for source, channel in ((intake.source, channel) for intake, channel in self._pairs)
+        }
+
+    def fit(self) -> None:
+        """Have each source hand out as many messages at once as there is memory for."""
+        known = [(intake.source, channel.held(intake.source.queue)) for intake, channel in self._pairs]
+        busy = [each for each in known if each[1].messages]
+        for source, held in busy:
+            if source.queue in self._consumption.streams:
+                continue  # a new consumer would read anew what is under way
+            share = self._budget.share(_SHARE / len(busy))
+            fit = fitting_prefetch(*held, share=share, most=source.prefetch)
+            if fit != held.prefetch:
+                self._fit[source.name] = fit
+                self._prefetch.bound(source.name, BY_MEMORY, fit)
 
     def idle(self) -> Mapping[str, float]:
         """How many messages ever came, by queue of each source that is consumed and of which nothing is held."""

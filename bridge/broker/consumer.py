@@ -19,6 +19,7 @@ from bridge.model.errors import BridgeError, BrokerUnavailable
 from bridge.model.event import Message
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Receive
+from bridge.ports.budget import NOTHING, Held, Holder
 from bridge.ports.survey import OUR_CONSUMERS
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ _BROKEN = (AMQPError, OSError, RuntimeError, TimeoutError, BridgeError)
 _LONGEST_WAIT = 15.0
 _LOOK_AGAIN = 2.0
 _TAKEN = "another consumer has the queue for itself: stop it; the bridge tries again all the time"
+_AROUND_A_BODY = 2048
+"""About how many bytes a message takes beside its body: properties, headers, and what is made of it here."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Subscription:
     queue: str
     prefetch: int
     receive: Receive
+    holder: Holder
     tag: str | None = None
     wanted: bool = True
     failures: int = 0
@@ -50,19 +54,23 @@ class ConsumeChannel:
         prepare: Callable[[str], Awaitable[bool]],
         watch: Callable[[str, bool | None], None] = lambda _queue, _up: None,
         lost: Callable[[str], None] = lambda _why: None,
+        *,
         arguments: Callable[[str], Mapping[str, Any]] = lambda _queue: {},
+        holds: str = "sources",
     ) -> None:
         """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own, `arguments(queue)` with
         which arguments to do it now.
 
-        `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each that ended without our doing: cancelled,
-        timeout, refused, connection or silent.
+        `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each
+        that ended without our doing: cancelled, timeout, refused, connection or silent. `holds`: as whose the memory of
+        what comes is counted.
         """
         self._link = link
         self._prepare = prepare
         self._watch = watch
         self._tell_lost = lost
         self._arguments = arguments
+        self._holds = holds
         self._subscriptions: dict[str, Subscription] = {}
         self._life: Incarnation | None = None
         self._changed = asyncio.Event()
@@ -78,7 +86,9 @@ class ConsumeChannel:
 
     def subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
         """Consume this queue from now on, whatever happens to the connection."""
-        self._subscriptions[queue] = Subscription(queue, prefetch, receive)
+        known = self._subscriptions.get(queue)
+        holder = self._link.budget.holder(self._holds) if known is None else known.holder
+        self._subscriptions[queue] = Subscription(queue, prefetch, receive, holder)
         self._watch(queue, False)
         self._changed.set()
 
@@ -123,6 +133,13 @@ class ConsumeChannel:
                 life.connection.forget(tag)
                 if subscription.tag == tag:
                     await self._consume(life, subscription)
+
+    def held(self, queue: str) -> Held:
+        """What is held here of this queue, and how many messages it may hand out at once."""
+        subscription = self._subscriptions.get(queue)
+        if subscription is None:
+            return NOTHING
+        return Held(subscription.holder.count, subscription.holder.octets, subscription.prefetch)
 
     @property
     def open(self) -> int:
@@ -214,11 +231,12 @@ class ConsumeChannel:
     async def _consume(self, life: Incarnation, subscription: Subscription) -> None:
         # Per-consumer QoS holds for consumers started after it, so the pair must not be interleaved.
         await life.channel.basic_qos(prefetch_count=subscription.prefetch)
-        receive, acks = subscription.receive, life.acks
+        receive, acks, holder = subscription.receive, life.acks, subscription.holder
 
         def take(tag: int, message: Message) -> None:
             acks.arrived(tag)
-            receive(message, ChannelTicket(self.spawn, life, tag))
+            octets = len(message.body) + _AROUND_A_BODY
+            receive(message, ChannelTicket(self.spawn, life, tag, holder, octets))
 
         # Known before the broker's answer: its cancel may come with it.
         subscription.tag = consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"

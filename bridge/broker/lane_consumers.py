@@ -9,6 +9,7 @@ from bridge.broker.link import Link
 from bridge.broker.topology import Topology
 from bridge.model.errors import BridgeError, BrokerRefused
 from bridge.ports.broker import Receive
+from bridge.ports.budget import NOTHING, Held
 
 LANES_PER_CHANNEL = 100
 
@@ -40,6 +41,18 @@ class ChannelLanes:
         for channel in self._channels:
             if lane in channel:
                 await channel.unsubscribe(lane)
+
+    async def resize(self, hook: str, prefetch: int) -> None:
+        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                channel.resize(lane, prefetch)
+
+    def held(self, hook: str) -> Held:
+        """What is held here of the lane."""
+        lane = self._topology.names.lane(hook)
+        return next((channel.held(lane) for channel in self._channels if lane in channel), NOTHING)
 
     async def renew(self, hook: str) -> None:
         """Consume the lane anew, with a fresh tag."""
@@ -74,7 +87,7 @@ class ChannelLanes:
         for channel in self._channels:
             if len(channel) < LANES_PER_CHANNEL:
                 return channel
-        channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost)
+        channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost, holds="lanes")
         self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
         return channel
 

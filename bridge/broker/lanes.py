@@ -1,6 +1,8 @@
 """Where deliveries wait on the broker: parking into a lane, and the ladder's way back to it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import uuid_utils
@@ -15,6 +17,9 @@ from bridge.ports.broker import Outgoing
 from bridge.rules.retry.ladder import next_step
 from bridge.rules.wire.authenticity import Authenticator
 from bridge.rules.wire.copies import PREFIX, write_copy
+
+_LARGE = 1_048_576
+"""Bytes whose signature takes longer than others should wait."""
 
 
 class BrokerCopies:
@@ -72,6 +77,8 @@ class BrokerCopies:
 
     async def _publish(self, exchange: str, delivery: Delivery) -> None:
         message = delivery.event.message
+        headers = as_read(write_copy(delivery))
+        sign = partial(self._authenticator.sign, headers, message, message.body)
         await self._publisher.publish(
             Outgoing(
                 exchange=exchange,
@@ -79,7 +86,7 @@ class BrokerCopies:
                 # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
                 message_id=str(uuid_utils.uuid7()),
                 body=message.body,
-                headers=self._authenticator.sign(as_read(write_copy(delivery)), message, message.body),
+                headers=sign() if len(message.body) < _LARGE else await asyncio.to_thread(sign),
                 like=message,
             )
         )

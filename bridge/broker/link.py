@@ -16,6 +16,7 @@ from bridge.broker.receiving import ReceivingConnection
 from bridge.broker.refusals import Attempted, meaning, redacted, told
 from bridge.model.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.ports.backoff import Backoff
+from bridge.ports.budget import Budget
 from bridge.ports.login import Grant, Grants
 
 _LONGEST_WAIT = 5.0
@@ -106,9 +107,17 @@ async def close_whole(channel: AbstractChannel) -> None:
 class Link:
     """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
 
-    def __init__(self, role: str, address: Address, watch: LinkWatch, login: Login | None = None) -> None:
-        """`address`: how to connect where no `login` says it anew."""
+    def __init__(
+        self,
+        role: str,
+        address: Address,
+        watch: LinkWatch,
+        login: Login | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """`address`: how to connect where no `login` says it anew; `budget`: what messages that are consumed count in."""
         self.role = role
+        self.budget = budget or Budget()
         self._address = address
         self._login = login
         self._watch = watch
@@ -220,7 +229,7 @@ class Link:
         if address.grants is not None:
             grant = await address.grants.get(since=asyncio.get_running_loop().time() - _TOGETHER)
             target = target.with_password(grant.token)
-        connection = ReceivingConnection(target, context=await self._context(target))
+        connection = ReceivingConnection(target, context=await self._context(target), budget=self.budget)
         try:
             async with asyncio.timeout(address.connect_timeout):
                 await connection.connect()

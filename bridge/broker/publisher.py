@@ -14,10 +14,14 @@ from bridge.broker.properties import HEADER_LIMIT, properties_of
 from bridge.broker.turns import Turns
 from bridge.model.errors import BridgeError, BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
 from bridge.ports.broker import Outgoing
+from bridge.ports.budget import Hold
 from bridge.rules.formats.size import table_size
 
 IN_FLIGHT = 500
 """Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+_LARGE = 65_536
+_SHARE = 0.125
+"""Of the memory, for copies of large bodies on their way to the broker: each is written into frames as a whole."""
 _MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
 _ASK_ANEW_AFTER = 3.0
@@ -48,6 +52,7 @@ class ConfirmedPublisher:
         self._left: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._holder = link.budget.holder("publishing")
         self._turns = Turns()
         self._known = {""}
         self._bad: dict[str, tuple[float, BridgeError]] = {}
@@ -58,10 +63,13 @@ class ConfirmedPublisher:
         self._check_size(message)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout), self._turns.of(message.message_id), self._room:
-                if message.exchange not in self._known:
-                    await self._look_for(message.exchange)
-                outcome = await self._confirmed(message)
+            async with asyncio.timeout(self._timeout), self._turns.of(message.message_id):
+                hold = await self._room_for(message.body)
+                async with self._room:
+                    if message.exchange not in self._known:
+                        await self._look_for(message.exchange)
+                    outcome = await self._confirmed(message)
+                del hold
         except TimeoutError as error:
             self._watch("timeout", time.monotonic() - started)
             raise PublishFailed(f"no confirm within {self._timeout:g} s") from error
@@ -91,6 +99,12 @@ class ConfirmedPublisher:
         if self._channel is not None:
             with contextlib.suppress(Exception):
                 await self._channel.close()
+
+    async def _room_for(self, body: bytes) -> Hold | None:
+        if len(body) < _LARGE:
+            return None
+        await self._holder.room(len(body), self._link.budget.share(_SHARE))
+        return Hold(self._holder, len(body))
 
     async def _confirmed(self, message: Outgoing) -> str:
         channel = await self._ready_channel()

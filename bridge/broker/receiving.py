@@ -16,6 +16,7 @@ from aiormq.exceptions import AMQPConnectionError, InvalidFrameError
 from yarl import URL
 
 from bridge.broker.sieve import MessageSieve, Take
+from bridge.ports.budget import Budget
 
 _HEARTBEAT = b"\x08\0\0\0\0\0\0\xce"
 _SIGN_OF_LIFE = 1.0
@@ -24,9 +25,13 @@ _SIGN_OF_LIFE = 1.0
 class ReceivingConnection(aiormq.Connection):
     """A connection of the library's that hands messages over as they arrive, without a task for each."""
 
-    def __init__(self, url: URL | str, *, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: URL | str, *, context: ssl.SSLContext | None = None, budget: Budget | None = None
+    ) -> None:
+        """`budget`: while it is crowded nothing is read from a connection that has consumers."""
         self._takers: dict[bytes, Take] = {}
-        super().__init__(url, context=context, transport_factory=_SievedTransport(self._takers))
+        transport = _SievedTransport(self._takers, budget or Budget())
+        super().__init__(url, context=context, transport_factory=transport)
 
     async def consume(
         self,
@@ -57,12 +62,22 @@ class ReceivingConnection(aiormq.Connection):
 class _SievedReader(asyncio.StreamReader):
     """What the library reads: the broker's frames without our consumers' messages."""
 
-    def __init__(self, takers: dict[bytes, Take], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, takers: dict[bytes, Take], budget: Budget, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._takers = takers
-        self._sieve = MessageSieve(takers)
+        self._sieve = MessageSieve(takers, budget)
+        self._budget = budget
         self._clock = loop.time
+        self._schedule = loop.call_soon_threadsafe
+        self._later = loop.call_later
         self._passed_on = 0.0
+        self._socket: Any = None  # uvloop's (0.23) is no asyncio.Transport by its class
+        self._halted = False
+
+    def set_transport(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the protocol once there is a connection."""
+        super().set_transport(transport)
+        self._socket = transport
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override] # the base class says Iterable
         """Called by the transport with each chunk from the socket."""
@@ -76,10 +91,9 @@ class _SievedReader(asyncio.StreamReader):
             self._passed_on = self._clock()
             super().feed_data(left)
         elif self._takers and self._clock() - self._passed_on > _SIGN_OF_LIFE:
-            # The library takes a connection without frames for dead; that is what heartbeats are for, and the
-            # broker sends none while messages flow (AMQP 0-9-1 section 4.2.7: any traffic stands for one).
-            self._passed_on = self._clock()
-            super().feed_data(_HEARTBEAT)
+            self._tell_of_life()
+        if self._budget.crowded and self._takers and not self._halted:
+            self._halt()
 
     def feed_eof(self) -> None:
         """Called by the transport at the end: half a frame is for the library to complain about."""
@@ -87,12 +101,45 @@ class _SievedReader(asyncio.StreamReader):
             super().feed_data(rest)
         super().feed_eof()
 
+    def _tell_of_life(self) -> None:
+        # The library takes a connection without frames for dead; that is what heartbeats are for, and the
+        # broker sends none while messages flow (AMQP 0-9-1 section 4.2.7: any traffic stands for one).
+        self._passed_on = self._clock()
+        super().feed_data(_HEARTBEAT)
+
+    # ---- while memory is crowded ----------------------------------------------------------------------
+
+    def _halt(self) -> None:
+        """Leave what comes in the socket: the broker stops sending when that is full, and waits.
+
+        What is held here ends all the same: acks and copies go out, and their confirms come on another connection.
+        """
+        self._halted = True
+        self._socket.pause_reading()
+        self._budget.when_roomy(self._room_again)
+        self._later(_SIGN_OF_LIFE, self._live_on)
+
+    def _room_again(self) -> None:
+        self._schedule(self._go_on)  # memory may be let go of on any thread
+
+    def _go_on(self) -> None:
+        self._halted = False
+        if not self._socket.is_closing():
+            self._socket.resume_reading()
+
+    def _live_on(self) -> None:
+        """The broker's own signs of life stand in the socket as well; a connection that is lost shows in writing."""
+        if self._halted and not self._socket.is_closing():
+            self._tell_of_life()
+            self._later(_SIGN_OF_LIFE, self._live_on)
+
 
 class _SievedTransport(TransportFactory):
     """Connects as the library's own factories do, only with our reader."""
 
-    def __init__(self, takers: dict[bytes, Take]) -> None:
+    def __init__(self, takers: dict[bytes, Take], budget: Budget) -> None:
         self._takers = takers
+        self._budget = budget
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         provider: SSLContextProvider = kwargs.pop("ssl_context_provider")
@@ -100,7 +147,7 @@ class _SievedTransport(TransportFactory):
         if url.host is None or url.port is None:
             raise AMQPConnectionError("the URL names no host")
         loop = asyncio.get_running_loop()
-        reader = _SievedReader(self._takers, loop)
+        reader = _SievedReader(self._takers, self._budget, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             transport, _ = await loop.create_connection(

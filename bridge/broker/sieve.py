@@ -7,12 +7,14 @@ Wire format: AMQP 0-9-1 sections 4.2.3 (frames) and 4.2.6 (content).
 
 import struct
 from collections.abc import Callable, Mapping
+from io import BytesIO
 
 import structlog
 from aiormq.exceptions import InvalidFrameError
 
 from bridge.broker.content import Deliver, Properties, read_deliver, read_header
 from bridge.model.event import Message
+from bridge.ports.budget import Budget, Hold, Holder
 
 log = structlog.get_logger(__name__)
 
@@ -26,25 +28,32 @@ _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
 _KINDS = frozenset((_METHOD, _HEADER, _BODY, _HEARTBEAT))
 _END = 0xCE
 _BASIC_DELIVER = struct.pack(">HH", 60, 60)
+_LARGE = 65_536
+"""Bytes of a body from which on it is counted while it arrives: smaller ones are there at once."""
 
 
 class _Arriving:
     """A message of which not all frames are there."""
 
-    __slots__ = ("_deliver", "_missing", "_parts", "_properties", "_take")
+    __slots__ = ("_body", "_deliver", "_hold", "_holder", "_missing", "_properties", "_take", "_whole")
 
-    def __init__(self, take: Take, deliver: Deliver) -> None:
+    def __init__(self, take: Take, deliver: Deliver, holder: Holder) -> None:
         self._take = take
         self._deliver = deliver
+        self._holder = holder
+        self._hold: Hold | None = None
         self._properties: Properties | None = None
         self._missing = 0
-        self._parts: list[bytes] = []
+        self._body = b""
+        self._whole: BytesIO | None = None
 
     def header(self, data: bytes, at: int, end: int) -> bool:
         """Take the content header; True if the message is complete."""
         if self._properties is not None:
             raise ValueError("a second content header for one message")
         self._missing, self._properties = read_header(data, at, end)
+        if self._missing > _LARGE:
+            self._hold = Hold(self._holder, self._missing)
         return self._missing == 0
 
     def body(self, part: bytes) -> bool:
@@ -52,16 +61,23 @@ class _Arriving:
         self._missing -= len(part)
         if self._properties is None or self._missing < 0:
             raise ValueError("more of a body than its content header said")
-        self._parts.append(part)
+        if self._whole is not None:
+            self._whole.write(part)
+        elif self._missing == 0:
+            self._body = part
+        else:
+            self._whole = BytesIO(part)
+            self._whole.seek(len(part))
         return self._missing == 0
 
     def hand_over(self) -> None:
         """Give the complete message to its consumer."""
         assert self._properties is not None
         consumer, tag, redelivered, exchange, routing_key = self._deliver
-        parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        # Of a whole that nobody writes to any more the bytes are given without a copy of them.
+        body = self._body if self._whole is None else self._whole.getvalue()
         message = Message(body, exchange, routing_key, *self._properties, redelivered)
+        self._hold = None
         try:
             self._take(tag, message)
         except Exception:
@@ -72,8 +88,10 @@ class _Arriving:
 class MessageSieve:
     """One connection's incoming bytes: messages go to `consumers` by their tag, the rest comes back."""
 
-    def __init__(self, consumers: Mapping[bytes, Take]) -> None:
+    def __init__(self, consumers: Mapping[bytes, Take], budget: Budget | None = None) -> None:
+        """`budget`: what messages that are on their way count in."""
         self._consumers = consumers
+        self._holder = (budget or Budget()).arriving
         self._arriving: dict[int, _Arriving] = {}
         self._rest = bytearray()
         self._needed = 0
@@ -156,5 +174,5 @@ class MessageSieve:
         take = self._consumers.get(deliver[0])
         if take is None:
             return False
-        self._arriving[channel] = _Arriving(take, deliver)
+        self._arriving[channel] = _Arriving(take, deliver, self._holder)
         return True

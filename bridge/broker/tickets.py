@@ -13,6 +13,7 @@ from bridge.broker.acks import AckTracker
 from bridge.broker.link import close_whole, lost_not_cancelled
 from bridge.broker.receiving import ReceivingConnection
 from bridge.model.errors import BrokerUnavailable
+from bridge.ports.budget import Hold, Holder
 
 _METHOD_FRAME = struct.Struct(">BHIHHQBB").pack
 """A method frame of Basic.Ack or Basic.Nack, end octet included (AMQP 0-9-1 sections 4.2.3 and 1.8.3.14)."""
@@ -97,14 +98,23 @@ class Incarnation:
         return b"".join(frames)
 
 
-class ChannelTicket:
-    """Settles one message of one life of a channel; see bridge.ports.broker.Ticket."""
+class ChannelTicket(Hold):
+    """Settles one message of one life of a channel; see bridge.ports.broker.Ticket.
+
+    As long as somebody has it he has the message, too: so it is what holds the memory of that.
+    """
 
     __slots__ = ("_life", "_spawn", "_tag")
 
     def __init__(
-        self, spawn: Callable[[Coroutine[Any, Any, None]], None], life: Incarnation, tag: int
+        self,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        life: Incarnation,
+        tag: int,
+        holder: Holder,
+        octets: int,
     ) -> None:
+        super().__init__(holder, octets)
         self._spawn, self._life, self._tag = spawn, life, tag
 
     @property
@@ -114,9 +124,11 @@ class ChannelTicket:
 
     def finish(self) -> None:
         """Ack with the next flush."""
+        self.let_go()
         self._life.acks.finish(self._tag)
 
     def give_back(self) -> None:
         """Nack with requeue, soon."""
+        self.let_go()
         if self._life.give_back(self._tag):
             self._spawn(self._life.flush())

@@ -26,6 +26,7 @@ from bridge.model.source import FormatName, Source
 from bridge.rules.bodies.exact import json_text
 from bridge.rules.duplicates.keys import Keys, keyed_by
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.formats.told import compile_told
 from bridge.rules.routing.table import RoutingTable
 from bridge.rules.wire.arrival import Arrivals
@@ -133,6 +134,7 @@ def _configured(
         raise SettingsError(loaded.located([Problem(path, str(error))])) from None
     decoder = Decoder(
         _changed(source, options),
+        bounds=Bounds(settings.limits.inflated, settings.limits.values),
         max_body=settings.limits.body,
         max_headers=settings.limits.headers,
         arrivals=Arrivals(source.name, settings.inlets),

@@ -16,6 +16,7 @@ from bridge.http.crowd import MOST_BODY, Crowd
 from bridge.http.operation import Operation
 from bridge.http.phlix_errors import errors_as_phlix
 from bridge.http.problem import errors_as_problems
+from bridge.ports.budget import Budget
 from bridge.ports.names import KnownNames
 
 PREFIX = "/api"
@@ -39,8 +40,13 @@ class Api:
         log: AuditLog,
         new_id: Callable[[], str],
         known: KnownNames,
+        *,
+        budget: Budget | None = None,
     ) -> None:
-        """`new_id` names requests whose client does not; `known` knows the ids that short ones stand for."""
+        """`new_id` names requests whose client does not; `known` knows the ids that short ones stand for; `budget`: what
+        bodies of requests count in.
+        """
+        self._budget = budget
         self._parts = tuple(parts)
         self._gate = Gate(actors)
         self._log = log
@@ -56,7 +62,7 @@ class Api:
                 errors_as_phlix,
                 outages_as_503,
                 self._gate.middleware(),
-                Crowd().middleware(),
+                Crowd(budget=self._budget).middleware(),
                 short_ids(self._known),
             ],
             client_max_size=MOST_BODY,

@@ -18,8 +18,8 @@ T = TypeVar("T")
 _LARGE = 1024 * 1024
 """Bytes from which on a document is made in a thread: others should not wait for it."""
 
-_AT_ONCE = ThreadPoolExecutor(2, thread_name_prefix="large")
-"""What is made of a large body takes thirty times its size for a moment: not all of them at once."""
+_AT_ONCE = ThreadPoolExecutor(1, thread_name_prefix="large")
+"""What is made of a large body takes several times its size for a moment: one at a time."""
 
 
 def size_of(message: Message) -> int:

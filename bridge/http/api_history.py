@@ -24,6 +24,7 @@ from bridge.http.operation import Operation, Parameter, reading
 from bridge.model.documents import EventAlone
 from bridge.model.documents.events import EventPageDocument
 from bridge.ports.records import EventFilter, EventStatus, Records
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.formats.text import utc_seconds
 from bridge.rules.routing.expression import Filter, compile_filter
 from bridge.settings.shape import nearest
@@ -48,17 +49,15 @@ class HistoryRoutes:
     """Reads, and changes nothing."""
 
     def __init__(
-        self, records: Records, explain: Explain, names: AskedNames, dimensions: Sequence[str], most_body: int
+        self, records: Records, explain: Explain, names: AskedNames, dimensions: Sequence[str], bounds: Bounds
     ) -> None:
-        """`dimensions`: names of those that sources have. `most_body`: bytes that the body of an event may have once it
-        is no longer compressed.
-        """
+        """`dimensions`: names of those that sources have. `bounds`: what is parsed of the bodies of events."""
         self._records = records
         self._explain = explain
         self._names = names
         self._dimensions = dimensions
-        self._most_body = most_body
-        self._search = Search(records, most_body)
+        self._bounds = bounds
+        self._search = Search(records, bounds)
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -148,8 +147,8 @@ class HistoryRoutes:
             raise not_found(request)
         known, deliveries = found
         size = size_of(known.message)
-        event = await aside(partial(as_event, known, self._most_body), size)
-        hooks = self._explain.event(event) if explained else None
+        event = await aside(partial(as_event, known, self._bounds), size)
+        hooks = await aside(partial(self._explain.event, event), size) if explained else None
         return await large(partial(event_alone, known, event, deliveries, self._names.of_hook, hooks), size)
 
 

@@ -8,9 +8,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.http.inlet_answers import MALFORMED, TOO_SLOW, Refusal, too_large, unavailable
+from bridge.ports.budget import Budget
 
 MOST_REQUESTS = 1000
 MOST_BYTES = 256 * 1024 * 1024
+_SHARE = 0.25
 BODY_TIME = 30.0
 """Seconds for a whole body to arrive."""
 
@@ -20,9 +22,14 @@ _CROWDED = unavailable("too many requests at once", "too_many", close=True)
 class Room:
     """What all requests together may hold, on both sockets."""
 
-    def __init__(self, requests: int = MOST_REQUESTS, octets: int = MOST_BYTES) -> None:
+    def __init__(
+        self, budget: Budget | None = None, requests: int = MOST_REQUESTS, octets: int = MOST_BYTES
+    ) -> None:
+        """`octets` at the most, within a quarter of the `budget` and what of it is free."""
+        self._budget = budget or Budget()
+        self._holder = self._budget.holder("inlets")
         self._most_requests = requests
-        self._most_octets = octets
+        self._most_octets = min(octets, self._budget.share(_SHARE))
         self.requests = 0
         self.octets = 0
 
@@ -39,10 +46,18 @@ class Room:
         finally:
             self.requests -= 1
             self.octets -= place.octets
+            self._holder.give_back(place.octets, 0)
 
     def has_space_for(self, octets: int) -> bool:
         """One body has it always, however large a setting lets it be."""
-        return self.octets + octets <= self._most_octets or self.requests == 1
+        if self.requests == 1:
+            return True
+        return self.octets + octets <= self._most_octets and self._budget.fits(octets)
+
+    def hold(self, octets: int) -> None:
+        """So much more is held."""
+        self.octets += octets
+        self._holder.take(octets, 0)
 
 
 class Place:
@@ -57,7 +72,7 @@ class Place:
         if not self._room.has_space_for(octets):
             return False
         self.octets += octets
-        self._room.octets += octets
+        self._room.hold(octets)
         return True
 
 

@@ -50,7 +50,8 @@ class Event:
     """One decoded message.
 
     `data` is a parsed copy for filters and templates: what is delivered and signed is `message.body`. Where it could not
-    be had, `data_fault` says why. `parsed` is the whole body of which `data` is a part. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
+    be had, `data_fault` says why. `parsed` is the whole body of which `data` is a part, `weight` about how many bytes
+    whoever makes something of that goes through. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
     every attempt tells the same. `time` is RFC 3339 text as far as the publisher told one. `identity` is who sent
     it, where an inlet verified it.
     """
@@ -68,15 +69,19 @@ class Event:
     webhook_id: str = ""
     parsed: Any = None
     data_fault: str = ""
+    weight: int = 0
 
 
 @value(frozen=True, slots=True)
 class Content:
-    """What stands in a message's body: the event's data, all that was parsed, and why there are no data."""
+    """What stands in a message's body: the event's data, all that was parsed, why there are no data, and about how many
+    bytes all of it takes.
+    """
 
     data: Any = None
     parsed: Any = None
     fault: str = ""
+    weight: int = 0
 
 
 @value(frozen=True, slots=True)

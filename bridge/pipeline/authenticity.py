@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -15,6 +15,7 @@ from bridge.pipeline.settle import Over
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Ticket
 from bridge.ports.records import Records
+from bridge.rules.formats.content import AT_ONCE, Heavy
 from bridge.rules.wire.authenticity import FORGED, Authenticator
 from bridge.rules.wire.copies import PREFIX, ReadContent, read_copy
 
@@ -33,16 +34,29 @@ GoOn = Callable[[Delivery, Ticket, Over | None], None]
 Refuse = Callable[[Undecodable, Message, Ticket, Over | None], None]
 
 
+class BoundedReadContent(Protocol):
+    """As `content_of`."""
+
+    def __call__(self, message: Message, form: str, *, at_once: int | None = None) -> Content: ...
+
+
 class CopyReader:
     """Reads deliveries out of copies, after a look at who wrote them."""
 
-    def __init__(self, authenticator: Authenticator, content_of: ReadContent) -> None:
-        """`content_of` parses the body of the event."""
+    def __init__(self, authenticator: Authenticator, content_of: BoundedReadContent) -> None:
+        """`content_of` parses the body of the event, and raises Heavy where that has more than it is to read at once."""
         self._is_genuine = authenticator.is_genuine
         self._content_of = content_of
+        self._content_at_once = partial(content_of, at_once=AT_ONCE)
+
+    def read_at_once(self, message: Message) -> Delivery | Undecodable:
+        """As `read`; raises Heavy, and nothing else, where others should not wait for it."""
+        if len(message.body) > AT_ONCE:
+            raise Heavy
+        return self._read(message, self._content_at_once)
 
     def read(self, message: Message) -> Delivery | Undecodable:
-        """The delivery that the copy carries; Undecodable `forged` for one that no bridge of ours wrote."""
+        """The delivery that the copy carries; Undecodable `forged` for one that no bridge of ours wrote. In any thread."""
         return self._read(message, self._content_of)
 
     def read_without_data(self, message: Message) -> Delivery | Undecodable:
@@ -87,11 +101,14 @@ class UnverifiedCopies:
     async def run(self) -> None:
         """Look up what was taken, one by one, until cancelled."""
         while True:
-            held = await self._waiting.get()
-            if held.ticket.valid:
-                await self._decide(held)
-            elif held.over is not None:  # the broker hands it out again
-                held.over(False)
+            await self._next()
+
+    async def _next(self) -> None:
+        held = await self._waiting.get()
+        if held.ticket.valid:
+            await self._decide(held)
+        elif held.over is not None:  # the broker hands it out again
+            held.over(False)
 
     async def _decide(self, held: _Held) -> None:
         delivery = await self._look_up(held.message.headers.get(PREFIX + "delivery"))

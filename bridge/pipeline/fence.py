@@ -64,19 +64,22 @@ class Fence:
             await self._arrived.wait()
             await asyncio.sleep(_GATHER)
             self._arrived.clear()
-            batch, self._waiting = self._waiting, []
-            known = await self._known([work.delivery.id for work in batch])
-            valid = [work for work in batch if work.settlement.valid]
-            newest = _newest(valid)
-            for work in batch:
-                if not work.settlement.valid:
-                    work.settlement.drop_one()
-                elif self._overtaken(work, newest) or stale(work.delivery, known.get(work.delivery.id)):
-                    work.settlement.fate_committed()
-                    self._dropped(work.delivery)
-                else:
-                    self._admit(work)
-            await self._flush()
+            await self._look()
+
+    async def _look(self) -> None:
+        batch, self._waiting = self._waiting, []
+        known = await self._known([work.delivery.id for work in batch])
+        valid = [work for work in batch if work.settlement.valid]
+        newest = _newest(valid)
+        for work in batch:
+            if not work.settlement.valid:
+                work.settlement.drop_one()
+            elif self._overtaken(work, newest) or stale(work.delivery, known.get(work.delivery.id)):
+                work.settlement.fate_committed()
+                self._dropped(work.delivery)
+            else:
+                self._admit(work)
+        await self._flush()
 
     def _overtaken(self, work: Work, newest: Mapping[tuple[str, int], int]) -> bool:
         """Whether the copy of the next attempt is here: this one was made, and died before its commit."""

@@ -38,6 +38,8 @@ _BEGUN_AT_ONCE = 8
 _YOUNG = 0.25
 """Seconds for which one that began holds up others that came again: slow endpoints must not hold up all of them."""
 _GATHER = 0.005
+_LARGE = 1_048_576
+"""Bytes whose digest takes longer than others should wait."""
 _HOLD = 10.0
 """Seconds for which everything else waits for suspects in one life of the process: who dies of another message
 meanwhile would convict the suspect. After that they go one by one beside the rest."""
@@ -85,6 +87,11 @@ class _Held:
     digest: str
 
 
+async def _digest_of(held: _Held) -> str:
+    digest = partial(held.way.digest, held.message)
+    return digest() if len(held.message.body) < _LARGE else await asyncio.to_thread(digest)
+
+
 class Guard:
     """Holds back what may end the process. Until `watch_out` everything passes."""
 
@@ -123,8 +130,7 @@ class Guard:
         if not self._on:
             way.admit(message, ticket)
             return
-        digest = way.digest(message) if message.redelivered else ""
-        (self._new if digest else self._behind).append(_Held(way, message, ticket, digest))
+        (self._new if message.redelivered else self._behind).append(_Held(way, message, ticket, ""))
         self._arrived.set()
 
     async def run(self) -> None:
@@ -168,16 +174,20 @@ class Guard:
             await self._arrived.wait()
             await asyncio.sleep(_GATHER)
             self._arrived.clear()
-            new, self._new = self._new, []
-            times = await self._times({held.digest for held in new})
-            urgent = [held for held in new if held.digest not in times and held.way.is_urgent(held.message)]
-            await self._release_noted(urgent)
-            for held in new:
-                if held not in urgent:
-                    self._put(held, times.get(held.digest, 0))
+            await self._sort_new()
             self.holding = self._must_wait()
             if not self.holding:
                 await self._release()
+
+    async def _sort_new(self) -> None:
+        waiting, self._new = self._new, []
+        new = [replace(held, digest=await _digest_of(held)) for held in waiting]
+        times = await self._times({held.digest for held in new})
+        urgent = [held for held in new if held.digest not in times and held.way.is_urgent(held.message)]
+        await self._release_noted(urgent)
+        for held in new:
+            if held not in urgent:
+                self._put(held, times.get(held.digest, 0))
 
     def _put(self, held: _Held, times: int) -> None:
         if not held.ticket.valid:
@@ -241,17 +251,20 @@ class Guard:
             await self._suspected.wait()
             self._suspected.clear()
             while self._alone:
-                await self._quiet()
-                digest, some = next(iter(self._alone.items()))
-                patience = max(_SHORTEST, _PATIENCE / len(self._alone))
-                innocent = await self._begin(digest, some, patience)
-                del self._alone[digest]
-                if innocent:
-                    # These very bytes have just been through: more messages of them need not be looked at.
-                    self._behind += [replace(held, digest="") for held in some]
-                elif some:
-                    self._alone[digest] = some
+                await self._next_alone()
             self._arrived.set()
+
+    async def _next_alone(self) -> None:
+        await self._quiet()
+        digest, some = next(iter(self._alone.items()))
+        patience = max(_SHORTEST, _PATIENCE / len(self._alone))
+        innocent = await self._begin(digest, some, patience)
+        del self._alone[digest]
+        if innocent:
+            # These very bytes have just been through: more messages of them need not be looked at.
+            self._behind += [replace(held, digest="") for held in some]
+        elif some:
+            self._alone[digest] = some
 
     async def _at_once(self) -> None:
         """Suspects that may not come back often begin one by one, whatever else is under way: each is over in no time."""
@@ -259,8 +272,11 @@ class Guard:
             await self._hurry.wait()
             self._hurry.clear()
             while self._urgent:
-                held = self._urgent.pop(0)
-                await self._begin(held.digest, [held], _SHORTEST)
+                await self._begin_urgent()
+
+    async def _begin_urgent(self) -> None:
+        held = self._urgent.pop(0)
+        await self._begin(held.digest, [held], _SHORTEST)
 
     async def _quiet(self) -> None:
         """Return once nothing else is under way, or new messages are not held any more."""

@@ -1,5 +1,6 @@
 """What comes in from a source: decoded and routed at once, or kept raw while the process holds enough."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from bridge.model.delivery import Counted
 from bridge.model.event import Batch, Event, Message, Refused, Undecodable
 from bridge.model.source import Source
 from bridge.pipeline.arrival import Arrival, Part, Recalled, resume
+from bridge.pipeline.aside import Aside
 from bridge.pipeline.delivery import Delivering
 from bridge.pipeline.guard import Guard
 from bridge.pipeline.recall import Recall
@@ -16,6 +18,7 @@ from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.ports.broker import Ticket
 from bridge.rules.duplicates.keys import keyed_by
+from bridge.rules.formats.content import AT_ONCE, Heavy
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.expression import Unanswered
 from bridge.rules.statistics.dimensions import Dimensions
@@ -28,6 +31,8 @@ from bridge.telemetry.metrics import Metrics
 TOO_OFTEN = "redelivered_too_often"
 NEAR_THE_LIMIT = "delivery_limit"
 STOPPING = "stopping"
+_LIGHT = 8192
+"""Bytes that are not counted beside what each message counts."""
 
 
 class Intake:
@@ -45,19 +50,20 @@ class Intake:
         new_id: Callable[[], str],
         guard: Guard,
         recall: Recall,
+        aside: Aside,
         dimensions: Dimensions | None = None,
     ) -> None:
-        """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `dimensions`:
-        what is measured of each event. Raises ValueError for a key of `dedupe` that cannot be used.
+        """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `aside` is where
+        large messages are decoded; `dimensions`: what is measured of each event. Raises ValueError for a key of `dedupe` that cannot be used.
         """
         self.source = source
         self._decoder = decoder
         self._delivering = delivering
         self._load = load
-        self._most_open = most_open
-        self._new_id = new_id
-        self._guard = guard
-        self._recall = recall
+        self._most_open, self._new_id = most_open, new_id
+        self._guard, self._recall = guard, recall
+        self._aside = aside
+        self._decoding: dict[Settlement, asyncio.Task[None]] = {}
         self._keys = keyed_by(source)
         self._key_failed = False
         self._dimensions = dimensions
@@ -128,7 +134,7 @@ class Intake:
 
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Decode and route it, now or when there is room; `over` is told of its end."""
-        if self._kept_back or self._load.open >= self._most_open:
+        if self._kept_back or self._decoding or self._load.open >= self._most_open:
             self._kept_back.append((message, ticket, over))
         else:
             self._start(message, ticket, over)
@@ -140,7 +146,7 @@ class Intake:
 
     def pump(self) -> None:
         """Go on with what was kept back, as far as there is room again."""
-        while self._kept_back and self._load.open < self._most_open:
+        while self._kept_back and not self._decoding and self._load.open < self._most_open:
             message, ticket, over = self._kept_back.popleft()
             if ticket.valid:
                 self._start(message, ticket, over)
@@ -155,6 +161,8 @@ class Intake:
             self.give_back()
             return
         self._stopping = STOPPING
+        for settlement in self._decoding:
+            settlement.park_reason = STOPPING
         self._recall.park(self.source.name, STOPPING)
         self._guard.let_go(self)
         while self._kept_back:
@@ -166,6 +174,10 @@ class Intake:
 
     def give_back(self) -> None:
         """Hand what was kept back, here or on its way here, to the broker."""
+        while self._decoding:
+            settlement, task = self._decoding.popitem()
+            task.cancel()
+            settlement.give_back()
         self._guard.give_back(self)
         self._recall.give_back(self.source.name)
         while self._kept_back:
@@ -182,12 +194,43 @@ class Intake:
             settlement.park_reason = NEAR_THE_LIMIT
         decoded: Event | Batch | Undecodable
         try:
-            decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)
+            decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now, at_once=AT_ONCE)
+        except Heavy:
+            task = asyncio.create_task(self._decode_aside(message, settlement, now))
+            self._decoding[settlement] = task
+            return
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
             decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
+        self._go_on(decoded, message, settlement)
+
+    async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
+        """What comes after it waits: events of a source go on in its order."""
+        decoded: Event | Batch | Undecodable
         try:
+            decoded = await self._aside.read(message, partial(self._decode, message, now))
+        except Exception as error:  # noqa: BLE001 - see above
+            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
+        del self._decoding[settlement]
+        if settlement.valid:
+            self._go_on(decoded, message, settlement)
+        else:
+            settlement.drop_one()
+        self.pump()
+
+    def _decode(self, message: Message, now: float) -> Event | Batch | Undecodable:
+        """All of it that takes long, in a thread."""
+        decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)
+        if not isinstance(decoded, Undecodable):
+            for event in decoded.events if isinstance(decoded, Batch) else (decoded,):
+                self._delivering.table.foresee(event)
+        return decoded
+
+    def _go_on(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+        try:
+            if (weight := _weight(decoded)) > _LIGHT:
+                settlement.grow(weight)
             self._route(decoded, message, settlement)
-        except Exception as error:  # noqa: BLE001 - see above; what of it was not started comes again
+        except Exception as error:  # noqa: BLE001 - what of it was not started comes again
             events.intake_failed(self.source.name, error)
             settlement.abandon()
 
@@ -266,3 +309,12 @@ class Intake:
         settlement.carries(settlement.open + len(counted))
         for one in counted:
             self._delivering.recorder.add(one, settlement)
+
+
+def _weight(decoded: Event | Batch | Undecodable) -> int:
+    """About how many bytes what was made of a message takes beside its body."""
+    if isinstance(decoded, Event):
+        return decoded.weight
+    if isinstance(decoded, Batch):
+        return sum(event.weight + len(event.message.body) for event in decoded.events)
+    return 0

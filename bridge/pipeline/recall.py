@@ -99,14 +99,17 @@ class Recall:
             await self._arrived.wait()
             await asyncio.sleep(_GATHER)
             self._arrived.clear()
-            batch, self._waiting = self._waiting, []
-            try:
-                await self._look_at_all(batch)
-            except Exception as error:  # noqa: BLE001 - a bug costs neither a message nor the process
-                events.recall_failed(error)
-                for arrival in [each for each in batch if each in self._held]:
-                    self._go_on(arrival)  # as if nothing more were known: rather twice than never
+            await self._look_at_waiting()
             await self._flush()
+
+    async def _look_at_waiting(self) -> None:
+        batch, self._waiting = self._waiting, []
+        try:
+            await self._look_at_all(batch)
+        except Exception as error:  # noqa: BLE001 - a bug costs neither a message nor the process
+            events.recall_failed(error)
+            for arrival in [each for each in batch if each in self._held]:
+                self._go_on(arrival)  # as if nothing more were known: rather twice than never
 
     async def _look_at_all(self, arrivals: Sequence[Arrival]) -> None:
         batch = list(self._ready(arrivals))

@@ -113,13 +113,17 @@ class Recorder:
         while True:
             await self._arrived.wait()
             await self._gather(window)
-            batch = self._take()
-            window = self._next_window(window, len(batch))
-            places = self._places(batch) if self._streams else []
-            refused = await self._commit(batch, [reached for _, reached in places])
-            for stream, reached in places:
-                stream.committed(reached)
-            await self._settle(batch, refused)
+            window = self._next_window(window, await self._commit_next())
+
+    async def _commit_next(self) -> int:
+        """Commit and settle a batch, and let go of it: its messages are not to be held until the next one comes."""
+        batch = self._take()
+        places = self._places(batch) if self._streams else []
+        refused = await self._commit(batch, [reached for _, reached in places])
+        for stream, reached in places:
+            stream.committed(reached)
+        await self._settle(batch, refused)
+        return len(batch)
 
     async def drained(self) -> None:
         """Return once everything added so far is committed and settled."""

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import structlog
 
 from bridge.model.delivery import Delivery
 from bridge.model.errors import BridgeError
 from bridge.model.event import Message, Undecodable
+from bridge.pipeline.aside import Aside
 from bridge.pipeline.authenticity import CopyReader, GoOn
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
@@ -18,7 +21,9 @@ from bridge.pipeline.hook import HookRunner
 from bridge.pipeline.settle import Over, Work
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Copies, Receive, Ticket
-from bridge.rules.retry.holding import lane_prefetch
+from bridge.ports.budget import Budget, Held
+from bridge.rules.formats.content import Heavy
+from bridge.rules.retry.holding import fitting_prefetch, lane_prefetch
 from bridge.rules.wire.authenticity import FORGED
 from bridge.rules.wire.fingerprint import copy_digest
 
@@ -27,6 +32,11 @@ log = structlog.get_logger(__name__)
 SHORT_WAIT = 5.0
 """Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
 _LANES_AT_ONCE = 100
+_FIRST = 16
+"""Messages that a lane may hand out before it is known how large they are."""
+_SHARE = 0.25
+"""Of the memory, for copies of all lanes together."""
+_LIGHT = 8192
 
 
 class LaneConsumers(Protocol):
@@ -38,6 +48,14 @@ class LaneConsumers(Protocol):
 
     async def leave(self, hook: str) -> None:
         """Stop consuming the lane; tickets given out stay good."""
+        ...
+
+    async def resize(self, hook: str, prefetch: int) -> None:
+        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        ...
+
+    def held(self, hook: str) -> Held:
+        """What is held here of the lane."""
         ...
 
     async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
@@ -62,6 +80,8 @@ class LaneService:
         turned_away: Callable[[HookRunner, Work], bool],
         reader: CopyReader,
         longest_hold: float,
+        budget: Budget,
+        aside: Aside,
     ) -> None:
         """`unverified` takes copies that no bridge of ours wrote; `turned_away(runner, work)`: the hook turned out not to ask
         for this copy, which is seen to then; `longest_hold`: seconds that a copy may wait here for its attempt at the most.
@@ -69,14 +89,15 @@ class LaneService:
         self._consumers = consumers
         self._copies = copies
         self._fence = fence
-        self._table = table
-        self._guard = guard
-        self._quarantine = quarantine
+        self._table, self._guard = table, guard
+        self._quarantine, self._unverified = quarantine, unverified
         self._deleted = deleted
         self._turned_away = turned_away
-        self._unverified = unverified
         self._reader = reader
         self._longest_hold = longest_hold
+        self._budget, self._aside = budget, aside
+        self._behind: dict[str, deque[tuple[Message, Ticket, Over | None]]] = {}
+        self._fit: dict[str, int] = {}
         self._setting = asyncio.Lock()
         self._prefetch: dict[str, int] = {}
         self._dirty: dict[str, None] = {}
@@ -144,6 +165,19 @@ class LaneService:
         for hook in list(self._prefetch):
             await self._set(hook, 0)
 
+    def fit(self) -> None:
+        """Have each lane hand out as many copies at once as there is memory for."""
+        known = [(hook, self._consumers.held(hook)) for hook in self._prefetch]
+        busy = [each for each in known if each[1].messages]
+        for hook, held in busy:
+            runner = self._table.get(hook)
+            if runner is not None and runner.breaker.closed:
+                share = self._budget.share(_SHARE / len(busy))
+                fit = fitting_prefetch(*held, share=share, most=self._longest(runner))
+                if fit != held.prefetch:
+                    self._fit[hook] = fit
+                    self.changed(runner)
+
     # ---- one lane -------------------------------------------------------------------------------------
 
     async def _step(self, hook: str) -> None:
@@ -169,11 +203,18 @@ class LaneService:
         return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
 
     def _depth(self, runner: HookRunner) -> int:
+        return min(self._longest(runner), self._fit.get(runner.hook.id, _FIRST))
+
+    def _longest(self, runner: HookRunner) -> int:
         hook = runner.hook
         return lane_prefetch(hook.concurrency, hook.rate, hook.target.timeout, self._longest_hold)
 
     async def _set(self, hook: str, prefetch: int) -> None:
         async with self._setting:
+            if prefetch > 1 and self._prefetch.get(hook, 0) > 1 and not self._stopping:
+                self._prefetch[hook] = prefetch
+                await self._consumers.resize(hook, prefetch)
+                return
             await self._consumers.leave(hook)
             runner = self._table.get(hook)
             if runner is not None:
@@ -217,12 +258,44 @@ class LaneService:
 
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Have the fence look at it; `over` is told of its end."""
-        match self._reader.read(message):
+        lane = message.routing_key
+        if (behind := self._behind.get(lane)) is not None:
+            behind.append((message, ticket, over))
+            return
+        try:
+            self._admit(self._reader.read_at_once(message), message, ticket, over)
+        except Heavy:
+            self._behind[lane] = deque([(message, ticket, over)])
+            self._spawn(self._read_aside(lane))
+
+    async def _read_aside(self, lane: str) -> None:
+        """Read a large copy in a thread, and then what came after it in the same lane, in its order."""
+        behind = self._behind[lane]
+        while behind:
+            await self._read_next(*behind.popleft())
+        del self._behind[lane]
+
+    async def _read_next(self, message: Message, ticket: Ticket, over: Over | None) -> None:
+        try:
+            read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+        except Exception as error:  # noqa: BLE001 - a bug must not keep what is behind it
+            read = Undecodable("bug", f"{type(error).__name__}: {error}")
+        if ticket.valid:
+            self._admit(read, message, ticket, over)
+        elif over is not None:
+            over(False)
+
+    def _admit(
+        self, read: Delivery | Undecodable, message: Message, ticket: Ticket, over: Over | None
+    ) -> None:
+        match read:
             case Undecodable(reason=reason) if reason == FORGED:
                 self._unverified(message, ticket, over, self._fence.add)
             case Undecodable() as fault:
                 self._quarantine(fault, message, ticket, over)
             case Delivery() as delivery:
+                if delivery.event.weight > _LIGHT:
+                    ticket.grow(delivery.event.weight)
                 self._fence.add(delivery, ticket, over)
 
     def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
@@ -248,9 +321,12 @@ class LaneService:
             runner.lane.later.add(work)
             asyncio.get_running_loop().call_later(remaining, self._now_due, runner, work)
         else:
-            task = asyncio.create_task(self._wait_longer(runner, work, remaining))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._wait_longer(runner, work, remaining))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _now_due(self, runner: HookRunner, work: Work) -> None:
         if work in runner.lane.later:

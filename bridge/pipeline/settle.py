@@ -110,6 +110,10 @@ class Settlement:
         """All that it carried has a committed fate."""
         return self.open == 0 and self._complete
 
+    def grow(self, octets: int) -> None:
+        """So many bytes more are held for the message, until it is let go of."""
+        self._ticket.grow(octets)
+
     def at_last(self, say: "Callable[[Settlement], None]") -> None:
         """Call this when all that the message carries has a committed fate: what it adds is committed before the ack."""
         self._last = say
@@ -136,6 +140,8 @@ class Settlement:
         """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
         self._complete = False
         self._one_less()
+        if self.open == 0:
+            self._ticket.let_go()
 
     def abandon(self) -> None:
         """Everything of it is given up here: the broker will redeliver the message."""

@@ -84,19 +84,22 @@ class Strays:
             if self.unknown <= _ROOM:
                 self._pause.reset()
                 continue
-            moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
-            for at, (message, ticket) in enumerate(moving):
-                try:
-                    await self._copies.set_aside(message)
-                except BridgeError as error:
-                    log.warning("orphan.not_moved", error=str(error))
-                    self._held = moving[at:] + self._held
-                    break
-                ticket.finish()
+            await self._move()
+
+    async def _move(self) -> None:
+        moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
+        for at, (message, ticket) in enumerate(moving):
+            try:
+                await self._copies.set_aside(message)
+            except BridgeError as error:
+                log.warning("orphan.not_moved", error=str(error))
+                self._held = moving[at:] + self._held
+                break
+            ticket.finish()
 
     def orphan(self, message: Message, ticket: Ticket) -> None:
         """A copy came back from the ladder and found no lane."""
-        match self._reader.read(message):
+        match self._reader.read_without_data(message):
             case Undecodable(reason=reason) if reason == FORGED:
                 self._unverified(message, ticket, None, partial(self._go_home, message))
             case Undecodable():

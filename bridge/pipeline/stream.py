@@ -46,8 +46,17 @@ class StreamTicket:
         """See bridge.ports.broker.Ticket."""
         return self._ticket.valid
 
+    def grow(self, octets: int) -> None:
+        """See bridge.ports.broker.Ticket."""
+        self._ticket.grow(octets)
+
+    def let_go(self) -> None:
+        """See bridge.ports.broker.Ticket."""
+        self._ticket.let_go()
+
     def finish(self) -> None:
         """See bridge.ports.broker.Ticket."""
+        self._ticket.let_go()
         self.reader.credit(self.offset, self._ticket)
 
     def give_back(self) -> None:

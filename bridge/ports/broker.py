@@ -64,6 +64,14 @@ class Ticket(Protocol):
         """False once the channel is gone: the broker will redeliver, and settling does nothing."""
         ...
 
+    def grow(self, octets: int) -> None:
+        """So many bytes of memory more are held for the message."""
+        ...
+
+    def let_go(self) -> None:
+        """The message is held no more, whoever still has this; finishing it and giving it back do that, too."""
+        ...
+
     def finish(self) -> None:
         """All that the message carried has a committed fate; acked with the next flush of its channel."""
         ...

@@ -196,6 +196,14 @@ class Limits(Strict):
     """Headers of one message; larger ones go to quarantine (RabbitMQ closes the connection at 131 kB)."""
     response: Bytes = Field(default=4096, ge=0, le=16_384)
     """How much of the beginning of a receiver's answer is kept in the history."""
+    memory: Annotated[Bytes, Field(ge=8_388_608, le=1_099_511_627_776)] | None = None
+    """What one process may hold of messages, bodies and all that is made of them; null: a third of the memory that its
+    cgroup (its pod, its container) may take, where that is limited, else 256 MiB."""
+    inflated: Bytes = Field(default=16_777_216, ge=1024, le=536_870_912)
+    """How much of a body is parsed, once it is not compressed any more. A larger one is delivered as it came, and
+    `event.data` is null. Over 16 MiB the process may stand still for longer than 50 ms."""
+    values: int = Field(default=250_000, ge=100, le=10_000_000)
+    """Values in a body that is parsed, of which a quarter may be arrays and objects; beyond it as with `inflated`."""
     open_deliveries: int = Field(default=2000, ge=1, le=100_000)
     """Deliveries that one process holds at once."""
     hooks: int = Field(default=5000, ge=0, le=100_000)

@@ -8,10 +8,12 @@ from bridge.model.errors import Problem, SettingsError
 from bridge.model.hook import Hook
 from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.ports.broker import Publisher
+from bridge.ports.budget import Budget
 from bridge.ports.target import Target
 from bridge.rules.wire.address import AddressGate
 from bridge.targets import queue, script, webhook
 from bridge.targets.family import Family
+from bridge.targets.rendering import Rendering
 from bridge.targets.web.answering import KEPT
 from bridge.targets.web.checks import Check, address_checks, webhook_checks
 from bridge.targets.web.pool import Pool
@@ -24,7 +26,7 @@ class Targets:
     are the networks that the address gate lets through. Relative paths of scripts are below `directory`,
     an absolute one. `on_connection` is told for every request whether its connection was used before. `kept` bytes
     of an HTTP answer go into the history. `adopt`: this process starts nothing but scripts, so that what they leave
-    behind can be given to it, and be ended.
+    behind can be given to it, and be ended. `rendering` makes the bodies of large events.
     Raises SettingsError when `allow_private` holds something that is no network.
     """
 
@@ -37,7 +39,9 @@ class Targets:
         kept: int = KEPT,
         *,
         adopt: bool = False,
+        rendering: Rendering | None = None,
     ) -> None:
+        self._rendering = rendering or Rendering(Budget())
         self._publishers = publishers
         self._kept = kept
         self._directory = directory
@@ -58,15 +62,17 @@ class Targets:
         match hook.target:
             case WebhookTarget():
                 gate = self._gate_of(hook, hook.target)
-                return webhook.WebhookTarget(hook.target, self._pool, self._kept, hook=hook.name, gate=gate)
+                return webhook.WebhookTarget(
+                    hook.target, self._pool, self._kept, hook=hook.name, gate=gate, rendering=self._rendering
+                )
             case ScriptTarget():
-                return script.ScriptTarget(hook.target, self._directory, self._family)
+                return script.ScriptTarget(hook.target, self._directory, self._family, self._rendering)
             case QueueTarget():
                 return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
             case NotifyTarget():
                 from bridge.targets.notify.target import NotifyTarget as Notify
 
-                return Notify(hook.target, self._gate, hook.concurrency, hook.name)
+                return Notify(hook.target, self._gate, hook.concurrency, hook.name, self._rendering)
             case _:
                 assert_never(hook.target)
 

@@ -13,12 +13,14 @@ from typing import Any
 from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.target import Limits
 from bridge.model.target import ScriptTarget as Settings
+from bridge.ports.budget import Budget
 from bridge.ports.target import Preview
 from bridge.rules.bodies.script import script_input
 from bridge.targets.evidence import Told
 from bridge.targets.executable import check_file
 from bridge.targets.family import Family
 from bridge.targets.process import Command, Run, run
+from bridge.targets.rendering import Rendering
 
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
 """EX_USAGE, EX_DATAERR, EX_NOPERM, EX_CONFIG of sysexits(3)."""
@@ -42,8 +44,11 @@ class ScriptTarget:
     otherwise. Raises ValueError for a `user` that the bridge cannot become.
     """
 
-    def __init__(self, settings: Settings, directory: Path, family: Family) -> None:
+    def __init__(
+        self, settings: Settings, directory: Path, family: Family, rendering: Rendering | None = None
+    ) -> None:
         self._settings = settings
+        self._rendering = rendering or Rendering(Budget())
         self._family = family
         self._directory = directory
         self._told = Told(settings)
@@ -65,7 +70,7 @@ class ScriptTarget:
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Run the program once; its last output is the response."""
-        stdin = self._input(delivery.event)
+        stdin, _held = await self._rendering.make(delivery.event, self._input)
         if isinstance(stdin, Answer):
             return stdin
         about = self._about(delivery)

@@ -12,8 +12,9 @@ from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.evidence import Evidence
 from bridge.model.target import WebhookTarget as Settings
+from bridge.ports.budget import Budget
 from bridge.ports.target import Preview
-from bridge.rules.bodies.body import Body, Build
+from bridge.rules.bodies.body import Body, Build, raw
 from bridge.rules.bodies.builder import builder
 from bridge.rules.signing.shapes import Signer
 from bridge.rules.signing.signers import signer
@@ -21,6 +22,7 @@ from bridge.rules.signing.told import told_by
 from bridge.rules.wire.address import AddressGate, is_own_name
 from bridge.rules.wire.headers import header_text, traceparent, tracestate
 from bridge.targets.evidence import Told, lines_of
+from bridge.targets.rendering import LARGE, Rendering
 from bridge.targets.web.answering import KEPT
 from bridge.targets.web.auth import authorization
 from bridge.targets.web.checks import check_own_headers
@@ -32,6 +34,7 @@ from bridge.targets.web.pool import Pool, Route, literal_refusal
 
 _EMPTY = Body(b"", "")
 _TOKEN = ("Authorization", "Bearer ***")
+_ANY_SIZE = 1 << 60
 
 Fields = list[tuple[str, str]]
 """Headers of one request that are not of all."""
@@ -53,19 +56,19 @@ class WebhookTarget:
         *,
         hook: str = "",
         gate: AddressGate | None = None,
+        rendering: Rendering | None = None,
     ) -> None:
         """`hook`: the hook's name, which some bodies tell. `kept`: bytes of an answer's body that go into the
         history, at most `exchange.KEPT`. `gate`: what may be dialled; default: the pool's own.
         """
         self._settings = settings
-        self._kept = kept
-        self._pool = pool
-        self._gate = gate or pool.gate
-        self._clock = clock
+        self._pool, self._kept, self._clock = pool, kept, clock
+        self._gate, self._rendering = gate or pool.gate, rendering or Rendering(Budget())
         self._url = parse_url(settings.url)
         self._proxy = parse_proxy(settings.proxy) if settings.proxy else None
         self._tls = pool.tls(settings.tls)
         self._build = _build_of(settings, hook)
+        self._at_once = _ANY_SIZE if self._build is raw else LARGE
         self._signer = _signer_of(settings)
         self._told = told_by(settings.profile)
         check_own_headers(settings)
@@ -87,19 +90,25 @@ class WebhookTarget:
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Send once. Redirects are never followed, cookies never kept, answers never decompressed."""
-        built = self._build(delivery.event)
+        event = delivery.event
+        if event.weight > self._at_once:
+            built, _held = await self._rendering.make(event, self._build)
+        else:
+            built = self._build(event)
         if isinstance(built, Answer):
             return built
         if self._blocked is not None:
             return self._blocked
-        fields = self._fields(delivery.event, built)
-        told = self._evidence.sent(fields, built.content)
+        if len(built.content) < LARGE:
+            fields, told = self._prepared(event, built)
+        else:
+            fields, told = await asyncio.to_thread(self._prepared, event, built)
         try:
             exchange = self._exchange or self._open()
             if self._tokens is not None:
                 reply = await self._with_token(exchange, self._tokens, fields, built)
             else:
-                reply = await exchange.send(self._request(fields, built), exchange.deadline())
+                reply = await self._send(exchange, fields, built, exchange.deadline())
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return replace(answer_for(error), evidence=told)
         return (
@@ -152,16 +161,31 @@ class WebhookTarget:
         token = await tokens.get(deadline)
         if isinstance(token, Answer):
             return token
-        reply = await exchange.send(self._request(fields, built, token.line), deadline)
+        reply = await self._send(exchange, fields, built, deadline, token.line)
         if reply.code == 401:
             another = await tokens.instead_of(token, deadline)
             if isinstance(another, Answer):
                 return another
             if another is not None:
-                reply = await exchange.send(self._request(fields, built, another.line), deadline)
+                reply = await self._send(exchange, fields, built, deadline, another.line)
         if reply.code != 401:
             tokens.accepted()
         return reply
+
+    def _prepared(self, event: Event, built: Body) -> tuple[Fields, Evidence]:
+        fields = self._fields(event, built)
+        return fields, self._evidence.sent(fields, built.content)
+
+    async def _send(
+        self, exchange: Exchange, fields: Fields, built: Body, deadline: float, authorization: bytes = b""
+    ) -> Reply:
+        """A large body is sent as it is: of so many bytes there is no second copy. `authorization` is a header line."""
+        lines = [f"{name}: {value}\r\n" for name, value in fields]
+        lines.append("\r\n")
+        head = b"".join((self._head, authorization, "".join(lines).encode()))
+        if len(built.content) < LARGE:
+            return await exchange.send(head + built.content, deadline)
+        return await exchange.send(head, deadline, built.content)
 
     def _fields(self, event: Event, built: Body) -> Fields:
         """The headers that belong to this request, as late as can be: one holds the time."""
@@ -181,12 +205,6 @@ class WebhookTarget:
         if not self._bodiless:
             fields.append(("Content-Length", str(len(content))))
         return fields
-
-    def _request(self, fields: Fields, built: Body, authorization: bytes = b"") -> bytes:
-        """One whole request. `authorization` is a header line."""
-        lines = [f"{name}: {value}\r\n" for name, value in fields]
-        lines.append("\r\n")
-        return b"".join((self._head, authorization, "".join(lines).encode(), built.content))
 
     def _judged(self, reply: Reply, told: Evidence) -> Answer:
         code, response = reply.code, reply.body[: self._kept]

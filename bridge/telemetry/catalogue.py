@@ -210,6 +210,16 @@ INLET_REQUESTS = _counter(
     "inlet",
     "answer",
 )
+MEMORY_BUDGET = _gauge(
+    "memory_budget_bytes",
+    "What the process may hold of messages and of what is made of them (limits.memory).",
+)
+MEMORY_HELD = _gauge(
+    "memory_held_bytes",
+    "What it holds, by holder: arriving (from the broker), sources and lanes (messages and what is parsed of them), "
+    "rendered (bodies made for receivers), publishing (copies on their way to the broker), inlets and api (requests).",
+    "holder",
+)
 BUILD_INFO = _gauge(
     "build_info", "1; version of the bridge and of Python.", "version", "python", fold=Fold.MAX
 )

@@ -159,6 +159,8 @@ class Metrics:
         self.quarantine_size = gauges[catalogue.QUARANTINE_SIZE].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
         self.ladder_overdue = gauges[catalogue.LADDER_OVERDUE].by()
+        self.memory_budget = gauges[catalogue.MEMORY_BUDGET].child()
+        self.memory_held = gauges[catalogue.MEMORY_HELD].by()
         gauges[catalogue.BUILD_INFO].child(__version__, platform.python_version()).value = 1
         self._age = histograms[catalogue.EVENT_AGE].child()
         self._timed: set[str] = set()

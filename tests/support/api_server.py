@@ -39,6 +39,7 @@ from bridge.pipeline.hook import HookRunner, Thresholds
 from bridge.pipeline.table import HookTable
 from bridge.ports.broker import Outgoing, Publisher
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.parse import BOUNDS
 from bridge.rules.retry.breaker import Breaker, Rules
 from bridge.rules.retry.judge import Policy
 from bridge.rules.routing.table import RoutingTable
@@ -233,13 +234,13 @@ async def serving_api(
     await in_force.changed()
     names = AskedNames(Names(in_force, known, records))
     dimensions = sorted({name for source in known for name in dimensions_of(source)})
-    history = HistoryRoutes(records, explain, names, dimensions, 2**27)
+    history = HistoryRoutes(records, explain, names, dimensions, BOUNDS)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
     desk = hook_desk(in_force, store, whole, Path.cwd(), None)
     parts: list[Part] = [
         history,
         *desk.parts(),
-        DeliveryRoutes(records, Addresses(table), names, Requests(records, table, 2**27)),
+        DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
         routes,
         QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker()), names),
         AccessRoutes(access.desk, stored, names),

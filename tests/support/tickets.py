@@ -8,6 +8,13 @@ class CountingTicket:
         self.valid = True
         self.finished = 0
         self.given_back = 0
+        self.octets = 0
+
+    def grow(self, octets: int) -> None:
+        self.octets += octets
+
+    def let_go(self) -> None:
+        self.octets = 0
 
     def finish(self) -> None:
         self.finished += 1

@@ -12,7 +12,8 @@ from bridge.rules.bodies.spelling import to_json, unbuildable
 from bridge.rules.codings.labels import labels_of, without_charset
 from bridge.rules.codings.plain import plain_of
 from bridge.rules.codings.sections import SECTION
-from bridge.rules.formats.content import MAX_BODY, read_body
+from bridge.rules.formats.content import read_body
+from bridge.rules.formats.parse import MAX_INFLATED
 
 JSON = "application/json"
 
@@ -103,7 +104,7 @@ def why_no_data(event: Event) -> str:
 
 def plain_body(event: Event) -> bytes:
     """The message's body without its content coding, as far as that can be undone."""
-    plain = plain_of(event.message, MAX_BODY).body
+    plain = plain_of(event.message, MAX_INFLATED).body
     return event.message.body if plain is None else plain
 
 
@@ -117,7 +118,7 @@ def whole_body(event: Event) -> Any:
     """What the message's body says as JSON, envelope included; None where it is not JSON."""
     if event.parsed is not None:
         return event.parsed
-    return read_body(event.message, MAX_BODY).parsed
+    return read_body(event.message).parsed
 
 
 def _is_encoded(event: Event) -> bool:

@@ -89,7 +89,8 @@ def _uncoded(body: bytes, labels: Labels, most: int) -> Plain:
             found = _undone(body, codings, most)
     except TooLarge:
         return Plain(
-            None, f"the body inflates to more than it may: {most} bytes, or a hundred times its size"
+            None,
+            f"the body inflates to more than limits.inflated ({most} bytes), or a hundred times its size",
         )
     if found is None:
         told = ", ".join(codings)

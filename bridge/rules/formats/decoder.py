@@ -11,6 +11,7 @@ from bridge.rules.codings.plain import plain_message
 from bridge.rules.codings.sections import told_type, with_plain_headers
 from bridge.rules.formats.content import MAX_BODY, Read, read_body
 from bridge.rules.formats.identity import fitting_id, webhook_id
+from bridge.rules.formats.parse import BOUNDS, Bounds
 from bridge.rules.formats.recognition import recognise
 from bridge.rules.formats.registry import FORMATS, ReadEvent, Split
 from bridge.rules.formats.size import table_size
@@ -81,9 +82,11 @@ class Decoder:
         arrivals: Arrivals | None = None,
         misfit: Misfit | None = None,
         genuine: Genuine | None = None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable, and so is what
-        is not `genuine`, where that is asked for. Raises ValueError for an expression of the source's that is none.
+        is not `genuine`, where that is asked for. `bounds`: what of a body is parsed. Raises ValueError for an
+        expression of the source's that is none.
         """
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
@@ -94,9 +97,15 @@ class Decoder:
         self._misfit = misfit
         self._genuine = genuine
         self._told = told_by(source)
+        self._bounds = bounds
 
-    def decode(self, message: Message, *, new_id: NewId, received_at: float) -> Event | Batch | Undecodable:
-        """The event that `message` carries, or the batch of its events; never raises.
+    def decode(
+        self, message: Message, *, new_id: NewId, received_at: float, at_once: int | None = None
+    ) -> Event | Batch | Undecodable:
+        """The event that `message` carries, or the batch of its events.
+
+        Raises Heavy, and nothing else, where there are more than `at_once` bytes to go through; it may be called in any
+        thread.
 
         A body that no format recognises, is not JSON, or is empty is an event all the same, and so is an empty
         batch. `new_id` makes the id of each event, `received_at` is in Unix seconds, of which milliseconds stay.
@@ -105,7 +114,7 @@ class Decoder:
             return refused
         if message.headers:
             message = with_plain_headers(message, self._max_headers)
-        body = read_body(message, self._max_body)
+        body = read_body(message, self._bounds, at_once)
         name = self._format or recognise(body.parsed, message)
         form = FORMATS[name]
         arrival = None
@@ -125,7 +134,7 @@ class Decoder:
         events: list[Event] = []
         refused: list[Refused] = []
         for position, single in enumerate(singles):
-            body = read_body(single, self._max_body)
+            body = read_body(single, self._bounds)
             made = self._event(single, body, common, new_id(), f"#{position}")
             if isinstance(made, Event):
                 events.append(made)
@@ -167,6 +176,7 @@ class Decoder:
             webhook_id=sent_id or event_id,
             parsed=content.parsed,
             data_fault=content.fault,
+            weight=content.weight,
         )
         return event if self._told is None else self._told.of(event)
 

@@ -9,7 +9,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 
 from bridge.model.event import Event
 from bridge.rules.formats.envelope import attributes_of, envelope_of
-from bridge.rules.routing.values import is_plain, plain, text
+from bridge.rules.routing.values import plain, shown, text
 
 # Each field is a variable of its own with a dotted name, which CEL resolves like the field of an object: so
 # an unknown one is an error at compile time, and a value is converted only if the expression comes to it.
@@ -110,6 +110,8 @@ def _reader_of(whole: Read, keys: Keys) -> Read:
         value = whole(event)
         if keys is not None and isinstance(value, dict):
             value = {key: value[key] for key in keys if key in value}
-        return value if is_plain(value) else plain(value)
+        elif keys is not None and isinstance(value, (list, str)):
+            value = type(value)()  # no expression at hand looks into it
+        return shown(value)
 
     return read

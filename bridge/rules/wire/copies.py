@@ -161,6 +161,7 @@ def _event(ours: Mapping[str, Any], message: Message, content_of: ReadContent) -
         webhook_id=ours.get("webhook-id") or _text(ours, "event"),
         parsed=content.parsed,
         data_fault=content.fault,
+        weight=content.weight,
     )
 
 

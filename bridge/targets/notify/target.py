@@ -15,6 +15,7 @@ from bridge.model.delivery import Answer, Delivery, Fault
 from bridge.model.event import Event
 from bridge.model.evidence import Evidence
 from bridge.model.target import NotifyTarget as Settings
+from bridge.ports.budget import Budget
 from bridge.ports.target import Preview
 from bridge.rules.bodies.spelling import unbuildable
 from bridge.rules.routing.expression import Unanswered
@@ -27,6 +28,7 @@ from bridge.targets.notify.outcome import Result, merged, result_of
 from bridge.targets.notify.services import Service, service
 from bridge.targets.notify.threads import Crew, TooManyHang
 from bridge.targets.notify.wording import Wording
+from bridge.targets.rendering import Rendering
 
 MOST_THREADS = 16
 """Threads of one hook: what may block at the same time."""
@@ -60,8 +62,16 @@ class NotifyTarget:
     cannot work; `checks.notify_checks` says which.
     """
 
-    def __init__(self, settings: Settings, gate: AddressGate, concurrency: int, name: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        gate: AddressGate,
+        concurrency: int,
+        name: str,
+        rendering: Rendering | None = None,
+    ) -> None:
         """`name` is the hook's, for the names of its threads."""
+        self._rendering = rendering or Rendering(Budget())
         self._timeout = settings.timeout
         self._gate = gate
         self._level = NotifyType(settings.level)
@@ -74,7 +84,8 @@ class NotifyTarget:
     async def attempt(self, delivery: Delivery) -> Answer:
         """Tell the URLs that do not have it yet; every fault is an Answer."""
         due = [part for part in self._parts if part.token not in delivery.done]
-        worded = [self._words(part.wording, delivery.event) for part in due]
+        wordings = [part.wording for part in due]
+        worded, _held = await self._rendering.make(delivery.event, partial(self._all_words, wordings))
         if unbuilt := next((words for words in worded if isinstance(words, Answer)), None):
             return unbuilt
         deadline = time.monotonic() + self._timeout
@@ -108,6 +119,9 @@ class NotifyTarget:
         for part in self._parts:
             if part.service.close is not None:
                 threading.Thread(target=part.service.close, name="notify-close", daemon=True).start()
+
+    def _all_words(self, wordings: Sequence[Wording], event: Event) -> list[tuple[str, str] | Answer]:
+        return [self._words(wording, event) for wording in wordings]
 
     def _words(self, wording: Wording, event: Event) -> tuple[str, str] | Answer:
         """Title and body for a service, what holes bring escaped for it."""

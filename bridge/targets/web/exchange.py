@@ -82,10 +82,10 @@ class Exchange:
         """When an attempt that begins now must have ended, by the event loop's clock."""
         return self._loop.time() + self._timeout
 
-    async def send(self, request: bytes, deadline: float) -> Reply:
+    async def send(self, request: bytes, deadline: float, rest: bytes = b"") -> Reply:
         """Send the whole request, get the whole answer, or raise what `faults.answer_for` understands.
 
-        `deadline` is by the event loop's clock.
+        `deadline` is by the event loop's clock. `rest` is what follows of the request, in bytes of its own.
 
         A receiver may close a kept-alive connection while the request is on its way. Where it is sure that nothing
         of the request arrived, it is sent once more at once, over a new connection: others that were kept are as
@@ -93,12 +93,12 @@ class Exchange:
         """
         connection, protocol, reused = await self._open(self._connect_within(deadline))
         try:
-            return await self._over(connection, protocol, request, deadline)
+            return await self._over(connection, protocol, (request, rest), deadline)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if not reused or not _never_arrived(request, protocol, error):
+            if not reused or not _never_arrived(len(request) + len(rest), protocol, error):
                 raise
         connection, protocol, _ = await self._open(self._connect_within(deadline), new=True)
-        return await self._over(connection, protocol, request, deadline)
+        return await self._over(connection, protocol, (request, rest), deadline)
 
     def _connect_within(self, deadline: float) -> aiohttp.ClientTimeout:
         left = deadline - self._loop.time()
@@ -128,7 +128,7 @@ class Exchange:
         return protocol.is_idle(secure=self._secure)
 
     async def _over(
-        self, connection: Connection, protocol: Answering, request: bytes, deadline: float
+        self, connection: Connection, protocol: Answering, request: tuple[bytes, bytes], deadline: float
     ) -> Reply:
         transport = protocol.transport
         assert transport is not None
@@ -136,7 +136,10 @@ class Exchange:
         timer = self._loop.call_at(deadline, cut)
         try:
             protocol.expect_answer()
-            transport.write(request)
+            head, rest = request
+            transport.write(head)
+            if rest:
+                transport.write(rest)
             reply, ended = await _answer(protocol)
         except BaseException as error:
             transport.abort()
@@ -203,11 +206,11 @@ def _connect_timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=max(seconds, 0.001), ceil_threshold=math.inf)
 
 
-def _never_arrived(request: bytes, protocol: Answering, error: Exception) -> bool:
-    """Whether the receiver had closed the connection before anything of the request came to it."""
+def _never_arrived(size: int, protocol: Answering, error: Exception) -> bool:
+    """Whether the receiver had closed the connection before anything of the request, of so many bytes, came to it."""
     if protocol.begun:
         return False
     if isinstance(error, OSError):
         return error.errno == errno.EPIPE  # known to be closed when it was to be written
     # With TLS more than the request is sent: its records are larger.
-    return protocol.unarrived is not None and protocol.unarrived >= len(request)
+    return protocol.unarrived is not None and protocol.unarrived >= size

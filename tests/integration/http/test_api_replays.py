@@ -14,6 +14,7 @@ from bridge.model.delivery import Status, Unmatched
 from bridge.model.hook import Hook
 from bridge.model.replay import ReplayStatus
 from bridge.pipeline.table import HookTable
+from bridge.rules.formats.parse import BOUNDS
 from bridge.rules.routing.table import RoutingTable
 from bridge.storage.history import SqlHistory
 from bridge.storage.replays import SqlReplays
@@ -67,7 +68,7 @@ async def serving(history: SqlHistory, *, keeps_successes: bool = True) -> Async
         Names(OnTable(table), [], history),
         Silent(),
         new_id=lambda: new_id(days_ago(0)),
-        most_body=2**20,
+        bounds=BOUNDS,
         keeps_successes=keeps_successes,
     )
     async with serving_api(history, [CRM, OFF], more=[ReplayRoutes(replaying, lambda hook: hook)]) as api:

@@ -9,6 +9,7 @@ from bridge.model.event import Batch, Event, Message
 from bridge.model.source import Source
 from bridge.rules.codings.plain import plain_message, plain_of
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.parse import Bounds
 from tests.support.packing import packed
 
 DATA = {"name": "Žofie Müllerová", "n": 1}
@@ -19,7 +20,7 @@ LIMIT = 1_000_000
 
 def event_of(body, encoding=None, kind="application/json", **headers):
     message = Message(body, "", "q", headers, content_type=kind, content_encoding=encoding)
-    event = Decoder(Source(name="s", queue="q"), max_body=LIMIT).decode(
+    event = Decoder(Source(name="s", queue="q"), bounds=Bounds(LIMIT)).decode(
         message, new_id=lambda: "e", received_at=1.0
     )
     assert isinstance(event, Event)
@@ -80,7 +81,7 @@ def test_the_content_type_tells_in_which_character_set_a_body_is():
             packed("gzip", b"x" * (LIMIT + 1)),
             "gzip",
             None,
-            f"the body inflates to more than it may: {LIMIT} bytes, or a hundred times its size",
+            f"the body inflates to more than limits.inflated ({LIMIT} bytes), or a hundred times its size",
         ),
         (b"\xff", "euc-jp", None, "the body is labelled euc_jp, and is no text in that character set"),
         (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.formats.parse import parse
+from bridge.rules.formats.parse import Bounds, parse
 
 json_values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -111,11 +111,27 @@ def test_many_brackets_side_by_side_are_not_deep():
     assert parse(body)[-1] == 123456789012345678901
 
 
-@pytest.mark.parametrize("part", [b"{}"])
-def test_what_would_fill_the_memory_is_none(part):
-    assert parse(b"[" + (part + b",") * 999_998 + b"1]") is not None
-    assert parse(b"[" + (part + b",") * 1_000_001 + b"1]") is None
+@pytest.mark.parametrize(
+    ("part", "most"), [(b"{}", 62_500), (b"[]", 62_500), (b"1", 250_000), (b'"a"', 250_000)]
+)
+def test_what_would_fill_the_memory_is_none(part: bytes, most: int):
+    assert len(parse(b"[" + (part + b",") * (most - 2) + b"1]")) == most - 1
+    assert parse(b"[" + (part + b",") * (most + 1) + b"1]") is None
 
 
-def test_text_with_many_signs_in_a_small_body_is_parsed():
-    assert parse(b'["' + b"[{," * 300_000 + b'"]') == ["[{," * 300_000]
+def test_more_bytes_than_may_be_parsed_are_none():
+    bounds = Bounds(inflated=100)
+    assert bounds.exceeded(b'"' + b"a" * 98 + b'"') == ""
+    assert (
+        bounds.exceeded(b'"' + b"a" * 99 + b'"')
+        == "the body has 101 bytes to be parsed, and limits.inflated is 100"
+    )
+
+
+@pytest.mark.parametrize("text", [b"[{," * 300_000, b'\\",' * 300_000, b"\\\\,[" * 300_000])
+def test_signs_within_texts_are_no_values(text: bytes):
+    assert parse(b'["' + text + b'"]') == [json.loads(b'"' + text + b'"')]
+
+
+def test_a_text_that_never_ends_hides_no_values():
+    assert Bounds().exceeded(b'["' + b'",""' * 2_000_000) != ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.model.event import Event, Message
 from bridge.rules.routing.activation import FIELDS
 from bridge.rules.routing.expression import MAX_SOURCE, Unanswered, compile_filter
-from bridge.rules.routing.values import is_plain, plain
+from bridge.rules.routing.values import plain, shown
 
 CUSTOMER: Any = {
     "model": "models\\admin\\customers\\Customer",
@@ -304,12 +304,33 @@ def test_seeing_only_the_keys_it_needs_changes_no_answer(data, source):
 
 @given(ANY_JSON)
 def test_what_needs_no_copy_would_be_copied_as_it_is(value):
-    if is_plain(value):
+    if shown(value) is value:
         assert repr(plain(value)) == repr(value)
 
 
 @given(ANY_JSON)
 def test_a_copy_needs_no_copy(value):
     copy = plain(value)
-    assert is_plain(copy)
+    assert shown(copy) == copy
     assert repr(plain(copy)) == repr(copy)
+
+
+@pytest.mark.parametrize("row", [{"a": 1, "b": 2}, {"a": 2**70, "b": "\ud800"}])
+def test_a_value_that_would_hold_up_others_is_an_error_where_an_expression_looks_at_it(row: Any):
+    data = {"type": "order", "rows": [row] * 70_000}
+    large = Event("id", "main", "t", "json", 0.0, Message(b""), data=data)
+    looking, passing_by = (
+        compile_filter("size(event.data.rows) > 3"),
+        compile_filter('event.data.type == "order"'),
+    )
+    assert passing_by.ask(passing_by.view.of(large), large) is True
+    answer = looking.ask(looking.view.of(large), large)
+    assert isinstance(answer, Unanswered)
+    assert not answer.missing
+    assert "TooManyValues" in answer.detail
+
+
+def test_signs_in_a_text_are_no_values():
+    event = Event("id", "main", "t", "json", 0.0, Message(b""), data={"csv": "a:1,b:2;" * 200_000})
+    asked = compile_filter("size(event.data.csv) > 3")
+    assert asked.ask(asked.view.of(event), event) is True

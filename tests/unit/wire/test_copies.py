@@ -15,6 +15,7 @@ from bridge.model.event import Event, Message, Undecodable
 from bridge.model.source import Source
 from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
+from bridge.rules.formats.parse import Bounds
 from bridge.rules.formats.size import table_size
 from bridge.rules.wire.copies import clean_headers, read_copy, with_visible_headers, write_copy
 
@@ -93,9 +94,9 @@ def test_data_of_a_compressed_body_is_the_same_from_a_copy():
 
 
 def test_a_compressed_body_over_the_limit_has_no_data():
-    event = decoded(Message(gzip.compress(b" " * 2000 + b"{}"), content_encoding="gzip"), max_body=1000)
+    event = decoded(Message(gzip.compress(b" " * 2000 + b"{}"), content_encoding="gzip"), bounds=Bounds(1000))
     assert event.data is None
-    assert decoded(Message(b"{}", content_encoding="utf-8"), max_body=1000).data == {}
+    assert decoded(Message(b"{}", content_encoding="utf-8"), bounds=Bounds(1000)).data == {}
 
 
 def test_a_copy_in_a_format_of_another_version_is_read():
