@@ -95,6 +95,8 @@ class Consumption:
             if kind.is_stream:
                 self.streams.add(intake, channel)
                 self.prefetch.bound(intake.source.name, BY_MEMORY, None)
+            else:
+                self.streams.no_stream(intake)
             self._kinds[queue] = kind
             self._count(intake, kind)
 

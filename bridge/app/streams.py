@@ -21,6 +21,7 @@ from bridge.ports.streams import StreamPlaces
 log = structlog.get_logger(__name__)
 
 _LEASE = 10.0
+_RENEW_EVERY = 3.0
 _EVERY = 1.0
 _UNSURE_FOR = 3.0
 _REREAD_AFTER = 5.0
@@ -34,6 +35,7 @@ class _Read:
     reader: StreamReader
     channel: ConsumeChannel
     ours: bool = False
+    leased_at: float = 0.0
     attached_at: float = 0.0
     looked_at: float = 0.0
     reread_since: float = 0.0
@@ -64,6 +66,7 @@ class Streams:
         self._recorder = recorder
         self._tell = tell
         self._holder = holder
+        self._alone = alone
         self._silent_after = silent_after
         self._read: dict[str, _Read] = {}
         self.unclean = not alone
@@ -81,6 +84,12 @@ class Streams:
             self._read[source.queue] = _Read(intake, reader, channel)
         intake.stream = self._read[source.queue].reader
 
+    def no_stream(self, intake: Intake) -> None:
+        """The queue of this source is none, or none any more."""
+        intake.stream = None
+        if (read := self._read.pop(intake.source.queue, None)) is not None:
+            read.reader.leave()
+
     async def prepare(self, queue: str) -> bool:
         """The stream may be read here now, and its reader knows where to begin."""
         read = self._read[queue]
@@ -96,7 +105,7 @@ class Streams:
     async def _begin(self, read: _Read) -> None:
         source, reader = read.intake.source, read.reader
         stored = await self._places.stored(source.queue)
-        reader.begin(stored, source.prefetch if self.unclean else 0)
+        reader.begin(stored, 2 * source.prefetch if self.unclean else 0)
         if (first := reader.first_look(time.time())) is not None:
             await self._places.store(first)
         log.info("stream.reading", source=source.name, done_to=reader.done_to, first=stored is None)
@@ -136,7 +145,7 @@ class Streams:
         if not channel.up(queue):
             read.attached_at = now
             return
-        if not await self._leases.lease(_lease(queue), self._holder, _LEASE):
+        if not await self._still_ours(queue, read, now):
             log.warning("stream.taken_over", source=read.intake.source.name)
             read.ours = False
             reader.leave()
@@ -151,6 +160,12 @@ class Streams:
             if reader.deaf or now - read.reread_since > _REREAD_AFTER:
                 read.reread_since = 0.0
                 await channel.renew(queue)
+
+    async def _still_ours(self, queue: str, read: _Read, now: float) -> bool:
+        if self._alone or now - read.leased_at < _RENEW_EVERY:
+            return True
+        read.leased_at = now
+        return await self._leases.lease(_lease(queue), self._holder, _LEASE)
 
     async def _doubt(self, queue: str, read: _Read) -> None:
         """Asked for the message that was done last, the stream gives nothing."""

@@ -48,6 +48,7 @@ class SourceQueues:
         self._contract = contract
         self._kind = kind
         self._looked_at: dict[str, object] = {}
+        self._streams: set[str] = set()
         self._told: dict[str, list[Effect]] = {}
         self.release: tuple[int, ...] = ()
         """Major and minor number of the broker's version."""
@@ -61,12 +62,9 @@ class SourceQueues:
             return False
         if depth is not None:
             return await self._look(queue)
-        if self._verify_only:
-            log.warning(
-                "source.missing",
-                queue=queue,
-                advice="topology is `verify`: create the queue, durable, no arguments",
-            )
+        if self._verify_only or queue in self._streams:
+            advice = "create it anew" if queue in self._streams else _VERIFY_ONLY
+            log.warning("source.missing", queue=queue, advice=advice)
             return False
         return await self._topology.declare_source(queue) and await self._look(queue)
 
@@ -94,6 +92,7 @@ class SourceQueues:
         # Whoever publishes to a stream says so in the declaration: no other makes one.
         self._contract(queue, Contract.KEPT if kind.is_stream else _CONTRACTS[bare])
         self._kind(queue, kind)
+        (self._streams.add if kind.is_stream else self._streams.discard)(queue)
         if bare is False and not kind.is_stream:
             log.warning("source.contract_mismatch", queue=queue, arguments=dict(kind.arguments))
         self._tell(queue, list(effects_of(kind)))
@@ -118,4 +117,5 @@ class SourceQueues:
         return await kind_of(self._link, queue, may_declare=False)
 
 
+_VERIFY_ONLY = "topology is `verify`: create the queue, durable, no arguments"
 _CONTRACTS = {None: Contract.UNKNOWN, True: Contract.KEPT, False: Contract.BROKEN}

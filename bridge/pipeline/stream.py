@@ -143,6 +143,8 @@ class StreamReader:
             self._anchor = self.done_to
             return self.done_to
         self._anchor = None
+        if self._epoch:
+            return "first"  # all that a stream holds which was made anew is new
         wanted = self._source.stream.offset
         if wanted in {"next", "last"} and self._since:
             return datetime.fromtimestamp(self._since, UTC)
@@ -186,7 +188,10 @@ class StreamReader:
     def take(self, message: Message, ticket: Ticket, begin: Begin) -> None:
         """A message came: begin with it, unless it is done, or under way already."""
         offset = message.headers.get(OFFSET)
-        if not isinstance(offset, int) or self.deaf or not self._begun:
+        if not isinstance(offset, int):
+            begin(message, ticket)  # it is no stream any more
+            return
+        if self.deaf or not self._begun:
             ticket.finish()
             return
         if self._anchor is not None and not self._is_where_it_was(offset, message):

@@ -144,3 +144,22 @@ async def stands_by(bridge: BridgeProcess) -> Any:
     bridge.url = listening[0]["address"]
     status, health = await bridge.health()
     return status == 200 and health["consumers"] == {"main": "standing_by"}
+
+
+async def test_while_the_bridge_runs_a_stream_may_be_made_anew_and_become_a_queue(scene: Scene):
+    source = await scene.queue(arguments=STREAM)
+    await scene.queues.publish(source, some("first"))
+    async with scene.bridge([scene.webhook("crm")], source) as bridge:
+        await all_came(scene, bridge, some("first"))
+        await scene.queues.delete(source)
+        await until(lambda: bridge.said("source.missing"), what=bridge.last_words)
+        await scene.queues.declare(source, STREAM)
+        await scene.queues.publish(source, some("second"))
+        await all_came(scene, bridge, [*some("first"), *some("second")])
+        await scene.queues.delete(source)
+        await until(lambda: len(bridge.said("source.missing")) > 1, what=bridge.last_words)
+        await scene.queues.declare(source)
+        await scene.queues.publish(source, some("third"))
+        await all_came(scene, bridge, [*some("first"), *some("second"), *some("third")])
+        await bridge.stop()
+        assert await scene.queues.depth(source) == 0

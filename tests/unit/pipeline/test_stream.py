@@ -166,6 +166,21 @@ def test_a_stream_whose_last_done_message_is_another_one_is_read_from_its_beginn
     assert (stored.epoch, stored.offset) == (1, 0)
 
 
+@pytest.mark.parametrize("offset", ["next", "last"])
+def test_a_stream_that_was_made_anew_is_read_whole_wherever_the_first_reading_began(offset: str):
+    reading = Reading(Reached("orders", 9), offset=offset)
+    reading.reader.made_anew()
+    assert reading.reader.attach() == "first"
+    assert Reading(after(reading), offset=offset).reader.attach() == "first"
+
+
+def test_what_comes_without_an_offset_is_delivered_all_the_same():
+    reading, ticket, begun = Reading(), CountingTicket(), list[Message]()
+    reading.reader.take(Message(b"of a queue"), ticket, lambda message, _ticket: begun.append(message))
+    assert [each.body for each in begun] == [b"of a queue"]
+    assert not ticket.finished
+
+
 def test_messages_that_the_stream_no_longer_holds_are_passed_over():
     reading = Reading(Reached("orders", 9, ahead=0b100))
     reading.reader.attach()
