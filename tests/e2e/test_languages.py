@@ -1,5 +1,6 @@
 """Publishers and consumers in other languages: the examples, run on the broker."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -114,6 +115,59 @@ async def test_what_was_not_worked_through_goes_back_to_the_queue(name: str, sce
         await until(lambda: _held(scene, queue, 10), what=lambda: consumer.err)
         await consumer.kill()
     await until(lambda: _held(scene, queue, 0))
+
+
+@each_language
+async def test_what_nobody_reads_any_more_is_not_acknowledged(name: str, scene: Scene):
+    """As with `consume | head -1`: one is read, and none of the others is lost."""
+    (language,) = languages(name)
+    queue = await scene.queue("head")
+    read, write = os.pipe()
+    async with language.consumer_of(scene.amqp_url, queue, out=write) as consumer:
+        os.close(write)
+        await scene.queues.publish(queue, [b"message 0"])
+        with os.fdopen(read) as reader:
+            assert await asyncio.to_thread(reader.readline) == "message 0\n"
+        await until(lambda: _is_left(scene, queue, 0), what=lambda: consumer.err)
+        await scene.queues.publish(queue, [b"message %d" % number for number in range(1, 6)])
+        assert await consumer.ended() == 1
+        assert "error: the work failed" in consumer.err
+        assert "Traceback" not in consumer.err
+    await until(lambda: _is_left(scene, queue, 5))
+
+
+@each_language
+async def test_work_that_fails_ends_the_consumer_and_goes_back_to_the_queue(name: str, scene: Scene):
+    (language,) = languages(name)
+    queue = await scene.queue("fails")
+    await scene.queues.publish(queue, [b"good", b"good", b"bad", b"good"])
+    work = ("sh", "-c", "read -r body; echo done; [ $body = good ]")
+    async with language.consumer_of(scene.amqp_url, queue, *work) as consumer:
+        assert await consumer.ended() == 1
+        assert "error: the work failed with exit code 1" in consumer.err
+        assert consumer.bodies == [b"done"] * 3
+    await until(lambda: _is_left(scene, queue, 2))
+
+
+@pytest.mark.parametrize("name", ["php", "node", "python"])  # amqp-consume ends at once
+async def test_a_signal_lets_the_work_under_way_succeed(name: str, scene: Scene, tmp_path: Path):
+    (language,) = languages(name)
+    queue = await scene.queue("signal")
+    work = ("sh", "-c", f"echo begun; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo done")
+    async with language.consumer_of(scene.amqp_url, queue, *work) as consumer:
+        await scene.queues.publish(queue, [b"%d" % number for number in range(9)])
+        await until(lambda: consumer.bodies == [b"begun"], what=lambda: consumer.err)
+        consumer.signal(signal.SIGTERM)
+        (tmp_path / "go").touch()
+        assert await consumer.ended() == 0, consumer.err
+    finished = consumer.bodies.count(b"done")
+    assert consumer.bodies == [b"begun", b"done"] * finished
+    assert 0 < finished < 9
+    await until(lambda: _is_left(scene, queue, 9 - finished))
+
+
+async def _is_left(scene: Scene, queue: str, number: int) -> bool:
+    return await scene.queues.depth(queue) == number
 
 
 async def _held(scene: Scene, queue: str, number: int) -> bool:

@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -42,7 +44,7 @@ class Language:
 
     async def run(self, body: bytes, *arguments: str, **env: str) -> "Ended":
         """Run the publisher to its end."""
-        process = await _start(self.publisher, *arguments, **env)
+        process = await _start(self.publisher, *arguments, env=env)
         try:
             out, err = await asyncio.wait_for(process.communicate(body), PROGRAM_SECONDS)
         finally:
@@ -51,10 +53,12 @@ class Language:
 
     @asynccontextmanager
     async def consumer_of(
-        self, url: str, queue: str, *arguments: str, read: bool = True
+        self, url: str, queue: str, *arguments: str, read: bool = True, out: int = PIPE
     ) -> AsyncIterator["Consumer"]:
-        """A consumer that has declared the queue and waits; `read` False: nobody reads what it prints."""
-        process = await _start(self.consumer, "--url", url, "--queue", queue, *arguments)
+        """A consumer that has declared the queue and waits; `read` False: nobody reads what it prints. `out` is where it
+        prints in place of a pipe that is read here.
+        """
+        process = await _start(self.consumer, "--url", url, "--queue", queue, *arguments, out=out)
         consumer = Consumer(process)
         tasks = [asyncio.create_task(consumer.listen())]
         if read:
@@ -93,8 +97,7 @@ class Consumer:
 
     async def collect(self) -> None:
         """Read what it prints, to the end."""
-        assert self._process.stdout is not None
-        while chunk := await self._process.stdout.read(65_536):
+        while self._process.stdout and (chunk := await self._process.stdout.read(65_536)):
             self.out += chunk
 
     async def listen(self) -> None:
@@ -105,7 +108,15 @@ class Consumer:
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code after this signal."""
+        self.signal(number)
+        return await self.ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it this signal."""
         self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Its exit code once it has ended."""
         return await asyncio.wait_for(self._process.wait(), PROGRAM_SECONDS)
 
     async def kill(self) -> None:
@@ -115,7 +126,12 @@ class Consumer:
         await self._process.wait()
 
 
-async def _start(command: Iterable[str], *arguments: str, **env: str) -> asyncio.subprocess.Process:
+async def _start(
+    command: Iterable[str],
+    *arguments: str,
+    out: int = PIPE,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> asyncio.subprocess.Process:
     bare: dict[str, Any] = {
         name: value
         for name, value in os.environ.items()
@@ -124,10 +140,10 @@ async def _start(command: Iterable[str], *arguments: str, **env: str) -> asyncio
     return await asyncio.create_subprocess_exec(
         *command,
         *arguments,
-        env=bare | {"NODE_PATH": str(companions.NODE_MODULES)} | env,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        env=bare | {"NODE_PATH": str(companions.NODE_MODULES)} | dict(env),
+        stdin=PIPE,
+        stdout=out,
+        stderr=PIPE,
         start_new_session=True,
     )
 

@@ -3,16 +3,20 @@
 
 const { parseArgs } = require('node:util');
 
-/** --url, --queue and --type; the first two may come from AMQP_URL and AMQP_QUEUE. */
+/** --url, --queue and --type; the first two may come from AMQP_URL and AMQP_QUEUE. What follows them is `rest`. */
 function options() {
+  const args = process.argv.slice(2);
+  let count = 0;
+  while (args[count]?.startsWith('--')) count += args[count].includes('=') ? 1 : 2;
   const { values } = parseArgs({
+    args: args.slice(0, count),
     options: {
       url: { type: 'string', default: process.env.AMQP_URL || 'amqp://guest:guest@127.0.0.1:5672/' },
       queue: { type: 'string', default: process.env.AMQP_QUEUE || 'hooks2' },
       type: { type: 'string' },
     },
   });
-  return values;
+  return { ...values, rest: args.slice(count) };
 }
 
 /**

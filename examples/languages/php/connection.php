@@ -10,12 +10,19 @@ use PhpAmqpLib\Connection\AbstractConnection;
 use PhpAmqpLib\Connection\AMQPConnectionConfig;
 use PhpAmqpLib\Connection\AMQPConnectionFactory;
 
-/** --url, --queue and --type; the first two may come from AMQP_URL and AMQP_QUEUE. */
-function options(): array
+/**
+ * --url, --queue and --type; the first two may come from AMQP_URL and AMQP_QUEUE. Where there is a default for `work`, a
+ * program with its arguments may follow.
+ */
+function options(array $defaults = []): array
 {
-    $given = [];
+    $given = $defaults;
     $words = array_slice($_SERVER['argv'], 1);
     while (($word = array_shift($words)) !== null) { // getopt would pass over an option that is misspelt
+        if (isset($defaults['work']) && $word[0] !== '-') {
+            $given['work'] = [$word, ...$words];
+            break;
+        }
         if (!preg_match('/^--(url|queue|type)(?:=(.*))?$/s', $word, $option) || (!isset($option[2]) && !$words)) {
             fwrite(STDERR, "usage: {$_SERVER['argv'][0]} [--url URL] [--queue QUEUE] [--type TYPE]\n");
             exit(2);
@@ -26,6 +33,7 @@ function options(): array
         'url' => $given['url'] ?? (getenv('AMQP_URL') ?: 'amqp://guest:guest@127.0.0.1:5672/'),
         'queue' => $given['queue'] ?? (getenv('AMQP_QUEUE') ?: 'hooks2'),
         'type' => $given['type'] ?? null,
+        'work' => $given['work'] ?? null,
     ];
 }
 

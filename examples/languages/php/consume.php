@@ -1,8 +1,11 @@
 #!/usr/bin/php
 <?php
-// Prints every message of a queue, one per line, until Ctrl-C or SIGTERM:
+// Runs a program for every message of a queue, until Ctrl-C or SIGTERM:
 //
-//     php consume.php --queue hooks2
+//     php consume.php --queue hooks2           runs shell/work.sh, which prints the message
+//     php consume.php --queue hooks2 ./mine    runs your own
+//
+// The program finds the message on its standard input.
 
 declare(strict_types=1);
 
@@ -10,13 +13,25 @@ require __DIR__ . '/connection.php';
 
 use PhpAmqpLib\Message\AMQPMessage;
 
-/** The work: whatever is to be done with a message. */
-function work(string $body): void
+/**
+ * The work: whatever is to be done with a message. Put your own code here; it returns when the work is done, and throws
+ * when it failed.
+ *
+ * What it must not do is print into a pipe and be content: a pipe takes 64 kB that perhaps nobody ever reads. The exit code
+ * of a program tells.
+ */
+function work(string $body, array $program): void
 {
-    fwrite(STDOUT, $body . "\n");
+    $input = tmpfile();
+    fwrite($input, $body);
+    rewind($input);
+    $process = proc_open($program, [$input, STDOUT, STDERR], $pipes);
+    if ($process === false || ($code = proc_close($process)) !== 0) {
+        throw new RuntimeException('the work failed' . (isset($code) ? " with exit code $code" : ''));
+    }
 }
 
-$options = options();
+$options = options(['work' => [dirname(__DIR__) . '/shell/work.sh']]);
 $connection = connect($options['url']);
 $channel = $connection->channel();
 declareQueue($channel, $options['queue']);
@@ -25,9 +40,9 @@ declareQueue($channel, $options['queue']);
 $channel->basic_qos(0, 10, false);
 
 // Acknowledged after the work, never before it: what is not acknowledged when we end, even if we crash, goes back
-// to the queue. So an exception may simply end this program, and whatever watches over it starts it again.
-$onMessage = function (AMQPMessage $message): void {
-    work($message->getBody());
+// to the queue. So a failure may simply end this program, and whatever watches over it starts it again.
+$onMessage = function (AMQPMessage $message) use ($options): void {
+    work($message->getBody(), $options['work']);
     $message->ack();
 };
 $channel->basic_consume($options['queue'], callback: $onMessage);
@@ -39,5 +54,10 @@ foreach ([SIGINT, SIGTERM] as $signal) {
 }
 
 fwrite(STDERR, "waiting for messages in {$options['queue']}\n");
-$channel->consume(1.0); // a second at most until it looks whether it shall stop
+try {
+    $channel->consume(1.0); // a second at most until it looks whether it shall stop
+} catch (RuntimeException $error) {
+    fwrite(STDERR, "error: {$error->getMessage()}\n");
+    exit(1);
+}
 $connection->close();

@@ -137,9 +137,10 @@ async def test_a_secret_is_rotated_and_shown_once(operated: Operated):
     told = await operated.run.done("hooks", "rotate-secret", "rotated", "--keep", "1h")
     secret = re.search(r"whsec_\S+", told.out)
     assert secret
-    assert "sign together until" in told.out
+    assert "The new secret signs alone from now on." in told.out
     own = await operated.run("hooks", "rotate-secret", "rotated", "--secret-env", "NEW", "--json", NEW=CHOSEN)
     assert own.json["secret"] == CHOSEN
+    assert "sign together until" in own.json["explanation"]
     last = await operated.run.json("hooks", "rotate-secret", "rotated", "--now")
     assert last["expires_at"] is None
     assert CHOSEN not in (await operated.run.done("hooks", "show", made["id"], "--json")).out
