@@ -1,16 +1,21 @@
 """Messages that could not be handled: put back into their queues, or dropped."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import field, replace
+from typing import Any
 
 from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge
+from bridge.model.event import Batch, Event, Message, Undecodable
 from bridge.model.source import Source
 from bridge.model.value import value
 from bridge.ports.broker import Outgoing, Publisher
 from bridge.ports.quarantine import KnownQuarantined, Quarantine, QuarantineFilter
 from bridge.ports.records import Page
-from bridge.rules.wire.copies import REQUEUED
+from bridge.rules.codings.plain import plain_message
+from bridge.rules.formats.decoder import Decoder
+from bridge.rules.wire.copies import INLET, REQUEUED
 
 LANES = "lanes"
 """What stands for the source of copies that could not be handled."""
@@ -25,12 +30,43 @@ class NoWayBack(BridgeError):
 
 
 @value(frozen=True, slots=True)
+class Correction:
+    """What a person changed of a message; None and absent headers stay as they were, a header that is None goes."""
+
+    body: bytes | None = None
+    type: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, message: Message) -> Message:
+        """The message as it is to go back."""
+        if self.body is not None:
+            message = plain_message(message, self.body)
+        given = {
+            name: text
+            for name in ("type", "content_type", "content_encoding")
+            if (text := getattr(self, name)) is not None
+        }
+        headers = {**message.headers, **self.headers}
+        if self.type is not None and isinstance(mark := headers.get(INLET), Mapping):
+            headers[INLET] = {**mark, "type": self.type}  # an inlet's word on it goes before the property
+        kept = {name: told for name, told in headers.items() if told is not None or name not in self.headers}
+        return replace(message, headers=kept, **given)
+
+
+AS_IT_CAME = Correction()
+
+
+@value(frozen=True, slots=True)
 class PutBack:
-    """A message that is in its queue again."""
+    """A message that is in its queue again, or would be: then with the types of its events, and what is wrong with it."""
 
     id: str
     source: str
     queue: str
+    event_types: tuple[str, ...] | None = None
+    fault: str | None = None
 
 
 @value(frozen=True, slots=True)
@@ -46,8 +82,17 @@ class Tally:
 class Requeuing:
     """What a person does with messages in quarantine."""
 
-    def __init__(self, quarantine: Quarantine, sources: Sequence[Source], publisher: Publisher) -> None:
-        """`publisher` publishes into queues of sources, for somebody who waits for the answer."""
+    def __init__(
+        self,
+        quarantine: Quarantine,
+        sources: Sequence[Source],
+        publisher: Publisher,
+        decoders: Mapping[str, Decoder],
+    ) -> None:
+        """`publisher` publishes into queues of sources, for somebody who waits for the answer. `decoders` holds one for
+        each source that is consumed, by its name.
+        """
+        self._decoders = decoders
         self._quarantine = quarantine
         self._sources = {source.name: source for source in sources}
         self._publisher = publisher
@@ -61,7 +106,17 @@ class Requeuing:
         """The message, whole; None where there is none."""
         return await self._quarantine.message(quarantined_id)
 
-    async def requeue(self, quarantined_id: str) -> PutBack | None:
+    async def rehearse(self, quarantined_id: str, correction: Correction) -> PutBack | None:
+        """What the source would make of it; nothing is changed. Raises as `requeue`, but for the broker."""
+        known = await self._quarantine.message(quarantined_id)
+        if known is None:
+            return None
+        source = self._source(known)
+        message = replace(correction.of(known.message), exchange="", routing_key=source.queue)
+        found = self._decoders[source.name].decode(message, new_id=lambda: known.id, received_at=time.time())
+        return PutBack(known.id, source.name, source.queue, *_made(found))
+
+    async def requeue(self, quarantined_id: str, correction: Correction = AS_IT_CAME) -> PutBack | None:
         """Publish it to its source's queue, with confirm, then delete it here; None where there is none.
 
         A crash in between leaves it here, too: it is never lost, and may come twice. Raises NoWayBack, BrokerRefused,
@@ -72,7 +127,7 @@ class Requeuing:
             return None
         source = self._source(known)
         with self._alone(known.id):
-            await self._publish(known, source)
+            await self._publish(known, correction.of(known.message), source)
             await self._quarantine.drop([known.id])
         return PutBack(known.id, source.name, source.queue)
 
@@ -119,8 +174,7 @@ class Requeuing:
             raise NoWayBack(f"its source {known.source!r} is not there any more")
         return source
 
-    async def _publish(self, known: KnownQuarantined, source: Source) -> None:
-        message = known.message
+    async def _publish(self, known: KnownQuarantined, message: Message, source: Source) -> None:
         # Where it had no id the client library would make one up: this one is the same if it comes twice.
         message_id = message.message_id or known.id
         # Another part of its message may have its key; else it goes back as it came.
@@ -150,6 +204,17 @@ class Requeuing:
             yield
         finally:
             self._under_way.discard(quarantined_id)
+
+
+def _made(found: Event | Batch | Undecodable) -> tuple[tuple[str, ...], str | None]:
+    match found:
+        case Event():
+            return (found.type,), None
+        case Undecodable():
+            return (), f"{found.reason}: {found.detail}"
+        case Batch():
+            fault = next((f"{each.why.reason}: {each.why.detail}" for each in found.refused), None)
+            return tuple(event.type for event in found.events), fault
 
 
 def _until_now(which: QuarantineFilter) -> QuarantineFilter:

@@ -47,7 +47,9 @@ class Repeating:
             bounds=parts.bounds,
             keeps_successes=settings.storage.keep == "all",
         )
-        self._requeuing = Requeuing(SqlQuarantine(history.engine), settings.sources, parts.reception.prompt)
+        self._requeuing = Requeuing(
+            SqlQuarantine(history.engine), settings.sources, parts.reception.prompt, parts.decoders
+        )
 
     def routes(self) -> Sequence[Part]:
         """What is to be served."""

@@ -2,9 +2,9 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import Field
@@ -25,7 +25,7 @@ from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation, Parameter
 from bridge.http.problem import Refused
 from bridge.model.access import Role
-from bridge.model.documents.publishing import PublishBody, PublishedDocument
+from bridge.model.documents.publishing import PublishBody, PublishedDocument, WithBody
 from bridge.model.errors import PublishTooLarge
 from bridge.model.event import Message
 from bridge.rules.bodies.spelling import to_json
@@ -124,9 +124,10 @@ def _named(name: str, reason: str) -> dict[str, list[dict[str, str]]]:
     return {"invalid-params": [{"name": name, "reason": reason}]}
 
 
-def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
+def body_faults(body: WithBody, *, needed: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with how the body of a message is told; `needed`: it has to be."""
     given = body.given()
-    if len(given) != 1:
+    if len(given) > 1 or (needed and not given):
         found = f"not {' and '.join(given)}" if given else "there is none"
         yield given[-1] if given else "data", f"give one of `data`, `body` and `body_base64`, {found}"
     for name in ("body", "body_base64"):
@@ -134,15 +135,24 @@ def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
             yield name, "must not be null"
     if body.body_base64 is not None and _decoded(body.body_base64) is None:
         yield "body_base64", "is no base64"
-    at = body.published_at
-    if at is not None and at.astimezone(UTC).year not in _YEARS:
-        yield "properties.timestamp", "must lie between 1970 and 2105"
-    yield from _texts(body)
-    for name in body.headers:
+
+
+def header_faults(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names that a message's header cannot have."""
+    for name in headers:
         if is_taken(name):
             yield f"headers.{name}", "belongs to the broker or to the bridge and cannot be given"
         elif not 0 < len(name.encode()) <= _SHORT:
             yield f"headers.{name[:60]}", f"a header name has 1 to {_SHORT} bytes"
+
+
+def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
+    yield from body_faults(body, needed=True)
+    at = body.published_at
+    if at is not None and at.astimezone(UTC).year not in _YEARS:
+        yield "properties.timestamp", "must lie between 1970 and 2105"
+    yield from _texts(body)
+    yield from header_faults(body.headers)
 
 
 def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
@@ -159,7 +169,7 @@ def _message(body: PublishBody) -> Message:
     is_data = "data" in body.model_fields_set
     at = (properties.timestamp or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     return Message(
-        _content(body),
+        content_of(body),
         headers=body.headers,
         content_type=body.content_type or properties.content_type or (_JSON if is_data else None),
         content_encoding=properties.content_encoding,
@@ -180,7 +190,8 @@ def _decoded(text: str) -> bytes | None:
         return None
 
 
-def _content(body: PublishBody) -> bytes:
+def content_of(body: WithBody) -> bytes:
+    """The bytes of the body that is told."""
     if body.body is not None:
         return body.body.encode()
     if body.body_base64 is not None:

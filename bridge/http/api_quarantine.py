@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from bridge.admin.look_messages import quarantined_alone, quarantined_in_list
-from bridge.admin.quarantine import NoWayBack, Requeuing
+from bridge.admin.quarantine import Correction, NoWayBack, Requeuing
 from bridge.http.api_answers import answer, large, page
-from bridge.http.api_bodies import body_of
+from bridge.http.api_bodies import body_of, unfit
 from bridge.http.api_names import AskedNames
 from bridge.http.api_pages import PAGED, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
+from bridge.http.api_publish import body_faults, content_of, header_faults
 from bridge.http.described import PAGE, SOURCE, SPAN, flag, text
 from bridge.http.operation import CHANGED, UNCHANGED, Operation
 from bridge.http.problem import Refused
@@ -27,6 +29,7 @@ from bridge.model.documents.messages import (
     RequeuedDocument,
     RequeuedManyDocument,
 )
+from bridge.model.documents.publishing import RequeueBody
 from bridge.model.documents.shape import PageDocument
 from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed
 from bridge.ports.quarantine import REASONS, KnownQuarantined, QuarantineFilter
@@ -39,6 +42,7 @@ _REASON = text("reason", "Why it could not be handled, as one word.")
 _BACK = """
 Publishes its bytes, headers and properties into the queue of its source, waits for the broker's confirm, then deletes
 it here. A crash in between leaves it here as well. What still cannot be handled comes back with a new id.
+One message may be corrected on its way: its body, its headers, its type.
 """
 
 
@@ -88,7 +92,9 @@ class QuarantineRoutes:
                 f"{_PATH}/{{id}}/requeue",
                 "Put a message back into the queue of its source",
                 self._requeue,
-                {202: RequeuedDocument},
+                {200: RequeuedDocument, 202: RequeuedDocument},
+                body=RequeueBody,
+                body_required=False,
             ),
             _changing(
                 "quarantine.requeue_many",
@@ -165,13 +171,17 @@ class QuarantineRoutes:
 
     async def _requeue(self, request: web.Request) -> web.Response:
         Parameters(request).check()
+        asked = await body_of(request, RequeueBody, optional=True)
+        correction = _correction(asked)
         async with _broker_as_503():
-            back = await self._requeuing.requeue(path_id(request))
+            do = self._requeuing.rehearse if asked.dry_run else self._requeuing.requeue
+            back = await do(path_id(request), correction)
         if back is None:
             raise not_found(request)
-        request[CHANGED] = {"source": back.source}
-        response = answer({"id": back.id, "source": back.source, "queue": back.queue})
-        response.set_status(202)
+        request[CHANGED] = {"source": back.source, "corrected": sorted(asked.model_fields_set - {"dry_run"})}
+        request[UNCHANGED] = asked.dry_run
+        response = answer(asdict(back) | {"dry_run": asked.dry_run})
+        response.set_status(200 if asked.dry_run else 202)
         return response
 
     async def _requeue_many(self, request: web.Request) -> web.Response:
@@ -201,7 +211,14 @@ class QuarantineRoutes:
 
 
 def _changing(
-    name: str, path: str, summary: str, handler: Any, answers: dict[int, Any], *, body: Any = None
+    name: str,
+    path: str,
+    summary: str,
+    handler: Any,
+    answers: dict[int, Any],
+    *,
+    body: Any,
+    body_required: bool = True,
 ) -> Operation:
     return Operation(
         name=name,
@@ -212,8 +229,22 @@ def _changing(
         handler=handler,
         role=Role.OPERATOR,
         body=body,
+        body_required=body_required,
         answers=answers,
         refusals=frozenset({409}),
+    )
+
+
+def _correction(asked: RequeueBody) -> Correction:
+    """Raises Refused (422) for what no message can have."""
+    if faults := [*body_faults(asked, needed=False), *header_faults(asked.headers)]:
+        raise unfit(faults)
+    return Correction(
+        content_of(asked) if asked.given() else None,
+        asked.type,
+        asked.content_type,
+        asked.content_encoding,
+        asked.headers,
     )
 
 

@@ -6,8 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from bridge.admin.audit import AuditLog
+from bridge.http.api_bodies import body_of
 from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Handler, Operation
 from bridge.http.problem import REQUEST_ID, Refused
+from bridge.model.documents.shape import Nothing
 
 
 def guarded(operation: Operation, log: AuditLog) -> Handler:
@@ -22,6 +24,8 @@ def _allowed(operation: Operation, handler: Handler) -> Handler:
             challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
             detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
             raise Refused(403, detail, headers={"WWW-Authenticate": challenge})
+        if operation.body is None and operation.method != "GET":
+            await body_of(request, Nothing, optional=True)
         return await handler(request)
 
     return check

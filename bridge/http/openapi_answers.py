@@ -70,7 +70,7 @@ def refusals_of(operation: Operation) -> dict[str, Any]:
         statuses.add(403)
     if "{" in operation.path:
         statuses.add(404)
-    if operation.body is not None:
+    if operation.body is not None or operation.method != "GET":  # the others may have none
         statuses.update(_WITH_BODY)
     if operation.parameters:
         statuses.add(422)

@@ -225,7 +225,8 @@ async def serving_api(
     table.swap(RoutingTable(made), {hook.id: runner_of(hook) for hook in made})
     known = [Source.model_validate(source) for source in sources]
     live = Sources({source.name: "consuming" for source in known}, {source.queue: (7, 1) for source in known})
-    explain = Explain(table, known, {source.name: Decoder(source) for source in known}, new_id)
+    decoders = {source.name: Decoder(source) for source in known}
+    explain = Explain(table, known, decoders, new_id)
     routes = LiveRoutes(known, explain, consumed=live, counts=live.count)
     stored = SqlAccess(records.engine)
     access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
@@ -242,7 +243,9 @@ async def serving_api(
         *desk.parts(),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
         routes,
-        QuarantineRoutes(Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker()), names),
+        QuarantineRoutes(
+            Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker(), decoders), names
+        ),
         AccessRoutes(access.desk, stored, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
         *more,

@@ -27,10 +27,11 @@ def body_of(file: str | None, text: str | None, content_type: str | None) -> dic
     whole = content(file) if file is not None else str(text).encode("utf-8", "surrogateescape")
     if content_type is None and parse(whole) is None and whole.strip() != b"null":
         raise usage(file or "--body", "not JSON; give --content-type to publish it as it is")
-    return {**_bytes(whole), "content_type": content_type or "application/json"}
+    return {**body_members(whole), "content_type": content_type or "application/json"}
 
 
-def _bytes(whole: bytes) -> dict[str, str]:
+def body_members(whole: bytes) -> dict[str, str]:
+    """The member that holds these bytes: as text where they are."""
     try:
         return {"body": whole.decode()}
     except UnicodeDecodeError:

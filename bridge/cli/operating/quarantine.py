@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
 from bridge.cli.asking.remote import Remote, needs_one, sure
+from bridge.cli.failures import usage
 from bridge.cli.operating.filters import Since, Source, Until, Yes
 
 app = typer.Typer(
@@ -23,6 +24,8 @@ Examples:
   amqp-bridge quarantine list --source splynx
   amqp-bridge quarantine show ID --raw > body.bin
   amqp-bridge quarantine requeue ID
+  amqp-bridge quarantine requeue ID --edit               correct its body in $EDITOR first
+  amqp-bridge quarantine requeue ID --body fixed.json --type order.created --dry-run
   amqp-bridge quarantine requeue --reason schema
   amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
 
@@ -82,20 +85,44 @@ def show(
 @app.command(epilog=EXAMPLES)
 @remote
 def requeue(
-    to: Remote, messages: Ids = None, *, source: Source = None, reason: Reason = None, everything: All = False
+    to: Remote,
+    messages: Ids = None,
+    *,
+    source: Source = None,
+    reason: Reason = None,
+    everything: All = False,
+    edit: Annotated[bool, Option("--edit", help="Correct the body of one message in $EDITOR first.")] = False,
+    body: Annotated[
+        str | None, Option("--body", metavar="FILE", help="The corrected body of one message; - reads it.")
+    ] = None,
+    kind: Annotated[
+        str | None, Option("--type", metavar="TYPE", help="The corrected property `type` of one message.")
+    ] = None,
+    header: Annotated[
+        list[str] | None,
+        Option("--header", "-H", metavar="K=V", help="A header to add or replace; K= takes it away."),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say what the source would make of each, and change nothing.")
+    ] = False,
 ) -> None:
-    """Put messages back into the queue they came from, where they are decoded anew."""
+    """Put messages back into the queue they came from, as they came or corrected, where they are decoded anew."""
     from bridge.cli.asking.client import segment
+    from bridge.cli.operating.correcting import corrected
     from bridge.cli.operating.many import chosen, requeue_many
-    from bridge.cli.showing.words import text
+    from bridge.cli.operating.quarantine_views import requeued
 
+    correction = corrected(to, messages, body, kind, header, edit=edit)
     if many := chosen(messages, source, reason, everything=everything):
+        if correction or dry_run:
+            raise usage("", "--edit, --body, --type, --header and --dry-run go with ids of messages")
         requeue_many(to, many)
         return
+    asked = correction | ({"dry_run": True} if dry_run else {})
     to.each(
         needs_one(messages, "the id of a message"),
-        lambda each: to.change("POST", f"/quarantine/{segment(each)}/requeue"),
-        lambda paper, row: paper.line(f"{text(row['id'])}: back in queue {text(row['queue'])!r}"),
+        lambda each: to.change("POST", f"/quarantine/{segment(each)}/requeue", asked or None),
+        requeued,
     )
 
 

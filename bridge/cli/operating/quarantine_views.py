@@ -34,3 +34,14 @@ def show_message(paper: Paper, message: Any) -> None:
     body = message.get("body_text")
     shown = f"{message.get('body_base64', '')} (base64)" if body is None else text(body)
     paper.facts([("body", shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... (--raw shows all)")])
+
+
+def requeued(paper: Paper, row: Any) -> None:
+    """A message that is back in its queue, or what would become of it."""
+    if not row["dry_run"]:
+        paper.line(f"{text(row['id'])}: back in queue {text(row['queue'])!r}")
+        return
+    kinds = ", ".join(map(text, row["event_types"])) or "no event"
+    paper.line(f"{text(row['id'])}: would go to queue {text(row['queue'])!r} as {kinds}")
+    if row["fault"]:
+        paper.line(f"it would come back to quarantine: {text(row['fault'])}", "bold red")

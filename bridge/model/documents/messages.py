@@ -56,6 +56,12 @@ class RequeuedDocument(Closed):
     """Name of its source."""
     queue: str
     """The queue's name on the broker."""
+    dry_run: bool
+    """true: it is in quarantine still."""
+    event_types: list[str] | None
+    """With `dry_run`: types of the events that the source would make of it."""
+    fault: str | None
+    """With `dry_run`: why it would come back to quarantine; null: it would not."""
 
 
 class AskedQuarantine(Strict):

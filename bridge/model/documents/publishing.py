@@ -34,17 +34,26 @@ class PropertiesBody(Closed):
     """When it was published; default: now."""
 
 
-class PublishBody(Closed):
-    """A message for a source, with `data`, `body` or `body_base64`."""
+class WithBody(Closed):
+    """What may tell the body of a message."""
 
-    source: str | None = None
-    """Name of the source; may be missing where there is only one."""
     data: Any = None
     """The body, any JSON."""
     body: str | None = None
     """The body as text."""
     body_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] | None = None
     """The body's bytes."""
+
+    def given(self) -> list[str]:
+        """Which of the three ways to say the body there are."""
+        return [name for name in ("data", "body", "body_base64") if name in self.model_fields_set]
+
+
+class PublishBody(WithBody):
+    """A message for a source, with `data`, `body` or `body_base64`."""
+
+    source: str | None = None
+    """Name of the source; may be missing where there is only one."""
     type: ShortText | None = None
     """The property `type`."""
     content_type: ShortText | None = None
@@ -56,14 +65,25 @@ class PublishBody(Closed):
     properties: PropertiesBody = PropertiesBody()
     """Further properties."""
 
-    def given(self) -> list[str]:
-        """Which of the three ways to say the body there are."""
-        return [name for name in ("data", "body", "body_base64") if name in self.model_fields_set]
-
     @property
     def published_at(self) -> datetime | None:
         """The moment that was given."""
         return self.properties.timestamp
+
+
+class RequeueBody(WithBody):
+    """What is corrected of a message before it goes back, and nothing where it goes back as it came."""
+
+    type: ShortText | None = None
+    """The property `type`: what the event is, where the source's format does not find it in the body."""
+    content_type: ShortText | None = None
+    """The property `content_type`."""
+    content_encoding: ShortText | None = None
+    """The property `content_encoding`; where the body is given and this is not, there is none."""
+    headers: dict[str, Any] = Field(default_factory=dict, max_length=1000)
+    """Headers that are added or replaced; null takes one away. The others stay."""
+    dry_run: bool = False
+    """true: tell what the source would make of it, and change nothing."""
 
 
 class PublishedDocument(Closed):

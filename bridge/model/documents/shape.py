@@ -18,6 +18,10 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class Nothing(Closed):
+    """A body where there is nothing to say: whoever says something is told so, and not passed over."""
+
+
 class PageDocument(Closed, Generic[T]):
     """A part of a list."""
 

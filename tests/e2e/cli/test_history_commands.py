@@ -1,10 +1,12 @@
 """Deliveries, events, replays, quarantine, statistics, tokens and audit from the command line."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from devtools.project import ROOT
 from tests.e2e.cli.conftest import Operated
 from tests.support.endpoint import status
 from tests.support.waiting import until
@@ -181,6 +183,33 @@ async def test_quarantined_bytes_are_written_as_they_are_and_messages_dropped(op
     await operated.run.done("quarantine", "drop", again["id"], "--yes")
     assert await there() == []
     assert (await operated.run("quarantine", "show", again["id"], "--raw")).code == 1
+
+
+SPLYNX_EVENT = ROOT / "examples" / "splynx" / "event.json"
+
+
+async def test_a_message_in_quarantine_is_corrected_in_an_editor_and_goes_back(
+    operated: Operated, tmp_path: Path
+):
+    await operated.scene.queues.publish(operated.strict, [b'{"type": 5}'])
+
+    async def there() -> Any:
+        return (await operated.run.json("quarantine", "list"))["items"]
+
+    [message] = await until(there)
+    editor = tmp_path / "editor"
+    editor.write_text(f"#!/bin/sh\ncat '{SPLYNX_EVENT}' >\"$1\"\n")
+    editor.chmod(0o755)
+    requeue = ("quarantine", "requeue", message["id"])
+    told = await operated.run(*requeue, "--edit", EDITOR="true")
+    assert (told.code, "nothing was changed" in told.err) == (1, True)
+    told = await operated.run(*requeue, "--dry-run")
+    assert "it would come back to quarantine: schema_mismatch" in told.out
+    told = await operated.run(*requeue, "--edit", "--dry-run", VISUAL=str(editor))
+    assert "as customers.customer.create" in told.out, told.err
+    told = await operated.run(*requeue, "--edit", VISUAL=str(editor))
+    assert f"back in queue {operated.strict!r}" in told.out, told.err
+    assert await there() == []
 
 
 async def test_statistics_sources_and_replicas_are_shown(operated: Operated):

@@ -1,5 +1,6 @@
 """Messages in quarantine over HTTP: their bytes, back into their queues, dropped."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from bridge.model.delivery import Quarantined
 from bridge.model.event import Message
 from bridge.storage.history import SqlHistory
 from tests.support.api_server import TOKEN, ServedApi, serving_api
+from tests.support.hook_bodies import hook
 from tests.support.inlet_server import prompt
 from tests.support.queues import Queues
 from tests.support.records import NOW, in_quarantine, new_id
@@ -62,7 +64,10 @@ async def test_a_message_goes_back_as_it_came(
 ) -> None:
     [entry] = await kept(history, message=WHOLE)
     answer = await served.client.send("POST", f"/quarantine/{entry.id}/requeue")
-    assert (answer.status, answer.body) == (202, {"id": entry.id, "source": "splynx", "queue": queue})
+    assert answer.status == 202
+    assert answer.body == {
+        "id": entry.id, "source": "splynx", "queue": queue, "dry_run": False, "event_types": None, "fault": None,
+    }  # fmt: skip
     [message] = await queues.take_all(queue)
     assert told(message) == (
         WHOLE.body, "application/json", "utf-8", "c-1", "m-1", "shop", "customers.create", WHOLE.timestamp, 2,
@@ -170,3 +175,103 @@ async def test_is_listed_by_reason_and_span(history: SqlHistory, served: ServedA
         ("from=2025-05-05T07:08:30Z", [second.id]),
     ):
         assert [each["id"] for each in (await served.client.get(f"/quarantine?{query}"))["items"]] == expected
+
+
+CORRECTED = {
+    "body": '{"corrected": true}',
+    "type": "customers.update",
+    "content_type": "application/json; charset=utf-8",
+    "headers": {"x-bytes": None, "n": 6, "new": "one"},
+}
+
+
+async def test_a_message_goes_back_corrected(
+    history: SqlHistory, served: ServedApi, queue: str, queues: Queues
+) -> None:
+    [entry] = await kept(history, message=WHOLE)
+    answer = await served.client.send("POST", f"/quarantine/{entry.id}/requeue", CORRECTED)
+    assert answer.status == 202
+    [message] = await queues.take_all(queue)
+    found = message.header.properties
+    assert message.body == b'{"corrected": true}'
+    assert (found.message_type, found.content_type) == ("customers.update", "application/json; charset=utf-8")
+    assert found.content_encoding is None
+    assert (found.message_id, found.app_id) == ("m-1", "shop")
+    assert dict(found.headers or {}) == {
+        "n": 6,
+        "new": "one",
+        "list": ["a", True, None],
+        "table": {"deep": 1.5},
+    }
+    assert await left(served) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "body"),
+    [({"data": {"a": 1}}, b'{"a":1}'), ({"body_base64": "//4="}, b"\xff\xfe"), ({"body": ""}, b"")],
+)
+async def test_the_corrected_body_may_be_json_bytes_or_nothing(
+    history: SqlHistory, served: ServedApi, queue: str, queues: Queues, *, given: Any, body: bytes
+) -> None:
+    [entry] = await kept(history, message=WHOLE)
+    assert (await served.client.send("POST", f"/quarantine/{entry.id}/requeue", given)).status == 202
+    assert [message.body for message in await queues.take_all(queue)] == [body]
+
+
+async def test_a_dry_run_tells_what_would_become_of_it_and_changes_nothing(
+    history: SqlHistory, served: ServedApi, queue: str, queues: Queues
+) -> None:
+    [entry] = await kept(history, message=WHOLE)
+    answer = await served.client.send(
+        "POST", f"/quarantine/{entry.id}/requeue", {**CORRECTED, "dry_run": True}
+    )
+    assert (answer.status, answer.body["dry_run"]) == (200, True)
+    assert (answer.body["event_types"], answer.body["fault"]) == (["customers.update"], None)
+    huge = {"headers": {"big": "x" * 100_000}, "dry_run": True}
+    answer = await served.client.send("POST", f"/quarantine/{entry.id}/requeue", huge)
+    assert answer.body["event_types"] == []
+    assert answer.body["fault"].startswith("headers_too_large: ")
+    assert await left(served) == [entry.id]
+    assert await queues.take_all(queue) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        ({"bdy": "x"}, ["bdy"]),
+        ({"body": "x", "data": 1}, ["body"]),
+        ({"body": None}, ["body"]),
+        ({"body_base64": "?"}, ["body_base64"]),
+        ({"headers": {"x-bridge-hops": 1}}, ["headers.x-bridge-hops"]),
+        ({"headers": {"x-death": None}}, ["headers.x-death"]),
+        ({"dry_run": "yes"}, ["dry_run"]),
+    ],
+)
+async def test_what_no_correction_is_is_refused_and_the_message_stays(
+    history: SqlHistory, served: ServedApi, wrong: Any, names: list[str]
+) -> None:
+    [entry] = await kept(history)
+    answer = await served.client.send("POST", f"/quarantine/{entry.id}/requeue", wrong)
+    assert (answer.status, answer.names) == (422, names)
+    assert await left(served) == [entry.id]
+
+
+async def test_a_key_that_an_operation_does_not_know_is_refused_by_every_one_that_changes_something(
+    history: SqlHistory, served: ServedApi
+) -> None:
+    """What is passed over looks as if it had been done."""
+    changing = [each for each in served.client.operations if each.method != "GET"]
+    assert len(changing) > 15
+    hook_id = (await served.client.send("POST", "/hooks", hook())).body["id"]
+    for operation in changing:
+        path = re.sub(r"\{[^}]*\}", hook_id, operation.path.removeprefix("/v1"))
+        answer = await served.client.send(operation.method, path, {"no_such_key": 1})
+        if operation.name == "explain.message":  # it takes any message, and tells what it made nothing of
+            assert "no_such_key" in str(answer.body["notes"])
+            continue
+        assert (operation.name, answer.status) == (operation.name, 422)
+        assert "no_such_key" in answer.names, operation.name
+    for name in ("drop", "requeue"):
+        [operation] = [each for each in changing if each.name == f"quarantine.{name}"]
+        path = operation.path.removeprefix("/v1").replace("{id}", new_id())
+        assert (await served.client.send(operation.method, path, {})).status == 404
