@@ -81,7 +81,7 @@ class Retention:
             if not await self._is_still_mine():
                 break
             await asyncio.sleep(_BETWEEN)
-        while await self._claims.forget_claims(time.time(), self._batch):
+        while await self._claims.forget_claims(await self._claims.now(), self._batch):
             if not await self._is_still_mine():
                 break
             await asyncio.sleep(_BETWEEN)

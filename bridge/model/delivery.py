@@ -260,3 +260,18 @@ class Known:
 
 Entry = Record | Quarantined | Unmatched | Unkept | Counted | Finished | Reached
 """All that the history is ever told while messages flow."""
+
+
+def weight(entry: Entry) -> int:
+    """Bytes of the body that is written with it, unless the history has its event already."""
+    match entry:
+        case Record(delivery=delivery):
+            return len(delivery.event.message.body)
+        case Unmatched(event=event):
+            return len(event.message.body)
+        case Quarantined(message=message):
+            return len(message.body)
+        case Unkept() | Counted() | Finished() | Reached():
+            return 0
+        case _:
+            assert_never(entry)

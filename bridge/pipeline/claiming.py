@@ -89,18 +89,24 @@ class Claiming:
         self._lease = -1.0 if alone else LEASE
         self._held: dict[tuple[str, str], tuple[Settlement, float]] = {}
         self._hurry = asyncio.Event()
+        self._zero: float | None = None
+        """The time of all who claim, when our monotonic clock had its zero."""
 
     async def claim(self, wanted: list[Claim]) -> Mapping[str, Claimed]:
         """By digest, whose each key is. Raises HistoryUnavailable."""
-        return await self._claims.claim(wanted, holder=self._holder, at=time.time()) if wanted else {}
+        if not wanted:
+            return {}
+        if self._zero is None:
+            await self._set_clock()
+        return await self._claims.claim(wanted, holder=self._holder, at=self._now())
 
     async def take_over(self, seen: Collection[Claimed]) -> Mapping[str, Earlier]:
         """Of those of which nobody else was quicker: the event to go on with, by digest. Raises HistoryUnavailable."""
-        return await self._claims.take_over(seen, holder=self._holder, at=time.time()) if seen else {}
+        return await self._claims.take_over(seen, holder=self._holder, at=self._now()) if seen else {}
 
     def judge(self, claimed: Claimed, event_id: str, settlement: Settlement) -> Verdict:
         """What to do with this message's event."""
-        asking = Asking(event_id, settlement, self._holder, time.time(), self._lease)
+        asking = Asking(event_id, settlement, self._holder, self._now(), self._lease)
         return judge(claimed, asking, self.under_way.get(claimed.event_id))
 
     def hold(self, digest: str, event_id: str, settlement: Settlement) -> None:
@@ -120,6 +126,8 @@ class Claiming:
                     await self._hurry.wait()
             self._hurry.clear()
             with suppress(HistoryUnavailable):
+                if self._zero is not None:
+                    await self._set_clock()
                 await self._tell(time.monotonic() - _RENEW_EVERY)
 
     async def leave(self) -> None:
@@ -127,6 +135,14 @@ class Claiming:
         left = [claim for claim, (settlement, _) in self._held.items() if not settlement.complete]
         if left:
             await self._claims.release(left, holder=self._holder)
+
+    async def _set_clock(self) -> None:
+        asked_at = time.monotonic()
+        self._zero = await self._claims.now() - asked_at
+
+    def _now(self) -> float:
+        """By the clock of all who claim."""
+        return time.monotonic() + (self._zero or 0.0)
 
     async def _tell(self, before: float) -> None:
         self._held = {claim: held for claim, held in self._held.items() if not held[0].complete}
@@ -138,4 +154,4 @@ class Claiming:
                 del self._held[claim]
         old = [claim for claim, (_, since) in self._held.items() if since < before]
         if old:
-            await self._claims.renew(old, holder=self._holder, at=time.time())
+            await self._claims.renew(old, holder=self._holder, at=self._now())

@@ -20,6 +20,7 @@ from bridge.model.delivery import (
     Status,
     Unkept,
     Unmatched,
+    weight,
 )
 from bridge.model.errors import HistoryUnavailable
 from bridge.pipeline.settle import Reader, Settlement
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 _WELL_FILLED = 64
 """Rows from which on a batch counts as well filled."""
+_HEAVY = 4 * 1024**2
+"""Bytes of bodies in a batch, unless a single one has more."""
 _PAUSE = 0.005
 """Seconds without an arrival that count as a pause."""
 
@@ -150,7 +153,7 @@ class Recorder:
 
     def _take(self) -> list[tuple[Entry, Settlement]]:
         """A full batch is a power of two: the history has a statement ready for as many rows at once."""
-        count = min(len(self._waiting), self._grouping.rows)
+        count = self._light(min(len(self._waiting), self._grouping.rows))
         if count >= _WELL_FILLED:
             count = 1 << (count.bit_length() - 1)
         batch = self._waiting[:count]
@@ -158,6 +161,17 @@ class Recorder:
         if not self._waiting:
             self._arrived.clear()
         return batch
+
+    def _light(self, most: int) -> int:
+        """How many of the first `most` entries are one batch: a slow way to the database takes few bytes in the time that
+        a transaction has.
+        """
+        bytes_ = 0
+        for count, (entry, _) in enumerate(self._waiting[:most]):
+            bytes_ += weight(entry)
+            if bytes_ > _HEAVY and count:
+                return count
+        return most
 
     def _next_window(self, window: float, rows: int) -> float:
         """Longer while batches come well filled, shorter again when they do not."""

@@ -63,6 +63,10 @@ class Claims(Protocol):
     Unix time. Each call is one transaction and raises HistoryUnavailable.
     """
 
+    async def now(self) -> float:
+        """Unix seconds by the clock that all who claim share: those of hosts differ, and are set anew."""
+        ...
+
     async def claim(self, claims: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
         """Claim all keys that nobody has (any more), the first of several with one digest; by digest, whose each is."""
         ...

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, select, t
 from bridge.ports.guards import Claim, Claimed, Earlier
 from bridge.storage.engines.engine import Engine
 from bridge.storage.guard_tables import claims
+from bridge.storage.jobs_replicas import now
 from bridge.storage.recollection import hooks_of
 from bridge.storage.records.scan import among
 from bridge.storage.statements import Row, Upsert, keep_the_first
@@ -22,6 +23,9 @@ class SqlClaims:
         """The engine's database has this version's tables."""
         self._engine = engine
         self._insert = Upsert(claims, engine.dialect, keep_the_first)
+
+    async def now(self) -> float:
+        return await self._engine.read(now)
 
     async def claim(self, wanted: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
         rows: dict[str, Row] = {}

@@ -5,7 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bridge.model.delivery import Entry, Known
+from bridge.model.delivery import Entry, Known, weight
 from bridge.model.errors import Problem, SettingsError
 from bridge.ports.history import HistorySize, HookState
 from bridge.ports.login import DatabaseLogin
@@ -31,6 +31,9 @@ from bridge.storage.records import deliveries, events, names
 from bridge.storage.retention import BEFORE_ALL, prune_beside, prune_events, prune_quarantine
 
 _IDS_AT_ONCE = 8192
+_SLOWEST = 128 * 1024
+"""Bytes a second that a way to the database takes at the least: so much longer a commit of large bodies may last."""
+_LONGEST = 3600.0
 _EVENTS_AT_ONCE = 500
 _MOST_TYPES = 500
 
@@ -76,10 +79,11 @@ class SqlHistory:
     async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
         if not entries:
             return []
+        longer = min(sum(map(weight, entries)) / _SLOWEST, _LONGEST)
         try:
-            forms = await self._engine.write(partial(self._batches.write, entries))
+            forms = await self._engine.write(partial(self._batches.write, entries), longer=longer)
         except (RowsRefused, KnownAlready):
-            return await self._engine.write(partial(self._batches.sift, entries))
+            return await self._engine.write(partial(self._batches.sift, entries), longer=longer)
         self._batches.committed(forms)
         return []
 

@@ -19,10 +19,12 @@ class Engine(Protocol):
         """What statements are compiled for."""
         ...
 
-    async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], *, patient: bool = False, longer: float = 0.0
+    ) -> T:
         """What `work` gives, committed; raises HistoryUnavailable, or what `work` raised, with nothing written.
 
-        `patient`: no time limit.
+        `patient`: no time limit; `longer`: seconds beyond the usual one.
         """
         ...
 

@@ -1,7 +1,7 @@
 """PostgreSQL: a small pool of asyncpg connections."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import asyncpg
@@ -21,6 +21,8 @@ from bridge.telemetry import events
 T = TypeVar("T")
 
 _CONNECTIONS = 4
+_WORTH_TELLING = 16
+"""Seconds more than usual of which the server is told, and what they are rounded up to: few statements are prepared so."""
 
 
 class PostgresEngine:
@@ -61,8 +63,22 @@ class PostgresEngine:
     def dialect(self) -> Dialect:
         return self._engine.dialect
 
-    async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
-        return await self._run(work, None if patient else self._timeout)
+    async def write(
+        self, work: Callable[[Connection], T], *, patient: bool = False, longer: float = 0.0
+    ) -> T:
+        if longer < _WORTH_TELLING:
+            return await self._run(work, None if patient else self._timeout + longer)
+
+        told = int(self._timeout) + (int(longer) // _WORTH_TELLING + 1) * _WORTH_TELLING
+
+        def with_time(connection: Connection) -> T:
+            # While it waits for the rest of a large message, the server counts time on the statement, and takes the
+            # transaction for idle (15).
+            names = ("statement_timeout", "idle_in_transaction_session_timeout")
+            connection.exec_driver_sql(_set_config(dict.fromkeys(names, f"{told}s")))
+            return work(connection)
+
+        return await self._run(with_time, self._timeout + longer)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._run(work, self._timeout)
@@ -140,10 +156,12 @@ class PostgresEngine:
     def _limit(self, connection: Connection) -> None:
         """What else stands in the connection's start, in each transaction."""
         if self.pooled:
-            chosen = ", ".join(
-                f"set_config('{name}', '{value}', true)" for name, value in self._limits.items()
-            )
-            connection.exec_driver_sql(f"SELECT {chosen}")
+            connection.exec_driver_sql(_set_config(self._limits))
+
+
+def _set_config(settings: Mapping[str, str]) -> str:
+    """One statement that sets all of them until the transaction ends."""
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
 
 
 class _OfAddress:

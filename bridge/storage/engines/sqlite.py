@@ -47,7 +47,13 @@ class SqliteEngine:
     def dialect(self) -> Dialect:
         return self._writer.engine.dialect
 
-    async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:  # noqa: ARG002 - nothing hangs in a file
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        patient: bool = False,  # noqa: ARG002 - nothing hangs in a file
+        longer: float = 0.0,  # noqa: ARG002 - nor is it slow
+    ) -> T:
         return await self._writer.run(work, self._file.check)
 
     async def read(self, work: Callable[[Connection], T]) -> T:

@@ -1,12 +1,18 @@
 """Keys of events that a publisher may send twice: one event has each, whoever asks."""
 
 import asyncio
+import time
+
+import pytest
 
 from bridge.model.delivery import Counted, Entry, Finished
+from bridge.pipeline.claiming import Claiming, Verdict
+from bridge.pipeline.settle import Load, Settlement
 from bridge.ports.guards import Claim, Claimed, Claims, Earlier
 from bridge.storage.claims import SqlClaims
 from bridge.storage.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_event, delivered, new_id, waiting
+from tests.support.tickets import CountingTicket
 
 E1, E2, E3 = (new_id(NOW + n) for n in range(3))
 WINDOW = 60.0
@@ -26,6 +32,27 @@ async def test_a_key_belongs_to_the_first_event_until_its_window_is_over(history
         "k": Claimed("k", E2, "b", NOW + WINDOW, done=False, new=True),
         "l": Claimed("l", E3, "b", NOW + WINDOW, done=False, new=True),
     }
+
+
+@pytest.mark.parametrize("skew", [-7200.0, 7200.0])
+async def test_whose_clock_is_wrong_takes_no_key_from_a_living_process_and_loses_none(
+    history: SqlHistory, skew: float, monkeypatch: pytest.MonkeyPatch
+):
+    if history.engine.dialect.name == "sqlite":
+        pytest.skip("one process has the file")
+    claims = SqlClaims(history.engine)
+    here, there = (Claiming(claims, holder, alone=False) for holder in "ab")
+    await here.claim([Claim("k", E1, WINDOW)])
+
+    true = time.time
+    monkeypatch.setattr(time, "time", lambda: true() + skew)
+    seen = await there.claim([Claim("k", E2, WINDOW), Claim("l", E3, WINDOW)])
+    assert there.judge(seen["k"], E2, Settlement(CountingTicket(), "main", Load())) is Verdict.WAIT
+    assert await claims.forget_claims(await claims.now(), 10) == 0
+    monkeypatch.undo()
+    seen = await here.claim([Claim("l", E1, WINDOW)])
+    assert (seen["l"].event_id, seen["l"].new) == (E3, False)
+    assert here.judge(seen["l"], E1, Settlement(CountingTicket(), "main", Load())) is Verdict.WAIT
 
 
 async def test_of_many_who_claim_at_once_each_key_has_one(history: SqlHistory):

@@ -1,6 +1,7 @@
 """PostgreSQL goes away and comes back; what is committed is there, and the password is told to nobody."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from bridge.storage.history import SqlHistory, open_history
 from devtools.nodes.postgres_install import find_postgres
 from devtools.postgres import PostgresServer
 from tests.support.proxy import Proxy, open_proxy
-from tests.support.records import a_delivery, delivered, look, newest
+from tests.support.records import a_delivery, an_event, delivered, look, newest
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,20 @@ async def test_connections_cut_on_the_way_are_replaced_at_once(server: PostgresS
     proxy.cut()
 
     assert await history.commit([delivered(a_delivery(hook="cut"))]) == []
+    await history.close()
+
+
+async def test_a_slow_way_takes_large_bodies_in_more_time_than_a_transaction_has(
+    server: PostgresServer, proxy: Proxy
+):
+    history = await open_history(_through(proxy, server), timeout=1)
+    proxy.rate = 1_000_000
+    event = an_event(body=os.urandom(3_000_000))
+    record = delivered(a_delivery(event, hook="slow"))
+
+    assert await history.commit([record]) == []
+    proxy.rate = None
+    assert (await history.known([record.delivery.id])).keys() == {record.delivery.id}
     await history.close()
 
 

@@ -63,9 +63,9 @@ class Bench:
     async def flush(self):
         self.flushes += 1
 
-    def add(self, name="d", status=Status.SUCCESS, *, waited=False):
+    def add(self, name="d", status=Status.SUCCESS, *, waited=False, body=b"{}"):
         ticket = CountingTicket()
-        event = Event("e", "s", "t", "json", 0.0, Message(b"{}"))
+        event = Event("e", "s", "t", "json", 0.0, Message(body))
         record = Record(Delivery(name, event, "h"), "webhook", status, "", 0.0, waited=waited)
         self.recorder.add(record, Settlement(ticket, "s", self.load))
         return ticket
@@ -102,6 +102,16 @@ async def test_a_batch_has_at_most_the_configured_rows():
         sizes = [len(batch) for batch in bench.database.batches]
         assert max(sizes) <= 128
         assert sum(sizes) == 300
+
+
+async def test_a_batch_has_few_bytes_and_at_least_one_entry():
+    large = bytes(3 * 1024**2)
+    async with running() as bench:
+        for body in (large, large, bytes(9 * 1024**2), b"1", b"2"):
+            bench.add(body=body)
+        await bench.recorder.drained()
+
+        assert [len(batch) for batch in bench.database.batches] == [1, 1, 1, 2]
 
 
 async def test_while_the_database_is_away_nothing_is_settled_and_nothing_is_lost():
