@@ -215,3 +215,20 @@ def test_counting_a_delivery_costs_less_than_three_microseconds(scraped: Scraped
 
     best = min(timeit.repeat(deliver, number=5000, repeat=5)) / 5000
     assert best < 3e-6
+
+
+def test_the_name_of_a_hook_is_told_and_follows_it_until_it_is_gone():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+
+    def names() -> list[dict[str, str]]:
+        found = [each for each in registry.collect() if each.name == "bridge_hook_info"]
+        return [sample.labels for each in found for sample in each.samples]
+
+    metrics.name_hook("hk_1", "crm")
+    metrics.name_hook("hk_1", "crm")
+    assert names() == [{"hook": "hk_1", "name": "crm"}]
+    metrics.name_hook("hk_1", "crm-new")
+    assert names() == [{"hook": "hk_1", "name": "crm-new"}]
+    metrics.drop_hook("hk_1")
+    assert names() == []
