@@ -42,6 +42,9 @@ from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Copies
 from bridge.rules.retry.judge import judge
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_AT_ZERO = time.time() - time.clock_gettime(_STEADY)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivering:
@@ -194,10 +197,10 @@ class Delivering:
             case RetryLater(wait=wait, hold=hold):
                 if hold:
                     runner.hold(time.monotonic() + hold)
-                copy = next_copy(work.delivery, outcome, attempt, time.time())
+                copy = next_copy(work.delivery, outcome, attempt, steady_time())
                 fate = await self._secure(runner, work, outcome, partial(self.copies.delay, copy, wait))
             case Parked():
-                copy = next_copy(work.delivery, outcome, attempt, time.time())
+                copy = next_copy(work.delivery, outcome, attempt, steady_time())
                 fate = await self._secure(runner, work, outcome, partial(self.copies.park, copy))
             case _:
                 assert_never(outcome)
@@ -245,6 +248,13 @@ class Delivering:
             waited=work.from_lane,
         )
         self.recorder.add(record, work.settlement)
+
+
+def steady_time() -> float:
+    """Unix time as it was at the start and has gone on since: waits are measured by it, for the system's clock may be
+    set by hours while they last.
+    """
+    return _AT_ZERO + time.clock_gettime(_STEADY)
 
 
 def next_copy(

@@ -11,6 +11,8 @@ from bridge.storage.admin_tables import leases, replicas
 from bridge.storage.engines.engine import Engine
 from bridge.storage.statements import any_insert
 
+_STEP = 60.0
+"""Seconds from which on a clock that goes back was set, and not merely corrected."""
 _FORGOTTEN_AFTER = 3600.0
 """Seconds after which nobody needs to know of a replica that did not stop in order."""
 
@@ -63,8 +65,10 @@ def _seen(connection: Connection, replica: Replica) -> None:
 
 
 def _there(connection: Connection, within: float) -> list[Replica]:
-    since = now(connection) - within
-    rows = connection.execute(select(replicas).where(replicas.c.seen_at >= since).order_by(replicas.c.id))
+    at = now(connection)
+    # Who was seen in the future has gone, and the clock was set back since.
+    seen = replicas.c.seen_at.between(at - within, at + within)
+    rows = connection.execute(select(replicas).where(seen).order_by(replicas.c.id))
     return [
         Replica(row.id, row.host, row.targets, row.started_at, row.seen_at, row.revision, row.settled)
         for row in rows
@@ -79,7 +83,8 @@ def _leave(connection: Connection, replica_id: str) -> None:
 def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bool:
     at = now(connection)
     statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
-    free = or_(leases.c.holder == holder, leases.c.until <= at)
+    # One that lasts longer than any is given was taken before the clock was set back.
+    free = or_(leases.c.holder == holder, leases.c.until <= at, leases.c.until > at + seconds + _STEP)
     taken = connection.execute(
         statement.on_conflict_do_update(
             index_elements=[leases.c.name],

@@ -23,7 +23,9 @@ def news_of(transport: BaseTransport, *, secure: bool) -> Callable[[int], object
     Its closing is such a thing. So are bytes that nobody asked for, but with TLS, which has words of its own.
     """
     poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), _GONE if secure else _GONE | select.POLLIN)
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        poll.register(sock.fileno(), _GONE if secure else _GONE | select.POLLIN)
     return poll.poll
 
 

@@ -64,6 +64,12 @@ async def test_a_lease_is_one_holders_until_it_ends(replicas: SqlReplicas):
     assert await replicas.lease("work", "a", 60)
 
 
+async def test_a_lease_from_before_the_clock_was_set_back_holds_nobody_up(replicas: SqlReplicas):
+    assert await replicas.lease("work", "a", 3 * 3600)
+    assert await replicas.lease("work", "b", 60)
+    assert not await replicas.lease("work", "a", 60)
+
+
 async def test_of_many_who_ask_at_once_one_gets_the_lease(replicas: SqlReplicas):
     asked = await asyncio.gather(*(replicas.lease("work", f"r{number}", 60) for number in range(8)))
     assert asked.count(True) == 1
