@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +10,8 @@ from rich.text import Text
 
 from bridge.admin.findings import dead_letters, reason
 from bridge.admin.inspection import Finding, Keyed
+from bridge.cli.showing.columns import Column
+from bridge.cli.showing.paper import paper
 from bridge.model.event import Event, Undecodable
 from bridge.rules.bodies.exact import json_text
 from bridge.rules.routing.table import MATCHING, Explanation
@@ -18,18 +21,27 @@ _LONGEST_SHOWN = 4000
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def show(finding: Finding, console: Console, *, configured: bool) -> None:
-    """Print what is found for people to read."""
+def show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
+    """Print what is found for people to read: cut and wrapped on a terminal, whole elsewhere."""
+    terminal = stream.isatty()
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    out = paper(stream)
     if finding.place is not None:
-        console.print(f"event {finding.place.position} of {finding.place.events}", style="bold")
+        out.line(f"event {finding.place.position} of {finding.place.events}", "bold")
     if isinstance(finding.found, Undecodable):
-        console.print(Text(f"quarantined: {_visible(finding.found.reason)}", style="bold red"))
-        console.print(Text(f"  {_visible(finding.found.detail)}"))
+        out.line(f"quarantined: {_visible(finding.found.reason)}", "bold red")
+        out.line(f"  {_visible(finding.found.detail)}")
+        return
+    rows = [*_rows(finding.found, configured=configured), *_key_rows(finding.keyed)]
+    if not terminal:
+        out.facts((name, _visible(value)) for name, value in rows)
+        if configured:
+            out.table(_HOOKS, finding.hooks, "no hooks")
         return
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in (*_rows(finding.found, configured=configured), *_key_rows(finding.keyed)):
+    for name, value in rows:
         grid.add_row(Text(name, style="dim"), Text(_cut(_visible(value))))
     console.print(grid)
     if configured:
@@ -61,6 +73,17 @@ def _key_rows(keyed: Keyed | None) -> Iterator[tuple[str, str]]:
         )
 
 
+def _mark(each: Explanation) -> str:
+    return "matches" if each.decision in MATCHING else each.decision.value
+
+
+_HOOKS = (
+    Column("hook", lambda each: each.hook.id),
+    Column("", _mark),
+    Column("why", lambda each: _visible(reason(each))),
+)
+
+
 def _show_hooks(hooks: tuple[Explanation, ...], console: Console) -> None:
     if not hooks:
         console.print("no hooks")
@@ -68,8 +91,7 @@ def _show_hooks(hooks: tuple[Explanation, ...], console: Console) -> None:
     table = Table("hook", "", box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("why", overflow="fold")
     for each in hooks:
-        matches = each.decision in MATCHING
-        mark = Text("matches", style="green") if matches else Text(each.decision.value, style="yellow")
+        mark = Text(_mark(each), style="green" if each.decision in MATCHING else "yellow")
         table.add_row(Text(each.hook.id), mark, Text(_cut(_visible(reason(each)))))
     console.print(table)
 

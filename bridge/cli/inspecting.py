@@ -11,7 +11,6 @@ from typing import Any, get_args
 import typer
 import uuid_utils
 from pydantic import ValidationError
-from rich.console import Console
 
 from bridge.admin.findings import as_object
 from bridge.admin.inspection import Finding, inspect, source_of
@@ -73,12 +72,11 @@ def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: 
     message = unwrapped(body, where, partial(_note, where)) if wrapped else Message(body)
     findings = findings_of(message, options, dict(os.environ), alone=not wrapped)
     configured = options.config is not None
-    console = Console(highlight=False, markup=False, emoji=False)
     for finding in findings:
         if as_json:
             sys.stdout.write(json_text(as_object(finding, configured=configured)) + "\n")
         else:
-            show(finding, console, configured=configured)
+            show(finding, sys.stdout, configured=configured)
     return not any(isinstance(finding.found, Undecodable) for finding in findings)
 
 

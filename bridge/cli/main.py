@@ -11,7 +11,7 @@ from typer import Option
 
 from bridge import __version__
 from bridge.cli import check, doctor, inspect, publish, run, sign, verify
-from bridge.cli.asking.command import WHERE, Watching
+from bridge.cli.asking.command import Commands, Watching, examples
 from bridge.cli.failures import INTERRUPTED, ended_by
 from bridge.cli.operating import (
     deliveries,
@@ -23,6 +23,7 @@ from bridge.cli.operating import (
     stats,
     tokens,
 )
+from bridge.cli.output import print_json
 
 EXAMPLES = """\b
 Begin with:
@@ -37,13 +38,16 @@ Begin with:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
-app = typer.Typer(
+_WIDEST = 1000
+"""Columns: help is as wide as the terminal."""
+
+app = Commands(
     name="amqp-bridge",
     epilog=EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
 )
 
 
@@ -77,14 +81,17 @@ for group in (hooks, deliveries, events, replay, quarantine, stats, tokens):
     app.add_typer(group.app)
 app.command(epilog=events.EXPLAIN)(events.explain)
 app.command(cls=Watching, epilog=looking.SOURCES)(looking.sources)
-app.command(cls=Watching, epilog=WHERE)(looking.replicas)
+app.command(cls=Watching, epilog=examples("amqp-bridge replicas"))(looking.replicas)
 app.command(cls=Watching, epilog=looking.AUDIT)(looking.audit)
 
 
-@app.command()
-def version() -> None:
+@app.command(epilog="\b\nExamples:\n  amqp-bridge version\n  amqp-bridge version --json")
+def version(*, as_json: Annotated[bool, Option("--json", help="Print it as a JSON object.")] = False) -> None:
     """Print the version."""
-    typer.echo(f"amqp-bridge {__version__} (Python {platform.python_version()})")
+    if as_json:
+        print_json({"name": "amqp-bridge", "version": __version__, "python": platform.python_version()})
+    else:
+        typer.echo(f"amqp-bridge {__version__} (Python {platform.python_version()})")
 
 
 def main() -> None:

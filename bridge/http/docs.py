@@ -1,4 +1,4 @@
-"""/openapi.json and /docs: what the API can do, for whoever asks, without a token."""
+"""/, /openapi.json and /docs: what there is, and what the API can do, for whoever asks, without a token."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +12,18 @@ from bridge.http.operation import Operation
 
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 
+_LINKS = {
+    "/docs": "the API, to read and to try from a shell",
+    "/openapi.json": "the same for programs (OpenAPI)",
+    "/health/ready": "what is up, and what is down",
+    "/metrics": "metrics for Prometheus",
+}
+_FRONT = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>amqp-bridge</title><h1>amqp-bridge</h1><ul>'
+    + "".join(f'<li><a href="{path}">{path}</a>: {what}</li>' for path, what in _LINKS.items())
+    + "</ul></html>"
+).encode()
+
 
 class Docs:
     """The description of these operations, made when it is first asked for."""
@@ -23,7 +35,11 @@ class Docs:
 
     def routes(self) -> list[web.RouteDef]:
         """What the server is to serve."""
-        return [web.get("/openapi.json", self._openapi), web.get("/docs", self._docs)]
+        return [
+            web.get("/", self._front),
+            web.get("/openapi.json", self._openapi),
+            web.get("/docs", self._docs),
+        ]
 
     @cached_property
     def _document(self) -> bytes:
@@ -33,6 +49,10 @@ class Docs:
     def _page(self) -> tuple[bytes, str]:
         page = DocsPage(orjson.loads(self._document))
         return page.html().encode(), page.policy
+
+    async def _front(self, _: web.Request) -> web.Response:
+        headers = {**_COMMON, "Content-Security-Policy": "default-src 'none'"}
+        return web.Response(body=_FRONT, content_type="text/html", charset="utf-8", headers=headers)
 
     async def _openapi(self, _: web.Request) -> web.Response:
         # Programs on other sites may read it: it tells what everybody may know.

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
 from bridge.settings.document import Path
-from bridge.settings.shape import Choice, Model, Place, fields_of, locate, nearest
+from bridge.settings.shape import Choice, Model, Place, fields_of, is_model, locate, nearest
 
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
@@ -68,7 +68,20 @@ def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
         return f"must have {word} {context[bound]} {one if context[bound] == 1 else many}"
     if kind == "value_error":
         return _own_words(str(context["error"]), error["input"], hidden)
-    return _by_kind(kind)(error, hidden)
+    return _by_kind(kind)(error, hidden) + (_key_for(place, error["input"]) if kind in _HOLDING else "")
+
+
+def _key_for(place: Place, value: Any) -> str:
+    """A question that offers the key whose value this may be in the mapping that should stand there: `preset: splynx`."""
+    fields = fields_of(place.shape).items() if is_model(place.shape) and isinstance(value, str) else ()
+    meant = (name for name, field in fields if value in _choices(field.annotation))
+    return next((f"; did you mean {name}: {value}?" for name in meant), "")
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(choice for part in get_args(annotation) for choice in _choices(part))
 
 
 def _by_kind(kind: str) -> Callable[[ErrorDetails, bool], str]:

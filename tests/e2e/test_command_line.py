@@ -1,5 +1,6 @@
 """The command line: help, version, completion, wrong usage."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,26 @@ def test_help_teaches_with_examples(tmp_path: Path, command: str):
     assert ended.code == 0
     assert f"Usage: amqp-bridge {command}" in ended.out
     assert f"\n  Examples:\n    amqp-bridge {command} -c bridge.yaml" in ended.out
+
+
+def test_the_version_for_programs(tmp_path: Path):
+    told = json.loads(amqp_bridge("version", "--json", cwd=tmp_path).out)
+    assert (told["name"], told["version"]) == ("amqp-bridge", __version__)
+    assert told["python"].startswith("3.")
+
+
+@pytest.mark.parametrize("columns", [70, 140])
+def test_help_is_as_wide_as_the_terminal_and_tells_the_connection_apart(tmp_path: Path, columns: int):
+    told = amqp_bridge("hooks", "list", "--help", cwd=tmp_path, env={"COLUMNS": str(columns)}).out
+    options, connection = told.split("  Examples:")[0].split("\nConnection:\n")
+    assert "--url" not in options
+    assert "--state" not in connection
+    described = [line for line in connection.splitlines() if "--" in line]
+    assert len(described) == 5
+    whole = "Of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."
+    assert (whole in connection) == (columns > 100)
+    listing = amqp_bridge("hooks", "--help", cwd=tmp_path, env={"COLUMNS": str(columns)}).out
+    assert ("..." in listing) == (columns < 100)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

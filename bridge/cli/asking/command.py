@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from typer import Option
@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from bridge.cli.asking.remote import MANY, Remote
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 Command = Callable[Concatenate[Remote, P], None]
 
 OFTEN = "2"
@@ -24,6 +25,12 @@ WHERE = """\b
 Where the bridge is: --url, else -c FILE, else BRIDGE_URL. Token: --token-file, else -c FILE, else BRIDGE_TOKEN,
 else BRIDGE_ADMIN_TOKEN; --token shows in the list of processes.
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage."""
+
+
+def examples(*lines: str) -> str:
+    """What stands below a command's help."""
+    return "\n  ".join(["\b\nExamples:", *lines]) + f"\n\n{WHERE}"
+
 
 Url = Annotated[
     str | None,
@@ -126,14 +133,60 @@ def _signed(run: Callable[..., None], signature: inspect.Signature) -> Callable[
     return run
 
 
-class Watching(TyperCommand):
+_CONNECTING = frozenset({"url", "token", "token_file", "ca_file", "config"})
+
+
+class Remotely(TyperCommand):
+    """A command whose help has what says where the bridge is in a section of its own."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _in_sections(self, ctx, formatter)
+
+
+def _in_sections(command: Any, ctx: Any, formatter: Any) -> None:
+    """Arguments, options, and, where the command asks a running bridge, how to reach it."""
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], "Connection": []}
+    parameters = command.get_params(ctx)
+    remote = {parameter.name for parameter in parameters} >= _CONNECTING
+    for parameter in parameters:
+        if (told := parameter.get_help_record(ctx)) is not None:
+            connecting = remote and parameter.name in _CONNECTING
+            kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            sections["Connection" if connecting else kind].append(told)
+    for title, told_of in sections.items():
+        if told_of:
+            with formatter.section(title):
+                formatter.write_dl(told_of)
+
+
+class RemotelyGroup(TyperGroup):
+    """As Remotely, for a group that may be a command as well."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        _in_sections(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+class Commands(typer.Typer):
+    """Commands that are of the class Remotely, in a group of the class RemotelyGroup, unless another one is said."""
+
+    def __init__(self, *, cls: type[TyperGroup] = RemotelyGroup, **options: Any) -> None:
+        super().__init__(cls=cls, **options)
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **options: Any
+    ) -> Callable[[F], F]:
+        return super().command(name, cls=cls or Remotely, **options)
+
+
+class Watching(Remotely):
     """A command whose --watch may stand without seconds."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, list(with_seconds(args)))
 
 
-class WatchingGroup(TyperGroup):
+class WatchingGroup(RemotelyGroup):
     """A group that is a command as well, whose --watch may stand without seconds."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

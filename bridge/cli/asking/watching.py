@@ -3,10 +3,10 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from bridge.cli.asking.client import Answer
@@ -14,17 +14,24 @@ from bridge.cli.asking.documents import print_answer
 from bridge.cli.asking.refusals import Unreachable
 from bridge.cli.failures import tell
 from bridge.cli.showing.paper import Paper, PlainPaper, TerminalPaper
+from bridge.rules.bodies.exact import json_text
 
 View = Callable[[Paper, Any], None]
 
 
 def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:
-    """Ask every so many seconds: redrawn on a terminal, one JSON document a line, else one text after the other.
+    """Ask every so many seconds: redrawn on a terminal, else what is new, as text or one JSON document a line.
 
     Ends with Ctrl-C, in order. A bridge that is away for a while is waited for; one that is not there at first is an
     error, and so is whatever it refuses.
     """
-    show = _printed if as_json else _Redrawn(view, seconds) if sys.stdout.isatty() else _Appended(view)
+    show: _Redrawn | _Appended
+    if as_json:
+        show = _Appended(_print_line)
+    elif sys.stdout.isatty():
+        show = _Redrawn(view, seconds)
+    else:
+        show = _Appended(lambda told, first: view(PlainPaper(sys.stdout, headings=first), told.value))
     try:
         answer = ask()
         while True:
@@ -49,19 +56,36 @@ def _next(ask: Callable[[], Answer], seconds: float) -> Answer:
             told = True
 
 
-def _printed(answer: Answer) -> None:
+def _print_line(answer: Answer, _first: bool) -> None:
     print_answer(answer, lines=True)
-    sys.stdout.flush()
 
 
 class _Appended:
-    def __init__(self, view: View) -> None:
-        self._view = view
+    """What was not there before, one round after the other: of a list the rows that are new or have changed, of anything
+    else the whole where it has changed.
+    """
+
+    def __init__(self, show: Callable[[Answer, bool], None]) -> None:
+        """`show(answer, first)`."""
+        self._show = show
+        self._before: Any = None
 
     def __call__(self, answer: Answer) -> None:
-        self._view(PlainPaper(sys.stdout), answer.value)
-        typer.echo()
+        before, self._before = self._before, answer.value
+        if before == answer.value:
+            return
+        if before is not None and isinstance(items := _items(answer.value), list):
+            known = {json_text(item) for item in _items(before)}
+            fresh = {**answer.value, "items": [item for item in items if json_text(item) not in known]}
+            if not fresh["items"]:
+                return
+            answer = replace(answer, value=fresh, content=json_text(fresh).encode())
+        self._show(answer, before is None)
         sys.stdout.flush()
+
+
+def _items(value: Any) -> Any:
+    return value.get("items") if isinstance(value, dict) else None
 
 
 class _Redrawn:

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Literal
 
-import typer
 from typer import Argument, Option
 
-from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, listed, remote, watched
 from bridge.cli.asking.remote import Remote, needs_one
 from bridge.cli.operating.filters import Hook, Since, Statuses, Type, Until, UpdatedSince, UpdatedUntil
 
-app = typer.Typer(
+app = Commands(
     name="deliveries",
     help="Deliveries: look, retry, cancel.",
     no_args_is_help=True,

@@ -3,16 +3,15 @@
 import re
 from typing import Annotated, Any, Literal
 
-import typer
 from typer import Argument, Option
 
-from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, examples, listed, remote, watched
 from bridge.cli.asking.names import seen_event_types, source_names
 from bridge.cli.asking.remote import Remote
 from bridge.cli.failures import usage
 from bridge.cli.operating.filters import Since, Source, Type, Until
 
-app = typer.Typer(
+app = Commands(
     name="events",
     help="Events: look, explain, publish.",
     no_args_is_help=True,
@@ -31,7 +30,7 @@ Examples:
 PUBLISH = f"""\b
 Examples:
   amqp-bridge events publish --source splynx event.json
-  amqp-bridge events publish --body '{{"hello": "world"}}' --type greeting --idempotency-key order-4711
+  amqp-bridge events publish --source splynx --body '{{"hello": "world"}}' --type greeting --idempotency-key order-4711
   some-program | amqp-bridge events publish --source splynx -
 The bytes are published as they are. The broker has confirmed the message when this ends. With an idempotency key
 the same command again publishes nothing and gives the same answer.
@@ -111,7 +110,9 @@ def list_(
     to.pages("/events", show_events, query, counted=where is None, seconds=patience)
 
 
-@app.command(cls=Watching, epilog=WHERE)
+@app.command(
+    cls=Watching, epilog=examples("amqp-bridge events show 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77 --explain")
+)
 @watched
 def show(to: Remote, event: Id, *, explain: Explain = False) -> None:
     """Show an event: data, headers, deliveries."""

@@ -2,15 +2,14 @@
 
 from typing import Annotated, Literal
 
-import typer
 from typer import Option
 
-from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, examples, listed, remote, watched
 from bridge.cli.asking.remote import Remote, needs_one
 from bridge.cli.operating import hook_changes
 from bridge.cli.operating.filters import HookName, HookNames, Since, Until
 
-app = typer.Typer(
+app = Commands(
     name="hooks",
     help="Hooks of a running bridge: look, make, change, switch, test.",
     no_args_is_help=True,
@@ -36,6 +35,7 @@ Examples:
   amqp-bridge hooks pause crm --reason "the CRM is moved tonight"
   amqp-bridge hooks resume crm
   amqp-bridge hooks disable crm billing
+  amqp-bridge hooks enable crm billing
 
 {WHERE}"""
 
@@ -63,7 +63,7 @@ def list_(
     to.pages("/hooks", show_hooks, {"target": target, "managed_by": managed_by, "state": state, "q": search})
 
 
-@app.command(cls=Watching, epilog=WHERE)
+@app.command(cls=Watching, epilog=examples("amqp-bridge hooks show crm"))
 @watched
 def show(to: Remote, hook: HookName) -> None:
     """Show a hook, without its secrets."""
@@ -73,7 +73,7 @@ def show(to: Remote, hook: HookName) -> None:
     to.show(f"/hooks/{segment(hook)}", show_hook)
 
 
-@app.command(cls=Watching, epilog=WHERE)
+@app.command(cls=Watching, epilog=examples("amqp-bridge hooks stats crm --since 7d"))
 @watched
 def stats(to: Remote, hook: HookName, *, since: Since = None, until: Until = None) -> None:
     """Show totals of a hook: deliveries, success rate, response times."""

@@ -4,15 +4,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
-from bridge.cli.asking.command import WHERE, Watching, listed, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, listed, remote, watched
 from bridge.cli.asking.remote import Remote, needs_one, sure
 from bridge.cli.failures import usage
 from bridge.cli.operating.filters import Since, Source, Until, Yes
 
-app = typer.Typer(
+app = Commands(
     name="quarantine",
     help="Messages that could not be handled: look, put back, drop.",
     no_args_is_help=True,

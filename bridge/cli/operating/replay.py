@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
-from bridge.cli.asking.command import WHERE, Watching, alone, listed, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, alone, listed, remote, watched
 from bridge.cli.asking.remote import Remote
 from bridge.cli.operating.filters import Hook, Since, Source, Statuses, Type, Until
 
@@ -15,13 +14,14 @@ Examples:
   amqp-bridge replay --hook crm --status FAILED --since 2025-05-05 --rate 50/s
   amqp-bridge replay --hook crm --missing --since 7d    events it matches today and has no delivery for
   amqp-bridge replay list
+  amqp-bridge replay show ID
   amqp-bridge replay watch ID
   amqp-bridge replay cancel ID
 Without --detach it is watched until it ends. Ctrl-C leaves it running; so does the end of this command.
 
 {WHERE}"""
 
-app = typer.Typer(
+app = Commands(
     name="replay",
     help="Start many deliveries anew; also: list, show, watch, cancel such jobs.",
     epilog=EXAMPLES,

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-import typer
 from typer import Option
 
-from bridge.cli.asking.command import WHERE, Watching, WatchingGroup, alone, remote, watched
+from bridge.cli.asking.command import WHERE, Commands, Watching, WatchingGroup, alone, remote, watched
 from bridge.cli.asking.names import source_names
 from bridge.cli.asking.remote import Remote
 from bridge.cli.operating.filters import Hook, Since, Type, Until
@@ -17,10 +16,11 @@ Examples:
   amqp-bridge stats --watch 5
   amqp-bridge stats top --source phlix --dimension user --order duration --since 30d
   amqp-bridge stats measures --source phlix --by day
+  amqp-bridge stats dimensions --source phlix
 
 {WHERE}"""
 
-app = typer.Typer(
+app = Commands(
     name="stats",
     cls=WatchingGroup,
     help="Totals and time series; also: top, measures, dimensions.",

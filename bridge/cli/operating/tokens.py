@@ -2,16 +2,15 @@
 
 from typing import Annotated, Literal
 
-import typer
 from typer import Argument, Option
 
-from bridge.cli.asking.command import WHERE, Watching, listed, remote
+from bridge.cli.asking.command import WHERE, Commands, Watching, examples, listed, remote
 from bridge.cli.asking.names import roles, token_names
 from bridge.cli.asking.remote import Remote, sure
 from bridge.cli.failures import usage
 from bridge.cli.operating.filters import Yes
 
-app = typer.Typer(
+app = Commands(
     name="tokens",
     help="Tokens of the admin API: make, list, revoke.",
     no_args_is_help=True,
@@ -22,6 +21,7 @@ EXAMPLES = f"""\b
 Examples:
   amqp-bridge tokens create grafana --role viewer
   amqp-bridge tokens create night-shift --role operator --expires-in 30d --json | jq -r .token
+  amqp-bridge tokens list
   amqp-bridge tokens revoke grafana
 Roles: viewer looks at everything; operator also pauses, resumes, tests, retries, cancels, replays, publishes;
 admin also changes hooks, secrets and tokens.
@@ -88,7 +88,7 @@ def revoke(
     to.say(answer, lambda paper, _: paper.line(f"{found['name']}: revoked"))
 
 
-@app.command(epilog=WHERE)
+@app.command(epilog=examples("amqp-bridge tokens me"))
 @remote
 def me(to: Remote) -> None:
     """Show what the token in use is good for."""

@@ -49,8 +49,10 @@ def paper(stream: TextIO) -> Paper:
 class PlainPaper:
     """Columns padded with blanks and never cut, for files and pipes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, headings: bool = True) -> None:
+        """`headings`: tables begin with the titles of their columns."""
         self._stream = stream
+        self._headings = headings
 
     def line(self, text: str = "", style: str = "") -> None:  # noqa: ARG002 - plain has no colours
         self._stream.write(f"{text}\n")
@@ -67,7 +69,7 @@ class PlainPaper:
             return
         texts = [[column.title for column in columns], *cells(columns, rows)]
         widths = natural(columns, texts)
-        for row in texts:
+        for row in texts if self._headings else texts[1:]:
             padded = [
                 _padded(text, width, right=column.right)
                 for text, width, column in zip(row, widths, columns, strict=True)

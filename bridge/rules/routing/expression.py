@@ -9,6 +9,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 from bridge.model.event import Event
 from bridge.rules.routing.activation import ENVIRONMENT, FIELDS, Facts, view_for
 from bridge.rules.routing.cost import cost_of
+from bridge.rules.routing.hints import hints, plain
 
 MAX_SOURCE = 16_384
 """Characters of an expression."""
@@ -96,7 +97,8 @@ def compile_expression(
     try:
         return ENVIRONMENT.compile(source)
     except RuntimeError as error:
-        raise ValueError(_explain(str(error), line, column)) from None
+        said = _explain(str(error), line, column)
+        raise ValueError("; ".join([said, *hints(source, said)])) from None
 
 
 def unanswered(error: str) -> Unanswered:
@@ -117,4 +119,4 @@ def _say(fault: str) -> str:
     if found := _UNDECLARED.fullmatch(fault):
         known = ", ".join(f"event.{name}" for name in FIELDS)
         return f"{f'no field event.{found[1]}' if found[1] else 'event alone is no value'}; there are {known}"
-    return fault.removesuffix(" (in container '')")
+    return plain(fault.removesuffix(" (in container '')"))

@@ -52,6 +52,15 @@ def said(path: Path | None, env: Mapping[str, str] | None = None) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("retry: splynx", "hooks[0].retry: expected a mapping, got text; did you mean preset: splynx?")],
+)
+def test_a_value_without_its_key_is_told_the_key(write: Write, written: str, hint: str):
+    [problem] = said(write(SOURCE_AND_HOOK + f"    {written}\n"))
+    assert problem.endswith(hint)
+
+
 def test_the_written_form_of_the_design_is_understood(write: Write):
     settings = load(write(WRITTEN), {"CRM_SECRET": "s3cret"})
     assert settings.broker.consumer_timeout == 1800
