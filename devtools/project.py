@@ -2,9 +2,11 @@
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".dev"
@@ -17,7 +19,15 @@ class SetupError(Exception):
 
 
 def say(topic: str, text: str) -> None:
-    """One line about one step, on stderr so that stdout stays free for data."""
+    """One line about one step, on stderr so that stdout stays free for data; on a terminal broken between words."""
+    if sys.stderr.isatty():
+        width = max(40, shutil.get_terminal_size().columns) - 13
+        parts = [
+            wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+            for line in text.split("\n")
+        ]
+        text = f"\n{'':<13}".join(line for lines in parts for line in lines)
+        topic = f"{topic:<12}" if "NO_COLOR" in os.environ else f"\x1b[1m{topic:<12}\x1b[0m"
     sys.stderr.write(f"{topic:<12} {text}\n")
     sys.stderr.flush()
 

@@ -1,7 +1,11 @@
 """How the demo shows the bridge's log: one line for each attempt, and what is worth a warning."""
 
+import os
+import re
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
+from textwrap import wrap
 from typing import Any
 
 import orjson
@@ -9,6 +13,16 @@ import orjson
 LOUD = {"warning", "error", "critical"}
 ATTEMPTS = {"attempt.delivered", "attempt.failed"}
 STATUSES = {"Delivered": "SUCCESS", "RetryLater": "RETRYING", "FailedForGood": "FAILED"}
+COLOURS = {
+    "SUCCESS": 32,
+    "RETRYING": 33,
+    "FAILED": 31,
+    "PENDING": 36,
+    "WARNING": 33,
+    "ERROR": 31,
+    "CRITICAL": 31,
+}
+COLOURED = re.compile(rf"\b({'|'.join(COLOURS)})\b")
 UNSHOWN = {"event", "level", "logger", "time"}
 
 
@@ -45,6 +59,18 @@ def attempt(fields: Mapping[str, Any]) -> str:
     if fields["wait"] is not None:
         line += f"  (again in {fields['wait']:g} s)"
     return line
+
+
+def on_terminal(text: str) -> str:
+    """The line with its status in colour, broken between words."""
+    width = max(40, shutil.get_terminal_size().columns)
+    lines = wrap(text, width, subsequent_indent=" " * 14, break_long_words=False, break_on_hyphens=False)
+    told = "\n".join(lines)
+    return told if "NO_COLOR" in os.environ else COLOURED.sub(_coloured, told, count=1)
+
+
+def _coloured(found: re.Match[str]) -> str:
+    return f"\x1b[{COLOURS[found[0]]}m{found[0]}\x1b[0m"
 
 
 def clock(time: str) -> str:

@@ -24,7 +24,18 @@ STOP_SECONDS = 45
 SETTLED = re.compile(r'^bridge_events_settled_total\{.*result="acked".*\} (\S+)$', re.MULTILINE)
 # What is on this machine is not to be asked for by way of a proxy.
 DIRECT = build_opener(ProxyHandler({}))
+FAILING, FAILURES = "/shaky", 2
+"""The receiver's path that fails so often before it recovers."""
 NOT_YET = "does not answer in this version: it comes with a later one"
+
+
+TO_TRY = (
+    "hooks list",
+    "deliveries list --hook shaky",
+    "events list",
+    "deliveries list --watch",
+    "events publish --source splynx examples/quickstart/events/1-customer-created.json",
+)
 
 
 class Show:
@@ -68,6 +79,7 @@ class Show:
             url = self.address + path
             say(topic, url if answers(url, stage.token) else f"{url} ({NOT_YET})")
         say("token", f"{stage.token} (header of API calls: Authorization: Bearer TOKEN)")
+        say("retries", f"{FAILING} answers 503 {FAILURES} times: watch the hook shaky being tried again")
         say(
             "history",
             f"sqlite3 {stage.history} 'select hook, status, count(*) from deliveries group by 1, 2'",
@@ -75,6 +87,13 @@ class Show:
         say("source", f"queue {stage.source}, declared as Splynx does; copies go to queue {stage.copy}")
         url = "URL" if stage.given else stage.broker_url  # which has a password that is somebody's
         say("publish", f"./dev exec amqp-bridge publish --url {url} --queue {stage.source} FILE")
+        say("try", "in another terminal:")
+        # Lines of their own, whole, so that they can be copied.
+        sys.stderr.write(
+            f"\n  export BRIDGE_URL={self.address} BRIDGE_TOKEN={stage.token}\n"
+            + "".join(f"  ./dev exec amqp-bridge {command}\n" for command in TO_TRY)
+            + "\n"
+        )
 
     def stay(self) -> None:
         """Shows deliveries until Ctrl-C; Enter on a terminal publishes one more sample."""
@@ -124,7 +143,7 @@ class Show:
         fresh = [display.parse(line) for line in self._bridge.log.new_lines()]
         for fields in fresh:
             if text := display.shown(fields):
-                print(text, flush=True)
+                print(display.on_terminal(text) if sys.stdout.isatty() else text, flush=True)
         return fresh
 
     def _check(self, deadline: float, complaint: str) -> None:
@@ -144,7 +163,8 @@ class Show:
 def running(stage: Stage) -> Iterator[Show]:
     """Receiver and bridge up and connected; both are gone at the end."""
     python = str(PROGRAMS / "python")
-    argv = [python, str(QUICKSTART / "receiver.py"), "--port", "0", "CRM_SECRET", "PORTAL_SECRET"]
+    options = ["--port", "0", "--failing", FAILING, "--times", str(FAILURES)]
+    argv = [python, str(QUICKSTART / "receiver.py"), *options, "CRM_SECRET", "PORTAL_SECRET"]
     with Program("receiver", argv, stage.receiver_environment(), stage.scratch) as receiver:
         receiver_url = receiver.await_line("listening on ", START_SECONDS).split()[-1]
         argv = [str(PROGRAMS / "amqp-bridge"), "run", "-c", str(CONFIGURATION)]

@@ -56,10 +56,15 @@ class Evidence:
         """Requests with a good signature."""
         return sum(line.startswith("verified") for line in self.receiver_lines)
 
+    @property
+    def failed_at_first(self) -> int:
+        """Requests that the receiver answered with 503 on purpose."""
+        return sum(line.startswith("answered") for line in self.receiver_lines)
+
     def complaints(self) -> Iterator[str]:
         """One line for each thing that is not as it must be; none: all is well."""
         yield from self._about_the_history()
-        refused = [line for line in self.receiver_lines if not line.startswith("verified")]
+        refused = [line for line in self.receiver_lines if not line.startswith(("verified", "answered"))]
         yield from (f"a webhook could not be verified: {line}" for line in refused)
         if self.verified != (sent := self.tally.delivered("webhook")):
             yield f"the receiver verified {self.verified} webhooks, the history has {sent} as delivered"
@@ -85,5 +90,5 @@ class Evidence:
         """The good news in one line."""
         return (
             f"{self.tally.events} events, {self.tally.deliveries.total()} deliveries, all SUCCESS; {self.verified}"
-            f" signatures verified; {len(self.copied)} bodies copied byte for byte; source empty"
+            f" signatures verified; {self.failed_at_first} failures tried again; {len(self.copied)} bodies copied byte for byte; source empty"
         )

@@ -15,6 +15,7 @@ import hmac
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MOST_BODY = 16 * 1024 * 1024
 TOLERANCE_SECONDS = 300
+_COUNTING = threading.Lock()
 
 
 class Unverified(Exception):
@@ -76,6 +78,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # which keeps connections open
     disable_nagle_algorithm = True
     secrets: list[str]
+    failing = ""
+    failures = 0
 
     def do_POST(self) -> None:
         """Read, verify, tell, answer."""
@@ -90,10 +94,18 @@ class Handler(BaseHTTPRequestHandler):
             outcome, status = f"verified  {verified(headers, body, self.secrets):<10}", 200
         except Unverified as error:
             outcome, status = f"REFUSED   {error}", 401
+        if status == 200 and self.path == self.failing and self.fails_once_more():
+            outcome, status = "answered  503 on purpose", 503
         # In one write: requests are handled by several threads, and lines must not mix.
         sys.stdout.write(f"{outcome}  {self.path:<12}  {len(body)} bytes\n")
         sys.stdout.flush()
         self.answer(status)
+
+    def fails_once_more(self) -> bool:
+        """Whether one of the failures that were asked for is left; requests are handled by several threads."""
+        with _COUNTING:
+            Handler.failures -= 1
+            return Handler.failures >= 0
 
     do_PUT = do_PATCH = do_POST  # noqa: N815 -- names that the standard library asks for
 
@@ -118,12 +130,15 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description="A webhook receiver that verifies signatures.")
     parser.add_argument("--port", type=int, default=9000, help="0 takes any free one")
+    parser.add_argument("--failing", metavar="PATH", default="", help="answer 503 there at first")
+    parser.add_argument("--times", type=int, default=2, help="how often, with --failing")
     parser.add_argument(
         "secret", nargs="+", metavar="VARIABLE", help="environment variable that holds a secret"
     )
     options = parser.parse_args()
     if missing := [name for name in options.secret if not os.environ.get(name)]:
         parser.error(f"not set: {', '.join(missing)}")
+    Handler.failing, Handler.failures = options.failing, options.times
     Handler.secrets = [os.environ[name] for name in options.secret]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Server(("127.0.0.1", options.port), Handler) as server:
