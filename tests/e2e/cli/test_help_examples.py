@@ -125,7 +125,7 @@ class World:
 
     def meant(self, word: str, words: list[str]) -> str:
         """What a placeholder stands for."""
-        if word == "ID" or re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", word):
+        if word == "ID" or re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]+", word):
             return self.ids[words[0]]
         return self.words.get(word, word.replace("whsec_...", SECRET))
 
@@ -136,7 +136,7 @@ async def world(amqp_url: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     folder, before = tmp_path_factory.mktemp("help"), Path.cwd()
     async with open_scene(amqp_url, folder) as scene:
         queues = {name: await scene.queue(name) for name in ("hooks2", "my queue")}
-        dimensions = {"user": "event.data.user", "duration": "event.data.duration"}
+        dimensions = {name: f"event.data.{name}" for name in ("user", "duration", "customer")}
         sources = [
             {"name": "splynx", "queue": queues["hooks2"]},
             {"name": "phlix", "queue": await scene.queue("phlix"), "dimensions": dimensions},
