@@ -27,7 +27,7 @@ MADE_UP = ("verify ", "doctor ", "replay cancel ")
 """Examples with a signature or a broker that is made up, or a replay that has ended: they may fail, but not for how they
 are written."""
 ALSO_CALLED = {"replay start": "replay", "events explain": "explain"}
-ENDLESS = {"run", "--watch", "watch"}
+ENDLESS = {"run", "--watch", "watch", "--edit"}
 
 
 def commands() -> dict[str, Any]:
@@ -160,7 +160,7 @@ def write_files(folder: Path) -> None:
     event = {"type": "event", "data": {"model": "models\\a\\B", "action": "edit"}}
     hook = {"name": "crm", "target": {"type": "webhook", "url": "https://crm.example.net/in"}}
     message = {"body": json.dumps(event), "headers": {"a": 1}, "source": "splynx"}
-    texts: dict[str, Any] = dict.fromkeys(("event.json", "body.json", "body"), event)
+    texts: dict[str, Any] = dict.fromkeys(("event.json", "body.json", "body", "fixed.json"), event)
     texts |= {
         "message.json": message,
         "hook.yaml": hook,
@@ -232,7 +232,7 @@ def foreign(words: list[str]) -> bytes:
 
 
 def parsed(arguments: list[str]) -> None:
-    """It goes on for ever, so it is only taken apart; raises UsageError."""
+    """It goes on for ever, or asks a person, so it is only taken apart; raises UsageError."""
     command: Any
     command, given = typer.main.get_command(app), [word for word in arguments if word != "ID"]
     while given and given[0] in getattr(command, "commands", {}):
