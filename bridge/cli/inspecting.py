@@ -31,6 +31,7 @@ from bridge.rules.routing.table import RoutingTable
 from bridge.rules.wire.arrival import Arrivals
 from bridge.settings.environment import SECRETS_DIR
 from bridge.settings.loading import Loaded, load_with_places
+from bridge.settings.names import ENV_FILE
 from bridge.settings.shape import nearest
 from bridge.settings.tree import Settings
 
@@ -51,7 +52,7 @@ class _AnyVariable(dict[str, str]):
     """An environment in which every variable is set: decoding and routing need no secret of any hook."""
 
     def __contains__(self, name: object) -> bool:
-        return name != SECRETS_DIR or super().__contains__(name)
+        return name not in {SECRETS_DIR, ENV_FILE} or super().__contains__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The variable, or something that passes for a text, a number and true."""

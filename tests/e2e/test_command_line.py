@@ -30,7 +30,7 @@ def test_the_version_for_programs(tmp_path: Path):
     assert told["python"].startswith("3.")
 
 
-@pytest.mark.parametrize("columns", [70, 140])
+@pytest.mark.parametrize("columns", [70, 200])
 def test_help_is_as_wide_as_the_terminal_and_tells_the_connection_apart(tmp_path: Path, columns: int):
     told = amqp_bridge("hooks", "list", "--help", cwd=tmp_path, env={"COLUMNS": str(columns)}).out
     options, connection = told.split("  Examples:")[0].split("\nConnection:\n")

@@ -60,7 +60,7 @@ def _colour(words: str) -> str:
 COLUMNS = (
     Column("hook", lambda hook: text(hook["name"]), least=12),
     Column("id", lambda hook: "" if hook["id"] == hook["name"] else text(hook["id"]), drop=4),
-    Column("state", condition, least=10, style=_colour),
+    Column("state", condition, least=16, style=_colour),
     member("state.lane_depth", "waiting", right=True, drop=1),
     Column("last success", lambda hook: moment(value_at(hook, "state.last_success_at")), drop=3),
     member("target.type", "target", drop=2),

@@ -44,20 +44,24 @@ async def test_watching_redraws_and_ends_in_order_with_ctrl_c(operated: Operated
     await operated.run.done("hooks", "resume", "crm")
 
 
-async def test_watching_as_json_is_one_document_a_line(operated: Operated):
+async def test_watching_as_json_is_one_document_a_line_of_what_is_new(operated: Operated):
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
     process = await asyncio.create_subprocess_exec(
-        *(*PROGRAM, "sources", "--json", "-w", "0.1"),
+        *(*PROGRAM, "hooks", "list", "--json", "-w", "0.1"),
         env=environment | surroundings(operated),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdout
     async with asyncio.timeout(20):
-        rounds = [json.loads(await process.stdout.readline()) for _ in range(3)]
+        first = json.loads(await process.stdout.readline())
+        await operated.run.done("hooks", "pause", "crm")
+        second = json.loads(await process.stdout.readline())
+        await operated.run.done("hooks", "resume", "crm")
         process.send_signal(signal.SIGINT)
         _, said = await process.communicate()
-    assert [len(each["items"]) for each in rounds] == [2, 2, 2]
+    assert {"crm", "held"} <= {hook["name"] for hook in first["items"]}
+    assert [hook["name"] for hook in second["items"]] == ["crm"]
     assert (process.returncode, said) == (0, b"")
 
 
