@@ -230,7 +230,7 @@ class Parts:
         self.memory = Memory(self.budget, self.sources, self.service, self.metrics)
         self.samples = self._samples()
         watched = self.sources, LaneSilence(self.table, self.lanes, self.names)
-        self.silence = Silence(watched, self.topology, after=self.settings.broker.silent_after)
+        self.silence = Silence(watched, self.topology, self.budget, after=self.settings.broker.silent_after)
 
     async def flush(self) -> None:
         """Send the acks that are due, and go on with messages kept back."""

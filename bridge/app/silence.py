@@ -12,6 +12,7 @@ from bridge.broker.lane_consumers import ChannelLanes
 from bridge.broker.topology import Names, Topology
 from bridge.model.errors import BridgeError
 from bridge.pipeline.table import HookTable
+from bridge.ports.budget import Budget
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +68,12 @@ class _Quiet:
 class Silence:
     """Compares what comes with what waits, and consumes anew where nothing comes for too long."""
 
-    def __init__(self, watched: tuple[Watched, ...], topology: Topology, *, after: float) -> None:
-        """`after`: seconds in which nothing came although messages were ready."""
+    def __init__(
+        self, watched: tuple[Watched, ...], topology: Topology, budget: Budget, *, after: float
+    ) -> None:
+        """`after`: seconds in which nothing came although messages were ready, and the `budget` had room for them."""
         self._watched = watched
+        self._budget = budget
         self._topology = topology
         self._after = after
         self._quiet: dict[str, _Quiet] = {}
@@ -78,6 +82,9 @@ class Silence:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(self._after / _LOOKS)
+            if self._budget.crowded:
+                self._quiet = {}  # nothing is read: that is why nothing comes
+                continue
             try:
                 async with asyncio.timeout(5):
                     await self._look(time.monotonic())
