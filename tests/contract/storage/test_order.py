@@ -170,4 +170,5 @@ def _with_another_id(records: list[Record]) -> list[Record]:
 
 
 def _without_id(row: KnownDelivery | None) -> KnownDelivery | None:
-    return row and replace(row, id="")
+    # Of an attempt that was repeated under one number the first that is committed stays, whichever that is.
+    return row and replace(row, id="", last=None)
