@@ -84,16 +84,16 @@ def await_history(reader: Shell) -> None:
 def test_the_quickstart_works_by_hand(reader: Shell, adjust: dict[str, str]) -> None:
     check, start, publish, look, stop = (adjusted(step, adjust) for step in BY_HAND)
     reader.run("cd examples/quickstart")
-    assert "bridge.yaml: OK (1 source, 4 hooks)" in reader.follow(check)
+    assert "bridge.yaml: OK (1 source, 5 hooks)" in reader.follow(check)
     reader.follow(start)
     reader.follow(publish)
     reader.await_text("listening on ")
-    waiting = "SELECT count(*) < 19 OR total(status <> 'SUCCESS') > 0 FROM deliveries"
+    waiting = "SELECT count(*) < 20 OR total(status <> 'SUCCESS') > 0 FROM deliveries"
     reader.await_text("bridge.started")
     reader.run(f'until [ "$(sqlite3 bridge.db "{waiting}")" = 0 ]; do sleep 0.1; done')
     said = reader.follow(look)
     assert "customers.customer.create: Vlnka & Syn s.r.o." in said
-    assert said.count("|delivered|") == 19
+    assert said.count("|delivered|") == 20
     reader.follow(stop)
     reader.run("wait $BRIDGE $RECEIVER")
 

@@ -112,7 +112,8 @@ async def test_hostile_headers_do_no_harm(scene: Scene):
         "nested": {"list": [1, "two", None, True]},
         "x-bridge-hops": 1,
     }
-    assert (properties.expiration, properties.priority, properties.reply_to) == (None, None, None)
+    assert (properties.expiration, properties.priority, properties.reply_to) == (None, 5, "q")
+    assert properties.user_id is None
     assert properties.user_id is None
 
 
