@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bridge.rules.wire.address import AddressGate
+from bridge.targets.notify.written import Written
 from bridge.targets.web.pool import BlockedAddress
 
 _MOST_LINES = 20
@@ -40,11 +41,19 @@ class Reply(NamedTuple):
 class Call:
     """One URL's turn in one attempt, from the thread that sends it to the attempt that waits for it.
 
-    `deadline` is on the monotonic clock. `had` are the pieces of the message that arrived, now or earlier.
+    `deadline` is on the monotonic clock. `had` are the pieces of the message that arrived, now or earlier. `asks_for` is
+    the target of its requests, where it is known.
     """
 
-    def __init__(self, gate: AddressGate, deadline: float, had: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        gate: AddressGate,
+        deadline: float,
+        had: frozenset[str] = frozenset(),
+        asks_for: Written | None = None,
+    ) -> None:
         self._gate = gate
+        self.asks_for = asks_for
         self.deadline = deadline
         self.had = set(had)
         self.refusal = ""

@@ -21,6 +21,7 @@ from bridge.targets.notify import (
     mqtt,
     transport,  # noqa: F401 - bounds the HTTP of what is constructed here
 )
+from bridge.targets.notify.written import Written, written
 from bridge.targets.web.endpoint import parse_url
 
 # fmt: off
@@ -61,7 +62,8 @@ with warnings.catch_warnings():
 class Service:
     """One URL, ready to send: Apprise's plugin for it, and what the URL says about long messages.
 
-    `where` names it without its secrets. `close` ends a connection that the plugin keeps.
+    `where` names it without its secrets. `close` ends a connection that the plugin keeps. `asks_for` is the target of its
+    requests where that stands in the URL.
     """
 
     where: str
@@ -69,6 +71,7 @@ class Service:
     plugin: NotifyBase
     overflow: str
     close: Callable[[], None] | None
+    asks_for: Written | None
 
 
 def service(url: str, position: int, settings: Settings) -> Service:
@@ -89,7 +92,8 @@ def service(url: str, position: int, settings: Settings) -> Service:
     _set_base(plugin, scheme, settings.endpoints)
     overflow = str((given.get("qsd") or {}).get("overflow", "split")).lower()
     close = mqtt.adopt(plugin) if scheme in {"mqtt", "mqtts"} else None
-    return Service(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close)
+    asks_for = written(url, scheme, getattr(plugin, "method", ""))
+    return Service(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close, asks_for)
 
 
 def check_endpoints(endpoints: Mapping[str, str]) -> None:

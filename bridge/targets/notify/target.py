@@ -138,7 +138,7 @@ class NotifyTarget:
         self, part: _Part, words: tuple[str, str], done: frozenset[str], deadline: float
     ) -> _Ended:
         where = part.service.where
-        call = Call(self._gate, deadline, done)
+        call = Call(self._gate, deadline, done, part.service.asks_for)
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 sent = await self._crew.run(partial(self._send, part, words, call))

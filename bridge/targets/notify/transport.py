@@ -11,6 +11,8 @@ from typing import Any
 import requests
 from requests import PreparedRequest, Response, sessions
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from bridge.targets.notify.guard import Call, Reply, current
@@ -21,12 +23,40 @@ _KEPT = 16 * 1024
 _CHUNK = 16 * 1024
 
 
+class _AsWritten(HTTPConnection):
+    """Asks for what the call's URL says, byte for byte."""
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
+        """The last place before the request line is written: all above it encode the target anew."""
+        call = current()
+        if call is not None and call.asks_for is not None:
+            url = call.asks_for.instead_of(url)
+        super().putrequest(method, url, *args, **options)
+
+
+class _AsWrittenByTls(_AsWritten, HTTPSConnection):
+    """The same by TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _AsWritten
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _AsWrittenByTls
+
+
 class BoundedAdapter(HTTPAdapter):
     """Sends within the call's deadline, reads a bounded answer, and remembers it for the call.
 
     Proxies of the environment are not used: the address gate could not see where a request goes. After a 429
     the same URL is not asked again in the same call, as Discord's plugin would at once.
     """
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """As HTTPAdapter's, with our connections."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
         """As HTTPAdapter.send; a session gives all but the request by name."""

@@ -15,7 +15,7 @@ _NAME = re.compile(r"(?=.{1,253}\.?$)(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,
 _NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
 _BLANK = re.compile(r"[\x00-\x20\x7f\\]")
 _PARTS = re.compile(r"[^:/?#]*://[^/?#]*(?P<target>[^#]*)")
-_ALLOWED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+TARGET = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 """Of path and query (RFC 3986, sections 3.3 and 3.4)."""
 
 
@@ -102,7 +102,7 @@ def basic(user: str, password: str) -> str:
 def _target(text: str) -> str:
     parts = _PARTS.match(text)
     target = parts["target"] if parts else ""
-    allowed = _ALLOWED.match(target)
+    allowed = TARGET.match(target)
     if allowed is not None and allowed.end() < len(target):
         wrong = target[allowed.end()]
         if wrong == "%":
