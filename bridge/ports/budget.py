@@ -35,6 +35,8 @@ class Budget:
         """Use only so much of it from now on."""
         self.limit = limit
         self._most_read, self._again = int(limit * _READING), int(limit * _AGAIN)
+        if self.crowded:
+            self.look()
 
     def share(self, part: float) -> int:
         """So much of it, in bytes."""

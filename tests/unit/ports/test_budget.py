@@ -82,6 +82,16 @@ def test_a_budget_that_is_limited_for_a_time_shares_out_less():
     assert budget.fits(1000)
 
 
+def test_reading_goes_on_as_soon_as_more_of_the_budget_may_be_used():
+    budget = Budget(1000)
+    budget.limit_to(250)
+    held = Hold(budget.holder("sources"), 200)
+    assert budget.crowded
+    budget.limit_to(budget.whole)
+    assert not budget.crowded
+    held.let_go()
+
+
 async def test_room_is_waited_for_and_one_alone_has_it_always():
     holder = Budget(1000).holder("rendered")
     async with asyncio.timeout(1):
