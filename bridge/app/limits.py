@@ -50,10 +50,15 @@ class PolicyLimits:
                 "source.limits_not_seen", error=found.failure, effect="limits by policy are not known"
             )
         self._told = found.failure
+        if not found.failure:
+            self._tell(found)
+        self._looked.set()
+
+    def _tell(self, found: FoundPolicies) -> None:
+        """What was known before stays known while nobody tells anything: messages come back just when a broker goes."""
         version = ".".join(map(str, self._consumption.queues.release))
         limits = {
             queue.name: limit_of(queue, in_force(queue.name, found.policies), version)
             for queue in found.queues
         }
         self._consumption.limited({queue: limit for queue, limit in limits.items() if limit is not None})
-        self._looked.set()

@@ -36,7 +36,7 @@ def policies(broker: Broker, sources: Sequence[str], given: str | None) -> Found
                 queues=tuple(_queues(client, f"{address}/api/queues/{vhost}", sources)),
                 granted=_granted(client, f"{address}/api/permissions/{vhost}/{_user(parts.username)}"),
             )
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as error:
         return FoundPolicies(failure=f"{address}: {str(error) or type(error).__name__}")
 
 
