@@ -106,7 +106,11 @@ class UnverifiedCopies:
     async def _next(self) -> None:
         held = await self._waiting.get()
         if held.ticket.valid:
-            await self._decide(held)
+            try:
+                await self._decide(held)
+            except Exception as error:  # noqa: BLE001 - a bug costs this copy its delivery, and not the process
+                fault = Undecodable("bug", f"{type(error).__name__}: {error}")
+                self._refuse(fault, held.message, held.ticket, held.over)
         elif held.over is not None:  # the broker hands it out again
             held.over(False)
 

@@ -27,6 +27,8 @@ _ROOM = 50
 """Unknown orphans that are held while others come past them; with more, the oldest go to the end of their queue. Half
 of what the broker hands out at once.
 """
+_WHOLE = 4_194_304
+"""Bytes of bodies of unknown orphans that are kept here: those of others stay on the broker alone."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two such moves, which take longer and longer while none of those behind them has a hook here."""
 
@@ -60,7 +62,7 @@ class Strays:
         self._reader = reader
         self._unverified = unverified
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: list[tuple[Message, Ticket]] = []
+        self._held: list[tuple[Message | None, Ticket]] = []
         self._pause = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
 
     @property
@@ -74,7 +76,9 @@ class Strays:
         self._pause.reset()
         held, self._held = self._held, []
         for message, ticket in held:
-            if ticket.valid:
+            if message is None:
+                ticket.give_back()  # it comes again, whole
+            elif ticket.valid:
                 self.orphan(message, ticket)
 
     async def make_room(self) -> None:
@@ -89,6 +93,9 @@ class Strays:
     async def _move(self) -> None:
         moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
         for at, (message, ticket) in enumerate(moving):
+            if message is None:
+                ticket.give_back()  # and is moved when it has come again, in the place of those that go now
+                continue
             try:
                 await self._copies.set_aside(message)
             except BridgeError as error:
@@ -122,7 +129,10 @@ class Strays:
             task.add_done_callback(self._tasks.discard)
 
     def _hold(self, message: Message, ticket: Ticket) -> None:
-        self._held.append((message, ticket))
+        """For as long as nobody knows its hook, so that its memory must not count: reading would pause for ever."""
+        ticket.let_go()
+        whole = sum(len(kept.body) for kept, _ in self._held if kept is not None)
+        self._held.append((message if whole + len(message.body) <= _WHOLE else None, ticket))
         log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
 
     async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
