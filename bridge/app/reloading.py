@@ -115,13 +115,12 @@ class Reloading:
         async with self._turn:
             try:
                 settings = await asyncio.to_thread(self._written.read)
+                hooks = renewed_proxies(self._hooks, settings.hooks)
+                if hooks != self._hooks:
+                    self._in_force.rewrite(hooks)
+                    self._hooks = hooks
             except SettingsError as error:
                 events.logins_not_read([str(problem) for problem in error.problems])
-                return
-            hooks = renewed_proxies(self._hooks, settings.hooks)
-            if hooks != self._hooks:
-                self._in_force.rewrite(hooks)
-                self._hooks = hooks
 
     def _heard(self, about: str) -> None:
         """Somebody asked another replica; "" is said at intervals, whatever happened."""
