@@ -25,6 +25,7 @@ _RENEW_EVERY = 3.0
 _EVERY = 1.0
 _UNSURE_FOR = 3.0
 _REREAD_AFTER = 5.0
+_DOUBTS = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +40,9 @@ class _Read:
     attached_at: float = 0.0
     looked_at: float = 0.0
     reread_since: float = 0.0
+    held_at: float = float("-inf")
+    """When the lease was last asked for with success."""
+    doubts: int = 0
 
 
 class Streams:
@@ -94,13 +98,23 @@ class Streams:
         """The stream may be read here now, and its reader knows where to begin."""
         read = self._read[queue]
         try:
-            read.ours = await self._leases.lease(_lease(queue), self._holder, _LEASE)
+            before = read.held_at
+            read.ours = await self._lease(queue, read)
+            if not read.ours or not (self._alone or time.monotonic() - before < _LEASE):
+                read.reader.leave()  # somebody else may have read further meanwhile: the history knows
             if read.ours and not read.reader.begun:
                 await self._begin(read)
         except HistoryUnavailable as error:
             log.warning("stream.no_history", source=read.intake.source.name, error=str(error))
             return False
         return read.ours
+
+    async def _lease(self, queue: str, read: _Read) -> bool:
+        asked_at = time.monotonic()
+        ours = await self._leases.lease(f"stream {queue}", self._holder, _LEASE)
+        if ours:
+            read.held_at = asked_at
+        return ours
 
     async def _begin(self, read: _Read) -> None:
         source, reader = read.intake.source, read.reader
@@ -115,7 +129,7 @@ class Streams:
         read = self._read.get(queue)
         if read is None:
             return {}
-        read.attached_at = time.monotonic()
+        read.attached_at, read.doubts = time.monotonic(), 0
         return {"x-stream-offset": read.reader.attach()}
 
     def lost(self, queue: str) -> None:
@@ -165,12 +179,17 @@ class Streams:
         if self._alone or now - read.leased_at < _RENEW_EVERY:
             return True
         read.leased_at = now
-        return await self._leases.lease(_lease(queue), self._holder, _LEASE)
+        return await self._lease(queue, read)
 
     async def _doubt(self, queue: str, read: _Read) -> None:
-        """Asked for the message that was done last, the stream gives nothing."""
+        """Asked for the message that was done last, the stream gives nothing. To read all of it anew takes two looks that
+        find it shorter: what comes slowly may look so once.
+        """
         last = await last_offset(self._link, queue, read.reader.done_to)
         if last is not None and last < read.reader.done_to and read.reader.unsure:
+            read.doubts += 1
+            if read.doubts < _DOUBTS:
+                return
             read.reader.made_anew()
         elif last is None:
             return  # empty, or without a leader: what comes will tell
@@ -182,7 +201,3 @@ class Streams:
         if last is not None and last > read.reader.highest and read.reader.highest == highest:
             log.warning("consumer.silent", queue=queue, last=last, highest=highest)
             await read.channel.renew(queue)
-
-
-def _lease(queue: str) -> str:
-    return f"stream {queue}"

@@ -94,6 +94,8 @@ class StreamReader:
         self._committed: tuple[int, int, int] | None = None
         self._at_risk = -1
         self._anchor: int | None = None
+        self._expected = 0
+        self._gaps: list[tuple[int, int]] = []
         self.done_to = -1
         """Every message up to this offset has its committed fate; -1: none is known of."""
         self.highest = -1
@@ -116,6 +118,7 @@ class StreamReader:
             }
         self._committed = (self._epoch, self.done_to, len(self._ahead)) if stored is not None else (0, -1, 0)
         self.highest = self.done_to
+        self._expected, self._gaps = self.done_to + 1, []
         self._at_risk = self.done_to + len(self._ahead) + at_risk
         self._begun, self.must_reread = True, True
 
@@ -137,14 +140,16 @@ class StreamReader:
         """
         self.deaf = False
         if not self.must_reread and self.highest >= 0:
-            return self.highest + 1
+            self._expected = self.highest + 1
+            return self._expected
         self.must_reread = False
         if self.done_to >= 0:
-            self._anchor = self.done_to
+            self._anchor = self._expected = self.done_to
             return self.done_to
+        self._expected = 0
         self._anchor = None
-        if self._epoch:
-            return "first"  # all that a stream holds which was made anew is new
+        if self._epoch or self.highest >= 0 or self._ahead:
+            return "first"  # it was made anew, so that all of it is new; or it was read from its very first message
         wanted = self._source.stream.offset
         if wanted in {"next", "last"} and self._since:
             return datetime.fromtimestamp(self._since, UTC)
@@ -169,10 +174,14 @@ class StreamReader:
         self._waiting.clear()
         self._let_go.clear()
         self._digests.clear()
+        self._gaps.clear()
         self._digest, self._anchor, self._at_risk = "", None, -1
         self.done_to = self.highest = -1
         self._since = 0.0
         self.deaf = self.must_reread = True
+        withheld, self._withheld = self._withheld, {}
+        for ticket in withheld.values():
+            ticket.finish()
 
     def lost(self) -> None:
         """The consumer is gone, and with it what it was given."""
@@ -224,26 +233,30 @@ class StreamReader:
         return True
 
     def _bridge_gap(self, offset: int) -> None:
-        """Offsets have no gaps; the first message says where the stream begins, and what of it is gone."""
-        if self.highest < 0 and self.done_to < 0:
-            self.done_to = offset - 1
-        elif offset > self.highest + 1 and offset > self.done_to + 1 and not self._under_way:
-            lost = offset - self.done_to - 1 - len([one for one in self._ahead if one < offset])
+        """Offsets have no gaps: what does not come in its turn is gone, and is not waited for. Some of it may be under way
+        here from before. The first message says where the stream begins.
+        """
+        first = max(self._expected, self.done_to + 1)
+        self._expected = offset + 1
+        if offset <= first:
+            return
+        known = {one for one in (*self._ahead, *self._under_way) if first <= one < offset}
+        lost = offset - first - len(known)
+        if lost and (self.highest >= 0 or self.done_to >= 0):
             log.warning(
                 "stream.truncated",
                 source=self._source.name,
                 messages=lost,
                 advice="its retention is too short",
             )
-            self._ahead = {one for one in self._ahead if one >= offset}
-            self.done_to = offset - 1
-            self._move_on()
+        self._gaps.append((first, offset))
+        self._move_on()
 
     # ---- what becomes of it ---------------------------------------------------------------------------
 
     def credit(self, offset: int, ticket: Ticket) -> None:
         """The message is finished: let the next one come, unless too much waits for one that is not done."""
-        if offset - self.done_to > _WINDOW:
+        if self.highest >= offset > self.done_to + _WINDOW:
             self._withheld[offset] = ticket
         else:
             ticket.finish()
@@ -274,12 +287,26 @@ class StreamReader:
             self._move_on()
 
     def _move_on(self) -> None:
-        while self.done_to + 1 in self._ahead:
-            self.done_to += 1
-            self._ahead.discard(self.done_to)
-            self._digest = self._digests.pop(self.done_to, "")
+        while True:
+            if self.done_to + 1 in self._ahead:
+                self.done_to += 1
+                self._ahead.discard(self.done_to)
+                self._digest = self._digests.pop(self.done_to, "")
+            elif (beyond := self._beyond_gap(self.done_to, self._ahead, self._under_way)) > self.done_to:
+                self.done_to, self._digest = beyond, ""
+            else:
+                break
+        if self._gaps:
+            self._gaps = [gap for gap in self._gaps if gap[1] > self.done_to + 1]
         for offset in [each for each in self._withheld if each - self.done_to <= _WINDOW]:
             self._withheld.pop(offset).finish()
+
+    def _beyond_gap(self, done_to: int, ahead: Collection[int], under_way: Collection[int]) -> int:
+        """The last of the messages behind `done_to` that do not come any more, and are not under way either."""
+        for first, end in self._gaps:
+            if first <= done_to + 1 < end:
+                return min([end, *(one for one in (*ahead, *under_way) if one > done_to)]) - 1
+        return done_to
 
     # ---- in the transaction ---------------------------------------------------------------------------
 
@@ -290,10 +317,16 @@ class StreamReader:
             self._ahead | {one for one in offsets if one > self.done_to},
             self._digest,
         )
-        while done_to + 1 in ahead:
-            done_to += 1
-            ahead.discard(done_to)
-            digest = self._digests.get(done_to, "")
+        under_way = self._under_way.keys() - set(offsets) if self._gaps else ()
+        while True:
+            if done_to + 1 in ahead:
+                done_to += 1
+                ahead.discard(done_to)
+                digest = self._digests.get(done_to, "")
+            elif (beyond := self._beyond_gap(done_to, ahead, under_way)) > done_to:
+                done_to, digest = beyond, ""
+            else:
+                break
         if not self._begun or (self._epoch, done_to, len(ahead)) == self._committed:
             return None
         return self._made(done_to, ahead, digest)

@@ -189,6 +189,61 @@ def test_messages_that_the_stream_no_longer_holds_are_passed_over():
     assert after(reading).offset == 20
 
 
+def test_what_is_gone_is_passed_over_also_while_messages_before_it_are_under_way():
+    reading = Reading()
+    reading.come(0, 1)
+    reading.come(7, 8)
+    reading.end(8, 7, 1)
+    stored = after(reading)
+    assert (stored.offset, stored.ahead) == (-1, 0b110000010)
+    reading.end(0)
+    assert after(reading).offset == 8
+
+
+def test_what_is_gone_by_the_time_it_is_read_anew_is_not_waited_for():
+    reading = Reading()
+    reading.come(*range(10))
+    reading.end(0, 1, 3, 5)
+    reading.end(2, 4, complete=False)
+    assert reading.reader.attach() == 1
+    reading.come(8, 9, 10)
+    reading.end(6, 7, 8, 9, 10)
+    assert after(reading).offset == 10
+
+
+def test_what_was_given_up_is_still_asked_for_after_a_gap_beyond_it():
+    reading = Reading()
+    reading.come(0, 1, 2)
+    reading.end(0, 2)
+    reading.end(1, complete=False)
+    reading.come(5)
+    reading.end(5)
+    assert after(reading).offset == 0
+    assert reading.reader.attach() == 0
+    reading.come(0, 1, 2, 5)
+    reading.end(1)
+    assert after(reading).offset == 5
+
+
+def test_a_stream_that_lost_its_beginning_is_read_although_its_very_first_message_was_not_done():
+    reading = Reading(Reached("orders", -1, ahead=0b110))
+    assert reading.reader.attach() == "first"
+    reading.come(5)
+    reading.end(5)
+    assert Reading(after(reading)).reader.attach() == 5
+
+
+def test_what_was_withheld_of_a_stream_that_was_made_anew_is_finished():
+    reading = Reading()
+    reading.come(*range(4200))
+    reading.end(*range(1, 4150))
+    assert len(reading.acked()) < 4149
+    reading.reader.made_anew()
+    assert len(reading.acked()) == 4149
+    reading.end(4199)
+    assert reading.tickets[4199][0].finished
+
+
 def test_far_beyond_one_that_is_not_done_nothing_more_is_let_come():
     reading = Reading()
     reading.come(*range(5000))
