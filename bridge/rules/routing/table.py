@@ -98,19 +98,19 @@ class RoutingTable:
     def match(self, event: Event) -> Match:
         """The hooks that asked for `event`; never raises."""
         candidates = self._candidates(event.source, event.type)
-        if candidates.view is None:
-            return candidates.match
-        found = _ask(candidates, candidates.view.of(event), event)
-        if found.hooks or candidates.rest is None:
-            return found
         rest = candidates.rest
-        left = rest.match if rest.view is None else _ask(rest, rest.view.of(event), event)
-        return Match(left.hooks, (*found.unanswered, *left.unanswered))
+        if candidates.view is None and rest is None:
+            return candidates.match
+        found = _asked(candidates, event)
+        if rest is None or any(map(_takes, found.hooks)):
+            return found
+        left = _asked(rest, event)
+        return Match((*found.hooks, *left.hooks), (*found.unanswered, *left.unanswered))
 
     def explain(self, event: Event) -> list[Explanation]:
         """What comes of each hook for `event`, in the order of the table."""
         alone = [_explain(hook, each, event) for hook, each in zip(self.hooks, self._filters, strict=True)]
-        takers = [each.hook.name for each in alone if each.decision in MATCHING and not each.hook.unmatched]
+        takers = [each.hook.name for each in alone if each.decision in MATCHING and _takes(each.hook)]
         return [_taken(each, takers[0]) if takers else each for each in alone]
 
     def _index(self, number: int, hook: Hook) -> None:
@@ -131,7 +131,11 @@ class RoutingTable:
         rest = self._chosen(number for number in numbers if self.hooks[number].unmatched)
         if not first.filters:
             return rest
-        return replace(first, rest=rest) if rest.filters and None not in first.filters else first
+        certain = any(
+            condition is None and _takes(hook)
+            for hook, condition in zip(first.match.hooks, first.filters, strict=True)
+        )
+        return replace(first, rest=rest) if rest.filters and not certain else first
 
     def _chosen(self, numbers: Iterable[int]) -> _Candidates:
         chosen = sorted(numbers)
@@ -142,6 +146,13 @@ class RoutingTable:
             filters,
             View.union(views) if views else None,
         )
+
+
+def _takes(hook: Hook) -> bool:
+    """What it gets is not for those who take the rest. A broken hook of which nobody knows what it asks for gets all
+    events, and may ask for none of them: what no other hook takes must not wait for it alone.
+    """
+    return not hook.unmatched and not (hook.fault is not None and hook.fault.provisional)
 
 
 def _taken(alone: Explanation, by: str) -> Explanation:
@@ -159,6 +170,10 @@ def _filter_of(hook: Hook) -> Filter | None:
         return None if hook.filter is None else compile_filter(hook.filter)
     except ValueError as error:
         raise ValueError(f"hook {hook.name}: {error}") from None
+
+
+def _asked(candidates: _Candidates, event: Event) -> Match:
+    return candidates.match if candidates.view is None else _ask(candidates, candidates.view.of(event), event)
 
 
 def _ask(candidates: _Candidates, facts: Facts, event: Event) -> Match:

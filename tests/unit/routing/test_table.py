@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.event import Event, Message
-from bridge.model.hook import Hook
+from bridge.model.hook import Hook, HookFault
 from bridge.rules.routing.table import Decision, RoutingTable
 
 
@@ -101,6 +101,21 @@ def test_what_a_disabled_hook_skips_is_not_for_the_rest():
     table = RoutingTable([hook("off", enabled=False), hook("rest", unmatched=True)])
     assert names(table, event()) == ["off"]
     assert table.explain(event())[1].detail == "takes what no other hook asks for, and off does"
+
+
+def test_what_only_a_hook_gets_that_cannot_be_read_is_for_the_rest_all_the_same():
+    unread = HookFault("the filter cannot be read", frozenset({"filter"}))
+    broken = hook("broken", events=["customers.*"], filter="??").with_fault(unread).widened()
+    rest = hook("rest", unmatched=True)
+    assert names(RoutingTable([broken, rest]), event()) == ["broken", "rest"]
+    assert names(RoutingTable([broken, hook("sound"), rest]), event()) == ["broken", "sound"]
+    filtered = hook("sound", filter="event.data.n == 1")
+    table = RoutingTable([broken, filtered, rest])
+    assert names(table, event(data={"n": 1})) == ["broken", "sound"]
+    assert names(table, event(data={"n": 2})) == ["broken", "rest"]
+    assert [each.decision for each in table.explain(event(data={"n": 2}))] == ["match", "filtered", "match"]
+    known = hook("broken").with_fault(HookFault("no such broker", frozenset({"target"})))
+    assert names(RoutingTable([known, rest]), event()) == ["broken"]
 
 
 def test_a_filter_decides_and_what_it_cannot_answer_is_reported():
