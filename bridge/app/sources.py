@@ -56,10 +56,19 @@ class Sources:
     async def leave(self, *, for_good: bool = False) -> None:
         """Stop consuming; what is under way stays ours. What was not decoded goes back to the broker, unless each return
         counts towards the queue's delivery limit: then it stays here, or is parked where this is `for_good`.
+
+        So it is also where the caller waits no longer for the broker, whose answer nobody reads while memory is short.
         """
         self.consuming = False
-        for intake, channel in self._pairs:
-            await channel.unsubscribe(intake.source.queue)
+        try:
+            await asyncio.gather(
+                *(channel.unsubscribe(intake.source.queue) for intake, channel in self._pairs)
+            )
+        finally:
+            self._let_go(for_good=for_good)
+
+    def _let_go(self, *, for_good: bool) -> None:
+        for intake, _ in self._pairs:
             if for_good:
                 intake.leave()
             elif not intake.returns.spent_by_nacks:
