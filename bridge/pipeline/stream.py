@@ -280,6 +280,7 @@ class StreamReader:
             self._start(offset, *waiting)
         else:
             self.must_reread = True
+            self._move_on()  # beyond it, where it is one of those that do not come any more
 
     def _done(self, offset: int) -> None:
         if offset > self.done_to:

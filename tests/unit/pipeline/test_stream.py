@@ -211,6 +211,19 @@ def test_what_is_gone_by_the_time_it_is_read_anew_is_not_waited_for():
     assert after(reading).offset == 10
 
 
+def test_what_is_gone_and_given_up_here_is_passed_over_as_well():
+    reading = Reading()
+    reading.come(*range(6))
+    reading.end(0, 1)
+    assert reading.reader.attach() == 1
+    reading.come(8)
+    reading.end(2, 3, 5, 8)
+    assert after(reading).offset == 3
+    reading.end(4, complete=False)
+    assert reading.reader.done_to == 8
+    assert after(reading).offset == 8
+
+
 def test_what_was_given_up_is_still_asked_for_after_a_gap_beyond_it():
     reading = Reading()
     reading.come(0, 1, 2)
