@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from bridge.app.allocator import usual_budget
@@ -26,10 +26,26 @@ class Links:
     publish: Link
     topology: Link
     others: Mapping[str, Link]
+    more: list[Link] = field(default_factory=list)
+    """To consume sources that have no room on the first."""
 
     def all(self) -> list[Link]:
         """Every one of them."""
-        return [self.consume, self.publish, self.topology, *self.others.values()]
+        return [self.consume, self.publish, self.topology, *self.others.values(), *self.more]
+
+    def spread(self, sources: int) -> list[Link]:
+        """Have room for the consumers of so many sources: gives the connections that it takes beside the first.
+
+        Each source has a channel of its own, so that what ends one ends no other, and a broker may allow few of them
+        (`channel_max`). The first connection must have been made.
+        """
+        needed = (sources - 1) // self.consume.fair_share
+        self.more.extend(self.consume.another(f"consume:{number + 2}") for number in range(needed))
+        return self.more
+
+    def of_source(self, position: int) -> Link:
+        """The connection for the consumer of the source at this position."""
+        return [self.consume, *self.more][position // self.consume.fair_share]
 
 
 def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Login] | None = None) -> Links:

@@ -74,7 +74,7 @@ class Consumption:
         source = intake.source
         prepare = self._topology.prepare_events if source.name == OWN_EVENTS else self._prepare
         channel = ConsumeChannel(
-            self._links.consume,
+            self._links.of_source(len(self._consumers)),
             prepare,
             self._gauges.queue_up,
             partial(self._lost, intake),

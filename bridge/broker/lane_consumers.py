@@ -1,4 +1,4 @@
-"""Consumers on lanes: up to a hundred share a channel."""
+"""Consumers on lanes: a hundred share a channel, or more where the broker allows few channels."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,8 @@ from bridge.ports.broker import Receive
 from bridge.ports.budget import NOTHING, Held
 
 LANES_PER_CHANNEL = 100
+_OTHERS = 3
+"""Channels that others hold on the connection beside those of sources, which have the other half."""
 
 
 class ChannelLanes:
@@ -87,6 +89,9 @@ class ChannelLanes:
         for channel in self._channels:
             if len(channel) < LANES_PER_CHANNEL:
                 return channel
+        # With fewer places than lanes some more share one. What is left is for sources, strays and replicas.
+        if self._channels and len(self._channels) >= self._link.fair_share - _OTHERS:
+            return min(self._channels, key=len)
         channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost, holds="lanes")
         self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
         return channel

@@ -21,6 +21,8 @@ from bridge.ports.login import Grant, Grants
 
 _LONGEST_WAIT = 5.0
 """Seconds between two tries: a broker that is back after long is in use again well within 15 s."""
+_FEWEST_CHANNELS = 8
+"""A connection has to allow: lanes, strays, words among replicas, publishers, and a look at a queue now and then."""
 _TOGETHER = 2.0
 """Seconds in which connections that are made together share one token."""
 
@@ -125,6 +127,19 @@ class Link:
         self._grant: Grant | None = None
         self._ready = asyncio.Event()
         self._turn = 0
+        self._most_channels = 65_535
+
+    def another(self, role: str) -> "Link":
+        """One more connection to the same broker."""
+        return Link(role, self._address, self._watch, self._login, self.budget)
+
+    @property
+    def fair_share(self) -> int:
+        """How many channels one use of the connection may hold for long: half of what the broker allows.
+
+        As much as the protocol knows until it was connected.
+        """
+        return self._most_channels // 2
 
     @property
     def up(self) -> bool:
@@ -240,6 +255,13 @@ class Link:
             auth = target.query.get("auth", address.auth).lower()
             tried = Attempted(url, address.where, auth, len(grant.token) if grant else 0)
             raise meaning(tried, error) from error
+        if connection.most_channels < _FEWEST_CHANNELS:
+            await connection.close()
+            raise BrokerRefused(
+                f"{redacted(url)}: the broker allows {connection.most_channels} channels for each connection, and the "
+                f"bridge needs {_FEWEST_CHANNELS}: raise channel_max in its rabbitmq.conf"
+            )
+        self._most_channels = connection.most_channels
         self._connection, self._grant = connection, grant
         self._ready.set()
         self._watch.connected(self.role, redacted(url))

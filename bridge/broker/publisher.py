@@ -12,7 +12,14 @@ from aiormq.channel import Channel
 from bridge.broker.link import Link, close_whole
 from bridge.broker.properties import HEADER_LIMIT, properties_of
 from bridge.broker.turns import Turns
-from bridge.model.errors import BridgeError, BrokerRefused, PublishFailed, PublishTooLarge, Unroutable
+from bridge.model.errors import (
+    BridgeError,
+    BrokerRefused,
+    BrokerUnavailable,
+    PublishFailed,
+    PublishTooLarge,
+    Unroutable,
+)
 from bridge.ports.broker import Outgoing
 from bridge.ports.budget import Hold
 from bridge.rules.formats.size import table_size
@@ -163,7 +170,7 @@ class ConfirmedPublisher:
                 missing = Unroutable(f"there is no exchange {exchange!r}")
                 self._bad[exchange] = (time.monotonic() + _MISSING_FOR, missing)
                 raise missing from None
-            except (amqp.AMQPError, OSError, RuntimeError) as error:
+            except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
                 raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
             self._known.add(exchange)
 
@@ -174,7 +181,7 @@ class ConfirmedPublisher:
                     connection = await self._link.connection()
                     try:
                         channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    except (amqp.AMQPError, OSError, RuntimeError) as error:
+                    except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
                         raise PublishFailed(f"no channel to publish on: {error}") from error
                     assert isinstance(channel, Channel)
                     self._channel = channel

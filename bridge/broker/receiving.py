@@ -16,10 +16,14 @@ from aiormq.exceptions import AMQPConnectionError, InvalidFrameError
 from yarl import URL
 
 from bridge.broker.sieve import MessageSieve, Take
+from bridge.model.errors import BrokerUnavailable
 from bridge.ports.budget import Budget
 
 _HEARTBEAT = b"\x08\0\0\0\0\0\0\xce"
 _SIGN_OF_LIFE = 1.0
+_MOST_CHANNELS = 65_535
+_PATIENCE = 5.0
+_LOOK_AGAIN = 0.02
 
 
 class ReceivingConnection(aiormq.Connection):
@@ -32,6 +36,33 @@ class ReceivingConnection(aiormq.Connection):
         self._takers: dict[bytes, Take] = {}
         transport = _SievedTransport(self._takers, budget or Budget())
         super().__init__(url, context=context, transport_factory=transport)
+
+    @property
+    def most_channels(self) -> int:
+        """How many channels the broker allows here at once (its `channel_max`)."""
+        return self.connection_tune.channel_max or _MOST_CHANNELS
+
+    async def channel(self, *args: Any, **kwargs: Any) -> AbstractChannel:
+        """A channel as soon as the broker allows one more; raises BrokerUnavailable where none is given back in time.
+
+        aiormq 7.2 asks for more than the broker allows, and over that the broker closes the connection (530).
+        """
+        await self.connected.wait()
+        return await super().channel(await self._free_number(), *args, **kwargs)
+
+    async def _free_number(self) -> int:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        while not self.is_closed:
+            for number in range(1, self.most_channels + 1):
+                if number not in self.channels:
+                    return number
+            if loop.time() > until:
+                raise BrokerUnavailable(
+                    f"all {self.most_channels} channels are in use that the broker allows a connection (channel_max)"
+                )
+            await asyncio.sleep(_LOOK_AGAIN)
+        raise BrokerUnavailable("the connection was lost")
 
     async def consume(
         self,
