@@ -110,5 +110,8 @@ def _consumers(found: FoundSource, queue: FoundQueue | None, subject: str, bridg
     if bridges is None:
         message = f"{found.consumers} consumers, and no bridge answers here that could be one of them: what others take, no hook gets"
         return Diagnosis("warning", "sources", subject, message, advice)
+    if found.kind.type == "quorum":
+        message = f"{found.consumers} consumers: a bridge may have several, and only the management API tells whose they are"
+        return Diagnosis("ok", "sources", subject, message)
     message = f"{foreign} of {found.consumers} consumers are no bridges of ours: what they take, no hook gets"
     return Diagnosis("warning", "sources", subject, message, advice)

@@ -79,6 +79,7 @@ class Consumption:
             self._gauges.queue_up,
             partial(self._lost, intake),
             arguments=self.streams.arguments,
+            adds=self._adds,
         )
         self._consumers[source.queue] = intake, channel
         self.prefetch.add(source.name, source.queue, source.prefetch, channel, intake)
@@ -99,6 +100,13 @@ class Consumption:
                 self.streams.no_stream(intake)
             self._kinds[queue] = kind
             self._count(intake, kind)
+
+    def _adds(self, queue: str) -> bool:
+        """It is a quorum queue of which each consumer gets messages, for certain; so may our own be."""
+        if self._consumers[queue][0].source.name == OWN_EVENTS:
+            return True
+        kind = self._kinds.get(queue)
+        return kind is not None and kind.type == "quorum" and kind.whole and not kind.has_standbys
 
     def limited(self, limits: Mapping[str, int]) -> None:
         """These queues have these delivery limits, be it by policy."""

@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -34,13 +34,13 @@ _AROUND_A_BODY = 2048
 
 @dataclass(slots=True)
 class Subscription:
-    """One queue that is consumed; `tag` is set while the broker knows the consumer."""
+    """One queue that is consumed; `tags` are those of the consumers that the broker knows, with the prefetch of each."""
 
     queue: str
     prefetch: int
     receive: Receive
     holder: Holder
-    tag: str | None = None
+    tags: dict[str, int] = field(default_factory=dict)
     wanted: bool = True
     failures: int = 0
 
@@ -56,6 +56,7 @@ class ConsumeChannel:
         lost: Callable[[str], None] = lambda _why: None,
         *,
         arguments: Callable[[str], Mapping[str, Any]] = lambda _queue: {},
+        adds: Callable[[str], bool] = lambda _queue: True,
         holds: str = "sources",
     ) -> None:
         """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own, `arguments(queue)` with
@@ -63,13 +64,14 @@ class ConsumeChannel:
 
         `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each
         that ended without our doing: cancelled, timeout, refused, connection or silent. `holds`: as whose the memory of
-        what comes is counted.
+        what comes is counted. `adds(queue)`: another consumer is added where more is to be held.
         """
         self._link = link
         self._prepare = prepare
         self._watch = watch
         self._tell_lost = lost
         self._arguments = arguments
+        self._adds = adds
         self._holds = holds
         self._subscriptions: dict[str, Subscription] = {}
         self._life: Incarnation | None = None
@@ -104,9 +106,9 @@ class ConsumeChannel:
             self._watch(queue, None)
 
     async def renew(self, queue: str) -> None:
-        """Consume with a fresh tag: nothing comes for the present one. Tickets already given out stay good."""
+        """Consume with a fresh tag: nothing comes for the present ones. Tickets already given out stay good."""
         subscription = self._subscriptions.get(queue)
-        if subscription is not None and subscription.tag is not None:
+        if subscription is not None and subscription.tags:
             self._tell_lost("silent")
             async with self._lock:
                 await self._cancel(subscription)
@@ -115,24 +117,39 @@ class ConsumeChannel:
     def resize(self, queue: str, prefetch: int) -> None:
         """Hold so many messages at once from now on; tickets already given out stay good, and count beside them.
 
-        A consumer's prefetch is fixed when it begins, so another one takes its place at once.
+        A consumer's prefetch is fixed when it begins. For more another consumer is added: what a cancelled one still
+        holds of a quorum queue nobody gets if the node goes that it was connected to, not even when the node is back
+        (RabbitMQ 3.10.8: rabbit_fifo hands out anew what consumers with the status `up` held; the others' waits until
+        the queue has another leader). Where there has to be less, and where none is to be added, another one takes the
+        place of all.
         """
         subscription = self._subscriptions.get(queue)
         if subscription is not None and subscription.prefetch != prefetch:
             subscription.prefetch = prefetch
-            if subscription.tag is not None:
-                self.spawn(self._replace(subscription))
+            if subscription.tags:
+                self.spawn(self._fit(subscription))
 
-    async def _replace(self, subscription: Subscription) -> None:
+    async def _fit(self, subscription: Subscription) -> None:
         async with self._lock:
-            life, tag = self._life, subscription.tag
-            if life is None or tag is None or not life.alive or not subscription.wanted:
+            life, tags = self._life, subscription.tags
+            missing = subscription.prefetch - sum(tags.values())
+            if life is None or not tags or not missing or not life.alive or not subscription.wanted:
                 return
             with contextlib.suppress(*_BROKEN), lost_not_cancelled():
-                await life.channel.basic_cancel(tag)
-                life.connection.forget(tag)
-                if subscription.tag == tag:
-                    await self._consume(life, subscription)
+                if missing > 0 and self._adds(subscription.queue):
+                    await self._consume(life, subscription, missing)
+                else:
+                    await self._replace(life, subscription)
+
+    async def _replace(self, life: Incarnation, subscription: Subscription) -> None:
+        old = list(subscription.tags)
+        for tag in old:
+            await life.channel.basic_cancel(tag)
+            life.connection.forget(tag)
+        if subscription.tags:  # else the broker ended them meanwhile, and it is consumed anew already
+            await self._consume(life, subscription, subscription.prefetch)
+            for tag in old:
+                subscription.tags.pop(tag, None)
 
     def held(self, queue: str) -> Held:
         """What is held here of this queue, and how many messages it may hand out at once."""
@@ -149,7 +166,7 @@ class ConsumeChannel:
     def up(self, queue: str) -> bool:
         """The broker knows our consumer on this queue."""
         subscription = self._subscriptions.get(queue)
-        return subscription is not None and subscription.tag is not None
+        return subscription is not None and bool(subscription.tags)
 
     async def run(self) -> None:
         """Keep all subscriptions consuming until cancelled."""
@@ -218,19 +235,19 @@ class ConsumeChannel:
     async def _consume_missing(self, life: Incarnation) -> float | None:
         """Subscribe what is not; gives the seconds until those that failed should be tried again."""
         missing = False
-        for subscription in [each for each in self._subscriptions.values() if each.tag is None]:
+        for subscription in [each for each in self._subscriptions.values() if not each.tags]:
             if not await self._prepare(subscription.queue):
                 subscription.failures += 1
                 missing = True
                 continue
             async with self._lock:
                 if subscription.wanted and life.alive:
-                    await self._consume(life, subscription)
+                    await self._consume(life, subscription, subscription.prefetch)
         return _LOOK_AGAIN if missing else None
 
-    async def _consume(self, life: Incarnation, subscription: Subscription) -> None:
+    async def _consume(self, life: Incarnation, subscription: Subscription, prefetch: int) -> None:
         # Per-consumer QoS holds for consumers started after it, so the pair must not be interleaved.
-        await life.channel.basic_qos(prefetch_count=subscription.prefetch)
+        await life.channel.basic_qos(prefetch_count=prefetch)
         receive, acks, holder = subscription.receive, life.acks, subscription.holder
 
         def take(tag: int, message: Message) -> None:
@@ -239,19 +256,22 @@ class ConsumeChannel:
             receive(message, ChannelTicket(self.spawn, life, tag, holder, octets))
 
         # Known before the broker's answer: its cancel may come with it.
-        subscription.tag = consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
+        consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
+        subscription.tags[consumer] = prefetch
         arguments = self._arguments(subscription.queue)
         await life.connection.consume(life.channel, subscription.queue, consumer, take, arguments)
-        if subscription.tag == consumer:
+        if consumer in subscription.tags:
             subscription.failures = 0
             self._watch(subscription.queue, True)
 
     async def _cancel(self, subscription: Subscription) -> None:
-        tag, subscription.tag = subscription.tag, None
-        if tag is None:
+        tags, subscription.tags = list(subscription.tags), {}
+        if not tags:
             return
         self._watch(subscription.queue, False)
-        if (life := self._life) is not None:
+        if (life := self._life) is None:
+            return
+        for tag in tags:
             if life.alive:
                 with contextlib.suppress(*_BROKEN), lost_not_cancelled():
                     await life.channel.basic_cancel(tag)
@@ -259,9 +279,23 @@ class ConsumeChannel:
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
         """Queue deleted, node lost or (4.3) consumer timeout: consume anew, always with a fresh tag."""
+        tag, life = str(frame.consumer_tag), self._life
+        if life is None:
+            return
         for subscription in self._subscriptions.values():
-            if subscription.tag == frame.consumer_tag:
+            if [*subscription.tags] == [tag]:
                 self._ended(subscription, "cancelled")
+            elif subscription.tags.pop(tag, None) is not None:
+                life.connection.forget(tag)
+                self.spawn(self._leave_others(subscription))
+        self._changed.set()
+
+    async def _leave_others(self, subscription: Subscription) -> None:
+        """One of several consumers was cancelled: begin anew with one, where the queue is still there."""
+        async with self._lock:
+            if subscription.tags:
+                self._tell_lost("cancelled")
+                await self._cancel(subscription)
         self._changed.set()
 
     def _lost(self) -> None:
@@ -270,12 +304,13 @@ class ConsumeChannel:
             self._ended(subscription, why)
 
     def _ended(self, subscription: Subscription, why: str) -> None:
-        """Nothing more can come for the consumer of this subscription."""
-        tag, subscription.tag = subscription.tag, None
-        if tag is not None and self._life is not None:
+        """Nothing more can come for the consumers of this subscription."""
+        tags, subscription.tags = subscription.tags, {}
+        if tags and self._life is not None:
             if not self._closing:
                 self._tell_lost(why)
-            self._life.connection.forget(tag)
+            for tag in tags:
+                self._life.connection.forget(tag)
             self._watch(subscription.queue, False)
 
 

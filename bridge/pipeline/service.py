@@ -212,7 +212,9 @@ class LaneService:
 
     async def _set(self, hook: str, prefetch: int) -> None:
         async with self._setting:
-            if prefetch > 1 and self._prefetch.get(hook, 0) > 1 and not self._stopping:
+            if prefetch > self._prefetch.get(hook, 0) > 1 and not self._stopping:
+                # For less all are left, and what was not begun goes back: nobody else would get what a consumer that
+                # is left still holds of a quorum queue if its node goes, and attempts under way end here all the same.
                 self._prefetch[hook] = prefetch
                 await self._consumers.resize(hook, prefetch)
                 return

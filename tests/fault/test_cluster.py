@@ -9,7 +9,9 @@ import pytest
 
 from devtools.rabbitmq_cluster import RabbitMQCluster
 from tests.support.bridge_process import BridgeProcess
+from tests.support.consuming import consuming
 from tests.support.endpoint import OK, hang, slow, status
+from tests.support.links import running_link
 from tests.support.measured import measured
 from tests.support.queues import open_queues
 from tests.support.scene import Scene, open_scene
@@ -110,6 +112,27 @@ async def test_without_most_of_the_nodes_everything_waits_and_goes_on_when_one_i
         await stream.complete(60)
         measured(boot=back - started, recovery=time.monotonic() - back, repeated=stream.repeated - FAILING)
         assert stream.repeated - FAILING <= 3 * PREFETCH
+
+
+async def test_what_is_held_when_more_may_be_is_handed_out_again_although_its_node_stays_away(
+    three: Scene, cluster: RabbitMQCluster
+):
+    source = await three.queue(arguments=QUORUM)
+    await three.queues.publish(source, numbered(9))
+    async with (
+        running_link(cluster.urls[2]) as link,
+        consuming(link, source, prefetch=4, keep=True) as consumer,
+    ):
+        await until(lambda: len(consumer.got) == 4)
+        consumer.channel.resize(source, 8)
+        await until(lambda: len(consumer.got) == 8)
+        await in_thread(cluster.nodes[2].kill)
+        await until(lambda: holds_all(three, source, 9), 20)
+
+
+async def holds_all(scene: Scene, queue: str, messages: int) -> bool:
+    """None of them is with a consumer."""
+    return await scene.queues.depth(queue) == messages
 
 
 async def health_is(bridge: BridgeProcess, word: str) -> bool:

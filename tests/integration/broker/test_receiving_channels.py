@@ -51,6 +51,36 @@ async def test_messages_given_back_come_again_and_are_never_acked_by_their_neigh
     assert await depth(link, queue) == 67
 
 
+async def test_a_consumer_that_may_hold_more_is_kept_beside_another_one_and_all_end_together(link, queue):
+    await publish(link, queue, *[b"%d" % number for number in range(9)])
+    async with consuming(link, queue, prefetch=2, keep=True) as consumer:
+        await until(lambda: len(consumer.got) == 2)
+        consumer.channel.resize(queue, 5)
+        await until(lambda: len(consumer.got) == 5)
+        assert await consumers(link, queue) == 2
+        consumer.channel.resize(queue, 4)
+        await until(lambda: len(consumer.got) == 9)
+        assert await consumers(link, queue) == 1
+        consumer.channel.resize(queue, 6)
+        await until(lambda: has_consumers(link, queue, 2))
+        async with link.channel() as channel:
+            await channel.queue_delete(queue)
+        await until(lambda: has_consumers(link, queue, 1))  # in a queue that was made anew
+        await until(lambda: consumer.channel.up(queue))
+        await consumer.channel.unsubscribe(queue)
+        assert await consumers(link, queue) == 0
+        assert not consumer.channel.up(queue)
+
+
+async def consumers(link, queue) -> int:
+    async with link.channel() as channel:
+        return int((await channel.queue_declare(queue, passive=True)).consumer_count or 0)
+
+
+async def has_consumers(link, queue, count: int) -> bool:
+    return await depth(link, queue) is not None and await consumers(link, queue) == count
+
+
 async def test_flushes_that_overlap_ack_no_tag_twice(link, queue):
     """RabbitMQ answers 406 to a single ack behind a multiple ack that covered it."""
     connection = await link.connection()
