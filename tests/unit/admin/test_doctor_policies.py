@@ -4,7 +4,9 @@ import pytest
 
 from bridge.admin.doctor_broker import of_broker, of_timeouts
 from bridge.admin.doctor_policies import in_force, of_policies
-from bridge.ports.survey import Endpoint, FoundBroker, FoundPolicies, FoundPolicy, FoundQueue
+from bridge.admin.doctor_sources import of_sources
+from bridge.model.queue import QueueKind, QueueType
+from bridge.ports.survey import Endpoint, FoundBroker, FoundPolicies, FoundPolicy, FoundQueue, FoundSource
 from bridge.settings.tree import Settings
 
 HA = FoundPolicy("ha", ".*", "all", 0, {"ha-mode": "all"})
@@ -96,3 +98,11 @@ def test_versions_are_told_from_unsupported_to_known(version: str, queue_type: s
     ]
     assert [each.level for each in found] == [level]
     assert said in found[0].message
+
+
+@pytest.mark.parametrize(("kind", "level"), [("classic", "warning"), ("quorum", "ok")])
+def test_only_of_a_quorum_queue_a_bridge_may_have_several_consumers(kind: QueueType, level: str):
+    source = FoundSource("hooks2", there=True, consumers=2, kept=True, kind=QueueKind(kind))
+    told = of_sources(FoundBroker((), sources=(source,)), (), Settings(), bridges=1)
+    [consumers] = [each for each in told if "consumers" in each.message]
+    assert consumers.level == level
