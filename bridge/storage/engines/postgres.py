@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import asyncpg
+import structlog
 from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -19,10 +21,24 @@ from bridge.storage.engines.secure import SecureConnector
 from bridge.telemetry import events
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 _CONNECTIONS = 4
 _WORTH_TELLING = 16
 """Seconds more than usual of which the server is told, and what they are rounded up to: few statements are prepared so."""
+_FREEING = 5.0
+_PATIENT_NAME = "amqp-bridge, patient"
+_FREE = f"""
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+AND application_name = current_setting('application_name') AND application_name <> '{_PATIENT_NAME}'
+AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
+AND xact_start IS NOT NULL
+"""  # noqa: S608 - made of constants
+"""Ends sessions of replicas that stand still within a transaction (a stopped process, a paused machine), whose locks the
+others wait for. The server's own limits do not always: between a statement's preparation and its run it takes a session
+for active, and no limit of 10 to 16 counts while it reads from the client.
+"""
 
 
 class PostgresEngine:
@@ -42,11 +58,11 @@ class PostgresEngine:
         self._looking = asyncio.Lock()
         self.pooled: bool | None = None
         """Whether a pooler stands before the server; None: nobody looked yet."""
-        # The server gives up as well, so that no lock outlives our patience.
-        milliseconds = str(int(timeout * 1000))
+        # The server gives up as well, so that no lock outlives our patience. It ends a session that stands still within a
+        # transaction in half of the time: another replica that waits for its locks has the other half.
         self._limits = {
-            "statement_timeout": milliseconds,
-            "idle_in_transaction_session_timeout": milliseconds,
+            "statement_timeout": str(int(timeout * 1000)),
+            "idle_in_transaction_session_timeout": str(int(timeout * 500)),
             "jit": "off",
         }
         self._engine = create_async_engine(
@@ -75,7 +91,8 @@ class PostgresEngine:
             # While it waits for the rest of a large message, the server counts time on the statement, and takes the
             # transaction for idle (15).
             names = ("statement_timeout", "idle_in_transaction_session_timeout")
-            connection.exec_driver_sql(_set_config(dict.fromkeys(names, f"{told}s")))
+            limits = dict.fromkeys(names, f"{told}s") | {"application_name": _PATIENT_NAME}
+            connection.exec_driver_sql(_set_config(limits))
             return work(connection)
 
         return await self._run(with_time, self._timeout + longer)
@@ -97,9 +114,23 @@ class PostgresEngine:
             async with asyncio.timeout(limit):
                 return await self._twice(work)
         except Exception as error:
+            if isinstance(error, TimeoutError):
+                await self._free()
             if is_outage(error):
                 raise unavailable(error) from error
             raise
+
+    async def _free(self) -> None:
+        """End sessions of ours that hold locks without an end; that it does not work is no further harm."""
+        with suppress(Exception):
+            async with asyncio.timeout(_FREEING), self._engine.begin() as connection:
+                ended = await connection.exec_driver_sql(_FREE % {"seconds": self._timeout})
+                if found := ended.scalar():
+                    log.warning(
+                        "history.sessions_ended",
+                        sessions=found,
+                        reason="they stood still within a transaction",
+                    )
 
     async def _twice(self, work: Callable[[Connection], T]) -> T:
         """Connections that the server or a firewall ended while they were idle show it only when they are used."""

@@ -28,8 +28,8 @@ async def test_what_a_stopped_replica_held_goes_to_the_other_and_it_takes_part_a
         await until(lambda: len(scene.endpoint.requests) > 50)
         stopped.signal(signal.SIGSTOP)
         try:
-            # Rows that it had locked hold up the other until the server ends its transaction, after 10 s.
-            await until(lambda: set(scene.endpoint.bodies("/crm")) == set(first), 40, what=other.last_words)
+            # Rows that it had locked hold up the other until the server ends its transaction, after 5 s.
+            await until(lambda: set(scene.endpoint.bodies("/crm")) == set(first), 60, what=other.last_words)
 
             async def given_up() -> bool:
                 return await scene.queues.consumers(source) == 1
