@@ -17,7 +17,12 @@ log = structlog.get_logger(__name__)
 
 
 _FIRST = 32
-"""Messages that a source may hand out before it is known how large they are."""
+"""Messages that a source may hand out before it is known how large they are.
+
+Whatever is held when a consumer is renewed counts beside what the next one may hold. So a source that wants few more than
+these gets all at once: it would hold half as many again as it may.
+"""
+_FEW = 2 * _FIRST
 _SHARE = 0.375
 """Of the memory, for the messages of all sources together."""
 
@@ -38,7 +43,8 @@ class Sources:
         self._budget = budget
         self._fit: dict[str, int] = {}
         for intake, _ in self._pairs:
-            self._prefetch.bound(intake.source.name, BY_MEMORY, _FIRST)
+            if intake.source.prefetch > _FEW:
+                self._prefetch.bound(intake.source.name, BY_MEMORY, _FIRST)
         self._tasks: list[asyncio.Task[None]] = []
         self.consuming = False
 

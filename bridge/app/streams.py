@@ -4,17 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from bridge.broker.consumer import ConsumeChannel
 from bridge.broker.link import Link
-from bridge.broker.streams import last_offset
-from bridge.model.errors import BridgeError, HistoryUnavailable
+from bridge.broker.streams import first_place, last_offset
+from bridge.model.delivery import Reached
+from bridge.model.errors import BridgeError, BrokerUnavailable, HistoryUnavailable
+from bridge.model.source import Source
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.stream import StreamReader
+from bridge.pipeline.stream import StreamReader, beginning
 from bridge.ports.jobs import Leases
 from bridge.ports.streams import StreamPlaces
 
@@ -107,6 +110,9 @@ class Streams:
         except HistoryUnavailable as error:
             log.warning("stream.no_history", source=read.intake.source.name, error=str(error))
             return False
+        except BrokerUnavailable as error:
+            log.info("stream.not_looked_at", queue=queue, error=str(error))
+            return False
         return read.ours
 
     async def _lease(self, queue: str, read: _Read) -> bool:
@@ -119,10 +125,21 @@ class Streams:
     async def _begin(self, read: _Read) -> None:
         source, reader = read.intake.source, read.reader
         stored = await self._places.stored(source.queue)
-        reader.begin(stored, 2 * source.prefetch if self.unclean else 0)
-        if (first := reader.first_look(time.time())) is not None:
-            await self._places.store(first)
+        begun = stored or await self._first_look(source)
+        reader.begin(begun, 2 * source.prefetch if self.unclean and stored else 0)
         log.info("stream.reading", source=source.name, done_to=reader.done_to, first=stored is None)
+
+    async def _first_look(self, source: Source) -> Reached:
+        """Write down where to begin before anything is read: who stops then goes on there, and not where the stream ends
+        by that time.
+        """
+        offset, now = source.stream.offset, time.time()
+        place = None
+        if not isinstance(offset, datetime) and offset != "first":
+            place = await first_place(self._link, source.queue, offset)
+        reached = beginning(source, place, now)
+        await self._places.store(reached)
+        return reached
 
     def arguments(self, queue: str) -> Mapping[str, Any]:
         """What a consumer of this queue says."""

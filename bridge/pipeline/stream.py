@@ -23,11 +23,21 @@ log = structlog.get_logger(__name__)
 
 OFFSET = "x-stream-offset"
 """The broker says in this header where a message stands; what a publisher writes there it replaces (3.10.8)."""
+_EARLIEST = 1.0
+"""A Unix time before all messages; 0 stands for none."""
 _WINDOW = 4096
 """Offsets beyond the place that is done: what is finished further ahead is not acked, so that no more comes."""
 
 
 Begin = Callable[[Message, Ticket], None]
+
+
+def beginning(source: Source, passed_over: int | None, now: float) -> Reached:
+    """Where a stream is begun that was never read: behind the last message that is passed over, where that is known (-1:
+    none is); else the setting says it, and once more after a stop before anything came, for what came since.
+    """
+    since = _EARLIEST if passed_over == -1 else now
+    return Reached(source.queue, -1 if passed_over is None else passed_over, since=since)
 
 
 class StreamTicket:
@@ -126,13 +136,6 @@ class StreamReader:
     def begun(self) -> bool:
         """It knows where to go on."""
         return self._begun
-
-    def first_look(self, now: float) -> Reached | None:
-        """What to write down before anything came: who begins with `next` must not begin there once more after a stop."""
-        if self.done_to >= 0 or self._since:
-            return None
-        self._since = now
-        return self._reached()
 
     def attach(self) -> int | str | datetime:
         """The offset for a new consumer. The message that is done last is asked for once more: it tells that this is the

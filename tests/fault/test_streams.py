@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import slow
 from tests.support.measured import measured
@@ -93,17 +95,21 @@ async def test_before_during_and_between_its_lives_everything_comes_and_an_idle_
         await bridge.stop()
 
 
-async def test_whoever_begins_with_the_next_gets_what_came_while_it_was_stopped(scene: Scene):
+@pytest.mark.parametrize(("offset", "begins_with"), [("next", []), ("last", [b"last"])])
+async def test_whoever_begins_at_the_end_begins_exactly_there_and_gets_what_came_while_it_was_stopped(
+    scene: Scene, offset: str, begins_with: list[bytes]
+):
     source = await scene.queue(arguments=STREAM)
     await scene.queues.publish(source, some("before"))
-    sources = [{"name": "main", "queue": source, "stream": {"offset": "next"}}]
+    await scene.queues.publish(source, [b"last"])  # confirmed apart, so in a chunk of its own
+    sources = [{"name": "main", "queue": source, "stream": {"offset": offset}}]
     async with scene.bridge([scene.webhook("crm")], sources) as bridge:
+        await until(lambda: bridge.said("stream.reading"), what=bridge.last_words)
         await bridge.stop()
-        await asyncio.sleep(1.2)  # the broker knows whole seconds only
         await scene.queues.publish(source, some("between"))
         await bridge.start()
         await scene.queues.publish(source, some("during"))
-        await all_came(scene, bridge, [*some("between"), *some("during")])
+        await all_came(scene, bridge, [*begins_with, *some("between"), *some("during")])
 
 
 async def test_a_stream_that_was_deleted_and_made_anew_is_read_from_its_beginning(scene: Scene):

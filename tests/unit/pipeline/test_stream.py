@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.model.delivery import Reached
 from bridge.model.event import Message
 from bridge.model.source import Source
-from bridge.pipeline.stream import OFFSET, StreamReader, StreamTicket
+from bridge.pipeline.stream import OFFSET, StreamReader, StreamTicket, beginning
 from bridge.ports.broker import Ticket
 from tests.support.tickets import CountingTicket
 
@@ -18,9 +18,9 @@ class Reading:
     """A reader, and what it lets through."""
 
     def __init__(self, stored: Reached | None = None, *, offset: object = "first", at_risk: int = 0) -> None:
-        source = Source.model_validate({"name": "main", "queue": "orders", "stream": {"offset": offset}})
+        self.source = Source.model_validate({"name": "main", "queue": "orders", "stream": {"offset": offset}})
         self.nudges = 0
-        self.reader = StreamReader(source, self._nudged)
+        self.reader = StreamReader(self.source, self._nudged)
         self.begun: dict[int, tuple[Message, StreamTicket]] = {}
         self.tickets: dict[int, list[CountingTicket]] = {}
         self.reader.begin(stored, at_risk)
@@ -77,12 +77,20 @@ def test_the_first_reading_begins_where_the_source_says_and_the_next_one_where_i
 
 
 @pytest.mark.parametrize("offset", ["next", "last"])
-def test_whoever_begins_at_the_end_and_stops_before_anything_came_goes_on_from_that_time(offset: str):
-    first = Reading(offset=offset)
-    assert first.reader.attach() == offset
-    written = first.reader.first_look(1_700_000_000.0)
-    assert written is not None
-    assert Reading(written, offset=offset).reader.attach() == datetime.fromtimestamp(1_700_000_000, UTC)
+@pytest.mark.parametrize(
+    ("passed_over", "attached"),
+    [(6, 6), (-1, datetime.fromtimestamp(1, UTC)), (None, datetime.fromtimestamp(1_700_000_000, UTC))],
+)
+def test_whoever_begins_at_the_end_begins_behind_it_and_where_it_is_not_known_at_that_time(
+    offset: str, passed_over: int | None, attached: object
+):
+    begun = beginning(Reading(offset=offset).source, passed_over, 1_700_000_000.0)
+    for _ in range(2):  # also after a stop before anything came
+        reading = Reading(begun, offset=offset)
+        assert reading.reader.attach() == attached
+        reading.come(6, 7)
+        assert sorted(reading.begun) == ([7] if passed_over == 6 else [6, 7])
+        assert not any(message.redelivered for message, _ in reading.begun.values())
 
 
 def test_only_what_is_done_without_a_gap_is_behind_the_place_and_the_rest_is_remembered():
