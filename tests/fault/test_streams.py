@@ -1,7 +1,7 @@
 """Sources that are streams: all of it is delivered, and reading goes on where it ended, whatever happens meanwhile."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -16,11 +16,18 @@ from tests.support.waiting import until
 STREAM = {"x-queue-type": "stream"}
 EVENTS = [b'{"n":%d}' % number for number in range(2000)]
 PREFETCH = 100
+CHUNK = 20
+"""The broker hands out whole chunks, so up to one beyond the prefetch (3.10.8); what is confirmed together makes them."""
 KILLED_AT = (200, 900, 1500)
 
 
 def some(name: str) -> list[bytes]:
     return [b"%b %d" % (name.encode(), number) for number in range(5)]
+
+
+async def publish_in_chunks(scene: Scene, source: str, events: Sequence[bytes]) -> None:
+    for start in range(0, len(events), CHUNK):
+        await scene.queues.publish(source, events[start : start + CHUNK])
 
 
 def got(scene: Scene) -> list[bytes]:
@@ -35,11 +42,11 @@ async def all_came(scene: Scene, bridge: BridgeProcess, events: Iterable[bytes])
     await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": len(wanted)}, what=bridge.last_words)
 
 
-async def test_killed_three_times_each_is_delivered_and_at_most_one_prefetch_repeated_each_time(scene: Scene):
+async def test_killed_three_times_each_is_delivered_and_at_most_one_prefetch_and_a_chunk_repeated_each_time(scene: Scene):
     source = await scene.queue(arguments=STREAM)
     scene.endpoint.script("/crm", slow(0.01))
     sources = [{"name": "main", "queue": source, "prefetch": PREFETCH}]
-    await scene.queues.publish(source, EVENTS)
+    await publish_in_chunks(scene, source, EVENTS)
     repeated = 0
     async with scene.prepared([scene.webhook("crm")], sources) as bridge:
         for count in KILLED_AT:
@@ -47,13 +54,13 @@ async def test_killed_three_times_each_is_delivered_and_at_most_one_prefetch_rep
             await until(lambda: len(set(got(scene))) >= count, 30, what=bridge.last_words)  # noqa: B023
             await bridge.kill()
             again = len(got(scene)) - len(set(got(scene)))
-            assert again - repeated <= PREFETCH
+            assert again - repeated <= PREFETCH + CHUNK
             repeated = again
         await bridge.start()
         await until(lambda: set(got(scene)) == set(EVENTS), 30, what=bridge.last_words)
         last = len(EVENTS) - 1
         await until(lambda: place(bridge) == (last, "0"), what=bridge.last_words)
-        assert len(got(scene)) - len(EVENTS) - repeated <= PREFETCH
+        assert len(got(scene)) - len(EVENTS) - repeated <= PREFETCH + CHUNK
         measured(repeated=len(got(scene)) - len(EVENTS))
         assert await bridge.metric("source_contract_mismatch", source="main") == 0
         await until(lambda: reaches(bridge, last), what=bridge.last_words)
@@ -136,11 +143,11 @@ async def test_of_two_replicas_one_reads_and_the_other_goes_on_when_it_dies(scen
         await first.start()
         await second.launch()
         await until(lambda: stands_by(second), 30, what=replicas.last_words)
-        await scene.queues.publish(source, events)
+        await publish_in_chunks(scene, source, events)
         await until(lambda: len(got(scene)) > 50, what=replicas.last_words)
         await first.kill()
         await until(lambda: set(got(scene)) == set(events), 40, what=replicas.last_words)
-        assert len(got(scene)) - len(events) <= 20
+        assert len(got(scene)) - len(events) <= 20 + CHUNK
 
 
 async def stands_by(bridge: BridgeProcess) -> Any:
@@ -152,6 +159,7 @@ async def stands_by(bridge: BridgeProcess) -> Any:
     return status == 200 and health["consumers"] == {"main": "standing_by"}
 
 
+@pytest.mark.timeout(150)
 async def test_while_the_bridge_runs_a_stream_may_be_made_anew_and_become_a_queue(scene: Scene):
     source = await scene.queue(arguments=STREAM)
     await scene.queues.publish(source, some("first"))
