@@ -42,7 +42,9 @@ async def all_came(scene: Scene, bridge: BridgeProcess, events: Iterable[bytes])
     await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": len(wanted)}, what=bridge.last_words)
 
 
-async def test_killed_three_times_each_is_delivered_and_at_most_one_prefetch_and_a_chunk_repeated_each_time(scene: Scene):
+async def test_killed_three_times_each_is_delivered_and_at_most_one_prefetch_and_a_chunk_repeated_each_time(
+    scene: Scene,
+):
     source = await scene.queue(arguments=STREAM)
     scene.endpoint.script("/crm", slow(0.01))
     sources = [{"name": "main", "queue": source, "prefetch": PREFETCH}]
