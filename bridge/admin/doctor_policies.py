@@ -12,7 +12,14 @@ from bridge.ports.survey import FoundPolicies, FoundPolicy, FoundQueue
 from bridge.rules.wire.returns import ASSUMED, Returns
 from bridge.settings.tree import Settings
 
-_LIMITS = ("max-length", "max-length-bytes", "message-ttl", "expires")
+_FULL = "what finds no room is refused: a full lane keeps events in their sources and stalls retries"
+_PUSHED_OUT = "what is over it is pushed out: copies of lanes go to quarantine, those of the ladder come too early or are lost"
+_LIMITS = {
+    "max-length": _FULL,
+    "max-length-bytes": _FULL,
+    "message-ttl": "retries leave the ladder early and waiting copies make a detour; what no lane takes is lost",
+    "expires": "unless somebody consumes it the broker deletes it with all that it holds: retries, and what waits for paused hooks",
+}
 _DELIVERY_LIMIT = 100_000
 _RISKY = 3
 """Below this limit two deaths in a row, each within the blink after a message was handed out, may lose it."""
@@ -31,7 +38,7 @@ def of_policies(
         advice = "give --management-url, and a user with the tag `policymaker` or `monitoring`, to look at limits by policy"
         yield Diagnosis("ok", "policies", "management API", message, advice)
         return
-    told = [finding for queue in sorted(set(ours)) for finding in _ours(queue, found.policies)]
+    told = [finding for queue in sorted(set(ours)) for finding in of_ours(queue, found.policies)]
     for source in settings.sources:
         told += _source(source.queue, found.policies)
     for queue in found.queues:
@@ -43,11 +50,15 @@ def of_policies(
         yield Diagnosis("ok", "policies", "queues", "no policy limits our queues or sources")
 
 
-def _ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
+def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
+    """What is in force on a queue of ours and harms what waits there."""
     definition = in_force(queue, policies)
     advice = "narrow the policy's pattern so that it leaves our queues out"
     if told := _told(definition):
-        message = f"a policy limits it ({told}): a full lane stalls the retries of other hooks, an expired copy is lost"
+        harm = "; ".join(dict.fromkeys(said for name, said in _LIMITS.items() if name in definition))
+        if definition.get("overflow") == "drop-head":
+            harm = harm.replace(_FULL, _PUSHED_OUT)
+        message = f"a policy limits it ({told}): {harm}"
         yield Diagnosis("problem", "policies", f"queue {queue}", message, advice)
     limit = definition.get("delivery-limit")
     if isinstance(limit, int) and limit < _DELIVERY_LIMIT:

@@ -93,6 +93,7 @@ class Bridge:
         self._parts: Parts | None = None
         self._together: Together | None = None
         self._neighbours: Neighbours | None = None
+        self._limits: PolicyLimits | None = None
         self._guard: asyncio.Task[None] | None = None
         self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -142,7 +143,8 @@ class Bridge:
 
     async def _watch_policies(self, parts: Parts) -> None:
         if self._settings.broker.management_url is not None:
-            limits = PolicyLimits(self._look_at_policies, parts.consumption)
+            look = self._look_at_policies
+            limits = self._limits = PolicyLimits(look, parts.consumption, parts.names, parts.table)
             self._spawn(limits.run(), "limits by policy")
             await limits.known(_POLICIES)
 
@@ -154,6 +156,8 @@ class Bridge:
     async def _connect(self, ownership: SqlOwnership, until: float) -> str:
         """To the brokers; gives the id of the history, which is ours on this one."""
         for link in self._links.all():
+            await there(f"broker ({link.role})", until, link.connect_once)
+        for link in self._links.spread(len(self._settings.sources) + 1):  # and the bridge's own events
             await there(f"broker ({link.role})", until, link.connect_once)
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
@@ -287,8 +291,8 @@ class Bridge:
         if self._parts is None:
             return {"status": "starting"}
         problems = self._refusals.problems()
-        if self._neighbours is not None and self._neighbours.problem:
-            problems.append(self._neighbours.problem)
+        told = (each.problem for each in (self._neighbours, self._limits) if each is not None)
+        problems += filter(None, told)
         return readiness(self._parts, self._links, problems)
 
     @property

@@ -1,4 +1,4 @@
-"""Delivery limits that policies set on sources: only the management API tells them."""
+"""What policies do to sources and to our queues: only the management API tells it."""
 
 import asyncio
 import contextlib
@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import structlog
 
-from bridge.admin.doctor_policies import in_force, limit_of
+from bridge.admin.doctor_policies import in_force, limit_of, of_ours
 from bridge.app.consumption import Consumption
+from bridge.broker.plan import planned
+from bridge.broker.topology import Names
 from bridge.model.errors import SettingsError
+from bridge.pipeline.table import HookTable
 from bridge.ports.survey import FoundPolicies
 
 log = structlog.get_logger(__name__)
@@ -20,9 +23,18 @@ _EVERY = 300.0
 class PolicyLimits:
     """Asks now and then, and says what was found."""
 
-    def __init__(self, look: Callable[[], FoundPolicies], consumption: Consumption) -> None:
-        """`look` may take seconds, and runs in a thread."""
+    def __init__(
+        self,
+        look: Callable[[], FoundPolicies],
+        consumption: Consumption,
+        names: Names,
+        table: HookTable,
+    ) -> None:
+        """`look` may take seconds, and runs in a thread; our queues have these names, and lanes those of the hooks."""
         self._look = look
+        self._names = names
+        self._table = table
+        self._harms: dict[str, str] = {}
         self._consumption = consumption
         self._told = ""
         self._looked = asyncio.Event()
@@ -62,3 +74,32 @@ class PolicyLimits:
             for queue in found.queues
         }
         self._consumption.limited({queue: limit for queue, limit in limits.items() if limit is not None})
+        self._look_at_ours(found)
+
+    @property
+    def problem(self) -> str:
+        """What is in force on our queues and harms what waits there; empty: nothing."""
+        if not self._harms:
+            return ""
+        queue, harm = next(iter(self._harms.items()))
+        others = f"; {len(self._harms) - 1} more queues of the bridge" if len(self._harms) > 1 else ""
+        return f"queue {queue}: {harm}{others}"
+
+    def _look_at_ours(self, found: FoundPolicies) -> None:
+        hooks = [runner.hook.id for runner in self._table]
+        harms = {}
+        for each in planned(self._names, "quorum", hooks):
+            if each.kind == "queue":
+                findings = of_ours(each.name, found.policies)
+                if harm := "; ".join(finding.message for finding in findings if finding.level == "problem"):
+                    harms[each.name] = harm
+        fresh: dict[str, list[str]] = {}
+        for queue, harm in harms.items():
+            if self._harms.get(queue) != harm:
+                fresh.setdefault(harm, []).append(queue)
+        for harm, queues in fresh.items():
+            advice = "narrow the policy's pattern so that it leaves our queues out"
+            log.warning(
+                "policy.limits_ours", queues=queues[:20], count=len(queues), effect=harm, advice=advice
+            )
+        self._harms = harms

@@ -105,7 +105,7 @@ class Parts:
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
         self.watch = PipelineWatch(metrics, self._paused)
-        self.load, self.ladder = Load(), LadderWatch()
+        self.load, self.ladder = Load(), LadderWatch(time.monotonic())
         self.replica_id = new_id()
         self.guard = Guard(suspects, self.load, self.replica_id)
         self.claims, self._recollection = claims, recollection

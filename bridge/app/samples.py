@@ -23,22 +23,33 @@ log = structlog.get_logger(__name__)
 
 _OVERDUE_AFTER = 10.0
 """Seconds beyond a step's time until its messages count as overdue."""
+_SURE = 2.0
+"""Seconds before a step's time is over within which its messages may leave it."""
 _QUEUES_EVERY = 5
 _STORE_EVERY = 30.0
 _CONTRACTS_EVERY = 12
 """Rounds of counting queues, a minute."""
 
 
+_GONE = (
+    "did somebody purge or delete the queue, or a policy (expires, message-ttl)? See `doctor`; deliveries that do not go on are "
+    "started anew with `deliveries retry`"
+)
+
+
 class LadderWatch:
-    """Tells whether a step of the ladder holds messages that should have left it.
+    """Tells whether a step of the ladder holds messages that should have left it, or lost some before their time.
 
     All messages of a step have the same time to live and leave in the order they came. So of those counted
     at one moment, all are gone a step later, and no more can be left than have been published since.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begun: float = 0.0) -> None:
+        """`begun`: now."""
         self._published: dict[int, int] = dict.fromkeys(STEPS, 0)
         self._marks: dict[int, deque[tuple[float, int]]] = {step: deque() for step in STEPS}
+        self._fresh = {step: deque([(begun, 0)]) for step in STEPS}
+        self._gone: dict[int, int] = dict.fromkeys(STEPS, 0)
 
     def published(self, step: int) -> None:
         """A copy was put on this step by this process."""
@@ -55,6 +66,20 @@ class LadderWatch:
         if at > before:
             return 0
         return max(0, depth - (self._published[step] - published_then))
+
+    def gone(self, step: int, depth: int, now: float) -> int:
+        """How many that this process put on the step are not among its `depth` messages, though their time is not over.
+
+        Seen twice in a row: a queue that has no leader for a moment shows as empty.
+        """
+        fresh = self._fresh[step]
+        while fresh and fresh[0][0] < now - step + _SURE:
+            fresh.popleft()
+        # What came since the look before may not be counted in the depth.
+        expected = fresh[-1][1] - fresh[0][1] if fresh else 0
+        fresh.append((now, self._published[step]))
+        before, self._gone[step] = self._gone[step], max(0, expected - depth)
+        return min(before, self._gone[step])
 
 
 class StoreSamples:
@@ -136,9 +161,15 @@ class Samples:
                     lanes[name] = lane, gauge
         depths = await self._topology.depths(list(lanes))
         for name, (lane, gauge) in lanes.items():
+            if name not in depths and gauge.value > 0:
+                await self._look_for_lane(name, int(gauge.value))
             lane.counted(depths.get(name, 0))
             gauge.value = lane.depth
         self._tell_oldest(time.time())
+
+    async def _look_for_lane(self, name: str, held: int) -> None:
+        if await self._topology.depth(name) is None:
+            log.warning("lane.gone", queue=name, messages=held, advice=_GONE)
 
     def _tell_oldest(self, now: float) -> None:
         for runner in self._table:
@@ -163,12 +194,14 @@ class Samples:
         for queue, depth in depths.items():
             self._metrics.queue(queue).depth.value = depth + held.get(queue, 0)
         for queue, step in steps.items():
-            overdue = self._ladder.overdue(step, depths.get(queue, 0), time.monotonic())
-            self._metrics.ladder_overdue[str(step)].value = overdue
-            if overdue:
-                log.warning(
-                    "ladder.overdue",
-                    step=step,
-                    messages=overdue,
-                    advice="does a lane refuse (length policy)?",
-                )
+            self._look_at_step(step, depths.get(queue, 0), time.monotonic())
+
+    def _look_at_step(self, step: int, depth: int, now: float) -> None:
+        overdue, gone = self._ladder.overdue(step, depth, now), self._ladder.gone(step, depth, now)
+        self._metrics.ladder_overdue[str(step)].value = overdue
+        self._metrics.ladder_gone[str(step)].value = gone
+        if overdue:
+            advice = "does a lane refuse (length policy)?"
+            log.warning("ladder.overdue", step=step, messages=overdue, advice=advice)
+        if gone:
+            log.warning("ladder.gone", step=step, messages=gone, advice=_GONE)

@@ -31,7 +31,8 @@ class Delivery:
     """One event for one hook, ready for its next attempt.
 
     `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
-    are used up: a failed probe of an open breaker makes an attempt without using a wait. `generation` rises
+    are used up: a failed probe of an open breaker makes an attempt without using a wait. It waits from `waits_from` to
+    `not_before`. `generation` rises
     when a person starts the delivery anew, at `restarted_at` (0: never). `done` names the parts of the target that
     have it already, in words of the target's own (a notify target with several URLs). `provisional`: its hook could not
     be read when the event came, so that it is matched once more before its first attempt. Times are Unix seconds.
@@ -44,6 +45,7 @@ class Delivery:
     attempt: int = 1
     retries: int = 0
     not_before: float = 0.0
+    waits_from: float = 0.0
     error: str = ""
     done: tuple[str, ...] = ()
     restarted_at: float = 0.0

@@ -268,12 +268,23 @@ def next_copy(
                 attempt=delivery.attempt + (attempt is not None),
                 retries=delivery.retries + uses_retry,
                 not_before=now + wait,
+                waits_from=now,
                 error=reason,
             )
         case Parked():
             return delivery
         case _:
             assert_never(outcome)
+
+
+def by_this_clock(delivery: Delivery, now: float) -> Delivery:
+    """The delivery as it waits where its wait began in what is the future here: the clock was set back since, at a
+    restart for instance. It waits the whole time once more, and not until the clock has caught up.
+    """
+    behind = delivery.waits_from - now
+    if behind <= 0:
+        return delivery
+    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)
 
 
 def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:

@@ -15,7 +15,7 @@ from bridge.model.event import Message, Undecodable
 from bridge.pipeline.aside import Aside
 from bridge.pipeline.authenticity import CopyReader, GoOn
 from bridge.pipeline.deleted import Deleted
-from bridge.pipeline.delivery import steady_time
+from bridge.pipeline.delivery import by_this_clock, steady_time
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.guard import Guard
 from bridge.pipeline.hook import HookRunner
@@ -317,7 +317,9 @@ class LaneService:
         runner.lane.copy_came()
         if self._turned_away(runner, work):
             return
-        remaining = work.delivery.not_before - steady_time()
+        now = steady_time()
+        work.delivery = by_this_clock(work.delivery, now)
+        remaining = work.delivery.not_before - now
         if remaining <= 0:
             runner.enqueue(work)
         elif remaining < SHORT_WAIT:

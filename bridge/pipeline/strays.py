@@ -153,7 +153,8 @@ class Strays:
 
     def dead(self, message: Message, ticket: Ticket) -> None:
         """A copy went over its lane's delivery limit: something about it makes processes die."""
-        if _expired(message):
+        why = _latest_death(message)
+        if why == "expired":
             advice = "take the TTL of its lane out of policies"
             log.warning("copy.expired", hook=message.routing_key, advice=advice)
             self.orphan(message, ticket)
@@ -162,7 +163,10 @@ class Strays:
             case Undecodable(reason=reason) as forged if reason == FORGED:
                 self.end(forged, message, ticket)
             case _:
-                limit = Undecodable("delivery_limit", f"lane of hook {message.routing_key}")
+                detail = f"lane of hook {message.routing_key}"
+                if why == "maxlen":  # to park it anew would push out the next one
+                    detail += ": pushed out by a policy with a length limit and overflow drop-head"
+                limit = Undecodable("delivery_limit", detail)
                 self.end(limit, message, ticket)
 
     def end(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
@@ -180,8 +184,8 @@ class Strays:
         self._watch.quarantined(settlement.source, why)
 
 
-def _expired(message: Message) -> bool:
-    """Whether it came here because somebody limited by policy how long copies may wait in their lane."""
+def _latest_death(message: Message) -> str:
+    """Why the broker put it here: `expired` or `maxlen` where somebody limited by policy how long or how many may wait."""
     deaths = message.headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
-    return isinstance(latest, dict) and latest.get("reason") == "expired"
+    return str(latest.get("reason", "")) if isinstance(latest, dict) else ""

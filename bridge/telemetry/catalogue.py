@@ -199,7 +199,13 @@ STREAM_OFFSET = _gauge(
 QUEUE_DEPTH = _gauge("queue_depth", "Messages ready in the queue.", "queue", start=nan)
 LADDER_OVERDUE = _gauge(
     "ladder_overdue",
-    "1 while a step of the ladder holds messages that should have left it.",
+    "Messages that a step of the ladder holds and should have left it.",
+    "step",
+    fold=Fold.MAX,
+)
+LADDER_GONE = _gauge(
+    "ladder_gone",
+    "Copies that left a step of the ladder before their time: purged, deleted or let go by a policy.",
     "step",
     fold=Fold.MAX,
 )

@@ -159,6 +159,7 @@ class Metrics:
         self.quarantine_size = gauges[catalogue.QUARANTINE_SIZE].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
         self.ladder_overdue = gauges[catalogue.LADDER_OVERDUE].by()
+        self.ladder_gone = gauges[catalogue.LADDER_GONE].by()
         self.memory_budget = gauges[catalogue.MEMORY_BUDGET].child()
         self.memory_held = gauges[catalogue.MEMORY_HELD].by()
         gauges[catalogue.BUILD_INFO].child(__version__, platform.python_version()).value = 1

@@ -184,6 +184,27 @@ async def test_a_limit_by_policy_is_known_to_a_bridge_that_is_told_of_the_manage
     managed.rabbitmqctl("delete_vhost", "limited")
 
 
+async def test_a_running_bridge_tells_of_a_policy_of_the_operators_that_would_delete_what_waits(
+    managed: RabbitMQNode, tmp_path: Path
+):
+    url = managed.add_virtual_host("expiring")
+    expires = json.dumps({"expires": 3_600_000, "max-length-bytes": 1_000_000})
+    managed.rabbitmqctl(
+        "set_operator_policy", "-p", "expiring", "--apply-to", "queues", "tidy", ".*", expires
+    )
+    async with open_scene(url, tmp_path) as scene:
+        broker = {"management_url": str(managed.management_url)}
+        async with scene.bridge([scene.webhook("crm")], await scene.queue(), broker=broker) as bridge:
+            await until(lambda: bridge.said("policy.limits_ours"), what=bridge.last_words)
+            [told] = bridge.said("policy.limits_ours")
+            assert f"{scene.prefix}.delay.5" in told["queues"]
+            assert "deletes it with all that it holds" in told["effect"]
+            [problem] = (await bridge.health())[1]["problems"]
+            assert "expires 3600000" in problem
+            assert "more queues of the bridge" in problem
+    managed.rabbitmqctl("delete_vhost", "expiring")
+
+
 async def test_what_the_type_and_the_arguments_of_sources_mean_is_told_without_the_management_api(
     managed: RabbitMQNode, tmp_path: Path
 ):

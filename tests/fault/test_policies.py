@@ -10,6 +10,7 @@ from devtools.rabbitmq import RabbitMQNode
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, hang, status
 from tests.support.measured import measured
+from tests.support.operating import HTTP, operating
 from tests.support.scene import Scene
 from tests.support.stream import numbered
 from tests.support.waiting import until
@@ -116,3 +117,50 @@ async def test_a_delivery_limit_by_policy_ends_in_quarantine_and_failed_and_in_n
 def quarantined(bridge: BridgeProcess) -> list[tuple[bytes, str]]:
     found = bridge.history.rows("SELECT body, reason FROM quarantine")
     return [(bytes(body), reason) for body, reason in found]
+
+
+async def test_what_the_broker_deletes_by_policy_with_all_that_waits_is_told_and_goes_on_when_asked_to(
+    harmed: Scene, node: RabbitMQNode
+):
+    source = await harmed.queue()
+    hooks = [
+        harmed.webhook("crm", retry={"schedule": ["30s"], "jitter": 0}),
+        harmed.webhook("waits", paused=True),
+    ]
+    harmed.endpoint.script("/crm", status(500), OK)
+    async with harmed.bridge(hooks, source, http=HTTP) as bridge, operating(bridge) as operator:
+        await harmed.queues.publish(source, EVENTS[:1])
+        await until(lambda: bridge.history.statuses("crm") == {"RETRYING": 1}, what=bridge.last_words)
+        await until(lambda: lane_shows(bridge, harmed.lane("waits")), what=bridge.last_words)
+        async with policy(node, r"(lane\.waits|delay\.30)$", expires=1000):
+            await until(lambda: bridge.said("lane.gone"), 20, what=bridge.last_words)
+            await until(lambda: gone(bridge), 25, what=bridge.last_words)
+        assert bridge.said("ladder.gone")[0]["messages"] == 1
+        await operator.post("/hooks/waits/resume")
+        for delivery in [*await operator.deliveries("crm"), *await operator.deliveries("waits")]:
+            await operator.post(f"/deliveries/{delivery['id']}/retry", status=202)
+        for hook in ("crm", "waits"):
+            await until(lambda: succeeded(bridge, hook, 1), what=bridge.last_words)  # noqa: B023
+
+
+async def lane_shows(bridge: BridgeProcess, lane: str) -> bool:
+    return await bridge.metric("queue_depth", queue=lane) == 1
+
+
+async def gone(bridge: BridgeProcess) -> bool:
+    return await bridge.metric("ladder_gone", step="30") == 1
+
+
+async def test_what_a_policy_pushes_out_of_a_lane_is_kept_in_quarantine_with_the_reason(
+    harmed: Scene, node: RabbitMQNode
+):
+    source = await harmed.queue()
+    async with harmed.bridge([harmed.webhook("waits", paused=True)], source) as bridge:
+        await harmed.queues.publish(source, EVENTS[:1])
+        await until(lambda: lane_holds(harmed, "waits", 1), what=bridge.last_words)
+        async with policy(node, "lane.waits$", max_length=3, overflow="drop-head"):
+            await harmed.queues.publish(source, EVENTS[1:8])
+            await until(lambda: len(quarantined(bridge)) == 5, what=bridge.last_words)
+        assert {body for body, _ in quarantined(bridge)} < set(EVENTS[:8])
+        assert bridge.history.statuses("waits") == {"PENDING": 3, "FAILED": 5}
+        assert "overflow drop-head" in bridge.said("message.quarantined")[0]["detail"]

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.admin.doctor_broker import of_broker, of_timeouts
-from bridge.admin.doctor_policies import in_force, of_policies
+from bridge.admin.doctor_policies import in_force, of_ours, of_policies
 from bridge.admin.doctor_sources import of_sources
 from bridge.model.queue import QueueKind, QueueType
 from bridge.ports.survey import Endpoint, FoundBroker, FoundPolicies, FoundPolicy, FoundQueue, FoundSource
@@ -106,3 +106,20 @@ def test_only_of_a_quorum_queue_a_bridge_may_have_several_consumers(kind: QueueT
     told = of_sources(FoundBroker((), sources=(source,)), (), Settings(), bridges=1)
     [consumers] = [each for each in told if "consumers" in each.message]
     assert consumers.level == level
+
+
+@pytest.mark.parametrize(
+    ("definition", "harm"),
+    [
+        ({"max-length": 7, "overflow": "drop-head"}, "copies of lanes go to quarantine"),
+        ({"max-length-bytes": 7_000}, "a full lane keeps events in their sources"),
+        ({"message-ttl": 1_000}, "leave the ladder early"),
+        ({"expires": 60_000}, "the broker deletes it with all that it holds"),
+    ],
+)
+def test_what_an_operators_policy_does_to_our_queues_is_said(definition: dict[str, object], harm: str):
+    operators = FoundPolicy("all", ".*", "all", 0, definition, operator=True)
+    [found] = of_ours("bridge.delay.3600", [HA, operators])
+    assert found.level == "problem"
+    assert harm in found.message
+    assert list(of_ours("bridge.delay.3600", [HA])) == []

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from bridge.app.consumption import Consumption
 from bridge.app.limits import PolicyLimits
+from bridge.broker.topology import Names
+from bridge.pipeline.table import HookTable
 from bridge.ports.survey import FoundPolicies, FoundPolicy, FoundQueue
 
 LIMITED = FoundPolicies(
@@ -28,7 +30,7 @@ class Heard:
 async def test_a_management_api_that_is_away_for_a_time_lifts_no_limit():
     answers = iter([LIMITED, FoundPolicies(failure="connection refused"), FoundPolicies()])
     heard = Heard()
-    limits = PolicyLimits(lambda: next(answers), cast("Consumption", heard))
+    limits = PolicyLimits(lambda: next(answers), cast("Consumption", heard), Names(), cast("HookTable", []))
     for _ in range(3):
         await limits.look()
         await limits.known(0.0)

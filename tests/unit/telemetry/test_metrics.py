@@ -23,7 +23,7 @@ bridge_last_message_timestamp_seconds{queue} bridge_connection_up{role} bridge_c
 bridge_reconnects_total{role} bridge_publish_total{outcome} bridge_publish_confirm_seconds
 bridge_source_contract_mismatch{source} bridge_history_commit_seconds bridge_history_batch_size
 bridge_http_connections_total{reused} bridge_script_exit_total{hook,code} bridge_queue_depth{queue}
-bridge_ladder_overdue{step} bridge_build_info{version,python} bridge_hook_broken{hook} bridge_history_bytes
+bridge_ladder_overdue{step} bridge_ladder_gone{step} bridge_build_info{version,python} bridge_hook_broken{hook} bridge_history_bytes
 bridge_quarantine_size
 """
 

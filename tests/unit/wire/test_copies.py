@@ -145,7 +145,9 @@ def test_the_largest_headers_and_ids_still_fit_in_a_copy():
 
 def test_a_delivery_out_of_a_copy_is_the_one_that_was_sent_there():
     event = decoded(Message(b"{}", routing_key="hooks2"))
-    sent = Delivery("d", event, "crm", 2, 5, retries=3, not_before=1.25, error="503", done=("a1", "b2"))
+    sent = Delivery(
+        "d", event, "crm", 2, 5, retries=3, not_before=1.25, waits_from=0.5, error="503", done=("a1", "b2")
+    )
     copy = read_copy(replace(event.message, headers=write_copy(sent)), content_of)
     assert copy == sent
 
