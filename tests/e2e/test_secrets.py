@@ -284,7 +284,7 @@ async def crash(bridge: BridgeProcess, canary: Canaries) -> dict[str, str | byte
     """Log and database of a bridge that ended as badly as can be, with the traceback of every thread."""
     bridge.write(hooks=[{"name": "bad", "target": {"type": "webhook", "secrets": canary("reloaded")}}])
     bridge.hang_up()
-    await until(lambda: bridge.said("config.refused"), what=bridge.last_words)
+    await until(lambda: bridge.said("hook.broken"), what=bridge.last_words)
     os.kill(bridge.pid, signal.SIGABRT)
     assert await bridge.ended() == -signal.SIGABRT
     assert "Current thread" in bridge.log_text

@@ -65,6 +65,8 @@ async def test_all_properties_that_we_use_arrive_as_they_were_published(link, qu
             app_id="splynx",
             type="customers.create",
             timestamp=at,
+            reply_to="nowhere",
+            priority=3,
             redelivered=False,
         )
     ]

@@ -34,4 +34,6 @@ async def test_unknown_orphans_do_not_keep_those_of_a_living_hook_from_coming_ho
         await scene.queues.publish(orphans, [body], headers)
         await until(lambda: scene.endpoint.bodies("/crm") == [body], 30, what=bridge.last_words)
         await bridge.stop()
-        assert len(await scene.queues.take_all(orphans)) == UNKNOWN
+        # A move that the stop cut off between the publish and the ack leaves two copies of one.
+        left = await scene.queues.take_all(orphans)
+        assert len({(copy.header.properties.headers or {})["x-bridge-delivery"] for copy in left}) == UNKNOWN
