@@ -98,11 +98,11 @@ def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _stays(value: Any) -> bool:
-    """Whether it is read as it is written, told without writing it; our own numbers all have less than 64 bits."""
+    """Whether it is read as it is written, told without writing it."""
     match value:
         case str():
             return value.isascii()
         case Mapping():
             return not value
         case _:
-            return isinstance(value, int)
+            return isinstance(value, int) and -(2**63) <= value < 2**63

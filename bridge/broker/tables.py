@@ -208,8 +208,8 @@ def _written_rarely(value: Any) -> bytes:
 
 
 def _stamp(seconds: float) -> int:
-    """Whole seconds; beyond 32 bits milliseconds, as which we read them."""
-    return max(0, int(seconds if seconds < _LAST_SECOND_OF_32_BITS + 1 else seconds * 1000))
+    """Whole seconds; beyond 32 bits milliseconds, as which we read them: rounded, so that what was read is written alike."""
+    return max(0, int(seconds) if seconds < _LAST_SECOND_OF_32_BITS + 1 else round(seconds * 1000))
 
 
 def _written_decimal(value: Decimal) -> bytes:

@@ -34,7 +34,9 @@ class Told:
             "settings": settings_digest(target),
         }
         about |= {} if method is None else {"method": method}
-        shown = [(name, hidden(value) if is_secret(name.lower()) else plain(value)) for name, value in always]
+        shown = [
+            (name, hidden(name, value) if is_secret(name.lower()) else plain(value)) for name, value in always
+        ]
         about |= {"always": shown} if shown else {}
         self._sent = Folding(about, is_secret, signatures)
         self._heard = Folding({}, is_secret)

@@ -105,7 +105,11 @@ class Folding:
         headers = [
             (
                 plain(names[at]),
-                None if at in changing else hidden(values[at]) if at in hides else plain(values[at]),
+                None
+                if at in changing
+                else hidden(names[at], values[at])
+                if at in hides
+                else plain(values[at]),
             )
             for at in places
         ]
@@ -134,8 +138,10 @@ def digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def hidden(value: str) -> str:
-    """The value of a secret: nothing of it but the scheme of an `Authorization`."""
+def hidden(name: str, value: str) -> str:
+    """The value of a secret header: nothing of it but the scheme of an `Authorization`."""
+    if not name.lower().endswith("authorization"):
+        return "***"
     scheme, blank, _ = value.partition(" ")
     return f"{plain(scheme)} ***" if blank and scheme.isalpha() and len(scheme) <= _SCHEME else "***"
 

@@ -37,10 +37,13 @@ MAIN = [{"name": "main", "queue": "q"}]
 LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "standard": ({"hooks": [hook(secrets=[KEY, KEY + "\n"])]}, "hooks[0].target.secrets[1]"),
     "bearer": (
-        {"hooks": [hook(auth={"type": "bearer", "token": " t0ken\r\n"})]},
+        {"hooks": [hook(profile="none", auth={"type": "bearer", "token": " t0ken\r\n"})]},
         "hooks[0].target.auth.token",
     ),
-    "header": ({"hooks": [hook(headers={"X-Key": "k3y\n"})]}, "hooks[0].target.headers.X-Key"),
+    "header": (
+        {"hooks": [hook(profile="none", headers={"X-Key": "k3y\n"})]},
+        "hooks[0].target.headers.X-Key",
+    ),
     "admin token": ({"http": {"admin_token": "a-long-admin-token\n"}}, "http.admin_token"),
     "inlet token": (
         {"sources": MAIN, "inlets": [inlet(type="token", header="X-Key", secret="k3y\n")]},
@@ -55,7 +58,7 @@ TAKEN: dict[str, tuple[dict[str, Any], str]] = {
     "splynx": ({"hooks": [hook(profile="splynx", secrets=["s3cret\n"])]}, "hooks[0].target.secrets[0]"),
     "generic": ({"hooks": [hook(profile="generic", secrets=[" s3cret"])]}, "hooks[0].target.secrets[0]"),
     "password": (
-        {"hooks": [hook(auth={"type": "basic", "username": "u", "password": "p\n"})]},
+        {"hooks": [hook(profile="none", auth={"type": "basic", "username": "u", "password": "p\n"})]},
         "hooks[0].target.auth.password",
     ),
     "inlet": (

@@ -27,7 +27,7 @@ class Way:
     """A source's way in."""
 
     def __init__(self, name: str) -> None:
-        self.source = SimpleNamespace(name=name, queue=name)
+        self.source = SimpleNamespace(name=name, queue=name, prefetch=500)
         self.returns = SimpleNamespace(spent_by_nacks=False)
         self.left = 0
         self.given_back = 0
