@@ -100,7 +100,13 @@ class World:
         if "hooks create" not in example:
             for name in ("crm", "billing"):
                 url = self.scene.endpoint.url(f"/{name}")
-                await self.run.done("hooks", "create", "--name", name, "--to", url, "--secret-file", "secret")
+                create = ("hooks", "create", "--name", name, "--to", url, "--secret-file", "secret")
+
+                async def is_made(create: tuple[str, ...] = create) -> bool:
+                    # The name is taken for as long as the deletion of its last bearer takes.
+                    return (await self.run(*create)).code == 0
+
+                await until(is_made, 30)
         if "tokens revoke" in example:
             await self.run.done("tokens", "create", "grafana", "--role", "viewer")
 
