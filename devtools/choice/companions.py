@@ -1,4 +1,5 @@
-"""What the tests use beside broker and database: other languages with their AMQP libraries, and an MQTT broker.
+"""What the tests use beside broker and database: other languages with their AMQP libraries, an MQTT broker, PgBouncer, and a
+library that sets the clock of a process.
 
 All that a package manager has is installed in one transaction, since each one costs seconds. Where something cannot
 be had its tests are skipped, each with a reason that says what to install.
@@ -48,6 +49,10 @@ NEEDS = (
     Need("Node", lambda: find_program("node") is not None, "nodejs", "node"),
     Need("npm", lambda: find_program("npm") is not None, "npm", "node"),
     Need("amqp-tools", lambda: find_program("amqp-publish") is not None, "amqp-tools", "rabbitmq-c"),
+    Need("PgBouncer", lambda: find_program("pgbouncer") is not None, "pgbouncer", "pgbouncer"),
+    Need(
+        "libfaketime", lambda: any(Path("/usr/lib").glob("*/faketime/*.so.1")), "libfaketime", "libfaketime"
+    ),
     Need("mosquitto", lambda: find_program("mosquitto") is not None, "mosquitto", "mosquitto"),
 )
 
