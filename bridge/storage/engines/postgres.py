@@ -56,6 +56,7 @@ class PostgresEngine:
         self._closed = False
         self._connector = SecureConnector(server, tls, login or _OfAddress(server))
         self._looking = asyncio.Lock()
+        self._freeing: asyncio.Task[None] | None = None
         self.pooled: bool | None = None
         """Whether a pooler stands before the server; None: nobody looked yet."""
         # The server gives up as well, so that no lock outlives our patience. It ends a session that stands still within a
@@ -105,6 +106,9 @@ class PostgresEngine:
 
     async def close(self) -> None:
         self._closed = True
+        if self._freeing is not None:
+            self._freeing.cancel()
+            await asyncio.gather(self._freeing, return_exceptions=True)
         await self._engine.dispose()
 
     async def _run(self, work: Callable[[Connection], T], limit: float | None) -> T:
@@ -114,8 +118,8 @@ class PostgresEngine:
             async with asyncio.timeout(limit):
                 return await self._twice(work)
         except Exception as error:
-            if isinstance(error, TimeoutError):
-                await self._free()
+            if isinstance(error, TimeoutError) and (self._freeing is None or self._freeing.done()):
+                self._freeing = asyncio.create_task(self._free(), name="free what a replica holds")
             if is_outage(error):
                 raise unavailable(error) from error
             raise
