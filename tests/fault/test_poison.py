@@ -56,9 +56,15 @@ async def see_it_through(bridge: BridgeProcess, harmless: list[bytes], *, killer
     def through() -> bool:
         return set(delivered(bridge.folder)) >= set(harmless) and len(quarantined(bridge)) == killers
 
+    def state() -> str:
+        missing = set(harmless) - set(delivered(bridge.folder))
+        suspects = bridge.history.rows("SELECT * FROM suspects")
+        statuses = bridge.history.reasons("crm")
+        return f"{deaths=} {missing=} {quarantined(bridge)=} {suspects=} {statuses=}\n{bridge.last_words()}"
+
     while True:
         await bridge.launch()
-        await until(lambda: not bridge.alive or through(), 30, what=bridge.last_words)
+        await until(lambda: not bridge.alive or through(), 30, what=state)
         assert bool(bridge.said("guard.unclean_stop")) == (deaths > 0)
         if bridge.alive:
             break

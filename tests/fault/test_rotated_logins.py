@@ -75,7 +75,9 @@ async def test_passwords_are_changed_everywhere_and_read_anew_from_where_they_st
 
         await asyncio.to_thread(broker_control.rabbitmqctl, "change_password", "rotating", "second")
         await execute(postgres_url, "alter role rotating password 'second'")
-        await asyncio.to_thread(broker_control.rabbitmqctl, "close_all_connections", "rotation")
+        await asyncio.to_thread(
+            broker_control.rabbitmqctl, "close_all_user_connections", "rotating", "rotation"
+        )
         await execute(
             postgres_url,
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rotating'",
