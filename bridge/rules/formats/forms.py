@@ -22,6 +22,7 @@ _MOST_FIELDS = 10_000
 _DEEPEST = 64
 _NAME = re.compile(r"([^\[]+)((?:\[[^\]]*\])+)", re.DOTALL)
 _KEY = re.compile(r"\[([^\]]*)\]", re.DOTALL)
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def is_form(content_type: str | None) -> bool:
@@ -92,14 +93,32 @@ def _path(name: str) -> list[str]:
     return [found[1], *_KEY.findall(found[2])]
 
 
+class _Fields(dict[str, Any]):
+    """What the keys of one pair of brackets lead to."""
+
+    following = 0
+    """What the next key without a name is: one more than the largest so far, so that it replaces none."""
+
+    def put(self, key: str, value: Any) -> None:
+        """Set the value of a key; one without a name comes behind all others."""
+        key = key or str(self.following)
+        if _INDEX.fullmatch(key):
+            self.following = max(self.following, int(key) + 1)
+        self[key] = value
+
+
 def _put(form: dict[str, Any], path: list[str], value: Any) -> None:
-    for name in path[:-1]:
-        key = name or str(len(form))
-        inner = form.get(key)
-        if not isinstance(inner, dict):
-            inner = form[key] = {}
-        form = inner
-    form[path[-1] or str(len(form))] = value
+    fields: dict[str, Any] | _Fields = form
+    for place, name in enumerate(path):
+        last = place == len(path) - 1
+        inner = value if last else fields.get(name)
+        if not last and not isinstance(inner, _Fields):
+            inner = _Fields(inner if isinstance(inner, dict) else {})
+        if isinstance(fields, _Fields):
+            fields.put(name, inner)
+        else:
+            fields[name] = inner
+        fields = inner
 
 
 def _with_lists(value: Any) -> Any:
