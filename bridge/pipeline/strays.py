@@ -14,6 +14,7 @@ from bridge.pipeline.authenticity import CopyReader, GoOn
 from bridge.pipeline.deleted import Deleted
 from bridge.pipeline.fence import Fence
 from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.seldom import Seldom
 from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
@@ -64,6 +65,7 @@ class Strays:
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[tuple[Message | None, Ticket]] = []
         self._pause = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        self._said = Seldom()
 
     @property
     def unknown(self) -> int:
@@ -133,7 +135,9 @@ class Strays:
         ticket.let_go()
         whole = sum(len(kept.body) for kept, _ in self._held if kept is not None)
         self._held.append((message if whole + len(message.body) <= _WHOLE else None, ticket))
-        log.error("orphan.unknown", hook=message.routing_key, effect="it stays in the queue of orphans")
+        if count := self._said.due("unknown " + message.routing_key):
+            effect = "it stays in the queue of orphans"
+            log.error("orphan.unknown", hook=message.routing_key, count=count, effect=effect)
 
     async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
         """Parking makes the lane anew; the history has nothing to learn from it."""
@@ -155,8 +159,9 @@ class Strays:
         """A copy went over its lane's delivery limit: something about it makes processes die."""
         why = _latest_death(message)
         if why == "expired":
-            advice = "take the TTL of its lane out of policies"
-            log.warning("copy.expired", hook=message.routing_key, advice=advice)
+            if count := self._said.due("expired " + message.routing_key):
+                advice = "take the TTL of its lane out of policies"
+                log.warning("copy.expired", hook=message.routing_key, count=count, advice=advice)
             self.orphan(message, ticket)
             return
         match self._reader.read_without_data(message):

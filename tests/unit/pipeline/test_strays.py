@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
 from bridge.model.event import Message, Undecodable
 from bridge.pipeline.authenticity import UnverifiedCopies
+from bridge.pipeline.seldom import Seldom
 from bridge.pipeline.settle import Load, Over
 from bridge.pipeline.strays import Strays
 from bridge.pipeline.table import HookTable
@@ -48,6 +52,26 @@ def test_unknown_orphans_count_in_no_budget_and_of_large_ones_the_bodies_are_let
     found.bring_known_home()
     assert [ticket.given_back for ticket in tickets] == [0, 0, 1, 1, 1]
     assert found.unknown == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "event"), [({}, "orphan.unknown"), ({"x-death": [{"reason": "expired"}]}, "copy.expired")]
+)
+def test_many_copies_of_a_hook_make_one_line_in_the_log(headers, event):
+    found = strays()
+    take = found.dead if headers else found.orphan
+    with capture_logs() as lines:
+        for hook in ("a", "b") * 100:
+            take(Message(b"{}", routing_key=hook, headers=headers), CountingTicket())
+    assert [line["hook"] for line in lines if line["event"] == event] == ["a", "b"]
+
+
+def test_what_was_not_told_is_counted_in_the_next_line():
+    now = 0.0
+    seldom = Seldom(lambda: now)
+    assert [seldom.due("a"), seldom.due("a"), seldom.due("b"), seldom.due("a")] == [1, 0, 1, 0]
+    now = 60.0
+    assert [seldom.due("a"), seldom.due("a")] == [3, 0]
 
 
 async def test_a_copy_that_cannot_be_looked_up_for_a_bug_ends_nothing_but_itself():
