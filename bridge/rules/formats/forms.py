@@ -80,9 +80,13 @@ def form_of(body: bytes, charset: str = "utf-8") -> dict[str, Any] | None:
 
 
 def _nested(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    form: dict[str, Any] = {}
+    form = _Fields()
     for name, value in fields:
-        _put(form, _path(name), value)
+        path = _path(name)
+        if len(path) == 1:
+            form[name] = value  # also where the name is empty: only brackets count
+        else:
+            _put(form, path, value)
     return {name: _with_lists(value) for name, value in form.items()}
 
 
@@ -107,18 +111,14 @@ class _Fields(dict[str, Any]):
         self[key] = value
 
 
-def _put(form: dict[str, Any], path: list[str], value: Any) -> None:
-    fields: dict[str, Any] | _Fields = form
-    for place, name in enumerate(path):
-        last = place == len(path) - 1
-        inner = value if last else fields.get(name)
-        if not last and not isinstance(inner, _Fields):
+def _put(form: _Fields, path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        inner = form.get(name)
+        if not isinstance(inner, _Fields):
             inner = _Fields(inner if isinstance(inner, dict) else {})
-        if isinstance(fields, _Fields):
-            fields.put(name, inner)
-        else:
-            fields[name] = inner
-        fields = inner
+        form.put(name, inner)
+        form = inner
+    form.put(path[-1], value)
 
 
 def _with_lists(value: Any) -> Any:
