@@ -53,6 +53,7 @@ from bridge.ports.broker import Ticket
 from bridge.ports.guards import Claims, Recollection, Suspects
 from bridge.ports.history import HookState
 from bridge.ports.hooks import HookStore
+from bridge.ports.turn import Turn
 from bridge.rules.formats.content import content_of
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.formats.parse import Bounds
@@ -105,7 +106,7 @@ class Parts:
         self.names = Names(settings.broker.prefix)
         self.gauges = Gauges(metrics, settings.sources, self.names)
         self.watch = PipelineWatch(metrics, self._paused)
-        self.load, self.ladder = Load(), LadderWatch(time.monotonic())
+        self.load, self.ladder, self.turn = Load(), LadderWatch(time.monotonic()), Turn()
         self.replica_id = new_id()
         self.guard = Guard(suspects, self.load, self.replica_id)
         self.claims, self._recollection = claims, recollection
@@ -122,23 +123,22 @@ class Parts:
     def _make_broker_side(self) -> None:
         broker = self.settings.broker
         self.control = FanoutControl(
-            self.links.topology,
-            self.links.publish,
-            self.names.control,
+            *(self.links.topology, self.links.publish, self.names.control),
             self.replica_id,
             self._keys.control,
             forged=self.gauges.control_forged,
         )
         self.topology = Topology(
-            self.links.topology,
-            self.names,
+            *(self.links.topology, self.names),
             queue_type=broker.queue_type,
             verify_only=broker.topology == "verify",
             lane_made=lambda hook: self.control.mention("lane", hook),
         )
         self.publisher = self._publisher(self.links.publish)
         self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
-        self.copies = BrokerCopies(self.publisher, self.topology, self._keys.copies, self.ladder.published)
+        self.copies = BrokerCopies(
+            self.publisher, self.topology, self._keys.copies, self.ladder.published, self.turn
+        )
         self.lanes = ChannelLanes(
             self.links.consume, self.topology, self.gauges.lane_up, self.gauges.consumer_lost
         )
@@ -153,7 +153,7 @@ class Parts:
     def _make_pipeline(self) -> None:
         self.bounds = Bounds(self.settings.limits.inflated, self.settings.limits.values)
         self._content_of = partial(content_of, bounds=self.bounds)
-        self.aside = Aside(self.budget, self.load, self.bounds.inflated)
+        self.aside = Aside(self.budget, self.load, self.bounds.inflated, self.turn)
         self.table = HookTable(self.watch.unanswered)
         self.errands = Errands("meta events")
         self.herald = EventHerald(
@@ -168,7 +168,7 @@ class Parts:
         self.recall = Recall(self._recollection, self._claiming, self.recorder, self.flush)
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
-            self.table, self.copies, self.recorder, self.watch, new_id, remember_pause=self._remember_pause
+            self.table, self.copies, self.recorder, self.watch, new_id, self._remember_pause, self.turn
         )
         shares = self.settings.delivery
         self.balance = Balance(
@@ -179,7 +179,7 @@ class Parts:
 
     def _make_lanes(self) -> None:
         reader = CopyReader(self._keys.copies, self._content_of)
-        self.unverified = UnverifiedCopies(self.history, self._content_of, self._end_copy)
+        self.unverified = UnverifiedCopies(self.history, self._content_of, self._end_copy, self.aside)
         self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.flush)
         self.service = LaneService(
             consumers=self.lanes,

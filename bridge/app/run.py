@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,9 @@ from bridge.settings.tree import Settings
 from bridge.telemetry import events
 
 log = structlog.get_logger(__name__)
+
+_SWITCH = 0.001
+"""Seconds after which a thread lets another one go on; Python's own are 5 ms."""
 
 
 def run(
@@ -39,6 +43,8 @@ def run(
     if not settings.limits.core_dumps:
         keep_memory_private()
     set_up_allocator()
+    # Threads parse and render large bodies; each of them keeps the event loop waiting for so long, several times in a row.
+    sys.setswitchinterval(_SWITCH)
     # uvloop takes a quarter off the CPU time of a delivery (bench/README.md).
     bridge = partial(Bridge, settings, written, base=base, served=served, patience=patience)
     uvloop.run(_serve(bridge, early, settings.limits.drain))

@@ -14,6 +14,7 @@ from bridge.model.delivery import Delivery
 from bridge.model.errors import BrokerRefused, Unroutable
 from bridge.model.event import Message
 from bridge.ports.broker import Outgoing
+from bridge.ports.turn import Turn
 from bridge.rules.retry.ladder import next_step
 from bridge.rules.wire.authenticity import Authenticator
 from bridge.rules.wire.copies import PREFIX, write_copy
@@ -31,8 +32,12 @@ class BrokerCopies:
         topology: Topology,
         authenticator: Authenticator,
         delayed: Callable[[int], None],
+        turn: Turn | None = None,
     ) -> None:
-        """`authenticator` signs every copy; `delayed(step)` hears of every copy put on the ladder."""
+        """`authenticator` signs every copy; `delayed(step)` hears of every copy put on the ladder; `turn` is what copies
+        that are made take of.
+        """
+        self._turn = turn or Turn()
         self._publisher = publisher
         self._authenticator = authenticator
         self._delayed = delayed
@@ -76,6 +81,7 @@ class BrokerCopies:
             await self._publish(exchange, delivery)
 
     async def _publish(self, exchange: str, delivery: Delivery) -> None:
+        await self._turn.own()
         message = delivery.event.message
         headers = as_read(write_copy(delivery))
         sign = partial(self._authenticator.sign, headers, message, message.body)

@@ -15,8 +15,8 @@ from bridge.rules.codings.plain import is_plain
 
 T = TypeVar("T")
 
-_LARGE = 1024 * 1024
-"""Bytes from which on a document is made in a thread: others should not wait for it."""
+LARGE = 8192
+"""Bytes from which on a document is made in a thread: others should not wait for it, and a kilobyte may hold 500 values."""
 
 _AT_ONCE = ThreadPoolExecutor(1, thread_name_prefix="large")
 """What is made of a large body takes several times its size for a moment: one at a time."""
@@ -24,7 +24,7 @@ _AT_ONCE = ThreadPoolExecutor(1, thread_name_prefix="large")
 
 def size_of(message: Message) -> int:
     """Bytes to work on; a small body that is compressed may come to many."""
-    return len(message.body) if is_plain(message) else _LARGE
+    return len(message.body) if is_plain(message) else LARGE
 
 
 def answer(document: Any) -> web.Response:
@@ -45,7 +45,7 @@ async def large(make: Callable[[], Any], size: int) -> web.Response:
 
 async def aside(work: Callable[[], T], size: int) -> T:
     """What `work` gives; in a thread where it works on many bytes."""
-    if size < _LARGE:
+    if size < LARGE:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, work)
 

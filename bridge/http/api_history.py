@@ -15,7 +15,7 @@ from bridge.admin.look_messages import (
     event_in_list,
 )
 from bridge.admin.search import Search
-from bridge.http.api_answers import answer, aside, large, page, size_of
+from bridge.http.api_answers import LARGE, answer, aside, large, page, size_of
 from bridge.http.api_names import AskedNames
 from bridge.http.api_pages import COUNTED, counted_page, read_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
@@ -146,7 +146,8 @@ class HistoryRoutes:
         if found is None:
             raise not_found(request)
         known, deliveries = found
-        size = size_of(known.message)
+        # However small it is, all hooks are asked.
+        size = LARGE if explained else size_of(known.message)
         event = await aside(partial(as_event, known, self._bounds), size)
         hooks = await aside(partial(self._explain.event, event), size) if explained else None
         return await large(partial(event_alone, known, event, deliveries, self._names.of_hook, hooks), size)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bridge.admin.look_explain import Explain, asked
 from bridge.admin.look_sources import Consumed, Counts, source_documents
-from bridge.http.api_answers import aside, large, page, size_of
+from bridge.http.api_answers import LARGE, aside, large, page
 from bridge.http.api_bodies import body_in_time
 from bridge.http.api_parameters import Parameters, invalid
 from bridge.http.described import PAGE
@@ -71,7 +71,7 @@ class LiveRoutes:
         body = await body_in_time(request)
         try:
             what = await aside(partial(asked, body), len(body))
-            return await large(partial(self._explain.message, what), size_of(what.message))
+            return await large(partial(self._explain.message, what), LARGE)
         except SettingsError as error:
             raise invalid((fault.path, fault.message) for fault in error.problems) from None
 

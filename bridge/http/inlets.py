@@ -31,8 +31,8 @@ from bridge.rules.signing.verifiers import verifier
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
-_LARGE = 1024 * 1024
-"""Bytes from which on a body is hashed in a thread: it takes longer than others should wait."""
+_LARGE = 32_768
+"""Bytes from which on a body is hashed and looked into in a thread: it takes longer than others should wait."""
 _STOPPING = unavailable("the bridge is stopping", close=True)
 _NO_BODY = frozenset({204, 205})
 _LAST_ANSWERS = 2.0

@@ -8,6 +8,7 @@ from typing import TypeVar
 from bridge.model.event import Message
 from bridge.pipeline.settle import Load
 from bridge.ports.budget import Budget
+from bridge.ports.turn import Turn
 from bridge.rules.codings.plain import is_compressed
 
 T = TypeVar("T")
@@ -20,15 +21,18 @@ _GROWTH = 4
 class Aside:
     """Does such work for all sources and lanes in turn. Two at once would be no faster: the interpreter has one lock."""
 
-    def __init__(self, budget: Budget, load: Load, most: int) -> None:
-        """`load` tells what is under way and will make room, `most` is what one body may inflate to."""
+    def __init__(self, budget: Budget, load: Load, most: int, turn: Turn) -> None:
+        """`load` tells what is under way and will make room, `most` is what one body may inflate to; `turn`: of what is read
+        on the event loop after all.
+        """
+        self.turn = turn
         self._budget = budget
         self._holder = budget.holder("reading")
         self._load = load
         self._most = most
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
-        self._turn = asyncio.Lock()
+        self._one = asyncio.Lock()
 
     async def read(self, message: Message, work: Callable[[], T], *, open_here: int = 1) -> T:
         """What `work` gives, which reads the body of the message; `open_here`: how many deliveries of the load wait for
@@ -37,7 +41,7 @@ class Aside:
         needed = self._most if is_compressed(message) else min(self._most, _GROWTH * len(message.body))
         self._waiting += open_here
         try:
-            async with self._turn:
+            async with self._one:
                 while not self._budget.fits(needed) and self._load.open > self._waiting:  # noqa: ASYNC110 - rare
                     await asyncio.sleep(_LOOK_EVERY)
                 self._holder.take(needed)
@@ -51,7 +55,7 @@ class Aside:
     @property
     def busy(self) -> bool:
         """Something is being read, or waits for that."""
-        return self._turn.locked()
+        return self._one.locked()
 
     def close(self) -> None:
         """Let what is being read end, and wait for nothing."""

@@ -11,6 +11,7 @@ import structlog
 from bridge.model.delivery import FINAL, Delivery
 from bridge.model.errors import HistoryUnavailable
 from bridge.model.event import Content, Message, Undecodable
+from bridge.pipeline.aside import Aside
 from bridge.pipeline.settle import Over
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Ticket
@@ -87,8 +88,9 @@ class UnverifiedCopies:
     and a forger gets nothing delivered but what the bridge would deliver anyway.
     """
 
-    def __init__(self, records: Records, content_of: ReadContent, refuse: Refuse) -> None:
-        """`refuse` has a message quarantined."""
+    def __init__(self, records: Records, content_of: ReadContent, refuse: Refuse, aside: Aside) -> None:
+        """`refuse` has a message quarantined; the bodies of the history are read `aside`."""
+        self._aside = aside
         self._records = records
         self._content_of = content_of
         self._refuse = refuse
@@ -145,9 +147,11 @@ class UnverifiedCopies:
         if whole is None:
             return None
         event = whole[0]
+        read = partial(self._content_of, event.message, event.format)
+        content = await self._aside.read(event.message, read, open_here=0)
         return Delivery(
             id=known.id,
-            event=event.as_routed(self._content_of(event.message, event.format)),
+            event=event.as_routed(content),
             hook=known.hook,
             generation=known.generation,
             attempt=known.attempts + 1,

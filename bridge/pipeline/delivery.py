@@ -11,7 +11,7 @@ history. A crash at any point repeats work and never loses it.
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
 
@@ -40,6 +40,7 @@ from bridge.pipeline.table import HookTable
 from bridge.pipeline.watch import PipelineWatch
 from bridge.ports.backoff import Backoff
 from bridge.ports.broker import Copies
+from bridge.ports.turn import Turn
 from bridge.rules.retry.judge import judge
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -56,6 +57,7 @@ class Delivering:
     watch: PipelineWatch
     new_id: Callable[[], str]
     remember_pause: Callable[[str, str], None]
+    turn: Turn = field(default_factory=Turn)
 
     # ---- from a source message to its deliveries ------------------------------------------------------
 
@@ -138,6 +140,9 @@ class Delivering:
 
     async def deliver(self, runner: HookRunner, work: Work) -> None:
         """Attempt, judge, give the delivery its durable fate, record. Never raises for what a target does."""
+        await (
+            self.turn.own()
+        )  # bodies are made and signed, programs started: hundreds of attempts may begin at once
         if not work.settlement.valid:
             work.settlement.drop_one()
             return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.

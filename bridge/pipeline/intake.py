@@ -12,16 +12,17 @@ from bridge.model.source import Source
 from bridge.pipeline.arrival import Arrival, Part, Recalled, resume
 from bridge.pipeline.aside import Aside
 from bridge.pipeline.delivery import Delivering
+from bridge.pipeline.foreseen import Foreseen
 from bridge.pipeline.guard import Guard
 from bridge.pipeline.recall import Recall
 from bridge.pipeline.settle import Load, Over, Settlement
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.ports.broker import Ticket
-from bridge.rules.duplicates.keys import keyed_by
+from bridge.rules.duplicates.keys import Keys, keyed_by, places
 from bridge.rules.formats.content import AT_ONCE, Heavy
 from bridge.rules.formats.decoder import Decoder
 from bridge.rules.routing.expression import Unanswered
-from bridge.rules.statistics.dimensions import Dimensions
+from bridge.rules.statistics.dimensions import Dimensions, Value
 from bridge.rules.wire.copies import REQUEUED
 from bridge.rules.wire.fingerprint import delivery_count, message_digest
 from bridge.rules.wire.returns import Returns
@@ -54,19 +55,19 @@ class Intake:
         dimensions: Dimensions | None = None,
     ) -> None:
         """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `aside` is where
-        large messages are decoded; `dimensions`: what is measured of each event. Raises ValueError for a key of `dedupe` that cannot be used.
+        large messages are decoded; `dimensions`: what is measured of each event. Raises ValueError for a bad key of `dedupe`.
         """
         self.source = source
-        self._decoder = decoder
-        self._delivering = delivering
-        self._load = load
+        self._decoder, self._delivering, self._load = decoder, delivering, load
         self._most_open, self._new_id = most_open, new_id
         self._guard, self._recall = guard, recall
-        self._aside = aside
+        self._aside, self._turn = aside, aside.turn
+        self._later: asyncio.Task[None] | None = None
         self._decoding: dict[Settlement, asyncio.Task[None]] = {}
-        self._keys = keyed_by(source)
-        self._key_failed = False
+        self._keys, self._key_failed = keyed_by(source), False
         self._dimensions = dimensions
+        self._foreseen_keys = Foreseen[tuple[str | Unanswered | None] | None]()
+        self._foreseen_values = Foreseen[dict[str, Value] | None]()
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
@@ -134,8 +135,9 @@ class Intake:
 
     def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
         """Decode and route it, now or when there is room; `over` is told of its end."""
-        if self._kept_back or self._decoding or self._load.open >= self._most_open:
+        if self._kept_back or self._decoding or self._load.open >= self._most_open or self._turn.is_over():
             self._kept_back.append((message, ticket, over))
+            self._go_on_later()
         else:
             self._start(message, ticket, over)
 
@@ -146,12 +148,33 @@ class Intake:
 
     def pump(self) -> None:
         """Go on with what was kept back, as far as there is room again."""
-        while self._kept_back and not self._decoding and self._load.open < self._most_open:
-            message, ticket, over = self._kept_back.popleft()
-            if ticket.valid:
-                self._start(message, ticket, over)
-            elif over is not None:
-                over(False)
+        while self._may_go_on():
+            if self._turn.is_over():
+                self._go_on_later()
+                return
+            self._start_next()
+
+    def _may_go_on(self) -> bool:
+        return bool(self._kept_back) and not self._decoding and self._load.open < self._most_open
+
+    def _start_next(self) -> None:
+        message, ticket, over = self._kept_back.popleft()
+        if ticket.valid:
+            self._start(message, ticket, over)
+        elif over is not None:
+            over(False)
+
+    def _go_on_later(self) -> None:
+        """In another turn of the event loop, if this one is what it waits for."""
+        if self._later is None and self._may_go_on():
+            self._later = asyncio.create_task(self._go_on_in_turn())
+
+    async def _go_on_in_turn(self) -> None:
+        await self._turn.own()
+        self._later = None
+        if self._may_go_on():
+            self._start_next()
+        self.pump()
 
     def leave(self) -> None:
         """Nothing more comes, and the process ends: what was not begun goes back to the broker, or, where that counts it
@@ -166,11 +189,7 @@ class Intake:
         self._recall.park(self.source.name, STOPPING)
         self._guard.let_go(self)
         while self._kept_back:
-            message, ticket, over = self._kept_back.popleft()
-            if ticket.valid:
-                self._start(message, ticket, over)
-            elif over is not None:
-                over(False)
+            self._start_next()
 
     def give_back(self) -> None:
         """Hand what was kept back, here or on its way here, to the broker."""
@@ -214,16 +233,30 @@ class Intake:
         if settlement.valid:
             self._go_on(decoded, message, settlement)
         else:
+            self._forget(decoded)
             settlement.drop_one()
         self.pump()
 
     def _decode(self, message: Message, now: float) -> Event | Batch | Undecodable:
         """All of it that takes long, in a thread."""
         decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)
-        if not isinstance(decoded, Undecodable):
-            for event in decoded.events if isinstance(decoded, Batch) else (decoded,):
-                self._delivering.table.foresee(event)
+        if isinstance(decoded, Undecodable):
+            return decoded
+        for event, place in places(decoded):
+            self._delivering.table.foresee(event)
+            if self._keys is not None:
+                self._foreseen_keys.note(event, (self._keys.of(event, place),))
+            if self._dimensions is not None:
+                self._foreseen_values.note(event, self._dimensions.of(event))
         return decoded
+
+    def _forget(self, decoded: Event | Batch | Undecodable) -> None:
+        """What was foreseen of a message that the broker hands out again."""
+        if not isinstance(decoded, Undecodable):
+            for event, _ in places(decoded):
+                self._delivering.table.forget(event)
+                self._foreseen_keys.take(event, None)
+                self._foreseen_values.take(event, None)
 
     def _go_on(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
         try:
@@ -264,10 +297,14 @@ class Intake:
         window = 0.0
         if self._keys is not None and self.source.dedupe is not None and REQUEUED not in message.headers:
             window = self.source.dedupe.window
-            for part, (_, key) in zip(parts, self._keys.of_all(decoded), strict=True):
-                part.digest = self._digest(key)
+            for part, (event, place) in zip(parts, places(decoded), strict=True):
+                part.digest = self._digest(self._key_of(self._keys, event, place))
         go_on = partial(self._resume, refused, settlement)
         return Arrival(parts, settlement, message.redelivered, window, go_on)
+
+    def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | Unanswered | None:
+        foreseen = self._foreseen_keys.take(event, None)
+        return keys.of(event, place) if foreseen is None else foreseen[0]
 
     def _digest(self, key: str | Unanswered | None) -> str | None:
         if isinstance(key, str) and self._keys is not None:
@@ -303,7 +340,11 @@ class Intake:
         dimensions = self._dimensions
         if dimensions is None:
             return
-        counted = [Counted(event, values) for event in events_of if (values := dimensions.of(event))]
+        counted = [
+            Counted(event, values)
+            for event in events_of
+            if (values := self._foreseen_values.take(event, None) or dimensions.of(event))
+        ]
         if not counted:
             return
         settlement.carries(settlement.open + len(counted))

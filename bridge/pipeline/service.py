@@ -96,7 +96,7 @@ class LaneService:
         self._turned_away = turned_away
         self._reader = reader
         self._longest_hold = longest_hold
-        self._budget, self._aside = budget, aside
+        self._budget, self._aside, self._turn = budget, aside, aside.turn
         self._behind: dict[str, deque[tuple[Message, Ticket, Over | None]]] = {}
         self._fit: dict[str, int] = {}
         self._setting = asyncio.Lock()
@@ -265,28 +265,42 @@ class LaneService:
         if (behind := self._behind.get(lane)) is not None:
             behind.append((message, ticket, over))
             return
-        try:
-            self._admit(self._reader.read_at_once(message), message, ticket, over)
-        except Heavy:
-            self._behind[lane] = deque([(message, ticket, over)])
-            self._spawn(self._read_aside(lane))
+        if not self._turn.is_over():
+            try:
+                self._admit(self._reader.read_at_once(message), message, ticket, over)
+            except Heavy:
+                pass
+            else:
+                return
+        self._behind[lane] = deque([(message, ticket, over)])
+        self._spawn(self._read_later(lane))
 
-    async def _read_aside(self, lane: str) -> None:
-        """Read a large copy in a thread, and then what came after it in the same lane, in its order."""
+    async def _read_later(self, lane: str) -> None:
+        """Read a copy in another turn of the event loop, or a large one in a thread, and then what came after it in the same
+        lane, in its order.
+        """
         behind = self._behind[lane]
         while behind:
             await self._read_next(*behind.popleft())
         del self._behind[lane]
 
     async def _read_next(self, message: Message, ticket: Ticket, over: Over | None) -> None:
+        await self._turn.own()
+        read: Delivery | Undecodable
         try:
-            read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
-        except Exception as error:  # noqa: BLE001 - a bug must not keep what is behind it
-            read = Undecodable("bug", f"{type(error).__name__}: {error}")
+            read = self._reader.read_at_once(message)
+        except Heavy:
+            read = await self._read_aside(message)
         if ticket.valid:
             self._admit(read, message, ticket, over)
         elif over is not None:
             over(False)
+
+    async def _read_aside(self, message: Message) -> Delivery | Undecodable:
+        try:
+            return await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+        except Exception as error:  # noqa: BLE001 - a bug must not keep what is behind it
+            return Undecodable("bug", f"{type(error).__name__}: {error}")
 
     def _admit(
         self, read: Delivery | Undecodable, message: Message, ticket: Ticket, over: Over | None

@@ -1,25 +1,14 @@
 """Which runners an event goes to; swapped whole when hooks change."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from bridge.model.event import Event, Message
+from bridge.model.event import Event
 from bridge.model.hook import Hook
+from bridge.pipeline.foreseen import Foreseen
 from bridge.pipeline.hook import HookRunner
 from bridge.rules.routing.expression import Unanswered
 from bridge.rules.routing.listening import listens
 from bridge.rules.routing.table import Match, RoutingTable
-
-_MOST_FORESEEN = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Foreseen:
-    """Which hooks ask for a message by a routing table."""
-
-    message: Message
-    routing: RoutingTable
-    match: Match
 
 
 class HookTable:
@@ -33,7 +22,7 @@ class HookTable:
         self._unanswered = unanswered
         self._routing = RoutingTable(())
         self._runners: dict[str, HookRunner] = {}
-        self._foreseen: dict[str, _Foreseen] = {}
+        self._foreseen = Foreseen[tuple[RoutingTable, Match] | None]()
 
     def swap(self, routing: RoutingTable, runners: Mapping[str, HookRunner]) -> None:
         """Route by this from now on; `runners` holds one for every hook of `routing`, by hook id."""
@@ -48,7 +37,9 @@ class HookTable:
     def match(self, event: Event) -> list[HookRunner]:
         """The runners of all hooks that ask for the event, disabled ones included."""
         runners = self._runners
-        match = (self._foreseen and self._take_foreseen(event)) or self._routing.match(event)
+        routing = self._routing
+        foreseen = self._foreseen.take(event, None)
+        match = foreseen[1] if foreseen and foreseen[0] is routing else routing.match(event)
         if match.unanswered:
             self._unanswered(event, match.unanswered)
         return [runners[hook.id] for hook in match.hooks]
@@ -56,14 +47,11 @@ class HookTable:
     def foresee(self, event: Event) -> None:
         """Match a large event in a thread, where its filters hold up nobody; `match` asks for it soon."""
         routing = self._routing
-        if len(self._foreseen) >= _MOST_FORESEEN:
-            self._foreseen = {}
-        self._foreseen[event.webhook_id] = _Foreseen(event.message, routing, routing.match(event))
+        self._foreseen.note(event, (routing, routing.match(event)))
 
-    def _take_foreseen(self, event: Event) -> Match | None:
-        found = self._foreseen.pop(event.webhook_id, None)
-        fits = found is not None and found.message is event.message and found.routing is self._routing
-        return found.match if found is not None and fits else None
+    def forget(self, event: Event) -> None:
+        """Nobody asks for what was foreseen of it."""
+        self._foreseen.take(event, None)
 
     def asks(self, hook: str, event: Event) -> bool:
         """Whether this hook asks for the event."""

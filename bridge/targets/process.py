@@ -19,6 +19,8 @@ from typing import Any
 from bridge.targets.family import MARK, Family
 
 _CHUNK = 65_536
+_LARGE = 1_048_576
+"""Bytes of an input that take longer to write than others should wait."""
 _FIRST_TO_GO = "500"
 """Half of the way to what the kernel kills first when memory runs out, and inherited by children."""
 _MOST_CHUNKS = 16
@@ -62,7 +64,8 @@ async def run(
     be started.
     """
     mark = family.new_mark()
-    process, output = _start(command, {**env, MARK: mark}, stdin)
+    source = _as_file(stdin) if len(stdin) < _LARGE else await asyncio.to_thread(_as_file, stdin)
+    process, output = _start(command, {**env, MARK: mark}, source)
     family.began(mark, process.pid)
     tail = _Tail(output, command.output)
     ended = _Exit(process)
@@ -88,10 +91,11 @@ async def run(
         family.ended(mark, linger)
 
 
-def _start(command: Command, env: Mapping[str, str], stdin: bytes) -> tuple[subprocess.Popen[bytes], int]:
+def _start(command: Command, env: Mapping[str, str], stdin: Any) -> tuple[subprocess.Popen[bytes], int]:
+    """`stdin`: an open file, which is closed."""
     reading, writing = os.pipe()
     try:
-        with _as_file(stdin) as source:
+        with stdin as source:
             process = subprocess.Popen(
                 [_octets(part) for part in command.argv],
                 stdin=source,

@@ -12,6 +12,7 @@ from bridge.ports.broker import Outgoing, Publisher
 from bridge.ports.target import Preview
 from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
 from bridge.targets.evidence import Told
+from bridge.targets.rendering import LARGE
 
 MOST_HOPS = 10
 """A message that was passed on this often by bridges goes round in a circle."""
@@ -44,7 +45,10 @@ class QueueTarget:
             error = f"passed on {hops} times already: it goes round in a circle"
             return Answer(fault=Fault.LOOP, error=error, lasting=True)
         message = self._outgoing(event, hops + 1)
-        told = self._tell(message)
+        if len(message.body) < LARGE:
+            told = self._tell(message)
+        else:
+            told = await asyncio.to_thread(self._tell, message)
         try:
             async with asyncio.timeout(self._settings.timeout):
                 await self._publish(message)

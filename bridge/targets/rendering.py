@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from bridge.model.event import Event
@@ -13,6 +14,8 @@ LARGE = 262_144
 """Bytes from which on others should not wait for what is made of them."""
 _SHARE = 0.25
 """Of the memory, for what is made of all events that are under way."""
+_ONE = ThreadPoolExecutor(1, thread_name_prefix="rendering")
+"""Two at once would be no faster, for the interpreter has one lock; and the event loop would wait for both of them."""
 
 
 class Rendering:
@@ -28,4 +31,4 @@ class Rendering:
             return build(event), None
         await self._holder.room(event.weight, self._budget.share(_SHARE))
         hold = Hold(self._holder, event.weight)
-        return await asyncio.to_thread(build, event), hold
+        return await asyncio.get_running_loop().run_in_executor(_ONE, build, event), hold

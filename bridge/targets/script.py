@@ -1,11 +1,13 @@
 """Delivery by running a program on this machine."""
 
+import asyncio
 import os
 import pwd
 import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from bridge.targets.evidence import Told
 from bridge.targets.executable import check_file
 from bridge.targets.family import Family
 from bridge.targets.process import Command, Run, run
-from bridge.targets.rendering import Rendering
+from bridge.targets.rendering import LARGE, Rendering
 
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
 """EX_USAGE, EX_DATAERR, EX_NOPERM, EX_CONFIG of sysexits(3)."""
@@ -75,7 +77,8 @@ class ScriptTarget:
             return stdin
         about = self._about(delivery)
         answer = await self._run(self._env | about, stdin)
-        return replace(answer, evidence=self._told.sent(list(about.items()), stdin))
+        told = partial(self._told.sent, list(about.items()), stdin)
+        return replace(answer, evidence=told() if len(stdin) < LARGE else await asyncio.to_thread(told))
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
         """What the program would be given now."""

@@ -33,6 +33,16 @@ def keyed_by(source: Source) -> "Keys | None":
     return None if source.dedupe is None else Keys(source.name, source.dedupe.by)
 
 
+def places(decoded: Event | Batch) -> Iterator[tuple[Event, int | None]]:
+    """Each event with its place in the batch, in their order."""
+    if isinstance(decoded, Event):
+        yield decoded, None
+        return
+    refused = {each.position for each in decoded.refused}
+    left = (place for place in range(len(decoded.events) + len(refused)) if place not in refused)
+    yield from zip(decoded.events, left, strict=True)
+
+
 class Keys:
     """Of one source's events, compiled."""
 
@@ -46,12 +56,7 @@ class Keys:
         """Each event with its key, in their order. The events of a batch that have only the message's id differ by their
         places.
         """
-        if isinstance(decoded, Event):
-            yield decoded, self.of(decoded)
-            return
-        refused = {each.position for each in decoded.refused}
-        places = (place for place in range(len(decoded.events) + len(refused)) if place not in refused)
-        for event, place in zip(decoded.events, places, strict=True):
+        for event, place in places(decoded):
             yield event, self.of(event, place)
 
     def of(self, event: Event, place: int | None = None) -> str | Unanswered | None:

@@ -18,6 +18,11 @@ _ANY_ZONE = ZoneInfo("UTC")
 
 AT_ONCE = 262_144
 """Bytes that are parsed while others wait; more takes longer than they should."""
+_MANY = 4000
+"""Values that are parsed, and held against filters, while others wait: 2 us each where the engine cannot take them as they
+are, for each expression that looks at all of them.
+"""
+_BETWEEN = (b",", b"[", b"{", b":", b"&", b"%", b"\n--")
 
 
 class Heavy(Exception):
@@ -66,7 +71,7 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
     if not is_plain(message):
         plain = plain_of(message, bounds.inflated if at_once is None else min(at_once, bounds.inflated))
         body, fault = plain.body, plain.fault
-    if at_once is not None and (body is None or len(body) > at_once):
+    if at_once is not None and (body is None or len(body) > at_once or _has_many_values(body)):
         raise Heavy
     if body is None:
         return Read(None, None, fault, bounds.inflated)
@@ -78,3 +83,8 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
     if fault and (unknown := labels_of(message).unknown):
         fault += f"; {unknown!r} names no content coding and no character set"
     return Read(body, parsed, fault, weight)
+
+
+def _has_many_values(body: bytes) -> bool:
+    """Counted from above, by the signs that stand between values of JSON and of forms, and before files in forms."""
+    return len(body) > _MANY and sum(map(body.count, _BETWEEN)) > _MANY

@@ -84,8 +84,10 @@ class NotifyTarget:
     async def attempt(self, delivery: Delivery) -> Answer:
         """Tell the URLs that do not have it yet; every fault is an Answer."""
         due = [part for part in self._parts if part.token not in delivery.done]
-        wordings = [part.wording for part in due]
-        worded, _held = await self._rendering.make(delivery.event, partial(self._all_words, wordings))
+        wordings = [self._parts[0].wording, *(part.wording for part in due)]
+        (plain, *worded), _held = await self._rendering.make(
+            delivery.event, partial(self._all_words, wordings)
+        )
         if unbuilt := next((words for words in worded if isinstance(words, Answer)), None):
             return unbuilt
         deadline = time.monotonic() + self._timeout
@@ -101,7 +103,6 @@ class NotifyTarget:
             _done(delivery.done, ended),
             others_have_it=len(due) < len(self._parts),
         )
-        plain = self._words(self._parts[0].wording, delivery.event)
         return answer if isinstance(plain, Answer) else replace(answer, evidence=self._evidence(*plain))
 
     def preview(self, delivery: Delivery) -> Preview | Answer:

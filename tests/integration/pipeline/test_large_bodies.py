@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,43 @@ async def test_events_go_on_in_the_order_of_their_source_although_large_ones_tak
         await scene.queues.publish(source, bodies)
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 8}, what=bridge.last_words)
         assert scene.endpoint.bodies("/crm") == bodies
+
+
+async def test_a_flood_of_small_messages_with_many_values_holds_the_event_loop_for_less_than_a_moment(
+    scene: Scene,
+):
+    """Measured in the CPU time of the loop's own thread while one request waits: it is the same on a busy machine."""
+    source = await scene.queue()
+    hooks = [
+        scene.webhook("few", filter='event.data.rows.exists(each, each == "z") || event.data.kind == "q"')
+    ]
+    # An integer beyond 64 bits, so that the engine does not take the value as it is.
+    body = b'{"rows":[12345678901234567890123' + b",[]" * 1300 + b'],"kind":"other"}'
+    async with scene.bridge(hooks, source) as bridge:
+        done, longest = asyncio.Event(), 0.0
+
+        async def ask() -> None:
+            nonlocal longest
+            async with aiohttp.ClientSession() as session:
+                while not done.is_set():
+                    before = of_the_loop(bridge)
+                    async with session.get(f"{bridge.url}/health/live") as response:
+                        assert response.status == 200
+                    longest = max(longest, of_the_loop(bridge) - before)
+
+        asking = asyncio.create_task(ask())
+        await scene.queues.publish(source, [body] * 1000)
+        await until(
+            lambda: bridge.history.rows("SELECT count(*) FROM events") == [(1000,)],
+            60,
+            what=bridge.last_words,
+        )
+        done.set()
+        await asking
+        assert longest < 0.3
+
+
+def of_the_loop(bridge: BridgeProcess) -> float:
+    """Seconds of CPU time of the process's first thread."""
+    fields = Path(f"/proc/{bridge.pid}/task/{bridge.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -81,7 +81,7 @@ async def test_a_copy_that_cannot_be_looked_up_for_a_bug_ends_nothing_but_itself
         ended.append(why.reason)
 
     history: Any = None  # which has no deliveries to look for
-    unverified = UnverifiedCopies(history, content_of, refuse)
+    unverified = UnverifiedCopies(history, content_of, refuse, history)
     copy = Message(b"{}", headers={PREFIX + "delivery": "d"})
     unverified.take(copy, CountingTicket(), None, lambda _delivery, _ticket, _over: None)
     await unverified._next()
