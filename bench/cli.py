@@ -1,6 +1,5 @@
 """`./dev bench`: which scenarios, how much, and how the figures are shown."""
 
-import argparse
 import asyncio
 import json
 import sys
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import backlog, history, replay, report
 from bench.measuring.session import Result, measure, schedule
 from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
+from bench.options import NAMES, parser
 from bench.scenarios.cost import cost
 from bench.scenarios.fanout import fanout
 from bench.scenarios.hang import hang
@@ -24,37 +24,8 @@ from bench.scenarios.scenario import Options, Scenario
 from bench.scenarios.scripts import scripts
 from devtools.choice.broker import Broker
 
-NAMES = ("cost", "latency", "fanout", "queue", "scripts", "hang", "retention")
 # Of what is written into a file or a log; a terminal knows its own.
 _WIDTH = 110
-EPILOG = """\
-scenarios:
-  cost      30,000 events wait in a queue, for one endpoint: CPU, memory, connections, SQL for each
-            delivery, against a hand-written consumer (bench/handwritten.py)
-  latency   200 events per second: milliseconds from publish to receipt, p50 and p99
-  fanout    each event goes to five hooks
-  queue     queue to queue, against RabbitMQ's own shovel
-  scripts   a shell script for each event, against amqp-consume
-  retention half of a million deliveries in the history are removed meanwhile: how much slower is it?
-  hang      16 attempts of 6,000 hang for 3 seconds: how much longer does it take?
-
-beside them, each with a --help of its own:
-  backlog   a million messages wait: memory and rate of each tenth, from the first to the last
-  history   pages of a history with a million deliveries, in milliseconds
-  replay    20,000 failed deliveries replayed at a rate, with a kill -9 half-way: what arrives how often
-
-Everything runs on this machine, on 127.0.0.1 only: a private broker, one endpoint, and whoever is
-measured, each in its own process. The order is reversed from round to round. Keep the machine idle
-meanwhile: CPU per delivery grows by half when somebody else uses the same cores.
-
-examples:
-  ./dev bench cost                   the figure that matters most, in about three minutes
-  ./dev bench cost hang --rounds 5   more rounds, steadier medians
-  ./dev bench all --json >bench.json every scenario, every single run, for programs
-  ./dev bench all --quick            a tenth of it, to see that it works; bounds are told, not judged
-
-exit codes: 0 all bounds hold, 1 one does not or a run failed, 2 something is missing or a wrong command
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         return history.main(arguments[1:])
     if arguments[:1] == ["replay"]:
         return replay.main(arguments[1:])
-    chosen = parse(arguments)
+    chosen = parser().parse_args(arguments)
     names = NAMES if "all" in chosen.scenarios else tuple(dict.fromkeys(chosen.scenarios))
     options = Options(
         rounds=chosen.rounds or (1 if chosen.quick else 3),
@@ -93,31 +64,6 @@ def teller(machine: report.Machine) -> Callable[[Result], None]:
 
 def silent(_: Result) -> None:
     """Everything is printed at the end."""
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of `./dev bench`."""
-    parser = argparse.ArgumentParser(
-        prog="./dev bench",
-        description="Measure what the bridge costs, side by side with what people would use instead.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("scenarios", nargs="+", choices=(*NAMES, "all"), metavar="SCENARIO", help="see below")
-    parser.add_argument("--rounds", type=positive, help="how often each case is measured (default 3)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
-    parser.add_argument("--backlog", action="store_true", help="cost: also with 200,000 messages waiting")
-    parser.add_argument("--install", action="store_true", help="scripts: install amqp-tools if it is missing")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    return parser.parse_args(arguments)
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 async def measure_all(

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from devtools.project import SetupError, say
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 INTRODUCTION = """\
 usage: ./dev COMMAND [ARGUMENTS]
@@ -40,18 +43,34 @@ class Command:
     summary: str
     details: str
     target: str
-    own_help: bool = False
+    options: str = ""
+    """Where its argparse parser is made, by a module that needs no package; empty: it has none."""
 
     def load(self) -> Callable[[Sequence[str]], int]:
         """The function that does it."""
-        module, function = self.target.split(":")
-        loaded: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
+        loaded: Callable[[Sequence[str]], int] = _named(self.target)
         return loaded
+
+    def help(self, name: str) -> str:
+        """What `./dev NAME --help` prints."""
+        if not self.options:
+            return f"./dev {name}: {self.summary}\n\n{self.details}"
+        parser: ArgumentParser = _named(self.options)()
+        return parser.format_help().rstrip()
+
+
+def _named(place: str) -> Any:
+    """What `module:name` says."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 COMMANDS = {
     "run": Command(
-        "start a broker, the bridge and a demo; --check to end with a verdict", "", "devtools.run:main", True
+        "start a broker, the bridge and a demo; --check to end with a verdict",
+        "",
+        "devtools.run:main",
+        "devtools.demo.options:parser",
     ),
     "test": Command(
         "run every check that CI runs, or pytest with your arguments",
@@ -82,22 +101,25 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "measure throughput and cost, side by side with what people would use instead",
         "",
         "devtools.upkeep.programs:bench",
-        True,
+        "bench.options:parser",
     ),
     "soak": Command(
         "harm bridge, broker, network, database and endpoints at random, then count every event",
         "",
         "devtools.upkeep.programs:soak",
-        True,
+        "tests.fault.schedule.options:parser",
     ),
     "release": Command(
         "make a release in dist/: packages, bill of materials, licences, checksums, audit",
         "",
         "devtools.release.command:main",
-        True,
+        "devtools.release.options:parser",
     ),
     "broker": Command(
-        "start a private broker, print its URL, stay until Ctrl-C", "", "devtools.upkeep.broker:main", True
+        "start a private broker, print its URL, stay until Ctrl-C",
+        "",
+        "devtools.upkeep.broker:main",
+        "devtools.upkeep.broker_options:parser",
     ),
     "exec": Command(
         "run a program in the environment",
@@ -127,8 +149,8 @@ def main(arguments: Sequence[str]) -> int:
     if command is None:
         say("dev", f"there is no command {name!r}; ./dev --help lists them")
         return 2
-    if rest[:1] in (["-h"], ["--help"]) and not command.own_help:
-        print(f"./dev {name}: {command.summary}\n\n{command.details}")
+    if rest[:1] in (["-h"], ["--help"]):
+        print(command.help(name))
         return 0
     return guarded(command.load(), rest)
 

@@ -91,3 +91,7 @@ class BeingDeleted(Exception):
 
 class NoSecrets(Exception):
     """The hook signs with nothing that could be rotated so; the text says why."""
+
+
+class Unreadable(Exception):
+    """What is stored of the hook cannot be read here; the text says why, and what to do."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bridge.admin.hooks import BeingDeleted, InForce, ManagedByFile, NoSuchHook
+from bridge.admin.hooks import BeingDeleted, InForce, ManagedByFile, NoSuchHook, Unreadable
 from bridge.model.hook import Hook
 from bridge.ports.hooks import Ends, HookStore, NameTaken, Overtaken, StoredHook
 
@@ -34,13 +34,22 @@ class HookChanges:
             raise NoSuchHook
         return found
 
-    async def change(
-        self, which: str, make: Make, *, match: int | None = None, drains: bool = False
-    ) -> StoredHook:
-        """The hook as it is in force then; `drains`: also one that is deleted while what waits is delivered.
+    @staticmethod
+    def check_readable(stored: StoredHook) -> None:
+        """Raises Unreadable for one of which a part is not known: it would be stored without that part."""
+        if (fault := stored.hook.fault) is not None:
+            raise Unreadable(
+                f"{fault.reason}; until then it can only be replaced whole (PUT, `hooks update -f`), or deleted"
+            )
 
-        Raises NoSuchHook, ManagedByFile, BeingDeleted, NameTaken, Overtaken where its version is not `match`, and what
-        `make` raises, with nothing changed.
+    async def change(
+        self, which: str, make: Make, *, match: int | None = None, drains: bool = False, whole: bool = False
+    ) -> StoredHook:
+        """The hook as it is in force then; `drains`: also one that is deleted while what waits is delivered; `whole`:
+        nothing is kept of the one that cannot be read.
+
+        Raises NoSuchHook, ManagedByFile, BeingDeleted, NameTaken, Unreadable, Overtaken where its version is not `match`,
+        and what `make` raises, with nothing changed.
         """
         for _ in range(_TRIES):
             stored = await self.stored(which)
@@ -48,6 +57,8 @@ class HookChanges:
                 raise Overtaken
             if stored.deleting == "drop" or (stored.deleting and not drains):
                 raise BeingDeleted
+            if not whole:
+                self.check_readable(stored)
             hook, ends = await make(stored)
             self.check_name(hook)
             live = tuple((secret, end) for secret, end in ends if end > self.now())

@@ -56,9 +56,12 @@ class ManageHooks:
 
         async def make(stored: StoredHook) -> tuple[Hook, Ends]:
             _check_id(tree, stored)
-            return await self._judged(replaced(without_read_only(tree), stored.hook.target)), stored.ends
+            given = without_read_only(tree)
+            if stored.hook.fault is not None:  # nothing is known that could be kept
+                return await self._judged(given), ()
+            return await self._judged(replaced(given, stored.hook.target)), stored.ends
 
-        return await self._changes.change(which, make, match=match)
+        return await self._changes.change(which, make, match=match, whole=True)
 
     async def patch(self, which: str, patch: Any, *, match: int | None = None) -> StoredHook:
         """A JSON merge patch (RFC 7396): what it does not name stays, null takes away."""

@@ -56,6 +56,7 @@ class SwitchHooks:
             await self._overlay(written, switch)
             return written.id
         stored = await self._changes.stored(which)
+        self._changes.check_readable(stored)
         await self._remember(stored.hook.id, switch)
         if switch.of(stored.hook) != stored.hook:
             stored = await self._changes.change(stored.hook.id, _made_by(switch), drains=True)

@@ -40,6 +40,11 @@ class Names:
             return which
         raise UnknownName(f"there is no hook {which!r}{self.nearest_hook(which)}")
 
+    def id_of_hook(self, which: str) -> str | None:
+        """The id of the hook that has this id or name now."""
+        found = seen_hook(self._in_force, which)
+        return None if found is None else found.hook.id
+
     def nearest_hook(self, which: str) -> str:
         """A question that offers the nearest name of a hook; nothing where none is near."""
         return nearest(which, [seen.hook.name for seen in seen_hooks(self._in_force)])

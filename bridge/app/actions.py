@@ -57,7 +57,7 @@ class Actions:
         return [
             DeliveryRoutes(self._history, addresses, names, requests),
             DeliveryActions(self.restarting, addresses, names),
-            TestRoutes(self.testing),
+            TestRoutes(self.testing, names),
             PublishRoutes(self.publishing),
         ]
 

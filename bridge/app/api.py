@@ -13,6 +13,7 @@ from bridge.app.replicas import ALIVE
 from bridge.app.statistics import statistics_routes
 from bridge.http.api import Api
 from bridge.http.api_access import AccessRoutes
+from bridge.http.api_audit import AuditRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
 from bridge.http.api_reload import ReloadRoutes
@@ -50,7 +51,8 @@ def make_api(
             *repeating.routes(),
             PhlixRoutes(_phlix(parts, statistics, actions.testing), records),
             *statistics_routes(statistics, settings.sources, parts.in_force, names),
-            AccessRoutes(access.desk, access.audit, names),
+            AccessRoutes(access.desk),
+            AuditRoutes(access.audit, access.desk, names),
         ],
         access.actors,
         access.log,

@@ -264,6 +264,8 @@ class HooksInForce:
 
     def _fault_of(self, stored: StoredHook) -> HookFault | None:
         """Why it cannot be served here: it was judged when it was made, but not by this process."""
+        if stored.hook.fault is not None:
+            return stored.hook.fault
         judged = self._judged.get(stored.hook.id)
         if judged is None or judged[0] != stored.version:
             judged = self._judged[stored.hook.id] = stored.version, self._hooks.fault(stored.hook)

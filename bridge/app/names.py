@@ -9,7 +9,7 @@ from bridge.storage.history import SqlHistory
 
 def asked_names(parts: Parts, history: SqlHistory) -> AskedNames:
     """Names as parameters have them."""
-    return AskedNames(names_of(parts, history))
+    return AskedNames(names_of(parts, history), history)
 
 
 def names_of(parts: Parts, history: SqlHistory) -> Names:

@@ -37,7 +37,7 @@ class Repeating:
         )
         self.replays = ReplayTask(replays, leases, parts.control, work, replica=parts.replica_id)
         names = names_of(parts, history)
-        self._names = AskedNames(names)
+        self._names = AskedNames(names, history)
         self._replaying = Replaying(
             replays,
             parts.table,

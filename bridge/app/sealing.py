@@ -13,9 +13,8 @@ log = structlog.get_logger(__name__)
 
 
 async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
-    """The hooks in the history's database, all of them sealed with the newest key by now.
-
-    Raises SettingsError where one was sealed with a key that is not given, HistoryUnavailable.
+    """The hooks in the history's database, all of them sealed with the newest key by now whose
+    key is given. Raises HistoryUnavailable.
     """
     keys = [key.get_secret_value() for key in settings.storage.encryption_keys]
     token = settings.http.admin_token

@@ -16,7 +16,8 @@ Examples:
 
 
 Strict = Annotated[
-    bool, Option("--strict", help="Do not start, and reload nothing, while any hook has a problem.")
+    bool,
+    Option("--strict", help="Do not start, and reload nothing, while any hook of the file has a problem."),
 ]
 Wait = Annotated[
     str | None,

@@ -13,7 +13,7 @@ from bridge.http.api_names import short_ids
 from bridge.http.api_requests import identified, outages_as_503
 from bridge.http.audited import guarded
 from bridge.http.crowd import MOST_BODY, Crowd
-from bridge.http.operation import Operation
+from bridge.http.operation import AUDITED, Operation
 from bridge.http.phlix_errors import errors_as_phlix
 from bridge.http.problem import errors_as_problems
 from bridge.ports.budget import Budget
@@ -67,6 +67,7 @@ class Api:
             ],
             client_max_size=MOST_BODY,
         )
+        app[AUDITED] = [operation for operation in self.operations() if operation.is_audited]
         paths = {operation.path for operation in self.operations()}
         app.add_routes(
             [

@@ -1,40 +1,33 @@
-"""Tokens, who one is, and who changed what, over HTTP."""
+"""Tokens, and who one is, over HTTP."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from aiohttp import web
 
-from bridge.admin.audit import document as deed_document
 from bridge.admin.tokens import TokenDesk
 from bridge.admin.tokens import document as token_document
 from bridge.http.api_answers import answer, page
 from bridge.http.api_bodies import body_of
-from bridge.http.api_names import AskedNames
-from bridge.http.api_pages import PAGED, read_page
+from bridge.http.api_pages import PAGED
 from bridge.http.api_parameters import Parameters, not_found
-from bridge.http.described import PAGE, SPAN, flag, text
+from bridge.http.described import PAGE, flag
 from bridge.http.operation import ACTOR, CHANGED, Operation, reading
 from bridge.http.problem import Refused
 from bridge.model.access import Role
 from bridge.model.documents import (
     ActorDocument,
-    DeedDocument,
     MadeToken,
     NewToken,
     PageDocument,
     TokenDocument,
 )
-from bridge.ports.access import Audit, DeedFilter
 
 
 class AccessRoutes:
-    """Who may do what, and who did."""
+    """Who may do what."""
 
-    def __init__(self, desk: TokenDesk, audit: Audit, names: AskedNames) -> None:
+    def __init__(self, desk: TokenDesk) -> None:
         self._desk = desk
-        self._audit = audit
-        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -48,7 +41,6 @@ class AccessRoutes:
             reading("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me, ActorDocument),
             *self._of_tokens(),
             *self._changing_tokens(),
-            self._of_audit(),
         ]
 
     def _of_tokens(self) -> list[Operation]:
@@ -99,25 +91,6 @@ class AccessRoutes:
             ),
         ]
 
-    def _of_audit(self) -> Operation:
-        return Operation(
-            name="audit.list",
-            method="GET",
-            path="/v1/audit",
-            summary="Who changed what, the newest first",
-            handler=self._deeds,
-            role=Role.ADMIN,
-            parameters=(
-                text("actor", "Name of a token; `admin` for `http.admin_token`."),
-                text("action", "An operation, such as `hooks.pause`."),
-                text("object_type", "Kind of what was changed, such as `hook`."),
-                text("object_id", "Its id."),
-                *SPAN,
-                *PAGE,
-            ),
-            answers={200: PageDocument[DeedDocument]},
-        )
-
     async def _me(self, request: web.Request) -> web.Response:
         Parameters(request).check()
         actor = request[ACTOR]
@@ -163,18 +136,3 @@ class AccessRoutes:
             raise not_found(request)
         request[CHANGED] = {"id": token.id, "name": token.name, "role": token.role}
         return web.Response(status=204)
-
-    async def _deeds(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "actor", "action", "object_type", "object_id", "from", "to"))
-        since, until = given.span()
-        which = DeedFilter(
-            actor=given.text("actor"),
-            action=given.text("action"),
-            object_type=given.text("object_type"),
-            object_id=given.text("object_id"),
-            since=since,
-            until=until,
-        )
-        found = await read_page(given, partial(self._audit.deeds, which))
-        name_of = self._names.of_hook
-        return page((deed_document(each, name_of) for each in found.items), found.next)

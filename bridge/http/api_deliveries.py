@@ -13,7 +13,7 @@ from bridge.http.api_answers import answer, large, page
 from bridge.http.api_names import AskedNames
 from bridge.http.api_pages import COUNTED, counted_page
 from bridge.http.api_parameters import Parameters, not_found, path_id
-from bridge.http.described import COUNT, EVENT_TYPE, HOOK, HOW, PAGE, SPAN, STATUSES, When, one_of, uuid
+from bridge.http.described import COUNT, EVENT_TYPE, HOOK, HOW, PAGE, SPAN, STATUSES, When, one_of, text
 from bridge.http.operation import CHANGED, Operation, Parameter
 from bridge.http.problem import Refused
 from bridge.model.access import Role
@@ -28,7 +28,7 @@ _LISTED = (
     HOOK,
     STATUSES,
     EVENT_TYPE,
-    uuid("event_id", "Id of its event."),
+    text("event_id", "Id of its event; its beginning is enough."),
     *SPAN,
     Parameter("updated_from", When, f"Became what it is from this moment on: {HOW}."),
     Parameter("updated_to", When, f"Became what it is before this moment: {HOW}."),
@@ -94,7 +94,7 @@ class DeliveryRoutes:
             hook=await self._names.hook(given),
             statuses=given.statuses("status"),
             event_type=await self._names.event_type(given),
-            event_id=given.uuid("event_id"),
+            event_id=await self._names.event(given),
             since=since,
             until=until,
             updated_since=updated_since,

@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.admin.hooks import BeingDeleted, InForce, ManagedByFile, NoSecrets, NoSuchHook
+from bridge.admin.hooks import BeingDeleted, InForce, ManagedByFile, NoSecrets, NoSuchHook, Unreadable
 from bridge.admin.look_hooks import SeenHook, hook_document, seen_hook, seen_hooks
 from bridge.http.api_answers import answer
 from bridge.http.api_bodies import json_of, raw_body, unfit
-from bridge.http.api_parameters import not_found
+from bridge.http.api_parameters import no_hook, not_found
 from bridge.http.operation import Parameter
 from bridge.http.problem import Refused
 from bridge.model.errors import SettingsError
@@ -35,6 +35,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = MappingProxyType(
         BeingDeleted: (409, "the hook is being deleted"),
         TooMany: (409, "as many hooks are stored as may be (limits.hooks): delete some first"),
         NoSecrets: (409, ""),
+        Unreadable: (409, ""),
     }
 )
 _REFUSED: tuple[type[Exception], ...] = (NoSuchHook, NameTaken, *_REFUSALS)
@@ -96,9 +97,7 @@ def seen(request: web.Request, in_force: InForce, which: str) -> SeenHook:
 
 def _no_hook(request: web.Request, in_force: InForce, which: str) -> Refused:
     names = [each.hook.name for each in seen_hooks(in_force)]
-    return Refused(
-        404, f"there is nothing at {request.path}: no hook has this name or id{nearest(which, names)}"
-    )
+    return no_hook(request, nearest(which, names))
 
 
 def shown(found: SeenHook, status: int = 200) -> web.Response:

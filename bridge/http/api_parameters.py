@@ -64,6 +64,10 @@ class Parameters:
         """Keep for `check` that nothing is called so, or nothing can be within."""
         self._unknown.append((name, reason))
 
+    def has(self, name: str) -> bool:
+        """Whether it is given, rightly or not."""
+        return name in self._query
+
     def text(self, name: str) -> str | None:
         """Any text of up to 512 characters."""
         return self._one(name, _any_text)
@@ -145,10 +149,15 @@ class Parameters:
             return None
 
 
+def is_id(text: str) -> bool:
+    """Whether it is a UUID as ours are written, in whatever case."""
+    return _UUID.fullmatch(text) is not None
+
+
 def path_id(request: web.Request) -> str:
     """The id in the path; raises Refused (404) for what cannot be one of ours."""
     given = request.match_info["id"]
-    if not _UUID.fullmatch(given):
+    if not is_id(given):
         raise not_found(request)
     return given.lower()
 
@@ -156,6 +165,11 @@ def path_id(request: web.Request) -> str:
 def not_found(request: web.Request) -> Refused:
     """There is nothing with this id."""
     return Refused(404, f"there is nothing at {request.path}")
+
+
+def no_hook(request: web.Request, hint: str) -> Refused:
+    """No hook has the name or id in the path; `hint` offers the nearest."""
+    return Refused(404, f"there is nothing at {request.path}: no hook has this name or id{hint}")
 
 
 def _filled(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.admin.look_messages import quarantined_alone, quarantined_in_list
-from bridge.admin.quarantine import Correction, NoWayBack, Requeuing
+from bridge.admin.quarantine import LANES, Correction, NoWayBack, Requeuing
 from bridge.http.api_answers import answer, large, page
 from bridge.http.api_bodies import body_of, unfit
 from bridge.http.api_names import AskedNames
@@ -144,11 +144,21 @@ class QuarantineRoutes:
 
     async def _filter(self, given: Parameters) -> QuarantineFilter:
         reason = given.text("reason")
-        if reason is not None and reason not in REASONS:
-            there = await self._requeuing.page(QuarantineFilter(None, reason), after=None, limit=1)
-            if not there.items and there.next is None:
-                given.unknown("reason", f"nothing is there for {reason!r}{nearest(reason, REASONS)}")
-        return QuarantineFilter(await self._names.source(given), reason, *given.span())
+        if reason is not None and (fault := await self._no_reason(reason)):
+            given.unknown("reason", fault)
+        return QuarantineFilter(await self._source(given), reason, *given.span())
+
+    async def _source(self, given: Parameters) -> str | None:
+        return LANES if given.text("source") == LANES else await self._names.source(given)
+
+    async def _no_reason(self, reason: str) -> str:
+        """Why nothing can be there for it; empty: something can."""
+        if reason in REASONS:
+            return ""
+        there = await self._requeuing.page(QuarantineFilter(None, reason), after=None, limit=1)
+        return (
+            "" if there.items or there.next else f"nothing is there for {reason!r}{nearest(reason, REASONS)}"
+        )
 
     async def _show(self, request: web.Request) -> web.Response:
         known = await self._known(request)
@@ -187,11 +197,19 @@ class QuarantineRoutes:
     async def _requeue_many(self, request: web.Request) -> web.Response:
         Parameters(request).check()
         asked = await body_of(request, AskedQuarantine)
+        if faults := [fault async for fault in self._faults_of(asked)]:
+            raise unfit(faults)
         async with _broker_as_503():
             tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason))
         _tell(request, {"requeued": tally.done, "source": asked.source, "reason": asked.reason})
         document = {"requeued": tally.done, "kept": tally.stay, "error": tally.why or None}
         return answer(document | {"more": tally.more})
+
+    async def _faults_of(self, asked: AskedQuarantine) -> AsyncIterator[tuple[str, str]]:
+        if asked.reason is not None and (fault := await self._no_reason(asked.reason)):
+            yield "reason", fault
+        if asked.source not in {None, LANES} and (fault := await self._names.no_source(asked.source)):
+            yield "source", fault
 
     async def _drop(self, request: web.Request) -> web.Response:
         Parameters(request).check()
@@ -202,7 +220,7 @@ class QuarantineRoutes:
     async def _drop_many(self, request: web.Request) -> web.Response:
         given = Parameters(request, ("source", "reason", "from", "to", "all"))
         which, everything = await self._filter(given), given.flag("all")
-        if which == QuarantineFilter() and not everything:
+        if not everything and not any(given.has(name) for name in ("source", "reason", "from", "to")):
             given.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
         given.check()
         tally = await self._requeuing.drop_all(which)

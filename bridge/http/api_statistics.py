@@ -10,7 +10,7 @@ from bridge.admin.measures import Measures
 from bridge.admin.statistics import HookStatistics, TooManySteps
 from bridge.http.api_answers import answer
 from bridge.http.api_names import AskedNames
-from bridge.http.api_parameters import Parameters, invalid, not_found
+from bridge.http.api_parameters import Parameters, invalid, no_hook
 from bridge.http.api_spans import FROM, TO, asked_span
 from bridge.http.described import EVENT_TYPE, HOOK, SOURCE, Name, one_of
 from bridge.http.operation import Operation, Parameter
@@ -132,9 +132,10 @@ class StatisticsRoutes:
         given = Parameters(request, ("from", "to"))
         asked = asked_span(given)
         given.check()
-        hook = self._hook_id(request.match_info["id"])
+        which = request.match_info["id"]
+        hook = self._hook_id(which)
         if hook is None:
-            raise not_found(request)
+            raise no_hook(request, self._names.nearest_hook(which))
         return answer(await self._hooks.of_hook(hook, asked))
 
     async def _overall(self, request: web.Request) -> web.Response:

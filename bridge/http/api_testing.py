@@ -8,7 +8,8 @@ from bridge.admin.restarting import NotNow, Unknown
 from bridge.admin.testing import Tested, Testing
 from bridge.http.api_answers import answer
 from bridge.http.api_bodies import body_of, unfit
-from bridge.http.api_parameters import Parameters, not_found
+from bridge.http.api_names import AskedNames
+from bridge.http.api_parameters import Parameters, no_hook
 from bridge.http.operation import CHANGED, Operation
 from bridge.http.problem import Refused
 from bridge.model.access import Role
@@ -21,8 +22,9 @@ class TestRoutes:
 
     __test__ = False
 
-    def __init__(self, testing: Testing) -> None:
+    def __init__(self, testing: Testing, names: AskedNames) -> None:
         self._testing = testing
+        self._names = names
 
     def operations(self) -> Sequence[Operation]:
         return [
@@ -42,13 +44,14 @@ class TestRoutes:
 
     async def _test(self, request: web.Request) -> web.Response:
         Parameters(request).check()
+        which = request.match_info["id"]
         body = await body_of(request, TestBody, optional=True)
         if body.type is not None and event_type(body.type) != body.type:
             raise unfit([("type", "no event has such a type: at most 255 bytes, without control characters")])
         try:
-            tested = await self._tested(request.match_info["id"], body)
+            tested = await self._tested(which, body)
         except Unknown:
-            raise not_found(request) from None
+            raise no_hook(request, self._names.nearest_hook(which)) from None
         except NotNow as reason:
             raise Refused(409, str(reason)) from None
         request[CHANGED] = {"id": tested.hook, "outcome": tested.outcome, "event_id": tested.event_id}

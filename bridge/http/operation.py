@@ -1,6 +1,6 @@
 """An operation of the admin API: what serves it, who may, and what its description says."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ CHANGED = web.RequestKey("changed", dict)
 """What the handler did, for the audit log: JSON values without secrets; `id` where the path does not tell it, or tells
 another name of the thing.
 """
+AUDITED: web.AppKey[Sequence["Operation"]] = web.AppKey("audited", Sequence)
+"""In the API's application: the operations that are written into the audit log."""
 UNCHANGED = web.RequestKey("unchanged", bool)
 """True: nothing was changed (a dry run), and there is no entry."""
 

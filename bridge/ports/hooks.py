@@ -58,8 +58,8 @@ class StoredHooks:
 
 
 class HookStore(Protocol):
-    """Where hooks of the API are kept; their targets are encrypted there. All raise HistoryUnavailable, and
-    SettingsError where a hook was sealed with a key that is not given.
+    """Where hooks of the API are kept; their targets are encrypted there. One whose key is not given is read as broken, with
+    a stand-in for its target. All raise HistoryUnavailable.
     """
 
     async def stored_hooks(self) -> StoredHooks: ...

@@ -95,6 +95,11 @@ def stand_in_name(index: int | str) -> str:
     return f"left-out-{index}"
 
 
+def stand_in_target(kind: str) -> dict[str, Any]:
+    """What stands for a target of this type of which nothing else can be read."""
+    return _TARGETS.get(kind, _TARGETS["queue"])
+
+
 def is_stand_in(target: Target) -> bool:
     """Whether it stands where nothing could be read of a hook's target but its type, or not even that."""
     return target == type(target).model_validate(_TARGETS[target.type])
@@ -106,7 +111,7 @@ def _stand_in(path: Path, old: Any) -> Any:
     if path[0] == "hooks" and len(path) == 2:
         name = _text(old, "name") or name
         old = _at(old, ("target",))
-    target = _TARGETS.get(_text(old, "type"), _TARGETS["queue"])
+    target = stand_in_target(_text(old, "type"))
     wholes: dict[str, dict[str, Any]] = {
         "sources": {"name": name, "queue": name},
         "hooks": {"name": name, "target": target},

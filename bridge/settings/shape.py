@@ -142,7 +142,10 @@ def written(path: Path) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """A question that offers the known word nearest to `word`, or the known ones where they are few."""
+    """A question that offers the known word nearest to `word`, in whatever case, or the known ones where they are few."""
     if match := get_close_matches(word, known, n=1, cutoff=0.6):
         return f"; did you mean {match[0]}?"
+    in_small = {each.lower(): each for each in reversed(known)}
+    if match := get_close_matches(word.lower(), list(in_small), n=1, cutoff=0.6):
+        return f"; did you mean {in_small[match[0]]}?"
     return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from bridge.model.errors import SettingsError
 from bridge.model.hook import Hook
 from bridge.ports.history import HookState
 from bridge.ports.hooks import Deleting, Ends, NameTaken, Overtaken, StoredHook, StoredHooks, TooMany
@@ -34,7 +35,8 @@ class SqlHooks:
 
     async def stored_hooks(self) -> StoredHooks:
         known = self._known
-        versions = {one: stored.version for one, stored in known.items()}
+        # One that could not be opened is tried again: another replica may have sealed it anew meanwhile.
+        versions = {one: stored.version for one, stored in known.items() if stored.hook.fault is None}
         found = await self._engine.read(partial(_changed, known=versions))
         # Opening thousands takes a while, in which deliveries must go on.
         opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
@@ -70,17 +72,24 @@ class SqlHooks:
     async def reseal(self) -> int:
         """Seal everything with the newest key that another one sealed; gives how many hooks that were.
 
-        Raises SettingsError where one of them cannot be opened.
+        What cannot be opened stays as it is: its key may come back.
         """
         sealed = await self._engine.read(_all_sealed)
-        old = [(hook_id, piece) for hook_id, piece in sealed if not self._sealer.is_newest(piece)]
-        for hook_id, piece in old:
-            anew = self._sealer.seal(self._sealer.open(piece, about(hook_id)), about(hook_id))
+        count = 0
+        for hook_id, piece in sealed:
+            if self._sealer.is_newest(piece):
+                continue
+            try:
+                clear = self._sealer.open(piece, about(hook_id))
+            except SettingsError:
+                continue
+            anew = self._sealer.seal(clear, about(hook_id))
             await self._engine.write(partial(_put_sealed, hook_id=hook_id, old=piece, new=anew))
-        return len(old)
+            count += 1
+        return count
 
     def _opened(self, row: Row[Any]) -> StoredHook:
-        return _stored(row, *hook_of(row.id, row.document, bytes(row.sealed), self._sealer))
+        return _stored(row, *hook_of(row.id, row.name, row.document, bytes(row.sealed), self._sealer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,21 @@
 """`./dev release`: everything that a release consists of, in dist/."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from bridge import __version__
-from devtools.project import ROOT, say, tell_environment
+from devtools.project import say, tell_environment
 from devtools.release.audit import Verdict, audit
+from devtools.release.options import parser
 from devtools.release.origin import Origin, open_origin
 from devtools.release.packages import build, checksums, differences
 from devtools.release.pins import Pin, licences_text, read_pins
 from devtools.release.sbom import sbom_text
 
-DESCRIPTION = """\
-Make a release of the last commit in dist/:
-
-  *.whl, *.tar.gz     wheel and sdist, built twice and compared: the same commit gives the same bytes
-                      (SOURCE_DATE_EPOCH is the commit's time unless it is set)
-  *.cdx.json          bill of materials (CycloneDX): every pinned requirement with version, hashes and licence
-  *.licences.txt      the licences of all that it runs with; an unknown or a forbidden one ends the release
-  SHA256SUMS          for sha256sum --check
-
-and look for known vulnerabilities of the pinned versions. Where the data about them cannot be reached it says so and
-goes on. Nothing is published.
-
-Exit codes: 0 made, 1 a licence, a vulnerability or a difference between two builds is in the way, 2 something is missing."""
-
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code."""
-    options = parse(arguments)
+    options = parser().parse_args(arguments)
     tell_environment()
     with open_origin() as origin:
         complaints = release(origin, options.into)
@@ -41,18 +27,6 @@ def main(arguments: Sequence[str]) -> int:
     if not complaints:
         say("OK", f"{__version__} of {origin.commit[:12] or 'this folder'} in {options.into}")
     return 1 if complaints else 0
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of `./dev release`."""
-    parser = argparse.ArgumentParser(
-        prog="./dev release", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--into", type=Path, default=ROOT / "dist", metavar="FOLDER", help="default: dist")
-    parser.add_argument(
-        "--no-audit", dest="audit", action="store_false", help="do not look for vulnerabilities"
-    )
-    return parser.parse_args(arguments)
 
 
 def release(origin: Origin, folder: Path) -> list[str]:

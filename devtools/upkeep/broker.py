@@ -1,34 +1,23 @@
 """`./dev broker`: a broker to play with, until Ctrl-C."""
 
-import argparse
 import time
 from collections.abc import Sequence
 
 from devtools.choice.broker import Broker, open_broker
 from devtools.choice.container import lets_in
 from devtools.project import SetupError, say
+from devtools.upkeep.broker_options import parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the URL on stdout and stays until it is interrupted or the broker is gone."""
-    options = parse(arguments)
+    options = parser().parse_args(arguments)
     plugins = ["rabbitmq_management", *options.plugin] if options.management else options.plugin
     with open_broker(plugins=plugins, config=options.config) as broker:
         tell(broker)
         while lets_in(broker.url):
             time.sleep(2)
         raise SetupError("the broker has gone")
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of `./dev broker`."""
-    parser = argparse.ArgumentParser(prog="./dev broker", description="Start a private broker until Ctrl-C.")
-    parser.add_argument("--management", action="store_true", help="with the management UI")
-    parser.add_argument("--plugin", action="append", default=[], help="enable a plugin (repeatable)")
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="LINE", help="a line of rabbitmq.conf"
-    )
-    return parser.parse_args(arguments)
 
 
 def tell(broker: Broker) -> None:

@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devtools.checks.static import program
-from devtools.nodes.processes import run_foreground
 from devtools.project import ROOT, SetupError, program_environment
 
 
 def tidy(_: Sequence[str]) -> int:
     """Formats the code in place and applies the safe fixes; the exit code of the last step that failed."""
+    from devtools.checks.static import program
+
     fixed = hand_over(program("ruff"), "check", "--fix", "--quiet", ".")
     return hand_over(program("ruff"), "format", ".") or fixed
 
@@ -42,4 +42,6 @@ def execute(arguments: Sequence[str]) -> int:
 
 def hand_over(*argv: str) -> int:
     """The exit code of a command that shares our terminal."""
+    from devtools.nodes.processes import run_foreground  # only here: `exec` starts without it
+
     return run_foreground(argv, env=program_environment(), cwd=ROOT)

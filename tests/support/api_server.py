@@ -23,6 +23,7 @@ from bridge.app.hook_routes import HookDesk, hook_desk
 from bridge.app.statistics import statistics_routes
 from bridge.http.api import Api, Part
 from bridge.http.api_access import AccessRoutes
+from bridge.http.api_audit import AuditRoutes
 from bridge.http.api_deliveries import DeliveryRoutes
 from bridge.http.api_history import HistoryRoutes
 from bridge.http.api_live import LiveRoutes
@@ -233,7 +234,7 @@ async def serving_api(
     store = SqlHooks(records.engine, Sealer(["a key for tests, long enough"]))
     in_force = HooksOnTable(table, store, records, made, runner_of)
     await in_force.changed()
-    names = AskedNames(Names(in_force, known, records))
+    names = AskedNames(Names(in_force, known, records), records)
     dimensions = sorted({name for source in known for name in dimensions_of(source)})
     history = HistoryRoutes(records, explain, names, dimensions, BOUNDS)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
@@ -246,7 +247,8 @@ async def serving_api(
         QuarantineRoutes(
             Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker(), decoders), names
         ),
-        AccessRoutes(access.desk, stored, names),
+        AccessRoutes(access.desk),
+        AuditRoutes(stored, access.desk, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
         *more,
     ]

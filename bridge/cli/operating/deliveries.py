@@ -51,7 +51,9 @@ def list_(
     hook: Hook = None,
     status: Statuses = None,
     type_: Type = None,
-    event: Annotated[str | None, Option("--event", metavar="ID", help="Of this event.")] = None,
+    event: Annotated[
+        str | None, Option("--event", metavar="ID", help="Of this event; its beginning is enough.")
+    ] = None,
     since: Since = None,
     until: Until = None,
     updated_since: UpdatedSince = None,

@@ -22,6 +22,7 @@ class Options:
     events: list[str] | None = None
     sources: list[str] | None = None
     filter: str | None = None
+    unmatched: bool | None = None
     concurrency: int | None = None
     rate: str | None = None
     retry: str | None = None
@@ -42,6 +43,7 @@ class Options:
             "events": split(self.events),
             "sources": split(self.sources),
             "filter": self.filter,
+            "unmatched": self.unmatched,
             "concurrency": self.concurrency,
             "rate": self.rate,
             "retry": None if self.retry is None else _retry(self.retry),

@@ -20,6 +20,7 @@ Examples:
   amqp-bridge hooks create -f - < hook.json
   amqp-bridge hooks create --name crm --to https://crm.example.net/in --events 'customers.*' \\
     --profile splynx --secret-env CRM_SECRET
+  amqp-bridge hooks create --name rest --unmatched --queue rest
   amqp-bridge hooks create --name php --command '/usr/bin/php handler.php' --retry 5s,5m,30m
 The file holds one hook as `hooks:` of bridge.yaml has it, in YAML or JSON.
 
@@ -70,6 +71,10 @@ Events = Annotated[
 ]
 Sources = Annotated[list[str] | None, Option("--sources", metavar="NAMES", help="Default: every source.")]
 Filter = Annotated[str | None, Option("--filter", metavar="CEL", help="Must be true of `event`.")]
+Unmatched = Annotated[
+    bool | None,
+    Option("--unmatched/--no-unmatched", help="Only what no other hook asks for.", show_default=False),
+]
 To = Annotated[str | None, Option("--to", "--target-url", metavar="URL", help="Webhook: where requests go.")]
 ToQueue = Annotated[str | None, Option("--queue", metavar="QUEUE", help="Deliver to this queue.")]
 ToCommand = Annotated[
@@ -117,6 +122,7 @@ def create(
     events: Events = None,
     sources: Sources = None,
     filter_: Filter = None,
+    unmatched: Unmatched = None,
     target_url: To = None,
     queue: ToQueue = None,
     command: ToCommand = None,
@@ -134,8 +140,8 @@ def create(
     from bridge.cli.operating.hook_views import show_hook
 
     options = Options(
-        name=name, description=description, events=events, sources=sources, filter=filter_, url=target_url,
-        queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
+        name=name, description=description, events=events, sources=sources, filter=filter_, unmatched=unmatched,
+        url=target_url, queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
         secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
     )  # fmt: skip
     body, _ = either(file, options)
@@ -155,6 +161,7 @@ def update(
     events: Events = None,
     sources: Sources = None,
     filter_: Filter = None,
+    unmatched: Unmatched = None,
     target_url: To = None,
     queue: ToQueue = None,
     command: ToCommand = None,
@@ -173,8 +180,8 @@ def update(
     from bridge.cli.operating.hook_views import show_hook
 
     options = Options(
-        name=name, description=description, events=events, sources=sources, filter=filter_, url=target_url,
-        queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
+        name=name, description=description, events=events, sources=sources, filter=filter_, unmatched=unmatched,
+        url=target_url, queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
         secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
     )  # fmt: skip
     method, body = _change(file, patch, options)

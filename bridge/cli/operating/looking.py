@@ -45,7 +45,9 @@ def audit(
     actor: Annotated[str | None, Option("--actor", metavar="NAME", help="Done with this token.")] = None,
     action: Annotated[str | None, Option("--action", metavar="ACTION", help="Such as hooks.pause.")] = None,
     object_type: Annotated[str | None, Option("--object-type", metavar="TYPE", help="Such as hook.")] = None,
-    object_id: Annotated[str | None, Option("--object-id", metavar="ID", help="Done to this one.")] = None,
+    object_id: Annotated[
+        str | None, Option("--object-id", metavar="ID", help="Done to this one; of a hook its name too.")
+    ] = None,
     since: Since = None,
     until: Until = None,
 ) -> None:

@@ -190,15 +190,38 @@ async def test_a_new_key_in_front_opens_what_the_old_one_sealed_and_takes_its_pl
     assert (await SqlHooks(history.engine, Sealer([OTHER_KEY])).stored_hooks()).hooks == [made]
 
 
-async def test_without_its_key_a_hook_cannot_be_opened_and_the_setting_is_named(history: SqlHistory):
-    await SqlHooks(history.engine, Sealer([KEY])).add_hook(hook(), NOW)
+async def test_without_its_key_a_hook_is_broken_and_the_setting_is_named(history: SqlHistory):
+    made = await SqlHooks(history.engine, Sealer([KEY])).add_hook(hook(), NOW)
     other = SqlHooks(history.engine, Sealer([OTHER_KEY]))
-    for asked in (other.stored_hooks, other.reseal):
-        with pytest.raises(SettingsError) as refusal:
-            await asked()
-        assert refusal.value.problems[0].path == "storage.encryption_keys"
+    sound = await other.add_hook(hook("two"), NOW)
+    assert await other.reseal() == 0
+    found = {stored.hook.name: stored.hook for stored in (await other.stored_hooks()).hooks}
+    assert found["two"] == sound.hook
+    assert found["two"].fault is None
+    fault = found["crm"].fault
+    assert fault is not None
+    assert "storage.encryption_keys" in fault.reason
+    assert (set(fault.unread), fault.provisional) == ({"target"}, False)
+    assert (found["crm"].id, found["crm"].events, found["crm"].rate) == (made.hook.id, made.hook.events, 50.0)
+    assert "Geheimnis" not in repr(found["crm"])
     with pytest.raises(SettingsError):
-        await SqlHooks(history.engine, Sealer([])).add_hook(hook("two"), NOW)
+        await SqlHooks(history.engine, Sealer([])).add_hook(hook("three"), NOW)
+
+
+async def test_a_hook_that_another_replica_sealed_anew_is_opened_then(history: SqlHistory):
+    made = await SqlHooks(history.engine, Sealer([KEY])).add_hook(hook(), NOW)
+    other = SqlHooks(history.engine, Sealer([OTHER_KEY]))
+    assert (await other.stored_hooks()).hooks[0].hook.fault is not None
+    await SqlHooks(history.engine, Sealer([OTHER_KEY, KEY])).reseal()
+    assert (await other.stored_hooks()).hooks == [made]
+
+
+async def test_a_hook_that_cannot_be_opened_can_be_deleted(history: SqlHistory):
+    made = await SqlHooks(history.engine, Sealer([KEY])).add_hook(hook(), NOW)
+    other = SqlHooks(history.engine, Sealer([OTHER_KEY]))
+    for how in ("drop", "gone"):
+        await other.delete_hook(made.hook.id, how, NOW, version=None)
+    assert (await other.stored_hooks()).gone == {made.hook.id}
 
 
 async def test_a_sealed_target_opens_for_its_own_hook_only(store: SqlHooks, history: SqlHistory):
@@ -206,8 +229,24 @@ async def test_a_sealed_target_opens_for_its_own_hook_only(store: SqlHooks, hist
     swap = text("UPDATE hooks SET sealed = (SELECT sealed FROM hooks WHERE id = :two) WHERE id = :one")
     ids = {"one": first.hook.id, "two": second.hook.id}
     await history.engine.write(lambda c: c.execute(swap, ids) and None)
-    with pytest.raises(SettingsError, match="changed by somebody else"):
-        await store.stored_hook(first.hook.id)
+    found = await store.stored_hook(first.hook.id)
+    assert found is not None
+    assert found.hook.fault is not None
+    assert "changed by somebody else" in found.hook.fault.reason
+
+
+async def test_a_hook_of_a_later_version_is_broken_and_may_ask_for_anything(
+    store: SqlHooks, history: SqlHistory
+):
+    made = await store.add_hook(hook(events=["orders.*"]), NOW)
+    later = text("UPDATE hooks SET document = replace(document, '\"rate\"', '\"of_a_later_version\"')")
+    await history.engine.write(lambda c: c.execute(later) and None)
+    found = await SqlHooks(history.engine, Sealer([KEY])).stored_hook(made.hook.id)
+    assert found is not None
+    assert (found.hook.name, found.hook.id) == ("crm", made.hook.id)
+    assert found.hook.fault is not None
+    assert found.hook.fault.provisional
+    assert "of_a_later_version" in found.hook.fault.reason
 
 
 # ---- what was said --------------------------------------------------------------------------------------

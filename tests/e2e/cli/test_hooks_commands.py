@@ -53,6 +53,18 @@ async def test_a_hook_by_options_gets_events_at_once_and_its_secret_is_in_no_ans
     assert "X-Splynx-Signature" in received[0].headers
 
 
+async def test_a_hook_by_options_takes_what_nobody_else_asks_for_until_it_is_said_otherwise(
+    operated: Operated,
+):
+    given = ("--name", "rest", "--unmatched", "--events", "nobody.*", "--queue", "nowhere")
+    made = await operated.run.json("hooks", "create", *given)
+    operated.scene.made.append(operated.scene.lane(made["id"]))
+    assert made["unmatched"] is True
+    assert (await operated.run.json("hooks", "update", "rest", "--rate", "5/s"))["unmatched"] is True
+    assert (await operated.run.json("hooks", "update", "rest", "--no-unmatched"))["unmatched"] is False
+    await operated.run.done("hooks", "delete", "rest", "--yes")
+
+
 async def test_a_hook_by_file_is_replaced_patched_and_deleted(operated: Operated):
     url = operated.scene.endpoint.url("/by-file")
     text = f"name: by-file\nevents: ['file.*']\ntarget: {{type: webhook, url: '{url}', profile: none}}\n"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import psutil
 
 from tests.fault.schedule.faults import Faults
+from tests.fault.schedule.options import WARM_UP
 from tests.fault.schedule.report import Report, recoveries, repeats_bound
 from tests.fault.schedule.stage import CONCURRENCY, PREFETCH, Stage
 from tests.support.ledger import balance
 from tests.support.waiting import until
 
-WARM_UP = 20
 STILL_SECONDS = 90.0
 """Longer than the longest wait of the retry schedule and the broker's own time for electing leaders."""
 PROGRESS_SECONDS = 10.0

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from bridge.http.api_answers import answer
 from bridge.http.operation import CHANGED, UNCHANGED, Operation
 from bridge.http.problem import Refused
-from bridge.model.access import Role
+from bridge.model.access import Actor, Role
 from bridge.storage.history import SqlHistory
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
@@ -129,6 +129,19 @@ async def test_it_can_be_filtered_and_is_read_in_pages(api: ServedApi):
     assert [len(first["items"]), len(rest["items"]), rest["next"]] == [2, 1, None]
     assert (await api.client.refused("/audit?cursor=x&when=now")).names == ["when"]
     assert (await api.client.refused("/audit?cursor=x")).names == ["cursor"]
+
+
+async def test_what_only_entries_of_another_version_have_is_found(api: ServedApi):
+    await api.access.log.write(Actor("gone", Role.ADMIN), "moons.wane", ("moon", "luna"), {})
+    for query in ("actor=gone", "action=moons.wane", "object_type=moon", "object_type=moon&object_id=luna"):
+        assert [entry["object_id"] for entry in await entries(api, f"?{query}")] == ["luna"]
+
+
+async def test_a_hook_of_the_api_is_found_by_its_name(api: ServedApi):
+    target = {"type": "queue", "queue": "orders"}
+    made = (await api.client.send("POST", "/hooks", {"name": "made", "target": target})).body
+    for query in ("object_id=made", "object_type=hook&object_id=made", f"object_id={made['id']}"):
+        assert [entry["object_name"] for entry in await entries(api, f"?{query}")] == ["made"]
 
 
 async def test_a_change_stands_though_it_cannot_be_written_down(api: ServedApi, history: SqlHistory):

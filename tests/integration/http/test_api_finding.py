@@ -46,6 +46,13 @@ def bought(number: int, customer: Any) -> Any:
         ("quarantine?reason=schema_mismatc", "did you mean schema_mismatch?"),
         ("quarantine?from=now&to=-7d", "must be after"),
         ("audit?from=now&to=-7d", "must be after"),
+        ("audit?actor=adm", "actor: there is no actor 'adm'; did you mean admin?"),
+        ("audit?action=hook.pause", "did you mean hooks.pause?"),
+        ("audit?action=pause", "there is no action 'pause'"),
+        ("audit?object_type=hoks", "did you mean hook?"),
+        ("audit?object_type=hook&object_id=crn", "did you mean crm?"),
+        ("deliveries?hook=CRM", "did you mean crm?"),
+        ("deliveries?event_id=00000000", "no event's id begins with 00000000"),
     ],
 )
 async def test_what_nobody_is_called_is_refused_with_the_nearest_name(
@@ -54,6 +61,55 @@ async def test_what_nobody_is_called_is_refused_with_the_nearest_name(
     async with serving(history, delivered()) as api:
         answer = await api.client.refused(f"/{query}", 422)
         assert told in answer.body["detail"]
+
+
+async def test_a_hook_that_nobody_has_in_a_path_is_not_found_and_the_nearest_is_offered(history: SqlHistory):
+    async with serving(history, delivered()) as api:
+        answer = await api.client.refused("/hooks/crn/stats", 404)
+        assert "did you mean crm?" in answer.body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"reason": "schema_mismatc"}, ["reason"]),
+        ({"source": "splink"}, ["source"]),
+        ({"source": "splink", "reason": "x"}, ["reason", "source"]),
+    ],
+)
+async def test_many_in_quarantine_are_asked_for_by_names_that_somebody_has(
+    history: SqlHistory, asked: dict[str, str], named: list[str]
+):
+    async with serving(history, in_quarantine()) as api:
+        answer = await api.client.send("POST", "/quarantine/requeue", asked)
+        assert (answer.status, answer.names) == (422, named)
+        dropping = "&".join(f"{name}={word}" for name, word in asked.items())
+        answer = await api.client.ask(f"/quarantine?{dropping}", method="DELETE")
+        assert (answer.status, sorted(answer.names)) == (422, named)
+
+
+async def test_copies_from_lanes_may_be_asked_for_where_there_are_none(history: SqlHistory):
+    async with serving(history, delivered()) as api:
+        assert (await api.client.get("/quarantine?source=lanes"))["items"] == []
+        answer = await api.client.send("POST", "/quarantine/requeue", {"source": "lanes"})
+        assert (answer.status, answer.body["requeued"]) == (200, 0)
+
+
+async def test_deliveries_are_found_by_the_beginning_of_their_events_id(history: SqlHistory):
+    one, other = delivered(), delivered()
+    async with serving(history, one, other) as api:
+        found = await api.client.get(f"/deliveries?event_id={one.delivery.event.id.upper()}")
+        assert [each["id"] for each in found["items"]] == [one.delivery.id]
+        common = 0
+        while one.delivery.event.id[common] == other.delivery.event.id[common]:
+            common += 1
+        alone, both = one.delivery.event.id[: max(8, common + 1)], one.delivery.event.id[:common]
+        found = await api.client.get(f"/deliveries?event_id={alone}")
+        assert [each["id"] for each in found["items"]] == [one.delivery.id]
+        if common >= 8:
+            answer = await api.client.refused(f"/deliveries?event_id={both}", 422)
+            assert one.delivery.event.id in answer.body["detail"]
+        assert (await api.client.refused("/deliveries?event_id=zz", 400)).names == ["event_id"]
 
 
 async def test_what_is_gone_and_in_the_history_may_be_asked_for(history: SqlHistory):

@@ -92,15 +92,36 @@ def everything(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(folder.glob("bridge*")) if file.is_file())
 
 
-async def test_without_the_key_the_bridge_does_not_start_and_says_why(scene: Scene):
-    source = await scene.queue()
-    async with scene.prepared([], source, http=HTTP, storage={"encryption_keys": [OLD_KEY]}) as bridge:
+async def test_without_its_key_a_hook_waits_while_the_others_work_until_the_key_is_back(scene: Scene):
+    source, sound = await scene.queue(), scene.webhook("sound")
+    async with scene.prepared([sound], source, http=HTTP, storage={"encryption_keys": [OLD_KEY]}) as bridge:
         await bridge.start()
         async with operating(bridge) as operator:
             hook_id = await made(scene, operator)
         await bridge.stop()
         bridge.write(storage={**bridge.settings["storage"], "encryption_keys": [NEW_KEY]})
-        await bridge.launch()
-        assert await bridge.ended() == 2
-        assert "storage.encryption_keys" in bridge.log_text
-        assert hook_id in bridge.log_text
+        await bridge.start()
+        await scene.queues.publish(source, [b'{"n":1}'])
+        await until(lambda: bridge.history.statuses("sound")["SUCCESS"] == 1, what=bridge.last_words)
+        await until(lambda: bridge.history.reasons(hook_id) == {("PENDING", "broken"): 1})
+        async with operating(bridge) as operator:
+            await cannot_be_changed_in_part(operator, hook_id)
+        assert scene.endpoint.received("/crm") == []
+        await bridge.stop()
+        bridge.write(storage={**bridge.settings["storage"], "encryption_keys": [NEW_KEY, OLD_KEY]})
+        await bridge.start()
+        await until(lambda: scene.endpoint.received("/crm"), what=bridge.last_words)
+        assert verified(scene.endpoint.received("/crm")[0], SECRET)
+
+
+async def cannot_be_changed_in_part(operator: Operator, hook_id: str) -> None:
+    """What is not known of it would be lost."""
+    shown = await operator.get(f"/hooks/{hook_id}")
+    assert "storage.encryption_keys" in shown["state"]["broken"]
+    assert shown["target"] == {"type": "webhook"}
+    for deed in ("pause", "disable", "secret"):
+        answer = await operator.post(f"/hooks/{hook_id}/{deed}", status=409)
+        assert "storage.encryption_keys" in answer["detail"]
+    assert (await operator.ask("PATCH", f"/hooks/{hook_id}", {"rate": "5/s"})).status == 409
+    kept = {"type": "webhook", "url": "http://127.0.0.1/crm", "secrets": ["***"]}
+    assert (await operator.ask("PUT", f"/hooks/{hook_id}", {"name": "crm", "target": kept})).status == 422
