@@ -29,7 +29,7 @@ def of_sources(
         subject = f"{names.get(each.queue, '')} (queue {each.queue!r})"
         yield _source(each, subject, settings, by_start=by_start)
         yield from _kind(each, told.get(each.queue), subject)
-        if each.there and each.consumers:
+        if each.there and each.consumers and not each.kind.taken:
             yield _consumers(each, told.get(each.queue), subject, bridges)
 
 

@@ -57,11 +57,14 @@ def _file(path: Path) -> FoundDatabase:
         )
     if not os.access(path, os.R_OK):
         return FoundDatabase(place, "sqlite", HEAD, reason, free=free)
-    try:
-        hooks, locked = _looked_into(path, try_to_write=not reason)
-    except sqlite3.Error as error:
-        return FoundDatabase(place, "sqlite", HEAD, f"{error}: is it a database of amqp-bridge?", free=free)
     found = glimpse(path) or Glimpse(frozenset())
+    unfit = misfit(found.tables, found.revision)
+    try:
+        hooks, locked = _looked_into(
+            path, try_to_write=not reason, current=found.revision == HEAD and not unfit
+        )
+    except sqlite3.Error as error:
+        return FoundDatabase(place, "sqlite", HEAD, reason or str(error), free=free)
     return FoundDatabase(
         place,
         "sqlite",
@@ -69,7 +72,7 @@ def _file(path: Path) -> FoundDatabase:
         hindrance=reason or locked,
         version=sqlite3.sqlite_version,
         revision=found.revision,
-        misfit=misfit(found.tables, found.revision),
+        misfit=unfit,
         owner=found.owner,
         free=free,
         size=path.stat().st_size,
@@ -77,13 +80,15 @@ def _file(path: Path) -> FoundDatabase:
     )
 
 
-def _looked_into(path: Path, *, try_to_write: bool) -> tuple[tuple[str, ...], str]:
-    """The hooks made through the API, and why it cannot be written to at the moment."""
+def _looked_into(path: Path, *, try_to_write: bool, current: bool) -> tuple[tuple[str, ...], str]:
+    """The hooks made through the API, and why it cannot be written to at the moment.
+
+    `current`: its tables are those of this version; a table named hooks of another one, or another program's, may be anything.
+    """
     mode = "rw" if try_to_write else "ro"
     address = f"{path.absolute().as_uri()}?mode={mode}"
     with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)) as database:
-        known = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'hooks'").fetchone() is not None
-        hooks = tuple(str(each) for (each,) in database.execute(_HOOKS)) if known else ()
+        hooks = tuple(str(each) for (each,) in database.execute(_HOOKS)) if current else ()
         locked = ""
         if try_to_write:
             try:

@@ -175,6 +175,29 @@ async def test_a_database_that_cannot_be_used_is_a_problem(scene: Scene, state: 
     assert told.code == 1
     said = {"newer": "newer version", "no database": "not a database", "no folder": "does not exist"}[state]
     assert said in found(told, "database", "problem")
+    checked = await asyncio.to_thread(amqp_bridge, "check", cwd=scene.folder)
+    assert checked.code == 2
+    assert said in checked.err
+
+
+async def test_a_table_named_hooks_of_another_program_or_version_is_not_read(scene: Scene):
+    path = scene.folder / "history.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE hooks (id TEXT)")
+    database.close()
+    queue = await scene.queue()
+    told = await examined(scene, queue, storage={"url": f"sqlite:///{path}"})
+    assert "did not make its tables hooks" in found(told, "database", "problem")
+    assert "no such column" not in told.out
+
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('0001')")
+        for table in ("events", "deliveries", "attempts"):
+            database.execute(f"CREATE TABLE {table} (id TEXT)")
+    database.close()
+    told = await examined(scene, queue, storage={"url": f"sqlite:///{path}"})
+    assert not found(told, "database", "problem"), told.out
 
 
 async def test_postgresql_is_looked_at_without_making_tables(scene: Scene, postgres_url: str):

@@ -101,17 +101,29 @@ def hindrance(path: Path) -> str:
     if not os.access(path, os.R_OK | os.W_OK):
         return f"no right to read and write {path}"
     # The logs beside it are made and removed again and again.
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"no right to write in the directory {folder}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"no right to write in the directory {folder}"
+    return _damage(path)
+
+
+def _damage(path: Path) -> str:
+    """Why SQLite cannot read the file; that it cannot at the moment, as while it is locked, is no reason."""
+    try:
+        with closing(_untouched(path)) as database:
+            database.execute(_TABLES).fetchall()
+    except sqlite3.OperationalError:
+        return ""
+    except sqlite3.DatabaseError as error:
+        return (
+            f"{path} cannot be read as a database: {error}; restore it from a backup, or choose another file"
+        )
+    return ""
 
 
 def glimpse(path: Path) -> Glimpse | None:
     """What stands there, without making or changing anything; None where that cannot be told now."""
-    # A file without a log is whole in itself; with one, the log is read too, and left where it is.
-    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_PATIENCE)
-        ) as database:
+        with closing(_untouched(path)) as database:
             tables = frozenset(str(name) for (name,) in database.execute(_TABLES))
             if "alembic_version" not in tables:
                 return Glimpse(tables)
@@ -120,6 +132,13 @@ def glimpse(path: Path) -> Glimpse | None:
     except sqlite3.Error:
         return None
     return Glimpse(tables, row and str(row[0]), owner and Owner(*map(str, owner)))
+
+
+def _untouched(path: Path) -> sqlite3.Connection:
+    """The file, to be read without making or changing anything."""
+    # A file without a log is whole in itself; with one, the log is read too, and left where it is.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_PATIENCE)
 
 
 def _whose(path: Path) -> str:

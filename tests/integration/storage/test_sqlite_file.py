@@ -122,9 +122,25 @@ async def test_a_directory_is_no_history(tmp_path: Path):
 def test_a_file_of_another_kind_is_left_alone(file: Path):
     file.write_text("Dear diary, " * 100)
 
-    with pytest.raises(HistoryUnavailable, match="not a database"):
+    with pytest.raises(SettingsError, match=r"storage\.url: .* not a database; restore it"):
         asyncio.run(_open_and_close(file))
     assert file.read_text().startswith("Dear diary")
+
+
+def test_half_a_file_is_told_to_be_damaged_and_left_alone(file: Path):
+    asyncio.run(_open_and_close(file))
+    half = file.read_bytes()[:5000]
+    file.write_bytes(half)
+
+    with pytest.raises(SettingsError, match=r"storage\.url: .* malformed; restore it"):
+        asyncio.run(_open_and_close(file))
+    assert file.read_bytes() == half
+
+
+def test_an_empty_file_becomes_a_history(file: Path):
+    file.touch()
+    asyncio.run(_open_and_close(file))
+    assert file.stat().st_size > 0
 
 
 async def test_one_process_has_the_file_and_another_is_told_whose_it_is(file: Path):

@@ -108,6 +108,14 @@ def test_only_of_a_quorum_queue_a_bridge_may_have_several_consumers(kind: QueueT
     assert consumers.level == level
 
 
+def test_who_has_a_queue_for_himself_is_not_told_to_be_a_bridge():
+    kind = QueueKind("classic", taken="ACCESS_REFUSED - in exclusive use")
+    source = FoundSource("hooks2", there=True, consumers=1, kept=True, kind=kind)
+    told = list(of_sources(FoundBroker((), sources=(source,)), (), Settings(), bridges=1))
+    assert any("another consumer has it for itself" in each.message for each in told)
+    assert not any("all of them bridges" in each.message for each in told)
+
+
 @pytest.mark.parametrize(
     ("definition", "harm"),
     [
