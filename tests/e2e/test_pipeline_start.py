@@ -1,5 +1,7 @@
 """What cannot be had at the start is said in one clear line, with exit code 1."""
 
+import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -178,13 +180,28 @@ async def test_a_stop_while_it_waits_to_start(scene: Scene, source: str):
             await second.stop()
 
 
-def _takes_hang_ups(pid: int) -> bool:
-    """Whether the process ignores or handles SIGHUP by now, by which it would be ended otherwise."""
+def _takes(pid: int, number: signal.Signals) -> bool:
+    """Whether the process ignores or handles the signal by now, by which it would be ended otherwise."""
     status = Path(f"/proc/{pid}/status").read_text()
     masks = [
         int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigIgn", "SigCgt"))
     ]
-    return any(mask & 1 for mask in masks)
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_it_can_be_stopped_before_its_file_is_read_also_as_the_first_process_of_a_container(
+    scene: Scene, source: str, number: signal.Signals, code: int
+):
+    async with scene.prepared([scene.webhook("crm")], source) as bridge:
+        bridge.from_nothing = True
+        bridge.file.unlink()
+        os.mkfifo(bridge.file)  # which nobody writes to, so that it gets no further
+        await bridge.launch()
+        await until(lambda: _takes(bridge.pid, signal.SIGTERM), what=bridge.last_words)
+        bridge.signal(number)
+        assert await bridge.ended() == code
+        assert bridge.log_text == ""
 
 
 async def test_hang_ups_at_any_moment_of_the_start_end_nothing_and_the_newest_file_counts(
@@ -193,7 +210,7 @@ async def test_hang_ups_at_any_moment_of_the_start_end_nothing_and_the_newest_fi
     async with scene.prepared([scene.webhook("old")], source) as bridge:
         bridge.from_nothing = True
         await bridge.launch()
-        await until(lambda: _takes_hang_ups(bridge.pid), what=bridge.last_words)
+        await until(lambda: _takes(bridge.pid, signal.SIGHUP), what=bridge.last_words)
 
         def hung_up() -> bool:
             if not bridge.said("bridge.started"):
