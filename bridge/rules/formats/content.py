@@ -22,6 +22,8 @@ _MANY = 4000
 """Values that are parsed, and held against filters, while others wait: 2 us each where the engine cannot take them as they
 are, for each expression that looks at all of them.
 """
+_FIELD = 150
+"""Bytes that a field of a form takes, measured with Python 3.11, beside its letters."""
 _BETWEEN = (b",", b"[", b"{", b":", b"&", b"%", b"\n--")
 
 
@@ -79,6 +81,7 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
     weight = len(body) if fault else growth_of(body)
     if fault and message.content_type is not None and is_form(message.content_type):
         # Only then: JSON is often labelled as a form.
+        weight += _FIELD * body.count(b"&")
         return Read(body, *form_data(body, message.content_type, labels_of(message).charset), weight)
     if fault and (unknown := labels_of(message).unknown):
         fault += f"; {unknown!r} names no content coding and no character set"

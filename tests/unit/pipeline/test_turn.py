@@ -7,6 +7,9 @@ import pytest
 from bridge.model.event import Message
 from bridge.ports.turn import Turn
 from bridge.rules.formats.content import AT_ONCE, Heavy, read_body
+from bridge.targets.rendering import LARGE
+
+FORM = "application/x-www-form-urlencoded"
 
 
 class Clock:
@@ -73,7 +76,7 @@ async def test_one_who_gives_up_waiting_keeps_nobody_waiting():
         (b"[" * 1000 + b"]" * 1000 + b"," + b"{}," * 4000, None),
         (b"[" + b"1," * 4001 + b"1]", None),
         (b'{"a":' + b'{"":1,"":2},' * 2000, None),
-        (b"&".join([b"a=%41"] * 3000), "application/x-www-form-urlencoded"),
+        (b"&".join([b"a=%41"] * 3000), FORM),
     ],
 )
 def test_a_small_body_that_holds_many_values_is_read_where_nobody_waits(
@@ -86,3 +89,8 @@ def test_a_small_body_that_holds_many_values_is_read_where_nobody_waits(
 
 def test_a_body_of_few_values_is_read_at_once_whatever_its_texts_hold():
     assert read_body(Message(b'{"a":"' + b"x" * 200_000 + b'"}'), at_once=AT_ONCE).fault == ""
+
+
+def test_a_form_of_many_fields_weighs_what_its_fields_take_so_that_nobody_waits_for_what_is_made_of_it():
+    form = Message(b"&".join([b"a%d=1" % number for number in range(9999)]), content_type=FORM)
+    assert len(form.body) < LARGE < read_body(form).weight
