@@ -137,6 +137,22 @@ async def test_what_nobody_reads_any_more_is_not_acknowledged(name: str, scene: 
 
 
 @each_language
+async def test_all_that_the_work_prints_stands_in_a_file_that_it_is_directed_to(
+    name: str, scene: Scene, tmp_path: Path
+):
+    (language,) = languages(name)
+    queue = await scene.queue("file")
+    await scene.queues.publish(queue, [b"message %d" % number for number in range(5)])
+    out = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)  # as `>` does it, which appends nothing
+    async with language.consumer_of(scene.amqp_url, queue, out=out) as consumer:
+        os.close(out)
+        printed = (tmp_path / "out").read_text
+        await until(lambda: "message 4" in printed(), what=lambda: consumer.err)
+        assert await consumer.stop() == 0, consumer.err
+    assert printed().split() == [word for number in range(5) for word in ("message", str(number))]
+
+
+@each_language
 async def test_work_that_fails_ends_the_consumer_and_goes_back_to_the_queue(name: str, scene: Scene):
     (language,) = languages(name)
     queue = await scene.queue("fails")

@@ -25,7 +25,8 @@ function work(string $body, array $program): void
     $input = tmpfile();
     fwrite($input, $body);
     rewind($input);
-    $process = proc_open($program, [$input, STDOUT, STDERR], $pipes);
+    // Output is inherited: handed over here, PHP would set a file back to where it was for each program.
+    $process = proc_open($program, [$input], $pipes);
     if ($process === false || ($code = proc_close($process)) !== 0) {
         throw new RuntimeException('the work failed' . (isset($code) ? " with exit code $code" : ''));
     }
