@@ -1,11 +1,12 @@
 """Hooks as documents: what is configured without its secrets, and how they are doing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Literal
 
 from bridge.admin.hooks import InForce
+from bridge.admin.secret_ends import secret_ends_of
 from bridge.model.documents import HookDocument, HookStateDocument, OverlayDocument
 from bridge.model.documents.hooks import FailingDocument, SecretDocument, SigningDocument
 from bridge.model.hook import Hook
@@ -127,8 +128,15 @@ def _signing(hook: Hook, ends: Mapping[str, float], now: float) -> SigningDocume
             SecretDocument.model_construct(until=None if until is None else utc_seconds(until))
             for until in live
         ],
-        warning=unsigned(target) or None,
+        warning="; ".join(_warnings(hook, target)) or None,
     )
+
+
+def _warnings(hook: Hook, target: WebhookTarget) -> Iterator[str]:
+    if told := unsigned(target):
+        yield told
+    for found in secret_ends_of(hook):
+        yield f"{found.path} {found.message}"
 
 
 def _state(seen: SeenHook) -> HookStateDocument:

@@ -22,9 +22,18 @@ Found = tuple[str, str, bool]
 
 def secret_ends(settings: Settings) -> Iterator[Problem]:
     """Warnings by path; none shows anything of a secret."""
-    for path, secret, cannot in _all(settings):
+    yield from _told(_all(settings))
+
+
+def _told(found: Iterable[Found]) -> Iterator[Problem]:
+    for path, secret, cannot in found:
         if secret != secret.strip():
             yield Problem(path, _LEFT_OUT if cannot else _TAKEN)
+
+
+def secret_ends_of(hook: Hook) -> Iterator[Problem]:
+    """The same of one hook, whoever made it."""
+    yield from _told(_of_hook("target", hook))
 
 
 def _all(settings: Settings) -> Iterator[Found]:

@@ -1,6 +1,7 @@
 """`amqp-bridge events`, and `amqp-bridge explain`."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
@@ -38,14 +39,14 @@ the same command again publishes nothing and gives the same answer.
 {WHERE}"""
 EXPLAIN = f"""\b
 Examples:
-  amqp-bridge explain 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77    an event of the history
+  amqp-bridge explain 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77    an event of the history; its beginning is enough
   amqp-bridge explain --source splynx event.json              a body
   amqp-bridge explain --message message.json                  a message, as `inspect --message` takes it
 For each hook of the running bridge it tells whether the event matches, and why not. Nothing is delivered.
 
 {WHERE}"""
 
-_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{0,27}")
+_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[0-9a-fA-F]{8}(-[0-9a-fA-F-]{0,27})?")
 
 Id = Annotated[str, Argument(metavar="ID", help="Of the event; its beginning is enough.", show_default=False)]
 Explain = Annotated[bool, Option("--explain", help="With what every hook would decide today.")]
@@ -190,7 +191,7 @@ def explain(
     from bridge.cli.asking.client import segment
     from bridge.cli.operating.event_views import show_explained
 
-    if _ID.fullmatch(what):
+    if _ID.fullmatch(what) and not Path(what).is_file():
         to.show(f"/events/{segment(what)}", show_explained, {"explain": True})
         return
     told = _message(what, type_, header, content_type, wrapped=message)

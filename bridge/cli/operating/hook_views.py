@@ -34,7 +34,10 @@ def condition(hook: Any) -> str:
         return f"deleting ({state['deleting']})"
     if not hook.get("enabled", True):
         return "disabled"
-    unsigned = ", unsigned" if (hook.get("signing") or {}).get("warning") else ""
+    signing = hook.get("signing") or {}
+    # A warning may be of blanks in a secret, too; a hook that signs, or is not meant to, is not unsigned.
+    meant = hook["target"].get("profile") != "none" and not signing.get("signs", True)
+    unsigned = ", unsigned" if meant and signing.get("warning") else ""
     return _trouble(state) or (f"active{unsigned}" if state.get("served", True) else "not served here")
 
 

@@ -67,7 +67,8 @@ class SigningDocument(Closed):
     secrets: list[SecretDocument]
     """Those that are live, the newest first."""
     warning: str | None
-    """What is wrong with that: a profile that signs has no secret to sign with."""
+    """What is wrong with that: a profile that signs has no secret to sign with, or a secret, a header or a credential has a
+    blank or a line break at an end."""
 
 
 class HookStateDocument(Closed):

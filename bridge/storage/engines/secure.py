@@ -70,6 +70,8 @@ class SecureConnector:
             self._login.refused(told(error))
             raise HistoryUnavailable(f"{told(error)}; check user and password in storage.url") from error
         except asyncpg.ProtocolViolationError as error:
+            if _of_a_login(error):
+                self._login.refused(told(error))
             raise HistoryUnavailable(f"{told(error)}; {_POOLERS}") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             raise HistoryUnavailable(told(error)) from error
@@ -108,6 +110,14 @@ _POOLERS = (
     "it does not pass on (leave `options` out of storage.url: ALTER ROLE ... SET does the same)"
 )
 """PgBouncer 1.18 has one SQLSTATE for all that it refuses."""
+
+
+def _of_a_login(error: asyncpg.ProtocolViolationError) -> bool:
+    """Whether a pooler refused user or password, or was itself refused by the server; only its words tell."""
+    said = str(error).lower()
+    return any(
+        word in said for word in ("authentication", "auth failed", "login", "no such user", "password")
+    )
 
 
 def near(server: PostgresServer) -> bool:

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from bridge.ports.statistics import HookHealth
 from bridge.storage.history import SqlHistory
 from tests.support.api_server import serving_api
@@ -48,6 +50,36 @@ async def test_a_webhook_tells_whether_and_with_how_many_secrets_it_signs(histor
         assert "there is no secret" in signing["unsigned"]["warning"]
         assert signing["open"] == {"signs": False, "secrets": [], "warning": None}
         assert signing["queue"] is None
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (
+            {"secrets": [f"{SECRET}\n"]},
+            "target.secrets[0] has a blank or a line break at an end, which is left out",
+        ),
+        ({"profile": "github", "secrets": ["s3cr3t", " s3cr3t"]}, "target.secrets[1] has a blank"),
+        ({"profile": "none", "headers": {"X-Key": "abc "}}, "target.headers.X-Key has a blank"),
+        (
+            {"profile": "none", "auth": {"type": "basic", "username": "me", "password": "geheim\r\n"}},
+            "target.auth.password has a blank",
+        ),
+    ],
+)
+async def test_a_blank_at_an_end_of_what_is_secret_is_told_when_the_hook_is_made_and_ever_after(
+    history: SqlHistory, target: dict[str, Any], told: str
+):
+    async with serving_api(history) as api:
+        made = await api.client.send("POST", "/hooks", webhook("crm", **target))
+        assert made.status == 201, made.body
+        assert told in made.body["signing"]["warning"]
+        assert not any(
+            text.strip() in made.body["signing"]["warning"] for text in (SECRET, "s3cr3t", "geheim")
+        )
+        shown = (await api.client.get("/hooks/crm"))["signing"]
+        assert shown == made.body["signing"]
+        assert shown["signs"] is (target.get("profile") != "none")
 
 
 async def test_a_secret_that_was_replaced_is_told_with_when_it_ends(history: SqlHistory):

@@ -48,3 +48,41 @@ async def test_statement_mode_and_startup_parameters_are_told_with_what_to_do(po
         with pytest.raises(HistoryUnavailable, match="check user and password in storage") as refused:
             await open_history(url.replace(password, "hunter2"))
     assert "hunter2" not in str(refused.value)
+
+
+class Told:
+    """A login that keeps what is told of it."""
+
+    def __init__(self, user: str | None, password: str | None) -> None:
+        self.login = user, password
+        self.refusals: list[str] = []
+
+    async def now(self) -> tuple[str | None, str | None]:
+        return self.login
+
+    def refused(self, why: str) -> None:
+        self.refusals.append(why)
+
+    def taken(self) -> None:
+        self.refusals.clear()
+
+
+@pytest.mark.parametrize("which", ["password", "user", "neither", "parameter"])
+async def test_a_login_that_the_pooler_refuses_counts_as_refused_and_nothing_else_does(
+    postgres_url: str, which: str
+):
+    async with pgbouncer(postgres_url, "transaction") as url:
+        parts = urlsplit(url)
+        login = Told(
+            "nobody" if which == "user" else parts.username,
+            "hunter2" if which == "password" else parts.password,
+        )
+        opening = open_history(
+            f"{url}?options=-c%20search_path=public" if which == "parameter" else url, login=login
+        )
+        if which == "neither":
+            await (await opening).close()
+        else:
+            with pytest.raises(HistoryUnavailable):
+                await opening
+        assert bool(login.refusals) == (which in {"password", "user"})
