@@ -13,8 +13,9 @@ MOST_FIELDS = 1000
 """Header lines that are read."""
 
 _END = re.compile(rb"\n\r?\n")
-_STATUS = re.compile(rb"HTTP/(?:0\.9|1\.[01]|2\.0) ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
-_STATUS_BEGUN = re.compile(rb"HTTP/[0-9]\.[0-9] [1-9][0-9]{2}[ \r]")
+# Any version, in capitals or not, and any white space between the words, as RFC 9112 (3 and 4) allows readers to take it.
+_STATUS = re.compile(rb"(?i:HTTP)/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
+_STATUS_BEGUN = re.compile(rb"(?i:HTTP)/[0-9](?:\.[0-9])?[ \t]+[1-9][0-9]{2}[ \t\r]")
 _LIKE = b"HTTP/1.1 200 "
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
@@ -41,7 +42,7 @@ def is_hopeless(begun: bytes) -> bool:
     """Whether this beginning, which a parser refused, can be no answer, whatever follows."""
     if b"\n" in begun:
         return _STATUS.match(begun) is None
-    return _STATUS_BEGUN.match(begun + _LIKE[len(begun) :]) is None
+    return not any(_STATUS_BEGUN.match(begun + _LIKE[at:]) for at in range(len(_LIKE) + 1))
 
 
 def is_interim(code: int | None) -> bool:

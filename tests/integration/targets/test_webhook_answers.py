@@ -50,6 +50,11 @@ ODD = {
     "chunks without an end": (OK + CHUNKED + b"\r\n5\r\nok", "broke off"),
     "head without an end": (OK + b"X-", "broke off"),
     "head of 300 kB": (OK + b"X: y\r\n" * 50_000 + b"\r\n", "head is too long"),
+    "version 2": (b"HTTP/2 200\r\nContent-Length: 2\r\n\r\nok", "no valid HTTP"),
+    "version 1.2": (b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok", "no valid HTTP"),
+    "small letters": (b"http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "no valid HTTP"),
+    "two blanks": (b"HTTP/1.1  200  OK\r\nContent-Length: 2\r\n\r\nok", "no valid HTTP"),
+    "tabs": (b"HTTP/1.1\t200\tOK\r\nContent-Length: 2\r\n\r\nok", "no valid HTTP"),
     "5000 headers": (OK + b"X: y\r\n" * 5000 + b"Content-Length: 2\r\n\r\nok", "no valid HTTP"),
     "hint with a blank in a name": (
         b"HTTP/1.1 103 Early Hints\r\nX Y: x\r\n\r\n" + OK + b"X Bad: y\r\n\r\nok",
