@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.admin.inspection import Finding
-from bridge.model.event import Message, Undecodable
+from bridge.model.event import Event, Message, Undecodable
 from bridge.rules.formats.envelope import attributes_of, envelope_of
 from bridge.rules.formats.text import utc_text
 from bridge.rules.routing.table import MATCHING, Decision, Explanation
@@ -32,10 +32,7 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
         "content_type": event.message.content_type,
         **place,
     }
-    if attributes := attributes_of(event):
-        seen["attributes"] = attributes
-    if (envelope := envelope_of(event)) is not event.data:
-        seen["envelope"] = envelope
+    seen |= beside_data(event)
     if event.data_fault:
         seen["data_fault"] = event.data_fault
     if deaths := dead_letters(event.message):
@@ -47,6 +44,13 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
     if configured:
         seen["hooks"] = [decision(each) for each in finding.hooks]
     return seen
+
+
+def beside_data(event: Event) -> dict[str, Any]:
+    """`attributes` of a CloudEvent, and `envelope` where it is more than the data."""
+    attributes, envelope = attributes_of(event), envelope_of(event)
+    found: dict[str, Any] = {"attributes": attributes} if attributes else {}
+    return found if envelope is event.data else found | {"envelope": envelope}
 
 
 def decision(explanation: Explanation) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bridge.admin.findings import beside_data
 from bridge.admin.look_deliveries import NameOf, delivery_in_list
 from bridge.model.delivery import Status
 from bridge.model.documents import EventInList, QuarantinedInList
@@ -49,7 +50,8 @@ def event_alone(
 ) -> dict[str, Any]:
     """The EventAlone; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
     key, content = data_member(event)
-    decisions = {} if hooks is None else {"hooks": hooks}
+    # What filters can name, beside the reasons that may name it; it is nearly the whole body once more.
+    decisions = {} if hooks is None else {**beside_data(event), "hooks": hooks}
     return {
         **event_in_list(_told(known, deliveries)).model_dump(),
         **_envelope(known.message),

@@ -62,11 +62,16 @@ def show_event(paper: Paper, event: Any) -> None:
     paper.facts([("data", _json(event["data"]) if "data" in event else text(event.get("data_base64")))])
     if event.get("data_fault"):
         paper.facts([("no data", text(event["data_fault"]))])
+    _beside_data(paper, event)
     paper.line()
     paper.table(DELIVERIES, event.get("deliveries", []), "no deliveries")
     if "hooks" in event:
         paper.line()
         show_decisions(paper, event["hooks"])
+
+
+def _beside_data(paper: Paper, event: Any) -> None:
+    paper.facts([(name, _json(event[name])) for name in ("attributes", "envelope") if name in event])
 
 
 def show_decisions(paper: Paper, hooks: list[Any]) -> None:
@@ -90,6 +95,7 @@ def show_explained(paper: Paper, answer: Any) -> None:
         names = ("format", "publisher_id", "time", "webhook_id", "identity")
         paper.facts([(name.replace("_", " "), text(event.get(name))) for name in names])
         paper.facts([("data", _json(event.get("data")))])
+        _beside_data(paper, event)
         show_decisions(paper, event.get("hooks", []))
     for note in answer.get("notes", []):
         paper.line(f"note: {text(note)}")

@@ -106,6 +106,10 @@ class EventAlone(EventInList, MessageDocument):
     """The bytes of a body that is not JSON, in place of `data`."""
     data_fault: str | None = None
     """Why there are no data; null where there are."""
+    attributes: dict[str, Any] | None = None
+    """Attributes and extensions of a CloudEvent, with `hooks` only."""
+    envelope: Any = None
+    """All that the publisher said, where it is more than the data; with `hooks` only."""
     deliveries: list[DeliveryInList]
     """All of its deliveries."""
     hooks: list[DecisionDocument] = Field(default_factory=list)

@@ -182,6 +182,19 @@ async def test_a_large_and_an_odd_body_are_shown_whole(history: SqlHistory):
         assert (await api.client.get(f"/events/{lone.id}"))["data"] == {"a": "\ud83d"}
 
 
+async def test_an_explained_event_has_what_filters_see_beside_its_data(history: SqlHistory):
+    body = b'{"event":"tool.called","metadata":{"tenantId":"t9"},"data":{"tool":"a"}}'
+    event = an_event(body=body, format="plinqx")
+    cloud = an_event(body=b'{"specversion":"1.0","subject":"s","data":1}', format="cloudevents")
+    async with serving(history, Unmatched(event), Unmatched(cloud)) as api:
+        found = await api.client.get(f"/events/{event.id}?explain=true")
+        assert found["data"] == {"tool": "a"}
+        assert found["envelope"]["metadata"] == {"tenantId": "t9"}
+        assert "attributes" not in found
+        assert "envelope" not in await api.client.get(f"/events/{event.id}")
+        assert (await api.client.get(f"/events/{cloud.id}?explain=true"))["attributes"]["subject"] == "s"
+
+
 async def test_an_event_is_explained_on_request_by_todays_table(history: SqlHistory):
     event = an_event()
     async with serving(history, Unmatched(event)) as api:
