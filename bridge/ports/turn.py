@@ -21,6 +21,7 @@ class Turn:
         self._began: float | None = None
         self._numbers = count()
         self._waiting: list[tuple[int, asyncio.Future[bool]]] = []
+        self._woken = 0
 
     def is_over(self) -> bool:
         """Whether what takes time should wait for another turn; asked before each piece of it, for the first question
@@ -34,24 +35,27 @@ class Turn:
 
     async def own(self) -> None:
         """Return at once if there is time left, else in a later turn, in the order of those who asked."""
-        if not self._waiting and not self.is_over():
+        if not self._waiting and not self._woken and not self.is_over():
             return
         number = next(self._numbers)
         while True:
             mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             heappush(self._waiting, (number, mine))
-            is_first = await mine
+            self.is_over()
+            try:
+                is_first = await mine
+            finally:
+                self._woken -= mine.done() and not mine.cancelled()
             if not self.is_over() or is_first:
                 return
 
     def _next(self) -> None:
         """Another turn: the first of those who wait has it, the others as far as there is time."""
         self._began = None
-        woken = 0
-        while self._waiting and woken < _WOKEN:
+        while self._waiting and self._woken < _WOKEN:
             _, each = heappop(self._waiting)
             if not each.done():  # else it was cancelled
-                each.set_result(woken == 0)
-                woken += 1
+                each.set_result(not self._woken)
+                self._woken += 1
         if self._waiting:
             self.is_over()

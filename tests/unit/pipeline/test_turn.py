@@ -54,6 +54,26 @@ async def test_who_comes_late_waits_and_each_turn_serves_as_many_as_it_has_time_
     assert by_turn[0] < by_turn[1] < by_turn[2] == by_turn[3] == by_turn[4] < by_turn[5]
 
 
+async def test_nobody_passes_those_who_have_just_been_woken():
+    clock, served = Clock(), list[str]()
+    turn = Turn(0.005, clock)
+    loop = asyncio.get_running_loop()
+
+    async def work(name: str) -> None:
+        await turn.own()
+        served.append(name)
+        clock.now += 1
+
+    tasks = [asyncio.create_task(work(name)) for name in ("first", "second", "third")]
+    await asyncio.sleep(0)
+    # Its task begins in the same turn in which the next ones are woken, and before them.
+    loop.call_soon(lambda: tasks.append(asyncio.create_task(work("late"))))
+    tasks.append(asyncio.create_task(work("later")))
+    await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert served == ["first", "second", "third", "later", "late"]
+
+
 async def test_one_who_gives_up_waiting_keeps_nobody_waiting():
     clock = Clock()
     turn = Turn(0.005, clock)
