@@ -17,8 +17,8 @@ from bench.archive import statistics, writes
 from bench.archive.answer import Answer
 from bench.archive.fill import fill
 from bench.archive.questions import answers
-from bridge.storage.history import open_history
-from bridge.storage.statistics import SqlStatistics
+from bridge.history.history import open_history
+from bridge.stats.store import SqlStatistics
 
 BOUND_MS = 200
 EPILOG = """\

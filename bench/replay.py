@@ -22,9 +22,9 @@ from aiohttp import web
 from bench.measuring.stage import open_bench_broker
 from bench.traffic.events import event_body, number_of
 from bench.traffic.waiting import poll
-from bridge.model.delivery import Attempt, Delivery, Record, Status
-from bridge.model.event import Event, Message
-from bridge.storage.history import open_history
+from bridge.core.delivery import Attempt, Delivery, Record, Status
+from bridge.core.event import Event, Message
+from bridge.history.history import open_history
 from devtools.nodes.ports import free_ports
 from devtools.nodes.scratch import Scratch
 from devtools.project import PROGRAMS

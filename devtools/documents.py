@@ -5,8 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bridge.model.documents import DeliveryDocument, EventDocument
-from bridge.model.envelopes import envelope_schema, json_schema
+from bridge.core.envelopes import envelope_schema, json_schema
+from bridge.deliveries.documents import DeliveryDocument
+from bridge.events.documents import EventDocument
 from devtools.settings_docs import DIALECT
 
 

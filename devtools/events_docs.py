@@ -1,7 +1,6 @@
 """The page about event types, from the catalogues."""
 
-from bridge.rules.catalogue.known import Catalogue, Known
-from bridge.rules.catalogue.systems import CATALOGUES
+from bridge.formats.event_types import CATALOGUES, Catalogue, Known
 
 INTRODUCTION = """\
 # Event types

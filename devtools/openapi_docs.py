@@ -8,25 +8,22 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from bridge.app.access import Access
-from bridge.app.actions import Actions
-from bridge.app.api import make_api
+from bridge.access.service import Access
+from bridge.access.store import SqlAccess
+from bridge.app.api import Actions, Repeating, make_api
+from bridge.app.build import Container, new_id
 from bridge.app.connections import make_links
-from bridge.app.parts import Parts, new_id
-from bridge.app.reloading import Reloading
-from bridge.app.repeating import Repeating
-from bridge.app.sealing import message_keys, open_hook_store
-from bridge.app.together import Together
-from bridge.cli.configuration import Configuration, Written
+from bridge.app.coordination import ReplicaCoordination
+from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlRecollection, SqlSuspects
+from bridge.history.history import SqlHistory, open_history
+from bridge.hooks.reloading import Reloading
+from bridge.hooks.store import message_keys, open_hook_store
 from bridge.http.api import PREFIX
 from bridge.http.openapi import description
 from bridge.settings.tree import Settings
-from bridge.storage.access import SqlAccess
-from bridge.storage.claims import SqlClaims
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.recollection import SqlRecollection
-from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry.metrics import Metrics
+from bridge.terminal.configuration import Configuration, Written
 
 
 def openapi_text() -> str:
@@ -50,7 +47,7 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
     stored = SqlAccess(history.engine)
     access = Access(stored, stored, admin_token=None, new_id=new_id)
     store = await open_hook_store(settings, history.engine)
-    parts = Parts(
+    parts = Container(
         settings,
         history,
         make_links(settings, metrics),
@@ -65,7 +62,7 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
         base=base,
         served=None,
     )
-    together = Together(parts, store, history.engine, served=None, several=False)
+    together = ReplicaCoordination(parts, store, history.engine, served=None, several=False)
     actions = Actions(parts, history, together.replicas)
     repeating = Repeating(parts, history, together.replicas, actions.sender)
     reloading = Reloading(settings, Written(Configuration(None, {}), None, strict=False))

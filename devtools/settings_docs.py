@@ -8,10 +8,10 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from bridge.model import units
-from bridge.model.hook import Hook
-from bridge.model.inlet import Inlet, Verifier
-from bridge.model.source import Source
+from bridge.core import base
+from bridge.core.event import Source
+from bridge.core.hook import Hook
+from bridge.core.inlet import Inlet, Verifier
 from bridge.settings.shape import Choice, fields_of, is_model, shape_of_field
 from bridge.settings.tree import OtherBroker, Settings
 
@@ -24,7 +24,7 @@ _LIMITS = (
     ("min_length", "length from {}"),
     ("max_length", "length up to {}"),
 )
-_UNITS: dict[Any, str] = {units.seconds: "seconds", units.size: "bytes", units.per_second: "per second"}
+_UNITS: dict[Any, str] = {base.seconds: "seconds", base.size: "bytes", base.per_second: "per second"}
 
 
 INTRODUCTION = """\

@@ -16,14 +16,13 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from bridge.broker.plan import planned
-from bridge.broker.topology import Names
+from bridge.amqp.topology import Names, planned
 from bridge.cli.main import app
-from bridge.storage import admin_tables, guard_tables, tables
+from bridge.db import admin_tables, tables
 from devtools.project import ROOT
 
 WIDTH = "100"
-_DEFINED_IN = (tables, admin_tables, guard_tables)
+_DEFINED_IN = (tables, admin_tables, admin_tables)
 """The modules that put their tables into the one metadata."""
 _LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 

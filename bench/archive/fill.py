@@ -9,7 +9,7 @@ import asyncpg
 
 from bench.archive.rows import END, Batch, past
 from bench.archive.sums import SUMS, Summing
-from bridge.storage.tables import metadata
+from bridge.db.tables import metadata
 
 _TABLES = ("events", "deliveries", "attempts")
 

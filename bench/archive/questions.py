@@ -8,8 +8,8 @@ from typing import Any
 
 from bench.archive import rows
 from bench.archive.answer import Answer
-from bridge.model.delivery import Status
-from bridge.ports.records import DeliveryFilter, EventFilter, Page, Records
+from bridge.core.delivery import Status
+from bridge.core.records import DeliveryFilter, EventFilter, Page, Records
 
 LIMIT = 50
 _TIMES = 5

@@ -6,8 +6,8 @@ from statistics import median
 
 from bench.archive import rows
 from bench.archive.answer import Answer
-from bridge.ports.statistics import Statistics
-from bridge.rules.statistics.spans import DAY, HOUR, widened
+from bridge.core.statistics import Statistics
+from bridge.measuring.spans import DAY, HOUR, widened
 
 _TIMES = 10
 _MOST_HOOKS = 200

@@ -4,10 +4,9 @@ import random
 from collections.abc import Iterable, Iterator
 
 from bench.archive.rows import DAYS, END, SOURCES, Batch
-from bridge.rules.statistics.spans import DAY, HOUR, MINUTE, MINUTES_KEPT
-from bridge.storage.rows import FINAL_STATUSES
-from bridge.storage.sums import duration_rows, sum_rows
-from bridge.storage.tally import Tally
+from bridge.db.rows import FINAL_STATUSES
+from bridge.history.sums import Tally, duration_rows, sum_rows
+from bridge.measuring.spans import DAY, HOUR, MINUTE, MINUTES_KEPT
 
 SUMS = ("sums", "durations", "measures")
 WEEKS = 5

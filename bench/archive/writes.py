@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import uuid_utils
 from sqlalchemy import Engine, event
 
-from bridge.model.delivery import Attempt, Delivery, Entry, Record, Status
-from bridge.model.event import Event, Message
-from bridge.storage.history import SqlHistory, open_history
+from bridge.core.delivery import Attempt, Delivery, Entry, Record, Status
+from bridge.core.event import Event, Message
+from bridge.history.history import SqlHistory, open_history
 
 BODY = (
     b'{"type":"data","data":{"model":"models\\\\admin\\\\customers\\\\Customer","attributes":"'

@@ -15,7 +15,7 @@ from bench.archive.rows import DAYS
 from bench.load import Work
 from bench.subjects.bridge import Bridge, RunningBridge, settings
 from bench.subjects.subject import RunFailed, started
-from bridge.storage.history import open_history
+from bridge.history.history import open_history
 from devtools.nodes.ports import free_ports
 from devtools.nodes.scratch import Scratch
 

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.launch_counted import read_count
 from bench.load import Destination, Queue, Script, Webhooks, Work
 from bench.subjects.subject import Metrics, RunningProgram, started
-from bridge.model.delivery import Status
-from bridge.storage.history import open_history
+from bridge.core.delivery import Status
+from bridge.history.history import open_history
 from devtools.nodes.ports import free_ports
 from devtools.nodes.scratch import Scratch
 from devtools.project import PROGRAMS

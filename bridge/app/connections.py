@@ -3,17 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
+from bridge.amqp.connection import Link, LinkWatch, Login
 from bridge.app.allocator import usual_budget
-from bridge.broker.link import Address, Link, LinkWatch, Login
-from bridge.model.target import Auth
-from bridge.ports.budget import Budget
-from bridge.settings.certificates import tls_context
-from bridge.settings.transport import BrokerOAuth2
-from bridge.settings.tree import Broker, OtherBroker, Settings
-from bridge.targets.web.endpoint import parse_url
-from bridge.targets.web.grants import TokenGrants
+from bridge.checks.broker_address import broker_address
+from bridge.core.budget import Budget
+from bridge.settings.tree import Settings
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -69,27 +64,6 @@ def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Logi
             )
             for name, other in settings.brokers.items()
         },
-    )
-
-
-def broker_address(where: Broker | OtherBroker, broker: Broker, path: str = "broker") -> Address:
-    """How to connect to `where`, whose settings stand at `path`, with the bounds of `broker`."""
-    oauth2 = where.oauth2 if where.auth == "oauth2" else None
-    return Address(
-        urls=[url.get_secret_value() for url in where.url],
-        heartbeat=broker.heartbeat,
-        connect_timeout=broker.connect_timeout,
-        tls=partial(tls_context, where.tls),
-        auth=where.auth,
-        grants=None if oauth2 is None else _grants(oauth2, broker.connect_timeout, path),
-        where=path,
-    )
-
-
-def _grants(oauth2: BrokerOAuth2, timeout: float, path: str) -> TokenGrants:
-    auth = Auth(type="oauth2", **oauth2.model_dump(exclude={"tls"}))
-    return TokenGrants(
-        auth, parse_url(oauth2.token_url), partial(tls_context, oauth2.tls), timeout=timeout, where=path
     )
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from math import nan
 
-from bridge.broker.sources import Contract
-from bridge.broker.topology import Names
-from bridge.model.source import Source
+from bridge.amqp.kinds import Contract
+from bridge.amqp.topology import Names
+from bridge.core.event import Source
 from bridge.telemetry.metrics import Metrics
 
 
-class Gauges:
+class MetricsAdapter:
     """Callbacks for parts that do not know of metrics."""
 
     def __init__(self, metrics: Metrics, sources: Sequence[Source], names: Names) -> None:

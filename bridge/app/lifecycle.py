@@ -11,42 +11,37 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from bridge import __version__
-from bridge.app.access import Access
-from bridge.app.actions import Actions
-from bridge.app.api import make_api
+from bridge.access.service import Access
+from bridge.access.store import SqlAccess
+from bridge.app.api import Actions, Repeating, make_api, readiness
+from bridge.app.build import Container, new_id
 from bridge.app.connections import make_links
-from bridge.app.limits import PolicyLimits
+from bridge.app.coordination import ReplicaCoordination
+from bridge.app.dependencies import DependencyMonitor
 from bridge.app.logins import Logins, Refusals
-from bridge.app.lookout import Lookout
-from bridge.app.outage import OutageGuard
-from bridge.app.ownership import Neighbours, Ownership, own_history
-from bridge.app.parts import Parts, new_id
-from bridge.app.patience import despite_losses, there
-from bridge.app.readiness import readiness
-from bridge.app.reloading import Reloading, Written
-from bridge.app.repeating import Repeating
-from bridge.app.retention import Retention
-from bridge.app.samples import StoreSamples
-from bridge.app.sealing import message_keys, open_hook_store
-from bridge.app.together import Together
+from bridge.app.memory import PolicyLimits
+from bridge.app.startup import despite_losses, there
+from bridge.cluster.ownership import Neighbours, Ownership, own_history
+from bridge.core.delivery import Parked
+from bridge.core.errors import BridgeError
+from bridge.core.stored_hooks import HookStore
+from bridge.db.ownership import SqlOwnership
+from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlRecollection, SqlSuspects
+from bridge.history.history import SqlHistory, open_history
+from bridge.history.leases import SqlReplicas
+from bridge.history.retention import Retention
+from bridge.hooks.reloading import Reloading, Written
+from bridge.hooks.store import message_keys, open_hook_store
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
-from bridge.model.delivery import Parked
-from bridge.model.errors import BridgeError
-from bridge.pipeline.handback import hand_back
-from bridge.ports.hooks import HookStore
-from bridge.rules.wire.authenticity import MessageKeys
+from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
+from bridge.pipeline.fairness import hand_back
+from bridge.pipeline.monitors import StoreSamples
 from bridge.settings.tree import Settings
-from bridge.storage.access import SqlAccess
-from bridge.storage.claims import SqlClaims
-from bridge.storage.heralding import SqlStandings
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.jobs_replicas import SqlReplicas
-from bridge.storage.ownership import SqlOwnership
-from bridge.storage.recollection import SqlRecollection
-from bridge.storage.suspects import SqlSuspects
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.wire.authenticity import MessageKeys
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +85,8 @@ class Bridge:
         self._http: HttpServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._history: SqlHistory | None = None
-        self._parts: Parts | None = None
-        self._together: Together | None = None
+        self._parts: Container | None = None
+        self._together: ReplicaCoordination | None = None
         self._neighbours: Neighbours | None = None
         self._limits: PolicyLimits | None = None
         self._guard: asyncio.Task[None] | None = None
@@ -112,7 +107,7 @@ class Bridge:
         parts = self._parts = self._make_parts(self._history, store, access, keys)
         await despite_losses(parts.topology.ensure_base)
         await despite_losses(partial(self._claim, parts))
-        together = self._together = Together(
+        together = self._together = ReplicaCoordination(
             parts, store, self._history.engine, served=self._served, several=not self._alone
         )
         self._neighbours = Neighbours(parts.control, settings.broker.prefix, owned)
@@ -141,7 +136,7 @@ class Bridge:
         self._spawn(watching(), "watch the file")
         events.started(__version__, len(settings.sources), len(settings.hooks))
 
-    async def _watch_policies(self, parts: Parts) -> None:
+    async def _watch_policies(self, parts: Container) -> None:
         if self._settings.broker.management_url is not None:
             look = self._look_at_policies
             limits = self._limits = PolicyLimits(look, parts.consumption, parts.names, parts.table)
@@ -164,8 +159,10 @@ class Bridge:
         claim = partial(own_history, self._links.topology, ownership, self._settings)
         return await despite_losses(claim)
 
-    def _make_parts(self, history: SqlHistory, store: HookStore, access: Access, keys: MessageKeys) -> Parts:
-        parts = Parts(
+    def _make_parts(
+        self, history: SqlHistory, store: HookStore, access: Access, keys: MessageKeys
+    ) -> Container:
+        parts = Container(
             self._settings,
             history,
             self._links,
@@ -195,8 +192,8 @@ class Bridge:
         self._spawn(access.run(self._settings.storage.audit), "access")
         return access
 
-    def _lookout(self, parts: Parts, history: SqlHistory) -> Lookout:
-        return Lookout(
+    def _lookout(self, parts: Container, history: SqlHistory) -> FailingHookMonitor:
+        return FailingHookMonitor(
             SqlStandings(history.engine),
             SqlReplicas(history.engine),
             parts.table,
@@ -212,15 +209,15 @@ class Bridge:
         """SQLite serves one process."""
         return self._settings.storage.for_one_process
 
-    async def _claim(self, parts: Parts) -> None:
+    async def _claim(self, parts: Container) -> None:
         if self._alone:
             ownership = Ownership(self._links.topology, parts.topology, self._settings.broker.heartbeat)
             await ownership.claim()
             self._spawn(ownership.keep(), "ownership")
 
-    def _spawn_all(self, parts: Parts, together: Together) -> None:
+    def _spawn_all(self, parts: Container, together: ReplicaCoordination) -> None:
         storage = self._settings.storage
-        guard = OutageGuard(
+        guard = DependencyMonitor(
             parts.sources,
             parts.recorder,
             self._links.publish,
@@ -249,7 +246,7 @@ class Bridge:
         self._spawn(self._retention(parts, together).run(), "retention")
         self._spawn(self._sweep(parts), "sweep")
 
-    def _retention(self, parts: Parts, together: Together) -> Retention:
+    def _retention(self, parts: Container, together: ReplicaCoordination) -> Retention:
         storage = self._settings.storage
         return Retention(
             parts.history,
@@ -279,7 +276,7 @@ class Bridge:
 
     # ---- while it runs --------------------------------------------------------------------------------
 
-    async def _sweep(self, parts: Parts) -> None:
+    async def _sweep(self, parts: Container) -> None:
         while True:
             await asyncio.sleep(_SWEEP_EVERY)
             parts.balance.sweep(parts.sources.held(), time.monotonic())
@@ -322,7 +319,7 @@ class Bridge:
         if self._parts is not None:
             events.stopped(unfinished)
 
-    async def _drain(self, parts: Parts) -> int:
+    async def _drain(self, parts: Container) -> int:
         if self._guard is not None:
             self._guard.cancel()  # it would take the end for an outage that is over, and consume again
         if self._together is not None:
@@ -360,18 +357,18 @@ class Bridge:
         except TimeoutError:
             log.warning("stop.broker_is_silent", waited=_POLITE)
 
-    async def _settle_down(self, parts: Parts, bound: float) -> None:
+    async def _settle_down(self, parts: Container, bound: float) -> None:
         for _ in range(int(bound / _LOOK_EVERY) + 1):
             if not self._busy(parts):
                 return
             await asyncio.sleep(_LOOK_EVERY)
 
-    def _busy(self, parts: Parts) -> bool:
+    def _busy(self, parts: Container) -> bool:
         parking = any(task.get_name() == "last parking" and not task.done() for task in self._tasks)
         reading = parts.aside.busy or parts.recall.busy
         return parking or reading or any(runner.busy for runner in parts.hooks.all_runners())
 
-    async def _last_commit(self, parts: Parts) -> None:
+    async def _last_commit(self, parts: Container) -> None:
         try:
             async with asyncio.timeout(_LAST_COMMIT):
                 await parts.recorder.drained()

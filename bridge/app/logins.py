@@ -5,9 +5,9 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bridge.app.connections import broker_address
-from bridge.broker.link import Address
-from bridge.model.errors import SettingsError
+from bridge.amqp.connection import Address
+from bridge.checks.broker_address import broker_address
+from bridge.core.errors import SettingsError
 from bridge.settings.databases import PostgresServer
 from bridge.settings.logins import renewed
 from bridge.settings.tree import Settings
@@ -57,9 +57,9 @@ class Logins:
         """The login of a connection to that broker."""
         return BrokerLogin(partial(self.broker, name), self._refusals)
 
-    def of_database(self) -> "DatabaseLogin":
+    def of_database(self) -> "ConfiguredDatabaseLogin":
         """The login of connections to the database."""
-        return DatabaseLogin(self, self._refusals)
+        return ConfiguredDatabaseLogin(self, self._refusals)
 
 
 class BrokerLogin:
@@ -79,7 +79,7 @@ class BrokerLogin:
         self._refusals.taken(role)
 
 
-class DatabaseLogin:
+class ConfiguredDatabaseLogin:
     """See bridge.ports.login.DatabaseLogin."""
 
     def __init__(self, logins: Logins, refusals: "Refusals") -> None:

@@ -14,8 +14,8 @@ import uvloop
 
 from bridge.app.allocator import set_up_allocator
 from bridge.app.lifecycle import Bridge
-from bridge.app.privacy import keep_memory_private
-from bridge.app.reloading import Reloading, Written
+from bridge.app.startup import keep_memory_private
+from bridge.hooks.reloading import Reloading, Written
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from bridge.cli.failures import USAGE
-from bridge.cli.output import print_json
-from bridge.model.errors import Problem, SettingsError
+from bridge.core.errors import Problem, SettingsError
+from bridge.terminal.output import USAGE, print_json
 
 EXAMPLES = """\b
 Examples:
@@ -29,7 +28,7 @@ def check(
     Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave
     it at 0.
     """
-    from bridge.cli.configuration import find
+    from bridge.terminal.configuration import find
 
     try:
         configuration = find(config)

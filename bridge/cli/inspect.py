@@ -1,10 +1,40 @@
 """`amqp-bridge inspect`."""
 
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TextIO, get_args
 
 import typer
+import uuid_utils
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from typer import Argument, Option
+
+from bridge.bodies.exact import json_text
+from bridge.checks.configuration import misfit_of
+from bridge.core.errors import Problem, SettingsError
+from bridge.core.event import Event, FormatName, Message, Source, Undecodable
+from bridge.events.inspection import Finding, Keyed, as_object, dead_letters, inspect, reason, source_of
+from bridge.events.message_json import unwrapped
+from bridge.formats.decoder import Decoder, compile_told
+from bridge.formats.parse import Bounds
+from bridge.routing.dedupe_keys import Keys, keyed_by
+from bridge.routing.table import MATCHING, Explanation, RoutingTable
+from bridge.settings.environment import ENV_FILE, SECRETS_DIR
+from bridge.settings.loading import Loaded, load_with_places
+from bridge.settings.shape import nearest
+from bridge.settings.tree import Settings
+from bridge.terminal.output import STDIN, content, usage
+from bridge.terminal.paper import Column, paper
+from bridge.wire.headers import Arrivals
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +81,7 @@ Wrapped = Annotated[
 AsJson = Annotated[bool, Option("--json", help="Print each event as JSON on one line.")]
 
 
-def inspect(
+def inspect_command(
     file: File = None,
     *,
     config: Config = None,
@@ -65,9 +95,247 @@ def inspect(
 
     For each hook that does not match it says why not. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, nestjs, symfony, dramatiq, standard, json.
     """
-    from bridge.cli.failures import FAILED
-    from bridge.cli.inspecting import Options, inspect_file
+    from bridge.terminal.output import FAILED
 
     options = Options(config, source, format_, timezone)
     if not inspect_file(file, options, wrapped=message, as_json=as_json):
         raise typer.Exit(FAILED)
+
+
+# What `inspect` prints of its findings for people: a table.
+
+
+_LONGEST_SHOWN = 4000
+# A publisher's text must not move the cursor or colour the terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
+    """Print what is found for people to read: cut and wrapped on a terminal, whole elsewhere."""
+    terminal = stream.isatty()
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    out = paper(stream)
+    if finding.place is not None:
+        out.line(f"event {finding.place.position} of {finding.place.events}", "bold")
+    if isinstance(finding.found, Undecodable):
+        out.line(f"quarantined: {_visible(finding.found.reason)}", "bold red")
+        out.line(f"  {_visible(finding.found.detail)}")
+        return
+    rows = [*_rows(finding.found, configured=configured), *_key_rows(finding.keyed)]
+    if not terminal:
+        out.facts((name, _visible(value)) for name, value in rows)
+        if configured:
+            out.table(_HOOKS, finding.hooks, "no hooks")
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        grid.add_row(Text(name, style="dim"), Text(_cut(_visible(value))))
+    console.print(grid)
+    if configured:
+        _show_hooks(finding.hooks, console)
+
+
+def _rows(event: Event, *, configured: bool) -> Iterator[tuple[str, str]]:
+    yield "format", event.format
+    yield "type", event.type
+    yield "publisher id", event.publisher_id or "none"
+    yield "time", event.time or "none"
+    if configured:
+        yield "source", event.source
+    if event.identity:
+        yield "identity", event.identity
+    if event.message.headers:
+        yield "headers", json_text(event.message.headers)
+    for death in dead_letters(event.message):
+        yield "dead letter", json_text(death)
+    yield "body", f"{len(event.message.body)} bytes, {event.message.content_type or 'no content type'}"
+    yield "data", f"none: {event.data_fault}" if event.data_fault else json_text(event.data)
+
+
+def _key_rows(keyed: Keyed | None) -> Iterator[tuple[str, str]]:
+    if keyed is not None:
+        yield (
+            "dedupe key",
+            keyed.key or f"none: it is never a duplicate{keyed.fault and f' ({keyed.fault})'}",
+        )
+
+
+def _mark(each: Explanation) -> str:
+    return "matches" if each.decision in MATCHING else each.decision.value
+
+
+_HOOKS = (
+    Column("hook", lambda each: each.hook.id),
+    Column("", _mark),
+    Column("why", lambda each: _visible(reason(each))),
+)
+
+
+def _show_hooks(hooks: tuple[Explanation, ...], console: Console) -> None:
+    if not hooks:
+        console.print("no hooks")
+        return
+    table = Table("hook", "", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("why", overflow="fold")
+    for each in hooks:
+        mark = Text(_mark(each), style="green" if each.decision in MATCHING else "yellow")
+        table.add_row(Text(each.hook.id), mark, Text(_cut(_visible(reason(each)))))
+    console.print(table)
+
+
+def _visible(text: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}… ({len(text)} characters; --json shows all)"
+
+
+# What `amqp-bridge inspect` does: a message, the source it would come from, and what is found.
+
+
+_LOOKED_AT = frozenset({"sources", "hooks", "inlets", "limits", "brokers"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to look at a message; None: as the source of the configuration says, else by default."""
+
+    config: Path | None = None
+    source: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+
+
+class _AnyVariable(dict[str, str]):
+    """An environment in which every variable is set: decoding and routing need no secret of any hook."""
+
+    def __contains__(self, name: object) -> bool:
+        return name not in {SECRETS_DIR, ENV_FILE} or super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The variable, or something that passes for a text, a number and true."""
+        return super().get(name, "1" if name in self else default)
+
+    def __missing__(self, name: str) -> str:
+        return str(self.get(name))
+
+
+def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: bool) -> bool:
+    """Look at the message in a file (None, -: standard input), print what is found, and tell whether all of it
+    would be taken. Raises SettingsError for what cannot be looked at.
+    """
+    if file is None and sys.stdin.isatty():
+        raise usage("", "nothing to inspect: give a FILE, or - for standard input")
+    body = content(file or STDIN)
+    where = "standard input" if file in (None, STDIN) else file
+    message = unwrapped(body, where, partial(_note, where)) if wrapped else Message(body)
+    findings = findings_of(message, options, dict(os.environ), alone=not wrapped)
+    configured = options.config is not None
+    for finding in findings:
+        if as_json:
+            sys.stdout.write(json_text(as_object(finding, configured=configured)) + "\n")
+        else:
+            show(finding, sys.stdout, configured=configured)
+    return not any(isinstance(finding.found, Undecodable) for finding in findings)
+
+
+def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:
+    """What would come of the message; raises SettingsError for options or a configuration that cannot be used.
+
+    A body `alone` arrives as `publish` sends it: by the name of the source's queue.
+    """
+    if options.format is not None and options.format not in get_args(FormatName):
+        known = list(get_args(FormatName))
+        raise usage("--format", f"no format {options.format!r}{nearest(options.format, known)}")
+    if options.config is None:
+        decoder, table, keys = _plain_decoder(options), None, None
+    else:
+        decoder, table, keys, queue = _configured(options.config, message, options, env)
+        message = replace(message, routing_key=queue) if alone else message
+    return inspect(message, decoder, table, new_id=_new_id, received_at=time.time(), keys=keys)
+
+
+def _note(where: str, text: str) -> None:
+    typer.echo(f"note: {where}: {text}", err=True)
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+def _plain_decoder(options: Options) -> Decoder:
+    if options.source is not None:
+        raise usage("--source", "goes with --config")
+    return Decoder(_changed(Source(name="none", queue="none"), options), arrivals=Arrivals("", ()))
+
+
+def _configured(
+    config: Path, message: Message, options: Options, env: dict[str, str]
+) -> tuple[Decoder, RoutingTable, Keys | None, str]:
+    loaded = _loaded(config, env)
+    settings = loaded.settings
+    source = _source(settings, message, options.source)
+    place = f"sources[{settings.sources.index(source)}]"
+    path = f"{place}.schema"
+    try:
+        misfit = misfit_of(source, config.resolve().parent)
+        for name, text in (("type", source.type), ("id", source.id)):
+            path = f"{place}.{name}"
+            if text is not None:
+                compile_told(text)
+        path = f"{place}.dedupe.by"
+        keys = keyed_by(source)
+        path = "hooks"
+        table = RoutingTable(settings.hooks)
+    except ValueError as error:
+        raise SettingsError(loaded.located([Problem(path, str(error))])) from None
+    decoder = Decoder(
+        _changed(source, options),
+        bounds=Bounds(settings.limits.inflated, settings.limits.values),
+        max_body=settings.limits.body,
+        max_headers=settings.limits.headers,
+        arrivals=Arrivals(source.name, settings.inlets),
+        misfit=misfit,
+    )
+    return decoder, table, keys, source.queue
+
+
+def _loaded(config: Path, env: dict[str, str]) -> Loaded:
+    loaded = load_with_places(config, _AnyVariable(env), _LOOKED_AT)
+    if loaded.problems:
+        # What stands for a missing variable may be to blame: its absence is the better message.
+        loaded = load_with_places(config, env, _LOOKED_AT)
+        loaded.sound()
+    return loaded
+
+
+def _source(settings: Settings, message: Message, name: str | None) -> Source:
+    """The named source, else the only one, else the one that the message shows to have come from."""
+    sources = settings.sources
+    names = [source.name for source in sources]
+    if not sources:
+        raise usage("sources", "the configuration has no source")
+    if name is not None:
+        if name not in names:
+            raise usage("--source", f"no source {name!r}{nearest(name, names)}")
+        return sources[names.index(name)]
+    if (source := source_of(sources, message)) is not None:
+        return source
+    raise usage("--source", f"say which source the message would come from: {', '.join(names)}")
+
+
+def _changed(source: Source, options: Options) -> Source:
+    given = {"format": options.format, "timezone": options.timezone}
+    changes = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Source.model_validate(source.model_dump(by_alias=True) | changes)
+    except ValidationError as error:
+        [details] = error.errors(include_url=False)
+        raise usage(
+            f"--{details['loc'][0]}", str(details.get("ctx", {}).get("error", details["msg"]))
+        ) from None

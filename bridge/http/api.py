@@ -1,23 +1,59 @@
 """The admin API: everything below /api, for who shows the token."""
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from bridge.admin.actors import Actors
-from bridge.admin.audit import AuditLog
-from bridge.http.access import Gate
-from bridge.http.api_names import short_ids
-from bridge.http.api_requests import identified, outages_as_503
-from bridge.http.audited import guarded
-from bridge.http.crowd import MOST_BODY, Crowd
-from bridge.http.operation import AUDITED, Operation
-from bridge.http.phlix_errors import errors_as_phlix
-from bridge.http.problem import errors_as_problems
-from bridge.ports.budget import Budget
-from bridge.ports.names import KnownNames
+from bridge.core.budget import Budget
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.names import KnownNames
+from bridge.http.audit import AuditLog, guarded
+from bridge.http.auth import AccessGate, Actors
+from bridge.http.operation import AUDITED, MOST_BODY, ConcurrencyLimit, Operation
+from bridge.http.problem import REQUEST_ID, Refused, errors_as_phlix, errors_as_problems
+from bridge.http.short_ids import short_ids
+from bridge.telemetry import events
+
+# Every request to the admin API: its id, its line in the log, and what an outage comes to.
+
+
+HEADER = "X-Request-Id"
+_SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_RETRY_AFTER = "5"
+
+
+def identified(new_id: Callable[[], str]) -> Middleware:
+    """Give each request an id, the client's own where it is sane, and tell it in answer and log."""
+
+    @web.middleware
+    async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(HEADER, "")
+        name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else new_id()
+        started = time.monotonic()
+        response = await handler(request)
+        response.headers[HEADER] = name
+        response.headers.setdefault("Cache-Control", "no-store")
+        duration = (time.monotonic() - started) * 1000
+        events.api_answered(name, request.method, request.path, response.status, duration)
+        return response
+
+    return identify
+
+
+@web.middleware
+async def outages_as_503(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The database away is nobody's mistake: try again soon."""
+    try:
+        return await handler(request)
+    except HistoryUnavailable as error:
+        events.api_unavailable(request[REQUEST_ID], str(error))
+        detail = "the database of the history does not answer now; try again"
+        raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
+
 
 PREFIX = "/api"
 
@@ -48,7 +84,7 @@ class Api:
         """
         self._budget = budget
         self._parts = tuple(parts)
-        self._gate = Gate(actors)
+        self._gate = AccessGate(actors)
         self._log = log
         self._new_id = new_id
         self._known = known
@@ -62,7 +98,7 @@ class Api:
                 errors_as_phlix,
                 outages_as_503,
                 self._gate.middleware(),
-                Crowd(budget=self._budget).middleware(),
+                ConcurrencyLimit(budget=self._budget).middleware(),
                 short_ids(self._known),
             ],
             client_max_size=MOST_BODY,

@@ -2,16 +2,199 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from bridge import __version__
-from bridge.http.openapi_answers import answered, components, refusals_of
-from bridge.http.openapi_open import OPEN_PATHS, OPEN_TAGS
+from bridge.core.access import Role
+from bridge.core.inlet import INLET_NAME
+from bridge.http.documents import PlainProblem, ProblemDocument
 from bridge.http.operation import Operation, Parameter
-from bridge.model.access import Role
-from bridge.model.documents import PlainProblem, ProblemDocument
+from bridge.http.problem import CONTENT_TYPE
+
+# Answers as the description of the API tells them: status by status, with their headers.
+
+
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {"description": "Id of the request, as in the log.", "required": True},
+    "WWW-Authenticate": {"description": "What is asked for (RFC 6750).", "required": True},
+    "Retry-After": {"description": "Seconds after which it may be tried again."},
+    "ETag": {"description": "Version of what is shown, for `If-Match`."},
+    "Location": {"description": "Path of what was made."},
+    "Idempotent-Replayed": {"description": "true: the answer of before is given again."},
+}
+_OF_STATUS = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+_MEANINGS = {
+    400: "Parameters or the body's JSON are wrong; `invalid-params` names all that is.",
+    401: "No token, or one that nobody has or that is good no longer.",
+    403: "The token's role is not enough.",
+    404: "There is nothing with this id.",
+    408: "The body did not come in time.",
+    409: "It is at odds with what there is, or several ids begin as the given one; `detail` says how.",
+    412: "It was changed since: `If-Match` names another version.",
+    413: "The body is too large.",
+    415: "The body is no JSON.",
+    422: "The body does not fit, or nothing has a name that is asked for; `invalid-params` names all that is wrong.",
+    429: "Too many wrong tokens come from this address.",
+    503: "The database or the broker does not answer; try again.",
+}
+_SHORT_IDS = tuple(f"/v1/{name}/{{id}}" for name in ("events", "deliveries", "quarantine", "replays"))
+_ALWAYS = (400, 401, 429, 503)
+_WITH_BODY = (408, 413, 415, 422)
+
+
+def components() -> dict[str, Any]:
+    """What answers refer to."""
+    return {
+        "headers": {name: {**told, "schema": {"type": "string"}} for name, told in _HEADERS.items()},
+        "responses": {_name(status): _problem(status) for status in sorted(_MEANINGS)},
+    }
+
+
+def answered(operation: Operation, status: int, kind: Any, schema: Any) -> dict[str, Any]:
+    """The answer of this status; `kind` is its type, None for no body and bytes for octets."""
+    told: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "headers": _headers(
+            "X-Request-Id", *operation.answer_headers, *(["Location"] if status == 201 else [])
+        ),
+    }
+    if kind is bytes:
+        told["content"] = {"application/octet-stream": {}}
+    elif kind is not None:
+        told["content"] = {"application/json": {"schema": schema}}
+    return told
+
+
+def refusals_of(operation: Operation) -> dict[str, Any]:
+    """The problems that an operation may be answered with, by status."""
+    statuses = {*_ALWAYS, *operation.refusals}
+    if operation.role is not Role.VIEWER:
+        statuses.add(403)
+    if "{" in operation.path:
+        statuses.add(404)
+    if operation.body is not None or operation.method != "GET":  # the others may have none
+        statuses.update(_WITH_BODY)
+    if operation.parameters:
+        statuses.add(422)
+    if operation.path.startswith(_SHORT_IDS):
+        statuses.add(409)
+    return {
+        str(status): {"$ref": f"#/components/responses/{_name(status)}"}
+        for status in sorted(statuses.difference(operation.answers))
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": _MEANINGS[status],
+        "headers": _headers("X-Request-Id", *_OF_STATUS.get(status, ())),
+        "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)}
+
+
+def _name(status: int) -> str:
+    """As `NotFound`."""
+    return HTTPStatus(status).phrase.replace(" ", "").replace("-", "")
+
+
+# What answers without a token, as the description of the API tells it.
+
+
+_OBJECT = {"application/json": {"schema": {"type": "object"}}}
+_PROBLEM = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/PlainProblem"}}}
+
+
+def _get(name: str, summary: str, content: dict[str, Any], **more: str) -> dict[str, Any]:
+    statuses = {"200": "OK", **more}
+    responses = {status: {"description": told, "content": content} for status, told in statuses.items()}
+    return {
+        "get": {
+            "operationId": name,
+            "tags": ["open"],
+            "summary": summary,
+            "security": [],
+            "responses": responses,
+        }
+    }
+
+
+_REFUSALS = {
+    "400": "The body ended early.",
+    "403": "No verifier of the inlet accepts the request.",
+    "404": "There is no such inlet.",
+    "405": "The inlet does not take this method.",
+    "408": "The body did not come in time.",
+    "413": "The body is too large.",
+    "431": "More headers than a message can carry.",
+    "503": "The broker does not take the message now; try again.",
+}
+
+
+_INLET = {
+    "name": "inlet",
+    "in": "path",
+    "required": True,
+    "description": "Name of the inlet.",
+    "schema": {"type": "string", "pattern": INLET_NAME},
+}
+
+
+def _asked(name: str, summary: str) -> dict[str, Any]:
+    told = {"200": "The answer; nothing is published.", "404": "No such inlet, or it does not agree."}
+    responses = {status: {"description": text} for status, text in told.items()}
+    return {
+        "operationId": name,
+        "tags": ["open"],
+        "summary": summary,
+        "security": [],
+        "parameters": [_INLET],
+        "responses": responses | {"405": {"description": _REFUSALS["405"], "content": _PROBLEM}},
+    }
+
+
+OPEN_TAGS = [{"name": "open", "description": "What answers without a token."}]
+OPEN_PATHS: dict[str, Any] = {
+    "/health/live": _get("health.live", "200 while the process works", _OBJECT),
+    "/health/ready": _get(
+        "health.ready",
+        "200 from the start until the stop, with the state of broker, database and consumers",
+        _OBJECT,
+        **{"503": "It starts or stops."},
+    ),
+    "/metrics": _get("metrics.show", "Metrics in the text format of Prometheus", {"text/plain": {}}),
+    "/openapi.json": _get("openapi.show", "This description", _OBJECT),
+    "/docs": _get("docs.show", "This description as a page", {"text/html": {}}),
+    "/in/{inlet}": {
+        "post": {
+            "operationId": "inlets.receive",
+            "tags": ["open"],
+            "summary": "Take a webhook in: it is verified, published and confirmed before it is answered",
+            "description": "An inlet takes other methods too, and has further paths, as it is configured.",
+            "security": [],
+            "parameters": [_INLET],
+            "requestBody": {"required": False, "content": {"*/*": {}}},
+            "responses": {
+                "2XX": {"description": "Published, with the answer that is configured."},
+                **{status: {"description": told, "content": _PROBLEM} for status, told in _REFUSALS.items()},
+            },
+        },
+        "get": _asked("inlets.probe", "Answer a probe, or the challenge of a sender as it is configured"),
+        "options": _asked("inlets.permit", "Tell a sender of CloudEvents that it may send, and how much"),
+    },
+}
+
 
 API_VERSION = "1"
 _REF = "#/components/schemas/{model}"

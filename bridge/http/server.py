@@ -9,15 +9,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
+from bridge.core.errors import ListenFailed
 from bridge.http.api import PREFIX, Api
 from bridge.http.connections import IDLE, Connections
-from bridge.http.crowd import MOST_BODY
-from bridge.http.docs import Docs
 from bridge.http.exposition import metrics_route
-from bridge.http.health import Health
+from bridge.http.health import Docs, Health
+from bridge.http.operation import MOST_BODY
 from bridge.http.problem import errors_as_problems
-from bridge.model.errors import ListenFailed
-from bridge.settings.addresses import host_and_port
+from bridge.settings.transport import host_and_port
 from bridge.settings.tree import Http
 from bridge.telemetry import events
 

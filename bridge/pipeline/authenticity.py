@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 import structlog
 
-from bridge.model.delivery import FINAL, Delivery
-from bridge.model.errors import HistoryUnavailable
-from bridge.model.event import Content, Message, Undecodable
-from bridge.pipeline.aside import Aside
-from bridge.pipeline.settle import Over
-from bridge.ports.backoff import Backoff
-from bridge.ports.broker import Ticket
-from bridge.ports.records import Records
-from bridge.rules.formats.content import AT_ONCE, Heavy
-from bridge.rules.wire.authenticity import FORGED, Authenticator
-from bridge.rules.wire.copies import PREFIX, ReadContent, read_copy
+from bridge.core.base import Backoff
+from bridge.core.delivery import FINAL, Delivery
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.event import Content, Message, Undecodable
+from bridge.core.ports import AckHandle
+from bridge.core.records import Records
+from bridge.formats.registry import AT_ONCE, Heavy
+from bridge.pipeline.custody import LargeBodyReader
+from bridge.pipeline.settlement import SettledCallback
+from bridge.wire.authenticity import FORGED, Authenticator
+from bridge.wire.copies import PREFIX, ReadContent, read_copy
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +31,8 @@ _DETAIL = (
     "that still waits"
 )
 
-GoOn = Callable[[Delivery, Ticket, Over | None], None]
-Refuse = Callable[[Undecodable, Message, Ticket, Over | None], None]
+GoOn = Callable[[Delivery, AckHandle, SettledCallback | None], None]
+Refuse = Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None]
 
 
 class BoundedReadContent(Protocol):
@@ -74,8 +74,8 @@ class CopyReader:
 @dataclass(frozen=True, slots=True)
 class _Held:
     message: Message
-    ticket: Ticket
-    over: Over | None
+    ticket: AckHandle
+    over: SettledCallback | None
     go_on: GoOn
     last_look: bool = False
 
@@ -88,7 +88,9 @@ class UnverifiedCopies:
     and a forger gets nothing delivered but what the bridge would deliver anyway.
     """
 
-    def __init__(self, records: Records, content_of: ReadContent, refuse: Refuse, aside: Aside) -> None:
+    def __init__(
+        self, records: Records, content_of: ReadContent, refuse: Refuse, aside: LargeBodyReader
+    ) -> None:
         """`refuse` has a message quarantined; the bodies of the history are read `aside`."""
         self._aside = aside
         self._records = records
@@ -96,7 +98,7 @@ class UnverifiedCopies:
         self._refuse = refuse
         self._waiting: asyncio.Queue[_Held] = asyncio.Queue()
 
-    def take(self, message: Message, ticket: Ticket, over: Over | None, go_on: GoOn) -> None:
+    def take(self, message: Message, ticket: AckHandle, over: SettledCallback | None, go_on: GoOn) -> None:
         """Look this copy up soon; `go_on` is called with the delivery where there is one."""
         self._waiting.put_nowait(_Held(message, ticket, over, go_on))
 

@@ -2,14 +2,14 @@
 
 from typing import Generic, TypeVar
 
-from bridge.model.event import Event, Message
+from bridge.core.event import Event, Message
 
 T = TypeVar("T")
 
 _MOST = 10_000
 
 
-class Foreseen(Generic[T]):
+class Precomputed(Generic[T]):
     """One thing of each event, noted in a thread and taken once on the event loop, soon."""
 
     def __init__(self) -> None:

@@ -6,28 +6,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from bridge.model.delivery import Counted
-from bridge.model.event import Batch, Event, Message, Refused, Undecodable
-from bridge.model.source import Source
-from bridge.pipeline.arrival import Arrival, Part, Recalled, resume
-from bridge.pipeline.aside import Aside
-from bridge.pipeline.delivery import Delivering
-from bridge.pipeline.foreseen import Foreseen
-from bridge.pipeline.guard import Guard
-from bridge.pipeline.recall import Recall
-from bridge.pipeline.settle import Load, Over, Settlement
+from bridge.core.delivery import Counted
+from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.core.ports import AckHandle
+from bridge.expressions.engine import EvaluationError
+from bridge.formats.decoder import Decoder
+from bridge.formats.registry import AT_ONCE, Heavy
+from bridge.measuring.dimensions import Dimensions, Value
+from bridge.pipeline.custody import LargeBodyReader
+from bridge.pipeline.dedupe import RedeliveryFilter
+from bridge.pipeline.deliver import Delivering
+from bridge.pipeline.foreseen import Precomputed
+from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.received import Part, Recalled, ReceivedMessage, resume
+from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.stream import StreamReader, StreamTicket
-from bridge.ports.broker import Ticket
-from bridge.rules.duplicates.keys import Keys, keyed_by, places
-from bridge.rules.formats.content import AT_ONCE, Heavy
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.routing.expression import Unanswered
-from bridge.rules.statistics.dimensions import Dimensions, Value
-from bridge.rules.wire.copies import REQUEUED
-from bridge.rules.wire.fingerprint import delivery_count, message_digest
-from bridge.rules.wire.returns import Returns
+from bridge.routing.dedupe_keys import Keys, keyed_by, places
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.wire.copies import REQUEUED, delivery_count, message_digest
+from bridge.wire.effects import Returns
 
 TOO_OFTEN = "redelivered_too_often"
 NEAR_THE_LIMIT = "delivery_limit"
@@ -44,14 +42,14 @@ class Intake:
         source: Source,
         decoder: Decoder,
         delivering: Delivering,
-        load: Load,
+        load: InFlight,
         *,
         metrics: Metrics,
         most_open: int,
         new_id: Callable[[], str],
-        guard: Guard,
-        recall: Recall,
-        aside: Aside,
+        guard: PoisonMessageGuard,
+        recall: RedeliveryFilter,
+        aside: LargeBodyReader,
         dimensions: Dimensions | None = None,
     ) -> None:
         """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `aside` is where
@@ -66,12 +64,12 @@ class Intake:
         self._decoding: dict[Settlement, asyncio.Task[None]] = {}
         self._keys, self._key_failed = keyed_by(source), False
         self._dimensions = dimensions
-        self._foreseen_keys = Foreseen[tuple[str | Unanswered | None] | None]()
-        self._foreseen_values = Foreseen[dict[str, Value] | None]()
+        self._foreseen_keys = Precomputed[tuple[str | EvaluationError | None] | None]()
+        self._foreseen_values = Precomputed[dict[str, Value] | None]()
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
-        self._kept_back: deque[tuple[Message, Ticket, Over | None]] = deque()
+        self._kept_back: deque[tuple[Message, AckHandle, SettledCallback | None]] = deque()
         self._returns = Returns()
         self._all_at_once = False
         self.stream: StreamReader | None = None
@@ -100,7 +98,7 @@ class Intake:
         self._returns = returns
         self._all_at_once = returns.all_at_once
 
-    def receive(self, message: Message, ticket: Ticket) -> None:
+    def receive(self, message: Message, ticket: AckHandle) -> None:
         """Take one message from the broker's callback."""
         self._received.value += 1
         if self.stream is None:
@@ -108,7 +106,7 @@ class Intake:
         else:
             self.stream.take(message, ticket, self._take)
 
-    def _take(self, message: Message, ticket: Ticket) -> None:
+    def _take(self, message: Message, ticket: AckHandle) -> None:
         if message.redelivered and (why := self._came_too_often(message)) is not None:
             self.refuse(why, message, ticket)
         elif message.redelivered or self._guard.holding:
@@ -133,7 +131,7 @@ class Intake:
         """The same each time the broker hands this message out."""
         return message_digest(self.source.queue, message)
 
-    def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
         """Decode and route it, now or when there is room; `over` is told of its end."""
         if self._kept_back or self._decoding or self._load.open >= self._most_open or self._turn.is_over():
             self._kept_back.append((message, ticket, over))
@@ -141,7 +139,9 @@ class Intake:
         else:
             self._start(message, ticket, over)
 
-    def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+    def refuse(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
         """Put it into quarantine as it is."""
         settlement = self._settlement(ticket, over)
         self._delivering.quarantine(why, message, settlement)
@@ -205,7 +205,7 @@ class Intake:
             if over is not None:
                 over(False)
 
-    def _start(self, message: Message, ticket: Ticket, over: Over | None) -> None:
+    def _start(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
         now = self._last_message.value = time.time()
         settlement = self._settlement(ticket, over)
         settlement.park_reason = self._stopping
@@ -267,7 +267,7 @@ class Intake:
             events.intake_failed(self.source.name, error)
             settlement.abandon()
 
-    def _settlement(self, ticket: Ticket, over: Over | None) -> Settlement:
+    def _settlement(self, ticket: AckHandle, over: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
             return Settlement(ticket, self.source.name, self._load, self._metrics, over)
         settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(over))
@@ -289,7 +289,7 @@ class Intake:
             if self._dimensions is not None:
                 self._measure(decoded.events if isinstance(decoded, Batch) else (decoded,), settlement)
 
-    def _arrival(self, decoded: Event | Batch, message: Message, settlement: Settlement) -> Arrival:
+    def _arrival(self, decoded: Event | Batch, message: Message, settlement: Settlement) -> ReceivedMessage:
         if isinstance(decoded, Batch):
             parts, refused = [Part(event) for event in decoded.events], decoded.refused
         else:
@@ -300,17 +300,17 @@ class Intake:
             for part, (event, place) in zip(parts, places(decoded), strict=True):
                 part.digest = self._digest(self._key_of(self._keys, event, place))
         go_on = partial(self._resume, refused, settlement)
-        return Arrival(parts, settlement, message.redelivered, window, go_on)
+        return ReceivedMessage(parts, settlement, message.redelivered, window, go_on)
 
-    def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | Unanswered | None:
+    def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | EvaluationError | None:
         foreseen = self._foreseen_keys.take(event, None)
         return keys.of(event, place) if foreseen is None else foreseen[0]
 
-    def _digest(self, key: str | Unanswered | None) -> str | None:
+    def _digest(self, key: str | EvaluationError | None) -> str | None:
         if isinstance(key, str) and self._keys is not None:
             return self._keys.digest(key)
         self._metrics.without_key.value += 1
-        if isinstance(key, Unanswered) and not self._key_failed:
+        if isinstance(key, EvaluationError) and not self._key_failed:
             self._key_failed = True
             events.key_failed(self.source.name, key.detail)
         return None

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from bridge.model.delivery import (
+from bridge.core.base import Backoff
+from bridge.core.delivery import (
     Counted,
     Entry,
     Finished,
@@ -22,10 +23,9 @@ from bridge.model.delivery import (
     Unmatched,
     weight,
 )
-from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.settle import Reader, Settlement
-from bridge.ports.backoff import Backoff
-from bridge.ports.history import History
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.ports import History
+from bridge.pipeline.settlement import Reader, Settlement
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ _MOST = 1000
 """Things that are remembered; their names come in messages, so that anybody can make up more."""
 
 
-class Seldom:
+class RateLimitedLog:
     """Counts what happens to one thing, and says when the count is to be logged."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

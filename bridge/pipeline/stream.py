@@ -12,12 +12,11 @@ from functools import partial
 
 import structlog
 
-from bridge.model.delivery import Reached
-from bridge.model.event import Message
-from bridge.model.source import Source
-from bridge.pipeline.settle import Over
-from bridge.ports.broker import Ticket
-from bridge.rules.wire.fingerprint import message_digest
+from bridge.core.delivery import Reached
+from bridge.core.event import Message, Source
+from bridge.core.ports import AckHandle
+from bridge.pipeline.settlement import SettledCallback
+from bridge.wire.copies import message_digest
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +28,7 @@ _WINDOW = 4096
 """Offsets beyond the place that is done: what is finished further ahead is not acked, so that no more comes."""
 
 
-Begin = Callable[[Message, Ticket], None]
+Begin = Callable[[Message, AckHandle], None]
 
 
 def beginning(source: Source, passed_over: int | None, now: float) -> Reached:
@@ -45,7 +44,7 @@ class StreamTicket:
 
     __slots__ = ("_ticket", "begun", "offset", "reader")
 
-    def __init__(self, reader: "StreamReader", offset: int, ticket: Ticket) -> None:
+    def __init__(self, reader: "StreamReader", offset: int, ticket: AckHandle) -> None:
         self._ticket = ticket
         self.reader = reader
         self.offset = offset
@@ -73,12 +72,12 @@ class StreamTicket:
         """Nothing of it was started: it is read anew."""
         self.reader.over(self, complete=False)
 
-    def begin(self, over: Over | None) -> Over:
+    def begin(self, over: SettledCallback | None) -> SettledCallback:
         """It has a settlement from now on, which is to tell this of its end."""
         self.begun = True
         return partial(self._over, over)
 
-    def _over(self, also: Over | None, complete: bool) -> None:
+    def _over(self, also: SettledCallback | None, complete: bool) -> None:
         if also is not None:
             also(complete)
         self.reader.over(self, complete=complete)
@@ -94,9 +93,9 @@ class StreamReader:
         self._begun = False
         self._ahead: set[int] = set()
         self._under_way: dict[int, StreamTicket] = {}
-        self._waiting: dict[int, tuple[Message, Ticket, Begin]] = {}
+        self._waiting: dict[int, tuple[Message, AckHandle, Begin]] = {}
         self._let_go: set[int] = set()
-        self._withheld: dict[int, Ticket] = {}
+        self._withheld: dict[int, AckHandle] = {}
         self._digests: dict[int, str] = {}
         self._digest = ""
         self._epoch = 0
@@ -197,7 +196,7 @@ class StreamReader:
 
     # ---- each message ---------------------------------------------------------------------------------
 
-    def take(self, message: Message, ticket: Ticket, begin: Begin) -> None:
+    def take(self, message: Message, ticket: AckHandle, begin: Begin) -> None:
         """A message came: begin with it, unless it is done, or under way already."""
         offset = message.headers.get(OFFSET)
         if not isinstance(offset, int):
@@ -219,7 +218,7 @@ class StreamReader:
         else:
             self._start(offset, message, ticket, begin)
 
-    def _start(self, offset: int, message: Message, ticket: Ticket, begin: Begin) -> None:
+    def _start(self, offset: int, message: Message, ticket: AckHandle, begin: Begin) -> None:
         """Without an id of its publisher's it goes by its place; what came before is marked, as queues do."""
         self._digests[offset] = message_digest(self._source.queue, message)
         again = offset <= self._at_risk or offset in self._let_go
@@ -257,7 +256,7 @@ class StreamReader:
 
     # ---- what becomes of it ---------------------------------------------------------------------------
 
-    def credit(self, offset: int, ticket: Ticket) -> None:
+    def credit(self, offset: int, ticket: AckHandle) -> None:
         """The message is finished: let the next one come, unless too much waits for one that is not done."""
         if self.highest >= offset > self.done_to + _WINDOW:
             self._withheld[offset] = ticket

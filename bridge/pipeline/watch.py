@@ -4,22 +4,12 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from bridge.model.delivery import (
-    FINAL,
-    Attempt,
-    Delivery,
-    Entry,
-    Outcome,
-    Parked,
-    Record,
-    RetryLater,
-    Status,
-)
-from bridge.model.event import Event, Undecodable
-from bridge.model.hook import Hook
-from bridge.model.target import ScriptTarget
-from bridge.pipeline.hook import HookRunner
-from bridge.rules.routing.expression import Unanswered
+from bridge.core.delivery import FINAL, Attempt, Delivery, Entry, Outcome, Parked, Record, RetryLater, Status
+from bridge.core.event import Event, Undecodable
+from bridge.core.hook import Hook
+from bridge.core.target import ScriptTarget
+from bridge.expressions.engine import EvaluationError
+from bridge.pipeline.hook_worker import HookWorker
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -32,7 +22,7 @@ class PipelineWatch:
     def __init__(
         self,
         metrics: Metrics,
-        paused: Callable[[HookRunner, str], None] = lambda _runner, _reason: None,
+        paused: Callable[[HookWorker, str], None] = lambda _runner, _reason: None,
     ) -> None:
         """`paused(runner, reason)` hears that the bridge itself paused a hook."""
         self._metrics = metrics
@@ -42,7 +32,7 @@ class PipelineWatch:
         """No hook asked for it."""
         self._metrics.source(event.source).unmatched.value += 1
 
-    def unanswered(self, event: Event, filters: Sequence[tuple[Hook, Unanswered]]) -> None:
+    def unanswered(self, event: Event, filters: Sequence[tuple[Hook, EvaluationError]]) -> None:
         """Filters found a key missing or could not be computed: their hooks do not match."""
         for hook, why in filters:
             self._metrics.hook(hook.id, hook.target.type).filter_errors.value += 1
@@ -53,14 +43,14 @@ class PipelineWatch:
         self._metrics.source(source).quarantined[fault.reason].value += 1
         events.quarantined(source, fault.reason, fault.detail)
 
-    def attempted(self, runner: HookRunner, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
+    def attempted(self, runner: HookWorker, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
         """An attempt ended."""
         runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000)
         events.attempted(delivery, runner.hook.target.type, attempt, outcome)
         if attempt.code is not None and isinstance(runner.hook.target, ScriptTarget):
             runner.metrics.script_exits[str(attempt.code)].value += 1
 
-    def copy_sent(self, runner: HookRunner, outcome: Outcome) -> None:
+    def copy_sent(self, runner: HookWorker, outcome: Outcome) -> None:
         """A copy was confirmed on the broker."""
         match outcome:
             case RetryLater():
@@ -70,7 +60,7 @@ class PipelineWatch:
             case _:
                 pass
 
-    def copy_failed(self, runner: HookRunner, error: Exception) -> None:
+    def copy_failed(self, runner: HookWorker, error: Exception) -> None:
         """A copy could not be published; it will be tried again."""
         events.copy_failed(runner.hook.id, error)
 
@@ -79,11 +69,11 @@ class PipelineWatch:
         self._metrics.stale_copies.value += 1
         log.info("copy.stale", delivery=delivery.id, hook=delivery.hook, attempt=delivery.attempt)
 
-    def bug(self, runner: HookRunner, error: Exception) -> None:
+    def bug(self, runner: HookWorker, error: Exception) -> None:
         """A target raised, which no target may."""
         events.hook_failed(runner.hook.id, error)
 
-    def paused(self, runner: HookRunner, reason: str) -> None:
+    def paused(self, runner: HookWorker, reason: str) -> None:
         """A hook was paused by the bridge itself."""
         events.hook_paused(runner.hook.id, reason)
         self._paused(runner, reason)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-from bridge.settings.addresses import SecretUrl
 from bridge.settings.shape import nearest
-from bridge.settings.transport import ServerTls
+from bridge.settings.transport import SecretUrl, ServerTls
 
 POSSIBLE = (
     "write sqlite:///bridge.db (relative), sqlite:////var/lib/bridge.db (absolute) or "

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from pathlib import Path as FilePath
 from typing import Any
 
-from bridge.model.errors import Problem, SettingsError
-from bridge.settings.document import Path, parse
+from bridge.core.errors import Problem, SettingsError
 from bridge.settings.shape import (
     Choice,
     DictOf,
@@ -20,11 +20,12 @@ from bridge.settings.shape import (
     nearest,
     written,
 )
+from bridge.settings.yaml import KeyPath, parse
 
 PREFIX = "BRIDGE_"
 SECRETS_DIR = "BRIDGE_SECRETS_DIR"
 USUAL_SECRETS_DIR = FilePath("/run/secrets")
-MAY_BE_UNSET: frozenset[Path] = frozenset({("http", "admin_token")})
+MAY_BE_UNSET: frozenset[KeyPath] = frozenset({("http", "admin_token")})
 """Settings that are null, and no problem, where their whole text is one variable that is not set."""
 
 _HOLE = re.compile(r"\$?\$\{([^}]*)\}")
@@ -36,24 +37,24 @@ class Substitution:
     """A copy of plain values with each `${NAME}` replaced by the environment's text; `$${` is a plain `${`."""
 
     env: Mapping[str, str]
-    private: set[Path] = field(default_factory=set)
+    private: set[KeyPath] = field(default_factory=set)
     """Where text of the environment went; messages never show it."""
-    problems: list[tuple[Path, str]] = field(default_factory=list)
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
 
-    def fill(self, value: Any, path: Path = ()) -> Any:
+    def fill(self, value: Any, path: KeyPath = ()) -> Any:
         if isinstance(value, dict):
             return {key: self.fill(item, (*path, _step(key))) for key, item in value.items()}
         if isinstance(value, list):
             return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
         return self._text(value, path) if isinstance(value, str) and "${" in value else value
 
-    def _text(self, text: str, path: Path) -> str | None:
+    def _text(self, text: str, path: KeyPath) -> str | None:
         whole = _HOLE.fullmatch(text)
         if path in MAY_BE_UNSET and whole and not text.startswith("$$") and whole[1] not in self.env:
             return None
         return _HOLE.sub(lambda match: self._hole(match, path), text)
 
-    def _hole(self, match: re.Match[str], path: Path) -> str:
+    def _hole(self, match: re.Match[str], path: KeyPath) -> str:
         if match[0].startswith("$$"):
             return match[0][1:]
         name = match[1]
@@ -83,7 +84,7 @@ class Given:
     `private` values are never shown, whatever they set.
     """
 
-    path: Path
+    path: KeyPath
     value: Any
     origin: str
     private: bool
@@ -136,9 +137,9 @@ def _secret_files(env: Mapping[str, str], problems: list[Problem]) -> Iterator[t
             problems.append(Problem("", f"cannot be read: {error.strerror}", str(file)))
 
 
-def _path_of(name: str, root: Model) -> tuple[Path, Shape]:
+def _path_of(name: str, root: Model) -> tuple[KeyPath, Shape]:
     """Where a variable's value goes; () for one that is none of ours; LookupError for a misspelt one."""
-    path: Path = ()
+    path: KeyPath = ()
     shape: Shape = root
     for part in name.removeprefix(PREFIX).lower().split("__"):
         below = inside(shape, part)
@@ -155,7 +156,7 @@ def _meant_as_setting(name: str, root: Model) -> bool:
     return bool(separator) and "did you mean" in nearest(section, list(root.model_fields))
 
 
-def _unknown(path: Path, part: str, shape: Shape) -> str:
+def _unknown(path: KeyPath, part: str, shape: Shape) -> str:
     if isinstance(shape, ListOf | Choice):
         whole = PREFIX + "__".join(map(str, path)).upper()
         return f"{written(path)} is a list: give the whole of it in {whole}"
@@ -190,7 +191,7 @@ def overlay(value: dict[str, Any], given: list[Given]) -> dict[str, Any]:
     return value
 
 
-def _laid_over(value: dict[str, Any], path: Path, new: Any) -> dict[str, Any]:
+def _laid_over(value: dict[str, Any], path: KeyPath, new: Any) -> dict[str, Any]:
     first, *rest = path
     old = value.get(str(first))
     if rest:
@@ -198,3 +199,82 @@ def _laid_over(value: dict[str, Any], path: Path, new: Any) -> dict[str, Any]:
     elif isinstance(old, dict) and isinstance(new, dict):
         new = {**old, **new}
     return {**value, str(first): new}
+
+
+# The names that a configuration may use: the environment, a file of variables before it, and a secrets
+# directory.
+
+
+ENV_FILE = "BRIDGE_ENV_FILE"
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST = 1_048_576
+
+
+def with_env_file(env: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, with the variables of the file BRIDGE_ENV_FILE, as it is now, in place of its own ones.
+
+    They win, because a process keeps the environment that it was started with. Raises SettingsError.
+    """
+    name = env.get(ENV_FILE)
+    return {**env, **_variables_of_file(name)} if name else env
+
+
+def _variables_of_file(name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, line in enumerate(_text(name).splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith(("#", ";")):
+            continue
+        matched = _LINE.fullmatch(stripped)
+        if matched is None:
+            # The line may be a secret that was put there by itself.
+            raise SettingsError([Problem("", "each line is NAME=value, or a comment", f"{name}:{number}")])
+        found[matched[1]] = _unquoted(matched[2].strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value
+
+
+def _text(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(_MOST + 1)
+        if len(content) > _MOST:
+            raise SettingsError([Problem("", "over 1 MiB", f"{ENV_FILE}: {name}")])
+        return content.decode()
+    except OSError as error:
+        raise SettingsError(
+            [Problem("", f"cannot be read: {error.strerror}", f"{ENV_FILE}: {name}")]
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingsError([Problem("", "not UTF-8 text", f"{ENV_FILE}: {name}")]) from None
+
+
+class Names(Mapping[str, str]):
+    """The environment, and where it has no variable of a name, the file of that name in a secrets directory, as it is now."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self._env = env
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._env:
+            return self._env[name]
+        if not NAME.fullmatch(name):
+            raise KeyError(name)
+        try:
+            with (self._folder / name).open("rb") as file:
+                return file.read(_MOST).decode().removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError):
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._env)
+
+    def __len__(self) -> int:
+        return len(self._env)

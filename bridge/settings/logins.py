@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from bridge.model.hook import Hook
-from bridge.model.target import WebhookTarget
-from bridge.settings.addresses import SecretUrl
+from bridge.core.hook import Hook
+from bridge.core.target import WebhookTarget
 from bridge.settings.databases import renewed_login
+from bridge.settings.transport import SecretUrl
 from bridge.settings.tree import Broker, OtherBroker, Settings
 
 B = TypeVar("B", Broker, OtherBroker)

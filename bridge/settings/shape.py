@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bridge.settings.addresses import SecretUrl
-from bridge.settings.document import Path
+from bridge.settings.transport import SecretUrl
+from bridge.settings.yaml import KeyPath
 
 Model = type[BaseModel]
 
@@ -53,7 +53,7 @@ Shape = Any
 class Place:
     """Where an error is: its path as people write it, and the model that its last key belongs to."""
 
-    path: Path
+    path: KeyPath
     owner: Model | None
     shape: Shape
 
@@ -115,7 +115,7 @@ def locate(model: Model, loc: Sequence[str | int]) -> Place:
     """The place of an error by pydantic's `loc`, which also names the chosen member of a union."""
     shape: Shape = model
     owner: Model | None = None
-    path: Path = ()
+    path: KeyPath = ()
     for step in loc:
         if isinstance(shape, Choice):
             shape = shape.models[str(step)]
@@ -128,7 +128,7 @@ def locate(model: Model, loc: Sequence[str | int]) -> Place:
     return Place(path, owner, shape)
 
 
-def written(path: Path) -> str:
+def written(path: KeyPath) -> str:
     """A path as messages show it: `hooks[2].target.headers["X-Y"]`."""
     text = ""
     for step in path:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from bridge.model.target import Auth, NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
+from bridge.core.target import Auth, NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.settings.shape import TELLING, tells
 
 HIDDEN = "***"

@@ -16,14 +16,21 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.model.hook import Hook
-from bridge.model.inlet import Inlet
-from bridge.model.source import Source
-from bridge.model.strict import Strict
-from bridge.model.units import Bytes, Seconds
-from bridge.settings.addresses import SecretUrl, broker_url, listen_address, management_url
+from bridge.core.base import Bytes, Seconds, StrictModel
+from bridge.core.event import Source
+from bridge.core.hook import Hook
+from bridge.core.inlet import Inlet
 from bridge.settings.databases import Database, SqliteFile, read_database, storage_url
-from bridge.settings.transport import BrokerAuth, BrokerOAuth2, ServerTls, StorageTls
+from bridge.settings.transport import (
+    BrokerAuth,
+    BrokerOAuth2,
+    SecretUrl,
+    ServerTls,
+    StorageTls,
+    broker_url,
+    listen_address,
+    management_url,
+)
 
 
 def _one_or_many(value: Any) -> Any:
@@ -54,7 +61,7 @@ ManagementUrl = Annotated[SecretUrl, AfterValidator(management_url)]
 Listen = Annotated[str, AfterValidator(listen_address)]
 
 
-class OtherBroker(Strict):
+class OtherBroker(StrictModel):
     """Another broker that queue targets deliver to, by its name."""
 
     url: BrokerUrls
@@ -67,7 +74,7 @@ class OtherBroker(Strict):
     """Where the tokens for `auth: oauth2` come from."""
 
 
-class Broker(Strict):
+class Broker(StrictModel):
     """The broker that is consumed from, and where lanes and ladder live."""
 
     url: BrokerUrls = Field(default_factory=lambda: [SecretUrl("amqp://guest:guest@127.0.0.1:5672/")])
@@ -104,7 +111,7 @@ class Broker(Strict):
     """Where the tokens for `auth: oauth2` come from."""
 
 
-class Storage(Strict):
+class Storage(StrictModel):
     """The history of events, deliveries and attempts."""
 
     url: StorageUrl = SecretUrl("sqlite:///bridge.db")
@@ -146,7 +153,7 @@ class Storage(Strict):
         return isinstance(self.database, SqliteFile)
 
 
-class History(Strict):
+class History(StrictModel):
     """Group commit: how many entries share one transaction of the history."""
 
     min_wait: Seconds = Field(default=0.02, ge=0, le=1)
@@ -163,7 +170,7 @@ class History(Strict):
         return self
 
 
-class Http(Strict):
+class Http(StrictModel):
     """Where the bridge answers HTTP, and where its webhooks may go."""
 
     listen: Listen = "127.0.0.1:8080"
@@ -187,7 +194,7 @@ class Http(Strict):
         return value if value and value.get_secret_value().strip() else None
 
 
-class Limits(Strict):
+class Limits(StrictModel):
     """Bounds on what one message and one process may take."""
 
     body: Bytes = Field(default=134_217_728, ge=1024, le=536_870_912)
@@ -215,7 +222,7 @@ class Limits(Strict):
     environment hold every secret."""
 
 
-class Breaker(Strict):
+class Breaker(StrictModel):
     """When a hook's breaker opens and how it probes; the same for every hook."""
 
     failures: int = Field(default=5, ge=1, le=1000)
@@ -230,7 +237,7 @@ class Breaker(Strict):
     """Longest wait between two probes."""
 
 
-class Delivery(Strict):
+class Delivery(StrictModel):
     """What is attempted at once and what waits in its hook's lane."""
 
     park_timeout_over: Seconds = Field(default=30, ge=0, le=86_400)
@@ -250,7 +257,7 @@ class Delivery(Strict):
     of it. 0: never."""
 
 
-class Log(Strict):
+class Log(StrictModel):
     """What is logged, and in which form; logs go to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -260,7 +267,7 @@ class Log(Strict):
     """auto: console on a terminal, JSON lines elsewhere."""
 
 
-class Metrics(Strict):
+class Metrics(StrictModel):
     """What stands on /metrics."""
 
     every_hook: bool = False
@@ -268,7 +275,7 @@ class Metrics(Strict):
     `bridge_attempt_duration_seconds` they do in any case."""
 
 
-class Settings(Strict):
+class Settings(StrictModel):
     """The whole configuration."""
 
     broker: Broker = Broker()

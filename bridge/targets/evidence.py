@@ -1,15 +1,19 @@
 """How targets tell what they sent and heard."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from bridge.model.evidence import Evidence
-from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
-from bridge.rules.wire.evidence import Folding, Pair, digest, hidden, plain
+from bridge.core.budget import Budget, Hold
+from bridge.core.delivery import Evidence
+from bridge.core.event import Event
+from bridge.core.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
 from bridge.settings.shape import TELLING
 from bridge.settings.shown import address_of, settings_digest
+from bridge.wire.evidence import Folding, Pair, digest, hidden, plain
 
 _PUBLIC = re.compile(
     r"(idempotency|routing)-key|bridge_.*|www-authenticate|x-bridge-.*|.*-expose-.*|message_id"
@@ -64,3 +68,32 @@ def lines_of(head: bytes) -> Iterable[Pair]:
         if line:
             name, _, value = line.partition(": ")
             yield name, value
+
+
+# Making bodies of large events: in a thread, so that nobody waits for it, and not too many at once.
+
+
+T = TypeVar("T")
+
+LARGE = 262_144
+"""Bytes from which on others should not wait for what is made of them."""
+_SHARE = 0.25
+"""Of the memory, for what is made of all events that are under way."""
+_ONE = ThreadPoolExecutor(1, thread_name_prefix="rendering")
+"""Two at once would be no faster, for the interpreter has one lock; and the event loop would wait for both of them."""
+
+
+class Rendering:
+    """Makes what is sent of large events."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._holder = budget.holder("rendered")
+
+    async def make(self, event: Event, build: Callable[[Event], T]) -> tuple[T, Hold | None]:
+        """What `build` makes of the event, and its memory, which counts until that is let go of."""
+        if event.weight <= LARGE:
+            return build(event), None
+        await self._holder.room(event.weight, self._budget.share(_SHARE))
+        hold = Hold(self._holder, event.weight)
+        return await asyncio.get_running_loop().run_in_executor(_ONE, build, event), hold

@@ -4,19 +4,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
-from bridge.model.errors import Problem, SettingsError
-from bridge.model.hook import Hook
-from bridge.model.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
-from bridge.ports.broker import Publisher
-from bridge.ports.budget import Budget
-from bridge.ports.target import Target
-from bridge.rules.wire.address import AddressGate
-from bridge.targets import queue, script, webhook
-from bridge.targets.family import Family
-from bridge.targets.rendering import Rendering
-from bridge.targets.web.answering import KEPT
-from bridge.targets.web.checks import Check, address_checks, webhook_checks
-from bridge.targets.web.pool import Pool
+from bridge.core.budget import Budget
+from bridge.core.errors import Problem, SettingsError
+from bridge.core.hook import Hook
+from bridge.core.ports import Publisher, Target
+from bridge.core.target import NotifyTarget, QueueTarget, ScriptTarget, WebhookTarget
+from bridge.targets import queue
+from bridge.targets.evidence import Rendering
+from bridge.targets.script import target as script_target
+from bridge.targets.script.reaper import ProcessReaper
+from bridge.targets.webhook import target as webhook_target
+from bridge.targets.webhook.address import Check, address_checks, webhook_checks
+from bridge.targets.webhook.pool import Pool
+from bridge.targets.webhook.response import KEPT
+from bridge.wire.address_gate import AddressGate
 
 
 class Targets:
@@ -51,7 +52,7 @@ class Targets:
             raise SettingsError([Problem("http.allow_private_targets", str(error))]) from None
         self._gate = gate
         self._pool = Pool(gate, on_connection)
-        self._family = Family(adopt=adopt)
+        self._family = ProcessReaper(adopt=adopt)
 
     def build(self, hook: Hook) -> Target:
         """The target of this hook. Raises SettingsError with all that is wrong in its settings.
@@ -62,11 +63,11 @@ class Targets:
         match hook.target:
             case WebhookTarget():
                 gate = self._gate_of(hook, hook.target)
-                return webhook.WebhookTarget(
+                return webhook_target.WebhookTarget(
                     hook.target, self._pool, self._kept, hook=hook.name, gate=gate, rendering=self._rendering
                 )
             case ScriptTarget():
-                return script.ScriptTarget(hook.target, self._directory, self._family, self._rendering)
+                return script_target.ScriptTarget(hook.target, self._directory, self._family, self._rendering)
             case QueueTarget():
                 return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
             case NotifyTarget():
@@ -115,7 +116,7 @@ def unreachable(hook: Hook, gate: AddressGate) -> list[Problem]:
         case WebhookTarget():
             return list(_found(list(address_checks(hook.target, gate))))
         case NotifyTarget():
-            from bridge.targets.notify.checks import notify_addresses
+            from bridge.targets.notify.target import notify_addresses
 
             return list(_found(list(notify_addresses(hook.target, gate))))
         case ScriptTarget() | QueueTarget():
@@ -147,7 +148,7 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
             return _queue(hook.target, brokers)
         case NotifyTarget():
             # Apprise takes a third of a second to import, so only where a hook notifies.
-            from bridge.targets.notify.checks import notify_checks
+            from bridge.targets.notify.target import notify_checks
 
             return list(notify_checks(hook.target))
         case _:
@@ -156,17 +157,17 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
 
 def _script(settings: ScriptTarget) -> list[Check]:
     return [
-        ("target.command", lambda: script.check_arguments(settings)),
-        ("target.env", lambda: script.check_env(settings)),
-        ("target.user", lambda: script.identity_of(settings.user)),
-        ("target.limits", lambda: script.check_limits(settings)),
+        ("target.command", lambda: script_target.check_arguments(settings)),
+        ("target.env", lambda: script_target.check_env(settings)),
+        ("target.user", lambda: script_target.identity_of(settings.user)),
+        ("target.limits", lambda: script_target.check_limits(settings)),
     ]
 
 
 def _on_this_machine(settings: ScriptTarget, directory: Path) -> list[Check]:
     return [
-        ("target.command", lambda: script.check_command(settings, directory)),
-        ("target.cwd", lambda: script.check_directory(settings, directory)),
+        ("target.command", lambda: script_target.check_command(settings, directory)),
+        ("target.cwd", lambda: script_target.check_directory(settings, directory)),
     ]
 
 

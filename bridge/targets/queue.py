@@ -3,16 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-from bridge.model.delivery import Answer, Delivery, Fault
-from bridge.model.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
-from bridge.model.event import Event
-from bridge.model.evidence import Evidence
-from bridge.model.target import QueueTarget as Settings
-from bridge.ports.broker import Outgoing, Publisher
-from bridge.ports.target import Preview
-from bridge.rules.wire.copies import HOPS, clean_headers, hops_of, is_taken
-from bridge.targets.evidence import Told
-from bridge.targets.rendering import LARGE
+from bridge.core.delivery import Answer, Delivery, Evidence, Fault
+from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
+from bridge.core.event import Event
+from bridge.core.ports import Outgoing, Preview, Publisher
+from bridge.core.target import QueueTarget as Settings
+from bridge.targets.evidence import LARGE, Told
+from bridge.wire.copies import HOPS, clean_headers, hops_of, is_taken
 
 MOST_HOPS = 10
 """A message that was passed on this often by bridges goes round in a circle."""

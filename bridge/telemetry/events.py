@@ -7,9 +7,9 @@ import logging
 
 import structlog
 
-from bridge.model.access import Deed
-from bridge.model.delivery import Attempt, Delivery, Outcome, RetryLater
-from bridge.rules.formats.text import utc_seconds
+from bridge.core.access import AuditEntry
+from bridge.core.delivery import Attempt, Delivery, Outcome, RetryLater
+from bridge.formats.text import utc_seconds
 
 _ATTEMPTS = logging.getLogger("bridge.attempts")
 _attempts: structlog.stdlib.BoundLogger = structlog.get_logger("bridge.attempts")
@@ -251,7 +251,7 @@ def api_unavailable(request_id: str, reason: str) -> None:
     _process.warning("api.unavailable", request_id=request_id, reason=reason)
 
 
-def audit_failed(deed: Deed, error: BaseException) -> None:
+def audit_failed(deed: AuditEntry, error: BaseException) -> None:
     """Something was changed, and its entry in the audit log could not be written: this line is all there is of it."""
     _process.error(
         "audit.failed",

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from bridge import __version__
-from bridge.model.delivery import FINAL, Status
+from bridge.core.delivery import FINAL, Status
 from bridge.telemetry import catalogue
 from bridge.telemetry.catalogue import Kind
 from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed

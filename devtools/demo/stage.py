@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 import yaml
 
-from bridge.broker.topology import Names
-from bridge.rules.retry.ladder import STEPS
+from bridge.amqp.topology import Names
+from bridge.retry.ladder import STEPS
 from devtools.choice.broker import Broker
 from devtools.demo.queues import Queues
 from devtools.nodes.scratch import Scratch

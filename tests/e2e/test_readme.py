@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.model.delivery import Status
-from bridge.model.target import WebhookTarget
-from bridge.rules.retry.schedule import PRESETS
+from bridge.core.delivery import Status
+from bridge.core.target import WebhookTarget
+from bridge.retry.policy import PRESETS
 from devtools.project import ROOT
 from tests.support.command import amqp_bridge
 from tests.support.reader import adjusted, environment

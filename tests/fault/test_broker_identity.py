@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bridge.app.connections import broker_address
-from bridge.broker.link import Link
-from bridge.model.errors import BridgeError
+from bridge.amqp.connection import Link
+from bridge.checks.broker_address import broker_address
+from bridge.core.errors import BridgeError
 from bridge.settings.tree import Broker
 from tests.support.command import amqp_bridge
 from tests.support.identities import Guarded, guarded_broker

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.pipeline import delivery
+from bridge.pipeline import deliver
 from tests.support import events
 from tests.support.endpoint import OK, status
 from tests.support.scene import Scene
@@ -75,10 +75,10 @@ async def test_a_retry_comes_in_time_though_the_clock_is_set_while_the_bridge_is
 
 def test_what_began_to_wait_in_the_future_waits_its_whole_time_and_no_longer():
     waiting = replace(events.delivery(), not_before=1060.0, waits_from=1000.0)
-    assert delivery.by_this_clock(waiting, 1030.0) == waiting
-    set_back = delivery.by_this_clock(waiting, 100.0)
+    assert deliver.by_this_clock(waiting, 1030.0) == waiting
+    set_back = deliver.by_this_clock(waiting, 100.0)
     assert (set_back.waits_from, set_back.not_before) == (100.0, 160.0)
-    assert delivery.by_this_clock(set_back, 130.0) == set_back
+    assert deliver.by_this_clock(set_back, 130.0) == set_back
 
 
 def faking(clock: Path) -> Sequence[tuple[str, str]]:
@@ -92,8 +92,8 @@ def faking(clock: Path) -> Sequence[tuple[str, str]]:
 
 @pytest.mark.parametrize("step", [-HOURS * 3600.0, HOURS * 3600.0])
 def test_waits_are_measured_by_a_clock_that_nobody_sets(monkeypatch: pytest.MonkeyPatch, step: float):
-    before = delivery.steady_time()
+    before = deliver.steady_time()
     assert abs(before - time.time()) < 60
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + step)
-    assert 0 <= delivery.steady_time() - before < 60
+    assert 0 <= deliver.steady_time() - before < 60

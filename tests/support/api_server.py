@@ -13,45 +13,43 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
-from bridge.admin.look_addresses import Addresses
-from bridge.admin.look_explain import Explain
-from bridge.admin.look_names import Names
-from bridge.admin.look_requests import Requests
-from bridge.admin.quarantine import Requeuing
-from bridge.app.access import Access
-from bridge.app.hook_routes import HookDesk, hook_desk
-from bridge.app.statistics import statistics_routes
+from bridge.access.api import AccessRoutes
+from bridge.access.api_audit import AuditRoutes
+from bridge.access.service import Access
+from bridge.access.store import SqlAccess
+from bridge.app.api import statistics_routes
+from bridge.app.desks import HookDesk, hook_desk
+from bridge.core.errors import BrokerUnavailable, PublishFailed
+from bridge.core.event import Source
+from bridge.core.hook import Hook
+from bridge.core.ports import Outgoing, Publisher
+from bridge.db.sealing import Sealer
+from bridge.deliveries.api import DeliveryRoutes
+from bridge.deliveries.requests import Requests
+from bridge.events.api import HistoryRoutes
+from bridge.events.explain import Explain, LiveRoutes
+from bridge.formats.decoder import Decoder
+from bridge.formats.parse import BOUNDS
+from bridge.history.history import SqlHistory
+from bridge.hooks.names import AskedNames, Names
+from bridge.hooks.presenter import Addresses
+from bridge.hooks.store import SqlHooks
 from bridge.http.api import Api, Part
-from bridge.http.api_access import AccessRoutes
-from bridge.http.api_audit import AuditRoutes
-from bridge.http.api_deliveries import DeliveryRoutes
-from bridge.http.api_history import HistoryRoutes
-from bridge.http.api_live import LiveRoutes
-from bridge.http.api_names import AskedNames
-from bridge.http.api_quarantine import QuarantineRoutes
+from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health
 from bridge.http.operation import Operation
 from bridge.http.server import HttpServer
-from bridge.model.documents import ProblemDocument
-from bridge.model.errors import BrokerUnavailable, PublishFailed
-from bridge.model.hook import Hook
-from bridge.model.source import Source
-from bridge.pipeline.hook import HookRunner, Thresholds
-from bridge.pipeline.table import HookTable
-from bridge.ports.broker import Outgoing, Publisher
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.parse import BOUNDS
-from bridge.rules.retry.breaker import Breaker, Rules
-from bridge.rules.retry.judge import Policy
-from bridge.rules.routing.table import RoutingTable
-from bridge.rules.statistics.dimensions import dimensions_of
+from bridge.measuring.dimensions import dimensions_of
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker, Thresholds
+from bridge.quarantine.api import QuarantineRoutes
+from bridge.quarantine.service import Requeuing
+from bridge.quarantine.store import SqlQuarantine
+from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.policy import Policy
+from bridge.routing.table import RoutingTable
 from bridge.settings.tree import Http, Settings
-from bridge.storage.access import SqlAccess
-from bridge.storage.history import SqlHistory
-from bridge.storage.hooks import SqlHooks
-from bridge.storage.quarantined import SqlQuarantine
-from bridge.storage.sealing import Sealer
-from bridge.storage.statistics import SqlStatistics
+from bridge.stats.store import SqlStatistics
 from bridge.telemetry.metrics import Metrics
 from tests.support.hooks_on_table import HooksOnTable
 from tests.support.records import new_id
@@ -176,17 +174,17 @@ class ServedApi:
     api: Api
     desk: HookDesk
 
-    def runner(self, hook: str) -> HookRunner:
+    def runner(self, hook: str) -> HookWorker:
         """The runner of a hook."""
         runner = self.table.get(hook)
         assert runner is not None
         return runner
 
 
-def runner_of(hook: Hook, *, served: bool = True) -> HookRunner:
+def runner_of(hook: Hook, *, served: bool = True) -> HookWorker:
     """A hook at rest."""
     nothing: Any = object() if served else None
-    return HookRunner(
+    return HookWorker(
         hook,
         nothing,
         nothing,

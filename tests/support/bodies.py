@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.event import Event, Message
-from bridge.rules.bodies.body import Body, Build
-from bridge.rules.bodies.builder import builder
+from bridge.bodies.body import Body, Build
+from bridge.bodies.builder import builder
+from bridge.core.delivery import Answer, Fault
+from bridge.core.event import Event, Message
 from tests.support.publishers import FOLDER
 
 VECTORS = Path(__file__).parents[1] / "data" / "vectors"

@@ -8,9 +8,9 @@ from typing import Any
 BUGGY = (sys.executable, "-c", "from tests.support.bugs import main; main()")
 STAGES = {
     b"decode": "bridge.rules.formats.decoder:Decoder.decode",
-    b"route": "bridge.pipeline.table:HookTable.match",
-    b"attempt": "bridge.targets.webhook:WebhookTarget.attempt",
-    b"record": "bridge.storage.rows:_add_event",
+    b"route": "bridge.pipeline.hook_table:HookTable.match",
+    b"attempt": "bridge.targets.webhook.target:WebhookTarget.attempt",
+    b"record": "bridge.db.rows:_add_event",
 }
 """By the word in a body: a function that then raises."""
 

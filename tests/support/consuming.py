@@ -1,4 +1,4 @@
-"""Consuming from a real broker through bridge.broker, and what tests need around it."""
+"""Consuming from a real broker through bridge.amqp, and what tests need around it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -7,12 +7,12 @@ from typing import Any
 
 from pamqp import commands
 
-from bridge.broker.consumer import ConsumeChannel
-from bridge.broker.link import Address, Link
-from bridge.broker.sources import SourceQueues
-from bridge.broker.topology import Names, Topology
-from bridge.model.event import Message
-from bridge.ports.broker import Ticket
+from bridge.amqp.connection import Address, Link
+from bridge.amqp.consumer import ConsumeChannel
+from bridge.amqp.kinds import SourceQueues
+from bridge.amqp.topology import Names, Topology
+from bridge.core.event import Message
+from bridge.core.ports import AckHandle
 from tests.support.links import Heard
 from tests.support.waiting import until
 
@@ -24,10 +24,10 @@ class Consumer:
         self.queue = queue
         self.keep = keep
         self.got: list[Message] = []
-        self.tickets: list[Ticket] = []
+        self.tickets: list[AckHandle] = []
         self.channel = ConsumeChannel(link, SourceQueues(link, Topology(link, Names())).prepare)
 
-    def receive(self, message: Message, ticket: Ticket) -> None:
+    def receive(self, message: Message, ticket: AckHandle) -> None:
         self.got.append(message)
         if self.keep:
             self.tickets.append(ticket)

@@ -42,19 +42,19 @@ class Point:
 
 
 _DECODE = "bridge.rules.formats.decoder:Decoder.decode"
-_ROUTE = "bridge.pipeline.delivery:Delivering.route"
-_ATTEMPT = "bridge.targets.webhook:WebhookTarget.attempt"
-_CONCLUDE = "bridge.pipeline.delivery:Delivering.conclude"
-_DELAY = "bridge.broker.lanes:BrokerCopies.delay"
-_PARK = "bridge.broker.lanes:BrokerCopies.park"
+_ROUTE = "bridge.pipeline.deliver:Delivering.route"
+_ATTEMPT = "bridge.targets.webhook.target:WebhookTarget.attempt"
+_CONCLUDE = "bridge.pipeline.deliver:Delivering.conclude"
+_DELAY = "bridge.amqp.lanes:BrokerCopies.delay"
+_PARK = "bridge.amqp.lanes:BrokerCopies.park"
 _CONFIRM = "aiormq.channel:Channel._on_confirm_frame"
-_COMMIT = "bridge.storage.history:SqlHistory.commit"
-_WRITE = "bridge.storage.batches:Batches.write"
-_PAUSE = "bridge.storage.history:SqlHistory.set_hook_state"
-_FENCE = "bridge.pipeline.fence:Fence.again"
-_LET_THROUGH = "bridge.pipeline.service:LaneService.let_through"
-_LEAVE = "bridge.app.sources:Sources.leave"
-_CLOSE = "bridge.app.sources:Sources.close"
+_COMMIT = "bridge.history.history:SqlHistory.commit"
+_WRITE = "bridge.history.batches:Batches.write"
+_PAUSE = "bridge.history.history:SqlHistory.set_hook_state"
+_FENCE = "bridge.pipeline.fencing:Fence.again"
+_LET_THROUGH = "bridge.pipeline.lanes:LaneService.let_through"
+_LEAVE = "bridge.app.consumption:Sources.leave"
+_CLOSE = "bridge.app.consumption:Sources.close"
 
 POINTS = (
     Point("received, not decoded", "direct", _DECODE),
@@ -176,7 +176,7 @@ def _of_a_copy(argument: Any) -> bool:
 
 
 def _attempts(argument: Any) -> Iterator[int]:
-    from bridge.model.delivery import Delivery, Record
+    from bridge.core.delivery import Delivery, Record
 
     match argument:
         case Delivery(attempt=attempt):

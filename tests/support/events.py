@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message
 
 NASTY_BODIES: dict[str, bytes] = {
     "empty": b"",

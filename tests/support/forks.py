@@ -27,11 +27,11 @@ from tests.support.waiting import until
 ROOT = Path(__file__).parents[2]
 _IMPORTED = (
     "bridge.cli.main",
-    "bridge.cli.configuration",
+    "bridge.terminal.configuration",
     "bridge.app.run",
-    "bridge.app.doctor",
-    "bridge.app.publish",
-    "bridge.storage.migrations",
+    "bridge.doctor.cli",
+    "bridge.publishing.cli",
+    "bridge.db.migrations",
     "alembic.command",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "sqlalchemy.dialects.postgresql.asyncpg",

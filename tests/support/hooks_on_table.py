@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from bridge.admin.effective import effective
-from bridge.admin.hooks import Removal
-from bridge.model.hook import Hook
-from bridge.pipeline.hook import HookRunner
-from bridge.pipeline.table import HookTable
-from bridge.ports.history import History, HookState
-from bridge.ports.hooks import HookStore, StoredHook
-from bridge.ports.statistics import HookHealth
-from bridge.rules.routing.table import RoutingTable
+from bridge.core.hook import Hook
+from bridge.core.ports import History, HookState
+from bridge.core.statistics import HookHealth
+from bridge.core.stored_hooks import HookStore, StoredHook
+from bridge.hooks.runners import effective
+from bridge.hooks.service import Removal
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+from bridge.routing.table import RoutingTable
 
 
 class HooksOnTable:
@@ -24,7 +24,7 @@ class HooksOnTable:
         store: HookStore,
         history: History,
         written: Sequence[Hook],
-        runner_of: Callable[[Hook], HookRunner],
+        runner_of: Callable[[Hook], HookWorker],
     ) -> None:
         self.table = table
         self.written: Mapping[str, Hook] = {hook.id: hook for hook in written}

@@ -8,18 +8,18 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from bridge.broker.link import Link
-from bridge.broker.prompt import PromptPublisher
-from bridge.broker.publisher import ConfirmedPublisher
-from bridge.broker.sources import SourceQueues
-from bridge.broker.topology import Names, Topology
+from bridge.amqp.connection import Link
+from bridge.amqp.fail_fast import PromptPublisher
+from bridge.amqp.kinds import SourceQueues
+from bridge.amqp.publisher import ConfirmedPublisher
+from bridge.amqp.topology import Names, Topology
+from bridge.core.event import Source
+from bridge.core.inlet import Inlet
+from bridge.core.ports import Outgoing, Publisher
 from bridge.http.health import Health
-from bridge.http.inlet_body import Room
-from bridge.http.inlets import Inlets
 from bridge.http.server import HttpServer
-from bridge.model.inlet import Inlet
-from bridge.model.source import Source
-from bridge.ports.broker import Outgoing, Publisher
+from bridge.inlets.message import Room
+from bridge.inlets.receive import Inlets
 from bridge.settings.tree import Http
 from bridge.telemetry.metrics import Metrics
 from tests.support.inlets import Sender, sender_to

@@ -1,11 +1,11 @@
-"""Links of the bridge's own kind for tests that talk to a broker through bridge.broker."""
+"""Links of the bridge's own kind for tests that talk to a broker through bridge.amqp."""
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridge.broker.link import Address, Link
+from bridge.amqp.connection import Address, Link
 
 
 class Heard:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bridge.model.target import NotifyTarget as Settings
-from bridge.rules.wire.address import AddressGate
+from bridge.core.target import NotifyTarget as Settings
 from bridge.targets.notify.target import NotifyTarget
+from bridge.wire.address_gate import AddressGate
 from tests.support.events import delivery
 from tests.support.services import Services
 

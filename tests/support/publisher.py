@@ -2,8 +2,8 @@
 
 import asyncio
 
-from bridge.model.errors import Unroutable
-from bridge.ports.broker import Outgoing
+from bridge.core.errors import Unroutable
+from bridge.core.ports import Outgoing
 
 
 class MemoryPublisher:

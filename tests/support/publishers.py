@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bridge.model.event import Batch, Event, Message
-from bridge.model.source import Source
-from bridge.rules.formats.decoder import Decoder
+from bridge.core.event import Batch, Event, Message, Source
+from bridge.formats.decoder import Decoder
 
 FOLDER = Path(__file__).parents[1] / "data" / "publishers"
 

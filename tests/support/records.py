@@ -11,9 +11,9 @@ from uuid import UUID
 import asyncpg
 import uuid_utils
 
-from bridge.model.delivery import Attempt, Delivery, Quarantined, Record, Status
-from bridge.model.event import Event, Message
-from bridge.ports.records import DeliveryFilter, KnownDelivery, Records
+from bridge.core.delivery import Attempt, Delivery, Quarantined, Record, Status
+from bridge.core.event import Event, Message
+from bridge.core.records import DeliveryFilter, KnownDelivery, Records
 
 NOW = 1_746_428_889.25
 

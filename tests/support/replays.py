@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.model.delivery import Delivery, Record, Status
-from bridge.model.replay import ReplayStatus
-from bridge.ports.jobs import Replay, ReplayFilter, Restart
-from bridge.storage.history import SqlHistory
-from bridge.storage.replays import SqlReplays
+from bridge.core.delivery import Delivery, Record, Status
+from bridge.core.jobs import Replay, ReplayFilter, Restart
+from bridge.core.records import ReplayStatus
+from bridge.history.history import SqlHistory
+from bridge.replays.store import SqlReplays
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, new_id
 
 LATER = NOW + 1000

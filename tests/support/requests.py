@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from bridge.model.inlet import Verifier
-from bridge.model.target import Signature
-from bridge.rules.signing.shapes import SignedRequest
-from bridge.rules.signing.signers import signer
-from bridge.rules.signing.verifiers import verifier
+from bridge.core.inlet import Verifier
+from bridge.core.target import Signature
+from bridge.signing.profiles import signer, verifier
+from bridge.signing.shapes import SignedRequest
 
 NOW = 1_748_802_600
 STANDARD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

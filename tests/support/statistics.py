@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from bridge.model.delivery import Attempt, Counted, Delivery, Record, Status
-from bridge.ports.statistics import Sums
-from bridge.rules.statistics.dimensions import Value
-from bridge.rules.statistics.spans import FAR
-from bridge.storage.history import SqlHistory
-from bridge.storage.statistics import SqlStatistics
+from bridge.core.delivery import Attempt, Counted, Delivery, Record, Status
+from bridge.core.statistics import Sums
+from bridge.history.history import SqlHistory
+from bridge.measuring.dimensions import Value
+from bridge.measuring.spans import FAR
+from bridge.stats.store import SqlStatistics
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, look
 
 ALL_TIME = (0, FAR)

@@ -11,19 +11,141 @@ each call runs in a thread of ours that is marked with a Call, and
 Threads without a Call are not touched.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
+import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
-from bridge.rules.wire.address import AddressGate
-from bridge.targets.notify.written import Written
-from bridge.targets.web.pool import BlockedAddress
+from bridge.targets.webhook.address import TARGET
+from bridge.targets.webhook.pool import BlockedAddress
+from bridge.wire.address_gate import AddressGate
+
+# Threads for what blocks, a bounded number of them, that nobody ever has to wait for.
+
+
+T = TypeVar("T")
+
+
+class TooManyHang(Exception):
+    """Half of the threads or more still work for attempts that ended long ago."""
+
+
+class Crew:
+    """Up to `size` daemon threads at once, one for each piece of work.
+
+    Not concurrent.futures: that joins its threads when Python exits. Whoever stops waiting for its work (by a
+    timeout, by being cancelled) leaves a thread behind that holds its place until it ends by itself.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._places = asyncio.Semaphore(size)
+        self._left: set[asyncio.Future[None]] = set()
+
+    @property
+    def left(self) -> int:
+        """Threads that nobody waits for any more."""
+        return len(self._left)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work`, run in a thread once there is a place for it, returns or raises.
+
+        Raises TooManyHang at once while half of the places are held by threads left behind.
+        """
+        if self.left * 2 >= max(self._size, 2):
+            raise TooManyHang(f"{self.left} earlier notifications of this hook still hang")
+        await self._places.acquire()
+        outcome: list[T] = []
+        ended = self._start(lambda: outcome.append(work()))
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            if not ended.done():
+                self._left.add(ended)
+                ended.add_done_callback(self._forget)
+            raise
+        return outcome[0]
+
+    def _start(self, work: Callable[[], None]) -> "asyncio.Future[None]":
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def end(error: BaseException | None) -> None:
+            self._places.release()
+            ended.set_exception(error) if error else ended.set_result(None)
+
+        def in_thread() -> None:
+            error: BaseException | None = None
+            try:
+                work()
+            except Exception as raised:  # noqa: BLE001 - handed over to who waits
+                error = raised
+            # The loop may be gone: the bridge does not wait for what hangs.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(end, error)
+
+        try:
+            threading.Thread(target=in_thread, name=self._name, daemon=True).start()
+        except RuntimeError:  # the system has no thread left to give
+            self._places.release()
+            raise
+        return ended
+
+    def _forget(self, ended: "asyncio.Future[None]") -> None:
+        self._left.discard(ended)
+        if not ended.cancelled():
+            ended.exception()  # Nobody asks any more; unasked it would be logged.
+
+
+# The request target of json://, xml:// and form:// as it stands in the URL.
+# Apprise decodes paths and queries and encodes them again, requests and urllib3 do so once more: %40 and %7E
+# become characters, %c3 becomes %C3, // becomes /. A receiver that compares or verifies what it was asked for
+# means the bytes that were written.
+
+
+_SCHEMES = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+_PARTS = re.compile(r"[^:/?#]*://[^/?#]*(?P<path>[^?#]*)(?:[^?]*\?(?P<query>.*))?", re.DOTALL)
+_PARAMETER = re.compile(r"(?:-|%2[dD])(?P<sent>.*)", re.DOTALL)
+"""Options in the query are Apprise's own; those with a hyphen before their name are sent, without the hyphen."""
+
+
+class Written(NamedTuple):
+    """Path and query; the query None: what Apprise makes of it."""
+
+    path: str
+    query: str | None
+
+    def instead_of(self, made: str) -> str:
+        """The target to send in place of the one that was made of it."""
+        query = made.partition("?")[2] if self.query is None else self.query
+        return f"{self.path}?{query}" if query else self.path
+
+
+def written(url: str, scheme: str, method: str) -> Written | None:
+    """What the URL says of the target; None where the service asks for something else, or it is no valid URL.
+
+    With GET Apprise puts the message into the query.
+    """
+    parts = _PARTS.match(url.strip())
+    if scheme not in _SCHEMES or parts is None:
+        return None
+    sent = [
+        found["sent"]
+        for option in re.split("[&;]", parts["query"] or "")
+        if (found := _PARAMETER.match(option))
+    ]
+    query = None if method == "GET" and scheme.startswith("form") else "&".join(sent)
+    whole = Written(parts["path"] or "/", query)
+    return whole if TARGET.fullmatch(whole.path + (query or "")) else None
+
 
 _MOST_LINES = 20
 _LONGEST_LINE = 500

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any, NamedTuple
 
-from bridge.model.delivery import Answer, Fault
-from bridge.rules.wire.headers import retry_after
-from bridge.rules.wording.escaping import clean, one_line
+from bridge.core.delivery import Answer, Fault
+from bridge.targets.notify.cutting import clean, one_line
 from bridge.targets.notify.guard import Call, Reply
 from bridge.targets.notify.mqtt import MqttRefused
+from bridge.wire.headers import retry_after
 
 _LONGEST_TEXT = 300
 

@@ -8,27 +8,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from apprise import NotifyType
 
-from bridge.model.delivery import Answer, Delivery, Fault
-from bridge.model.event import Event
-from bridge.model.evidence import Evidence
-from bridge.model.target import NotifyTarget as Settings
-from bridge.ports.budget import Budget
-from bridge.ports.target import Preview
-from bridge.rules.bodies.spelling import unbuildable
-from bridge.rules.routing.expression import Unanswered
-from bridge.rules.routing.template import compile_template
-from bridge.rules.wire.address import AddressGate
-from bridge.rules.wording.escaping import clean, one_line
-from bridge.targets.evidence import Told
-from bridge.targets.notify.guard import Call
+from bridge.bodies.exact import unbuildable
+from bridge.core.budget import Budget
+from bridge.core.delivery import Answer, Delivery, Evidence, Fault
+from bridge.core.event import Event
+from bridge.core.ports import Preview
+from bridge.core.target import NotifyTarget as Settings
+from bridge.expressions.engine import EvaluationError
+from bridge.expressions.template import compile_template
+from bridge.targets.evidence import Rendering, Told
+from bridge.targets.notify.cutting import clean, one_line
+from bridge.targets.notify.guard import Call, Crew, TooManyHang
 from bridge.targets.notify.outcome import Result, merged, result_of
-from bridge.targets.notify.services import Service, service
-from bridge.targets.notify.threads import Crew, TooManyHang
+from bridge.targets.notify.services import Service, check_endpoints, service
 from bridge.targets.notify.wording import Wording
-from bridge.targets.rendering import Rendering
+from bridge.targets.webhook.address import Check
+from bridge.targets.webhook.pool import literal_refusal
+from bridge.wire.address_gate import AddressGate
 
 MOST_THREADS = 16
 """Threads of one hook: what may block at the same time."""
@@ -127,10 +127,10 @@ class NotifyTarget:
     def _words(self, wording: Wording, event: Event) -> tuple[str, str] | Answer:
         """Title and body for a service, what holes bring escaped for it."""
         title = self._title.render(event, str)
-        if isinstance(title, Unanswered):
+        if isinstance(title, EvaluationError):
             return unbuildable(f"title: {title.detail}")
         body = self._body.render(event, wording.escape)
-        if isinstance(body, Unanswered):
+        if isinstance(body, EvaluationError):
             return unbuildable(f"body: {body.detail}")
         words = one_line(clean(title)), clean(body)
         return words if any(map(str.strip, words)) else unbuildable("title and body are both empty")
@@ -197,3 +197,40 @@ def _done(before: Sequence[str], ended: Sequence[_Ended]) -> tuple[str, ...]:
 def _digest(text: str) -> str:
     """Eight characters: enough to tell URLs apart, too few to find out which one it was."""
     return sha256(text.encode()).hexdigest()[:8]
+
+
+# What is wrong with the settings of a notify target, as far as can be seen without any network.
+
+
+def notify_checks(settings: Settings) -> Iterator[Check]:
+    """Titles, bodies, base URLs and each URL by its position; what they say never quotes a URL."""
+    yield "target.title", partial(compile_template, settings.title, text=True)
+    yield "target.body", partial(compile_template, settings.body, text=True)
+    yield "target.endpoints", partial(check_endpoints, settings.endpoints)
+    for position, url in enumerate(settings.urls):
+        yield f"target.urls[{position}]", partial(service, url.get_secret_value(), position, settings)
+
+
+def notify_addresses(settings: Settings, gate: AddressGate) -> Iterator[Check]:
+    """Whether the addresses that stand in the settings themselves may be dialled."""
+    for position, url in enumerate(settings.urls):
+        yield (
+            f"target.urls[{position}]",
+            partial(_check_host, url.get_secret_value(), position, settings, gate),
+        )
+    for scheme, base in settings.endpoints.items():
+        yield "target.endpoints", partial(_refuse, scheme, urlsplit(base).hostname or "", gate)
+
+
+def _check_host(url: str, position: int, settings: Settings, gate: AddressGate) -> None:
+    try:
+        plugin = service(url, position, settings).plugin
+    except ValueError:
+        return  # notify_checks says so
+    host = getattr(plugin, "smtp_host", None) or plugin.host
+    _refuse(plugin.schema, str(host or "").strip("[]"), gate)
+
+
+def _refuse(scheme: str, host: str, gate: AddressGate) -> None:
+    if reason := literal_refusal(gate, host):
+        raise ValueError(f"{scheme}: {reason}")

@@ -15,8 +15,17 @@ from apprise import NotifyFormat
 from apprise.conversion import commonmark_repair_chunk, convert_between
 from apprise.plugins.base import NotifyBase
 
-from bridge.rules.wording.cutting import MOST_PIECES, cut_html, cut_text, shorten
-from bridge.rules.wording.escaping import disarm, escape_html, escape_markdown, escape_slack, escape_spoilers
+from bridge.targets.notify.cutting import (
+    MOST_PIECES,
+    cut_html,
+    cut_text,
+    disarm,
+    escape_html,
+    escape_markdown,
+    escape_slack,
+    escape_spoilers,
+    shorten,
+)
 
 Escape = Callable[[str], str]
 Format = Literal["text", "markdown", "html"]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.storage.history import SqlHistory, open_history
+from bridge.history.history import SqlHistory, open_history
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

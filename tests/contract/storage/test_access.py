@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from bridge.model.access import Deed, KnownToken, Role
-from bridge.ports.access import DeedFilter
-from bridge.storage.access import SqlAccess
-from bridge.storage.history import SqlHistory
+from bridge.access.store import SqlAccess
+from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, new_id
 
 DIGEST = "ab" * 32
@@ -31,7 +30,7 @@ def a_token(name: str = "grafana", **fields: object) -> KnownToken:
     return KnownToken(name=name, **{**known, **fields})  # type: ignore[arg-type]
 
 
-def a_deed(at: float = NOW, **fields: str) -> Deed:
+def a_deed(at: float = NOW, **fields: str) -> AuditEntry:
     known = {
         "actor": "admin",
         "role": "admin",
@@ -42,7 +41,7 @@ def a_deed(at: float = NOW, **fields: str) -> Deed:
         "remote": "127.0.0.1",
         "detail": '{"n":1}',
     }
-    return Deed(id=new_id(at), at=at, **{**known, **fields})
+    return AuditEntry(id=new_id(at), at=at, **{**known, **fields})
 
 
 async def test_a_token_is_found_by_its_digest_alone(access: SqlAccess):

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from bridge.model.delivery import Counted, Entry, Finished
-from bridge.pipeline.claiming import Claiming, Verdict
-from bridge.pipeline.settle import Load, Settlement
-from bridge.ports.guards import Claim, Claimed, Claims, Earlier
-from bridge.storage.claims import SqlClaims
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Counted, Entry, Finished
+from bridge.core.guards import Claim, Claimed, Claims, Earlier
+from bridge.history.claims_store import SqlClaims
+from bridge.history.history import SqlHistory
+from bridge.pipeline.dedupe import DedupeLeases, Verdict
+from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.records import NOW, a_delivery, an_event, delivered, new_id, waiting
 from tests.support.tickets import CountingTicket
 
@@ -41,18 +41,18 @@ async def test_whose_clock_is_wrong_takes_no_key_from_a_living_process_and_loses
     if history.engine.dialect.name == "sqlite":
         pytest.skip("one process has the file")
     claims = SqlClaims(history.engine)
-    here, there = (Claiming(claims, holder, alone=False) for holder in "ab")
+    here, there = (DedupeLeases(claims, holder, alone=False) for holder in "ab")
     await here.claim([Claim("k", E1, WINDOW)])
 
     true = time.time
     monkeypatch.setattr(time, "time", lambda: true() + skew)
     seen = await there.claim([Claim("k", E2, WINDOW), Claim("l", E3, WINDOW)])
-    assert there.judge(seen["k"], E2, Settlement(CountingTicket(), "main", Load())) is Verdict.WAIT
+    assert there.judge(seen["k"], E2, Settlement(CountingTicket(), "main", InFlight())) is Verdict.WAIT
     assert await claims.forget_claims(await claims.now(), 10) == 0
     monkeypatch.undo()
     seen = await here.claim([Claim("l", E1, WINDOW)])
     assert (seen["l"].event_id, seen["l"].new) == (E3, False)
-    assert here.judge(seen["l"], E1, Settlement(CountingTicket(), "main", Load())) is Verdict.WAIT
+    assert here.judge(seen["l"], E1, Settlement(CountingTicket(), "main", InFlight())) is Verdict.WAIT
 
 
 async def test_of_many_who_claim_at_once_each_key_has_one(history: SqlHistory):

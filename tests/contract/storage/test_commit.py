@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from bridge.model.delivery import Entry, Record, Skipped, Status, Unmatched, status_after
-from bridge.ports.history import History
-from bridge.storage.history import SqlHistory
-from bridge.storage.text import original
+from bridge.core.delivery import Entry, Record, Skipped, Status, Unmatched, status_after
+from bridge.core.ports import History
+from bridge.db.text import original
+from bridge.history.history import SqlHistory
 from tests.support.events import NASTY_BODIES
 from tests.support.records import NOW, a_delivery, an_event, delivered, in_quarantine, look, newest, waiting
 

@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy import Engine, event
 
-from bridge.model.delivery import Unmatched
-from bridge.storage.history import SqlHistory
-from bridge.storage.records.scan import distinct
-from bridge.storage.tables import events
+from bridge.core.delivery import Unmatched
+from bridge.db.scan import distinct
+from bridge.db.tables import events
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, an_event
 
 KINDS = [f"order.{number:02}" for number in range(30)]

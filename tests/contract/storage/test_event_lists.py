@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Counted, Status, Unmatched
-from bridge.model.event import Event, Message
-from bridge.ports.records import EventFilter, EventStatus, KnownEvent, Records
-from bridge.storage.history import SqlHistory
-from bridge.storage.records import events, scan
+from bridge.core.delivery import Counted, Status, Unmatched
+from bridge.core.event import Event, Message
+from bridge.core.records import EventFilter, EventStatus, KnownEvent, Records
+from bridge.db import scan
+from bridge.history import events
+from bridge.history.history import SqlHistory
 from tests.support.events import NASTY_BODIES
 from tests.support.records import (
     NOW,

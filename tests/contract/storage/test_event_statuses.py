@@ -2,10 +2,11 @@
 
 import pytest
 
-from bridge.model.delivery import Status, Unmatched
-from bridge.ports.records import EventFilter, EventStatus, KnownEvent, Page
-from bridge.storage.history import SqlHistory
-from bridge.storage.records import events, scan
+from bridge.core.delivery import Status, Unmatched
+from bridge.core.records import EventFilter, EventStatus, KnownEvent, Page
+from bridge.db import scan
+from bridge.history import events
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_event, delivered, waiting
 
 KINDS = ("matched", "unmatched", "skipped", "matched and skipped")

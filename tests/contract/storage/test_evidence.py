@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bridge.model.evidence import Evidence, Form
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Evidence, Form
+from bridge.history.history import SqlHistory
 from tests.support.records import a_delivery, an_event, days_ago, delivered, look
 
 SENT = Form(
@@ -67,6 +67,6 @@ async def test_a_form_that_is_used_stays_and_is_written_again_on_the_next_day(
     await history.commit([delivered(evidence=evidence("1", "2"))])
     assert await look(history_url, "SELECT id FROM evidence_forms") == []
 
-    monkeypatch.setattr("bridge.storage.statements._today", lambda: 1)
+    monkeypatch.setattr("bridge.db.upserts._today", lambda: 1)
     await history.commit([delivered(evidence=evidence("1", "2"))])
     assert len(await look(history_url, "SELECT id FROM evidence_forms")) == 2

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
-from bridge.ports.history import HookState
-from bridge.ports.hooks import NameTaken, Overtaken, TooMany
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.hooks import SqlHooks
-from bridge.storage.sealing import Sealer
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook
+from bridge.core.ports import HookState
+from bridge.core.stored_hooks import NameTaken, Overtaken, TooMany
+from bridge.db.sealing import Sealer
+from bridge.history.history import SqlHistory, open_history
+from bridge.hooks.store import SqlHooks
 
 KEY, OTHER_KEY = "a key of sixteen and more", "another key of sixteen"
 NOW = 1_800_000_000.0

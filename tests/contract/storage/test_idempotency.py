@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bridge.ports.publishing import Begun
-from bridge.storage.history import SqlHistory
-from bridge.storage.idempotency import SqlIdempotency
+from bridge.core.ports import Begun
+from bridge.history.history import SqlHistory
+from bridge.publishing.service import SqlIdempotency
 from tests.support.records import NOW
 
 DAY = 86_400.0

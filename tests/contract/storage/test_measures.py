@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from bridge.model.delivery import Entry
-from bridge.ports.statistics import Measured, MeasuredStep
-from bridge.rules.statistics.spans import FAR
-from bridge.storage import measures
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.statistics import SqlStatistics
+from bridge.core.delivery import Entry
+from bridge.core.statistics import Measured, MeasuredStep
+from bridge.history import measures
+from bridge.history.history import SqlHistory, open_history
+from bridge.measuring.spans import FAR
+from bridge.stats.store import SqlStatistics
 from tests.support.records import NOW, a_delivery, delivered
 from tests.support.statistics import counted, played
 

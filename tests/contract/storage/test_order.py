@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Delivery, Record, Status
-from bridge.ports.records import KnownDelivery
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Delivery, Record, Status
+from bridge.core.records import KnownDelivery
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_attempt, delivered, look, newest, waiting
 
 _FINAL = [Status.SUCCESS, Status.FAILED, Status.SKIPPED]

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.delivery import Known, Record, Status
-from bridge.storage.history import SqlHistory
-from bridge.storage.outbox import SqlOutbox
+from bridge.core.delivery import Known, Record, Status
+from bridge.deliveries.outbox import SqlOutbox
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_attempt, delivered, waiting
 
 EVERY = frozenset(Status)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bridge.model.errors import SettingsError
-from bridge.model.owner import Owner
-from bridge.storage.history import SqlHistory
-from bridge.storage.ownership import SqlOwnership, owner_of
+from bridge.core.errors import SettingsError
+from bridge.core.owner import Owner
+from bridge.db.ownership import SqlOwnership, owner_of
+from bridge.history.history import SqlHistory
 
 OURS = Owner("bridge", "rabbit@one", "/")
 

@@ -3,8 +3,8 @@
 import time
 from dataclasses import replace
 
-from bridge.model.delivery import Status, Unmatched
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Status, Unmatched
+from bridge.history.history import SqlHistory
 from tests.support.records import a_delivery, an_event, days_ago, delivered, in_quarantine, look, waiting
 
 

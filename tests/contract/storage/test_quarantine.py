@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.model.delivery import Quarantined
-from bridge.model.event import Message
-from bridge.ports.quarantine import QuarantineFilter
-from bridge.ports.records import EventFilter
-from bridge.storage.history import SqlHistory
-from bridge.storage.quarantined import SqlQuarantine
+from bridge.core.delivery import Quarantined
+from bridge.core.event import Message
+from bridge.core.quarantine import QuarantineFilter
+from bridge.core.records import EventFilter
+from bridge.history.history import SqlHistory
+from bridge.quarantine.store import SqlQuarantine
 from tests.support.records import NOW, delivered, in_quarantine, new_id
 
 HEADERS = {"bytes": b"\xff", "decimal": Decimal("1.5"), "surrogate": "\ud800", "$table": {"n": 1}}

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bridge.model.delivery import Known, Quarantined, Record, Status
-from bridge.model.errors import HistoryUnavailable
-from bridge.model.event import Message
-from bridge.ports.history import HookState
-from bridge.storage.history import SqlHistory, open_history
+from bridge.core.delivery import Known, Quarantined, Record, Status
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.event import Message
+from bridge.core.ports import HookState
+from bridge.history.history import SqlHistory, open_history
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, newest, waiting
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from bridge.model.delivery import DUPLICATE, Record, Status, Unmatched
-from bridge.model.event import Event
-from bridge.ports.guards import Earlier, EventKey, Recollection
-from bridge.storage.history import SqlHistory
-from bridge.storage.recollection import SqlRecollection
+from bridge.core.delivery import DUPLICATE, Record, Status, Unmatched
+from bridge.core.event import Event
+from bridge.core.guards import Earlier, EventKey, Recollection
+from bridge.history.guards_store import SqlRecollection
+from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_event, delivered, waiting
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.delivery import Status
-from bridge.model.replay import ReplayStatus
-from bridge.ports.jobs import ReplayFilter
-from bridge.storage.history import SqlHistory
-from bridge.storage.outbox import SqlOutbox
-from bridge.storage.replays import SqlReplays
+from bridge.core.delivery import Status
+from bridge.core.jobs import ReplayFilter
+from bridge.core.records import ReplayStatus
+from bridge.deliveries.outbox import SqlOutbox
+from bridge.history.history import SqlHistory
+from bridge.replays.store import SqlReplays
 from tests.support.records import NOW, a_delivery, an_event, new_id
 from tests.support.replays import LATER, a_replay, added, failed, failures, statuses, take_all
 

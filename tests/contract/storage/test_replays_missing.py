@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Status, Unmatched
-from bridge.model.event import Event
-from bridge.ports.jobs import Lacking, Replay, ReplayFilter, Restart
-from bridge.storage.history import SqlHistory
-from bridge.storage.outbox import SqlOutbox
-from bridge.storage.replays import SqlReplays
+from bridge.core.delivery import Status, Unmatched
+from bridge.core.event import Event
+from bridge.core.jobs import Lacking, Replay, ReplayFilter, Restart
+from bridge.deliveries.outbox import SqlOutbox
+from bridge.history.history import SqlHistory
+from bridge.replays.store import SqlReplays
 from tests.support.records import NOW, a_delivery, an_event
 from tests.support.replays import LATER, a_replay, added, failed
 

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from bridge.model.delivery import Record, Status
-from bridge.ports.jobs import Replica
-from bridge.storage.history import SqlHistory
-from bridge.storage.jobs_removal import SqlRemains
-from bridge.storage.jobs_replicas import SqlReplicas
-from bridge.storage.statistics import SqlStatistics
+from bridge.core.delivery import Record, Status
+from bridge.core.jobs import Replica
+from bridge.history.history import SqlHistory
+from bridge.history.leases import SqlReplicas
+from bridge.hooks.deletion import SqlUnfinishedDeliveries
+from bridge.stats.store import SqlStatistics
 from tests.support.records import a_delivery
 
 
@@ -20,8 +20,8 @@ def replicas(history: SqlHistory) -> SqlReplicas:
 
 
 @pytest.fixture
-def remains(history: SqlHistory) -> SqlRemains:
-    return SqlRemains(history.engine)
+def remains(history: SqlHistory) -> SqlUnfinishedDeliveries:
+    return SqlUnfinishedDeliveries(history.engine)
 
 
 def replica(name: str, revision: int = 0, settled: int = 0) -> Replica:
@@ -82,7 +82,7 @@ async def record(history: SqlHistory, hook: str, status: Status, reason: str = "
 
 
 async def test_what_waits_for_a_deleted_hook_is_ended_and_nothing_else(
-    history: SqlHistory, remains: SqlRemains
+    history: SqlHistory, remains: SqlUnfinishedDeliveries
 ):
     ended = [await record(history, "gone", status) for status in (Status.PENDING, Status.RETRYING) * 3]
     kept = [

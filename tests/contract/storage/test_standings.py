@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from bridge.model.delivery import Quarantined
-from bridge.model.event import Message
-from bridge.ports.history import HookState
-from bridge.rules.meta.standing import Standing
-from bridge.storage.admin_tables import hook_health
-from bridge.storage.heralding import SqlStandings
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Quarantined
+from bridge.core.event import Message
+from bridge.core.ports import HookState
+from bridge.db.admin_tables import hook_health
+from bridge.history.history import SqlHistory
+from bridge.meta.words import Standing
+from bridge.meta_events.monitor import SqlStandings
 from tests.support.records import new_id
 
 FAILING = Standing("crm", 1000.25, 5000.5, 900.125, 7)

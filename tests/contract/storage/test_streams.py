@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from bridge.model.delivery import Reached
-from bridge.ports.streams import StreamPlaces
-from bridge.storage.history import SqlHistory
-from bridge.storage.streams import SqlStreams
+from bridge.core.delivery import Reached
+from bridge.core.ports import StreamPlaces
+from bridge.history.history import SqlHistory
+from bridge.history.streams_store import SqlStreams
 from tests.support.records import delivered
 
 HERE = Reached("orders", 7, ahead=1 << 4000 | 0b101, digest="d", epoch=0, since=12.5)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Quarantined, Record, Skipped, Status, Unkept
-from bridge.model.event import Message
-from bridge.rules.statistics.buckets import bucket
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.outbox import SqlOutbox
-from bridge.storage.statistics import SqlStatistics
+from bridge.core.delivery import Quarantined, Record, Skipped, Status, Unkept
+from bridge.core.event import Message
+from bridge.deliveries.outbox import SqlOutbox
+from bridge.history.history import SqlHistory, open_history
+from bridge.measuring.spans import bucket_of
+from bridge.stats.store import SqlStatistics
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
 from tests.support.statistics import ends, ends_in_rows, failed_attempt, failed_for_good, sums_of
 
@@ -48,7 +48,7 @@ async def test_attempts_count_with_how_long_they_took(history: SqlHistory):
 
     assert (found.attempts, found.attempts_failed) == (3, 1)
     assert found.duration_ms == pytest.approx(906.1)
-    assert found.durations == {bucket(3.0): 2, bucket(900.0): 1}
+    assert found.durations == {bucket_of(3.0): 2, bucket_of(900.0): 1}
 
 
 async def test_a_batch_that_is_committed_again_counts_once(history: SqlHistory, history_url: str):

@@ -3,11 +3,11 @@
 import pytest
 from sqlalchemy import update
 
-from bridge.ports.jobs import Replica
-from bridge.storage.guard_tables import suspects as table
-from bridge.storage.history import SqlHistory
-from bridge.storage.jobs_replicas import SqlReplicas
-from bridge.storage.suspects import SqlSuspects
+from bridge.core.jobs import Replica
+from bridge.db.admin_tables import suspects as table
+from bridge.history.guards_store import SqlSuspects
+from bridge.history.history import SqlHistory
+from bridge.history.leases import SqlReplicas
 
 MANY = [f"{number:064x}" for number in range(1200)]
 

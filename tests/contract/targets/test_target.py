@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.errors import PublishFailed
-from bridge.model.hook import Hook
-from bridge.ports.target import Preview, Target
-from bridge.rules.wire.evidence import unfolded
+from bridge.core.delivery import Answer, Fault
+from bridge.core.errors import PublishFailed
+from bridge.core.hook import Hook
+from bridge.core.ports import Preview, Target
 from bridge.targets.factory import Targets
+from bridge.wire.evidence import unfolded
 from tests.support.events import NASTY_BODIES, delivery
 from tests.support.publisher import MemoryPublisher
 from tests.support.receiver import answering, hanging, receiving, response

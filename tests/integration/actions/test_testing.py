@@ -4,9 +4,9 @@ import json
 import sys
 import time
 
-from bridge.model.inlet import Verifier
-from bridge.rules.signing.shapes import Refused, SignedRequest
-from bridge.rules.signing.verifiers import verifier
+from bridge.core.inlet import Verifier
+from bridge.signing.profiles import verifier
+from bridge.signing.shapes import Refused, SignedRequest
 from tests.support.endpoint import hang, status
 from tests.support.operating import HTTP, operating
 from tests.support.scene import Scene

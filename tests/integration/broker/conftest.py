@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.broker.topology import Names, Topology
+from bridge.amqp.topology import Names, Topology
 from tests.support.links import unique
 
 

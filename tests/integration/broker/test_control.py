@@ -9,14 +9,13 @@ from typing import get_args
 
 import pytest
 
-from bridge.broker.control import FanoutControl
-from bridge.broker.link import Address, Link
-from bridge.broker.publisher import ConfirmedPublisher
-from bridge.broker.topology import Names, Topology
-from bridge.model.event import Message
-from bridge.ports.broker import Outgoing
-from bridge.ports.control import Kind
-from bridge.rules.wire.authenticity import MessageKeys
+from bridge.amqp.connection import Address, Link
+from bridge.amqp.control import FanoutControl
+from bridge.amqp.publisher import ConfirmedPublisher
+from bridge.amqp.topology import Names, Topology
+from bridge.core.event import Message
+from bridge.core.ports import Kind, Outgoing
+from bridge.wire.authenticity import MessageKeys
 from tests.support.links import running_link, unique
 from tests.support.waiting import until
 

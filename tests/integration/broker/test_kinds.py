@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.broker.kinds import kind_of, taken_by
-from bridge.model.queue import QueueKind
+from bridge.amqp.kinds import kind_of, taken_by
+from bridge.core.survey import QueueKind
 from tests.support.links import unique
 
 EVERYTHING = {

@@ -7,17 +7,16 @@ from decimal import Decimal
 
 import pytest
 
-from bridge.broker.lane_consumers import ChannelLanes
-from bridge.broker.lanes import BrokerCopies
-from bridge.broker.publisher import ConfirmedPublisher
-from bridge.broker.topology import Names, Topology
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
-from bridge.ports.broker import Ticket
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.parse import parse
-from bridge.rules.wire.authenticity import MessageKeys
-from bridge.rules.wire.copies import read_copy
+from bridge.amqp.lanes import BrokerCopies, ChannelLanes
+from bridge.amqp.publisher import ConfirmedPublisher
+from bridge.amqp.topology import Names, Topology
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message
+from bridge.core.ports import AckHandle
+from bridge.formats.parse import parse
+from bridge.formats.registry import content_of
+from bridge.wire.authenticity import MessageKeys
+from bridge.wire.copies import read_copy
 from tests.support.links import running_link, unique
 
 HEADERS = {
@@ -57,7 +56,7 @@ class Lanes:
         self.steps: list[int] = []
         self.copies = BrokerCopies(self.publisher, self.topology, KEYS.copies, self.steps.append)
         self.consumers = ChannelLanes(consuming, self.topology, lambda _queue, _up: None)
-        self.arrived: asyncio.Queue[tuple[Message, Ticket]] = asyncio.Queue()
+        self.arrived: asyncio.Queue[tuple[Message, AckHandle]] = asyncio.Queue()
 
     async def consume(self, hook, prefetch=10):
         await self.consumers.consume(hook, prefetch, lambda *pair: self.arrived.put_nowait(pair))

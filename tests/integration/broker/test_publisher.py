@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.broker.publisher import ConfirmedPublisher
-from bridge.broker.topology import Names, Topology
-from bridge.model.errors import PublishFailed, PublishTooLarge, Unroutable
-from bridge.model.event import Message
-from bridge.ports.broker import Outgoing
+from bridge.amqp.publisher import ConfirmedPublisher
+from bridge.amqp.topology import Names, Topology
+from bridge.core.errors import PublishFailed, PublishTooLarge, Unroutable
+from bridge.core.event import Message
+from bridge.core.ports import Outgoing
 from tests.support.links import running_link, unique
 
 

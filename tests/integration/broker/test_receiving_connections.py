@@ -12,8 +12,8 @@ from pamqp import frame
 from pamqp.heartbeat import Heartbeat
 from yarl import URL
 
-from bridge.broker import receiving
-from bridge.broker.topology import Names, Topology
+from bridge.amqp import reader as receiving
+from bridge.amqp.topology import Names, Topology
 from devtools.rabbitmq import RabbitMQNode
 from tests.support.consuming import consuming, depth, publish, supervised
 from tests.support.links import Heard, running_link, unique

@@ -10,7 +10,7 @@ from aiormq.abc import ChannelFrame
 from pamqp import commands, frame
 from pamqp.body import ContentBody
 
-from bridge.model.event import Message
+from bridge.core.event import Message
 from tests.support.consuming import consuming, depth, publish, publish_fast
 from tests.support.links import unique
 from tests.support.waiting import holds, until

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from yarl import URL
 
-from bridge.broker.link import Link
+from bridge.amqp.connection import Link
 from tests.support.links import Heard, running_link, unique
 from tests.support.proxy import Proxy, open_proxy
 from tests.support.waiting import until

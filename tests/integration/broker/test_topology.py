@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bridge.broker.sources import Contract, SourceQueues
-from bridge.broker.topology import Names, Topology
-from bridge.model.errors import BrokerRefused
+from bridge.amqp.kinds import Contract, SourceQueues
+from bridge.amqp.topology import Names, Topology
+from bridge.core.errors import BrokerRefused
 from tests.support.links import running_link, unique
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.storage.history import SqlHistory, open_history
+from bridge.history.history import SqlHistory, open_history
 from tests.support.links import unique
 from tests.support.queues import open_queues
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.history.history import SqlHistory
 from bridge.settings.tree import Http
-from bridge.storage.history import SqlHistory
 from tests.support.api_server import TOKEN, ApiClient, serving_api
 
 EVERY_PATH = [

@@ -7,11 +7,11 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from bridge.http.api_answers import answer
+from bridge.core.access import Actor, Role
+from bridge.history.history import SqlHistory
+from bridge.http.body import answer
 from bridge.http.operation import CHANGED, UNCHANGED, Operation
 from bridge.http.problem import Refused
-from bridge.model.access import Actor, Role
-from bridge.storage.history import SqlHistory
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.http.api_bodies import fitting
+from bridge.access.documents import NewToken
+from bridge.history.history import SqlHistory
+from bridge.http.body import fitting
 from bridge.http.problem import Refused
-from bridge.model.documents import NewToken
-from bridge.storage.history import SqlHistory
 from tests.support.api_server import ServedApi, serving_api
 
 GOOD = b'{"name": "ci", "role": "viewer"}'

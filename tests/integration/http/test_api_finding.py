@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.admin import search
-from bridge.model.delivery import Counted, Record, Status, Unmatched
-from bridge.model.hook import Hook
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Counted, Record, Status, Unmatched
+from bridge.core.hook import Hook
+from bridge.events import search
+from bridge.history.history import SqlHistory
 from bridge.targets.factory import Targets
 from tests.integration.http.test_api_history import failed, serving
 from tests.support.api_server import serving_api

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from bridge.model.delivery import Record, Status, Unmatched
-from bridge.model.event import Message
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Record, Status, Unmatched
+from bridge.core.event import Message
+from bridge.history.history import SqlHistory
 from tests.support.api_server import TOKEN, ServedApi, serving_api
 from tests.support.records import (
     NOW,

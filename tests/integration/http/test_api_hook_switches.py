@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.target import Signature
-from bridge.ports.history import HookState
-from bridge.rules.signing.signers import signer
-from bridge.storage.history import SqlHistory
+from bridge.core.ports import HookState
+from bridge.core.target import Signature
+from bridge.history.history import SqlHistory
+from bridge.signing.profiles import signer
 from tests.support.api_server import ApiClient, ServedApi, serving_api
 from tests.support.hook_bodies import OTHER_SECRET, QUEUE, SECRET, hook, webhook, written
 

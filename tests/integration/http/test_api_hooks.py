@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.hook import Hook
-from bridge.storage.history import SqlHistory
+from bridge.core.hook import Hook
+from bridge.history.history import SqlHistory
 from tests.support.api_server import ApiAnswer, ApiClient, ServedApi, serving_api
 from tests.support.hook_bodies import OTHER_SECRET, QUEUE, SECRET, hook, webhook, written
 

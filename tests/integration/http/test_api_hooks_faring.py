@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.ports.statistics import HookHealth
-from bridge.storage.history import SqlHistory
+from bridge.core.statistics import HookHealth
+from bridge.history.history import SqlHistory
 from tests.support.api_server import serving_api
 from tests.support.hooks_on_table import HooksOnTable
 

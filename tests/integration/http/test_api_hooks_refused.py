@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridge.storage.history import SqlHistory
+from bridge.history.history import SqlHistory
 from tests.support.api_server import ApiAnswer, ApiClient, serving_api
 from tests.support.hook_bodies import NO_JSON, QUEUE, UNFIT, hook, webhook, written
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.storage.history import SqlHistory
+from bridge.core.delivery import Answer, Fault
+from bridge.history.history import SqlHistory
 from tests.support.api_server import serving_api
 
 SECRETS = [f"Geheimnis-{number}-x" for number in range(16)]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiormq.abc import DeliveredMessage
 
-from bridge.broker.link import Link
-from bridge.model.delivery import Quarantined
-from bridge.model.event import Message
-from bridge.storage.history import SqlHistory
+from bridge.amqp.connection import Link
+from bridge.core.delivery import Quarantined
+from bridge.core.event import Message
+from bridge.history.history import SqlHistory
 from tests.support.api_server import TOKEN, ServedApi, serving_api
 from tests.support.hook_bodies import hook
 from tests.support.inlet_server import prompt

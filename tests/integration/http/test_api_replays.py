@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from bridge.admin import replay_events
-from bridge.admin.look_names import Names
-from bridge.admin.replays import Replaying
-from bridge.http.api_replays import ReplayRoutes
-from bridge.model.delivery import Status, Unmatched
-from bridge.model.hook import Hook
-from bridge.model.replay import ReplayStatus
-from bridge.pipeline.table import HookTable
-from bridge.rules.formats.parse import BOUNDS
-from bridge.rules.routing.table import RoutingTable
-from bridge.storage.history import SqlHistory
-from bridge.storage.replays import SqlReplays
+from bridge.core.delivery import Status, Unmatched
+from bridge.core.hook import Hook
+from bridge.core.records import ReplayStatus
+from bridge.formats.parse import BOUNDS
+from bridge.history.history import SqlHistory
+from bridge.hooks.names import Names
+from bridge.pipeline.hook_table import HookTable
+from bridge.replays import service
+from bridge.replays.api import ReplayRoutes
+from bridge.replays.service import ReplayService
+from bridge.replays.store import SqlReplays
+from bridge.routing.table import RoutingTable
 from tests.support.api_server import ApiClient, ServedApi, runner_of, serving_api
 from tests.support.records import an_event, days_ago, new_id
 from tests.support.replays import failures
@@ -62,7 +62,7 @@ async def serving(history: SqlHistory, *, keeps_successes: bool = True) -> Async
     hooks = [Hook.model_validate(hook) for hook in (CRM, OFF)]
     table = HookTable(lambda _event, _filters: None)
     table.swap(RoutingTable(hooks), {hook.id: runner_of(hook) for hook in hooks})
-    replaying = Replaying(
+    replaying = ReplayService(
         SqlReplays(history.engine),
         table,
         Names(OnTable(table), [], history),
@@ -135,7 +135,7 @@ async def test_events_that_are_missing_are_counted_by_what_the_hook_asks_for(his
 async def test_a_count_of_what_is_missing_ends_in_time_and_says_that_it_is_not_exact(
     history: SqlHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_events, "PATIENCE", 0.0)
+    monkeypatch.setattr(service, "PATIENCE", 0.0)
     await history.commit([Unmatched(an_event()) for _ in range(4)])
     async with serving(history) as api:
         replay = await made(api.client, filter={"hook": "crm", "missing": True})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.storage.history import SqlHistory
+from bridge.history.history import SqlHistory
 from tests.support.api_server import ApiClient, serving_api
 from tests.support.records import a_delivery, an_event, delivered
 from tests.support.statistics import failed_for_good, played

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.http import access as gate
-from bridge.storage.history import SqlHistory
+from bridge.history.history import SqlHistory
+from bridge.http import auth as gate
 from tests.support.api_server import TOKEN, ServedApi, serving_api
 from tests.support.waiting import until
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bridge.http.crowd import Crowd
+from bridge.http.operation import ConcurrencyLimit
 from bridge.http.problem import errors_as_problems
 from tests.support.waiting import until
 
@@ -30,7 +30,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     found = Served()
-    app = web.Application(middlewares=[errors_as_problems, Crowd(2, 1000).middleware()])
+    app = web.Application(middlewares=[errors_as_problems, ConcurrencyLimit(2, 1000).middleware()])
     app.router.add_post("/", found.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

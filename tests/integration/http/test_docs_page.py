@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import jsonschema_rs
 import pytest
 
+from bridge.history.history import SqlHistory
 from bridge.settings.tree import Http
-from bridge.storage.history import SqlHistory
 from tests.support.api_server import ServedApi, serving_api
 
 

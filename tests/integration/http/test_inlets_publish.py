@@ -8,12 +8,12 @@ from typing import Any
 
 from aiormq.abc import DeliveredMessage
 
-from bridge.broker.prompt import PromptPublisher
-from bridge.broker.sources import SourceQueues
-from bridge.broker.topology import Names, Topology
-from bridge.model.event import Message
-from bridge.model.inlet import Inlet
-from bridge.rules.wire.arrival import Arrivals
+from bridge.amqp.fail_fast import PromptPublisher
+from bridge.amqp.kinds import SourceQueues
+from bridge.amqp.topology import Names, Topology
+from bridge.core.event import Message
+from bridge.core.inlet import Inlet
+from bridge.wire.headers import Arrivals
 from tests.support.inlet_server import Kept, prompt, serving
 from tests.support.inlets import BODY, SECRETS, TIKI, signed_by_each, three_bad
 from tests.support.queues import Queues

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.event import Message, Undecodable
-from bridge.pipeline import guard as stage
-from bridge.pipeline.guard import Guard
-from bridge.pipeline.settle import Load, Over
-from bridge.ports.broker import Ticket
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.suspects import SqlSuspects
+from bridge.core.event import Message, Undecodable
+from bridge.core.ports import AckHandle
+from bridge.history.guards_store import SqlSuspects
+from bridge.history.history import SqlHistory, open_history
+from bridge.pipeline import poison as stage
+from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.settlement import InFlight, SettledCallback
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import holds, until
 
@@ -26,7 +26,7 @@ class Beyond:
     def __init__(self) -> None:
         self.begun: list[bytes] = []
         self.refused: list[tuple[bytes, str]] = []
-        self.ends: dict[bytes, Over | None] = {}
+        self.ends: dict[bytes, SettledCallback | None] = {}
 
     def digest(self, message: Message) -> str:
         return message.body.decode()
@@ -34,11 +34,13 @@ class Beyond:
     def is_urgent(self, message: Message) -> bool:
         return message.body.startswith(b"urgent")
 
-    def admit(self, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
         self.begun.append(message.body)
         self.ends[message.body] = over
 
-    def refuse(self, why: Undecodable, message: Message, ticket: Ticket, over: Over | None = None) -> None:
+    def refuse(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
         self.refused.append((message.body, why.reason))
         if over is not None:
             over(True)
@@ -64,10 +66,10 @@ def suspects(history: SqlHistory) -> SqlSuspects:
 
 @asynccontextmanager
 async def after_an_unclean_stop(
-    suspects: SqlSuspects, life: str = "now", load: Load | None = None
-) -> AsyncIterator[Guard]:
+    suspects: SqlSuspects, life: str = "now", load: InFlight | None = None
+) -> AsyncIterator[PoisonMessageGuard]:
     """A guard that watches out."""
-    guard = Guard(suspects, load or Load(), life)
+    guard = PoisonMessageGuard(suspects, load or InFlight(), life)
     await guard.watch_out()
     running = asyncio.create_task(guard.run())
     yield guard
@@ -75,7 +77,9 @@ async def after_an_unclean_stop(
     await asyncio.gather(running, return_exceptions=True)
 
 
-def take(guard: Guard, beyond: Beyond, *bodies: bytes, again: bool = True) -> dict[bytes, CountingTicket]:
+def take(
+    guard: PoisonMessageGuard, beyond: Beyond, *bodies: bytes, again: bool = True
+) -> dict[bytes, CountingTicket]:
     """Messages come in, handed out again or for the first time."""
     tickets = {body: CountingTicket() for body in bodies}
     for body, ticket in tickets.items():
@@ -84,7 +88,7 @@ def take(guard: Guard, beyond: Beyond, *bodies: bytes, again: bool = True) -> di
 
 
 async def test_after_an_orderly_stop_nothing_is_held_or_noted(suspects: SqlSuspects):
-    guard, beyond = Guard(suspects, Load(), "now"), Beyond()
+    guard, beyond = PoisonMessageGuard(suspects, InFlight(), "now"), Beyond()
     take(guard, beyond, b"a", b"b")
     assert beyond.begun == [b"a", b"b"]
     assert not guard.holding
@@ -113,7 +117,7 @@ async def gone(suspects: SqlSuspects, digest: str) -> bool:
 
 async def test_suspects_begin_one_by_one_and_everything_else_after_them(suspects: SqlSuspects):
     await suspects.note(["a", "b", "c"], "before")
-    beyond, load = Beyond(), Load(open=1)
+    beyond, load = Beyond(), InFlight(open=1)
     async with after_an_unclean_stop(suspects, load=load) as guard:
         take(guard, beyond, b"new", again=False)
         take(guard, beyond, b"a", b"first time", b"b", b"c")
@@ -228,7 +232,7 @@ async def test_what_must_not_come_back_often_waits_for_nothing_and_suspects_of_i
     suspects: SqlSuspects,
 ):
     await suspects.note(["a", "urgent b", "urgent c"], "before")
-    beyond, load = Beyond(), Load(open=1)
+    beyond, load = Beyond(), InFlight(open=1)
     async with after_an_unclean_stop(suspects, load=load) as guard:
         take(guard, beyond, b"a", b"urgent b", b"urgent c", b"urgent d", b"e")
         await until(lambda: {b"urgent b", b"urgent d"} <= set(beyond.begun))

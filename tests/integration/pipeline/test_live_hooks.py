@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bridge.model.inlet import Verifier
-from bridge.rules.signing.shapes import Refused, SignedRequest
-from bridge.rules.signing.verifiers import verifier
+from bridge.core.inlet import Verifier
+from bridge.signing.profiles import verifier
+from bridge.signing.shapes import Refused, SignedRequest
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, Received, status
 from tests.support.operating import HTTP, Operator, operating

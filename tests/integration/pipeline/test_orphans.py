@@ -2,11 +2,11 @@
 
 import time
 
-from bridge.broker.lanes import as_read
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
-from bridge.rules.wire.authenticity import MessageKeys
-from bridge.rules.wire.copies import write_copy
+from bridge.amqp.lanes import as_read
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message
+from bridge.wire.authenticity import MessageKeys
+from bridge.wire.copies import write_copy
 from tests.support.scene import Scene
 from tests.support.waiting import until
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiormq
 from aiormq.abc import DeliveredMessage
 
-from bridge.broker.properties import Properties
+from bridge.amqp.codec import Properties
 from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene
 from tests.support.waiting import until

@@ -13,12 +13,12 @@ from typing import cast
 import pytest
 from sqlalchemy import update
 
-from bridge.app.in_force import HooksInForce
-from bridge.app.replicas import Presence
-from bridge.ports.jobs import Replica
-from bridge.storage.admin_tables import replicas as table
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.jobs_replicas import SqlReplicas
+from bridge.cluster.replicas import ReplicaHeartbeat
+from bridge.core.jobs import Replica
+from bridge.db.admin_tables import replicas as table
+from bridge.history.history import SqlHistory, open_history
+from bridge.history.leases import SqlReplicas
+from bridge.hooks.in_force import HooksInForce
 
 HERE = socket.gethostname()
 
@@ -30,9 +30,9 @@ async def history(tmp_path: Path) -> AsyncIterator[SqlHistory]:
     await opened.close()
 
 
-def presence(history: SqlHistory) -> Presence:
+def presence(history: SqlHistory) -> ReplicaHeartbeat:
     in_force = cast("HooksInForce", SimpleNamespace(revision=0, settled=0))
-    return Presence(SqlReplicas(history.engine), in_force, "this one", ["webhook"])
+    return ReplicaHeartbeat(SqlReplicas(history.engine), in_force, "this one", ["webhook"])
 
 
 async def written_down(history: SqlHistory, host: str, *, ago: float = 0) -> None:

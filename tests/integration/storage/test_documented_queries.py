@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.storage.history import open_history
-from bridge.storage.tables import metadata
+from bridge.db.tables import metadata
+from bridge.history.history import open_history
 from tests.support.records import delivered, look
 
 _TEXT = (Path(__file__).parents[3] / "docs" / "history.md").read_text()

@@ -13,13 +13,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from bridge.model.errors import SettingsError
-from bridge.ports.records import DeliveryFilter
+from bridge.core.errors import SettingsError
+from bridge.core.records import DeliveryFilter
+from bridge.db.migrations import alembic_config
+from bridge.db.ownership import HEAD
+from bridge.db.tables import metadata
+from bridge.history.history import _engine, open_history
 from bridge.settings.transport import StorageTls
-from bridge.storage.history import _engine, open_history
-from bridge.storage.migrations import alembic_config
-from bridge.storage.revisions import HEAD
-from bridge.storage.tables import metadata
 from tests.support.records import look, new_id
 
 
@@ -154,7 +154,7 @@ async def test_a_database_that_is_up_to_date_needs_no_alembic(tmp_path: Path):
     await (await open_history(url)).close()
     program = (
         "import asyncio, sys\n"
-        "from bridge.storage.history import open_history\n"
+        "from bridge.history.history import open_history\n"
         f"asyncio.run(open_history({url!r}))\n"
         "print('alembic' in sys.modules)"
     )

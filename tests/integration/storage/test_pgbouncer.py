@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.model.errors import HistoryUnavailable
+from bridge.core.errors import HistoryUnavailable
+from bridge.db.survey import survey_database
+from bridge.history.history import open_history
 from bridge.settings.transport import StorageTls
-from bridge.storage.history import open_history
-from bridge.storage.survey import survey_database
 from tests.support.pgbouncer import pgbouncer
 from tests.support.records import a_delivery, an_event, delivered
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from bridge.model.errors import HistoryUnavailable
-from bridge.storage.history import SqlHistory, open_history
+from bridge.core.errors import HistoryUnavailable
+from bridge.history.history import SqlHistory, open_history
 from devtools.nodes.postgres_install import find_postgres
 from devtools.postgres import PostgresServer
 from tests.support.proxy import Proxy, open_proxy

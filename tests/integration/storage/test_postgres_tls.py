@@ -11,10 +11,10 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from bridge.model.errors import HistoryUnavailable
+from bridge.core.errors import HistoryUnavailable
+from bridge.db.survey import survey_database
+from bridge.history.history import open_history
 from bridge.settings.transport import StorageTls
-from bridge.storage.history import open_history
-from bridge.storage.survey import survey_database
 from devtools.nodes.postgres_install import find_postgres
 from devtools.postgres import PostgresServer
 from tests.support.certificates import Authority, Files

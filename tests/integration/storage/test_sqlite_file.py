@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from bridge.model.errors import AlreadyRunning, HistoryUnavailable, SettingsError
-from bridge.model.owner import Owner
-from bridge.storage.engines.sqlite import SqliteEngine
-from bridge.storage.history import SqlHistory, open_history
-from bridge.storage.migrations import migrate
-from bridge.storage.ownership import SqlOwnership
+from bridge.core.errors import AlreadyRunning, HistoryUnavailable, SettingsError
+from bridge.core.owner import Owner
+from bridge.db.migrations import migrate
+from bridge.db.ownership import SqlOwnership
+from bridge.db.sqlite import SqliteEngine
+from bridge.history.history import SqlHistory, open_history
 from tests.support.records import a_delivery, an_event, days_ago, delivered, look
 
 _LOCKER = """
@@ -32,7 +32,7 @@ sys.stdin.read()
 """
 _WRITER = """
 import asyncio, sys
-from bridge.storage.history import open_history
+from bridge.history.history import open_history
 from tests.support.records import delivered
 
 async def main():

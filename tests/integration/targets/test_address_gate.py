@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
-from bridge.ports.target import Target
+from bridge.core.delivery import Answer, Fault
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook
+from bridge.core.ports import Target
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import Conversation, Receiver, answering, receiving, response

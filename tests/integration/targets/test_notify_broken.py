@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from bridge.model.delivery import Fault
-from bridge.targets.notify.threads import Crew
+from bridge.core.delivery import Fault
+from bridge.targets.notify.guard import Crew
 from tests.support.notifying import event, notify
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from bridge.model.delivery import Fault
+from bridge.core.delivery import Fault
 from tests.support.notifying import event, notify
 from tests.support.receiver import TLS
 

@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bridge.model.delivery import Fault
+from bridge.core.delivery import Fault
 from tests.support.mosquitto import mosquitto
 from tests.support.notifying import event, notify
 from tests.support.waiting import until

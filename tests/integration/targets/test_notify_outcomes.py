@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
+from bridge.core.delivery import Answer, Fault
 from tests.support.notifying import event, notify
 from tests.support.services import Services, answer, running, silence
 from tests.support.waiting import until

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer
+from bridge.core.delivery import Answer
 from tests.support.notifying import event, notify
 from tests.support.services import Services, running, squeezed
 

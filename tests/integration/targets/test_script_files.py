@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.errors import Problem
-from bridge.model.hook import Hook
+from bridge.core.delivery import Answer, Fault
+from bridge.core.errors import Problem
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 

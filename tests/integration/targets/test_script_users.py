@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
+from bridge.core.delivery import Answer, Fault
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 

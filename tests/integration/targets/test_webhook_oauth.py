@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.hook import Hook
-from bridge.ports.target import Target
-from bridge.rules.retry.breaker import speaks_of_outage
+from bridge.core.delivery import Answer, Fault
+from bridge.core.hook import Hook
+from bridge.core.ports import Target
+from bridge.retry.breaker import speaks_of_outage
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import Conversation, Handle, Receiver, Request, receiving, response

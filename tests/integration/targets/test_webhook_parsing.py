@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.hook import Hook
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
-from bridge.targets.web.answering import Answering
+from bridge.targets.webhook.response import Answering
 from tests.support.events import delivery
 from tests.support.receiver import Conversation, receiving
 from tests.support.waiting import until

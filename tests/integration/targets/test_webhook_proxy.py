@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.hook import Hook
+from bridge.core.delivery import Answer, Fault
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import TLS, Conversation, answering, receiving, response, server_tls

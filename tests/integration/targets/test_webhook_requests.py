@@ -10,9 +10,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from bridge import __version__
-from bridge.model.delivery import Answer, Fault
-from bridge.model.hook import Hook
-from bridge.ports.target import Target
+from bridge.core.delivery import Answer, Fault
+from bridge.core.hook import Hook
+from bridge.core.ports import Target
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import Receiver, answering, receiving, response

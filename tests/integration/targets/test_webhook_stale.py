@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.delivery import Fault
-from bridge.model.hook import Hook
+from bridge.core.delivery import Fault
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
-from bridge.targets.web.answering import Answering
+from bridge.targets.webhook.response import Answering
 from tests.support.events import delivery
 from tests.support.receiver import TLS, server_tls
 from tests.support.waiting import until

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Fault
-from bridge.model.hook import Hook
-from bridge.ports.target import Target
+from bridge.core.delivery import Fault
+from bridge.core.hook import Hook
+from bridge.core.ports import Target
 from bridge.targets.factory import Targets
 from tests.support.certificates import Authority, serving
 from tests.support.events import delivery

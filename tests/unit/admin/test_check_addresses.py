@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check, warnings
+from bridge.checks.configuration import check, warnings
 from bridge.settings.tree import Settings
 
 

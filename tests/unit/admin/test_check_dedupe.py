@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.admin.check import check
+from bridge.checks.configuration import check
 from bridge.settings.tree import Settings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check
+from bridge.checks.configuration import check
 from bridge.settings.tree import Settings
 
 TARGETS: dict[str, dict[str, Any]] = {

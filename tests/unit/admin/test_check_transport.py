@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check, warnings
-from bridge.rules.wire.loopback import is_loopback
+from bridge.checks.configuration import check, warnings
 from bridge.settings.tree import Settings
+from bridge.wire.address_gate import is_loopback
 from tests.support.certificates import Authority
 
 

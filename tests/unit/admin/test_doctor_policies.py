@@ -2,11 +2,18 @@
 
 import pytest
 
-from bridge.admin.doctor_broker import of_broker, of_timeouts
-from bridge.admin.doctor_policies import in_force, of_ours, of_policies
-from bridge.admin.doctor_sources import of_sources
-from bridge.model.queue import QueueKind, QueueType
-from bridge.ports.survey import Endpoint, FoundBroker, FoundPolicies, FoundPolicy, FoundQueue, FoundSource
+from bridge.core.survey import (
+    Endpoint,
+    FoundBroker,
+    FoundPolicies,
+    FoundPolicy,
+    FoundQueue,
+    FoundSource,
+    QueueKind,
+    QueueType,
+)
+from bridge.doctor.broker import of_broker, of_sources, of_timeouts
+from bridge.doctor.policies import in_force, of_ours, of_policies
 from bridge.settings.tree import Settings
 
 HA = FoundPolicy("ha", ".*", "all", 0, {"ha-mode": "all"})

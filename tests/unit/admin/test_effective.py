@@ -1,10 +1,10 @@
 """Which hooks are in force: the file's, the API's, and what was said of them."""
 
-from bridge.admin.effective import Effective, effective
-from bridge.model.hook import Hook, HookFault
-from bridge.model.target import WebhookTarget
-from bridge.ports.history import HookState
-from bridge.ports.hooks import StoredHook, StoredHooks
+from bridge.core.hook import Hook, HookFault
+from bridge.core.ports import HookState
+from bridge.core.stored_hooks import StoredHook, StoredHooks
+from bridge.core.target import WebhookTarget
+from bridge.hooks.runners import Effective, effective
 
 NOW = 1000.0
 

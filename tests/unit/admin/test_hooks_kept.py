@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.admin.hooks_kept import patched, replaced, unkept, without_read_only
-from bridge.admin.hooks_names import free_name, name_for
-from bridge.model.hook import Hook
-from bridge.model.plain import plain
+from bridge.core.base import plain
+from bridge.core.hook import Hook
+from bridge.hooks.merge import patched, replaced, unkept, without_read_only
+from bridge.hooks.service import free_name, name_for
 from bridge.settings.shown import HIDDEN, shown
 
 TEXT = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8).filter(

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.admin.look_explain import Explain, asked
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
-from bridge.model.source import Source
-from bridge.model.target import QueueTarget, ScriptTarget, WebhookTarget
-from bridge.pipeline.table import HookTable
-from bridge.rules.bodies.exact import json_text
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.text import utc_seconds
-from bridge.rules.routing.table import RoutingTable
+from bridge.bodies.exact import json_text
+from bridge.core.errors import SettingsError
+from bridge.core.event import Source
+from bridge.core.hook import Hook
+from bridge.core.target import QueueTarget, ScriptTarget, WebhookTarget
+from bridge.events.explain import Explain, asked
+from bridge.formats.decoder import Decoder
+from bridge.formats.text import utc_seconds
+from bridge.pipeline.hook_table import HookTable
+from bridge.routing.table import RoutingTable
 from bridge.settings.shown import shown, without_password
 from tests.support.api_server import runner_of
 from tests.support.records import new_id

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.admin.phlix import is_webhook, moment, slug, webhook_id
-from bridge.model.hook import Hook
+from bridge.core.hook import Hook
+from bridge.phlix.service import is_webhook, moment, slug, webhook_id
 
 
 @pytest.mark.parametrize(

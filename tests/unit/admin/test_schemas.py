@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check
-from bridge.admin.schemas import LARGEST, misfit_of
-from bridge.model.source import Source
+from bridge.checks.configuration import LARGEST, check, misfit_of
+from bridge.core.event import Source
 from bridge.settings.tree import Settings
 
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check, warnings
-from bridge.model.inlet import Verifier
-from bridge.model.target import Auth, Signature
-from bridge.rules.signing.shapes import SignedRequest
-from bridge.rules.signing.signers import signer
-from bridge.rules.signing.verifiers import verifier
+from bridge.checks.configuration import check, warnings
+from bridge.core.inlet import Verifier
+from bridge.core.target import Auth, Signature
 from bridge.settings.tree import Settings
-from bridge.targets.web.auth import authorization
+from bridge.signing.profiles import signer, verifier
+from bridge.signing.shapes import SignedRequest
+from bridge.targets.webhook.address import authorization
 
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
 BODY = b'{"a":1}'

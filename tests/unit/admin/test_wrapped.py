@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.admin.wrapped import described, unwrapped
-from bridge.model.errors import SettingsError
-from bridge.model.event import Message
+from bridge.core.errors import SettingsError
+from bridge.core.event import Message
+from bridge.events.message_json import described, unwrapped
 
 
 def read(text: str | bytes) -> Message:

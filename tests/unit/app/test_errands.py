@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.app.errands import Errands
-from bridge.model.errors import BrokerUnavailable
+from bridge.core.errors import BrokerUnavailable
+from bridge.pipeline.background import BackgroundQueue
 
 
 @pytest.fixture
-async def errands() -> AsyncIterator[Errands]:
-    made = Errands("errands of a test")
+async def errands() -> AsyncIterator[BackgroundQueue]:
+    made = BackgroundQueue("errands of a test")
     running = asyncio.create_task(made.run())
     yield made
     running.cancel()
@@ -52,7 +52,7 @@ async def test_what_is_asked_for_meanwhile_is_done_too(errands):
 
 async def test_nothing_to_do_is_done():
     async with asyncio.timeout(1):
-        await Errands("idle").drained()
+        await BackgroundQueue("idle").drained()
 
 
 async def test_beyond_a_thousand_the_oldest_is_given_up(errands):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.app.samples import LadderWatch
+from bridge.pipeline.monitors import LadderWatch
 
 STEP = 5
 LATE = 10.0

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.app import ownership
-from bridge.app.ownership import Neighbours
-from bridge.model.errors import AlreadyRunning
+from bridge.cluster import ownership
+from bridge.cluster.ownership import Neighbours
+from bridge.core.errors import AlreadyRunning
 
 
 class Air:

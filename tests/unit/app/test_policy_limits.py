@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+from bridge.amqp.topology import Names
 from bridge.app.consumption import Consumption
-from bridge.app.limits import PolicyLimits
-from bridge.broker.topology import Names
-from bridge.pipeline.table import HookTable
-from bridge.ports.survey import FoundPolicies, FoundPolicy, FoundQueue
+from bridge.app.memory import PolicyLimits
+from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue
+from bridge.pipeline.hook_table import HookTable
 
 LIMITED = FoundPolicies(
     policies=(FoundPolicy("few", "^orders$", "queues", 0, {"delivery-limit": 3}, operator=False),),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.app.sources import Sources
-from bridge.ports.budget import Budget
+from bridge.app.consumption import Sources
+from bridge.core.budget import Budget
 
 
 class Consumer:

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.app import streams
-from bridge.app.streams import Streams
-from bridge.model.delivery import Reached
-from bridge.model.source import Source
+from bridge.core.delivery import Reached
+from bridge.core.event import Source
+from bridge.pipeline import streams
 from bridge.pipeline.stream import StreamReader
+from bridge.pipeline.streams import Streams
 
 
 class Database:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.event import Event, Message
-from bridge.rules.bodies.body import Body
+from bridge.bodies.body import Body
+from bridge.core.delivery import Answer, Fault
+from bridge.core.event import Event, Message
 from tests.support.bodies import ANYTHING, JSON_VALUES, build, built_by, event, refusal
 from tests.support.publishers import decoded
 

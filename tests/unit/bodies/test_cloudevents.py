@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer
-from bridge.model.event import Event, Message
-from bridge.model.source import Source
-from bridge.rules.bodies.body import Body
-from bridge.rules.bodies.cloudevents import header_value
-from bridge.rules.formats.decoder import Decoder
+from bridge.bodies.body import Body
+from bridge.bodies.cloudevents import header_value
+from bridge.core.delivery import Answer
+from bridge.core.event import Event, Message, Source
+from bridge.formats.decoder import Decoder
 from tests.support.bodies import ANYTHING, build, built_by, event, parsed, refusal, splynx
 
 STRUCTURED = "application/cloudevents+json"

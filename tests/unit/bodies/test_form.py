@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer
-from bridge.model.target import Signature
-from bridge.rules.bodies.body import Body
-from bridge.rules.bodies.form import php_form
-from bridge.rules.signing.signers import signer
+from bridge.bodies.body import Body
+from bridge.bodies.form import php_form
+from bridge.core.delivery import Answer
+from bridge.core.target import Signature
+from bridge.signing.profiles import signer
 from tests.support.bodies import ANYTHING, VECTORS, build, built_by, event, parsed, refusal, splynx
 
 UPDATE = "webhook_event_customer_update_unicode"

@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from bridge.model.target import Profile, Signature
-from bridge.rules.bodies.ping import ping_body
-from bridge.rules.signing.signers import signer
+from bridge.bodies.builder import ping_body
+from bridge.core.target import Profile, Signature
+from bridge.signing.profiles import signer
 
 SECRET = "splynx-secret-1"
 

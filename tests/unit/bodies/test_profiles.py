@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.rules.bodies.body import Body
+from bridge.bodies.body import Body
+from bridge.core.event import Message
 from tests.support.bodies import SPLYNX, build, built_by, event, parsed, refusal, splynx
 from tests.support.publishers import event as event_in
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer, Fault
-from bridge.model.event import Event
-from bridge.rules.bodies.script import script_input
+from bridge.bodies.body import script_input
+from bridge.core.delivery import Answer, Fault
+from bridge.core.event import Event
 from tests.support.bodies import ANYTHING, SPLYNX, event, splynx
 
 

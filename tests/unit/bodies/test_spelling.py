@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Answer
-from bridge.rules.bodies.spelling import php_float, php_json, to_json
+from bridge.bodies.exact import php_float, php_json, to_json
+from bridge.core.delivery import Answer
 from tests.support.bodies import ANYTHING, JSON_VALUES
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rules.bodies.body import Body
+from bridge.bodies.body import Body
 from tests.support.bodies import build, event, refusal
 
 SENT = event(b"", {"name": 'D"D', "id": 7, "nothing": None, "cut": "\ud83d"})

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from pamqp import decode, encode
 
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
-from bridge.model.source import Source
-from bridge.rules.bodies.script import script_input
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.wire.copies import read_copy, write_copy
+from bridge.bodies.body import script_input
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message, Source
+from bridge.formats.decoder import Decoder
+from bridge.formats.registry import content_of
+from bridge.wire.copies import read_copy, write_copy
 from tests.support.bodies import SPLYNX, build
 
 CLOUDEVENT = {"specversion": "1.0", "type": "t", "source": "/s", "id": "1", "data_base64": "/w=="}

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.hook import Hook
-from bridge.model.target import Profile
-from bridge.rules.bodies.body import Body
-from bridge.rules.bodies.builder import builder
-from bridge.rules.bodies.trial import told_event, trial_event
+from bridge.bodies.body import Body
+from bridge.bodies.builder import builder
+from bridge.bodies.trial import told_event, trial_event
+from bridge.core.hook import Hook
+from bridge.core.target import Profile
 
 AT = 1_746_428_889.25
 JSON = st.recursive(

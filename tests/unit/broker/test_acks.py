@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.acks import AckTracker
+from bridge.amqp.acks import AckTracker
 
 
 class Broker:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, header
 
-from bridge.broker.content import read_deliver, read_header
+from bridge.amqp.frames import read_deliver, read_header
 
 WORDS = st.text(max_size=30).map(lambda text: text.encode("utf-8", "replace").decode())
 SET = st.one_of(st.none(), WORDS.filter(bool))

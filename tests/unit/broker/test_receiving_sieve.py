@@ -14,8 +14,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
-from bridge.broker.sieve import MessageSieve
-from bridge.model.event import Message
+from bridge.amqp.frames import DeliveryFrameReader
+from bridge.core.event import Message
 
 OURS = "bridge.ours"
 MESSAGE_ID = commands.Basic.Properties(message_id="m", delivery_mode=2)
@@ -42,8 +42,8 @@ class Taken(list[tuple[int, Message]]):
     def take(self, tag: int, message: Message) -> None:
         self.append((tag, message))
 
-    def sieve(self) -> MessageSieve:
-        return MessageSieve({OURS.encode(): self.take})
+    def sieve(self) -> DeliveryFrameReader:
+        return DeliveryFrameReader({OURS.encode(): self.take})
 
     @property
     def bodies(self) -> list[bytes]:
@@ -148,7 +148,7 @@ def test_frames_before_a_message_reach_the_library_as_they_were():
 def test_a_consumer_that_is_forgotten_gets_nothing_more():
     taken = Taken()
     takers = {OURS.encode(): taken.take}
-    sieve, data = MessageSieve(takers), b"".join(content(b"x"))
+    sieve, data = DeliveryFrameReader(takers), b"".join(content(b"x"))
     sieve.feed(data)
     takers.clear()
 
@@ -166,7 +166,7 @@ def test_a_message_that_is_not_taken_does_not_harm_the_others():
 
     data = b"".join(content(b"bad") + content(b"good"))
 
-    assert MessageSieve({OURS.encode(): take}).feed(data) == b""
+    assert DeliveryFrameReader({OURS.encode(): take}).feed(data) == b""
     assert taken.bodies == [b"good"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import decode
 
-from bridge.broker.tables import DEEPEST, read_table, read_time, write_table
+from bridge.amqp.codec import DEEPEST, read_table, read_time, write_table
 
 REFUSALS = (IndexError, KeyError, ValueError, struct.error)
 

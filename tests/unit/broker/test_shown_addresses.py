@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.broker.refusals import redacted
+from bridge.amqp.errors import redacted
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.event import Event, Message
-from bridge.model.source import Source
-from bridge.rules.catalogue.known import Catalogue, Known
-from bridge.rules.catalogue.systems import CATALOGUES, beginning_with, catalogue_of
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.routing import patterns
+from bridge.core.event import Event, Message, Source
+from bridge.formats.decoder import Decoder
+from bridge.formats.event_types import CATALOGUES, Catalogue, Known, beginning_with, catalogue_of
+from bridge.routing import patterns
 from tests.support.publishers import FOLDER
 
 SAMPLES = [

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.asking.access import Given, access, listening, normal
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
+from bridge.terminal.client import Given, access, listening, normal
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli.main import app
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
 from tests.support.events import NASTY_BODIES
 
 MESSAGES = Path(__file__).parents[2] / "data" / "publishers"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.cli.asking.moments import moment
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
+from bridge.terminal.options import moment
 
 NOW = datetime(2025, 5, 5, 7, 8, 9, 250_000, tzinfo=UTC)
 

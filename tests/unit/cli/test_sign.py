@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli.main import app
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
 
 VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 STANDARD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from bridge.cli.asking.pages import tell_more
-from bridge.cli.operating.delivery_views import show_deliveries
-from bridge.cli.showing.columns import GAP, Column, fitted, member
-from bridge.cli.showing.paper import PlainPaper, TerminalPaper
-from bridge.cli.showing.words import visible
+from bridge.deliveries.cli import show_deliveries
+from bridge.terminal.paper import GAP, Column, PlainPaper, TerminalPaper, fitted, member, visible
+from bridge.terminal.remote import tell_more
 
 ID = "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77"
 ROWS = [

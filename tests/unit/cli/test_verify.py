@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bridge.cli.main import app
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
 
 VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 [PHLIX] = json.loads((VECTORS / "phlix.json").read_text())

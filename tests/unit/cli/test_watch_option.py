@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.cli.asking.command import with_seconds
+from bridge.terminal.options import with_seconds
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.codings.inflating import CODINGS, TooLarge, inflated
+from bridge.codings.inflating import CODINGS, TooLarge, inflated
 from tests.support.packing import PACKERS, packed, wide_zstd, zipped
 
 BODY = b'{"a": [1, 2, 3], "text": "' + b"x" * 2000 + b'"}'

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.rules.codings.charsets import charset_of
-from bridge.rules.codings.labels import labels_of
+from bridge.codings.labels import charset_of, labels_of
+from bridge.core.event import Message
 
 
 def labels(encoding=None, kind=None, **headers):

@@ -5,11 +5,10 @@ import json
 
 import pytest
 
-from bridge.model.event import Batch, Event, Message
-from bridge.model.source import Source
-from bridge.rules.codings.plain import plain_message, plain_of
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.parse import Bounds
+from bridge.codings.inflating import plain_message, plain_of
+from bridge.core.event import Batch, Event, Message, Source
+from bridge.formats.decoder import Decoder
+from bridge.formats.parse import Bounds
 from tests.support.packing import packed
 
 DATA = {"name": "Žofie Müllerová", "n": 1}

@@ -13,16 +13,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Delivery
-from bridge.model.event import Batch, Event, Message, Undecodable
-from bridge.model.source import Source
-from bridge.rules.bodies.body import raw
-from bridge.rules.codings.amqp10 import NoValue, section
-from bridge.rules.codings.plain import plain_of
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.envelope import attributes_of
-from bridge.rules.wire.copies import read_copy, write_copy
+from bridge.bodies.body import raw
+from bridge.codings.amqp10 import NoValue, section
+from bridge.codings.inflating import plain_of
+from bridge.core.delivery import Delivery
+from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.formats.decoder import Decoder
+from bridge.formats.registry import attributes_of, content_of
+from bridge.wire.copies import read_copy, write_copy
 from tests.support.publishers import decoded
 
 CAPTURED: Any = json.loads((Path(__file__).parents[2] / "data/amqp10/rabbitmq-3.10.8.json").read_text())

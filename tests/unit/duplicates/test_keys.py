@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.model.event import Batch, Event, Message, Refused, Undecodable
-from bridge.model.source import Source
-from bridge.rules.duplicates.keys import Keys, compile_key, keyed_by
-from bridge.rules.routing.expression import Unanswered
+from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.expressions.engine import EvaluationError
+from bridge.routing.dedupe_keys import Keys, compile_key, keyed_by
 from tests.support.records import an_event
 
 
-def key(by: str, **fields: Any) -> str | Unanswered | None:
+def key(by: str, **fields: Any) -> str | EvaluationError | None:
     return Keys("main", by).of(an_event(**fields))
 
 
@@ -57,12 +56,12 @@ def test_an_expression_gives_text_a_number_or_nothing(data, found):
 def test_what_can_be_no_key_is_told_and_is_none(order):
     found = key("event.data.order", data={"order": order})
 
-    assert isinstance(found, Unanswered)
+    assert isinstance(found, EvaluationError)
     assert not found.missing
 
 
 def test_an_expression_that_fails_is_told_and_gives_no_key():
-    assert isinstance(key("1 / event.data.n", data={"n": 0}), Unanswered)
+    assert isinstance(key("1 / event.data.n", data={"n": 0}), EvaluationError)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from bridge.model.event import Batch, Event, Message, Undecodable
-from bridge.model.source import Source
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.decoder import MAX_EVENTS, Decoder
+from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.formats.decoder import MAX_EVENTS, Decoder
+from bridge.formats.registry import content_of
 
 FIRST = b'{"specversion":"1.0","type":"a.b","source":"/s","id":"1", "data" : {"n":123456789012345678901}}'
 SECOND = b'{"specversion":"1.0","type":"c.d","source":"/s","id":"2","data":"\\ud83d"}'

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridge.model.event import Batch, Message
+from bridge.core.event import Batch, Message
 from tests.support.publishers import decoded, event, facts, message, sent
 
 TASK_1 = {

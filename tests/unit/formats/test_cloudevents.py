@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.model.event import Batch, Message
+from bridge.core.event import Batch, Message
 from tests.support.publishers import decoded, event, facts, sent
 
 EVENT = {"specversion": "1.0", "type": "t.happened", "source": "/s", "id": "1", "data": {"a": 1}}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.formats.conformity import MAX_DETAIL, compile_schema
+from bridge.formats.conformity import MAX_DETAIL, compile_schema
 
 OBJECT = {
     "type": "object",

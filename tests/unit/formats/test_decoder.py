@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Event, Message, Undecodable
-from bridge.model.source import Source
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.registry import FORMATS
-from bridge.rules.formats.text import MAX_TYPE_BYTES
+from bridge.core.event import Event, Message, Source, Undecodable
+from bridge.formats.decoder import Decoder
+from bridge.formats.registry import FORMATS
+from bridge.formats.text import MAX_TYPE_BYTES
 from tests.support.publishers import FOLDER
 
 SAMPLES = FOLDER / "splynx"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.rules.formats.elements import elements, singles
+from bridge.core.event import Message
+from bridge.formats.parse import elements, singles
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),

@@ -6,20 +6,17 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.findings import as_object
-from bridge.admin.inspection import Finding
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
-from bridge.model.hook import Hook
-from bridge.model.source import Dedupe, Source
-from bridge.rules.duplicates.keys import keyed_by
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.envelope import attributes_of, envelope_of
-from bridge.rules.routing.expression import compile_filter
-from bridge.rules.routing.table import Decision, RoutingTable
-from bridge.rules.routing.template import compile_template
-from bridge.rules.statistics.dimensions import Dimensions
-from bridge.rules.wire.copies import read_copy, write_copy
+from bridge.core.delivery import Delivery
+from bridge.core.event import Dedupe, Event, Message, Source
+from bridge.core.hook import Hook
+from bridge.events.inspection import Finding, as_object
+from bridge.expressions.engine import compile_filter
+from bridge.expressions.template import compile_template
+from bridge.formats.registry import attributes_of, content_of, envelope_of
+from bridge.measuring.dimensions import Dimensions
+from bridge.routing.dedupe_keys import keyed_by
+from bridge.routing.table import Decision, RoutingTable
+from bridge.wire.copies import read_copy, write_copy
 from tests.support.publishers import decoded
 
 PLINQX = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.rules.formats.forms import CONTENT_TYPE, form_data, form_of
+from bridge.core.event import Message
+from bridge.formats.forms import CONTENT_TYPE, form_data, form_of
 from tests.support.publishers import event, facts
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "vectors" / "splynx.json").read_text())

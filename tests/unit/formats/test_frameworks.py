@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.model.event import Message
+from bridge.core.event import Message
 from tests.support.publishers import event, facts, sent
 
 PAID = "urn:message:Shop.Contracts:OrderPaid"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.formats.moments import from_milliseconds, from_seconds, from_text, from_value
+from bridge.formats.text import from_milliseconds, from_seconds, from_text, from_value
 
 PRAGUE = ZoneInfo("Europe/Prague")
 anything = (

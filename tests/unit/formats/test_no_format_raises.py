@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.event import Batch, Decoded, Message
-from bridge.rules.formats.parse import parse
-from bridge.rules.formats.recognition import recognise
-from bridge.rules.formats.registry import FORMATS
+from bridge.core.event import Batch, Decoded, Message
+from bridge.formats.parse import parse
+from bridge.formats.registry import FORMATS, recognise
 from tests.support.events import NASTY_BODIES
 from tests.support.publishers import FOLDER, decoded, message
 

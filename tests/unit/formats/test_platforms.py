@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridge.model.event import Message
+from bridge.core.event import Message
 from tests.support.publishers import event, facts, message, sent
 
 ADMIN = "KK.EVENT.ADMIN.SHOP.SUCCESS.USER.UPDATE"

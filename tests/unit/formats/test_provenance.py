@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.model.event import Event, Message
-from bridge.model.source import Source
-from bridge.rules.formats.decoder import Decoder
+from bridge.core.event import Event, Message, Source
+from bridge.formats.decoder import Decoder
 
 PING = b'{"type":"ping"}'
 

@@ -5,9 +5,8 @@ from typing import get_args
 
 import pytest
 
-from bridge.model.event import Message
-from bridge.model.source import FormatName
-from bridge.rules.formats.registry import FORMATS
+from bridge.core.event import FormatName, Message
+from bridge.formats.registry import FORMATS
 from tests.support.publishers import FOLDER, event, facts, message
 
 MINUTE = "2025-05-05T07:08:09"

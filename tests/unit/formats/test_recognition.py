@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.model.event import Message
-from bridge.rules.formats.parse import parse
-from bridge.rules.formats.recognition import recognise
+from bridge.core.event import Message
+from bridge.formats.parse import parse
+from bridge.formats.registry import recognise
 from tests.support.publishers import event, facts, sent
 
 SPLYNX = {"type": "", "call": "", "data": {"model": "models\\admin\\A", "action": "create"}}

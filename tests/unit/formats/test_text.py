@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from pamqp import encode
 from pamqp.common import FieldTable
 
-from bridge.rules.formats.identity import webhook_id
-from bridge.rules.formats.size import table_size
-from bridge.rules.formats.text import event_type, text_of
+from bridge.formats.text import event_type, table_size, text_of, webhook_id
 
 any_text = st.text(st.characters(codec=None))
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from bridge.admin.check import check
-from bridge.cli.inspecting import Options, findings_of
-from bridge.model.errors import SettingsError
-from bridge.model.event import Batch, Event, Message
-from bridge.model.source import Source
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.identity import webhook_id
+from bridge.checks.configuration import check
+from bridge.cli.inspect import Options, findings_of
+from bridge.core.errors import SettingsError
+from bridge.core.event import Batch, Event, Message, Source
+from bridge.formats.decoder import Decoder
+from bridge.formats.text import webhook_id
 from bridge.settings.tree import Settings
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from bridge.model.event import Event
-from bridge.ports.broker import Outgoing
+from bridge.core.event import Event
+from bridge.core.ports import Outgoing
 from tests.support.inlet_server import Kept, serving
 from tests.support.publishers import event
 

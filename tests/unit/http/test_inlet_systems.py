@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.admin.check import check
+from bridge.checks.configuration import check
 from bridge.settings.loading import load
 from tests.support.inlet_server import Kept, serving
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.http.inlet_body import Room
-from bridge.model.errors import PublishFailed, PublishTooLarge
+from bridge.core.errors import PublishFailed, PublishTooLarge
+from bridge.inlets.message import Room
 from tests.support.inlet_server import Kept, serving
 from tests.support.inlets import BODY, TIKI, signed_by_each, three_bad
 from tests.support.waiting import until

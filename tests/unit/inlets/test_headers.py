@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.inlet import Inlet
-from bridge.rules.inlets.headers import PassedOn, joined, sender_id
+from bridge.core.inlet import Inlet
+from bridge.inlets.headers import PassedOn, joined, sender_id
 
 
 def chosen(*fields: tuple[str, str], verify: list[dict[str, Any]] | None = None) -> dict[str, str] | None:

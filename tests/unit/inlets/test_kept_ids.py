@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from bridge.http.inlet_message import Messages, Received
-from bridge.model.event import Event, Message
-from bridge.model.inlet import Inlet
-from bridge.model.source import Source
-from bridge.ports.broker import Outgoing
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.inlets.headers import joined
-from bridge.rules.signing.shapes import Refused, SignedRequest
-from bridge.rules.signing.standard import Standard
-from bridge.rules.signing.verifiers import verifier
-from bridge.rules.wire.arrival import Arrivals
+from bridge.core.event import Event, Message, Source
+from bridge.core.inlet import Inlet
+from bridge.core.ports import Outgoing
+from bridge.formats.decoder import Decoder
+from bridge.inlets.headers import joined
+from bridge.inlets.message import Messages, Received
+from bridge.signing.profiles import verifier
+from bridge.signing.shapes import Refused, SignedRequest
+from bridge.signing.standard import Standard
+from bridge.wire.headers import Arrivals
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 BODY = b'{"type":"invoice.paid","timestamp":"2025-05-05T07:08:09Z","data":{"id":"i"}}'

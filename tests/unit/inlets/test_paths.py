@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.inlets.paths import PathTable, canonical, check_path, type_in_path
+from bridge.wire.inlet_paths import PathTable, canonical, check_path, type_in_path
 
 TABLE = PathTable(
     exact=[("/in/a", "a"), ("/tiki-webhooks.php", "a"), ("/x", "x"), ("/x/y", "y")],

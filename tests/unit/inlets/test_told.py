@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.inlets.told import type_in_body
+from bridge.inlets.headers import type_in_body
 
 STANDARD = {"type": "order.paid", "timestamp": "2025-05-05T07:08:09Z", "data": {}}
 

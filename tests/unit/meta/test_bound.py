@@ -3,18 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.meta.bound import AT_ONCE, REFILL, Bound
+from bridge.meta.words import AT_ONCE, REFILL, RateLimiter
 
 
 def test_ten_may_follow_each_other_and_the_next_is_kept_back():
-    bound = Bound()
+    bound = RateLimiter()
     assert [bound.take("crm", 0.0) for _ in range(AT_ONCE)] == [0] * AT_ONCE
     assert bound.take("crm", 1.0) is None
     assert bound.take("other", 1.0) == 0
 
 
 def test_the_next_one_that_is_told_says_how_many_were_kept_back():
-    bound = Bound()
+    bound = RateLimiter()
     for _ in range(AT_ONCE + 3):
         bound.take("crm", 0.0)
     assert bound.take("crm", REFILL + 1) == 3
@@ -23,7 +23,7 @@ def test_the_next_one_that_is_told_says_how_many_were_kept_back():
 
 @given(st.lists(st.floats(0, 100), max_size=200))
 def test_in_the_long_run_one_a_minute_is_told(waits):
-    bound, now, told = Bound(), 0.0, 0
+    bound, now, told = RateLimiter(), 0.0, 0
     for wait in waits:
         now += wait
         told += bound.take("crm", now) is not None
@@ -31,7 +31,7 @@ def test_in_the_long_run_one_a_minute_is_told(waits):
 
 
 def test_keys_that_were_not_used_for_long_are_forgotten():
-    bound = Bound()
+    bound = RateLimiter()
     for number in range(10_000):
         bound.take(number, 0.0)
     bound.take("late", 10_000.0)

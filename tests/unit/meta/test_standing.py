@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.meta.standing import LEVELS, Standing, Told, words_for
+from bridge.meta.words import LEVELS, Standing, Told, words_for
 
 DAYS = 5 * 86_400.0
 

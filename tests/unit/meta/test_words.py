@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from bridge.model.hook import Hook
-from bridge.rules.meta.standing import Standing
-from bridge.rules.meta.words import (
+from bridge.core.hook import Hook
+from bridge.meta.words import (
     MetaType,
+    Standing,
     breaker_closed,
     breaker_opened,
     failing,

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Answer, Delivery
-from bridge.model.documents import DeliveryDocument, EventDocument
-from bridge.model.envelopes import ENVELOPES, envelope_schema, json_schema
-from bridge.rules.bodies.body import event_json
-from bridge.rules.formats.conformity import DIALECT, compile_schema
+from bridge.bodies.body import event_json
+from bridge.core.delivery import Answer, Delivery
+from bridge.core.envelopes import ENVELOPES, envelope_schema, json_schema
+from bridge.deliveries.documents import DeliveryDocument
+from bridge.events.documents import EventDocument
+from bridge.formats.conformity import DIALECT, compile_schema
 from devtools import documents
 from tests.support.events import NASTY_BODIES, delivery
 from tests.support.publishers import FOLDER

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bridge.model.hook import Hook
+from bridge.core.hook import Hook
 
 TARGET = {"type": "webhook", "url": "https://example.net/in"}
 

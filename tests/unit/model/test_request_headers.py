@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from bridge.model.target import WebhookTarget
+from bridge.core.target import WebhookTarget
 
 
 def headers(given: object) -> dict[str, str]:

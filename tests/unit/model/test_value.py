@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message
 
 EVENT = Event("id", "splynx", "customers.create", "splynx", 1.0, Message(b"{}"))
 
@@ -31,7 +31,7 @@ def test_a_value_takes_no_other_field():
 def test_the_type_checker_refuses_to_change_a_field(tmp_path: Path):
     """What the run time no longer does; without it a value could be changed under another holder's feet."""
     wrong = tmp_path / "wrong.py"
-    wrong.write_text('from bridge.model.event import Message\n\nMessage(b"x").body = b"y"\n')
+    wrong.write_text('from bridge.core.event import Message\n\nMessage(b"x").body = b"y"\n')
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), str(wrong)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     assert 'Property "body" defined in "Message" is read-only' in checked.stdout

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.claiming import LEASE, Asking, UnderWay, Verdict, judge
-from bridge.pipeline.settle import Load, Settlement
-from bridge.ports.guards import Claimed
+from bridge.core.guards import Claimed
+from bridge.pipeline.dedupe import LEASE, Asking, UnderWay, Verdict, judge
+from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.tickets import CountingTicket
 
 AT = 1000.0
@@ -14,7 +14,7 @@ AT = 1000.0
 def a_message(*, valid: bool = True) -> Settlement:
     ticket = CountingTicket()
     ticket.valid = valid
-    return Settlement(ticket, "main", Load())
+    return Settlement(ticket, "main", InFlight())
 
 
 def verdict(

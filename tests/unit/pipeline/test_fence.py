@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Delivery, Known
-from bridge.model.event import Event, Message
-from bridge.pipeline.fence import Fence, stale
-from bridge.pipeline.settle import Load, Work
-from bridge.ports.history import History
+from bridge.core.delivery import Delivery, Known
+from bridge.core.event import Event, Message
+from bridge.core.ports import History
+from bridge.pipeline.fencing import Fence, stale
+from bridge.pipeline.settlement import InFlight, Work
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import holds, until
 
@@ -65,7 +65,7 @@ async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     async def flush():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), CountingTicket())
     await until(lambda: through)
@@ -95,7 +95,7 @@ async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_w
     async def flush():
         return
 
-    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), ticket)
     await until(lambda: through)
@@ -126,7 +126,7 @@ async def test_the_same_copy_twice_waits_for_what_the_first_comes_to(fate: Known
     async def flush():
         return
 
-    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), first)
     await until(lambda: through)
@@ -150,7 +150,7 @@ async def test_where_the_copy_of_the_next_attempt_is_here_too_only_that_one_goes
     async def flush():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     for attempt in order:
         fence.add(delivery(attempt=attempt), tickets[attempt])
@@ -172,7 +172,7 @@ async def test_while_an_attempt_is_repeated_the_copy_of_the_next_one_waits_for_w
     async def flush():
         return
 
-    fence = Fence(cast("History", history), Load(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(attempt=1), CountingTicket())
     await until(lambda: through)

@@ -8,17 +8,17 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.model.delivery import Answer, Delivered, Delivery, Fault, Parked
-from bridge.model.event import Event, Message
-from bridge.model.hook import Hook
-from bridge.pipeline.balance import Balance, Shares
-from bridge.pipeline.hook import HookRunner, Thresholds
-from bridge.pipeline.settle import Load, Settlement, Work
-from bridge.pipeline.table import HookTable
-from bridge.ports.target import Target
-from bridge.rules.retry.breaker import Breaker, Rules
-from bridge.rules.retry.judge import Policy
-from bridge.rules.routing.table import RoutingTable
+from bridge.core.delivery import Answer, Delivered, Delivery, Fault, Parked
+from bridge.core.event import Event, Message
+from bridge.core.hook import Hook
+from bridge.core.ports import Target
+from bridge.pipeline.fairness import Shares, SlowHookIsolation
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker, Thresholds
+from bridge.pipeline.settlement import InFlight, Settlement, Work
+from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.policy import Policy
+from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import until
@@ -38,9 +38,9 @@ def hook(**changes: Any) -> Hook:
     return Hook.model_validate({"name": "crm", "target": target, **changes})
 
 
-def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) -> HookRunner:
+def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) -> HookWorker:
     settings = settings or hook()
-    return HookRunner(
+    return HookWorker(
         settings,
         options.get("target", cast("Target", Nowhere())),
         deliver,
@@ -54,7 +54,7 @@ def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) ->
 
 def work(name: str = "d", *, from_lane: bool = False, settlement: Settlement | None = None) -> Work:
     event = Event("e", "s", "t", "json", time.time(), Message(b"{}"))
-    settlement = settlement or Settlement(CountingTicket(), "s", Load())
+    settlement = settlement or Settlement(CountingTicket(), "s", InFlight())
     return Work(Delivery(name, event, "crm"), settlement, from_lane=from_lane)
 
 
@@ -206,7 +206,7 @@ class Crowd:
         self.table = HookTable(lambda _event, _filters: None)
         self.table.swap(RoutingTable(hooks), self.runners)
         self.slow = self.runners["crm"]
-        self.balance = Balance(self.table, self.park, Shares())
+        self.balance = SlowHookIsolation(self.table, self.park, Shares())
 
     def park(self, subject, item, reason):
         self.parked.append((item.delivery.id, reason))
@@ -245,7 +245,7 @@ async def test_a_hook_that_does_no_harm_merely_waits(held, started, listeners):
 async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet():
     crowd = Crowd()
     crowd.run_since(2, started=0.0)
-    settlement = Settlement(CountingTicket(), "s", Load())
+    settlement = Settlement(CountingTicket(), "s", InFlight())
     settlement.carries(2)
     crowd.slow.direct.append(work("waiting", settlement=settlement))
 

@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from bridge.model.errors import HistoryUnavailable
-from bridge.pipeline.arrival import Arrival, Part, Recalled
-from bridge.pipeline.claiming import Claiming
-from bridge.pipeline.recall import Recall
-from bridge.pipeline.settle import Load, Settlement
-from bridge.ports.guards import Claims, Earlier, EventKey
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.guards import Claims, Earlier, EventKey
+from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
+from bridge.pipeline.received import Part, Recalled, ReceivedMessage
+from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.records import an_event
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import holds, until
@@ -42,8 +41,8 @@ class Bench:
 
     def __init__(self, memory: Memory) -> None:
         nothing: Any = None
-        self.recall = Recall(
-            memory, Claiming(cast("Claims", nothing), "me", alone=True), nothing, self._flush
+        self.recall = RedeliveryFilter(
+            memory, DedupeLeases(cast("Claims", nothing), "me", alone=True), nothing, self._flush
         )
         self.gone_on: list[Recalled] = []
 
@@ -52,13 +51,13 @@ class Bench:
 
     def take(self) -> tuple[Settlement, CountingTicket]:
         ticket = CountingTicket()
-        settlement = Settlement(ticket, "main", Load())
+        settlement = Settlement(ticket, "main", InFlight())
 
         def go_on(recalled: Sequence[Recalled]) -> None:
             self.recall.under_way.add("w-1", settlement)
             self.gone_on += recalled
 
-        self.recall.take(Arrival([Part(EVENT)], settlement, True, 0.0, go_on))
+        self.recall.take(ReceivedMessage([Part(EVENT)], settlement, True, 0.0, go_on))
         return settlement, ticket
 
 

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import cast
 
-from bridge.model.delivery import Delivery, Entry, Quarantined, Record, Status, Unmatched
-from bridge.model.errors import HistoryUnavailable
-from bridge.model.event import Event, Message
+from bridge.core.delivery import Delivery, Entry, Quarantined, Record, Status, Unmatched
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.event import Event, Message
+from bridge.core.ports import History
 from bridge.pipeline.recorder import GroupCommit, Recorder
-from bridge.pipeline.settle import Load, Settlement
-from bridge.ports.history import History
+from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import until
 
@@ -56,7 +56,7 @@ class Bench:
     """A recorder on a database that does what it is told."""
 
     def __init__(self, **options):
-        self.database, self.watch, self.load = Database(), Watch(), Load()
+        self.database, self.watch, self.load = Database(), Watch(), InFlight()
         self.flushes = 0
         self.recorder = Recorder(cast("History", self.database), self.flush, watch=self.watch, **options)
 

@@ -5,18 +5,18 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry
 
-from bridge.model.delivery import Entry, Quarantined, Record, Status, Unmatched
-from bridge.model.event import Batch, Event, Message, Refused, Undecodable
-from bridge.model.hook import Hook
-from bridge.pipeline.delivery import Delivering
-from bridge.pipeline.hook import HookRunner, Thresholds
+from bridge.core.delivery import Entry, Quarantined, Record, Status, Unmatched
+from bridge.core.event import Batch, Event, Message, Refused, Undecodable
+from bridge.core.hook import Hook
+from bridge.pipeline.deliver import Delivering
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settle import Load, Settlement
-from bridge.pipeline.table import HookTable
+from bridge.pipeline.settlement import InFlight, Settlement
 from bridge.pipeline.watch import PipelineWatch
-from bridge.rules.retry.breaker import Breaker, Rules
-from bridge.rules.retry.judge import Policy
-from bridge.rules.routing.table import RoutingTable
+from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.policy import Policy
+from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
 from tests.support.tickets import CountingTicket
 
@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, *patterns: str) -> None:
         metrics = Metrics(CollectorRegistry())
         watch = PipelineWatch(metrics)
-        self.entries, self.ticket, self.load = Entries(), CountingTicket(), Load()
+        self.entries, self.ticket, self.load = Entries(), CountingTicket(), InFlight()
         ids = (f"id{number}" for number in itertools.count())
         table = HookTable(watch.unanswered)
         nothing: Any = None
@@ -56,7 +56,7 @@ class Bench:
             for number, pattern in enumerate(patterns)
         ]
         runners = {
-            hook.id: HookRunner(
+            hook.id: HookWorker(
                 hook,
                 None,
                 self.delivering.deliver,

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.settle import Load, Settlement
+from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.tickets import CountingTicket
 
 
 @given(st.integers(1, 50))
 def test_the_message_is_finished_with_its_last_delivery_and_not_before(deliveries):
-    ticket, load = CountingTicket(), Load()
+    ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
     settlement.carries(deliveries)
 
@@ -22,7 +22,7 @@ def test_the_message_is_finished_with_its_last_delivery_and_not_before(deliverie
 
 
 def test_a_message_with_one_delivery_given_up_stays_with_the_broker():
-    ticket, load = CountingTicket(), Load()
+    ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
     settlement.carries(3)
 
@@ -35,7 +35,7 @@ def test_a_message_with_one_delivery_given_up_stays_with_the_broker():
 
 
 def test_what_is_given_back_counts_no_longer():
-    ticket, load = CountingTicket(), Load()
+    ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
     settlement.carries(4)
     settlement.give_back()

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.model.event import Message, Undecodable
+from bridge.core.event import Message, Undecodable
+from bridge.core.ports import AckHandle
+from bridge.formats.registry import content_of
 from bridge.pipeline.authenticity import UnverifiedCopies
-from bridge.pipeline.seldom import Seldom
-from bridge.pipeline.settle import Load, Over
-from bridge.pipeline.strays import Strays
-from bridge.pipeline.table import HookTable
-from bridge.ports.broker import Ticket
-from bridge.rules.formats.content import content_of
-from bridge.rules.wire.copies import PREFIX
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.orphans import OrphanedCopies
+from bridge.pipeline.seldom import RateLimitedLog
+from bridge.pipeline.settlement import InFlight, SettledCallback
+from bridge.wire.copies import PREFIX
 from tests.support.tickets import CountingTicket
 
 
@@ -24,14 +24,14 @@ class Reads:
         return Undecodable("not_a_copy", "")
 
 
-def strays() -> Strays:
+def strays() -> OrphanedCopies:
     nobody: Any = None
     reader: Any = Reads()
-    return Strays(
+    return OrphanedCopies(
         HookTable(lambda _event, _unanswered: None),
         nobody,
         nobody,
-        Load(),
+        InFlight(),
         deleted=nobody,
         fence=nobody,
         watch=nobody,
@@ -68,7 +68,7 @@ def test_many_copies_of_a_hook_make_one_line_in_the_log(headers, event):
 
 def test_what_was_not_told_is_counted_in_the_next_line():
     now = 0.0
-    seldom = Seldom(lambda: now)
+    seldom = RateLimitedLog(lambda: now)
     assert [seldom.due("a"), seldom.due("a"), seldom.due("b"), seldom.due("a")] == [1, 0, 1, 0]
     now = 60.0
     assert [seldom.due("a"), seldom.due("a")] == [3, 0]
@@ -77,7 +77,9 @@ def test_what_was_not_told_is_counted_in_the_next_line():
 async def test_a_copy_that_cannot_be_looked_up_for_a_bug_ends_nothing_but_itself():
     ended: list[str] = []
 
-    def refuse(why: Undecodable, _message: Message, _ticket: Ticket, _over: Over | None) -> None:
+    def refuse(
+        why: Undecodable, _message: Message, _ticket: AckHandle, _over: SettledCallback | None
+    ) -> None:
         ended.append(why.reason)
 
     history: Any = None  # which has no deliveries to look for

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Reached
-from bridge.model.event import Message
-from bridge.model.source import Source
+from bridge.core.delivery import Reached
+from bridge.core.event import Message, Source
+from bridge.core.ports import AckHandle
 from bridge.pipeline.stream import OFFSET, StreamReader, StreamTicket, beginning
-from bridge.ports.broker import Ticket
 from tests.support.tickets import CountingTicket
 
 
@@ -35,7 +34,7 @@ class Reading:
             self.tickets.setdefault(offset, []).append(ticket)
             self.reader.take(message(offset, stream), ticket, self._begin)
 
-    def _begin(self, message: Message, ticket: Ticket) -> None:
+    def _begin(self, message: Message, ticket: AckHandle) -> None:
         assert isinstance(ticket, StreamTicket)
         self.begun[ticket.offset] = message, ticket
 

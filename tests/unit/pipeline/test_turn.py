@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from bridge.model.event import Message
-from bridge.ports.turn import Turn
-from bridge.rules.formats.content import AT_ONCE, Heavy, read_body
-from bridge.targets.rendering import LARGE
+from bridge.core.event import Message
+from bridge.core.turn import Turn
+from bridge.formats.registry import AT_ONCE, Heavy, read_body
+from bridge.targets.evidence import LARGE
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ports.budget import Budget, Hold
+from bridge.core.budget import Budget, Hold
 
 
 @given(st.lists(st.tuples(st.sampled_from(["sources", "lanes"]), st.integers(0, 500), st.integers(0, 50))))

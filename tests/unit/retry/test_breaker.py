@@ -4,8 +4,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bridge.model.delivery import Answer, Fault
-from bridge.rules.retry.breaker import Breaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
+from bridge.core.delivery import Answer, Fault
+from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
 
 DOWN = Answer(Fault.REFUSED)
 FINE = Answer()

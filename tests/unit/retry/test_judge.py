@@ -7,18 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import (
-    Answer,
-    Delivered,
-    Delivery,
-    FailedForGood,
-    Fault,
-    Outcome,
-    RetryLater,
-)
-from bridge.model.event import Event, Message
-from bridge.model.hook import Hook
-from bridge.rules.retry.judge import Policy, judge
+from bridge.core.delivery import Answer, Delivered, Delivery, FailedForGood, Fault, Outcome, RetryLater
+from bridge.core.event import Event, Message
+from bridge.core.hook import Hook
+from bridge.retry.policy import Policy, judge
 
 WEBHOOK = {"type": "webhook", "url": "https://receiver.example/in"}
 

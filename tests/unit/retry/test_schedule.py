@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.hook import Retry
-from bridge.rules.retry.schedule import PRESETS, End, Schedule, schedule_of
+from bridge.core.hook import Retry
+from bridge.retry.policy import PRESETS, End, Schedule, schedule_of
 
 HOUR = 3600.0
 

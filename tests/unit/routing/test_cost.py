@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Event, Message
-from bridge.rules.routing.cost import MOST_LOOKED_THROUGH, cost_of
-from bridge.rules.routing.expression import Unanswered, compile_filter
-from bridge.rules.routing.template import compile_template
+from bridge.core.event import Event, Message
+from bridge.expressions.cost import MOST_LOOKED_THROUGH, cost_of
+from bridge.expressions.engine import EvaluationError, compile_filter
+from bridge.expressions.template import compile_template
 
 DOUBLED = ".map(x, x + x)"
 
@@ -21,7 +21,7 @@ def event(data: Any, size: int = 100) -> Event:
     return Event("e", "s", "t", "json", 0.0, Message(body), data=data)
 
 
-def ask(source: str, about: Event) -> bool | Unanswered:
+def ask(source: str, about: Event) -> bool | EvaluationError:
     condition = compile_filter(source)
     return condition.ask(condition.view.of(about), about)
 
@@ -75,7 +75,7 @@ def test_what_grows_is_not_evaluated_for_an_event_that_is_too_large_for_it() -> 
     source = "[event.data.s]" + DOUBLED * 12 + ".size() > 0"
     assert ask(source, event({"s": "a"})) is True
     answer = ask(source, event({"s": "a"}, 1_000_000))
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     assert not answer.missing
     assert "4096 times" in answer.detail
 
@@ -85,10 +85,10 @@ def test_of_a_large_event_nothing_is_looked_through_for_each_item_of_a_list() ->
     large = event({"l": [1, 2], "s": "ab"}, MOST_LOOKED_THROUGH + 1)
     assert ask(source, event({"l": [1, 2], "s": "ab"})) is True
     answer = ask(source, large)
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     assert "looks through the event" in answer.detail
     packed = replace(large, message=Message(b"x" * 20_000, content_encoding="gzip"))
-    assert isinstance(ask(source, packed), Unanswered)
+    assert isinstance(ask(source, packed), EvaluationError)
     # The items themselves may be looked through: together they are no more than the event.
     assert ask("event.data.l.all(x, x > 0)", large) is True
 
@@ -100,7 +100,7 @@ def test_a_template_that_copies_the_event_for_each_item_ends_at_its_bound() -> N
     many = event({"l": list(range(5000)), "s": "x" * 1_000_000}, 1_020_000)
     started = time.monotonic()
     answer = template.render(many)
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     assert "larger than what a template may make" in answer.detail
     assert time.monotonic() - started < 5.0
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Event, Message
-from bridge.rules.routing.activation import FIELDS
-from bridge.rules.routing.expression import MAX_SOURCE, Unanswered, compile_filter
-from bridge.rules.routing.values import plain, shown
+from bridge.core.event import Event, Message
+from bridge.expressions.engine import FIELDS, MAX_SOURCE, EvaluationError, compile_filter
+from bridge.expressions.values import plain, shown
 
 CUSTOMER: Any = {
     "model": "models\\admin\\customers\\Customer",
@@ -35,14 +34,14 @@ def event(data: Any = None, headers: Any = None, **fields: Any) -> Event:
     return Event(message=Message(body=b"", headers=headers or {}), data=data, **(known | fields))
 
 
-def ask(source: str, about: Event) -> bool | Unanswered:
+def ask(source: str, about: Event) -> bool | EvaluationError:
     condition = compile_filter(source)
     return condition.ask(condition.view.of(about), about)
 
 
-def unanswered(source: str, about: Event) -> Unanswered:
+def unanswered(source: str, about: Event) -> EvaluationError:
     answer = ask(source, about)
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     return answer
 
 
@@ -78,7 +77,7 @@ def unanswered(source: str, about: Event) -> Unanswered:
 )
 def test_a_filter_says_what_it_says(source, expected):
     answer = ask(source, event(CUSTOMER))
-    assert (None if isinstance(answer, Unanswered) else answer) is expected
+    assert (None if isinstance(answer, EvaluationError) else answer) is expected
 
 
 def test_the_age_of_an_event_can_be_asked_for():
@@ -287,7 +286,7 @@ FILTERS = [
 @given(ANY_JSON, ANY_JSON, st.sampled_from(FILTERS))
 def test_no_event_makes_a_filter_raise(data, headers, source):
     answer = ask(source, event(data, headers if isinstance(headers, dict) else {}))
-    assert answer is True or answer is False or isinstance(answer, Unanswered)
+    assert answer is True or answer is False or isinstance(answer, EvaluationError)
 
 
 @given(ANY_JSON, st.sampled_from(FILTERS))
@@ -297,8 +296,8 @@ def test_seeing_only_the_keys_it_needs_changes_no_answer(data, source):
     assert compile_filter(source).view.keys["data"] is not None
     assert compile_filter(whole).view.keys["data"] is None
     narrow, wide = ask(source, event(data)), ask(whole, event(data))
-    assert isinstance(narrow, Unanswered) is isinstance(wide, Unanswered)
-    if not isinstance(narrow, Unanswered):
+    assert isinstance(narrow, EvaluationError) is isinstance(wide, EvaluationError)
+    if not isinstance(narrow, EvaluationError):
         assert narrow is wide
 
 
@@ -325,7 +324,7 @@ def test_a_value_that_would_hold_up_others_is_an_error_where_an_expression_looks
     )
     assert passing_by.ask(passing_by.view.of(large), large) is True
     answer = looking.ask(looking.view.of(large), large)
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     assert not answer.missing
     assert "TooManyValues" in answer.detail
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.rules.routing.expression import compile_filter
+from bridge.expressions.engine import compile_filter
 
 
 @pytest.mark.parametrize(

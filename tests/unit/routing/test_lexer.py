@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.routing.lexer import Hole, ListLiteral, MapLiteral, literal, plain_text, split_text, texts
+from bridge.expressions.lexer import (
+    ListLiteral,
+    MapLiteral,
+    Placeholder,
+    literal,
+    plain_text,
+    split_text,
+    texts,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,14 +41,20 @@ from bridge.rules.routing.lexer import Hole, ListLiteral, MapLiteral, literal, p
 )
 def test_a_hole_ends_where_its_expression_does(source, expression):
     (hole,) = split_text(source)
-    assert isinstance(hole, Hole)
+    assert isinstance(hole, Placeholder)
     assert hole.expression == expression
     assert source[hole.start :].startswith(expression)
     assert [part for part in split_text(f"x{source}}}y") if isinstance(part, str)] == ["x", "}y"]
 
 
 def test_text_between_holes_stays_as_it_is():
-    assert split_text("} a{{b}}{c}}{ {{d}}\n") == ["} a", Hole("b", 5), "{c}}{ ", Hole("d", 16), "\n"]
+    assert split_text("} a{{b}}{c}}{ {{d}}\n") == [
+        "} a",
+        Placeholder("b", 5),
+        "{c}}{ ",
+        Placeholder("d", 16),
+        "\n",
+    ]
     assert split_text("") == []
     assert split_text("'{") == ["'{"]
 

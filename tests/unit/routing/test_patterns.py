@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.routing.patterns import PatternIndex, check, matches
+from bridge.routing.patterns import PatternIndex, check, matches
 
 words = st.sampled_from(["a", "b", "", "*", "#"])
 types = st.lists(words, min_size=1, max_size=6).map(".".join)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Event, Message
-from bridge.model.hook import Hook, HookFault
-from bridge.rules.routing.table import Decision, RoutingTable
+from bridge.core.event import Event, Message
+from bridge.core.hook import Hook, HookFault
+from bridge.routing.table import Decision, RoutingTable
 
 
 def hook(name: str, **fields: Any) -> Hook:

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Event
-from bridge.rules.routing.activation import FIELDS
-from bridge.rules.routing.expression import Unanswered
-from bridge.rules.routing.template import MAX_OUTPUT, MAX_SOURCE, compile_template
+from bridge.core.event import Event
+from bridge.expressions.engine import FIELDS, EvaluationError
+from bridge.expressions.template import MAX_OUTPUT, MAX_SOURCE, compile_template
 from tests.support.bodies import ANYTHING, JSON_VALUES, event
 
 ORDER: Any = {
@@ -37,9 +36,9 @@ def render(source: str, about: Event | None = None) -> str:
     return text
 
 
-def unanswered(source: str, about: Event | None = None) -> Unanswered:
+def unanswered(source: str, about: Event | None = None) -> EvaluationError:
     answer = compile_template(source).render(about or order())
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, EvaluationError)
     return answer
 
 
@@ -277,7 +276,7 @@ def test_no_event_makes_a_template_raise(data, field, frame):
     except ValueError:
         return
     text = template.render(about)
-    assert isinstance(text, Unanswered) or text.encode().decode() == text
+    assert isinstance(text, EvaluationError) or text.encode().decode() == text
 
 
 @given(st.text(alphabet="ab{}'\"\\ .[]:,?\n1+é"))
@@ -286,4 +285,4 @@ def test_any_text_compiles_or_is_refused(source):
         template = compile_template(source)
     except ValueError:
         return
-    assert isinstance(template.render(order()), (str, Unanswered))
+    assert isinstance(template.render(order()), (str, EvaluationError))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.errors import SettingsError
-from bridge.model.target import ScriptTarget, WebhookTarget
+from bridge.core.errors import SettingsError
+from bridge.core.target import ScriptTarget, WebhookTarget
 from bridge.settings.loading import load
 from bridge.settings.tree import Settings
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model.hook import Hook
+from bridge.core.hook import Hook
 from bridge.settings.logins import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 

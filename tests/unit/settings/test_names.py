@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.errors import SettingsError
+from bridge.core.errors import SettingsError
 from bridge.settings.loading import load
 
 

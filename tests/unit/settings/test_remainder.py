@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.admin.check import check
-from bridge.model.errors import SettingsError
+from bridge.checks.configuration import check
+from bridge.core.errors import SettingsError
 from bridge.settings.loading import load_with_places
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.errors import SettingsError
-from bridge.settings.addresses import SecretUrl, host_and_port
+from bridge.core.errors import SettingsError
 from bridge.settings.loading import load
+from bridge.settings.transport import SecretUrl, host_and_port
 
 SECRET = "hunter2"
 

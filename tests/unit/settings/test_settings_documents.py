@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from bridge.model.hook import Hook
+from bridge.core.hook import Hook
 from bridge.settings.shape import Choice, DictOf, ListOf, fields_of, is_model, shape_of_field
 from bridge.settings.tree import Settings
 from devtools.settings_docs import DIALECT, config_schema_text, hook_schema_text, settings_text

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.target import Signature
-from bridge.rules.signing.signers import signer
+from bridge.core.target import Signature
+from bridge.signing.profiles import signer
 
 
 def headers_of(body: bytes, webhook_id: str = "msg_1", stamp: str = "17", **options: Any) -> dict[str, str]:

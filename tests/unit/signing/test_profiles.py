@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from bridge.model.target import Signature
-from bridge.rules.signing.signers import names, signer
+from bridge.core.target import Signature
+from bridge.signing.profiles import names, signer
 
 VECTORS = Path(__file__).parents[2] / "data" / "vectors"
 SPEC_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.model.target import Signature
-from bridge.rules.signing.signers import signer
+from bridge.core.target import Signature
+from bridge.signing.profiles import signer
 
 SPEC_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

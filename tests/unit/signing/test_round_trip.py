@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.inlet import Verifier
-from bridge.rules.signing.verifiers import verifier
+from bridge.core.inlet import Verifier
+from bridge.signing.profiles import verifier
 from tests.support.requests import NOW, PRIVATE, PUBLIC, STANDARD, reason, request, signed
 
 OTHER = "whsec_b3RoZXIgb3RoZXIgb3RoZXIgb3RoZXIgb3RoZXI="

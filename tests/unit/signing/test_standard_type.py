@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from bridge.model.target import Signature
-from bridge.rules.signing.signers import names, signer
+from bridge.core.target import Signature
+from bridge.signing.profiles import names, signer
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.event import Event, Message
-from bridge.rules.signing.told import told_by
+from bridge.core.event import Event, Message
+from bridge.signing.profiles import told_by
 
 
 def event(body: Any = None, fmt: str = "json", **headers: Any) -> Event:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.inlet import Verifier
-from bridge.rules.signing.verifiers import verifier
+from bridge.core.inlet import Verifier
+from bridge.signing.profiles import verifier
 from tests.support.requests import NOW, PRIVATE, PUBLIC, STANDARD, reason, request, signed
 
 

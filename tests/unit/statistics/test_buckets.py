@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.statistics.buckets import EDGES, LAST, LEAST_MS, MOST_MS, bounds, bucket, percentile
+from bridge.measuring.spans import EDGES, LAST, LEAST_MS, MOST_MS, bounds, bucket_of, percentile
 
 _DURATIONS = st.floats(0, 2 * MOST_MS, allow_nan=False)
 
 
 @given(_DURATIONS)
 def test_every_duration_lies_within_the_bounds_of_its_bucket(duration):
-    low, high = bounds(bucket(duration))
+    low, high = bounds(bucket_of(duration))
 
     assert low <= min(duration, MOST_MS) <= high
 
 
 @given(_DURATIONS, _DURATIONS)
 def test_a_longer_duration_never_falls_into_an_earlier_bucket(one, other):
-    assert (bucket(one) <= bucket(other)) or one > other
+    assert (bucket_of(one) <= bucket_of(other)) or one > other
 
 
 def test_buckets_join_without_a_gap_and_are_a_fifth_wide():
@@ -45,19 +45,19 @@ def test_buckets_join_without_a_gap_and_are_a_fifth_wide():
 )
 def test_known_durations_fall_into_known_buckets(duration, number):
     """Databases hold these numbers: they must never change."""
-    assert bucket(duration) == number
+    assert bucket_of(duration) == number
     assert len(EDGES) == 82
 
 
 @given(st.lists(st.floats(0.001, MOST_MS), min_size=1, max_size=200), st.floats(0.01, 1))
 def test_a_percentile_is_no_further_from_the_true_one_than_its_bucket_is_wide(durations, share):
-    counted = Counter(map(bucket, durations))
+    counted = Counter(map(bucket_of, durations))
 
     told = percentile(counted, share)
 
     ordered = sorted(durations)
     place = next(at for at in range(len(ordered)) if (at + 1) / len(ordered) >= share - 1e-9)
-    low, high = bounds(bucket(ordered[place]))
+    low, high = bounds(bucket_of(ordered[place]))
     assert told is not None
     assert low * 0.999 <= told <= high * 1.001
 

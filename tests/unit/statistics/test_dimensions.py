@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.source import Source
-from bridge.rules.statistics.dimensions import (
+from bridge.core.event import Source
+from bridge.measuring.dimensions import (
     MAX_KEY,
     OF_PHLIX,
     Dimensions,

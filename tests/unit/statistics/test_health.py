@@ -5,9 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ports.statistics import HookHealth
-from bridge.storage.health import health_after
-from bridge.storage.tally import Fared
+from bridge.core.statistics import HookHealth
+from bridge.history.sums import Fared, health_after
 
 UNKNOWN = HookHealth("crm")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.rules.statistics.moments import moment
+from bridge.measuring.spans import moment
 
 NOW = datetime(2025, 5, 5, 7, 8, 9, 250000, tzinfo=UTC)
 

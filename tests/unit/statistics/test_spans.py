@@ -5,17 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.statistics.spans import (
-    DAY,
-    FAR,
-    HOUR,
-    HOURS_KEPT,
-    MINUTE,
-    MINUTES_KEPT,
-    Piece,
-    pieces,
-    widened,
-)
+from bridge.measuring.spans import DAY, FAR, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Piece, pieces, widened
 
 NOW = 1_746_428_889.25
 _MOMENTS = st.none() | st.floats(0, NOW + DAY)

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from bridge.storage import tables
-from bridge.storage.statements import Upsert, _keep_the_newer, keep_the_first
+from bridge.db import tables
+from bridge.db.upserts import Upsert, _keep_the_newer, keep_the_first
 
 DIALECTS = [sqlite.dialect(paramstyle="qmark"), asyncpg.dialect()]
 

@@ -2,9 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.target import Auth
-from bridge.targets.web.auth import authorization
-from bridge.targets.web.endpoint import parse_proxy, parse_url, static_head
+from bridge.core.target import Auth
+from bridge.targets.webhook.address import authorization, parse_proxy, parse_url, static_head
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
 from tests.support.publisher import MemoryPublisher
 

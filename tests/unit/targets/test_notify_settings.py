@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bridge.model.errors import SettingsError
-from bridge.model.hook import Hook
-from bridge.rules.wire.address import AddressGate
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook
 from bridge.targets.factory import Targets, unreachable
 from bridge.targets.notify.services import service
+from bridge.wire.address_gate import AddressGate
 from tests.support.notifying import settings
 from tests.support.publisher import MemoryPublisher
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.targets.notify.written import written
+from bridge.targets.notify.guard import written
 
 
 @pytest.mark.parametrize(

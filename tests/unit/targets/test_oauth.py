@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.target import Auth
-from bridge.targets.web.auth import auth_checks
-from bridge.targets.web.endpoint import parse_url
-from bridge.targets.web.exchange import Reply
-from bridge.targets.web.oauth import Token, read_token, token_request
+from bridge.core.target import Auth
+from bridge.targets.webhook.address import auth_checks, parse_url
+from bridge.targets.webhook.exchange import Reply
+from bridge.targets.webhook.oauth import Token, read_token, token_request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

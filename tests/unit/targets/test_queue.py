@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.model.delivery import Fault
-from bridge.model.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
-from bridge.model.target import QueueTarget as Settings
-from bridge.rules.wire.copies import clean_headers
+from bridge.core.delivery import Fault
+from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
+from bridge.core.target import QueueTarget as Settings
 from bridge.targets.queue import QueueTarget
+from bridge.wire.copies import clean_headers
 from tests.support.events import delivery
 from tests.support.publisher import MemoryPublisher
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import structlog
 
-from bridge.model.delivery import Attempt, Delivered, Delivery, RetryLater
-from bridge.model.event import Event, Message
+from bridge.core.delivery import Attempt, Delivered, Delivery, RetryLater
+from bridge.core.event import Event, Message
 from bridge.telemetry import events, logs
-from bridge.telemetry.repeats import Repeats
+from bridge.telemetry.logs import Repeats
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from bridge.model.delivery import Status
+from bridge.core.delivery import Status
 from bridge.telemetry.catalogue import CATALOGUE, Kind
 from bridge.telemetry.instruments import MOST_VALUES
 from bridge.telemetry.metrics import LABELLED_HOOKS, Metrics

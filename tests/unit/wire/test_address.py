@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.wire.address import AddressGate, parse_network
+from bridge.wire.address_gate import AddressGate, parse_network
 
 CLOSED = AddressGate([])
 

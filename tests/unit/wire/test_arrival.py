@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.model.inlet import Inlet
-from bridge.rules.wire.arrival import Arrival, Arrivals, identity_keys, mark
+from bridge.core.event import Message
+from bridge.core.inlet import Inlet
+from bridge.wire.headers import Arrival, Arrivals, identity_keys, mark
 
 BODY = b'{"a":1}'
 

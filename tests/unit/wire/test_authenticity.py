@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.lanes import as_read
-from bridge.broker.tables import read_table, write_table
-from bridge.model.event import Message
-from bridge.rules.wire.authenticity import CODE, MessageKeys
+from bridge.amqp.codec import read_table, write_table
+from bridge.amqp.lanes import as_read
+from bridge.core.event import Message
+from bridge.wire.authenticity import CODE, MessageKeys
 
 KEYS = MessageKeys.derived_from([b"first key of this bridge", b"an older key"])
 BODY = b'{"id": 17}'

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.delivery import Delivery
-from bridge.model.event import Event, Message, Undecodable
-from bridge.model.source import Source
-from bridge.rules.formats.content import content_of
-from bridge.rules.formats.decoder import Decoder
-from bridge.rules.formats.parse import Bounds
-from bridge.rules.formats.size import table_size
-from bridge.rules.wire.copies import clean_headers, read_copy, with_visible_headers, write_copy
+from bridge.core.delivery import Delivery
+from bridge.core.event import Event, Message, Source, Undecodable
+from bridge.formats.decoder import Decoder
+from bridge.formats.parse import Bounds
+from bridge.formats.registry import content_of
+from bridge.formats.text import table_size
+from bridge.wire.copies import clean_headers, read_copy, with_visible_headers, write_copy
 
 SPLYNX = {"type": "", "call": "", "data": {"model": "models\\admin\\x\\Y", "action": "z", "data": {"n": 1}}}
 DEATHS = {

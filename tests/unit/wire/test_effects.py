@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bridge.model.queue import QueueKind
-from bridge.rules.wire.effects import effects_of
+from bridge.core.survey import QueueKind
+from bridge.wire.effects import effects_of
 
 
 def told(kind: QueueKind) -> list[tuple[str, str]]:

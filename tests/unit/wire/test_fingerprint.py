@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.event import Message
-from bridge.rules.wire.fingerprint import copy_digest, delivery_count, message_digest
+from bridge.core.event import Message
+from bridge.wire.copies import copy_digest, delivery_count, message_digest
 
 MESSAGE = Message(b"{}", "exchange", "key", {"a": "1", "b": [1, b"\xff"]}, message_id="m", type="t")
 COPY = Message(b"{}", headers={"x-bridge-delivery": "d", "x-bridge-generation": 1, "x-bridge-attempt": 2})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.rules.wire.headers import check_headers, header_text, identifier, retry_after, traceparent
+from bridge.wire.headers import check_headers, header_text, identifier, retry_after, traceparent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOW = 1_746_428_889.0

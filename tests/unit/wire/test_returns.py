@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.model.queue import QueueKind
-from bridge.rules.wire.returns import Returns, returns_of
+from bridge.core.survey import QueueKind
+from bridge.wire.effects import Returns, returns_of
 
 
 def quorum(**arguments: object) -> QueueKind:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.rules.wording.cutting import ELLIPSIS, cut_html, cut_text, shorten
+from bridge.targets.notify.cutting import ELLIPSIS, cut_html, cut_text, shorten
 
 WORDS = st.text(st.sampled_from("ab <&😀é\n\u0301"), min_size=1, max_size=300)
 UNBOUNDED = 10_000

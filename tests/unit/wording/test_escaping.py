@@ -8,7 +8,7 @@ from apprise.conversion import markdown_to_html
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.rules.wording.escaping import (
+from bridge.targets.notify.cutting import (
     clean,
     disarm,
     escape_html,

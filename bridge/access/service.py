@@ -1,0 +1,143 @@
+"""Tokens: made, listed and revoked."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from bridge.access.documents import MadeToken, NewToken, TokenDocument
+from bridge.core.access import Actor, Audit, KnownToken, Tokens
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.ports import Control
+from bridge.formats.text import utc_seconds
+from bridge.http.audit import AuditLog
+from bridge.http.auth import LENGTH, LETTERS, PREFIX, Actors, digest_of
+
+RESERVED = frozenset({"admin", "bridge"})
+"""Names that the audit log has for `http.admin_token` and for the bridge itself."""
+
+
+class TokenDesk:
+    """Gives tokens out and takes them back."""
+
+    def __init__(
+        self, tokens: Tokens, new_id: Callable[[], str], changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`changed` is called after every change: all replicas are to look anew."""
+        self._tokens = tokens
+        self._new_id = new_id
+        self._changed = changed
+
+    async def make(self, asked: NewToken, maker: Actor) -> MadeToken | None:
+        """The token with the text that is shown for it, only now; None where the name is taken."""
+        if asked.name in RESERVED:
+            return None
+        now = time.time()
+        token = KnownToken(
+            id=self._new_id(),
+            name=asked.name,
+            role=asked.role,
+            created_at=now,
+            created_by=maker.name,
+            last_used_at=None,
+            expires_at=None if asked.expires_in is None else now + asked.expires_in,
+            revoked_at=None,
+        )
+        text = PREFIX + "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
+        if not await self._tokens.add_token(token, digest_of(text)):
+            return None
+        await self._changed()
+        return MadeToken(token=text, **document(token).model_dump())
+
+    async def listed(self, *, revoked: bool) -> Sequence[KnownToken]:
+        """Those that are not revoked, or with `revoked` all, by name."""
+        return [token for token in await self._tokens.tokens() if revoked or token.revoked_at is None]
+
+    async def find(self, name: str) -> KnownToken | None:
+        """The token with this id, or else the one with this name that is not revoked."""
+        every = await self._tokens.tokens()
+        by_name = (token for token in every if token.name == name and token.revoked_at is None)
+        return next((token for token in every if token.id == name), None) or next(by_name, None)
+
+    async def revoke(self, name: str) -> KnownToken | None:
+        """The token, found as by `find`, good no longer; None where there is none, or it was revoked before."""
+        token = await self.find(name)
+        if token is None or not await self._tokens.revoke_token(token.id, time.time()):
+            return None
+        await self._changed()
+        return token
+
+
+def document(token: KnownToken) -> TokenDocument:
+    """The token as the API shows it."""
+    return TokenDocument(
+        id=token.id,
+        name=token.name,
+        role=token.role,
+        created_at=utc_seconds(token.created_at),
+        created_by=token.created_by,
+        last_used_at=_moment(token.last_used_at),
+        expires_at=_moment(token.expires_at),
+        revoked_at=_moment(token.revoked_at),
+    )
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else utc_seconds(at)
+
+
+# Who may do what, in a running bridge: tokens and the audit log, on the history's database.
+
+
+_USES_EVERY = 5.0
+_FORGET_EVERY = 600.0
+_AT_ONCE = 500
+
+
+class Access:
+    """What the API needs of tokens and the audit log."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        audit: Audit,
+        *,
+        admin_token: str | None,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`admin_token` None: there is none."""
+        self.actors = Actors(tokens, admin_token)
+        self.desk = TokenDesk(tokens, new_id, self._changed)
+        self.audit = audit
+        self.log = AuditLog(audit, new_id)
+        self._control: Control | None = None
+
+    def join(self, control: Control) -> None:
+        """Tell other replicas of changes, and hear of theirs."""
+        self._control = control
+        control.listen("tokens", lambda _about: self.actors.forget())
+
+    async def _changed(self) -> None:
+        self.actors.forget()
+        if self._control is not None:
+            await self._control.tell("tokens")
+
+    async def run(self, keep: float, *, every: float = _USES_EVERY) -> None:
+        """Write down when tokens were used, and forget of the audit log what is older than `keep` seconds."""
+        forget_at = 0.0
+        while True:
+            await asyncio.sleep(every)
+            await self.actors.write_uses()
+            if time.monotonic() >= forget_at:
+                forget_at = time.monotonic() + _FORGET_EVERY
+                await self._forget(time.time() - keep)
+
+    async def _forget(self, before: float) -> None:
+        """Replicas may do so at the same time: what one has deleted the other does not find."""
+        forgotten = _AT_ONCE
+        # Whoever writes history tells that the database is away; there is time.
+        with suppress(HistoryUnavailable):
+            while forgotten == _AT_ONCE:
+                forgotten = await self.audit.forget_deeds(before, _AT_ONCE)
+                await asyncio.sleep(0.05)  # let group commits through in between

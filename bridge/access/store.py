@@ -1,0 +1,113 @@
+"""Tokens and the audit log in the database."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
+from bridge.core.records import Page
+from bridge.db.admin_tables import audit, tokens
+from bridge.db.engine import Engine
+from bridge.db.scan import Bounds, cursor, first_id, key_of
+from bridge.db.text import storable
+from bridge.history.retention import newest_id
+
+_KIND = "audit"
+
+
+class SqlAccess:
+    """The ports Tokens and Audit (bridge.ports.access) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def add_token(self, token: KnownToken, digest: str) -> bool:
+        return await self._engine.write(partial(_add_token, token=token, digest=digest))
+
+    async def token_of(self, digest: str) -> KnownToken | None:
+        return await self._engine.read(partial(_token_of, digest=digest))
+
+    async def tokens(self) -> Sequence[KnownToken]:
+        return await self._engine.read(_all_tokens)
+
+    async def revoke_token(self, token_id: str, at: float) -> bool:
+        return await self._engine.write(partial(_revoke, token_id=token_id, at=at))
+
+    async def tokens_used(self, used: dict[str, float]) -> None:
+        if used:
+            await self._engine.write(partial(_tokens_used, used=used))
+
+    async def write_deed(self, deed: AuditEntry) -> None:
+        await self._engine.write(partial(_write_deed, deed=deed))
+
+    async def deeds(self, which: DeedFilter, *, after: str | None, limit: int) -> Page[AuditEntry]:
+        return await self._engine.read(partial(_deeds, which=which, after=after, limit=limit))
+
+    async def forget_deeds(self, before: float, limit: int) -> int:
+        return await self._engine.write(partial(_forget_deeds, before=before, limit=limit))
+
+
+def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    row = {name: getattr(token, name) for name in tokens.columns.keys() if name != "digest"}  # noqa: SIM118 - no dict
+    connection.execute(insert(tokens).values(**row, digest=digest).on_conflict_do_nothing())
+    # Asked for, not counted: a transaction that broke at its commit is run once more.
+    return connection.scalar(select(tokens.c.id).where(tokens.c.digest == digest)) == token.id
+
+
+def _token_of(connection: Connection, digest: str) -> KnownToken | None:
+    row = connection.execute(select(tokens).where(tokens.c.digest == digest)).mappings().first()
+    return None if row is None else _token(row)
+
+
+def _all_tokens(connection: Connection) -> list[KnownToken]:
+    chosen = select(tokens).order_by(tokens.c.name, tokens.c.created_at, tokens.c.id)
+    return [_token(row) for row in connection.execute(chosen).mappings()]
+
+
+def _token(row: RowMapping) -> KnownToken:
+    known: dict[str, Any] = {name: content for name, content in row.items() if name != "digest"}
+    return KnownToken(**known | {"role": Role(row["role"])})
+
+
+def _revoke(connection: Connection, token_id: str, at: float) -> bool:
+    good = tokens.c.id == token_id, tokens.c.revoked_at.is_(None)
+    connection.execute(update(tokens).where(*good).values(revoked_at=at))
+    return connection.scalar(select(tokens.c.revoked_at).where(tokens.c.id == token_id)) == at
+
+
+def _tokens_used(connection: Connection, used: dict[str, float]) -> None:
+    # In the order of their ids, so that two replicas never wait for each other's rows.
+    for token_id, at in sorted(used.items()):
+        later = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < at)
+        connection.execute(update(tokens).where(tokens.c.id == token_id, later).values(last_used_at=at))
+
+
+def _write_deed(connection: Connection, deed: AuditEntry) -> None:
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    row = {name: getattr(deed, name) for name in audit.columns.keys()}  # noqa: SIM118 - no dict
+    row |= {name: storable(text) for name, text in row.items() if isinstance(text, str)}
+    connection.execute(insert(audit).values(**row).on_conflict_do_nothing())
+
+
+def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: int) -> Page[AuditEntry]:
+    bounds = Bounds(
+        after=key_of(_KIND, after) if after is not None else None,
+        since=first_id(which.since),
+        until=first_id(which.until),
+    )
+    given = {name: getattr(which, name) for name in ("actor", "action", "object_type", "object_id")}
+    fits = [audit.c[name] == storable(text) for name, text in given.items() if text is not None]
+    chosen = select(audit).where(*fits, *bounds.condition([audit.c.id])).order_by(audit.c.id.desc())
+    found = [AuditEntry(**dict(row)) for row in connection.execute(chosen.limit(limit + 1)).mappings()]
+    more = len(found) > limit
+    return Page(tuple(found[:limit]), cursor(_KIND, (found[limit - 1].id,)) if more else None)
+
+
+def _forget_deeds(connection: Connection, before: float, limit: int) -> int:
+    oldest = select(audit.c.id).where(audit.c.id <= newest_id(before)).order_by(audit.c.id).limit(limit)
+    return connection.execute(delete(audit).where(audit.c.id.in_(oldest))).rowcount

@@ -1,0 +1,188 @@
+"""Settling what came through one life of a channel: the tickets, and the frames that say so to the broker."""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from aiormq.abc import AbstractChannel, ChannelFrame
+from aiormq.exceptions import AMQPError
+
+from bridge.amqp.connection import close_whole, lost_not_cancelled
+from bridge.amqp.reader import ReceivingConnection
+from bridge.core.budget import Hold, Holder
+from bridge.core.errors import BrokerUnavailable
+
+# Which delivery tags of a channel may be acknowledged now, in as few frames as possible.
+
+
+class AckTracker:
+    """The open and finished delivery tags of one channel.
+
+    Tags arrive in rising order. One `multiple` ack covers everything up to the first open tag; finished tags
+    above it are acked one by one, so that a slow attempt never holds back the acks of the fast ones. A tag is
+    given out once: the broker answers a repeated one with 406 and closes the channel.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, None] = {}
+        self._finished: list[int] = []
+
+    @property
+    def open(self) -> int:
+        """How many tags are neither finished nor given back."""
+        return len(self._open)
+
+    def arrived(self, tag: int) -> None:
+        """A message came in with this tag."""
+        self._open[tag] = None
+
+    def finish(self, tag: int) -> bool:
+        """Mark as done; False where the tag was done before."""
+        if tag not in self._open:
+            return False
+        del self._open[tag]
+        self._finished.append(tag)
+        return True
+
+    def give_back(self, tag: int) -> bool:
+        """Take the tag out without an ack (it is nacked); False where it was done before."""
+        return self._open.pop(tag, self) is None
+
+    def take(self) -> Iterator[tuple[int, bool]]:
+        """The acks to send now, as (tag, multiple), each tag once.
+
+        The `multiple` ack names the highest finished tag below the first open one: that tag is outstanding for
+        certain, which the broker demands (it answers 406 to a tag that it does not hold).
+        """
+        finished, self._finished = self._finished, []
+        if not finished:
+            return
+        first_open = next(iter(self._open), None)
+        below = finished if first_open is None else [tag for tag in finished if tag < first_open]
+        if below:
+            yield max(below), True
+        if first_open is not None:
+            for tag in finished:
+                if tag > first_open:
+                    yield tag, False
+
+
+_METHOD_FRAME = struct.Struct(">BHIHHQBB").pack
+"""A method frame of Basic.Ack or Basic.Nack, end octet included (AMQP 0-9-1 sections 4.2.3 and 1.8.3.14)."""
+_ARGUMENTS_SIZE = 13
+_ACK = (60, 80)
+_NACK = (60, 120)
+_REQUEUE = 0b10
+_END = 0xCE
+_WRITER_IS_BUSY = 0.005
+
+
+class ChannelSession:
+    """One life of a channel: a ticket of an earlier life settles nothing (the broker redelivers)."""
+
+    def __init__(self, connection: ReceivingConnection, channel: AbstractChannel) -> None:
+        self.connection = connection
+        self.channel = channel
+        self.acks = AckTracker()
+        self._given_back: list[int] = []
+        self._unsent = b""
+        self._over = False
+        # Set in the same step in which the library answers a close with CloseOk, or sends one of its own. A
+        # frame behind that makes the broker end the whole connection (504), and `is_closed` comes later.
+        self._closing: asyncio.Event = vars(channel)["_Channel__close_event"]
+
+    @property
+    def alive(self) -> bool:
+        """Tickets of this life still mean something."""
+        return not (self._over or self._closing.is_set() or self.channel.is_closed)
+
+    def give_back(self, tag: int) -> bool:
+        """Nack with the next flush, for which this asks if True."""
+        if self.acks.give_back(tag):
+            self._given_back.append(tag)
+            return len(self._given_back) == 1
+        return False
+
+    async def flush(self) -> None:
+        """Send what is due, nacks first, without waiting for the socket.
+
+        In one piece, also where flushes overlap: a `multiple` ack that overtook a nack below it would lose that
+        message, and one that overtook a single ack would have the broker close the channel (406).
+        """
+        self._unsent += self._due()
+        while self._unsent and self.alive:
+            try:
+                # Not `put`: the channel may begin to close while that waits.
+                self.connection.write_queue.put_nowait(ChannelFrame(self._unsent, should_close=False))
+            except asyncio.QueueFull:
+                await asyncio.sleep(_WRITER_IS_BUSY)
+            else:
+                self._unsent = b""
+
+    async def prove(self) -> None:
+        """Return once the broker has worked through what was sent on this channel.
+
+        Methods of a channel are handled in order, so the answer to any later call proves the earlier acks.
+        """
+        if self.alive:
+            with (
+                contextlib.suppress(AMQPError, OSError, RuntimeError, TimeoutError, BrokerUnavailable),
+                lost_not_cancelled(),
+            ):
+                await self.channel.basic_qos(prefetch_count=1, timeout=5)
+
+    async def close(self) -> None:
+        """Close the channel; what was not flushed comes again."""
+        self._over = True
+        if not self.channel.is_closed:
+            await close_whole(self.channel)
+
+    def _due(self) -> bytes:
+        channel = self.channel.number
+        given_back, self._given_back = self._given_back, []
+        frames = [
+            _METHOD_FRAME(1, channel, _ARGUMENTS_SIZE, *_NACK, tag, _REQUEUE, _END) for tag in given_back
+        ]
+        frames += [
+            _METHOD_FRAME(1, channel, _ARGUMENTS_SIZE, *_ACK, tag, multiple, _END)
+            for tag, multiple in self.acks.take()
+        ]
+        return b"".join(frames)
+
+
+class ChannelAckHandle(Hold):
+    """Settles one message of one life of a channel; see bridge.ports.broker.Ticket.
+
+    As long as somebody has it he has the message, too: so it is what holds the memory of that.
+    """
+
+    __slots__ = ("_life", "_spawn", "_tag")
+
+    def __init__(
+        self,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        life: ChannelSession,
+        tag: int,
+        holder: Holder,
+        octets: int,
+    ) -> None:
+        super().__init__(holder, octets)
+        self._spawn, self._life, self._tag = spawn, life, tag
+
+    @property
+    def valid(self) -> bool:
+        """False once the channel is gone: the broker redelivers, so what was not started need not start."""
+        return self._life.alive
+
+    def finish(self) -> None:
+        """Ack with the next flush."""
+        self.let_go()
+        self._life.acks.finish(self._tag)
+
+    def give_back(self) -> None:
+        """Nack with requeue, soon."""
+        self.let_go()
+        if self._life.give_back(self._tag):
+            self._spawn(self._life.flush())

@@ -1,0 +1,365 @@
+"""Consuming: channels that re-subscribe for ever, and the tickets that settle what came through them."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import structlog
+from aiormq.exceptions import AMQPError
+from pamqp import commands
+
+from bridge.amqp.acks import ChannelAckHandle, ChannelSession
+from bridge.amqp.connection import Link, lost_not_cancelled, why_closed
+from bridge.amqp.kinds import IN_EXCLUSIVE_USE
+from bridge.core.base import Backoff
+from bridge.core.budget import NOTHING, Held, Holder
+from bridge.core.errors import BridgeError, BrokerUnavailable
+from bridge.core.event import Message
+from bridge.core.ports import Receive
+from bridge.core.survey import OUR_CONSUMERS
+
+log = structlog.get_logger(__name__)
+
+_BROKEN = (AMQPError, OSError, RuntimeError, TimeoutError, BridgeError)
+_LONGEST_WAIT = 15.0
+_LOOK_AGAIN = 2.0
+_TAKEN = "another consumer has the queue for itself: stop it; the bridge tries again all the time"
+_AROUND_A_BODY = 2048
+"""About how many bytes a message takes beside its body: properties, headers, and what is made of it here."""
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One queue that is consumed; `tags` are those of the consumers that the broker knows, with the prefetch of each."""
+
+    queue: str
+    prefetch: int
+    receive: Receive
+    holder: Holder
+    tags: dict[str, int] = field(default_factory=dict)
+    wanted: bool = True
+    failures: int = 0
+
+
+class ConsumeChannel:
+    """One supervised channel with any number of subscriptions, each with its own prefetch."""
+
+    def __init__(
+        self,
+        link: Link,
+        prepare: Callable[[str], Awaitable[bool]],
+        watch: Callable[[str, bool | None], None] = lambda _queue, _up: None,
+        lost: Callable[[str], None] = lambda _why: None,
+        *,
+        arguments: Callable[[str], Mapping[str, Any]] = lambda _queue: {},
+        adds: Callable[[str], bool] = lambda _queue: True,
+        holds: str = "sources",
+    ) -> None:
+        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own, `arguments(queue)` with
+        which arguments to do it now.
+
+        `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each
+        that ended without our doing: cancelled, timeout, refused, connection or silent. `holds`: as whose the memory of
+        what comes is counted. `adds(queue)`: another consumer is added where more is to be held.
+        """
+        self._link = link
+        self._prepare = prepare
+        self._watch = watch
+        self._tell_lost = lost
+        self._arguments = arguments
+        self._adds = adds
+        self._holds = holds
+        self._subscriptions: dict[str, Subscription] = {}
+        self._life: ChannelSession | None = None
+        self._changed = asyncio.Event()
+        self._background: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self._closing = False
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    def __contains__(self, queue: str) -> bool:
+        return queue in self._subscriptions
+
+    def subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
+        """Consume this queue from now on, whatever happens to the connection."""
+        known = self._subscriptions.get(queue)
+        holder = self._link.budget.holder(self._holds) if known is None else known.holder
+        self._subscriptions[queue] = Subscription(queue, prefetch, receive, holder)
+        self._watch(queue, False)
+        self._changed.set()
+
+    async def unsubscribe(self, queue: str) -> None:
+        """Stop consuming; tickets already given out stay good. Returns when the broker has confirmed."""
+        subscription = self._subscriptions.pop(queue, None)
+        if subscription is None:
+            return
+        subscription.wanted = False
+        async with self._lock:
+            await self._cancel(subscription)
+        if queue not in self._subscriptions:
+            self._watch(queue, None)
+
+    async def renew(self, queue: str) -> None:
+        """Consume with a fresh tag: nothing comes for the present ones. Tickets already given out stay good."""
+        subscription = self._subscriptions.get(queue)
+        if subscription is not None and subscription.tags:
+            self._tell_lost("silent")
+            async with self._lock:
+                await self._cancel(subscription)
+            self._changed.set()
+
+    def resize(self, queue: str, prefetch: int) -> None:
+        """Hold so many messages at once from now on; tickets already given out stay good, and count beside them.
+
+        A consumer's prefetch is fixed when it begins. For more another consumer is added: what a cancelled one still
+        holds of a quorum queue nobody gets if the node goes that it was connected to, not even when the node is back
+        (RabbitMQ 3.10.8: rabbit_fifo hands out anew what consumers with the status `up` held; the others' waits until
+        the queue has another leader). Where there has to be less, and where none is to be added, another one takes the
+        place of all.
+        """
+        subscription = self._subscriptions.get(queue)
+        if subscription is not None and subscription.prefetch != prefetch:
+            subscription.prefetch = prefetch
+            if subscription.tags:
+                self.spawn(self._fit(subscription))
+
+    async def _fit(self, subscription: Subscription) -> None:
+        async with self._lock:
+            life, tags = self._life, subscription.tags
+            missing = subscription.prefetch - sum(tags.values())
+            if life is None or not tags or not missing or not life.alive or not subscription.wanted:
+                return
+            with contextlib.suppress(*_BROKEN), lost_not_cancelled():
+                if missing > 0 and self._adds(subscription.queue):
+                    await self._consume(life, subscription, missing)
+                else:
+                    await self._replace(life, subscription)
+
+    async def _replace(self, life: ChannelSession, subscription: Subscription) -> None:
+        old = list(subscription.tags)
+        for tag in old:
+            await life.channel.basic_cancel(tag)
+            life.connection.forget(tag)
+        if subscription.tags:  # else the broker ended them meanwhile, and it is consumed anew already
+            await self._consume(life, subscription, subscription.prefetch)
+            for tag in old:
+                subscription.tags.pop(tag, None)
+
+    def held(self, queue: str) -> Held:
+        """What is held here of this queue, and how many messages it may hand out at once."""
+        subscription = self._subscriptions.get(queue)
+        if subscription is None:
+            return NOTHING
+        return Held(subscription.holder.count, subscription.holder.octets, subscription.prefetch)
+
+    @property
+    def open(self) -> int:
+        """Messages received on this channel and not settled."""
+        return self._life.acks.open if self._life is not None and self._life.alive else 0
+
+    def up(self, queue: str) -> bool:
+        """The broker knows our consumer on this queue."""
+        subscription = self._subscriptions.get(queue)
+        return subscription is not None and bool(subscription.tags)
+
+    async def run(self) -> None:
+        """Keep all subscriptions consuming until cancelled."""
+        backoff = Backoff(0.1, _LONGEST_WAIT)
+        while not self._closing:
+            started = time.monotonic()
+            try:
+                with lost_not_cancelled():
+                    await self._live()
+            except Exception as error:  # noqa: BLE001 - whatever it was, consuming has to come back
+                if self._closing:
+                    return
+                if time.monotonic() - started > _LONGEST_WAIT:
+                    backoff.reset()
+                queues = list(self._subscriptions)[:5]
+                if IN_EXCLUSIVE_USE in str(error):
+                    log.warning("source.in_exclusive_use", queues=queues, error=str(error), advice=_TAKEN)
+                log.info("broker.channel_lost", queues=queues, error=str(error))
+            finally:
+                self._lost()
+            await backoff.pause()
+
+    async def flush(self) -> None:
+        """Send the acks that are due."""
+        if self._life is not None:
+            await self._life.flush()
+
+    async def close(self) -> None:
+        """Flush, prove that the acks arrived, and close the channel for good."""
+        self._closing = True
+        while self._background:
+            await asyncio.gather(*self._background, return_exceptions=True)
+        life = self._life
+        if life is not None:
+            await life.flush()
+            await life.prove()
+            with contextlib.suppress(*_BROKEN), lost_not_cancelled():
+                await life.close()
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run a small piece of channel work soon; `close` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _live(self) -> None:
+        connection = await self._link.connection()
+        channel = await connection.channel(publisher_confirms=False)
+        life = self._life = ChannelSession(connection, channel)
+        channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        closing = asyncio.ensure_future(asyncio.wait([channel.closing]))
+        try:
+            while life.alive:
+                self._changed.clear()
+                retry_in = await self._consume_missing(life)
+                changed = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait({closing, changed}, timeout=retry_in, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+        finally:
+            closing.cancel()
+            if asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
+                await life.close()
+        if channel.closing.done():
+            raise BrokerUnavailable(why_closed(channel.closing))
+
+    async def _consume_missing(self, life: ChannelSession) -> float | None:
+        """Subscribe what is not; gives the seconds until those that failed should be tried again."""
+        missing = False
+        for subscription in [each for each in self._subscriptions.values() if not each.tags]:
+            if not await self._prepare(subscription.queue):
+                subscription.failures += 1
+                missing = True
+                continue
+            async with self._lock:
+                if subscription.wanted and life.alive:
+                    await self._consume(life, subscription, subscription.prefetch)
+        return _LOOK_AGAIN if missing else None
+
+    async def _consume(self, life: ChannelSession, subscription: Subscription, prefetch: int) -> None:
+        # Per-consumer QoS holds for consumers started after it, so the pair must not be interleaved.
+        await life.channel.basic_qos(prefetch_count=prefetch)
+        receive, acks, holder = subscription.receive, life.acks, subscription.holder
+
+        def take(tag: int, message: Message) -> None:
+            acks.arrived(tag)
+            octets = len(message.body) + _AROUND_A_BODY
+            receive(message, ChannelAckHandle(self.spawn, life, tag, holder, octets))
+
+        # Known before the broker's answer: its cancel may come with it.
+        consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
+        subscription.tags[consumer] = prefetch
+        arguments = self._arguments(subscription.queue)
+        await life.connection.consume(life.channel, subscription.queue, consumer, take, arguments)
+        if consumer in subscription.tags:
+            subscription.failures = 0
+            self._watch(subscription.queue, True)
+
+    async def _cancel(self, subscription: Subscription) -> None:
+        tags, subscription.tags = list(subscription.tags), {}
+        if not tags:
+            return
+        self._watch(subscription.queue, False)
+        if (life := self._life) is None:
+            return
+        for tag in tags:
+            if life.alive:
+                with contextlib.suppress(*_BROKEN), lost_not_cancelled():
+                    await life.channel.basic_cancel(tag)
+            life.connection.forget(tag)
+
+    def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
+        """Queue deleted, node lost or (4.3) consumer timeout: consume anew, always with a fresh tag."""
+        tag, life = str(frame.consumer_tag), self._life
+        if life is None:
+            return
+        for subscription in self._subscriptions.values():
+            if [*subscription.tags] == [tag]:
+                self._ended(subscription, "cancelled")
+            elif subscription.tags.pop(tag, None) is not None:
+                life.connection.forget(tag)
+                self.spawn(self._leave_others(subscription))
+        self._changed.set()
+
+    async def _leave_others(self, subscription: Subscription) -> None:
+        """One of several consumers was cancelled: begin anew with one, where the queue is still there."""
+        async with self._lock:
+            if subscription.tags:
+                self._tell_lost("cancelled")
+                await self._cancel(subscription)
+        self._changed.set()
+
+    def _lost(self) -> None:
+        why = _why_lost(self._life)
+        for subscription in self._subscriptions.values():
+            self._ended(subscription, why)
+
+    def _ended(self, subscription: Subscription, why: str) -> None:
+        """Nothing more can come for the consumers of this subscription."""
+        tags, subscription.tags = subscription.tags, {}
+        if tags and self._life is not None:
+            if not self._closing:
+                self._tell_lost(why)
+            for tag in tags:
+                self._life.connection.forget(tag)
+            self._watch(subscription.queue, False)
+
+
+def _why_lost(life: ChannelSession | None) -> str:
+    """Whether the broker closed the channel, and over what, or the connection went with all its channels."""
+    if life is None or life.connection.is_closed or not life.channel.closing.done():
+        return "connection"
+    # 406 has many meanings, which the broker tells apart by text alone (3.10.8: "delivery acknowledgement on
+    # channel 1 timed out").
+    return "timeout" if "timed out" in why_closed(life.channel.closing) else "refused"
+
+
+# Messages with one id are published one after the other.
+# aiormq (7.2) matches what the broker returns by message id: of two with one id that are under way on a
+# channel, the one that a queue took would be told as returned, and the one that was returned as taken, which is
+# a loss.
+
+
+class Turns:
+    """The messages under way, by id."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    def of(self, message_id: str) -> "_Turn":
+        """Entered once no other message with this id is under way."""
+        return _Turn(self._waiting, message_id)
+
+
+class _Turn:
+    """One message's; a class of its own because a generator would cost each publish 3 us."""
+
+    __slots__ = ("_id", "_waiting")
+
+    def __init__(self, waiting: dict[str, list[asyncio.Future[None]]], message_id: str) -> None:
+        self._waiting = waiting
+        self._id = message_id
+
+    async def __aenter__(self) -> None:
+        while (others := self._waiting.get(self._id)) is not None:
+            my_turn = asyncio.get_running_loop().create_future()
+            others.append(my_turn)
+            await my_turn
+        self._waiting[self._id] = []
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in self._waiting.pop(self._id):
+            if not each.done():
+                each.set_result(None)

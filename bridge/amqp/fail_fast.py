@@ -1,0 +1,88 @@
+"""Publishing for somebody who waits for the answer: at once or not at all."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+from bridge.amqp.connection import Link, lost_not_cancelled
+from bridge.core.errors import PublishFailed, Unroutable
+from bridge.core.event import Message
+from bridge.core.ports import Outgoing, Publisher
+
+FRESH = 0.05
+"""Seconds for which one confirm is taken to show that the broker takes messages."""
+
+
+class PromptPublisher:
+    """Fails fast, and hands the broker nothing that it would publish after the caller has given up.
+
+    A frozen broker, or one under a memory or disk alarm, leaves what it is sent in the socket and takes it when it
+    goes on, minutes after the sender was told that it failed. So unless the broker confirmed something just now,
+    it is first asked to take a message for nobody. What is left is a broker that falls silent between that
+    answer and the confirm.
+    """
+
+    def __init__(
+        self, link: Link, publisher: Publisher, asking: Publisher, prepare: Callable[[str], Awaitable[bool]]
+    ) -> None:
+        """`publisher` and `asking` publish on `link`; `prepare` makes a source's queue where it is missing."""
+        self._link = link
+        self._publisher = publisher
+        self._asking = asking
+        self._prepare = prepare
+        self._nobody = f"nobody-{uuid.uuid4()}"
+        self._confirmed_at = -FRESH
+        self._one_asks = asyncio.Lock()
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+
+    async def publish(self, message: Outgoing) -> None:
+        """As `Publisher`; bound the call in time: cancelling it takes back what has not been sent yet.
+
+        A source's queue that is missing is declared, once.
+        """
+        while earlier := self._under_way.get(message.message_id):
+            # The client library matches returned messages by this id.
+            await asyncio.wait((earlier,))
+        mine = self._under_way[message.message_id] = asyncio.get_running_loop().create_future()
+        try:
+            with lost_not_cancelled():
+                await self._be_sure()
+                await self._publish(message)
+            self._confirmed_at = time.monotonic()
+        finally:
+            del self._under_way[message.message_id]
+            mine.set_result(None)
+
+    async def _publish(self, message: Outgoing) -> None:
+        try:
+            await self._publisher.publish(message)
+        except Unroutable:
+            await self.declare(message.routing_key)
+            await self._publisher.publish(message)
+
+    async def declare(self, queue: str) -> None:
+        """Make sure that a source's queue exists, as far as the bridge may."""
+        await self._prepare(queue)
+
+    async def _be_sure(self) -> None:
+        if not self._link.up:
+            raise PublishFailed("there is no connection to the broker")
+        await self._see_that_it_takes_messages()
+        async with self._one_asks:
+            if time.monotonic() - self._confirmed_at > FRESH:
+                await self._ask()
+                # An alarm lets the first message through and blocks the connection before it is confirmed (3.10.8).
+                await self._see_that_it_takes_messages()
+                self._confirmed_at = time.monotonic()
+
+    async def _see_that_it_takes_messages(self) -> None:
+        if await self._link.blocked():
+            raise PublishFailed("the broker takes no messages now (memory or disk alarm)")
+
+    async def _ask(self) -> None:
+        question = Outgoing("", self._nobody, str(uuid.uuid4()), b"", {}, Message(b""))
+        try:
+            await self._asking.publish(question)
+        except Unroutable:
+            return  # returned and confirmed: it reads, routes and answers

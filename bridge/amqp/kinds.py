@@ -1,0 +1,218 @@
+"""What kind a queue is, found out over AMQP: the broker tells nobody who may not use its management API, but it compares.
+
+Tried with RabbitMQ 3.10.8. Both questions change nothing and take no message:
+
+* A consumer with an offset. Streams accept it; classic and quorum queues refuse it (406), and say of which type they are.
+* A declaration. It is refused over the first argument that differs, with the value that the queue has; so each refusal
+  gives the next declaration one argument more, until one is accepted. It takes the right to configure.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import Any
+
+import structlog
+from aiormq import exceptions as amqp
+
+from bridge.amqp.connection import Link
+from bridge.amqp.topology import Topology
+from bridge.core.errors import BrokerUnavailable
+from bridge.core.survey import QueueKind, QueueType, release_of
+from bridge.wire.effects import Effect, effects_of
+
+IN_EXCLUSIVE_USE = "in exclusive use"
+"""What the broker says (403) where another consumer has a queue for itself."""
+_OFFSET = {"x-stream-offset": "next"}
+_OF_TYPE = re.compile(r"of queue type rabbit_(classic|quorum)_queue")
+_DIFFERS = re.compile(
+    r"inequivalent arg '(x-[a-z-]+)' for .*: received none but current is the value '(.*)' of type '(\w+)'$",
+    re.DOTALL,
+)
+_FLAG = re.compile(r"inequivalent arg '(durable|auto_delete)' for ")
+_MOST_ARGUMENTS = 24
+_NUMBERS = ("byte", "short", "int", "long")
+
+
+async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKind, bool | None]:
+    """The kind of a queue that is there, and whether a declaration without arguments, durable, is accepted; None: not tried.
+
+    Raises AMQPError where the broker is lost, ChannelAccessRefused included.
+    """
+    kind = await _type_of(link, queue)
+    if not may_declare:
+        return QueueKind(kind, {"x-queue-type": kind} if kind == "stream" else {}), None
+    arguments, whole, bare = await _arguments_of(link, queue)
+    told = arguments.get("x-queue-type")
+    if kind == "unknown" and told in ("classic", "quorum", "stream"):
+        kind = told
+    return QueueKind(kind, arguments, whole), bare
+
+
+async def taken_by(link: Link, queue: str) -> str:
+    """What the broker says where another consumer has the queue for itself; empty: none has. A message that comes just
+    then goes back, so ask of empty queues only, and not of quorum queues, which count that and know no such consumers.
+    """
+    try:
+        async with link.channel() as channel:
+            await channel.basic_qos(prefetch_count=1)
+            await channel.basic_consume(queue, _untaken)
+    except amqp.ChannelAccessRefused as error:
+        return str(error) if IN_EXCLUSIVE_USE in str(error) else ""
+    return ""
+
+
+async def _type_of(link: Link, queue: str) -> QueueType:
+    try:
+        async with link.channel() as channel:
+            await channel.basic_qos(prefetch_count=1)
+            await channel.basic_consume(queue, _untaken, arguments=dict(_OFFSET))
+    except amqp.ChannelPreconditionFailed as error:
+        found = _OF_TYPE.search(str(error))
+        if found is None:
+            return "unknown"
+        return "quorum" if found[1] == "quorum" else "classic"
+    except amqp.ChannelAccessRefused:
+        return "unknown"
+    return "stream"
+
+
+async def _arguments_of(link: Link, queue: str) -> tuple[dict[str, Any], bool, bool]:
+    arguments: dict[str, Any] = {}
+    for _ in range(_MOST_ARGUMENTS):
+        try:
+            async with link.channel() as channel:
+                await channel.queue_declare(queue, durable=True, arguments=dict(arguments) or None)
+        except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
+            if (flag := _FLAG.search(str(error))) is not None:
+                return {**arguments, flag[1]: flag[1] != "durable"}, False, False
+            found = _DIFFERS.search(str(error))
+            if found is None or found[1] in arguments:
+                return arguments, False, False
+            arguments[found[1]] = _read(found[2], found[3])
+        else:
+            return arguments, True, not arguments
+    return arguments, False, False
+
+
+def _read(text: str, kind: str) -> Any:
+    if kind == "bool":
+        return text == "true"
+    if any(kind.endswith(number) for number in _NUMBERS):
+        return int(text)
+    return text
+
+
+async def _untaken(_: object) -> None:
+    """What a stream got meanwhile stays in it."""
+
+
+# The queues of sources: never declared but as their publishers do, and looked at before they are consumed.
+
+
+log = structlog.get_logger(__name__)
+
+_LOST = (amqp.AMQPError, OSError, RuntimeError)
+
+
+class Contract(IntEnum):
+    """How a source queue compares with its publishers' declaration (metric bridge_source_contract_mismatch)."""
+
+    UNKNOWN = -1
+    KEPT = 0
+    BROKEN = 1
+
+
+class SourceQueues:
+    """Looks at each queue once per connection."""
+
+    def __init__(
+        self,
+        link: Link,
+        topology: Topology,
+        *,
+        verify_only: bool = False,
+        contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
+        kind: Callable[[str, QueueKind], None] = lambda _queue, _kind: None,
+    ) -> None:
+        """`contract(queue, state)` hears how each queue compares with the fixed parameters, `kind(queue, kind)` what it is,
+        before it is consumed.
+        """
+        self._link = link
+        self._topology = topology
+        self._verify_only = verify_only
+        self._contract = contract
+        self._kind = kind
+        self._looked_at: dict[str, object] = {}
+        self._streams: set[str] = set()
+        self._told: dict[str, list[Effect]] = {}
+        self.release: tuple[int, ...] = ()
+        """Major and minor number of the broker's version."""
+
+    async def prepare(self, queue: str) -> bool:
+        """The queue can be consumed: it is there, or was made the way its publishers make it."""
+        try:
+            depth = await self._topology.depth(queue)
+        except BrokerUnavailable as error:
+            log.warning("source.not_available", queue=queue, error=str(error))
+            return False
+        if depth is not None:
+            return await self._look(queue)
+        if self._verify_only or queue in self._streams:
+            advice = "create it anew" if queue in self._streams else _VERIFY_ONLY
+            log.warning("source.missing", queue=queue, advice=advice)
+            return False
+        return await self._topology.declare_source(queue) and await self._look(queue)
+
+    async def compare_again(self, queues: Sequence[str]) -> None:
+        """Tell anew how these queues compare: policies, limits and default types change meanwhile.
+
+        Raises BrokerUnavailable.
+        """
+        for queue in queues:
+            self._looked_at.pop(queue, None)
+            if await self._topology.depth(queue) is not None:  # else the declaration would make it
+                await self._look(queue)
+
+    async def _look(self, queue: str) -> bool:
+        """Once per connection; whether it may be consumed."""
+        connection = await self._link.connection()
+        if self._looked_at.get(queue) is connection:
+            return True
+        self.release = release_of(str(connection.server_properties.get("version", "")))
+        try:
+            kind, bare = await self._found(queue)
+        except _LOST as error:
+            log.warning("source.not_available", queue=queue, error=str(error))
+            return False
+        # Whoever publishes to a stream says so in the declaration: no other makes one.
+        self._contract(queue, Contract.KEPT if kind.is_stream else _CONTRACTS[bare])
+        self._kind(queue, kind)
+        (self._streams.add if kind.is_stream else self._streams.discard)(queue)
+        if bare is False and not kind.is_stream:
+            log.warning("source.contract_mismatch", queue=queue, arguments=dict(kind.arguments))
+        self._tell(queue, list(effects_of(kind)))
+        self._looked_at[queue] = connection
+        return True
+
+    def _tell(self, queue: str, effects: list[Effect]) -> None:
+        for effect in effects if effects != self._told.get(queue) else ():
+            tell = log.info if effect.weight == "ok" else log.warning
+            tell("source.queue", queue=queue, effect=effect.what, advice=effect.advice)
+        self._told[queue] = effects
+
+    def forget(self, queue: str) -> None:
+        """It was deleted, perhaps: whoever makes it anew may make another one."""
+        self._looked_at.pop(queue, None)
+
+    async def _found(self, queue: str) -> tuple[QueueKind, bool | None]:
+        # In verify mode a declaration needs a right that is not there, and would make a queue that was deleted just now.
+        if not self._verify_only:
+            with contextlib.suppress(amqp.ChannelAccessRefused):
+                return await kind_of(self._link, queue, may_declare=True)
+        return await kind_of(self._link, queue, may_declare=False)
+
+
+_VERIFY_ONLY = "topology is `verify`: create the queue, durable, no arguments"
+_CONTRACTS = {None: Contract.UNKNOWN, True: Contract.KEPT, False: Contract.BROKEN}

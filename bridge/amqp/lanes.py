@@ -1,0 +1,221 @@
+"""Where deliveries wait on the broker: parking into a lane, and the ladder's way back to it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import uuid_utils
+
+from bridge.amqp.codec import read_table, write_table
+from bridge.amqp.connection import Link
+from bridge.amqp.consumer import ConsumeChannel
+from bridge.amqp.publisher import ConfirmedPublisher
+from bridge.amqp.topology import Topology
+from bridge.core.budget import NOTHING, Held
+from bridge.core.delivery import Delivery
+from bridge.core.errors import BridgeError, BrokerRefused, Unroutable
+from bridge.core.event import Message
+from bridge.core.ports import Outgoing, Receive
+from bridge.core.turn import Turn
+from bridge.retry.ladder import next_step
+from bridge.wire.authenticity import Authenticator
+from bridge.wire.copies import PREFIX, write_copy
+
+_LARGE = 1_048_576
+"""Bytes whose signature takes longer than others should wait."""
+
+
+class BrokerCopies:
+    """Publishes copies of deliveries; see bridge.ports.broker.Copies."""
+
+    def __init__(
+        self,
+        publisher: ConfirmedPublisher,
+        topology: Topology,
+        authenticator: Authenticator,
+        delayed: Callable[[int], None],
+        turn: Turn | None = None,
+    ) -> None:
+        """`authenticator` signs every copy; `delayed(step)` hears of every copy put on the ladder; `turn` is what copies
+        that are made take of.
+        """
+        self._turn = turn or Turn()
+        self._publisher = publisher
+        self._authenticator = authenticator
+        self._delayed = delayed
+        self._topology = topology
+        self._names = topology.names
+
+    async def park(self, delivery: Delivery) -> None:
+        """Put a copy at the end of the hook's lane, making the lane where it is missing."""
+        await self._put(self._names.lanes, delivery)
+
+    async def delay(self, delivery: Delivery, seconds: float) -> None:
+        """Put a copy on the step of the ladder that fits; a short wait is waited for at the lane."""
+        step = next_step(seconds)
+        if step is None:
+            await self.park(delivery)
+            return
+        await self._put(self._names.delay(step), delivery)
+        self._delayed(step)
+
+    async def set_aside(self, orphan: Message) -> None:
+        """Put a copy of an unknown hook at the end of the queue of orphans."""
+        ours = {name: value for name, value in orphan.headers.items() if name.startswith(PREFIX)}
+        message_id = str(uuid_utils.uuid7())
+        await self._publisher.publish(
+            Outgoing(self._names.orphans, orphan.routing_key, message_id, orphan.body, ours, orphan)
+        )
+
+    async def _put(self, exchange: str, delivery: Delivery) -> None:
+        if self._topology.has_no_lane(delivery.hook):
+            # It belongs to a hook that is deleted: where those are looked after that come from the ladder too late.
+            exchange = self._names.orphans
+            await self._publish(exchange, delivery)
+            return
+        try:
+            await self._topology.ensure_lane(delivery.hook)
+            await self._publish(exchange, delivery)
+        except (Unroutable, BrokerRefused):
+            # Somebody deleted the lane since it was made, or what lies on the way to it.
+            await self._topology.ensure_base()
+            await self._topology.ensure_lane(delivery.hook, anew=True)
+            await self._publish(exchange, delivery)
+
+    async def _publish(self, exchange: str, delivery: Delivery) -> None:
+        await self._turn.own()
+        message = delivery.event.message
+        headers = as_read(write_copy(delivery))
+        sign = partial(self._authenticator.sign, headers, message, message.body)
+        await self._publisher.publish(
+            Outgoing(
+                exchange=exchange,
+                routing_key=delivery.hook,
+                # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
+                message_id=str(uuid_utils.uuid7()),
+                body=message.body,
+                headers=sign() if len(message.body) < _LARGE else await asyncio.to_thread(sign),
+                like=message,
+            )
+        )
+
+
+def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The headers as they will be read from the broker: that is what is signed, for a table cannot hold every value."""
+    return headers if all(map(_stays, headers.values())) else read_table(write_table(headers), 0)[0]
+
+
+def _stays(value: Any) -> bool:
+    """Whether it is read as it is written, told without writing it."""
+    match value:
+        case str():
+            return value.isascii()
+        case Mapping():
+            return not value
+        case _:
+            return isinstance(value, int) and -(2**63) <= value < 2**63
+
+
+# Consumers on lanes: a hundred share a channel, or more where the broker allows few channels.
+
+
+LANES_PER_CHANNEL = 100
+_OTHERS = 3
+"""Channels that others hold on the connection beside those of sources, which have the other half."""
+
+
+class ChannelLanes:
+    """Spreads lane consumers over supervised channels; see bridge.pipeline.service.LaneConsumers."""
+
+    def __init__(
+        self,
+        link: Link,
+        topology: Topology,
+        watch: Callable[[str, bool | None], None],
+        lost: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        """`watch` and `lost` as with ConsumeChannel."""
+        self._lost = lost
+        self._link = link
+        self._topology = topology
+        self._watch = watch
+        self._channels: dict[ConsumeChannel, asyncio.Task[None]] = {}
+
+    async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
+        """Consume the hook's lane with this prefetch from now on."""
+        self._with_room().subscribe(self._topology.names.lane(hook), prefetch, receive)
+
+    async def leave(self, hook: str) -> None:
+        """Stop consuming the lane; tickets given out stay good."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                await channel.unsubscribe(lane)
+
+    async def resize(self, hook: str, prefetch: int) -> None:
+        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                channel.resize(lane, prefetch)
+
+    def held(self, hook: str) -> Held:
+        """What is held here of the lane."""
+        lane = self._topology.names.lane(hook)
+        return next((channel.held(lane) for channel in self._channels if lane in channel), NOTHING)
+
+    async def renew(self, hook: str) -> None:
+        """Consume the lane anew, with a fresh tag."""
+        lane = self._topology.names.lane(hook)
+        for channel in self._channels:
+            if lane in channel:
+                await channel.renew(lane)
+
+    async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
+        """Messages ready in the lanes of those of these hooks that have one."""
+        names = {self._topology.names.lane(hook): hook for hook in hooks}
+        return {names[lane]: depth for lane, depth in (await self._topology.depths(list(names))).items()}
+
+    def up(self, hook: str) -> bool:
+        """The broker knows our consumer on this lane."""
+        lane = self._topology.names.lane(hook)
+        return any(channel.up(lane) for channel in self._channels)
+
+    async def flush(self) -> None:
+        """Send the acks that are due."""
+        for channel in self._channels:
+            await channel.flush()
+
+    async def close(self) -> None:
+        """Flush and close all channels."""
+        for channel, task in self._channels.items():
+            await channel.close()
+            task.cancel()
+        await asyncio.gather(*self._channels.values(), return_exceptions=True)
+
+    def _with_room(self) -> ConsumeChannel:
+        for channel in self._channels:
+            if len(channel) < LANES_PER_CHANNEL:
+                return channel
+        # With fewer places than lanes some more share one. What is left is for sources, strays and replicas.
+        if self._channels and len(self._channels) >= self._link.fair_share - _OTHERS:
+            return min(self._channels, key=len)
+        channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost, holds="lanes")
+        self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
+        return channel
+
+    async def _prepare(self, lane: str) -> bool:
+        """A lane that was deleted under us is made anew: retries on the ladder will come back to it."""
+        hook = lane.removeprefix(self._topology.names.lane(""))
+        try:
+            # Waits for one that is being made: 3.10 answers a consumer on a quorum queue that has no leader
+            # yet by closing the whole connection (541 INTERNAL_ERROR). One that we may not make may be there.
+            with contextlib.suppress(BrokerRefused):
+                await self._topology.ensure_lane(hook)
+            if await self._topology.depth(lane) is None:
+                await self._topology.ensure_lane(hook, anew=True)
+        except BridgeError:
+            return False
+        return True

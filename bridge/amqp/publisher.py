@@ -1,0 +1,224 @@
+"""Publishing: always persistent, mandatory, confirmed, and never waiting without a bound."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aiormq import exceptions as amqp
+from aiormq.channel import Channel
+
+from bridge.amqp.codec import HEADER_LIMIT, properties_of
+from bridge.amqp.connection import Link, close_whole
+from bridge.amqp.consumer import Turns
+from bridge.core.budget import Hold
+from bridge.core.errors import (
+    BridgeError,
+    BrokerRefused,
+    BrokerUnavailable,
+    PublishFailed,
+    PublishTooLarge,
+    Unroutable,
+)
+from bridge.core.ports import Outgoing
+from bridge.formats.text import table_size
+
+IN_FLIGHT = 500
+"""Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+_LARGE = 65_536
+_SHARE = 0.125
+"""Of the memory, for copies of large bodies on their way to the broker: each is written into frames as a whole."""
+_MISSING_FOR = 1.0
+_REFUSED_FOR = 30.0
+_ASK_ANEW_AFTER = 3.0
+_LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size (\d+)")
+"""RabbitMQ tells 406 apart by text alone; 3.10.8 says `configured`."""
+
+
+class ConfirmedPublisher:
+    """Publishes on one channel of a supervised connection; see bridge.ports.broker.Publisher."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        timeout: float = 10.0,
+        body_limit: int = 16 * 1024 * 1024,
+        declare: Callable[[str], Awaitable[bool]] | None = None,
+        watch: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+    ) -> None:
+        """`watch(outcome, seconds)` hears of every publish: ack, nack, returned, timeout or error."""
+        self._link = link
+        self._timeout = timeout
+        self._body_limit = body_limit
+        self._declare = declare
+        self._watch = watch
+        self._channel: Channel | None = None
+        self._opened_at = 0.0
+        self._left: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+        self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._holder = link.budget.holder("publishing")
+        self._turns = Turns()
+        self._known = {""}
+        self._bad: dict[str, tuple[float, BridgeError]] = {}
+        self._looking = asyncio.Lock()
+
+    async def publish(self, message: Outgoing) -> None:
+        """Return once a queue holds the message; raises a PublishFailed or BrokerRefused."""
+        self._check_size(message)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout), self._turns.of(message.message_id):
+                hold = await self._room_for(message.body)
+                async with self._room:
+                    if message.exchange not in self._known:
+                        await self._look_for(message.exchange)
+                    outcome = await self._confirmed(message)
+                del hold
+        except TimeoutError as error:
+            self._watch("timeout", time.monotonic() - started)
+            raise PublishFailed(f"no confirm within {self._timeout:g} s") from error
+        except PublishFailed as error:
+            label = "returned" if isinstance(error, Unroutable) else "error"
+            self._watch(label, time.monotonic() - started)
+            raise
+        self._watch(outcome, time.monotonic() - started)
+        if outcome == "returned":
+            raise Unroutable(
+                f"no queue for exchange {message.exchange!r}, routing key {message.routing_key!r}"
+            )
+        if outcome == "nack":
+            self._ask_anew()
+            raise PublishFailed("the broker answered with a nack (queue full or not available)")
+
+    async def declare(self, queue: str) -> None:
+        """Make sure that a durable queue without arguments exists."""
+        if self._declare is not None:
+            await self._declare(queue)
+
+    async def close(self) -> None:
+        """Close the channel; publishes under way have ended before."""
+        for task in self._left:
+            task.cancel()
+        await asyncio.gather(*self._left, return_exceptions=True)
+        if self._channel is not None:
+            with contextlib.suppress(Exception):
+                await self._channel.close()
+
+    async def _room_for(self, body: bytes) -> Hold | None:
+        if len(body) < _LARGE:
+            return None
+        await self._holder.room(len(body), self._link.budget.share(_SHARE))
+        return Hold(self._holder, len(body))
+
+    async def _confirmed(self, message: Outgoing) -> str:
+        channel = await self._ready_channel()
+        try:
+            await channel.basic_publish(
+                message.body,
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                properties=properties_of(message),
+                mandatory=True,
+                wait=False,
+            )
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PublishTooLarge(f"AMQP cannot hold the message: {error}") from error
+        except amqp.PublishError:
+            return "returned"
+        except amqp.DeliveryError:
+            return "nack"
+        except amqp.ChannelAccessRefused as error:
+            refused = BrokerRefused(f"no write permission on exchange {message.exchange!r}: {error}")
+            self._bad[message.exchange] = (time.monotonic() + _REFUSED_FOR, refused)
+            self._known.discard(message.exchange)
+            raise refused from error
+        except amqp.ChannelPreconditionFailed as error:
+            self._learn_limit(str(error))
+            self._check_size(message)  # all that were under way hear of it, and one was the reason
+            raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
+        except (amqp.AMQPError, OSError, RuntimeError) as error:
+            raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
+        except asyncio.CancelledError as error:
+            # aiormq cancels pending confirms when their channel goes; our own cancellation must pass.
+            task = asyncio.current_task()
+            if channel.is_closed and (task is None or not task.cancelling()):
+                raise PublishFailed("the channel was lost before the confirm") from error
+            raise
+        return "ack"
+
+    async def _look_for(self, exchange: str) -> None:
+        """See first that the exchange may be published to.
+
+        The broker answers a bad publish by closing the channel, which costs everybody else on it their
+        confirms, and often the whole connection, because publishes that follow meet a closed channel (504).
+        """
+        # One look at a time: aiormq 7.2 may give the number of a channel away before it is wholly closed.
+        async with self._looking:
+            if exchange in self._known:
+                return  # seen while this one waited: hundreds may come at once, and each look is several round trips
+            until, why = self._bad.get(exchange, (0.0, None))
+            if why is not None and time.monotonic() < until:
+                raise why.with_traceback(None)
+            try:
+                if exchange:  # the default one is always there, and cannot be asked for
+                    async with self._link.channel() as channel:
+                        await channel.exchange_declare(exchange, passive=True)
+            except amqp.ChannelNotFoundEntity:
+                missing = Unroutable(f"there is no exchange {exchange!r}")
+                self._bad[exchange] = (time.monotonic() + _MISSING_FOR, missing)
+                raise missing from None
+            except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
+                raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
+            self._known.add(exchange)
+
+    async def _ready_channel(self) -> Channel:
+        if self._channel is None or self._channel.is_closed:
+            async with self._opening:
+                if self._channel is None or self._channel.is_closed:
+                    connection = await self._link.connection()
+                    try:
+                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
+                        raise PublishFailed(f"no channel to publish on: {error}") from error
+                    assert isinstance(channel, Channel)
+                    self._channel = channel
+                    self._opened_at = time.monotonic()
+                    self._known = {""}  # an exchange that is gone may have ended the channel before
+        return self._channel
+
+    def _ask_anew(self) -> None:
+        """Publish on a new channel from now on.
+
+        One that was told that a quorum queue is full is refused until something leaves that queue, although its limit
+        was lifted meanwhile (3.10.8).
+        """
+        if self._channel is not None and time.monotonic() - self._opened_at > _ASK_ANEW_AFTER:
+            task = asyncio.create_task(self._leave(self._channel))
+            self._left.add(task)
+            task.add_done_callback(self._left.discard)
+            self._channel = None
+
+    async def _leave(self, channel: Channel) -> None:
+        """Close it when all that was published on it has its answer."""
+        try:
+            await asyncio.sleep(self._timeout)
+        finally:
+            with contextlib.suppress(Exception):
+                await close_whole(channel)
+
+    def _learn_limit(self, told: str) -> None:
+        """The broker may take less than we were told, and closes the channel over each body that is larger."""
+        if found := _LARGER.search(told):
+            self._body_limit = min(self._body_limit, int(found[1]))
+
+    def _check_size(self, message: Outgoing) -> None:
+        if len(message.body) > self._body_limit:
+            raise PublishTooLarge(
+                f"body of {len(message.body)} bytes is over the limit of {self._body_limit}"
+            )
+        size = table_size(message.headers)
+        if size > HEADER_LIMIT:
+            raise PublishTooLarge(f"headers of {size} bytes are over the limit of {HEADER_LIMIT}")

@@ -1,0 +1,193 @@
+"""Connections on which messages reach our consumers straight from the socket.
+
+The seam is the library's own: a transport factory. Its stream reader passes on all frames but those of messages
+for consumers made with `ReceivingConnection.consume`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import aiormq
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.connection import SSLContextProvider, TransportFactory
+from aiormq.exceptions import AMQPConnectionError, InvalidFrameError
+from yarl import URL
+
+from bridge.amqp.frames import DeliveryFrameReader, Take
+from bridge.core.budget import Budget
+from bridge.core.errors import BrokerUnavailable
+
+_HEARTBEAT = b"\x08\0\0\0\0\0\0\xce"
+_SIGN_OF_LIFE = 1.0
+_MOST_CHANNELS = 65_535
+_PATIENCE = 5.0
+_LOOK_AGAIN = 0.02
+
+
+class ReceivingConnection(aiormq.Connection):
+    """A connection of the library's that hands messages over as they arrive, without a task for each."""
+
+    def __init__(
+        self, url: URL | str, *, context: ssl.SSLContext | None = None, budget: Budget | None = None
+    ) -> None:
+        """`budget`: while it is crowded nothing is read from a connection that has consumers."""
+        self._takers: dict[bytes, Take] = {}
+        transport = _SievedTransport(self._takers, budget or Budget())
+        super().__init__(url, context=context, transport_factory=transport)
+
+    @property
+    def most_channels(self) -> int:
+        """How many channels the broker allows here at once (its `channel_max`)."""
+        return self.connection_tune.channel_max or _MOST_CHANNELS
+
+    async def channel(self, *args: Any, **kwargs: Any) -> AbstractChannel:
+        """A channel as soon as the broker allows one more; raises BrokerUnavailable where none is given back in time.
+
+        aiormq 7.2 asks for more than the broker allows, and over that the broker closes the connection (530).
+        """
+        await self.connected.wait()
+        return await super().channel(await self._free_number(), *args, **kwargs)
+
+    async def _free_number(self) -> int:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        while not self.is_closed:
+            for number in range(1, self.most_channels + 1):
+                if number not in self.channels:
+                    return number
+            if loop.time() > until:
+                raise BrokerUnavailable(
+                    f"all {self.most_channels} channels are in use that the broker allows a connection (channel_max)"
+                )
+            await asyncio.sleep(_LOOK_AGAIN)
+        raise BrokerUnavailable("the connection was lost")
+
+    async def consume(
+        self,
+        channel: AbstractChannel,
+        queue: str,
+        consumer: str,
+        take: Take,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Consume under this tag, which must be new on the connection; `take` may be called before this returns.
+
+        When the consumer has ended it must be forgotten, and not before: then nothing more comes for it.
+        """
+        self._takers[consumer.encode()] = take
+        try:
+            await channel.basic_consume(
+                queue, _passed_by, consumer_tag=consumer, arguments=dict(arguments or {})
+            )
+        except BaseException:
+            self.forget(consumer)
+            raise
+
+    def forget(self, consumer: str) -> None:
+        """The consumer was cancelled, or its channel is gone."""
+        self._takers.pop(consumer.encode(), None)
+
+
+class _SievedReader(asyncio.StreamReader):
+    """What the library reads: the broker's frames without our consumers' messages."""
+
+    def __init__(self, takers: dict[bytes, Take], budget: Budget, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._takers = takers
+        self._sieve = DeliveryFrameReader(takers, budget)
+        self._budget = budget
+        self._clock = loop.time
+        self._schedule = loop.call_soon_threadsafe
+        self._later = loop.call_later
+        self._passed_on = 0.0
+        self._socket: Any = None  # uvloop's (0.23) is no asyncio.Transport by its class
+        self._halted = False
+
+    def set_transport(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the protocol once there is a connection."""
+        super().set_transport(transport)
+        self._socket = transport
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override] # the base class says Iterable
+        """Called by the transport with each chunk from the socket."""
+        try:
+            left = self._sieve.feed(data)
+        except InvalidFrameError as error:
+            left = b""
+            self._sieve.finish()
+            self.set_exception(error)
+        if left:
+            self._passed_on = self._clock()
+            super().feed_data(left)
+        elif self._takers and self._clock() - self._passed_on > _SIGN_OF_LIFE:
+            self._tell_of_life()
+        if self._budget.crowded and self._takers and not self._halted:
+            self._halt()
+
+    def feed_eof(self) -> None:
+        """Called by the transport at the end: half a frame is for the library to complain about."""
+        if rest := self._sieve.finish():
+            super().feed_data(rest)
+        super().feed_eof()
+
+    def _tell_of_life(self) -> None:
+        # The library takes a connection without frames for dead; that is what heartbeats are for, and the
+        # broker sends none while messages flow (AMQP 0-9-1 section 4.2.7: any traffic stands for one).
+        self._passed_on = self._clock()
+        super().feed_data(_HEARTBEAT)
+
+    # ---- while memory is crowded ----------------------------------------------------------------------
+
+    def _halt(self) -> None:
+        """Leave what comes in the socket: the broker stops sending when that is full, and waits.
+
+        What is held here ends all the same: acks and copies go out, and their confirms come on another connection.
+        """
+        self._halted = True
+        self._socket.pause_reading()
+        self._budget.when_roomy(self._room_again)
+        self._later(_SIGN_OF_LIFE, self._live_on)
+
+    def _room_again(self) -> None:
+        self._schedule(self._go_on)  # memory may be let go of on any thread
+
+    def _go_on(self) -> None:
+        self._halted = False
+        if not self._socket.is_closing():
+            self._socket.resume_reading()
+
+    def _live_on(self) -> None:
+        """The broker's own signs of life stand in the socket as well; a connection that is lost shows in writing."""
+        if self._halted and not self._socket.is_closing():
+            self._tell_of_life()
+            self._later(_SIGN_OF_LIFE, self._live_on)
+
+
+class _SievedTransport(TransportFactory):
+    """Connects as the library's own factories do, only with our reader."""
+
+    def __init__(self, takers: dict[bytes, Take], budget: Budget) -> None:
+        self._takers = takers
+        self._budget = budget
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        provider: SSLContextProvider = kwargs.pop("ssl_context_provider")
+        tls = await provider.get_context() if url.scheme == "amqps" else None
+        if url.host is None or url.port is None:
+            raise AMQPConnectionError("the URL names no host")
+        loop = asyncio.get_running_loop()
+        reader = _SievedReader(self._takers, self._budget, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            transport, _ = await loop.create_connection(
+                lambda: protocol, url.host, url.port, ssl=tls, **kwargs
+            )
+        except OSError as error:
+            raise AMQPConnectionError(*error.args) from error
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _passed_by(delivered: DeliveredMessage) -> None:
+    raise AssertionError(f"message {delivered.delivery_tag} was not taken out of the stream")

@@ -1,0 +1,217 @@
+"""What a broker really grants and holds: looked at without changing anything that stays."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Literal
+
+from aiormq import exceptions as amqp
+from aiormq.abc import AbstractChannel
+from pamqp.commands import Basic
+
+from bridge.amqp.connection import Address, Link
+from bridge.amqp.errors import redacted
+from bridge.amqp.kinds import kind_of, taken_by
+from bridge.amqp.topology import Names, Planned, planned
+from bridge.core.errors import BrokerRefused, BrokerUnavailable
+from bridge.core.survey import Endpoint, FoundObject, FoundSource, Right, Rights
+
+_REFUSED = amqp.ChannelAccessRefused
+_OTHER = (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource)
+_NO_PRIORITY = {"x-priority": "none"}
+"""Nobody can consume with this: the broker answers 403 where he may not read, and 406 where he may."""
+
+
+class _Silent:
+    """One short connection needs nobody to count it."""
+
+    def connected(self, role: str, address: str) -> None:
+        """It is open."""
+
+    def lost(self, role: str, error: str) -> None:
+        """It is gone."""
+
+
+@asynccontextmanager
+async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...], Link | None]]:
+    """Each address of the broker as it answers by itself, and a connection to the first that can be used."""
+    found: list[Endpoint] = []
+    links: list[Link] = []
+    try:
+        for url in address.urls:
+            link = Link("doctor", replace(address, urls=[url]), _Silent())
+            try:
+                await link.connect_once()
+            except (BrokerRefused, BrokerUnavailable) as error:
+                found.append(Endpoint(redacted(url), str(error)))
+            else:
+                links.append(link)
+                found.append(await _introduced(redacted(url), link))
+        yield tuple(found), links[0] if links else None
+    finally:
+        for link in links:
+            await link.close()
+
+
+async def _introduced(address: str, link: Link) -> Endpoint:
+    told = (await link.connection()).server_properties
+    product, version = (str(told.get(name, "")) for name in ("product", "version"))
+    return Endpoint(address, "", product, version, *await link.place())
+
+
+class Survey:
+    """Looks at one broker over one connection; every step on a channel that may die without harm."""
+
+    def __init__(self, link: Link, names: Names, queue_type: Literal["quorum", "classic"]) -> None:
+        self._link = link
+        self._names = names
+        self._queue_type = queue_type
+
+    async def rights(self) -> Rights:
+        """Tried out on an exchange and a queue made for it, which go with the connection.
+
+        Where these must not be made, on our own ones as far as they exist. Raises BrokerUnavailable.
+        """
+        default = await self._writable("")
+        try:
+            tried = await self._tried(f"{self._names.prefix}.doctor.{secrets.token_hex(4)}")
+        except _REFUSED as error:
+            write, read = await self._writable(self._names.lanes), await self._readable(self._names.dead)
+            tried = Rights(configure=False, write=write, read=read, said=_text(error))
+        return replace(tried, default_exchange=default)
+
+    async def _tried(self, name: str) -> Rights:
+        write = read = True
+        said = ""
+        async with self._link.channel(confirms=True) as channel:
+            # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
+            await channel.queue_declare(
+                name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic"}
+            )
+            await channel.exchange_declare(name, exchange_type="fanout", auto_delete=True)
+        try:
+            async with self._link.channel(confirms=True) as channel:
+                await channel.basic_publish(b"", exchange=name)
+        except _REFUSED as error:
+            write, said = False, _text(error)
+        try:
+            async with self._link.channel() as channel:
+                await channel.basic_get(name, no_ack=True)
+        except _REFUSED as error:
+            read, said = False, _text(error)
+        async with self._link.channel() as channel:
+            await channel.exchange_delete(name)
+            await channel.queue_delete(name)
+        return Rights(configure=True, write=write, read=read, said=said)
+
+    async def _writable(self, exchange: str) -> bool | None:
+        """Whether one may publish to it, without doing so: the broker looks at the right before it looks at properties,
+        and refuses (406) an expiration that is no number.
+        """
+        try:
+            async with self._link.channel(confirms=True) as channel:
+                await channel.basic_publish(
+                    b"",
+                    exchange=exchange,
+                    routing_key=f"doctor {secrets.token_hex(8)}",
+                    properties=Basic.Properties(expiration="doctor", user_id="doctor"),
+                )
+        except _REFUSED:
+            return False
+        except (amqp.ChannelPreconditionFailed, amqp.PublishError, amqp.DeliveryError):
+            return True
+        except amqp.AMQPError:
+            return None
+        return True
+
+    async def _readable(self, queue: str) -> bool | None:
+        """Whether one may consume from it, without taking a message."""
+        try:
+            async with self._link.channel() as channel:
+                await channel.basic_qos(prefetch_count=1)
+                await channel.basic_consume(queue, _untaken, arguments=dict(_NO_PRIORITY))
+        except _REFUSED:
+            return False
+        except amqp.ChannelPreconditionFailed:
+            return True
+        except amqp.AMQPError:
+            return None
+        return True
+
+    async def source(self, queue: str) -> FoundSource:
+        """The queue of a source, compared with the fixed parameters of its publishers. Raises BrokerUnavailable."""
+        try:
+            async with self._link.channel() as channel:
+                answer = await channel.queue_declare(queue, passive=True)
+        except amqp.ChannelNotFoundEntity as error:
+            away = "home node" in str(error) or "inaccessible" in str(error)
+            return FoundSource(queue, None if away else False, said=_text(error))
+        except (*_OTHER, _REFUSED) as error:
+            return FoundSource(queue, None, said=_text(error))
+        kept, said = await self._kept(queue)
+        depth, consumers = answer.message_count or 0, answer.consumer_count or 0
+        kind, _ = await kind_of(self._link, queue, may_declare=kept is not None)
+        if kind.type == "classic" and consumers and not depth:
+            kind = replace(kind, taken=await taken_by(self._link, queue))
+        readable = await self._readable(queue)
+        return FoundSource(queue, True, depth, consumers, kept, readable, said, kind)
+
+    async def _kept(self, queue: str) -> tuple[bool | None, str]:
+        try:
+            async with self._link.channel() as channel:
+                await channel.queue_declare(queue, durable=True)
+        except _OTHER as error:
+            return False, _text(error)
+        except _REFUSED as error:
+            return None, _text(error)
+        return True, ""
+
+    async def objects(self, hooks: Sequence[str]) -> tuple[FoundObject, ...]:
+        """All that is ours, with the lanes of these hooks, whether or not it is there. Raises BrokerUnavailable."""
+        return tuple([await self._looked_at(each) for each in planned(self._names, self._queue_type, hooks)])
+
+    async def _looked_at(self, plan: Planned) -> FoundObject:
+        found = await self._compared(plan)
+        granted: bool | None = None
+        if plan.use is not None and found.state in {"right", "unknown"}:
+            granted = await (self._writable if plan.use == "write" else self._readable)(plan.name)
+        refused = found.refused if granted is not False or plan.use is None else (*found.refused, plan.use)
+        return replace(found, made=plan.made, use=plan.use, refused=refused)
+
+    async def _compared(self, plan: Planned) -> FoundObject:
+        """Looked for first: only what is there is declared, which tells how it differs and changes nothing."""
+        depth, passive = 0, True
+        try:
+            for passive in (True, False):
+                async with self._link.channel() as channel:
+                    depth = await _declared(channel, plan, passive=passive)
+        except amqp.ChannelNotFoundEntity as error:
+            away = "home node" in str(error) or "inaccessible" in str(error)
+            return FoundObject(plan.kind, plan.name, "unknown" if away else "missing", depth, _text(error))
+        except _OTHER as error:
+            return FoundObject(plan.kind, plan.name, "other", depth, _text(error))
+        except _REFUSED as error:
+            refused: tuple[Right, ...] = () if passive else ("configure",)
+            return FoundObject(plan.kind, plan.name, "unknown", depth, _text(error), refused=refused)
+        return FoundObject(plan.kind, plan.name, "right", depth)
+
+
+async def _declared(channel: AbstractChannel, plan: Planned, *, passive: bool) -> int:
+    """Declare it, or look whether it is there; gives how many messages it holds."""
+    arguments = None if passive else dict(plan.arguments)
+    if plan.kind == "exchange":
+        await channel.exchange_declare(
+            plan.name, exchange_type=plan.type, durable=True, passive=passive, arguments=arguments
+        )
+        return 0
+    answer = await channel.queue_declare(plan.name, durable=True, passive=passive, arguments=arguments)
+    return answer.message_count or 0
+
+
+async def _untaken(_: object) -> None:
+    """Nothing is consumed in earnest; what came all the same goes back with the channel."""
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(part) for part in error.args) or type(error).__name__

@@ -1,0 +1,88 @@
+"""What the replicas of a bridge do together: hear of each other, and delete hooks."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from bridge.app.build import Container
+from bridge.cluster.replicas import ReplicaHeartbeat
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.stored_hooks import HookStore
+from bridge.db.engine import Engine
+from bridge.history.leases import SqlReplicas
+from bridge.hooks.deletion import HookDeletion, SqlUnfinishedDeliveries
+from bridge.hooks.health import HookHealthPoller
+from bridge.stats.store import SqlStatistics
+
+_TARGETS = ("notify", "queue", "script", "webhook")
+_LAST_WORD = 2.0
+
+
+class ReplicaCoordination:
+    """Everything of a running bridge that is about the others."""
+
+    def __init__(
+        self,
+        parts: Container,
+        store: HookStore,
+        engine: Engine,
+        *,
+        served: frozenset[str] | None,
+        several: bool,
+    ) -> None:
+        """`engine`: that of the history; `several`: there may be others."""
+        self._parts = parts
+        self._several = several
+        self.replicas = SqlReplicas(engine)
+        self.statistics = SqlStatistics(engine)
+        targets = sorted(_TARGETS if served is None else served)
+        self._presence = ReplicaHeartbeat(self.replicas, parts.in_force, parts.replica_id, targets)
+        self._removals = HookDeletion(
+            parts.in_force,
+            self._presence,
+            store,
+            SqlUnfinishedDeliveries(engine),
+            self.replicas,
+            replica_id=parts.replica_id,
+            topology=parts.topology,
+            channel=parts.lane_channel,
+            receive=parts.service.receive,
+            metrics=parts.metrics,
+        )
+        parts.in_force.remove = self._removals.delete
+        if several:
+            parts.in_force.everywhere = self._presence.wait_for_all
+        parts.control.listen("hooks", parts.in_force.heard)
+        parts.control.listen("lane", self._lane_made)
+
+    def work(self) -> list[tuple[Coroutine[Any, Any, None], str]]:
+        """What is to run for as long as the bridge does, with names."""
+        return [
+            (self._parts.control.run(), "control"),
+            (self._parts.in_force.run(), "hooks in force"),
+            (self._presence.run(), "presence"),
+            (self._removals.run(), "removals"),
+            (HookHealthPoller(self.statistics, self._parts.in_force).run(), "faring"),
+        ]
+
+    async def begin(self) -> bool:
+        """Be there from now on; whether the last stop was not in order. Raises HistoryUnavailable."""
+        return await self._presence.begin(alone=not self._several)
+
+    async def stop(self) -> None:
+        """Let others go on with what was begun here, before the rest of the bridge stops."""
+        await self._removals.stop()
+
+    async def leave(self) -> None:
+        """Be there no longer; the database is still open."""
+        with suppress(HistoryUnavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_WORD):
+                await self._parts.guard.leave()
+                await self._parts.recall.leave()
+        await self._presence.leave()
+
+    def _lane_made(self, hook: str) -> None:
+        """Alone, lanes are made by this process only: there is no need to look for them."""
+        if hook or self._several:
+            self._parts.service.lane_made(hook)

@@ -1,0 +1,44 @@
+"""Everything of the API that is about hooks, over the hooks in force."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.core.stored_hooks import HookStore
+from bridge.hooks.api import HookRoutes
+from bridge.hooks.api_switches import HookSwitchRoutes
+from bridge.hooks.service import InForce, ManageHooks
+from bridge.hooks.switch import RotateSecrets, SwitchHooks
+from bridge.hooks.validate import Grounds
+from bridge.http.api import Part
+from bridge.settings.tree import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class HookDesk:
+    """The use cases of hooks, for whoever serves them over HTTP."""
+
+    in_force: InForce
+    manage: ManageHooks
+    switch: SwitchHooks
+    rotate: RotateSecrets
+
+    def parts(self) -> list[Part]:
+        """Their operations under /v1/hooks."""
+        return [
+            HookRoutes(self.in_force, self.manage),
+            HookSwitchRoutes(self.in_force, self.switch, self.rotate),
+        ]
+
+
+def hook_desk(
+    in_force: InForce, store: HookStore, settings: Settings, base: Path, served: frozenset[str] | None
+) -> HookDesk:
+    """`base`: where relative paths of scripts start; `served`: target types that are attempted here, None: all."""
+    grounds = Grounds.of(settings, base, served)
+    return HookDesk(
+        in_force,
+        ManageHooks(store, in_force, grounds, most=settings.limits.hooks, now=time.time),
+        SwitchHooks(store, in_force, time.time),
+        RotateSecrets(store, in_force, time.time),
+    )

@@ -1,0 +1,71 @@
+"""The event with which somebody sees whether a hook's target is there: as its system sends one, or any other."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bridge.bodies.body import JSON
+from bridge.bodies.builder import ping_body
+from bridge.bodies.exact import to_json
+from bridge.core.delivery import Answer
+from bridge.core.event import OWN_EVENTS, Event, Message
+from bridge.core.hook import Hook
+from bridge.core.target import WebhookTarget
+from bridge.formats.text import utc_seconds
+
+TRIAL_TYPE = "webhook.test"
+
+Envelope = Callable[[str, Mapping[str, Any], float, str], dict[str, Any]]
+
+
+def trial_event(hook: Hook, event_id: str, at: float, kind: str | None = None) -> Event:
+    """What the hook's system sends for a test, of type `webhook.test` or `kind`; `at` in Unix seconds.
+
+    Its data tell what it is and of which hook. Profiles that shape bodies themselves do so with them; for the others
+    the message is written as their system writes events. Splynx asks with a ping, unless a type is given.
+    """
+    data = {"message": f"This is a test of hook {hook.name}", "webhook_id": hook.id}
+    profile = hook.target.profile if isinstance(hook.target, WebhookTarget) else ""
+    if kind is None and (ping := ping_body(profile)) is not None:
+        return _event(hook, event_id, at, "ping", body=ping, data={"type": "ping"})
+    kind = kind or TRIAL_TYPE
+    envelope = _ENVELOPES.get(profile, _standard)(kind, data, at, event_id)
+    return _event(hook, event_id, at, kind, body=to_json(envelope), data=data)
+
+
+def told_event(hook: Hook, event_id: str, at: float, kind: str, data: Any) -> Event:
+    """An event of this type that came in with these data, JSON values, for its whole body."""
+    return _event(hook, event_id, at, kind, body=to_json(data), data=data)
+
+
+def _event(hook: Hook, event_id: str, at: float, kind: str, *, body: bytes | Answer, data: Any) -> Event:
+    assert isinstance(body, bytes)  # what was read as JSON can be written as JSON
+    return Event(
+        id=event_id,
+        source=hook.sources[0] if hook.sources else OWN_EVENTS,
+        type=kind,
+        format="json",
+        received_at=at,
+        message=Message(body, content_type=JSON, message_id=event_id, type=kind),
+        data=data,
+        time=utc_seconds(at),
+        publisher_id=event_id,
+        webhook_id=event_id,
+    )
+
+
+def _standard(kind: str, data: Mapping[str, Any], at: float, _event_id: str) -> dict[str, Any]:
+    return {"type": kind, "timestamp": utc_seconds(at), "data": data}
+
+
+def _stripe(kind: str, data: Mapping[str, Any], at: float, event_id: str) -> dict[str, Any]:
+    return {
+        "id": f"evt_{event_id.replace('-', '')}",
+        "object": "event",
+        "created": int(at),
+        "livemode": False,
+        "type": kind,
+        "data": {"object": data},
+    }
+
+
+_ENVELOPES: Mapping[str, Envelope] = {"stripe": _stripe}

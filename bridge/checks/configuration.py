@@ -1,0 +1,278 @@
+"""What is wrong with a configuration beyond its form: patterns, filters, targets, files. Nothing is contacted."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from cryptography import x509
+
+from bridge.checks.secret_ends import secret_ends
+from bridge.core.envelopes import ENVELOPES, envelope_schema
+from bridge.core.errors import Problem
+from bridge.core.event import Source
+from bridge.core.hook import Hook
+from bridge.core.owner import Owner, refusal
+from bridge.core.target import WebhookTarget
+from bridge.db.ownership import misfit
+from bridge.db.sqlite import glimpse, hindrance
+from bridge.expressions.engine import compile_filter
+from bridge.formats.conformity import compile_schema
+from bridge.formats.decoder import Misfit, compile_told
+from bridge.measuring.dimensions import compile_dimension
+from bridge.routing import patterns
+from bridge.routing.dedupe_keys import compile_key
+from bridge.settings.databases import PostgresServer, SqliteFile
+from bridge.settings.shape import nearest
+from bridge.settings.transport import ServerTls, no_password
+from bridge.settings.tree import Broker, OtherBroker, Settings
+from bridge.signing.profiles import unsigned, verifier
+from bridge.targets.factory import problems, unreachable
+from bridge.targets.webhook.address import parse_url
+from bridge.wire.address_gate import AddressGate, is_loopback
+
+# What is wrong with the ways to broker and database: certificates, keys, token endpoints. Nothing is contacted.
+
+
+def transport_problems(settings: Settings) -> Iterator[Problem]:
+    """Files that cannot be used and addresses that cannot be asked."""
+    for path, broker in _brokers(settings):
+        yield from broker_problems(path, broker)
+    yield from tls_problems("storage.tls", settings.storage.tls)
+    database = settings.storage.database
+    if isinstance(database, PostgresServer) and (asked := database.tls):
+        for problem in tls_problems("", asked.files):
+            yield replace(problem, path="storage.url")
+
+
+def broker_problems(path: str, broker: Broker | OtherBroker) -> Iterator[Problem]:
+    """What no connection to this broker, whose settings stand at `path`, can be made with."""
+    for where, tls in _broker_tls(path, broker):
+        yield from tls_problems(where, tls)
+    if broker.oauth2 is not None:
+        yield from tried(f"{path}.oauth2.token_url", parse_url, broker.oauth2.token_url)
+
+
+def transport_warnings(settings: Settings) -> Iterator[Problem]:
+    """Certificates that have ended, and secrets that travel in the open. The settings have no problems."""
+    for path, tls in _all_tls(settings):
+        if tls.cert is not None and (ended := _ended(Path(tls.cert))):
+            yield Problem(
+                f"{path}.cert", f"{tls.cert} ended at {ended:%Y-%m-%d %H:%M} UTC; the other side refuses it"
+            )
+    for path, broker in _brokers(settings):
+        if broker.oauth2 is not None:
+            url = parse_url(broker.oauth2.token_url)
+            if url.origin.scheme == "http" and not is_loopback(url.host):
+                yield Problem(
+                    f"{path}.oauth2.token_url", "client secret and tokens travel in the open; use https://"
+                )
+
+
+def tls_problems(path: str, tls: ServerTls) -> Iterator[Problem]:
+    """Certificates and keys that cannot be used; `path` is where `tls` stands."""
+    context = ssl.create_default_context()
+    if tls.ca is not None:
+        yield from tried(f"{path}.ca", context.load_verify_locations, tls.ca)
+    if tls.cert is not None:
+        yield from tried(
+            f"{path}.cert",
+            lambda cert: context.load_cert_chain(cert, tls.key, password=no_password),
+            tls.cert,
+        )
+
+
+def _brokers(settings: Settings) -> Iterator[tuple[str, Broker | OtherBroker]]:
+    yield "broker", settings.broker
+    for name, broker in settings.brokers.items():
+        yield f"brokers.{name}", broker
+
+
+def _all_tls(settings: Settings) -> Iterator[tuple[str, ServerTls]]:
+    for path, broker in _brokers(settings):
+        yield from _broker_tls(path, broker)
+    yield "storage.tls", settings.storage.tls
+
+
+def _broker_tls(path: str, broker: Broker | OtherBroker) -> Iterator[tuple[str, ServerTls]]:
+    yield f"{path}.tls", broker.tls
+    if broker.oauth2 is not None:
+        yield f"{path}.oauth2.tls", broker.oauth2.tls
+
+
+def _ended(file: Path) -> datetime | None:
+    """When the certificate ended, if it has."""
+    end = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+    return end if end < datetime.now(UTC) else None
+
+
+def tried(path: str, using: Callable[[str], object], text: str) -> list[Problem]:
+    """The problem of the setting at `path`, if there is one when its text is used."""
+    try:
+        using(text)
+    except ssl.SSLError as error:
+        return [Problem(path, f"no usable PEM in {text}: {error.reason or error}")]
+    except OSError as error:
+        return [Problem(path, f"{error.filename or text} cannot be read: {error.strerror}")]
+    except ValueError as error:
+        return [Problem(path, str(error))]
+    return []
+
+
+# The schemas that sources name: known envelopes, and files.
+
+
+LARGEST = 4_194_304
+"""Bytes of a schema file."""
+_ANY_BODY = "tiki"
+
+
+def misfit_of(source: Source, base: Path) -> Misfit | None:
+    """What tells whether a body fits the source's `schema`; None where every body does.
+
+    A relative path starts at `base`. Raises ValueError, with the file and the path within it, for a file that
+    cannot be read or is no JSON Schema.
+    """
+    given = source.schema_
+    if given is None or given == _ANY_BODY:
+        return None
+    if given in ENVELOPES:
+        return compile_schema(envelope_schema(given))
+    file = base / given
+    try:
+        return compile_schema(orjson.loads(_read(file, given)))
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{file}: no JSON: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _read(file: Path, given: str) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except FileNotFoundError:
+        hint = "" if "/" in given or "." in given else nearest(given, list(ENVELOPES))
+        raise ValueError(f"no such file{hint}") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise ValueError(f"over {LARGEST} bytes")
+    return content
+
+
+def check(settings: Settings, base: Path, served: frozenset[str] | None = None) -> list[Problem]:
+    """Everything wrong that can be seen on this machine without a network, missing programs included.
+
+    Relative paths of scripts start at `base`. Targets whose type is not among the `served` ones (None: all) are
+    not looked at: what they need may be on another machine.
+    """
+    brokers = {"", *settings.brokers}
+    return [
+        *_file(settings),
+        *_schemas(settings, base),
+        *_dimensions(settings),
+        *_told(settings),
+        *_dedupe(settings),
+        *_problems(settings, served, lambda hook: problems(hook, base, brokers)),
+    ]
+
+
+def warnings(settings: Settings) -> list[Problem]:
+    """What hinders no start, and is hardly meant: addresses that the address gate will refuse at every attempt,
+    certificates that have ended, secrets with a line break at an end, profiles that sign without a secret.
+
+    The settings have no problems.
+    """
+    gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
+    refused = [
+        Problem(f"hooks[{index}].{problem.path}", problem.message)
+        for index, hook in enumerate(settings.hooks)
+        for problem in unreachable(hook, gate)
+    ]
+    return [*transport_warnings(settings), *secret_ends(settings), *refused, *_unsigned(settings)]
+
+
+def _unsigned(settings: Settings) -> Iterator[Problem]:
+    for index, hook in enumerate(settings.hooks):
+        if isinstance(hook.target, WebhookTarget) and (told := unsigned(hook.target)):
+            yield Problem(f"hooks[{index}].target.secrets", told)
+
+
+def _problems(
+    settings: Settings, served: frozenset[str] | None, of_target: Callable[[Hook], list[Problem]]
+) -> Iterator[Problem]:
+    yield from transport_problems(settings)
+    for index, hook in enumerate(settings.hooks):
+        found = list(hook_problems(hook, settings.broker.consumer_timeout))
+        if served is None or hook.target.type in served:
+            found += of_target(hook)
+        for problem in found:
+            yield Problem(f"hooks[{index}].{problem.path}", problem.message)
+    for index, inlet in enumerate(settings.inlets):
+        for number, each in enumerate(inlet.verify):
+            try:
+                verifier(each)
+            except ValueError as error:
+                yield Problem(f"inlets[{index}].verify[{number}]", str(error))
+
+
+def _file(settings: Settings) -> Iterator[Problem]:
+    """A SQLite history that cannot be one, or is another's: told here in the words of a start."""
+    database = settings.storage.database
+    if not isinstance(database, SqliteFile):
+        return
+    if reason := hindrance(database.path):
+        yield Problem("storage.url", reason)
+    elif found := glimpse(database.path) if database.path.exists() else None:
+        owner = found.owner
+        if unfit := misfit(found.tables, found.revision):
+            yield Problem("storage.url", unfit)
+        elif owner is not None and str(owner) != settings.storage.take_over.strip():
+            bridge = Owner(settings.broker.prefix, "", owner.vhost)
+            if owner.is_another(bridge):
+                yield Problem("storage.url", refusal(owner, settings.broker.prefix))
+
+
+def _dimensions(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        for name, text in source.dimensions.items():
+            yield from tried(f"sources[{index}].dimensions.{name}", compile_dimension, text)
+
+
+def _told(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        for name, text in (("type", source.type), ("id", source.id)):
+            if text is not None:
+                yield from tried(f"sources[{index}].{name}", compile_told, text)
+
+
+def _dedupe(settings: Settings) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        if source.dedupe is not None:
+            yield from tried(f"sources[{index}].dedupe.by", compile_key, source.dedupe.by)
+
+
+def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
+    for index, source in enumerate(settings.sources):
+        try:
+            misfit_of(source, base)
+        except ValueError as error:
+            yield Problem(f"sources[{index}].schema", str(error))
+
+
+def hook_problems(hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
+    """What is wrong with a hook wherever it is served; paths begin at the hook."""
+    for index, pattern in enumerate(hook.events):
+        yield from tried(f"events[{index}]", patterns.check, pattern)
+    if hook.filter is not None:
+        yield from tried("filter", compile_filter, hook.filter)
+    # A message held for longer than the broker bears is handed out again while its attempt still runs.
+    if hook.target.timeout > consumer_timeout / 2:
+        yield Problem(
+            "target.timeout",
+            f"{hook.target.timeout:g} s is over half of broker.consumer_timeout ({consumer_timeout:g} s): the "
+            "broker would hand the message out again meanwhile; raise both, here and on the broker",
+        )

@@ -1,0 +1,153 @@
+"""Character sets by the names that publishers write, and text in them as UTF-8."""
+
+import codecs
+import json
+import re
+from collections.abc import Mapping
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+from functools import lru_cache
+
+from bridge.core.base import value
+from bridge.core.event import Message
+
+_WITHOUT_ALIAS = {"cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_t", "koi8_u", "mac_arabic"}
+_KNOWN = frozenset({*aliases, *aliases.values(), *_WITHOUT_ALIAS})
+"""Python remembers every name that it is asked for and does not know, so only these are ever asked."""
+_NO_CHARSETS = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
+)
+_OTHERS = {"windows_874": "cp874", "utf8mb4": "utf_8", "utf_8_sig": "utf_8", "x_sjis": "shift_jis"}
+UTF_8 = "utf-8"
+
+
+def charset_of(name: str) -> str | None:
+    """The character set as Python knows it, `utf-8` for ASCII too; None for what is the name of none."""
+    normal = normalize_encoding(name).lower()
+    normal = _OTHERS.get(normal, normal)
+    if normal not in _KNOWN or aliases.get(normal, normal) in _NO_CHARSETS:
+        return None
+    try:
+        found = codecs.lookup(normal)
+    except LookupError:  # pragma: no cover - all that are known are there on Linux
+        return None
+    if not found._is_text_encoding:  # noqa: SLF001 - the only mark of rot13, bz2 and the like
+        return None
+    return UTF_8 if found.name in ("ascii", "utf-8") else found.name
+
+
+def in_utf_8(text: bytes, charset: str) -> bytes | None:
+    """The text in UTF-8; None where it is no text in that character set.
+
+    UTF-16 and UTF-32 without a byte order mark are read in the order in which JSON can begin.
+    """
+    try:
+        if charset in ("utf-16", "utf-32"):
+            told = json.detect_encoding(text)
+            charset = told if told.startswith(charset) else charset
+        return text.decode(charset).encode()
+    except ValueError:
+        return None
+
+
+# What a message says was done to its body: its content codings and its character set.
+# AMQP 0-9-1 says no more of `content_encoding` than "MIME content encoding", so publishers write codings,
+# character sets and both into it, in either order. RFC 9110 section 8.4 has codings in the order in which they
+# were applied; Spring AMQP puts what it applied last first (`gzip:UTF-8`, `gzip, UTF-8`). kombu compresses
+# whole bodies and says so in the header `compression`, whose `application/x-gzip` are zlib's bytes.
+
+
+COMPRESSION = "compression"
+"""kombu's header."""
+
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "gzip": ("gzip", "x-gzip", "gz", "gzipped", "application/gzip", "application/x-gzip"),
+    "deflate": ("deflate", "x-deflate", "zlib", "application/zlib", "application/x-deflate"),
+    "br": ("br", "brotli", "application/x-brotli"),
+    "zstd": ("zstd", "x-zstd", "zstandard", "application/zstd"),
+    "bzip2": ("bzip2", "x-bzip2", "bz2", "bzip", "application/x-bz2", "application/x-bzip2"),
+    "xz": ("xz", "x-xz", "lzma", "x-lzma", "application/x-lzma", "application/x-xz"),
+    "zip": ("zip", "x-zip", "application/zip"),
+    "base64": ("base64",),
+    "compress": ("compress", "x-compress"),
+    "snappy": ("snappy", "x-snappy", "x-snappy-framed"),
+    "lz4": ("lz4", "x-lz4"),
+}
+_CODINGS = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
+_TO_HTTP = frozenset({"gzip", "deflate", "br", "zstd", "compress", "bzip2", "xz"})
+"""Codings with names that receivers of HTTP may know; a base64 text is what it is without a word."""
+_NOTHING = frozenset(
+    {"", "identity", "binary", "none", "null", "7bit", "8bit", "raw", "plain", "text", "string", "json"}
+)
+_BETWEEN = re.compile(r"[\s,;:|+]+")
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s;\"']+)[\"']?", re.IGNORECASE)
+_LONGEST = 255
+
+
+@value(frozen=True, slots=True)
+class Labels:
+    """`codings` in the order in which they were applied; `charset` None is UTF-8.
+
+    `unknown` is the first word that names neither, which changes nothing: a body that is JSON all the same is read.
+    `content_encoding` and `content_type` are what a receiver is told of the body as it is, the second one None where
+    the message tells none.
+    """
+
+    codings: tuple[str, ...] = ()
+    charset: str | None = None
+    unknown: str = ""
+    content_encoding: str | None = None
+    content_type: str | None = None
+
+
+def labels_of(message: Message) -> Labels:
+    """What the message says of its body."""
+    compression = message.headers.get(COMPRESSION) if message.headers else None
+    if not isinstance(compression, str) or len(compression) > _LONGEST:
+        compression = ""
+    return _labels(message.content_encoding or "", message.content_type or "", compression)
+
+
+def without_charset(content_type: str) -> str:
+    """The content type without what it says of the character set."""
+    return _CHARSET.sub("", content_type)
+
+
+@lru_cache(maxsize=1024)
+def _labels(content_encoding: str, content_type: str, compression: str) -> Labels:
+    is_multipart = content_type.lstrip().lower().startswith("multipart/")  # each part has its own
+    told = None if is_multipart else _CHARSET.search(content_type)
+    codings, word, unknown = _words(content_encoding)
+    charset = charset_of(word) if word else None
+    kombu = "deflate" if compression.lower() == "application/x-gzip" else _CODINGS.get(compression.lower())
+    if kombu and not (kombu in codings or (kombu == "deflate" and "gzip" in codings)):
+        codings = (*codings, kombu)
+    if told:
+        named = charset_of(told[1])
+        charset, unknown = (named or charset, unknown if named else unknown or told[1])
+    elif content_type and not is_multipart and charset not in (None, UTF_8):
+        content_type = f"{content_type.strip()}; charset={word}"
+    return Labels(
+        codings,
+        None if is_multipart or charset == UTF_8 else charset,
+        unknown,
+        ", ".join(name for name in codings if name in _TO_HTTP) or None,
+        content_type or None,
+    )
+
+
+def _words(content_encoding: str) -> tuple[tuple[str, ...], str, str]:
+    """The codings, the first character set, and the first word that is neither."""
+    codings: list[str] = []
+    charset = unknown = ""
+    for part in _BETWEEN.split(content_encoding.strip()):
+        word = part.strip("\"'").lower().removeprefix("charset=")
+        if word in _NOTHING:
+            continue
+        if coding := _CODINGS.get(word):
+            codings.append(coding)
+        elif charset_of(word):
+            charset = charset or word
+        else:
+            unknown = unknown or word
+    return tuple(codings), charset, unknown

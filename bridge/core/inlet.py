@@ -1,0 +1,258 @@
+"""An inlet as people write it: an HTTP path that receives webhooks and publishes them to a source."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from bridge.core.base import Bytes, Seconds, StrictModel
+
+VerifierType = Literal[
+    "base64",
+    "hex",
+    "prefixed-hex",
+    "token",
+    "basic",
+    "timestamped",
+    "standard",
+    "splynx",
+    "phlix",
+    "plinqx",
+    "tiki",
+    "cockpit",
+    "github",
+    "gitlab",
+    "stripe",
+    "generic",
+]
+
+
+_ALIASES: Mapping[str, str] = MappingProxyType({"base64-hmac": "base64", "hmac": "hex"})
+"""How Tiki calls its two kinds of verification."""
+
+_WITHOUT_DEFAULT = frozenset({"base64", "hex", "prefixed-hex", "token", "timestamped"})
+"""Types that no system stands for, so that only the settings can tell the header."""
+
+_WITH_USER = frozenset({"basic", "cockpit"})
+"""Types whose secret may be written `user:password`."""
+
+_OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "base64": frozenset({"algorithm"}),
+        "hex": frozenset({"algorithm"}),
+        "prefixed-hex": frozenset({"algorithm", "prefix"}),
+        "token": frozenset({"prefix"}),
+        "basic": frozenset({"username"}),
+        "timestamped": frozenset({"algorithm"}),
+        "splynx": frozenset({"algorithm"}),
+        "plinqx": frozenset({"timestamp_header"}),
+        "tiki": frozenset({"algorithm", "encoding"}),
+        "cockpit": frozenset({"username"}),
+        "generic": frozenset(
+            {
+                "algorithm",
+                "encoding",
+                "prefix",
+                "template",
+                "timestamp_header",
+                "id_header",
+                "event_header",
+            }
+        ),
+    }
+)
+"""What a type leaves to the settings, beside header and secrets."""
+
+
+def _spelled(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower().replace(" ", "-").replace("_", "-")
+    return _ALIASES.get(text, text)
+
+
+class Verifier(StrictModel):
+    """One way in which a sender can prove who it is."""
+
+    type: Annotated[VerifierType, BeforeValidator(_spelled)]
+    """base64, hex, prefixed-hex: an HMAC of the body in `header`; token: `header` holds the secret itself;
+    basic: HTTP basic authentication; timestamped: `t=...,v1=...` in `header`; standard: Standard Webhooks; a
+    system's name: as that system signs; generic: as the options say."""
+    header: str | None = Field(default=None, min_length=1, max_length=100)
+    """Header that is looked at, in any case; default: the one of the type. To be given for base64, hex,
+    prefixed-hex, token and timestamped."""
+    timestamp_header: str | None = Field(default=None, min_length=1, max_length=100)
+    """For generic: the header with the timestamp; default: none, and no check of its age."""
+    id_header: str | None = Field(default=None, min_length=1, max_length=100)
+    """For generic: the header with the id."""
+    event_header: str | None = Field(default=None, min_length=1, max_length=100)
+    """For generic: the header with the event's type."""
+    algorithm: str = Field(default="sha256", min_length=1, max_length=30)
+    """Hash of the HMAC, by its name in Python or PHP; for base64, hex, prefixed-hex, timestamped, tiki and
+    generic."""
+    encoding: Literal["hex", "base64"] | None = None
+    """For generic and tiki: how the signature is written; default: hex for generic, base64 for tiki."""
+    prefix: str = Field(default="", max_length=100)
+    """For prefixed-hex, token and generic: what stands before it in the header; default for prefixed-hex:
+    `sha256=`, by the algorithm. generic's may hold {timestamp}."""
+    template: str = Field(default="{body}", min_length=1, max_length=1000)
+    """For generic: what is signed, with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
+    secret: SecretStr | None = None
+    """The secret; the same as `secrets` with one."""
+    secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
+    """Secrets that are taken, such as an old and a new one while both are in use."""
+    username: str | None = Field(default=None, min_length=1, max_length=255)
+    """For basic and cockpit: the user name, with the secret as its password. Without it the secret may be written
+    `user:password`, and may be the password of `user`."""
+    user: str | None = Field(default=None, max_length=255)
+    """Who the sender is once this verifies: the identity that travels with the event."""
+    tolerance: Seconds = Field(default=300, gt=0, le=86_400)
+    """How far a signed timestamp may lie from now, in both directions."""
+    allow_empty_secret: bool = False
+    """true: an empty secret is taken, which lets in everybody who knows that."""
+
+    @model_validator(mode="after")
+    def _has_secrets(self) -> "Verifier":
+        if self.secret is not None and self.secrets:
+            raise ValueError("give either `secret` or `secrets`, not both")
+        if not self.all_secrets:
+            raise ValueError("a verifier needs a `secret`")
+        if not all(map(self._secret_part, self.all_secrets)) and not self.allow_empty_secret:
+            raise ValueError(
+                "the secret is empty: everybody could sign with it (allow_empty_secret takes it)"
+            )
+        return self
+
+    def _secret_part(self, text: str) -> str:
+        """What is secret of it: of `user:password` the password."""
+        pair = self.type in _WITH_USER and self.username is None and ":" in text
+        return text.partition(":")[2] if pair else text
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Verifier":
+        if self.header is None and self.type in _WITHOUT_DEFAULT:
+            raise ValueError(f"type {self.type} needs a `header`")
+        open_ = _OPTIONS.get(self.type, frozenset())
+        for name in sorted(_OPTIONS["generic"] | {"username"}):
+            if name not in open_ and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"type {self.type} takes no `{name}`")
+        if (
+            self.type == "splynx"
+            and "algorithm" in self.model_fields_set
+            and self.algorithm.lower() != "sha1"
+        ):
+            raise ValueError("type splynx signs with sha1")
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[str, ...]:
+        """The secrets in force, however they were given."""
+        given = self.secrets if self.secret is None else [self.secret]
+        return tuple(secret.get_secret_value() for secret in given)
+
+
+class Handshake(StrictModel):
+    """A question that a sender asks before it sends webhooks, and that is answered without making an event."""
+
+    type: Literal["cloudevents", "hub", "slack", "graph", "eventgrid", "query"]
+    """cloudevents: OPTIONS with WebHook-Request-Origin, answered by every inlet; hub: GET with hub.challenge (WebSub,
+    Meta); slack: url_verification, once a verifier accepts it; graph: validationToken in the query (Microsoft Graph,
+    SharePoint); eventgrid: the validation event of Azure Event Grid; query: GET with a challenge under `name` in the
+    query (Dropbox: challenge)."""
+    origins: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        default_factory=list, max_length=100
+    )
+    """For cloudevents: origins that may send; default: all."""
+    rate: int | None = Field(default=None, ge=1, le=1_000_000)
+    """For cloudevents: requests a minute that a sender is told it may make; default: any number."""
+    token: SecretStr | None = None
+    """For hub: the verify token that Meta is to know; default: none is asked for."""
+    topics: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
+        default_factory=list, max_length=100
+    )
+    """For hub: topics that are subscribed to; default: all."""
+    name: str = Field(default="challenge", min_length=1, max_length=100)
+    """For query: the name that the challenge has."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Handshake":
+        open_ = _OF_HANDSHAKE.get(self.type, frozenset())
+        for name in sorted(self.model_fields_set - open_ - {"type"}):
+            raise ValueError(f"type {self.type} takes no `{name}`")
+        if self.token is not None and not self.token.get_secret_value():
+            raise ValueError("the token is empty: everybody knows it")
+        return self
+
+
+_OF_HANDSHAKE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "cloudevents": frozenset({"origins", "rate"}),
+        "hub": frozenset({"token", "topics"}),
+        "query": frozenset({"name"}),
+    }
+)
+"""What a type of handshake leaves to the settings."""
+
+
+INLET_NAME = r"^[a-z0-9_-]{1,64}$"
+"""What an inlet may be called."""
+_FIELD_NAME = r"^[!#$%&'*+.^_~0-9A-Za-z-]+$"
+"""What HTTP lets names of methods and header fields be (RFC 9110, 5.6.2)."""
+
+
+class Inlet(StrictModel):
+    """An HTTP path whose verified requests become messages of a source."""
+
+    name: str = Field(pattern=INLET_NAME)
+    """Its name, unique; it answers on /in/<name>, unless it is open and has a `path`."""
+    path: str | None = Field(default=None, max_length=255, pattern=r"^/[!-~]*$")
+    """A further path it answers on, such as /tiki-webhooks.php; with /* at the end, all below it too."""
+    source: str
+    """Name of the source whose queue gets the messages."""
+    event_type: str | None = Field(default=None, max_length=255)
+    """Type of its events; default: as the source's format finds it."""
+    event_type_header: str | None = Field(default=None, max_length=100, pattern=_FIELD_NAME)
+    """Header that tells the event type, such as X-GitHub-Event, where `event_type` does not."""
+    event_type_path: bool = False
+    """true: it answers below its paths, too, and what follows them tells the event type, slashes as dots."""
+    event_type_prefix: str = Field(default="", max_length=100)
+    """Put before the type that header or path tell, such as `github.`."""
+    verify: list[Verifier] = Field(default_factory=list, max_length=50)
+    """Verifiers in order: the first that verifies wins; none: 403."""
+    open: bool = False
+    """true: with no verifiers at all, everybody is let in. With a `path` it answers there alone, so that the path
+    can be the secret."""
+    methods: list[Annotated[str, Field(max_length=30, pattern=_FIELD_NAME)]] = Field(
+        default_factory=list, max_length=20
+    )
+    """Methods it takes as events; others are answered with 405. Default: all but GET, HEAD, OPTIONS and others that only
+    ask, which are answered with 200 and are no events."""
+    handshakes: list[Handshake] = Field(default_factory=list, max_length=10)
+    """Questions of senders that are answered and are no events; of each type one."""
+    body: Bytes = Field(default=1_048_576, ge=0, le=134_217_728)
+    """Largest body; a larger one, or one over `limits.body`, is answered with 413."""
+    timeout: Seconds = Field(default=0.8, gt=0, le=60)
+    """How long the broker has to confirm; after that the sender gets 503."""
+    success: int = Field(default=200, ge=200, le=299)
+    """Status code of the answer to an accepted request."""
+    answer: str = Field(default="ok", max_length=1000)
+    """Text of the answer to an accepted request."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Inlet":
+        if self.open == bool(self.verify):
+            raise ValueError("give verifiers under `verify`, or `open: true` to let in everybody")
+        return self
+
+    @field_validator("handshakes")
+    @classmethod
+    def _each_once(cls, value: list[Handshake]) -> list[Handshake]:
+        if len({each.type for each in value}) < len(value):
+            raise ValueError("there is one handshake of each type")
+        return value
+
+    @field_validator("methods")
+    @classmethod
+    def _upper(cls, value: list[str]) -> list[str]:
+        return [method.upper() for method in value]

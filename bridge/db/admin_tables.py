@@ -1,0 +1,304 @@
+"""Tables of what people set up and do, and of the sums that statistics are made of; times as in tables.py."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.db.tables import metadata
+
+_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+_THERE = text("deleting <> 'gone'")
+
+hooks = Table(
+    "hooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("deleting", Text, nullable=False, server_default=""),
+    Index("hooks_name", "name", unique=True, sqlite_where=_THERE, postgresql_where=_THERE),
+)
+
+# One row for each thing that is counted up by one, so that two replicas never count to the same number.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", Double),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    Index(
+        "tokens_name",
+        "name",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object_type", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("audit_object", "object_type", "object_id", "id"),
+    Index("audit_actor", "actor", "id"),
+    Index("audit_action", "action", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("delivery_id", _ID, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("put_at", Double, nullable=False),
+    Index("outbox_age", "put_at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("at", Double, nullable=False),
+    Index("idempotency_age", "at"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("which", Text, nullable=False),
+    Column("rate", Double),
+    Column("status", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("exact", Boolean, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    # By hook the key (event, delivery) behind which to go on, as JSON; empty at the beginning.
+    Column("remaining", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("error", Text, nullable=False),
+    Index("replays_status", "status"),
+)
+
+hook_health = Table(
+    "hook_health",
+    metadata,
+    Column("hook", Text, primary_key=True),
+    Column("last_attempt_at", Double),
+    Column("last_success_at", Double),
+    Column("last_failure_at", Double),
+    Column("failing_since", Double),
+    Column("failed_attempts", Integer, nullable=False),
+    Column("failed_deliveries", Integer, nullable=False),
+    Column("warned", Integer, nullable=False, server_default="0"),
+    # Since when it had failed when that level was told: a success, or somebody's hand, begins another time.
+    Column("warned_since", Double),
+)
+
+# `grain` is the length of a step in seconds: 60, 3600, 86400; `start` its beginning in Unix seconds, a multiple of it.
+# The row of the empty hook has the sums of all. Rows change with nearly every commit: room beside them spares
+# PostgreSQL the index.
+_ROOM = {"fillfactor": 50}
+
+sums = Table(
+    "sums",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("hook", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("attempts_failed", Integer, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Index("sums_start", "grain", "start"),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
+durations = Table(
+    "durations",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("hook", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer, nullable=False),
+    Index("durations_start", "grain", "start"),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
+# What sources measure (`sources[].dimensions`): `key` is a value of `dimension`, both empty for all events together;
+# `measure` is the name of a numeric dimension, empty where events are counted.
+measures = Table(
+    "measures",
+    metadata,
+    Column("grain", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, primary_key=True),
+    Column("dimension", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_type", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("amount", Double, nullable=False),
+    Index("measures_start", "grain", "start"),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
+
+# Tables that keep work from being done twice or by another bridge, messages from being forged, and one from
+# ending the process again and again.
+
+
+# What sources with `dedupe` have taken: `digest` is that of source and key, `event_id` the first event with it, `holder`
+# the process that has it under way (empty: nobody), which renews `claimed_at` meanwhile, `done` that all deliveries of
+# the event have their fate. A row counts until the Unix time `until`.
+claims = Table(
+    "claims",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("event_id", _ID, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("claimed_at", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Index("claims_until", "until"),
+)
+
+# Messages that were under way when a process ended without stopping in order: in how many such lives (`times`), the
+# last of them being that of `replica`.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("replica", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("noted_at", Double, nullable=False),
+    Index("suspects_age", "noted_at"),
+)
+
+# What the codes of the bridge's own messages are made with where `storage.encryption_keys` is empty: one row, with id 1.
+message_keys = Table(
+    "message_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary, nullable=False),
+)
+
+# Whose history this is, in the one row with `id` 1: a prefix, and the broker by the name of its cluster and the virtual
+# host. `history` tells it from the history of another bridge with the same prefix.
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("prefix", Text, nullable=False),
+    Column("broker", Text, nullable=False),
+    Column("vhost", Text, nullable=False),
+    Column("history", Text, nullable=False),
+    Column("since", Double, nullable=False),
+)
+
+# How far streams have been read: all messages up to offset `reached`, and those beyond it whose bits are set in `ahead`, in
+# hexadecimal. `digest` is that of the message at `reached`, `epoch` counts how often the stream was found to be another
+# one. Where nothing was read yet, reading begins at the Unix time `since`.
+stream_offsets = Table(
+    "stream_offsets",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("reached", BigInteger, nullable=False),
+    Column("ahead", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("since", Double, nullable=False),
+)
+
+
+# The revision of the hooks and of what was said of them: by it the replicas see that there is something new.
+
+
+_COUNTER = "hooks"
+
+
+def next_revision(connection: Connection) -> int:
+    """Count up. Whoever else writes hooks waits here until this transaction ends, and then sees what it wrote."""
+    of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = of_dialect(revisions).values(name=_COUNTER, value=1)
+    counted = statement.on_conflict_do_update(
+        index_elements=[revisions.c.name], set_={"value": revisions.c.value + 1}
+    )
+    value: int = connection.execute(counted.returning(revisions.c.value)).scalar_one()
+    return value
+
+
+def revision(connection: Connection) -> int:
+    """That of now; 0: nothing was ever changed."""
+    c = revisions.c
+    return connection.execute(select(c.value).where(c.name == _COUNTER)).scalar() or 0

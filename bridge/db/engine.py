@@ -1,0 +1,91 @@
+"""The way into a database: functions over a connection, run where the database's driver wants them."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
+
+from bridge.core.errors import HistoryUnavailable
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Runs plain functions over a connection, each in one transaction, without blocking the event loop.
+
+    A function may run twice (a connection that broke at its commit), so it must come to the same both times.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """What statements are compiled for."""
+        ...
+
+    async def write(
+        self, work: Callable[[Connection], T], *, patient: bool = False, longer: float = 0.0
+    ) -> T:
+        """What `work` gives, committed; raises HistoryUnavailable, or what `work` raised, with nothing written.
+
+        `patient`: no time limit; `longer`: seconds beyond the usual one.
+        """
+        ...
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` gives, from one snapshot, beside writes; raises HistoryUnavailable."""
+        ...
+
+    async def reclaim(self) -> None:
+        """Give space that deleted rows left to the file system, as far as the database does not do so itself."""
+        ...
+
+    async def close(self) -> None:
+        """End every connection, after what is under way."""
+        ...
+
+
+# Which errors mean that the database is away, and which that it refuses a row.
+
+
+_AWAY = (HistoryUnavailable, NoFreeConnection, sqlite3.Error, OSError, MemoryError)
+_SQLITE_REFUSES = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+_POSTGRES_REFUSES = ("22", "23", "54")
+"""Classes of SQLSTATE: data exception, integrity constraint violation, program limit exceeded."""
+_LONGEST = 400
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the same rows may well be taken later; else the database, or the way to it, refuses what they hold.
+
+    What a database says is an outage unless it is known to be about a row: to wait for a missing right or table
+    loses nothing, to go on without history does.
+    """
+    if isinstance(error, DBAPIError):
+        return not _refuses(error.orig)
+    return isinstance(error, _AWAY)
+
+
+def told(error: BaseException) -> str:
+    """One line about the error for the operator; never a statement, its parameters or an address."""
+    if isinstance(error, HistoryUnavailable):
+        return str(error)[:_LONGEST]
+    origin = error
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's copy
+    text = str(origin).partition("\n")[0] or ("no answer in time" if isinstance(origin, TimeoutError) else "")
+    return f"{type(origin).__name__}: {text}".removesuffix(": ")[:_LONGEST]
+
+
+def unavailable(error: BaseException) -> HistoryUnavailable:
+    """The error in our words."""
+    return HistoryUnavailable(f"the history's database (storage.url) cannot be used: {told(error)}")
+
+
+def _refuses(origin: BaseException | None) -> bool:
+    sqlstate = getattr(origin, "sqlstate", None)
+    if sqlstate is not None:
+        return str(sqlstate).startswith(_POSTGRES_REFUSES)
+    # asyncpg checks parameters before it sends them, and raises a ValueError without a code.
+    return isinstance(origin, _SQLITE_REFUSES) or isinstance(getattr(origin, "__cause__", None), ValueError)

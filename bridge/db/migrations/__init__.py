@@ -1,0 +1,55 @@
+"""Brings a database to this version's tables."""
+
+import logging
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+
+from bridge.core.errors import Problem, SettingsError
+from bridge.db import admin_tables  # noqa: F401 - they put their tables into `metadata`
+from bridge.db.ownership import HEAD, misfit
+from bridge.db.tables import metadata
+
+OURS = frozenset(metadata.tables)
+"""The names of our tables."""
+_LOCK = 0x616D_7170_6272
+"""Key of the advisory lock that replicas starting together queue up for."""
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what is missing, within the connection's transaction; raises SettingsError for a newer database.
+
+    One process does so at a time: with SQLite the transaction itself has locked the file.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    tables = frozenset(inspect(connection).get_table_names())
+    revision = _revision(connection) if "alembic_version" in tables else None
+    ours = None if connection.dialect.name == "sqlite" else OURS
+    if unfit := misfit(tables, revision, ours):
+        raise SettingsError([Problem("storage.url", unfit)])
+    if revision != HEAD:
+        _upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+
+    config = alembic_config(connection)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    command.upgrade(config, "head")
+
+
+def alembic_config(connection: Connection) -> Any:
+    """Alembic's configuration for our revisions on this connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "bridge.db:migrations")
+    config.attributes["connection"] = connection
+    return config

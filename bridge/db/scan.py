@@ -1,0 +1,324 @@
+"""One page of the newest rows, from several scans of indexes, each of which is bounded.
+
+Where an index has a filter's columns in front, a page is where the scan begins. What no index has in front (type and
+hook together) is looked for among the entries of one that has it at its end, so many at a time. When the time is up
+the page ends, short or empty, with a cursor that goes on from there: no question takes longer because the table is
+larger.
+"""
+
+import base64
+import binascii
+import heapq
+import json
+import math
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2s
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    ScalarSelect,
+    Select,
+    TextClause,
+    and_,
+    any_,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+)
+
+from bridge.core.records import Beyond
+from bridge.db.tables import events
+from bridge.db.text import storable
+
+# Where a page ended, as text that other programs keep and hand back.
+
+
+Key = tuple[Any, ...]
+"""By what a list is sorted, the newest first: ids, and before them a time where the list is by one."""
+
+_DIGEST = 6
+_ID = 16
+_TIME = struct.Struct(">d")
+
+
+def cursor(kind: str, key: Key) -> str:
+    """The text for a key of that kind of list."""
+    raw = b"".join(_TIME.pack(one) if isinstance(one, float) else UUID(one).bytes for one in key)
+    return base64.urlsafe_b64encode(raw + _digest(kind, raw)).decode().rstrip("=")
+
+
+def key_of(kind: str, text: str) -> Key:
+    """The key in a text of `cursor`; ValueError for any other text, and for one of another kind of list."""
+    try:
+        whole = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        whole = b""
+    raw = whole[:-_DIGEST]
+    key = _key(raw)
+    if key is None or whole[-_DIGEST:] != _digest(kind, raw) or cursor(kind, key) != text:
+        raise ValueError("this is no cursor of this list")
+    return key
+
+
+def _key(raw: bytes) -> Key | None:
+    """Whole ids, with a time before them where there is more than these take."""
+    time = len(raw) % _ID
+    if time not in (0, _TIME.size) or len(raw) < _ID:
+        return None
+    ids = tuple(str(UUID(bytes=raw[start : start + _ID])) for start in range(time, len(raw), _ID))
+    return (*_TIME.unpack(raw[:time]), *ids) if time else ids
+
+
+def _digest(kind: str, raw: bytes) -> bytes:
+    """Against slips, not against malice: whoever may list may begin anywhere."""
+    return blake2s(raw, digest_size=_DIGEST, person=kind.encode()[:8]).digest()
+
+
+BUDGET = 30_000
+"""Index entries that may be looked at in one go."""
+MOST_COUNTED = 1000
+"""Entries behind a page that are counted; people who have more ask for all, or for less."""
+PATIENCE = 0.06
+"""Seconds for which one page goes on looking."""
+
+Columns = Sequence[Column[Any]]
+Condition = tuple[Column[Any], Callable[[ColumnElement[Any]], ColumnElement[bool]]]
+"""What a column must be."""
+
+
+def equals(column: Column[str], value: str) -> Condition:
+    """It has this value."""
+    return column, lambda entry: entry == value
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between which keys; `after` is the last one of the page before, `since` and `until` are of the first column."""
+
+    after: Key | None = None
+    since: str | float | None = None
+    until: str | float | None = None
+
+    def condition(self, order: Columns) -> list[ColumnElement[bool]]:
+        """The same in SQL."""
+        first, found = order[0], []
+        if self.after is not None:
+            # Said of the first column too: SQLite does not begin its scan at a pair.
+            found.append(first <= self.after[0])
+            if len(order) > 1:
+                found.append(tuple_(*order) < tuple_(*self.after, types=[one.type for one in order]))
+            else:
+                found.append(first != self.after[0])
+        if self.since is not None:
+            found.append(first >= self.since)
+        if self.until is not None:
+            found.append(first < self.until)
+        return found
+
+    def hold(self, first: Any) -> bool:
+        """Whether keys that begin with this id may be within."""
+        return (
+            (self.after is None or first <= self.after[0])
+            and (self.since is None or first >= self.since)
+            and (self.until is None or first < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Keys in their order; `horizon` is the last key looked at where the scan ended there, None at the end."""
+
+    keys: Sequence[Key]
+    horizon: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Entries of one index: `where` is what it begins with, `rest` what is asked of the entries' columns beside."""
+
+    order: Columns
+    where: Sequence[ColumnElement[bool] | TextClause]
+    rest: Sequence["Condition"] = ()
+    cost: int = 1
+    """How much dearer than an entry of an index that has all columns it is to look at one."""
+
+    def run(self, connection: Connection, bounds: Bounds, limit: int, budget: int) -> Found:
+        """At most `limit` keys."""
+        entries = self._entries(bounds)
+        if not self.rest:
+            return Found(_keys(connection, entries.limit(_number(limit)), len(self.order)))
+        budget = max(1, budget // self.cost)
+        inner = entries.limit(_number(budget)).subquery()
+        order = [inner.c[column.name] for column in self.order]
+        outer = select(*order).where(*(asked(inner.c[column.name]) for column, asked in self.rest))
+        outer = outer.order_by(*(column.desc() for column in order))
+        keys = _keys(connection, outer.limit(_number(limit)), len(self.order))
+        if len(keys) == limit:
+            return Found(keys)
+        last = _keys(connection, entries.offset(_number(budget - 1)).limit(_number(1)), len(self.order))
+        return Found(keys, last[0] if last else None)
+
+    def _entries(self, bounds: Bounds) -> Select[Any]:
+        columns = dict.fromkeys([*self.order, *(column for column, _ in self.rest)])
+        chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
+        return chosen.order_by(*(column.desc() for column in self.order))
+
+
+def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
+    if connection.dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(column.type)))
+    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(listed.c.value))
+
+
+def looked_up(
+    connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
+) -> list[Key]:
+    """The newest keys of those that `where` names one by one.
+
+    Sorted outside of what names them: both databases would rather go through all entries in the order of the list,
+    and compare each.
+    """
+    named = select(*order).where(*where).offset(_number(0)).subquery()
+    columns = [named.c[column.name] for column in order]
+    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(_number(limit))
+    return _keys(connection, chosen, len(order))
+
+
+def merged(found: Iterable[Found], limit: int) -> Found:
+    """At most `limit` keys of all, in their order, and no further than all scans have got."""
+    every = list(found)
+    horizon = max((one.horizon for one in every if one.horizon is not None), default=None)
+    keys = heapq.merge(*(one.keys for one in every), reverse=True)
+    within = (key for key in keys if horizon is None or key >= horizon)
+    first = list(islice(within, limit))
+    return Found(first, None if len(first) == limit else horizon)
+
+
+def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> Found:
+    """What `find` gives, as often as it takes to have `limit` keys or come to the end, within PATIENCE."""
+    ends_at = time.monotonic() + PATIENCE
+    keys: list[Key] = []
+    while True:
+        began = time.monotonic()
+        found = find(bounds, limit - len(keys))
+        keys += found.keys
+        now = time.monotonic()
+        # Another look takes about as long as this one.
+        if len(keys) >= limit or found.horizon is None or now + (now - began) > ends_at:
+            return Found(keys, found.horizon)
+        bounds = replace(bounds, after=found.horizon)
+
+
+def beyond_page(found: Found) -> Beyond:
+    """What a look for MOST_COUNTED + 1 keys behind a page came to."""
+    count = min(len(found.keys), MOST_COUNTED)
+    return Beyond(count, exact=found.horizon is None and len(found.keys) <= MOST_COUNTED)
+
+
+def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
+    """At most `limit` keys of all scans, which share the budget."""
+    # Of the scans for one status each, it is seldom more than two that have much to look at.
+    budget = BUDGET // min(2, max(1, len(scans)))
+    return merged((scan.run(connection, bounds, limit, budget) for scan in scans), limit)
+
+
+def distinct(
+    connection: Connection, column: ColumnElement[str], *where: ColumnElement[bool], most: int
+) -> list[str]:
+    """The values that a column has, at most so many: from one to the next through the index that begins with it.
+
+    In one statement: on a busy machine each of many would wait for its turn.
+    """
+    began = select(_smallest(column, where).label("value"))
+    steps = began.add_columns(literal_column("1", Integer).label("number"))
+    found = steps.cte("found", recursive=True)
+    value, number = found.c.value, found.c.number
+    beyond = _smallest(column, (*where, column > value), of=found)
+    further = select(beyond, number + literal_column("1")).where(value.is_not(None), number < _number(most))
+    found = found.union_all(further)
+    return list(connection.scalars(select(found.c.value).where(found.c.value.is_not(None))))
+
+
+def _smallest(
+    column: ColumnElement[str], where: Sequence[ColumnElement[bool]], of: CTE | None = None
+) -> ScalarSelect[str]:
+    """`of`: from what else the conditions take values."""
+    chosen = select(column).where(and_(True, *where)).order_by(column).limit(_number(1))
+    return (chosen if of is None else chosen.correlate(of)).scalar_subquery()
+
+
+def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key]:
+    return [tuple(row[:size]) for row in connection.execute(statement)]
+
+
+def _number(value: int) -> ColumnElement[int]:
+    """Written out, so that PostgreSQL plans for it: for a parameter it plans as if a tenth of the table were wanted."""
+    return literal_column(str(int(value)))
+
+
+# Times as ids, and ids as they are stored: a UUIDv7 begins with the millisecond in which it was made.
+
+
+_LAST = (1 << 48) - 1
+
+
+def first_id(at: float | None) -> str | None:
+    """The least id that can have been made at that Unix time or later; None for None."""
+    if at is None:
+        return None
+    # Seconds with three decimals are seldom a float exactly: 0.123 must not become the 124th millisecond.
+    milliseconds = math.ceil(round(min(max(at, 0.0), _LAST) * 1000, 3))
+    return str(UUID(int=min(milliseconds, _LAST) << 80))
+
+
+def as_id(text: str) -> str | None:
+    """The id as the database has it; None for text that is no UUID."""
+    try:
+        found = str(UUID(text))
+    except ValueError:
+        return None
+    return found if found == text.lower() else None
+
+
+# Events of one type over all sources: their index begins with the source, of which there are few.
+
+
+ORDER = (events.c.id,)
+_MOST_SOURCES = 100
+
+
+def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
+    """One scan for each source."""
+    c, stored = events.c, storable(kind)
+    sources = distinct(connection, c.source, most=_MOST_SOURCES)
+    return [Scan(ORDER, (c.source == source, c.type == stored)) for source in sources]
+
+
+def batches_of_type(
+    connection: Connection, kind: str, bounds: Bounds, sizes: tuple[int, ...]
+) -> Iterator[list[str]]:
+    """Ids of events of a type, the newest first, so many at a time; the last batch is shorter than its size.
+
+    `bounds.after` is of a list of deliveries: the events are those behind the one that it names.
+    """
+    scans = scans_of_type(connection, kind)
+    after = bounds.after and bounds.after[:1]
+    for size in sizes:
+        found = run_all(connection, scans, Bounds(after, bounds.since, bounds.until), size)
+        yield [key[0] for key in found.keys]
+        after = found.keys[-1] if found.keys else after

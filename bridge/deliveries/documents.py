@@ -1,0 +1,263 @@
+"""Deliveries with their attempts."""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field
+
+from bridge.core.delivery import KnownEvidence, Status
+from bridge.core.ports import Preview
+from bridge.core.records import KnownAttempt, KnownDelivery, LastAttempt
+from bridge.formats.text import utc_seconds
+from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.wire.evidence import unfolded
+
+
+class HeaderDocument(ClosedDocument):
+    """One header, or a variable of a script."""
+
+    name: str
+    """As it was written."""
+    value: str
+    """Its value; secrets stand as `***`, signatures are shortened."""
+
+
+class SentDocument(ClosedDocument):
+    """What an attempt sends, beside the body."""
+
+    type: Literal["webhook", "script", "queue", "notify"]
+    """The type of the target."""
+    to: str
+    """URL, command, queue, or the services that are notified; without what is secret."""
+    method: str | None
+    """Of a webhook the HTTP method."""
+    headers: list[HeaderDocument]
+    """Of a webhook the request's headers, of a queue those that the bridge adds, of a script its variables."""
+    body_sha256: str
+    """SHA-256 of the body, in hex, as it went out."""
+    settings: str
+    """Changes with the settings of the target, template included, and not with its secrets."""
+
+
+class AttemptDocument(ClosedDocument):
+    """One try of a delivery."""
+
+    number: Annotated[int, Field(ge=1)]
+    """1 for the first; goes on counting where the delivery is started anew."""
+    generation: Annotated[int, Field(ge=1)]
+    """How often the delivery had been started by then: 1 until somebody starts it anew or cancels it."""
+    started_at: UtcMoment
+    """When it began."""
+    duration_ms: Annotated[float, Field(ge=0)]
+    """How long it took, in milliseconds."""
+    outcome: str
+    """delivered, or the kind of its fault."""
+    status_code: int | None
+    """HTTP status or exit code."""
+    response: str | None
+    """Beginning of the answer, or end of a script's output."""
+    error: str | None
+    """What went wrong."""
+    request: SentDocument | None
+    """What was sent; null where nothing was, or it was by an older version."""
+    response_headers: list[HeaderDocument] | None
+    """Those of the HTTP answer, as they came but for secrets; null where there was none."""
+
+
+class LastAttemptDocument(ClosedDocument):
+    """What the latest try came to."""
+
+    at: UtcMoment
+    """When it began."""
+    duration_ms: Annotated[float, Field(ge=0)]
+    """How long it took, in milliseconds."""
+    outcome: str
+    """delivered, or the kind of its fault."""
+    status_code: int | None
+    """HTTP status or exit code."""
+    error: str | None
+    """What went wrong."""
+
+
+class _DeliveryDocument(ClosedDocument):
+    id: str
+    """Id of the delivery, a UUIDv7."""
+    event_id: str
+    """Id of its event."""
+    event_type: str
+    """Type of its event."""
+    hook: str
+    """Id of its hook."""
+    hook_name: str
+    """Name of its hook; its id where the hook is gone."""
+    status: Status
+    """Where it stands; the last three are final."""
+    reason: str | None
+    """Why it stands there, where there is something to say."""
+    created_at: UtcMoment
+    """When it was first recorded."""
+    updated_at: UtcMoment
+    """When it last changed; of a final one, when it became final."""
+    next_attempt_at: UtcMoment | None
+    """When it is tried again."""
+
+
+class DeliveryInList(_DeliveryDocument):
+    """A delivery in a list."""
+
+    attempts: Annotated[int, Field(ge=0)]
+    """How often it was tried."""
+    last: LastAttemptDocument | None
+    """What the latest try came to; null where nothing was tried."""
+
+
+class AddressDocument(ClosedDocument):
+    """Where a hook delivers."""
+
+    type: Literal["webhook", "script", "queue", "notify"]
+    """The type of its target."""
+    to: str
+    """URL, command, queue, or the services that are notified; without what is secret."""
+
+
+class DeliveryAlone(_DeliveryDocument):
+    """A delivery with all its attempts."""
+
+    attempts: list[AttemptDocument]
+    """Every try, in order."""
+    target: AddressDocument | None
+    """Where it goes, by today's hook; null where the hook is gone."""
+
+
+class RequestDocument(SentDocument):
+    """What an attempt of a delivery would send now, by today's hook."""
+
+    content_type: str | None
+    """Of the body, as far as there is one."""
+    body_text: str | None
+    """The body, where it is UTF-8."""
+    body_base64: Annotated[str | None, Field(json_schema_extra={"contentEncoding": "base64"})]
+    """The body, where it is not."""
+    compared_with: int | None
+    """Number of the latest attempt of which the history tells what it sent; null where there is none."""
+    same_body: bool | None
+    """Whether that one sent the same body."""
+    same_settings: bool | None
+    """Whether the settings of the target are those of that attempt."""
+
+
+DeliveryDocument = DeliveryInList | DeliveryAlone
+
+
+# Deliveries of the history, as documents.
+
+
+# `model_construct` throughout: what is recorded is shown as it is, and never refused for what it holds.
+
+NameOf = Callable[[str], str]
+"""The name of the hook with an id; the id itself where there is none."""
+
+
+def delivery_in_list(known: KnownDelivery, name_of: NameOf) -> DeliveryInList:
+    """The delivery with the count of its attempts, and what the last of them came to."""
+    return DeliveryInList.model_construct(
+        **_common(known, name_of), attempts=known.attempts, last=_last(known.last)
+    )
+
+
+def delivery_alone(
+    known: KnownDelivery, attempts: Sequence[KnownAttempt], target: AddressDocument | None, name_of: NameOf
+) -> DeliveryAlone:
+    """The delivery with every attempt, those before it was started anew first; `target` is where it goes."""
+    return DeliveryAlone.model_construct(
+        **_common(known, name_of),
+        attempts=[
+            _attempt(each) for each in sorted(attempts, key=lambda each: (each.generation, each.number))
+        ],
+        target=target,
+    )
+
+
+def request_document(preview: Preview, attempts: Sequence[KnownAttempt]) -> RequestDocument:
+    """What would be sent now, compared with what the latest of these attempts sent."""
+    now = unfolded(preview.evidence)
+    told = [each for each in attempts if each.evidence is not None]
+    last = max(told, key=lambda each: (each.generation, each.number), default=None)
+    then = None if last is None else last.evidence
+    try:
+        text, encoded = preview.content.decode(), None
+    except UnicodeDecodeError:
+        text, encoded = None, b64encode(preview.content).decode()
+    return RequestDocument.model_construct(
+        **_sent(now),
+        content_type=preview.content_type,
+        body_text=text,
+        body_base64=encoded,
+        compared_with=None if last is None else last.number,
+        same_body=None if then is None else then.body_sha256 == now.body_sha256,
+        same_settings=None if then is None else then.settings == now.settings,
+    )
+
+
+def _common(known: KnownDelivery, name_of: NameOf) -> dict[str, Any]:
+    return {
+        "id": known.id,
+        "event_id": known.event_id,
+        "event_type": known.event_type,
+        "hook": known.hook,
+        "hook_name": name_of(known.hook),
+        "status": known.status,
+        "reason": known.reason or None,
+        "created_at": utc_seconds(known.created_at),
+        "updated_at": utc_seconds(known.updated_at),
+        "next_attempt_at": _moment(known.next_attempt_at),
+    }
+
+
+def _attempt(known: KnownAttempt) -> AttemptDocument:
+    evidence = known.evidence
+    answered = None if evidence is None else evidence.answered
+    return AttemptDocument.model_construct(
+        number=known.number,
+        generation=known.generation,
+        started_at=utc_seconds(known.started_at),
+        duration_ms=round(known.duration_ms, 3),
+        outcome=known.outcome,
+        status_code=known.status_code,
+        response=known.response or None,
+        error=known.error or None,
+        request=None if evidence is None else SentDocument.model_construct(**_sent(evidence)),
+        response_headers=None if answered is None else _headers(answered),
+    )
+
+
+def _sent(known: KnownEvidence) -> dict[str, Any]:
+    return {
+        "type": cast("Any", known.type),
+        "to": known.to,
+        "method": known.method,
+        "headers": _headers(known.headers),
+        "body_sha256": known.body_sha256,
+        "settings": known.settings,
+    }
+
+
+def _headers(pairs: Iterable[tuple[str, str]]) -> list[HeaderDocument]:
+    return [HeaderDocument.model_construct(name=name, value=value) for name, value in pairs]
+
+
+def _last(known: LastAttempt | None) -> LastAttemptDocument | None:
+    if known is None:
+        return None
+    return LastAttemptDocument.model_construct(
+        at=utc_seconds(known.at),
+        duration_ms=round(known.duration_ms, 3),
+        outcome=known.outcome,
+        status_code=known.status_code,
+        error=known.error or None,
+    )
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else utc_seconds(at)

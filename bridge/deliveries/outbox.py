@@ -1,0 +1,190 @@
+"""Deliveries that are started anew or given up by somebody: generations rise in the rows themselves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
+
+from bridge.core.delivery import Status
+from bridge.core.jobs import Restart
+from bridge.core.records import KnownEvent
+from bridge.db.admin_tables import outbox
+from bridge.db.engine import Engine
+from bridge.db.rows import FINAL_STATUSES
+from bridge.db.scan import among, as_id
+from bridge.db.tables import deliveries, events
+from bridge.history.deliveries import event_of
+from bridge.history.sums import count_ends, take_back
+
+RESTARTED = "restarted"
+CANCELLED = "cancelled"
+_AT_ONCE = 200
+_WAITING = sorted(str(status) for status in Status if status not in FINAL_STATUSES)
+
+
+class SqlOutbox:
+    """The port Outbox (bridge.ports.jobs) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def restart(
+        self, delivery_ids: Sequence[str], at: float, *, statuses: frozenset[Status]
+    ) -> Sequence[Restart]:
+        return await self._engine.write(partial(restart, ids=delivery_ids, at=at, statuses=statuses))
+
+    async def cancel(self, delivery_id: str, at: float) -> bool:
+        return await self._engine.write(partial(_cancel, delivery_id=delivery_id, at=at))
+
+    async def outbox(self, older_than: float, limit: int) -> Sequence[Restart]:
+        found, overtaken = await self._engine.read(partial(_left, older_than=older_than, limit=limit))
+        if overtaken:
+            await self._engine.write(partial(_take_out, entries=overtaken))
+        return found
+
+    async def sizes(self, event_ids: Sequence[str]) -> Mapping[str, int]:
+        return await self._engine.read(partial(_sizes, ids=event_ids))
+
+    async def whole_events(self, event_ids: Sequence[str]) -> Sequence[KnownEvent]:
+        return await self._engine.read(partial(_whole, ids=event_ids))
+
+    async def sent(self, restarts: Sequence[Restart]) -> None:
+        entries = [(each.delivery_id, each.generation) for each in restarts]
+        if entries:
+            await self._engine.write(partial(_take_out, entries=entries))
+
+
+def restart(
+    connection: Connection, ids: Iterable[str], at: float, statuses: Iterable[Status]
+) -> list[Restart]:
+    """Within the connection's transaction: raise the generation of those that have one of the statuses and whose event
+    is still there, make them PENDING, and put them into the outbox.
+    """
+    c = deliveries.c
+    known = sorted({known for each in ids if (known := as_id(each)) is not None})
+    if not known:
+        return []
+    # By their ids: the bare column would lead through an index with all that ever failed.
+    status = func.coalesce(c.status, "")
+    mine = and_(among(connection, c.id, known), status.in_(sorted(str(each) for each in statuses)))
+    # In one order, as commits of the pipeline do it, so that neither waits for the other for ever.
+    before = connection.execute(
+        select(c.id, c.hook, c.status, c.updated_at).where(mine).order_by(c.id).with_for_update()
+    ).all()
+    there = exists().where(events.c.id == c.event_id)
+    changed = connection.execute(
+        update(deliveries)
+        .where(mine, there)
+        .values(
+            generation=c.generation + 1,
+            status=str(Status.PENDING),
+            reason=RESTARTED,
+            updated_at=at,
+            next_attempt_at=None,
+        )
+        .returning(c.id, c.event_id, c.hook, c.generation, c.attempts)
+    )
+    found = sorted((_restart_of(row) for row in changed.mappings()), key=lambda each: each.delivery_id)
+    _put_in(connection, found, at)
+    restarted = {each.delivery_id for each in found}
+    final = (row for row in before if row.id in restarted and row.status in FINAL_STATUSES)
+    take_back(connection, ((row.hook, row.status, row.updated_at) for row in final))
+    return found
+
+
+def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> None:
+    """In place of earlier restarts of the same deliveries."""
+    if restarts:
+        ids = [each.delivery_id for each in restarts]
+        connection.execute(delete(outbox).where(among(connection, outbox.c.delivery_id, ids)))
+        connection.execute(
+            insert(outbox),
+            [
+                {"delivery_id": each.delivery_id, "generation": each.generation, "put_at": at}
+                for each in restarts
+            ],
+        )
+
+
+def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
+    known = as_id(delivery_id)
+    if known is None:
+        return False
+    c = deliveries.c
+    changed = connection.execute(
+        update(deliveries)
+        .where(c.id == known, c.status.in_(_WAITING))
+        .values(
+            generation=c.generation + 1,
+            status=str(Status.FAILED),
+            reason=CANCELLED,
+            updated_at=at,
+            next_attempt_at=None,
+        )
+        .returning(c.hook)
+    )
+    hook = changed.scalar_one_or_none()
+    connection.execute(delete(outbox).where(outbox.c.delivery_id == known))
+    if hook is not None:
+        count_ends(connection, [(hook, str(Status.FAILED), at)])
+    return hook is not None
+
+
+def _left(
+    connection: Connection, older_than: float, limit: int
+) -> tuple[list[Restart], list[tuple[str, int]]]:
+    """What is still to be published, the oldest first; and entries that an attempt, a restart or retention overtook."""
+    c = deliveries.c
+    oldest = (
+        select(outbox).where(outbox.c.put_at < older_than).order_by(outbox.c.put_at).limit(limit).subquery()
+    )
+    waits = and_(c.id == oldest.c.delivery_id, c.generation == oldest.c.generation, c.status.in_(_WAITING))
+    rows = connection.execute(
+        select(
+            oldest.c.delivery_id,
+            oldest.c.generation.label("put_in"),
+            c.id,
+            c.event_id,
+            c.hook,
+            c.generation,
+            c.attempts,
+        )
+        .select_from(oldest.outerjoin(deliveries, waits))
+        .order_by(oldest.c.put_at)
+    )
+    every = rows.mappings().all()
+    return (
+        [_restart_of(row) for row in every if row["id"] is not None],
+        [(row["delivery_id"], row["put_in"]) for row in every if row["id"] is None],
+    )
+
+
+def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    c = events.c
+    size = func.length(c.body) + func.coalesce(func.length(c.headers), 0)
+    return dict(connection.execute(select(c.id, size).where(among(connection, c.id, ids))).all())
+
+
+def _whole(connection: Connection, ids: Sequence[str]) -> list[KnownEvent]:
+    chosen = select(events).where(among(connection, events.c.id, ids))
+    return [event_of(row) for row in connection.execute(chosen).mappings()]
+
+
+def _restart_of(row: RowMapping) -> Restart:
+    return Restart(
+        delivery_id=row["id"],
+        event_id=row["event_id"],
+        hook=row["hook"],
+        generation=row["generation"],
+        attempts=row["attempts"],
+    )
+
+
+def _take_out(connection: Connection, entries: Sequence[tuple[str, int]]) -> None:
+    """Those of these generations: what was started anew since stays."""
+    c = outbox.c
+    for start in range(0, len(entries), _AT_ONCE):
+        some = entries[start : start + _AT_ONCE]
+        those = or_(*(and_(c.delivery_id == one, c.generation == generation) for one, generation in some))
+        connection.execute(delete(outbox).where(those))

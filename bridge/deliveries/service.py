@@ -1,0 +1,292 @@
+"""Starting one delivery anew, and giving one up."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+import structlog
+
+from bridge.core.delivery import Delivery, Parked, Record, Status
+from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
+from bridge.core.jobs import Leases, Outbox, Restart
+from bridge.core.ports import Control, Copies, History
+from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent, Records
+from bridge.events.documents import as_event
+from bridge.pipeline.hook_table import HookTable
+from bridge.telemetry import events
+
+Found = tuple[KnownDelivery, Sequence[KnownAttempt]]
+
+
+class Unknown(BridgeError):
+    """There is no such delivery."""
+
+
+class NotNow(BridgeError):
+    """It cannot be done as things are; the text says why."""
+
+
+class RetryDelivery:
+    """What a person does with a delivery."""
+
+    def __init__(
+        self,
+        records: Records,
+        outbox: Outbox,
+        table: HookTable,
+        *,
+        publish: Callable[[Sequence[Restart]], None],
+        control: Control,
+        cancelled: Callable[[KnownDelivery], None] = lambda _delivery: None,
+    ) -> None:
+        """`publish` has copies of what was started anew published soon; `cancelled` hears of what was given up."""
+        self._records = records
+        self._outbox = outbox
+        self._table = table
+        self._publish = publish
+        self._control = control
+        self._cancelled = cancelled
+
+    async def retry(self, delivery_id: str) -> Found:
+        """Start the delivery anew, whatever its status, and give it as it stands before its first attempt.
+
+        The automatic retry that may be scheduled is overtaken. Raises Unknown, NotNow, HistoryUnavailable.
+        """
+        known = await self._known(delivery_id)
+        self._check_hook(known.hook)
+        restarts = await self._outbox.restart([known.id], time.time(), statuses=frozenset(Status))
+        if not restarts:
+            raise NotNow("its event is not in the history any more, so there is nothing left to deliver")
+        found = await self._found(delivery_id)
+        self._publish(restarts)
+        await self._control.tell("jobs", known.id)
+        return found
+
+    async def cancel(self, delivery_id: str) -> Found:
+        """Give the delivery up: FAILED `cancelled`; its copies are dropped when they come.
+
+        An attempt that is under way goes on, and what it comes to is only shown among the attempts. Raises Unknown,
+        NotNow where it is final, HistoryUnavailable.
+        """
+        known = await self._known(delivery_id)
+        if not await self._outbox.cancel(known.id, time.time()):
+            known = await self._known(delivery_id)
+            raise NotNow(f"it is final ({known.status}), so there is nothing left to cancel")
+        self._cancelled(known)
+        await self._control.tell("jobs", known.id)
+        return await self._found(delivery_id)
+
+    def _check_hook(self, hook: str) -> None:
+        runner = self._table.get(hook)
+        if runner is None:
+            raise NotNow(f"hook {hook!r} is gone")
+        if not runner.hook.enabled:
+            raise NotNow(f"hook {hook!r} is disabled; enable it first")
+
+    async def _known(self, delivery_id: str) -> KnownDelivery:
+        return (await self._found(delivery_id))[0]
+
+    async def _found(self, delivery_id: str) -> Found:
+        found = await self._records.delivery(delivery_id)
+        if found is None:
+            raise Unknown("there is no such delivery")
+        return found
+
+
+# Copies of deliveries that were started anew, on their way from the history into their lanes.
+
+
+log = structlog.get_logger(__name__)
+
+_COPIES_AT_ONCE = 64
+_MOST_BYTES = 8 * 1024 * 1024
+"""Of events that are held at once."""
+
+
+class CopySender:
+    """Publishes what is in the outbox, and takes it out."""
+
+    def __init__(self, outbox: Outbox, history: History, copies: Copies, table: HookTable) -> None:
+        self._outbox = outbox
+        self._history = history
+        self._copies = copies
+        self._table = table
+        self._under_way: set[tuple[str, int]] = set()
+
+    async def send(self, restarts: Sequence[Restart]) -> int:
+        """Publish one copy of each and give how many are through; the others stay in the outbox.
+
+        What is being sent already is left alone. A delivery whose hook is gone becomes FAILED `hook_deleted`. Raises
+        HistoryUnavailable.
+        """
+        mine = [each for each in restarts if (each.delivery_id, each.generation) not in self._under_way]
+        keys = {(each.delivery_id, each.generation) for each in mine}
+        self._under_way |= keys
+        try:
+            return sum(
+                [
+                    await self._send(mine[at : at + _COPIES_AT_ONCE])
+                    for at in range(0, len(mine), _COPIES_AT_ONCE)
+                ]
+            )
+        finally:
+            self._under_way -= keys
+
+    async def _send(self, restarts: Sequence[Restart]) -> int:
+        sizes = await self._outbox.sizes(list({each.event_id for each in restarts}))
+        there = [each for each in restarts if each.event_id in sizes]
+        sent = 0
+        for some in _by_size(there, sizes):
+            found = await self._outbox.whole_events([each.event_id for each in some])
+            whole = {known.id: known for known in found}
+            pairs = [(each, whole[each.event_id]) for each in some if each.event_id in whole]
+            fates = await asyncio.gather(*(self._publish(*pair) for pair in pairs))
+            ended = [fate for fate in fates if isinstance(fate, Record)]
+            if ended:
+                await self._history.commit(ended)
+            done = [each for (each, _), fate in zip(pairs, fates, strict=True) if fate is not None]
+            await self._outbox.sent(done)
+            sent += len(done)
+        return sent
+
+    async def _publish(self, restart: Restart, known: KnownEvent) -> Record | Parked | None:
+        """Parked once it is confirmed, a Record of what cannot be, None where it should be tried again."""
+        delivery = _copy(restart, known)
+        runner = self._table.get(restart.hook)
+        if runner is None:
+            return Record(delivery, "", Status.FAILED, "hook_deleted", time.time())
+        try:
+            await self._copies.park(delivery)
+        except PublishTooLarge as error:
+            reason = f"cannot wait on the broker: {error}"
+            return Record(delivery, runner.hook.target.type, Status.FAILED, reason, time.time())
+        except BridgeError as error:
+            log.warning(
+                "outbox.not_published", hook=restart.hook, error=str(error), effect="it is tried again"
+            )
+            return None
+        except Exception as error:  # noqa: BLE001 - a bug with one delivery must not end the work for all
+            events.hook_failed(restart.hook, error)
+            return None
+        parked = Parked("restarted")
+        # The lane belongs to the hook of today, which may have been changed since.
+        (self._table.get(restart.hook) or runner).copy_sent(parked, known.received_at)
+        runner.metrics.parked[parked.reason].value += 1
+        return parked
+
+
+def _copy(restart: Restart, known: KnownEvent) -> Delivery:
+    return Delivery(
+        restart.delivery_id,
+        as_event(known, None),
+        restart.hook,
+        generation=restart.generation,
+        attempt=restart.attempts + 1,
+        restarted_at=time.time(),
+    )
+
+
+def _by_size(restarts: Sequence[Restart], sizes: Mapping[str, int]) -> Iterator[list[Restart]]:
+    """In groups of no more bytes than may be held at once, or of one."""
+    group: list[Restart] = []
+    size = 0
+    for each in restarts:
+        size += sizes[each.event_id]
+        if group and size > _MOST_BYTES:
+            yield group
+            group, size = [], sizes[each.event_id]
+        group.append(each)
+    if group:
+        yield group
+
+
+# Publishes what is in the outbox: at once what was just put in here, and by and by what a crash left there.
+
+
+LEASE = "outbox"
+_LEFT_FOR = 10.0
+"""Seconds after which whoever put it in has had the time to publish it, or is gone."""
+_EVERY = 3.0
+_LEASE_SECONDS = 60.0
+_AT_ONCE = 500
+
+
+class OutboxTask:
+    """One for each process; what was left is done by one of them at a time."""
+
+    def __init__(
+        self,
+        sender: CopySender,
+        outbox: Outbox,
+        leases: Leases,
+        control: Control,
+        *,
+        replica: str,
+        overtaken: Callable[[Collection[str]], None],
+        left_for: float = _LEFT_FOR,
+        every: float = _EVERY,
+    ) -> None:
+        """`overtaken` hears the ids of deliveries whose copies in this process are out of date.
+
+        `left_for`: seconds that something must have been in the outbox to count as left there; `every`: seconds
+        between two looks.
+        """
+        self._sender = sender
+        self._outbox = outbox
+        self._leases = leases
+        self._replica = replica
+        self._overtaken = overtaken
+        self._left_for = left_for
+        self._every = every
+        self._fresh: list[Restart] = []
+        self._wanted = asyncio.Event()
+        control.listen("jobs", self._heard)
+
+    def soon(self, restarts: Sequence[Restart]) -> None:
+        """Publish these next; they are in the outbox."""
+        self._fresh += restarts
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._publish_fresh(), name="outbox: fresh")
+            tasks.create_task(self._publish_left(), name="outbox: left")
+
+    def _heard(self, about: str) -> None:
+        if about:
+            self._overtaken({about})
+
+    async def _publish_fresh(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            restarts, self._fresh = self._fresh, []
+            await self._send(restarts)
+
+    async def _publish_left(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(self._every)
+
+    async def _look(self) -> None:
+        """Hold the lease only while there is something to do: most of the time there is not."""
+        try:
+            while left := await self._outbox.outbox(time.time() - self._left_for, _AT_ONCE):
+                if not await self._leases.lease(LEASE, self._replica, _LEASE_SECONDS):
+                    return
+                sent = await self._sender.send(left)
+                log.info("outbox.left", found=len(left), published=sent)
+                if sent < len(left):
+                    break  # the broker does not take them now
+            else:
+                return
+            await self._leases.release(LEASE, self._replica)
+        except HistoryUnavailable as error:
+            log.warning("outbox.not_read", error=str(error))
+
+    async def _send(self, restarts: Sequence[Restart]) -> None:
+        """What cannot be published now is what was left, before long."""
+        with contextlib.suppress(HistoryUnavailable):
+            await self._sender.send(restarts)

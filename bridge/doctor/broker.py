@@ -1,0 +1,335 @@
+"""What `doctor` makes of the broker: its addresses and versions, and its patience."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from bridge.core.survey import Endpoint, FoundBroker, FoundObject, FoundQueue, FoundSource, Right, release_of
+from bridge.doctor.findings import Diagnosis, Level
+from bridge.doctor.policies import of_limit
+from bridge.settings.tree import Settings
+from bridge.wire.effects import effects_of, returns_of
+
+# What `doctor` makes of rights on the broker: each that is missing, with the names that it is missing on.
+
+
+_RIGHTS: tuple[Right, ...] = ("configure", "write", "read")
+_NAMED = 100
+
+
+def may_make(found: FoundBroker, settings: Settings) -> bool:
+    """Whether the start makes what is missing; else somebody has to make it beforehand."""
+    return settings.broker.topology == "create" and found.rights.configure is not False
+
+
+def of_rights(
+    found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
+) -> Iterator[Diagnosis]:
+    """`granted` are the user's expressions by right, as far as the management API tells them."""
+    for right in _RIGHTS:
+        lacking = [each.name for each in found.objects if right in each.refused]
+        if granted is not None:
+            lacking += [name for name in _needed(right, found, settings) if not _fits(granted[right], name)]
+        yield _right(right, sorted(set(lacking)), found, settings)
+    yield from _default_exchange(found.rights.default_exchange, settings)
+
+
+def _needed(right: Right, found: FoundBroker, settings: Settings) -> Iterator[str]:
+    """Who makes the objects binds them, too, which takes every right; later on only some are taken."""
+    for each in found.objects:
+        if settings.broker.topology == "create" or each.use == right:
+            yield each.name
+    if right == "read":
+        yield from (source.queue for source in settings.sources)
+
+
+def _fits(expression: str, name: str) -> bool:
+    try:
+        return re.search(expression or "^$", name) is not None
+    except re.error:
+        return True  # the broker's expressions know more; what it refuses is seen all the same
+
+
+def _right(right: Right, lacking: Sequence[str], found: FoundBroker, settings: Settings) -> Diagnosis:
+    prefix = settings.broker.prefix
+    subject = f"right to {right} {prefix}.*"
+    tried = getattr(found.rights, right)
+    if right == "configure" and settings.broker.topology == "verify" and (lacking or not tried):
+        message = "not granted, and not needed with broker.topology: verify"
+        return Diagnosis("ok", "rights", subject, message)
+    if lacking or tried is False:
+        advice = f"rabbitmqctl set_permissions: {right} {_expression(lacking, prefix)}"
+        if right == "configure":
+            advice += "; or create everything beforehand and set broker.topology: verify"
+        told = f" on {_names(lacking)}" if lacking else f": {found.rights.said}"
+        return Diagnosis("problem", "rights", subject, f"not granted{told}", advice)
+    if tried is None and not any(each.use == right and each.state != "missing" for each in found.objects):
+        message = "not to be tried before our exchanges and queues exist"
+        return Diagnosis("warning", "rights", subject, message, "look again once they do")
+    return Diagnosis("ok", "rights", subject, "granted")
+
+
+def _expression(lacking: Sequence[str], prefix: str) -> str:
+    others = [f"|^{re.escape(name)}$" for name in lacking if not name.startswith(f"{prefix}.")]
+    return rf"^{re.escape(prefix)}\." + "".join(others)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Diagnosis]:
+    """Whatever is published into a queue by its name takes it."""
+    if writable is not False:
+        return
+    by_name = [
+        hook.id
+        for hook in settings.hooks
+        if getattr(hook.target, "queue", None) and not hook.target.broker  # type: ignore[union-attr]
+    ]
+    told = [f"inlet {inlet.name}" for inlet in settings.inlets] + [f"hook {hook}" for hook in by_name]
+    message = "not granted: nothing can be published into a queue by its name" + (
+        f", which {_names(told)} need" if told else " (POST /events, requeuing from quarantine, meta events)"
+    )
+    advice = r"rabbitmqctl set_permissions: write ^amq\.default$; with it the bridge may write to every queue"
+    yield Diagnosis("problem" if told else "warning", "rights", "right to write amq.default", message, advice)
+
+
+def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
+    """Our exchanges and queues: as they should be, other ones, missing ones and how to make them."""
+    if settings.broker.queue_type == "classic":
+        message = "our queues are classic ones: no delivery limit, and dead-lettering without confirms may lose copies"
+        yield Diagnosis(
+            "warning", "objects", "broker.queue_type", message, "use quorum queues where there are any"
+        )
+    by_start = may_make(found, settings)
+    for each in found.objects:
+        yield from _object(each, settings, by_start=by_start)
+    lanes = f"{settings.broker.prefix}.lane."
+    shared = [each for each in found.objects if not each.name.startswith(lanes)]
+    missing = sum(each.state == "missing" for each in shared)
+    subject = f"{settings.broker.prefix}.*"
+    if missing and by_start:
+        message = f"{missing} of {len(shared)} exchanges and queues are not there yet: the start makes them"
+        yield Diagnosis("ok", "objects", subject, message)
+    right = sum(each.state == "right" for each in found.objects)
+    if right:
+        yield Diagnosis("ok", "objects", subject, f"{right} exchanges and queues are as they should be")
+
+
+def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterator[Diagnosis]:
+    subject = f"{found.kind} {found.name}"
+    match found.state:
+        case "other":
+            advice = (
+                f"delete it once it is empty, or set another broker.prefix; it has to be {found.made}"
+                + ("; the start makes it anew" if by_start else "")
+            )
+            message = f"it is not as the bridge declares it: {found.said}"
+            yield Diagnosis("problem", "objects", subject, message, advice)
+        case "missing" if not by_start:
+            why = "broker.topology is verify" if settings.broker.topology == "verify" else "may not be made"
+            yield Diagnosis(
+                "problem", "objects", subject, f"it is missing, and {why}", f"make it: {found.made}"
+            )
+        case "unknown" if "home node" in found.said or "inaccessible" in found.said:
+            message = f"it is not available: {found.said}"
+            yield Diagnosis("problem", "objects", subject, message, "start the broker's other nodes")
+        case "unknown" if settings.broker.topology == "create":
+            yield Diagnosis("warning", "objects", subject, f"its arguments are not to be seen: {found.said}")
+    if found.depth and found.kind == "queue" and found.name.endswith((".dead", ".orphans")):
+        message = f"{found.depth} messages that no hook knows, or that came back too often, lie there"
+        advice = "a running bridge takes them: what stays belongs to hooks that nobody knows any more"
+        yield Diagnosis("warning", "objects", subject, message, advice)
+
+
+_RABBITMQ_4_BODY = 16 * 1024**2
+_USUAL_TIMEOUT = 1800.0
+
+
+def of_broker(
+    found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
+) -> Iterator[Diagnosis]:
+    """Addresses, versions, rights and our own objects; `granted` as in of_rights."""
+    alive = [endpoint for endpoint in found.endpoints if not endpoint.failure]
+    for endpoint in found.endpoints:
+        yield from _endpoint(endpoint, settings, others=bool(alive))
+    if not alive:
+        return
+    yield from of_rights(found, granted, settings)
+    yield from of_objects(found, settings)
+
+
+def _endpoint(endpoint: Endpoint, settings: Settings, *, others: bool) -> Iterator[Diagnosis]:
+    if endpoint.failure:
+        level: Level = "warning" if others else "problem"
+        message = "it cannot be used" + (", others can" if others else "")
+        yield Diagnosis(
+            level, "broker", endpoint.address, f"{message}: {endpoint.failure}", "correct broker.url"
+        )
+        return
+    told = f"reachable: {endpoint.product} {endpoint.version} ({endpoint.cluster})"
+    yield Diagnosis("ok", "broker", endpoint.address, told)
+    yield _version(endpoint, settings)
+
+
+def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
+    subject = f"version {endpoint.version}"
+    if endpoint.product != "RabbitMQ":
+        message = f"{endpoint.product or 'the broker'} is not RabbitMQ: delivery limit and dead-lettering were tried there only"
+        return Diagnosis(
+            "warning", "broker", subject, message, "try a retry and a restart before you rely on it"
+        )
+    release = release_of(endpoint.version)
+    quorum = settings.broker.queue_type == "quorum"
+    if release < (3, 10) and quorum:
+        message = (
+            "quorum queues there have no message TTL and no at-least-once dead-lettering: retries do not work"
+        )
+        return Diagnosis(
+            "problem", "broker", subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic"
+        )
+    if release < (3, 10):
+        message = "it is older than anything the bridge was tried with"
+        return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
+    if release < (3, 13):
+        message = "it works, and is old: its makers mend it no more"
+        return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
+    if release >= (4, 0) and settings.limits.body > _RABBITMQ_4_BODY:
+        message = "it takes bodies up to 16 MiB unless max_message_size says more; larger ones cannot be published again"
+        return Diagnosis("ok", "broker", subject, message)
+    return Diagnosis("ok", "broker", subject, "known to work")
+
+
+def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Diagnosis]:
+    """The longest attempt against the broker's patience with what is not settled.
+
+    `others` are the timeouts of hooks that a running bridge has beside those of the file.
+    """
+    timeout = settings.broker.consumer_timeout
+    hook, longest = longest_attempt(settings, others)
+    named = f" (hook {hook})" if hook else ""
+    message = f"the longest attempt{named} may take {longest:g} s, the broker waits {timeout:g} s (it does not tell: this is the setting)"
+    if longest > timeout / 2:
+        advice = "raise consumer_timeout in rabbitmq.conf and broker.consumer_timeout, or shorten the hook's timeout"
+        yield Diagnosis("problem", "timeouts", "broker.consumer_timeout", message, advice)
+    elif timeout > _USUAL_TIMEOUT:
+        advice = f"see that rabbitmq.conf has consumer_timeout = {timeout * 1000:.0f}; RabbitMQ's own is 30 minutes"
+        yield Diagnosis("warning", "timeouts", "broker.consumer_timeout", message, advice)
+    else:
+        yield Diagnosis("ok", "timeouts", "broker.consumer_timeout", message)
+
+
+def longest_attempt(settings: Settings, others: Mapping[str, float]) -> tuple[str, float]:
+    """The hook whose attempts may take longest, and how many seconds."""
+    timeouts = {**others, **{hook.id: hook.target.timeout for hook in settings.hooks}}
+    return max(timeouts.items(), key=lambda each: each[1], default=("", 0.0))
+
+
+# What `doctor` makes of sources: are they there, as their publishers declare them, and is nobody else at them.
+
+
+_ARGUMENT = re.compile(r"inequivalent arg '([^']+)'")
+_TYPE = "x-queue-type"
+
+
+def of_sources(
+    found: FoundBroker, queues: Sequence[FoundQueue], settings: Settings, bridges: int | None
+) -> Iterator[Diagnosis]:
+    """Each source's queue; `queues` as far as the management API tells of them.
+
+    `bridges` is how many of ours consume, None: nobody answers who could tell.
+    """
+    names = {source.queue: source.name for source in settings.sources}
+    told = {queue.name: queue for queue in queues}
+    by_start = may_make(found, settings)
+    for each in found.sources:
+        subject = f"{names.get(each.queue, '')} (queue {each.queue!r})"
+        yield _source(each, subject, settings, by_start=by_start)
+        yield from _kind(each, told.get(each.queue), subject)
+        if each.there and each.consumers and not each.kind.taken:
+            yield _consumers(each, told.get(each.queue), subject, bridges)
+
+
+def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:
+    if not found.there:
+        return _absent(found, subject, settings, by_start=by_start)
+    if found.readable is False:
+        advice = f"rabbitmqctl set_permissions: read ^{re.escape(found.queue)}$"
+        return Diagnosis("problem", "sources", subject, "it may not be consumed: no right to read", advice)
+    if found.kind.is_stream:
+        return Diagnosis("ok", "sources", subject, "there")
+    if found.kept is False:
+        return _drifted(found, subject)
+    if found.kept is None:
+        message = f"there, {found.depth} messages; whether it is as publishers declare it is not to be seen: {found.said}"
+        return Diagnosis("ok", "sources", subject, message)
+    message = f"there, as publishers declare it, {found.depth} messages"
+    return Diagnosis("ok", "sources", subject, message)
+
+
+def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator[Diagnosis]:
+    """What the queue does to its messages; where the management API tells of it, its limit is told with policies."""
+    for effect in effects_of(found.kind):
+        yield Diagnosis(effect.weight, "sources", subject, effect.what, effect.advice)
+    if told is None and found.kind.type == "quorum":
+        returns = returns_of(found.kind)
+        if returns.known:
+            yield of_limit(found.queue, returns.limit, kept="x-dead-letter-exchange" in found.kind.arguments)
+        else:
+            message = (
+                f"a quorum queue whose delivery limit is not to be seen without the management API: {returns.limit} is "
+                f"assumed, so what came back {returns.custody_from} times goes into its lanes before anything is attempted"
+            )
+            yield Diagnosis("ok", "sources", subject, message)
+
+
+def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:
+    if found.there is None:
+        return Diagnosis(
+            "problem", "sources", subject, f"it is not to be had: {found.said}", "see to the broker"
+        )
+    if not by_start:
+        why = "broker.topology is verify" if settings.broker.topology == "verify" else "it may not be made"
+        message = f"there is no such queue, and {why}"
+        return Diagnosis("problem", "sources", subject, message, "create it: durable, no arguments")
+    message = "there is no such queue yet: the start makes it, durable and without arguments"
+    return Diagnosis("warning", "sources", subject, message, "is its name right (sources[].queue)?")
+
+
+def _drifted(found: FoundSource, subject: str) -> Diagnosis:
+    """Publishers declare durable=true without arguments; then the broker takes the virtual host's default type."""
+    named = _ARGUMENT.search(found.said)
+    argument = named[1] if named else "something"
+    effect = f"publishers who declare it without arguments are refused (406), the bridge consumes it all the same: {found.said}"
+    if argument == _TYPE and "received none" not in found.said:
+        message = f"the virtual host makes another type of queue by default than this one is of: {effect}"
+        advice = (
+            "set the virtual host's default queue type back to that of the queue, or empty the queue, delete it and "
+            "let publishers make it anew"
+        )
+    else:
+        message = f"it differs in {argument} from what publishers declare: {effect}"
+        advice = (
+            "publishers of these systems declare durable=true, no arguments; empty it, delete it and let them make it "
+            "anew, unless yours declares it so"
+        )
+    return Diagnosis("warning", "sources", subject, message, advice)
+
+
+def _consumers(found: FoundSource, queue: FoundQueue | None, subject: str, bridges: int | None) -> Diagnosis:
+    advice = "stop the other consumer, or give it a queue of its own (a queue target)"
+    if queue is not None and queue.foreign:
+        message = f"{len(queue.foreign)} consumers are no bridges, and what they take, no hook gets: {', '.join(queue.foreign[:5])}"
+        return Diagnosis("warning", "sources", subject, message, advice)
+    foreign = found.consumers - (bridges or 0)
+    if foreign <= 0 or (queue is not None and queue.foreign is not None):
+        return Diagnosis("ok", "sources", subject, f"{found.consumers} consumers, all of them bridges")
+    if bridges is None:
+        message = f"{found.consumers} consumers, and no bridge answers here that could be one of them: what others take, no hook gets"
+        return Diagnosis("warning", "sources", subject, message, advice)
+    if found.kind.type == "quorum":
+        message = f"{found.consumers} consumers: a bridge may have several, and only the management API tells whose they are"
+        return Diagnosis("ok", "sources", subject, message)
+    message = f"{foreign} of {found.consumers} consumers are no bridges of ours: what they take, no hook gets"
+    return Diagnosis("warning", "sources", subject, message, advice)

@@ -1,0 +1,252 @@
+"""`amqp-bridge doctor`."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from typer import Option
+
+from bridge.amqp.survey import Survey, reached
+from bridge.amqp.topology import Names
+from bridge.checks.broker_address import broker_address
+from bridge.checks.configuration import check, warnings
+from bridge.checks.management import policies
+from bridge.core.errors import BrokerUnavailable
+from bridge.core.survey import FoundBridge, FoundBroker, FoundPolicies
+from bridge.db.survey import survey_database
+from bridge.doctor.broker import longest_attempt, of_broker, of_sources, of_timeouts
+from bridge.doctor.findings import (
+    Diagnosis,
+    healthy,
+    of_configuration,
+    of_database,
+    of_http,
+    of_owner,
+    of_secrets,
+)
+from bridge.doctor.policies import of_policies
+from bridge.settings.loading import Loaded, load_with_places
+from bridge.settings.transport import host_and_port
+from bridge.settings.tree import Http, Settings
+from bridge.telemetry import logs
+from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
+from bridge.terminal.configuration import find
+from bridge.terminal.output import print_json
+from bridge.terminal.paper import visible
+
+EXAMPLES = """\b
+Examples:
+  amqp-bridge doctor -c bridge.yaml
+  amqp-bridge doctor -c bridge.yaml --json | jq '.findings[] | select(.level != "ok")'
+  amqp-bridge doctor -c bridge.yaml --management-url http://monitor:secret@rabbitmq:15672
+
+\b
+It makes one exchange and one queue of its own on the broker, tries them and takes them away again; everything
+else is only looked at. The management API is optional; without it, policies are not to be seen.
+BRIDGE_MANAGEMENT_URL stands for --management-url, which shows in process lists.
+Exit codes: 0 no problem, 1 a problem, 2 wrong usage or a file that cannot be read."""
+
+
+def doctor(
+    config: Annotated[
+        Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
+    ] = None,
+    *,
+    management_url: Annotated[
+        str | None,
+        Option(
+            "--management-url",
+            metavar="URL",
+            help="Of the broker's management API. Default: beside the broker.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="Leave out what is in order.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look at the real broker and database: what is granted, what is there, and what is wrong.
+
+    Each finding is ok, a warning or a problem, says what it means and what to do. Nothing that stays is changed.
+    """
+    from bridge.terminal.output import FAILED
+
+    findings = diagnosed(config, management_url)
+    print_findings(findings, quiet=quiet, as_json=as_json)
+    if any(finding.level == "problem" for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+# Looks at the real broker and database and says what was found; changes nothing that stays.
+
+
+_MOST_LANES = 500
+"""Lanes looked at: those of the first hooks, of the file and then of the API."""
+
+
+async def diagnose(
+    loaded: Loaded,
+    base: Path,
+    bridges: Sequence[FoundBridge],
+    policies: FoundPolicies,
+    step: Callable[[str], None],
+) -> list[Diagnosis]:
+    """All findings about this configuration, as far as it is valid.
+
+    `bridges` answer at its addresses, `policies` come from the management API; `step` hears what is looked at next.
+    """
+    settings = loaded.settings
+    problems = [*loaded.problems, *loaded.located(check(settings, base))]
+    findings = list(of_configuration(problems, loaded.located(warnings(settings)), settings))
+    step("database")
+    url = settings.storage.url
+    database = await survey_database(url.get_secret_value(), str(url), settings.storage.tls)
+    findings += of_database(database)
+    findings += of_secrets(settings)
+    step("broker")
+    broker = await _broker(settings, database.hooks)
+    findings += of_owner(database, broker, settings)
+    findings += of_broker(broker, policies.granted, settings)
+    running = [bridge.replicas for bridge in bridges if bridge.running]
+    findings += of_sources(broker, policies.queues, settings, max(running, default=None))
+    timeouts = {hook: seconds for bridge in bridges for hook, seconds in bridge.timeouts.items()}
+    findings += of_timeouts(settings, timeouts)
+    if broker.objects:
+        version = next(each.version for each in broker.endpoints if not each.failure)
+        queues = [found.name for found in broker.objects if found.kind == "queue"]
+        longest = longest_attempt(settings, timeouts)[1]
+        findings += of_policies(policies, queues, settings, version=version, longest=longest)
+    findings += of_http(bridges, settings)
+    return findings
+
+
+async def _broker(settings: Settings, others: Sequence[str]) -> FoundBroker:
+    """`others`: ids of hooks that are not in the file."""
+    broker = settings.broker
+    hooks = [*(hook.id for hook in settings.hooks), *others][:_MOST_LANES]
+    async with reached(broker_address(broker, broker)) as (endpoints, link):
+        if link is None:
+            return FoundBroker(endpoints)
+        survey = Survey(link, Names(broker.prefix), broker.queue_type)
+        try:
+            return FoundBroker(
+                endpoints,
+                await survey.rights(),
+                tuple([await survey.source(source.queue) for source in settings.sources]),
+                await survey.objects(hooks),
+            )
+        except BrokerUnavailable as error:
+            raise BrokerUnavailable(f"the connection was lost while looking: {error}") from error
+
+
+# What `amqp-bridge doctor` does.
+
+
+_PATIENCE = 5.0
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+def diagnosed(config: Path | None, management_url: str | None) -> list[Diagnosis]:
+    """All findings; raises SettingsError for a file that cannot be read as a configuration at all."""
+    logs.set_up("error", "console")
+    configuration = find(config)
+    loaded = load_with_places(configuration.file, configuration.env)
+    http, broker = loaded.settings.http, loaded.settings.broker
+    console = Console(stderr=True)
+    with console.status("looking at the configuration") as status:
+        bridges = [
+            _bridge(listen, http) for listen in dict.fromkeys((http.listen, http.admin_listen)) if listen
+        ]
+        queues = [source.queue for source in loaded.settings.sources]
+        given = management_url or os.environ.get("BRIDGE_MANAGEMENT_URL")
+        if given is None and broker.management_url is not None:
+            given = broker.management_url.get_secret_value()
+        found = policies(broker, queues, given)
+        step = lambda what: status.update(f"looking at the {what}")  # noqa: E731 - one line, once
+        return asyncio.run(diagnose(loaded, configuration.base, bridges, found, step))
+
+
+def _bridge(listen: str, http: Http) -> FoundBridge:
+    """Who answers there: a bridge, nobody, or somebody else."""
+    host, port = host_and_port(listen)
+    if port == 0:
+        return FoundBridge(listen, running=False)
+    token = None if http.admin_token is None else http.admin_token.get_secret_value().strip()
+    with Client(Access(listening(listen), token), _PATIENCE) as client:
+        try:
+            client.health()
+        except Unreachable as unreachable:
+            failure = _in_the_way(host, port)
+            return FoundBridge(
+                listen, running=False, failure=failure and f"{failure}; {unreachable.lines[0]}"
+            )
+        is_admin = http.admin_listen in {None, listen}
+        return (
+            _running(client, listen) if is_admin and token else FoundBridge(listen, running=True, replicas=1)
+        )
+
+
+def _running(client: Client, listen: str) -> FoundBridge:
+    try:
+        replicas = client.items("/replicas", {}, None)["items"]
+        hooks = client.items("/hooks", {}, None)["items"]
+    except Refused as refused:
+        return FoundBridge(listen, running=True, admits=refused.status not in {401, 403}, replicas=1)
+    except Unreachable:
+        return FoundBridge(listen, running=True, replicas=1)
+    return FoundBridge(
+        listen,
+        running=True,
+        admits=True,
+        replicas=max(1, len(replicas)),
+        timeouts={str(hook["id"]): float(hook["target"].get("timeout", 0)) for hook in hooks},
+    )
+
+
+def _in_the_way(host: str | None, port: int) -> str:
+    """Why the address cannot be listened on; empty: it can."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with closing(socket.socket(family, socket.SOCK_STREAM)) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        return f"it cannot be listened on: {error.strerror or error}"
+    return ""
+
+
+def print_findings(findings: Sequence[Diagnosis], *, quiet: bool, as_json: bool) -> None:
+    """All of them, for programs or for people; `quiet` leaves out what is in order."""
+    if as_json:
+        shown = [asdict(finding) for finding in findings if not (quiet and finding.level == "ok")]
+        print_json({"ok": healthy(findings), "findings": shown})
+        return
+    for finding in findings:
+        if not (quiet and finding.level == "ok"):
+            _print(finding)
+    counts = Counter(finding.level for finding in findings)
+    typer.echo(
+        f"{counts['ok']} in order, {_many(counts['warning'], 'warning')}, {_many(counts['problem'], 'problem')}"
+    )
+
+
+def _print(finding: Diagnosis) -> None:
+    mark = f"{finding.level:7}"
+    if sys.stdout.isatty():
+        mark = typer.style(mark, fg=_COLOURS[finding.level], bold=finding.level == "problem")
+    typer.echo(f"{mark}  {finding.about}: {visible(finding.subject)}: {visible(finding.message)}")
+    if finding.advice:
+        typer.echo(f"         {visible(finding.advice)}")
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,201 @@
+"""What `doctor` makes of what was found: each finding says how bad it is, what it means and what to do."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from bridge.core.base import value
+from bridge.core.errors import Problem
+from bridge.core.owner import Owner, refusal
+from bridge.core.survey import FoundBridge, FoundBroker, FoundDatabase
+from bridge.settings.tree import Settings
+
+Level = Literal["ok", "warning", "problem"]
+
+_MUCH = 1024**3
+_LITTLE = 100 * 1024**2
+_SHORT_TOKEN = 16
+
+
+@value(frozen=True, slots=True)
+class Diagnosis:
+    """One finding: `about` is the group (broker, sources, ...), `subject` the thing, `advice` what to do; may be empty."""
+
+    level: Level
+    about: str
+    subject: str
+    message: str
+    advice: str = ""
+
+
+def healthy(findings: Sequence[Diagnosis]) -> bool:
+    """Nothing found is a problem."""
+    return all(finding.level != "problem" for finding in findings)
+
+
+def of_configuration(
+    problems: Sequence[Problem], warnings: Sequence[Problem], settings: Settings
+) -> Iterator[Diagnosis]:
+    """What `check` finds: patterns, filters, programs and files of certificates included."""
+    for found in problems:
+        yield Diagnosis("problem", "configuration", _place(found), found.message)
+    for found in warnings:
+        yield Diagnosis("warning", "configuration", _place(found), found.message)
+    if not problems:
+        told = f"{len(settings.sources)} sources, {len(settings.hooks)} hooks, {len(settings.inlets)} inlets"
+        message = f"{told}; programs and files that hooks need are there"
+        yield Diagnosis("ok", "configuration", "settings", message)
+    if not settings.sources:
+        yield Diagnosis(
+            "warning", "configuration", "sources", "there is no source: nothing is consumed", "add one"
+        )
+
+
+def _place(problem: Problem) -> str:
+    return ": ".join(part for part in (problem.where, problem.path) if part)
+
+
+def of_secrets(settings: Settings) -> Iterator[Diagnosis]:
+    """The key that seals secrets of hooks made through the API."""
+    if settings.storage.encryption_keys:
+        yield Diagnosis(
+            "ok", "secrets", "storage.encryption_keys", "hooks made through the API are sealed with it"
+        )
+    elif settings.http.admin_token is not None:
+        yield Diagnosis(
+            "warning",
+            "secrets",
+            "storage.encryption_keys",
+            "not set: secrets of hooks made through the API are sealed with a key derived from http.admin_token, and "
+            "lost when that changes",
+            "set storage.encryption_keys to a random text of at least 16 characters (openssl rand -base64 32)",
+        )
+    else:
+        message = "not set, and there is no http.admin_token: no hook can be made through the API"
+        yield Diagnosis("ok", "secrets", "storage.encryption_keys", message)
+
+
+def of_database(found: FoundDatabase) -> Iterator[Diagnosis]:
+    """Reachable, of this version, writable, with room."""
+    if found.failure:
+        yield Diagnosis(
+            "problem",
+            "database",
+            found.place,
+            f"it cannot be used: {found.failure}",
+            "correct storage.url or storage.tls",
+        )
+        return
+    yield Diagnosis("ok", "database", found.place, f"reachable ({_engine(found)})")
+    if not found.encrypted:
+        yield Diagnosis(
+            "warning",
+            "database",
+            "encryption",
+            "the server offers no TLS: what is written there can be read on its way",
+            "switch TLS on there (ssl = on)",
+        )
+    if found.pooled:
+        message = "a pooler such as PgBouncer stands before it: no prepared statements are kept, and limits are set in each transaction"
+        yield Diagnosis("ok", "database", "pooler", message)
+    yield _tables(found)
+    if found.hindrance:
+        yield Diagnosis(
+            "problem",
+            "database",
+            "writing",
+            f"it cannot be written to: {found.hindrance}",
+            "without history nothing is settled; give the bridge's user that right",
+        )
+    else:
+        yield Diagnosis("ok", "database", "writing", "allowed")
+    if found.free is not None:
+        yield _room(found.free)
+
+
+def _engine(found: FoundDatabase) -> str:
+    size = "" if found.size is None else f", {_bytes(found.size)}"
+    return f"{'SQLite' if found.kind == 'sqlite' else 'PostgreSQL'} {found.version}{size}"
+
+
+def _tables(found: FoundDatabase) -> Diagnosis:
+    if found.misfit:
+        advice = "set another storage.url; of a newer version: run that one"
+        return Diagnosis("problem", "database", "tables", found.misfit, advice)
+    if found.revision is None:
+        return Diagnosis("ok", "database", "tables", "none yet: they are made at the first start")
+    if found.revision != found.head:
+        message = (
+            f"of an older version (revision {found.revision}); the next start brings them to {found.head}"
+        )
+        return Diagnosis("warning", "database", "tables", message, "make a backup before")
+    return Diagnosis("ok", "database", "tables", f"of this version (revision {found.revision})")
+
+
+def of_owner(found: FoundDatabase, broker: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
+    """Whose history it is, as far as that can be told without a broker that answers."""
+    if found.owner is None:
+        return
+    reached = next((each for each in broker.endpoints if not each.failure), None)
+    place = ("", found.owner.vhost) if reached is None else (reached.cluster, reached.vhost)
+    bridge = Owner(settings.broker.prefix, *place)
+    if not found.owner.is_another(bridge):
+        yield Diagnosis("ok", "database", "owner", f"`{found.owner}`: this bridge")
+    elif str(found.owner) == settings.storage.take_over.strip():
+        message = f"`{found.owner}`: the next start takes it over (storage.take_over)"
+        yield Diagnosis("ok", "database", "owner", message)
+    else:
+        message, _, advice = refusal(found.owner, str(bridge)).partition(": ")
+        yield Diagnosis("problem", "database", "owner", message, advice)
+
+
+def _room(free: int) -> Diagnosis:
+    message = f"{_bytes(free)} free"
+    if free < _LITTLE:
+        return Diagnosis("problem", "database", "disk", message, "make room: a full disk is an outage")
+    if free < _MUCH:
+        return Diagnosis("warning", "database", "disk", message, "make room, or shorten storage.retention")
+    return Diagnosis("ok", "database", "disk", message)
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def of_http(found: Sequence[FoundBridge], settings: Settings) -> Iterator[Diagnosis]:
+    """Addresses, and the token of the admin API."""
+    for each in found:
+        if each.failure:
+            advice = "stop what is there, or set another address (http.listen, http.admin_listen)"
+            yield Diagnosis("problem", "http", each.address, each.failure, advice)
+        elif each.admits is False:
+            advice = "its token was changed in the file alone: start it anew, or set the token that it has"
+            yield Diagnosis(
+                "problem", "http", each.address, "the bridge there does not take http.admin_token", advice
+            )
+        else:
+            state = "a bridge answers" if each.running else "free: no bridge runs there now"
+            yield Diagnosis("ok", "http", each.address, state)
+    yield _token(settings)
+
+
+def _token(settings: Settings) -> Diagnosis:
+    token = settings.http.admin_token
+    if token is None:
+        message = "not set: the admin API is closed"
+        return Diagnosis(
+            "warning",
+            "http",
+            "http.admin_token",
+            message,
+            "set BRIDGE_ADMIN_TOKEN, and http.admin_token to it",
+        )
+    if len(token.get_secret_value().strip()) < _SHORT_TOKEN:
+        message = f"shorter than {_SHORT_TOKEN} characters: it can be guessed"
+        return Diagnosis(
+            "warning", "http", "http.admin_token", message, "make one with openssl rand -base64 32"
+        )
+    return Diagnosis("ok", "http", "http.admin_token", "set")

@@ -1,0 +1,160 @@
+"""What `doctor` makes of the broker's policies: those that would have our queues lose copies, and sources events."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue, release_of
+from bridge.doctor.findings import Diagnosis
+from bridge.settings.tree import Settings
+from bridge.wire.effects import ASSUMED, Returns
+
+_FULL = "what finds no room is refused: a full lane keeps events in their sources and stalls retries"
+_PUSHED_OUT = "what is over it is pushed out: copies of lanes go to quarantine, those of the ladder come too early or are lost"
+_LIMITS = {
+    "max-length": _FULL,
+    "max-length-bytes": _FULL,
+    "message-ttl": "retries leave the ladder early and waiting copies make a detour; what no lane takes is lost",
+    "expires": "unless somebody consumes it the broker deletes it with all that it holds: retries, and what waits for paused hooks",
+}
+_DELIVERY_LIMIT = 100_000
+_RISKY = 3
+"""Below this limit two deaths in a row, each within the blink after a message was handed out, may lose it."""
+_TO_QUEUES = frozenset({"all", "queues", "quorum_queues", "classic_queues"})
+
+
+def of_policies(
+    found: FoundPolicies, ours: Sequence[str], settings: Settings, *, version: str, longest: float
+) -> Iterator[Diagnosis]:
+    """What is in force on `ours`, the names of our queues, and on sources.
+
+    `version` is the broker's, `longest` the seconds that an attempt may take.
+    """
+    if found.failure:
+        message = f"policies are not to be seen, nor whether sources have a delivery limit: {found.failure}"
+        advice = "give --management-url, and a user with the tag `policymaker` or `monitoring`, to look at limits by policy"
+        yield Diagnosis("ok", "policies", "management API", message, advice)
+        return
+    told = [finding for queue in sorted(set(ours)) for finding in of_ours(queue, found.policies)]
+    for source in settings.sources:
+        told += _source(source.queue, found.policies)
+    for queue in found.queues:
+        told += _returned(queue, in_force(queue.name, found.policies), version)
+    sources = [source.queue for source in settings.sources]
+    told += _patience([*ours, *sources], found.policies, settings.broker.consumer_timeout, longest)
+    yield from told
+    if not told:
+        yield Diagnosis("ok", "policies", "queues", "no policy limits our queues or sources")
+
+
+def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
+    """What is in force on a queue of ours and harms what waits there."""
+    definition = in_force(queue, policies)
+    advice = "narrow the policy's pattern so that it leaves our queues out"
+    if told := _told(definition):
+        harm = "; ".join(dict.fromkeys(said for name, said in _LIMITS.items() if name in definition))
+        if definition.get("overflow") == "drop-head":
+            harm = harm.replace(_FULL, _PUSHED_OUT)
+        message = f"a policy limits it ({told}): {harm}"
+        yield Diagnosis("problem", "policies", f"queue {queue}", message, advice)
+    limit = definition.get("delivery-limit")
+    if isinstance(limit, int) and limit < _DELIVERY_LIMIT:
+        message = (
+            f"a policy lowers its delivery limit to {limit}: copies go to quarantine after so many returns"
+        )
+        yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
+
+
+def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
+    if told := _told(in_force(queue, policies)):
+        message = f"a policy limits it ({told}): what is beyond that the broker drops or refuses"
+        advice = "take the policy away, or alert on the depth of the queue"
+        yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
+
+
+def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
+    """What a quorum queue does with a message that came back too often; classic ones count nothing."""
+    if queue.type == "quorum" and (limit := limit_of(queue, definition, version)) is not None:
+        kept = "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition
+        yield of_limit(queue.name, limit, kept=kept)
+
+
+def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
+    """What a delivery limit means for a source; `kept`: what goes over it is dead-lettered."""
+    returns = Returns(counted=True, limit=limit, known=True)
+    message = (
+        f"delivery limit {limit}: what came back more often the broker {'dead-letters' if kept else 'drops'}, and each "
+        "death of a bridge or loss of its connection counts for all that it held; "
+    )
+    message += (
+        f"what came back {returns.custody_from} times goes into its lanes before anything is attempted"
+        if returns.custody_from
+        else f"so everything goes through the lanes, and {returns.holdable(65_535)} messages are held at once"
+    )
+    subject = f"queue {queue}"
+    if kept and limit >= ASSUMED:
+        return Diagnosis("ok", "policies", subject, message)
+    policy = json.dumps({"delivery-limit": 100, "dead-letter-exchange": "...", "overflow": "reject-publish"})
+    pattern = f"^{re.escape(queue)}$"
+    advice = f"rabbitmqctl set_policy --apply-to queues NAME {shlex.quote(pattern)} {shlex.quote(policy)}"
+    advice += "; an argument of the queue stays in force where it is lower"
+    return Diagnosis("problem" if limit < _RISKY else "warning", "policies", subject, message, advice)
+
+
+def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
+    """The lower one counts; since 4.0 there is one without being asked for."""
+    said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
+    limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]
+    if not limits and None in said and release_of(version) >= (4, 0):
+        return ASSUMED if said == (None, None) else None
+    return min(limits, default=None)
+
+
+def _patience(
+    queues: Sequence[str], policies: Sequence[FoundPolicy], setting: float, longest: float
+) -> Iterator[Diagnosis]:
+    """How long the broker waits for what is not settled, where a policy says so."""
+    told = {queue: in_force(queue, policies).get("consumer-timeout") for queue in sorted(set(queues))}
+    for queue, milliseconds in told.items():
+        if not isinstance(milliseconds, int) or milliseconds / 1000 >= max(setting, 2 * longest):
+            continue
+        seconds = milliseconds / 1000
+        message = f"by policy the broker waits {seconds:g} s for what is not settled there, broker.consumer_timeout says {setting:g} s"
+        advice = f"set broker.consumer_timeout to {seconds:g}s, or raise consumer-timeout in the policy"
+        if 2 * longest > seconds:
+            message += f"; the longest attempt may take {longest:g} s"
+            advice += ", and shorten the hook's timeout"
+        yield Diagnosis("problem", "timeouts", f"queue {queue}", message, advice)
+
+
+def _told(definition: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {definition[name]}" for name in _LIMITS if name in definition)
+
+
+def in_force(queue: str, policies: Sequence[FoundPolicy]) -> dict[str, Any]:
+    """What the user's policy with the highest priority and the operator's say together; the lower number counts."""
+    merged: dict[str, Any] = {}
+    for operator in (False, True):
+        fitting = [each for each in policies if each.operator == operator and _fits(queue, each)]
+        if fitting:
+            highest = max(fitting, key=lambda each: each.priority)
+            merged = {
+                **merged,
+                **{name: _lower(merged.get(name), said) for name, said in highest.definition.items()},
+            }
+    return merged
+
+
+def _fits(queue: str, policy: FoundPolicy) -> bool:
+    if policy.apply_to not in _TO_QUEUES:
+        return False
+    try:
+        return re.search(policy.pattern, queue) is not None
+    except re.error:
+        return False  # the broker's expressions know more; such a one is rare
+
+
+def _lower(one: Any, other: Any) -> Any:
+    return min(one, other) if isinstance(one, int) and isinstance(other, int) else other

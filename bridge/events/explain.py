@@ -1,0 +1,255 @@
+"""Why events go where they go, by today's table: a stored event, or a message that was never published."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar, cast
+
+from aiohttp import web
+
+from bridge.core.base import value
+from bridge.core.errors import BridgeError, Problem, SettingsError
+from bridge.core.event import Event, Message, Source
+from bridge.events.inspection import as_object, decision, inspect, source_of
+from bridge.events.message_json import described
+from bridge.formats.decoder import Decoder
+from bridge.hooks.documents import SourceDocument
+from bridge.hooks.presenter import breaker_word
+from bridge.http.body import LARGE, aside, body_in_time, large, page
+from bridge.http.documents import PageDocument
+from bridge.http.input import PAGE, Parameters, invalid
+from bridge.http.operation import Operation, reading
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+from bridge.routing.dedupe_keys import keyed_by
+from bridge.routing.table import Decision, Explanation
+from bridge.settings.shape import nearest
+
+
+@value(frozen=True, slots=True)
+class Asked:
+    """A message that is asked about; `source` is what was given for its source, None: nothing."""
+
+    message: Message
+    source: Any
+    notes: list[str]
+
+
+def asked(text: bytes) -> Asked:
+    """What is asked with a message written as `inspect --message` takes it, and `source` beside it.
+
+    Raises SettingsError, with the path, for what describes no message.
+    """
+    notes: list[str] = []
+    message, further = described(text, "", notes.append, ("source",))
+    return Asked(message, further.get("source"), notes)
+
+
+class Explain:
+    """Asks every hook in force; delivers nothing and counts nothing."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        sources: Sequence[Source],
+        decoders: Mapping[str, Decoder],
+        new_id: Callable[[], str],
+    ) -> None:
+        """`decoders` holds one for each source, by its name."""
+        self._table = table
+        self._sources = sources
+        self._decoders = decoders
+        self._new_id = new_id
+        self._keys = {source.name: keyed_by(source) for source in sources}
+
+    def event(self, event: Event) -> list[dict[str, Any]]:
+        """What comes of each hook for the event, as DecisionDocuments in the order of the table."""
+        return [self._decided(each) for each in self._table.routing.explain(event)]
+
+    def message(self, asked: Asked) -> dict[str, Any]:
+        """What would come of a message.
+
+        Gives `source`, `events` (for each event in it what `inspect --json` prints) and `notes` on names that were
+        passed over. Raises SettingsError where it cannot be told which source it comes from.
+        """
+        source = self._source(asked.message, asked.source)
+        findings = inspect(
+            asked.message,
+            self._decoders[source.name],
+            self._table.routing,
+            new_id=self._new_id,
+            received_at=time.time(),
+            keys=self._keys[source.name],
+        )
+        events = []
+        for finding in findings:
+            seen = as_object(finding, configured=True)
+            if isinstance(finding.found, Event):
+                seen["hooks"] = [self._decided(each) for each in finding.hooks]
+            events.append(seen)
+        return {"source": source.name, "events": events, "notes": asked.notes}
+
+    def _source(self, message: Message, name: Any) -> Source:
+        known = {source.name: source for source in self._sources}
+        if isinstance(name, str) and name in known:
+            return known[name]
+        if name is not None:
+            hint = nearest(name, list(known)) if isinstance(name, str) else "; it must be a name"
+            raise _problem(f"no such source{hint}")
+        if (source := source_of(self._sources, message)) is None:
+            raise _problem(f"say which source the message would come from: {', '.join(known)}")
+        return source
+
+    def _decided(self, explanation: Explanation) -> dict[str, Any]:
+        decided = decision(explanation) | {"hook_name": explanation.hook.name}
+        runner = self._table.get(explanation.hook.id)
+        if explanation.decision is Decision.MATCH and runner is not None:
+            decided["reason"] += _now(runner)
+        return decided
+
+
+def _now(runner: HookWorker) -> str:
+    """What hinders a delivery to the hook for the time being, beside its configuration."""
+    if runner.target is None:
+        return "; this process does not serve its target: the delivery waits in its lane"
+    if runner.hook.paused:
+        return ""  # the decision tells it
+    if runner.pause_reason:
+        return f"; the hook is paused ({runner.pause_reason}): the delivery waits in its lane"
+    if breaker_word(runner) != "closed":
+        return "; its breaker is open: the delivery waits in its lane"
+    return ""
+
+
+def _problem(message: str) -> SettingsError:
+    return SettingsError([Problem("source", message)])
+
+
+# Sources as documents: what is configured, and what the broker and this process say of them now.
+
+
+_PATIENCE = 2.0
+"""Seconds that the broker gets to count."""
+
+Counts = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, int]]]]
+"""Messages ready and consumers of each of these queues that is there; raises a BridgeError."""
+State = Literal["consuming", "connecting", "standing_by", "left"]
+
+
+class Consumed(Protocol):
+    """What this process does with its sources."""
+
+    def state(self) -> Mapping[str, str]:
+        """By source name: consuming, connecting, or left."""
+        ...
+
+    def held(self) -> Mapping[str, tuple[int, int]]:
+        """Messages held and prefetch, by source name."""
+        ...
+
+
+async def source_documents(
+    sources: Sequence[Source], consumed: Consumed, counts: Counts
+) -> list[SourceDocument]:
+    """These sources now; what the broker does not tell within two seconds stays out."""
+    counted = await _counted([source.queue for source in sources], counts)
+    states, held = consumed.state(), consumed.held()
+    return [
+        _document(source, states[source.name], held[source.name][0], counted.get(source.queue))
+        for source in sources
+    ]
+
+
+async def _counted(queues: Sequence[str], counts: Counts) -> Mapping[str, tuple[int, int]]:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await counts(queues)
+    except (BridgeError, TimeoutError):
+        return {}
+
+
+def _document(source: Source, state: str, held: int, counted: tuple[int, int] | None) -> SourceDocument:
+    depth, consumers = counted or (None, None)
+    return SourceDocument.model_construct(
+        name=source.name,
+        queue=source.queue,
+        format=source.format,
+        state=cast("State", state),
+        depth=depth,
+        consumers=consumers,
+        held=held,
+        prefetch=source.prefetch,
+    )
+
+
+# What this process does now, over HTTP: sources, and why events go where they go.
+
+
+T = TypeVar("T")
+
+_PAGED = ("limit", "cursor")
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{1,67}")
+
+
+class LiveRoutes:
+    """Reads, and changes nothing."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        explain: Explain,
+        *,
+        consumed: Consumed,
+        counts: Counts,
+    ) -> None:
+        self._sources = sources
+        self._explain = explain
+        self._consumed = consumed
+        self._counts = counts
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            reading(
+                "sources.list",
+                "/v1/sources",
+                "Sources with their queues",
+                self._list_sources,
+                PageDocument[SourceDocument],
+                *PAGE,
+            ),
+            Operation(
+                name="explain.message",
+                method="POST",
+                path="/v1/explain",
+                summary="What would come of a message, and why; nothing is delivered or recorded",
+                handler=self._explain_message,
+                body=dict[str, Any],
+                answers={200: dict[str, Any]},
+                audited=False,
+            ),
+        ]
+
+    async def _list_sources(self, request: web.Request) -> web.Response:
+        sources, following = _page(Parameters(request, _PAGED), self._sources, lambda source: source.name)
+        return page(await source_documents(sources, self._consumed, self._counts), following)
+
+    async def _explain_message(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        body = await body_in_time(request)
+        try:
+            what = await aside(partial(asked, body), len(body))
+            return await large(partial(self._explain.message, what), LARGE)
+        except SettingsError as error:
+            raise invalid((fault.path, fault.message) for fault in error.problems) from None
+
+
+def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """Items in the order of their names; the cursor is the last name of the page before."""
+    limit, cursor = given.limit(), given.cursor()
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
+        given.wrong("cursor", "is none of those that this list gave as `next`")
+    given.check()
+    left = sorted((item for item in items if cursor is None or name(item) > cursor), key=name)
+    return left[:limit], name(left[limit - 1]) if len(left) > limit else None

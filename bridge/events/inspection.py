@@ -1,0 +1,202 @@
+"""What would come of a message: how it is decoded, and which hooks ask for each of its events."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.expressions.engine import EvaluationError
+from bridge.formats.decoder import Decoder
+from bridge.formats.registry import attributes_of, envelope_of
+from bridge.formats.text import utc_text
+from bridge.routing.dedupe_keys import Keys
+from bridge.routing.table import MATCHING, Decision, Explanation, RoutingTable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stood among those of its message, from 1."""
+
+    position: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """By what an event is told from those that its publisher sent before; None: it has no key, and why not if that is a
+    fault.
+    """
+
+    key: str | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An event and what comes of each hook, or why there is none; `place` only where a message held several, `keyed`
+    where its source has `dedupe`.
+    """
+
+    found: Event | Undecodable
+    hooks: tuple[Explanation, ...] = ()
+    place: Place | None = None
+    keyed: Keyed | None = None
+
+
+def inspect(
+    message: Message,
+    decoder: Decoder,
+    table: RoutingTable | None,
+    *,
+    new_id: Callable[[], str],
+    received_at: float,
+    keys: Keys | None = None,
+) -> list[Finding]:
+    """One finding for each event of the message, in its order; nothing is delivered. `table` None: no hooks, `keys` None:
+    no `dedupe`.
+    """
+    decoded = decoder.decode(message, new_id=new_id, received_at=received_at)
+    match decoded:
+        case Event():
+            [keyed] = _keyed(keys, decoded)
+            return [Finding(decoded, _explained(table, decoded), keyed=keyed)]
+        case Undecodable():
+            return [Finding(decoded)]
+        case Batch():
+            return list(_each(decoded, table, keys))
+        case _:
+            assert_never(decoded)
+
+
+def source_of(sources: Sequence[Source], message: Message) -> Source | None:
+    """The source that the message comes from: the only one, or the one whose queue it names; None: not told."""
+    if len(sources) == 1:
+        return sources[0]
+    for queue in (message.routing_key, message.headers.get("x-first-death-queue")):
+        for source in sources:
+            if source.queue == queue:
+                return source
+    return None
+
+
+def _each(batch: Batch, table: RoutingTable | None, keys: Keys | None) -> Iterator[Finding]:
+    total = len(batch.events) + len(batch.refused)
+    refused = {each.position: each.why for each in batch.refused}
+    events = iter(zip(batch.events, _keyed(keys, batch), strict=True))
+    for position in range(total):
+        place = Place(position + 1, total)
+        if position in refused:
+            yield Finding(refused[position], place=place)
+        else:
+            event, keyed = next(events)
+            yield Finding(event, _explained(table, event), place, keyed)
+
+
+def _keyed(keys: Keys | None, decoded: Event | Batch) -> list[Keyed | None]:
+    if keys is None:
+        return [None] * (len(decoded.events) if isinstance(decoded, Batch) else 1)
+    return [
+        Keyed(None, key.detail) if isinstance(key, EvaluationError) else Keyed(key)
+        for _, key in keys.of_all(decoded)
+    ]
+
+
+def _explained(table: RoutingTable | None, event: Event) -> tuple[Explanation, ...]:
+    return () if table is None else tuple(table.explain(event))
+
+
+# What is found of a message, as objects for JSON.
+
+
+def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
+    """What is found as a JSON object; `configured`: source and hooks are those of a configuration."""
+    place = (
+        {} if finding.place is None else {"position": finding.place.position, "events": finding.place.events}
+    )
+    if isinstance(finding.found, Undecodable):
+        return {"quarantined": finding.found.reason, "detail": finding.found.detail, **place}
+    event = finding.found
+    seen: dict[str, Any] = {
+        "format": event.format,
+        "type": event.type,
+        "publisher_id": event.publisher_id,
+        "time": event.time,
+        "data": event.data,
+        "source": event.source if configured else None,
+        "webhook_id": event.webhook_id if configured and event.publisher_id else None,
+        "identity": event.identity,
+        "headers": event.message.headers,
+        "content_type": event.message.content_type,
+        **place,
+    }
+    seen |= beside_data(event)
+    if event.data_fault:
+        seen["data_fault"] = event.data_fault
+    if deaths := dead_letters(event.message):
+        seen["dead_letters"] = deaths
+    if finding.keyed is not None:
+        seen["dedupe_key"] = finding.keyed.key
+        if finding.keyed.fault:
+            seen["dedupe_fault"] = finding.keyed.fault
+    if configured:
+        seen["hooks"] = [decision(each) for each in finding.hooks]
+    return seen
+
+
+def beside_data(event: Event) -> dict[str, Any]:
+    """`attributes` of a CloudEvent, and `envelope` where it is more than the data."""
+    attributes, envelope = attributes_of(event), envelope_of(event)
+    found: dict[str, Any] = {"attributes": attributes} if attributes else {}
+    return found if envelope is event.data else found | {"envelope": envelope}
+
+
+def decision(explanation: Explanation) -> dict[str, Any]:
+    """What comes of one hook."""
+    return {
+        "hook": explanation.hook.id,
+        "matches": explanation.decision in MATCHING,
+        "decision": explanation.decision.value,
+        "reason": reason(explanation),
+    }
+
+
+def reason(explanation: Explanation) -> str:
+    """Why, in words."""
+    if explanation.decision is Decision.DISABLED:
+        return f"{explanation.detail}, but the hook is disabled: the delivery is recorded SKIPPED"
+    if explanation.decision is Decision.MATCH and explanation.hook.fault is not None:
+        return f"{explanation.detail}; the hook is broken: the delivery waits in its lane until it is mended"
+    if explanation.decision is Decision.MATCH and explanation.hook.paused:
+        return f"{explanation.detail}; the hook is paused: the delivery waits in its lane"
+    return explanation.detail
+
+
+def dead_letters(message: Message) -> list[dict[str, Any]]:
+    """Where the broker dead-lettered the message before, the last time first, as its headers tell."""
+    deaths = message.headers.get("x-death")
+    if isinstance(deaths, list) and deaths:
+        return [_as_death(each) for each in deaths if isinstance(each, Mapping)]
+    first = {
+        key: message.headers.get(f"x-first-death-{key}")
+        for key in ("queue", "reason", "exchange")
+        if f"x-first-death-{key}" in message.headers
+    }
+    return [first] if first else []
+
+
+def _as_death(death: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"queue", "reason", "count", "exchange", "routing-keys", "time"}
+    return {name.replace("-", "_"): death[name] for name in death if name in known} | {
+        "time": _death_time(death.get("time"))
+    }
+
+
+def _death_time(value: Any) -> str | None:
+    """As text: a timestamp of AMQP, or its Unix seconds where the message was written as JSON."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            value = datetime.fromtimestamp(value, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+    return utc_text(value) if isinstance(value, datetime) else value if isinstance(value, str) else None

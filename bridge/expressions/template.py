@@ -1,0 +1,224 @@
+"""Templates: text with `{{ CEL }}` holes, or a CEL expression whose value becomes JSON."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from bridge.bodies.exact import table_text, to_json
+from bridge.core.delivery import Answer
+from bridge.core.event import Event
+from bridge.expressions.engine import EvaluationError, compile_expression
+from bridge.expressions.lexer import (
+    ListLiteral,
+    Literal,
+    MapLiteral,
+    Placeholder,
+    literal,
+    plain_text,
+    position,
+    split_text,
+)
+from bridge.expressions.placeholders import CompiledPlaceholders
+
+MAX_SOURCE = 65_536
+"""Characters of a template."""
+MAX_OUTPUT = 1_048_576
+"""Bytes of what a template may become."""
+
+_TOO_LARGE = EvaluationError(missing=False, detail=f"the template makes more than {MAX_OUTPUT} bytes")
+_QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
+
+Escape = Callable[[str], str]
+Fill = Callable[[Sequence[Any], Escape | None], str | EvaluationError]
+Pick = Callable[[Sequence[Any]], Any]
+
+
+class Template:
+    """A compiled template; made by `compile_template`. `is_text` tells text with holes from an expression."""
+
+    __slots__ = ("_fill", "_slots", "is_text", "source")
+
+    def __init__(self, source: str, slots: CompiledPlaceholders, fill: Fill, *, is_text: bool) -> None:
+        self.source = source
+        self.is_text = is_text
+        self._slots = slots
+        self._fill = fill
+
+    def render(self, event: Event, escape: Escape | None = None) -> str | EvaluationError:
+        r"""What the template makes of the event, at most 1 MiB in UTF-8; never raises.
+
+        A hole brings text as it is, null as nothing, and other values as compact JSON. Where `escape` is given,
+        it goes over what holes bring and over nothing else. Without it, a hole that stands between double quotes
+        of a template which begins with `{` or `[` is escaped as JSON has it: `{"name": "{{ event.data.name }}"}`
+        is JSON whatever the name. And where such a template is JSON but for its holes, null outside of quotes is
+        `null`. Lone surrogates, which no bytes can hold, are written out as `\udXXX`.
+        """
+        values = self._slots.values(event)
+        if isinstance(values, EvaluationError):
+            return values
+        text = self._fill(values, escape)
+        return text if isinstance(text, EvaluationError) else _bounded(text)
+
+
+@lru_cache(maxsize=4096)  # a new table of hooks has most templates of the one before
+def compile_template(source: str, *, text: bool = False) -> Template:
+    """The template that `source` writes; the same one for the same text.
+
+    With `{{` in it, or where `text` is asked for, it is text with holes; otherwise one CEL expression, whose value
+    is rendered as JSON: a map with its keys in the order in which they are written. Values that are only looked
+    up (`event.data.lines[0]`) come out as they came in; what the engine computes has integers of 64 bits, other
+    ones are text there, and of maps that it makes keys that the template spells come first.
+    Raises ValueError, which says where and what, for a syntax error, an unknown field of `event` or any other
+    unknown name, a hole without an end, and more than 65,536 characters.
+    """
+    if len(source) > MAX_SOURCE:
+        raise ValueError(f"the template has {len(source)} characters, the limit is {MAX_SOURCE}")
+    if text or "{{" in source:
+        return _text_template(source)
+    return _expression_template(source)
+
+
+def _text_template(source: str) -> Template:
+    parts = split_text(source)
+    holes = [part for part in parts if isinstance(part, Placeholder)]
+    slots = CompiledPlaceholders([(hole.expression, *position(source, hole.start)) for hole in holes])
+    return Template(source, slots, _text_filler(parts), is_text=True)
+
+
+def _expression_template(source: str) -> Template:
+    compile_expression(source, costed=True)
+    expressions: list[str] = []
+    pick = _picker(literal(source), expressions)
+    slots = CompiledPlaceholders([(expression, 1, 1) for expression in expressions])
+
+    def fill(values: Sequence[Any], _escape: Escape | None) -> str | EvaluationError:
+        return _json(pick(values))
+
+    return Template(source, slots, fill, is_text=False)
+
+
+def _picker(tree: Literal, expressions: list[str]) -> Pick:
+    """Puts a literal together again of the values of its `expressions`, which are gathered here."""
+    match tree:
+        case MapLiteral(entries):
+            _check_keys([key for key, _ in entries])
+            pairs = [(_key_picker(key, expressions), _picker(value, expressions)) for key, value in entries]
+            return lambda values: {key(values): value(values) for key, value in pairs}
+        case ListLiteral(items):
+            picks = [_picker(item, expressions) for item in items]
+            return lambda values: [pick(values) for pick in picks]
+        case str():
+            expressions.append(tree)
+            return itemgetter(len(expressions) - 1)
+
+
+def _key_picker(key: str, expressions: list[str]) -> Pick:
+    if (text := plain_text(key)) is not None:
+        return lambda _values: text
+    pick = _picker(key, expressions)
+    return lambda values: _as_text(pick(values))
+
+
+def _check_keys(keys: list[str]) -> None:
+    known: set[str] = set()
+    for text in map(plain_text, keys):
+        if text in known:
+            raise ValueError(f"the key {text!r} stands twice in a map")
+        if text is not None:
+            known.add(text)
+
+
+def _text_filler(parts: Sequence[str | Placeholder]) -> Fill:
+    pieces = list(_pieces(parts))
+
+    def fill(values: Sequence[Any], escape: Escape | None) -> str | EvaluationError:
+        found: list[str] = []
+        left = iter(values)
+        room = MAX_OUTPUT
+        for piece in pieces:
+            brought = piece if isinstance(piece, str) else piece.bring(next(left), escape)
+            if isinstance(brought, EvaluationError):
+                return brought
+            room -= len(brought)
+            if room < 0:
+                return _TOO_LARGE
+            found.append(brought)
+        return "".join(found)
+
+    return fill
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Where a hole was: between the quotes of JSON or not, and what stands for null."""
+
+    quoted: bool
+    null: str
+
+    def bring(self, value: Any, escape: Escape | None) -> str | EvaluationError:
+        if value is None:
+            return "" if escape else self.null
+        text = _as_text(value)
+        if isinstance(text, EvaluationError):
+            return text
+        if escape:
+            return escape(text)
+        # Lone surrogates are left: what is made of them at the end is what JSON has for them
+        return json.dumps(text, ensure_ascii=False)[1:-1] if self.quoted else text
+
+
+def _pieces(parts: Sequence[str | Placeholder]) -> Iterator[str | _Gap]:
+    opening = parts[0] if parts and isinstance(parts[0], str) else ""
+    looks_like_json = opening.lstrip().startswith(("{", "["))
+    null = "null" if looks_like_json and _is_json_around(parts) else ""
+    quoted = False
+    for part in parts:
+        if isinstance(part, str):
+            quoted = _in_quotes(part, quoted)
+            yield part
+        else:
+            inside = quoted and looks_like_json
+            yield _Gap(inside, "" if inside else null)
+
+
+def _in_quotes(text: str, quoted: bool) -> bool:
+    """Whether the end of `text` stands between double quotes, where its beginning is `quoted`."""
+    return quoted ^ (len(_QUOTE.findall(text)) % 2 == 1)
+
+
+def _is_json_around(parts: Sequence[str | Placeholder]) -> bool:
+    try:
+        orjson.loads("".join(part if isinstance(part, str) else "0" for part in parts))
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _as_text(value: Any) -> str | EvaluationError:
+    match value:
+        case str():
+            return value
+        case bytes() | bytearray() | Decimal() | datetime():
+            return table_text(value) or ""
+        case _:
+            return _json(value)
+
+
+def _json(value: Any) -> str | EvaluationError:
+    text = to_json(value)
+    return EvaluationError(missing=False, detail=text.error) if isinstance(text, Answer) else text.decode()
+
+
+def _bounded(text: str) -> str | EvaluationError:
+    if text.isascii():
+        return text if len(text) <= MAX_OUTPUT else _TOO_LARGE
+    data = text.encode(errors="backslashreplace")
+    return data.decode() if len(data) <= MAX_OUTPUT else _TOO_LARGE

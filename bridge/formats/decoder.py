@@ -1,0 +1,266 @@
+"""From a broker message to its event, or its events where it holds several."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
+
+from bridge.codings.amqp10 import told_type, with_plain_headers
+from bridge.codings.inflating import plain_message
+from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.expressions.engine import compile_expression, view_for
+from bridge.formats.parse import BOUNDS, Bounds
+from bridge.formats.registry import FORMATS, MAX_BODY, Read, ReadEvent, Split, read_body, recognise
+from bridge.formats.text import event_type, fitting_id, table_size, text_of, utc_text, webhook_id
+from bridge.wire.authenticity import FORGED
+from bridge.wire.copies import INLET, with_visible_headers
+
+# What a source's own expressions say of its events: their type, and the publisher's id.
+
+
+_TEXT = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT)
+
+
+def compile_told(text: str) -> cel.Expression:
+    """The expression; raises ValueError, which says where and what, for one that cannot give text or a whole number."""
+    expression = compile_expression(text)
+    kind = expression.return_type()
+    if kind not in _TEXT:
+        raise ValueError(f"the expression gives a {kind.name()}, it must give text or a whole number")
+    return expression
+
+
+def told_by(source: Source) -> "Told | None":
+    """The expressions of the source, None where it has none. Raises ValueError as `compile_told` does."""
+    return Told(source) if source.type or source.id else None
+
+
+class Told:
+    """Of one source, compiled; they see the event as its format has it, and what they do not tell stays so."""
+
+    def __init__(self, source: Source) -> None:
+        """Raises ValueError as `compile_told` does."""
+        self._source = source.name
+        self._type = _Asked(source.type) if source.type else None
+        self._id = _Asked(source.id) if source.id else None
+
+    def of(self, event: Event) -> Event:
+        """The event with the type and publisher's id that are told; never raises."""
+        kind = self._type and event_type(self._type.of(event) or "")
+        own_id = self._id and self._id.of(event)
+        if own_id:
+            own_id = fitting_id(own_id)
+            to_receivers = webhook_id(self._source, own_id, event.message.body)
+            event = replace(event, publisher_id=own_id, webhook_id=to_receivers)
+        return replace(event, type=kind) if kind else event
+
+
+class _Asked:
+    def __init__(self, text: str) -> None:
+        self._expression = compile_told(text)
+        self._view = view_for(text)
+
+    def of(self, event: Event) -> str | None:
+        """None for what is missing, empty, or neither text nor a whole number."""
+        try:
+            value = self._expression.eval(self._view.of(event))
+            return None if value.type() == cel.Type.ERROR else text_of(value.value())
+        except (RuntimeError, ValueError):  # such as the iteration budget (10,000) being spent
+            return None
+
+
+MAX_HEADERS = 100_000
+"""Bytes of an encoded header table that may be published again; the frame holds 131,072."""
+MAX_EVENTS = 10_000
+"""Events in one message; all of them are held until the last one has its fate."""
+
+NewId = Callable[[], str]
+
+
+class Arrival(Protocol):
+    """What an inlet of ours vouches for."""
+
+    @property
+    def event_type(self) -> str | None:
+        """The type of the event, where the inlet knows it."""
+        ...
+
+    @property
+    def identity(self) -> str | None:
+        """Who sent it, as the inlet verified it."""
+        ...
+
+    @property
+    def webhook_id(self) -> str | None:
+        """The id that its sender signed, and that receivers are to see."""
+        ...
+
+
+class Arrivals(Protocol):
+    """Reads what inlets say of the messages that they publish."""
+
+    def read(self, message: Message) -> Arrival | None:
+        """What an inlet vouches for; None where no inlet of ours did."""
+        ...
+
+
+Genuine = Callable[[Message], bool]
+"""Whether a bridge of ours wrote the message. Never raises."""
+Misfit = Callable[[Any], str | None]
+"""What of a parsed body does not fit, with its path; None where all of it does. Never raises."""
+
+
+class _Common(NamedTuple):
+    """What all events of one message have in common."""
+
+    form: str
+    read: ReadEvent
+    arrival: Arrival | None
+    received_at: float
+
+
+class Decoder:
+    """Makes events of one source's messages; built once per source."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_body: int = MAX_BODY,
+        max_headers: int = MAX_HEADERS,
+        arrivals: Arrivals | None = None,
+        misfit: Misfit | None = None,
+        genuine: Genuine | None = None,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
+        """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable, and so is what
+        is not `genuine`, where that is asked for. `bounds`: what of a body is parsed. Raises ValueError for an
+        expression of the source's that is none.
+        """
+        self._source = source.name
+        self._zone = ZoneInfo(source.timezone)
+        self._format = None if source.format == "auto" else source.format
+        self._max_body = max_body
+        self._max_headers = max_headers
+        self._arrivals = arrivals
+        self._misfit = misfit
+        self._genuine = genuine
+        self._told = told_by(source)
+        self._bounds = bounds
+
+    def decode(
+        self, message: Message, *, new_id: NewId, received_at: float, at_once: int | None = None
+    ) -> Event | Batch | Undecodable:
+        """The event that `message` carries, or the batch of its events.
+
+        Raises Heavy, and nothing else, where there are more than `at_once` bytes to go through; it may be called in any
+        thread.
+
+        A body that no format recognises, is not JSON, or is empty is an event all the same, and so is an empty
+        batch. `new_id` makes the id of each event, `received_at` is in Unix seconds, of which milliseconds stay.
+        """
+        if refused := self._refused(message):
+            return refused
+        if message.headers:
+            message = with_plain_headers(message, self._max_headers)
+        body = read_body(message, self._bounds, at_once)
+        name = self._format or recognise(body.parsed, message)
+        form = FORMATS[name]
+        arrival = None
+        if self._arrivals is not None and message.headers and INLET in message.headers:
+            arrival = self._arrivals.read(message)
+        common = _Common(name, form.read, arrival, int(received_at * 1000) / 1000)
+        if form.split is not None and body.plain is not None:
+            # A part of what came coded is no longer so.
+            whole = plain_message(message, body.plain)
+            if too_many := _too_many(form.split, body.parsed, whole):
+                return too_many
+            if singles := form.split(body.parsed, whole):
+                return self._batch(singles, common, new_id)
+        return self._event(message, body, common, new_id())
+
+    def _batch(self, singles: Sequence[Message], common: _Common, new_id: NewId) -> Batch:
+        events: list[Event] = []
+        refused: list[Refused] = []
+        for position, single in enumerate(singles):
+            body = read_body(single, self._bounds)
+            made = self._event(single, body, common, new_id(), f"#{position}")
+            if isinstance(made, Event):
+                events.append(made)
+            else:
+                refused.append(Refused(single, made, position))
+        return Batch(tuple(events), tuple(refused))
+
+    def _event(
+        self, message: Message, body: Read, common: _Common, event_id: str, position: str = ""
+    ) -> Event | Undecodable:
+        """`position` in a batch tells apart events that have only the message's id."""
+        if self._misfit is not None and (fault := _fault(self._misfit, body)):
+            return Undecodable("schema_mismatch", fault)
+        name, read, arrival, received_at = common
+        found = read(body.parsed, message, self._zone)
+        content = body.content(found)
+        kind, identity, sent_id = found.type, None, None
+        if arrival is not None:
+            kind, identity = arrival.event_type or kind, arrival.identity
+            sent_id = None if position else arrival.webhook_id
+        if message.headers:
+            message = with_visible_headers(message)
+        own_id = found.publisher_id or message.message_id
+        publisher_id = fitting_id(own_id) if own_id else None
+        if publisher_id and not sent_id:
+            apart = "" if found.publisher_id else position
+            sent_id = webhook_id(self._source, publisher_id + apart, message.body)
+        event = Event(
+            id=event_id,
+            source=self._source,
+            type=_type_of(kind, message),
+            format=name,
+            received_at=received_at,
+            message=message,
+            data=content.data,
+            time=found.time or (utc_text(message.timestamp) if message.timestamp else None),
+            publisher_id=publisher_id,
+            identity=identity,
+            webhook_id=sent_id or event_id,
+            parsed=content.parsed,
+            data_fault=content.fault,
+            weight=content.weight,
+        )
+        return event if self._told is None else self._told.of(event)
+
+    def _refused(self, message: Message) -> Undecodable | None:
+        """Why no copy of the message could ever be published again, if so."""
+        if len(message.body) > self._max_body:
+            detail = f"the body has {len(message.body)} bytes, the limit is {self._max_body}"
+            return Undecodable("body_too_large", detail)
+        if message.headers and (size := table_size(message.headers)) > self._max_headers:
+            detail = f"the headers take {size} bytes, the limit is {self._max_headers}"
+            return Undecodable("headers_too_large", detail)
+        if self._genuine is not None and not self._genuine(message):
+            return Undecodable(
+                FORGED, "no bridge with this history and these storage.encryption_keys wrote it"
+            )
+        return None
+
+
+def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
+    """Refuse a batch that is too long before it is split: millions of messages would fill the memory."""
+    if not isinstance(data, list) or len(data) <= MAX_EVENTS:
+        return None
+    if not split(data[:1], replace(message, body=b"[0]")):
+        return None
+    return Undecodable("batch_too_large", f"the message holds {len(data)} events, the limit is {MAX_EVENTS}")
+
+
+def _fault(misfit: Misfit, body: Read) -> str | None:
+    return f"$: {body.fault}" if body.fault else misfit(body.parsed)
+
+
+def _type_of(found: str | None, message: Message) -> str:
+    for text in (found, told_type(message), message.routing_key):
+        if text and (fit := event_type(text)):
+            return fit
+    return "unknown"

@@ -1,0 +1,234 @@
+"""Cockpit 1: the events that its form for webhooks offers; agentejo/cockpit, `cockpit.webhook.events`."""
+
+from collections.abc import Iterator
+
+from bridge.core.base import value
+
+# What a catalogue of event types is made of.
+
+
+@value(frozen=True, slots=True)
+class Known:
+    """An event type that a system sends, with its meaning in one line.
+
+    Where a word of the type is a name that people choose, such as a collection's, `*` stands in its place: then
+    `type` is the pattern that matches all of them.
+    """
+
+    type: str
+    meaning: str
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it stands for many types."""
+        return "*" in self.type
+
+
+@value(frozen=True, slots=True)
+class Catalogue:
+    """The event types of one system.
+
+    `system` is the name of its format, except for tiki, whose events an inlet names. `complete` says whether the
+    system's own list is public, so that there are no others; `note` is what else one has to know of it.
+    """
+
+    system: str
+    title: str
+    complete: bool
+    note: str
+    events: tuple[Known, ...]
+
+
+_NAMED = (
+    ("collections.find.before", "collection", "entries of a collection are about to be looked for"),
+    ("collections.find.after", "collection", "entries of a collection were found"),
+    ("collections.save.before", "collection", "an entry is about to be saved"),
+    ("collections.save.after", "collection", "an entry was saved"),
+    ("collections.remove.before", "collection", "entries are about to be removed, with the criteria"),
+    ("collections.remove.after", "collection", "entries were removed: how many, not which"),
+    ("collections.reorder", "collection", "entries were put into another order"),
+    ("collections.updatecollection", "collection", "the definition of a collection was changed"),
+    ("collections.removecollection", "collection", "a collection was removed"),
+    ("forms.save.before", "form", "an entry of a form is about to be saved"),
+    ("forms.save.after", "form", "an entry of a form was saved"),
+    ("singleton.getData.after", "singleton", "the data of a singleton were read"),
+    ("singleton.saveData.before", "singleton", "the data of a singleton are about to be saved"),
+    ("singleton.saveData.after", "singleton", "the data of a singleton were saved"),
+    ("singleton.save.before", "singleton", "the definition of a singleton is about to be saved"),
+    ("singleton.save.after", "singleton", "the definition of a singleton was saved"),
+    ("singleton.remove", "singleton", "a singleton was removed"),
+)
+"""Each comes twice: as it is, and once more with the name of what it is about at its end."""
+_OTHERS = (
+    Known("collections.createcollection", "a collection was created"),
+    Known("forms.submit.before", "a form was filled in, and is about to be handled"),
+    Known("forms.submit.after", "a form was filled in"),
+    Known("cockpit.assets.list", "assets were listed"),
+    Known("cockpit.assets.save", "assets were saved"),
+    Known("cockpit.assets.remove", "assets were removed"),
+    Known("cockpit.media.upload", "files were uploaded, or not"),
+    Known("cockpit.media.rename", "a file was renamed"),
+    Known("cockpit.media.removefiles", "files were removed"),
+    Known("cockpit.account.login", "a user logged in"),
+    Known("cockpit.account.logout", "a user logged out"),
+    Known("cockpit.api.authenticate", "a request to the API is being authenticated"),
+    Known("cockpit.api.erroronrequest", "a request to the API failed, with route and message"),
+    Known("cockpit.request.error", "a request failed"),
+    Known("cockpit.update.before", "Cockpit is about to update itself"),
+    Known("cockpit.update.after", "Cockpit has updated itself"),
+    Known("cockpit.export", "data are exported"),
+    Known("cockpit.import", "data are imported"),
+    Known("cockpit.clearcache", "the cache was emptied"),
+    Known("cockpit.bootstrap", "Cockpit begins a request (very often)"),
+    Known("admin.dashboard.widgets", "the dashboard is put together"),
+    Known("cockpit.rest.init", "the API is put together"),
+    Known("admin.init", "the admin pages are put together"),
+    Known("app.*.init", "a controller is put together"),
+    Known("shutdown", "a request ends (very often)"),
+)
+
+
+def _all() -> Iterator[Known]:
+    for name, of, meaning in _NAMED:
+        yield Known(name, meaning)
+        yield Known(f"{name}.*", f"the same for one {of}, whose name is the last word")
+    yield from _OTHERS
+
+
+COCKPIT = Catalogue(
+    system="cockpit",
+    title="Cockpit",
+    complete=False,
+    note=(
+        "The type is `event` of a version 1 webhook. Addons may send others. Bodies of version 2 do not say which "
+        "event it was: an inlet takes that from its path or a header (`event_type_path`, `event_type_header`)."
+    ),
+    events=tuple(_all()),
+)
+
+
+# Phlix: its documentation, its admin pages, and detain/phlix-server `src/Webhooks`.
+
+
+PHLIX = Catalogue(
+    system="phlix",
+    title="Phlix",
+    complete=True,
+    note=(
+        "The type is `event_type`. The first group is what webhooks subscribe to; `media.*` and `user.*` come from "
+        "Phlix's second, unsigned pipeline of subscriptions, whose other names it accepts and never sends."
+    ),
+    events=(
+        Known("playback.started", "somebody began to play something"),
+        Known("playback.ended", "a playback ended, with its duration and whether it was completed"),
+        Known("library.updated", "an item was added, removed, or got other metadata (`change_type`)"),
+        Known("download.complete", "a download is complete"),
+        Known("recording.started", "a recording began"),
+        Known("recording.stopped", "a recording ended"),
+        Known("alert", "the server warns of something"),
+        Known("webhook.test", "somebody pressed Test"),
+        Known("media.started", "subscription: somebody began to play something"),
+        Known("media.played", "subscription: something was played"),
+        Known("media.stopped", "subscription: a playback was stopped"),
+        Known("media.added", "subscription: an item was added"),
+        Known("user.login", "subscription: a user logged in"),
+        Known("user.logout", "subscription: a user logged out"),
+        Known("user.created", "subscription: a user was created"),
+    ),
+)
+
+
+# Plinqx: the ten events of its documentation.
+
+
+PLINQX = Catalogue(
+    system="plinqx",
+    title="Plinqx",
+    complete=True,
+    note="The type is `event`, which the header `X-Plinqx-Event` repeats.",
+    events=(
+        Known("approval.requested", "somebody has to approve something"),
+        Known("approval.completed", "an approval was decided"),
+        Known("approval.expired", "nobody decided in time"),
+        Known("tool.called", "a tool was called"),
+        Known("tool.error", "a tool failed"),
+        Known("invocation.started", "an invocation began"),
+        Known("invocation.completed", "an invocation ended well, with its result"),
+        Known("invocation.failed", "an invocation failed"),
+        Known("connection.health_changed", "a connection became well or unwell"),
+        Known("connection.credential_expiring", "the credential of a connection expires soon"),
+    ),
+)
+
+
+# Splynx: what its documentation, its samples and public receivers show; its own list is not published.
+# The type is made of the last two parts of `data.model` and of `data.action`: see bridge.rules.formats.splynx.
+
+
+SPLYNX = Catalogue(
+    system="splynx",
+    title="Splynx",
+    complete=False,
+    note=(
+        "Splynx publishes no list of its events. These are the ones that its documentation, samples and public "
+        "receivers show; a hook in Splynx can choose many more. The type is made of the last two parts of "
+        "`data.model` and of `data.action`, in lower case: `models\\admin\\customers\\Customer` and `create` give "
+        "`customers.customer.create`. Usual actions are `create`, `update`, `delete` and `get_list`; failed ones are "
+        'reported too, so filter with `event.data.result == "success"`. Where a message has no model, its `call` '
+        "is the type: `customer/create` gives `customer.create`."
+    ),
+    events=(
+        Known("customers.customer.create", "a customer was created"),
+        Known("customers.customer.update", "a customer was changed"),
+        Known("customers.customer.delete", "a customer was deleted"),
+        Known("finance.payments.create", "a payment was entered"),
+        Known("administration.locations.delete", "a location was deleted"),
+        Known("administration.locations.get_list", "the list of locations was looked at (noise, for most)"),
+        Known("administration.partners.get_list", "the list of partners was looked at (noise, for most)"),
+        Known("customer.create", "a customer was created, in messages without a model"),
+        Known("customer.update", "a customer was changed, in messages without a model"),
+        Known("invoice.create", "an invoice was made, in messages without a model"),
+        Known("tickets.ticket.update", "a ticket was changed, in messages without a model"),
+        Known("ping", "Splynx tries an endpoint"),
+    ),
+)
+
+
+# Tiki: one event, which it triggers for every webhook that it has received and verified.
+
+
+TIKI = Catalogue(
+    system="tiki",
+    title="Tiki",
+    complete=True,
+    note="An inlet in Tiki's place gives its events this type by `event_type: tiki.webhook.received`.",
+    events=(Known("tiki.webhook.received", "a webhook was received and verified"),),
+)
+
+
+# The catalogues of all systems, for completion and documentation; what is in none is an event type all the
+# same.
+
+
+CATALOGUES: tuple[Catalogue, ...] = (
+    SPLYNX,
+    PHLIX,
+    PLINQX,
+    COCKPIT,
+    TIKI,
+)
+
+
+def catalogue_of(system: str) -> Catalogue | None:
+    """The catalogue of a system by the name of its format, None where there is none."""
+    return next((catalogue for catalogue in CATALOGUES if catalogue.system == system), None)
+
+
+def beginning_with(text: str) -> list[Known]:
+    """The event types that begin with `text`, in every system, without those that stand for many."""
+    return [
+        known
+        for catalogue in CATALOGUES
+        for known in catalogue.events
+        if known.type.startswith(text) and not known.is_pattern
+    ]

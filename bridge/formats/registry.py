@@ -1,0 +1,274 @@
+"""The formats by name: how each is read, and how a message that holds several events is split."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from bridge.codings.inflating import is_plain, plain_of
+from bridge.codings.labels import labels_of
+from bridge.core.base import value
+from bridge.core.event import Content, Decoded, Event, Message
+from bridge.formats import celery as formats_celery
+from bridge.formats import cloudevents as formats_cloudevents
+from bridge.formats import debezium as formats_debezium
+from bridge.formats import dotnet as formats_dotnet
+from bridge.formats import keycloak as formats_keycloak
+from bridge.formats import messaging as formats_messaging
+from bridge.formats import oslo as formats_oslo
+from bridge.formats import plain as formats_plain
+from bridge.formats import splynx as formats_splynx
+from bridge.formats.forms import form_data, is_form
+from bridge.formats.parse import BOUNDS, Bounds, growth_of, read
+
+ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
+Envelope = Callable[[Any, Message], Any]
+Split = Callable[[Any, Message], Sequence[Message] | None]
+
+
+class Format(NamedTuple):
+    """How the messages of one kind of publisher are read; no function ever raises.
+
+    All are given the parsed body. `split` gives the single messages of one that holds several, each with its own
+    bytes; None: it is a single one. Its message has a body that is not compressed. `envelope` gives all that the
+    publisher said, where that is not the parsed body itself.
+    """
+
+    read: ReadEvent
+    split: Split | None = None
+    envelope: Envelope | None = None
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "cloudevents": Format(
+            formats_cloudevents.read_cloudevents, formats_cloudevents.split, formats_cloudevents.envelope
+        ),
+        "celery": Format(formats_celery.read_celery, formats_celery.split, formats_celery.envelope),
+        "masstransit": Format(formats_dotnet.read_masstransit),
+        "nservicebus": Format(formats_dotnet.read_nservicebus),
+        "spring": Format(formats_keycloak.read_spring),
+        "laravel": Format(formats_keycloak.read_laravel),
+        "keycloak": Format(formats_keycloak.read_keycloak),
+        "oslo": Format(formats_oslo.read_oslo, envelope=formats_oslo.envelope),
+        "debezium": Format(formats_debezium.read_debezium),
+        "gitlab": Format(formats_debezium.read_gitlab),
+        "nestjs": Format(formats_messaging.read_nestjs),
+        "symfony": Format(formats_messaging.read_symfony),
+        "dramatiq": Format(formats_messaging.read_dramatiq),
+        "standard": Format(formats_plain.read_standard),
+        "splynx": Format(formats_splynx.read_splynx),
+        "phlix": Format(formats_splynx.read_phlix),
+        "plinqx": Format(formats_splynx.read_plinqx),
+        "cockpit": Format(formats_splynx.read_cockpit),
+        "json": Format(formats_plain.read_plain_json),
+    }
+)
+
+
+# What `auto` does: find the format of a message by the signs that it carries.
+# The order of precedence: content type and other properties, headers, keys of the body that only one publisher
+# has, then the systems whose bodies are known by several keys together. What none knows is `json`.
+
+
+_UNTOLD = frozenset({None, "application/json"})
+_CONTENT_TYPES = (
+    (formats_cloudevents.CONTENT_TYPE, "cloudevents"),
+    (formats_dotnet.CONTENT_TYPE, "masstransit"),
+    (formats_keycloak.SERIALISED, "spring"),
+)
+# in order of precedence; each only where one of its headers is there
+_IN_HEADERS: tuple[tuple[str, frozenset[str], Callable[[Any, Message], bool]], ...] = (
+    ("cloudevents", formats_cloudevents.CLOUDEVENTS_HEADERS, formats_cloudevents.has_cloudevents_headers),
+    ("celery", formats_celery.CELERY_HEADERS, formats_celery.has_celery_headers),
+    ("masstransit", formats_dotnet.MASSTRANSIT_HEADERS, formats_dotnet.has_masstransit_headers),
+    ("nservicebus", formats_dotnet.NSERVICEBUS_HEADERS, formats_dotnet.has_nservicebus_headers),
+    ("gitlab", formats_debezium.GITLAB_HEADERS, formats_debezium.has_gitlab_headers),
+    ("laravel", formats_keycloak.LARAVEL_HEADERS, formats_keycloak.has_laravel_headers),
+    ("spring", formats_keycloak.SPRING_HEADERS, formats_keycloak.has_spring_headers),
+    ("symfony", formats_messaging.SYMFONY_HEADERS, formats_messaging.has_symfony_headers),
+)
+_HEADERS = frozenset[str]().union(*(names for _, names, _ in _IN_HEADERS))
+_IN_BODY: tuple[tuple[str, frozenset[str], Callable[[Any], bool]], ...] = (
+    ("cloudevents", formats_cloudevents.CLOUDEVENTS_KEYS, formats_cloudevents.is_cloudevents_body),
+    ("celery", formats_celery.CELERY_KEYS, formats_celery.is_celery_body),
+    ("masstransit", formats_dotnet.MASSTRANSIT_KEYS, formats_dotnet.is_masstransit_body),
+    ("laravel", formats_keycloak.LARAVEL_KEYS, formats_keycloak.is_laravel_body),
+    ("keycloak", formats_keycloak.KEYCLOAK_KEYS, formats_keycloak.is_keycloak_body),
+    ("oslo", formats_oslo.OSLO_KEYS, formats_oslo.is_oslo_body),
+    ("debezium", formats_debezium.DEBEZIUM_KEYS, formats_debezium.is_debezium_body),
+    ("gitlab", formats_debezium.GITLAB_KEYS, formats_debezium.is_gitlab_body),
+    ("dramatiq", formats_messaging.DRAMATIQ_KEYS, formats_messaging.is_dramatiq_body),
+    ("nestjs", formats_messaging.NESTJS_KEYS, formats_messaging.is_nestjs_body),
+)
+_KEYS = frozenset[str]().union(*(names for _, names, _ in _IN_BODY))
+_IN_LISTS = (
+    ("cloudevents", formats_cloudevents.is_cloudevents_body),
+    ("celery", formats_celery.is_celery_body),
+)
+
+
+def recognise(data: Any, message: Message) -> str:
+    """The name of the format of a message and of its parsed body; never raises."""
+    name = _by_properties(message)
+    if name is None and message.headers:
+        name = _by_headers(data, message)
+    if name is None:
+        name = _by_body(data)
+    return name or "json"
+
+
+def _by_properties(message: Message) -> str | None:
+    if message.content_type not in _UNTOLD:
+        told = (message.content_type or "").strip().lower()
+        for beginning, name in _CONTENT_TYPES:
+            if told.startswith(beginning):
+                return name
+    if message.app_id == formats_keycloak.APP_ID or message.routing_key.startswith(
+        formats_keycloak.ROUTING_KEYS
+    ):
+        return "keycloak"
+    return "celery" if message.exchange == formats_celery.EXCHANGE else None
+
+
+def _by_headers(data: Any, message: Message) -> str | None:
+    there = [name for header in message.headers if (name := header.lower()) in _HEADERS]
+    if not there:
+        return None
+    for name, headers, known in _IN_HEADERS:
+        if not headers.isdisjoint(there) and known(data, message):
+            return name
+    return None
+
+
+def _by_body(data: Any) -> str | None:
+    if isinstance(data, dict):
+        # most bodies have none of these keys: one look instead of eight
+        told = None if _KEYS.isdisjoint(data) else _by_keys(data)
+        return told or _by_several_keys(data)
+    if isinstance(data, list):
+        return next((name for name, known in _IN_LISTS if known(data)), None)
+    return None
+
+
+def _by_keys(data: dict[str, Any]) -> str | None:
+    for name, keys, known in _IN_BODY:
+        if not keys.isdisjoint(data) and known(data):
+            return name
+    return None
+
+
+def _by_several_keys(data: dict[str, Any]) -> str | None:
+    if formats_splynx.is_splynx_body(data):
+        return "splynx"
+    if formats_splynx.is_phlix_body(data):
+        return "phlix"
+    if formats_splynx.is_plinqx_body(data):
+        return "plinqx"
+    if formats_splynx.is_cockpit_body(data):
+        return "cockpit"
+    return "standard" if formats_plain.is_standard_body(data) else None
+
+
+# What stands in a message's body: the parsed whole, and of that the data; also of a copy, whose format is
+# known.
+
+
+MAX_BODY = 134_217_728
+"""Bytes of a body; what RabbitMQ 3.10 takes by default (`max_message_size`)."""
+_ANY_ZONE = ZoneInfo("UTC")
+
+
+AT_ONCE = 262_144
+"""Bytes that are parsed while others wait; more takes longer than they should."""
+_MANY = 4000
+"""Values that are parsed, and held against filters, while others wait: 2 us each where the engine cannot take them as they
+are, for each expression that looks at all of them.
+"""
+_FIELD = 150
+"""Bytes that a field of a form takes, measured with Python 3.11, beside its letters."""
+_BETWEEN = (b",", b"[", b"{", b":", b"&", b"%", b"\n--")
+
+
+class Heavy(Exception):
+    """More has to be inflated or parsed than others should wait for."""
+
+
+def content_of(message: Message, form: str, bounds: Bounds = BOUNDS, at_once: int | None = None) -> Content:
+    """What a message in this format holds, as the decoder found it; a format that this version does not know has the
+    whole body for data. Raises as `read_body` does.
+    """
+    body = read_body(message, bounds, at_once)
+    known = FORMATS.get(form)
+    found = Decoded(data=body.parsed) if known is None else known.read(body.parsed, message, _ANY_ZONE)
+    return body.content(found)
+
+
+@value(frozen=True, slots=True)
+class Read:
+    """A body as it was read: its plain bytes, None where its codings cannot be undone, and the value that they are.
+
+    `fault` says why there is no value; it is empty where that is null. `weight`: about how many bytes all of it takes, or
+    would be gone through to find once more that it is too large.
+    """
+
+    plain: bytes | None
+    parsed: Any
+    fault: str
+    weight: int = 0
+
+    def content(self, found: Decoded) -> Content:
+        """With the data that a format found; where that is never read, nothing of it is."""
+        if found.data is not None:
+            return Content(found.data, self.parsed, weight=self.weight)
+        if found.unread:
+            return Content(fault=found.unread, weight=self.weight)
+        return Content(None, self.parsed, self.fault, self.weight)
+
+
+def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = None) -> Read:
+    """The message's body without its codings, and parsed, as far as that is within bounds.
+
+    Raises Heavy, and nothing else, where there are more than `at_once` bytes to go through.
+    """
+    body: bytes | None = message.body
+    fault = ""
+    if not is_plain(message):
+        plain = plain_of(message, bounds.inflated if at_once is None else min(at_once, bounds.inflated))
+        body, fault = plain.body, plain.fault
+    if at_once is not None and (body is None or len(body) > at_once or _has_many_values(body)):
+        raise Heavy
+    if body is None:
+        return Read(None, None, fault, bounds.inflated)
+    parsed, fault = read(body, bounds)
+    weight = len(body) if fault else growth_of(body)
+    if fault and message.content_type is not None and is_form(message.content_type):
+        # Only then: JSON is often labelled as a form.
+        weight += _FIELD * body.count(b"&")
+        return Read(body, *form_data(body, message.content_type, labels_of(message).charset), weight)
+    if fault and (unknown := labels_of(message).unknown):
+        fault += f"; {unknown!r} names no content coding and no character set"
+    return Read(body, parsed, fault, weight)
+
+
+def _has_many_values(body: bytes) -> bool:
+    """Counted from above, by the signs that stand between values of JSON and of forms, and before files in forms."""
+    return len(body) > _MANY and sum(map(body.count, _BETWEEN)) > _MANY
+
+
+# What stands around an event's data; made only where somebody asks for it.
+
+
+def envelope_of(event: Event) -> Any:
+    """The whole message as its format understands it: mostly the parsed body, of which `data` is a part."""
+    known = FORMATS.get(event.format)
+    if known is None or known.envelope is None:
+        return event.parsed
+    return known.envelope(event.parsed, event.message)
+
+
+def attributes_of(event: Event) -> Mapping[str, Any]:
+    """The attributes and extensions of a CloudEvent; of any other event none."""
+    if event.format != "cloudevents":
+        return {}
+    return formats_cloudevents.all_attributes(event.parsed, event.message)

@@ -1,0 +1,150 @@
+"""Splynx hooks of type queue: an object `type`, `call`, `data`, where the queue leaves the first two empty.
+
+Hooks of type webhook come through an inlet, and may be posted as a form. Source: Splynx documentation, hooks.md,
+and its public receivers. Every key may be absent.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.core.event import Decoded, Message
+from bridge.formats.text import from_value, utc_text
+
+
+def is_splynx_body(data: dict[str, Any]) -> bool:
+    """Whether `data.model` names a PHP class, or an object of that kind stands in the envelope."""
+    inner = data.get("data")
+    if not isinstance(inner, dict):
+        return False
+    model = inner.get("model")
+    return isinstance(model, str) and ("\\" in model or ("call" in data and "type" in data))
+
+
+def read_splynx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+    """Type, time and the inner `data` object; an envelope without one is given whole."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    inner = data.get("data", data)
+    if not isinstance(inner, dict):
+        return Decoded(type=_type_of_envelope(data), data=inner)
+    return Decoded(
+        type=_type_of_model(inner) or _type_of_envelope(data),
+        data=inner,
+        time=_time(inner.get("date"), inner.get("time"), timezone),
+    )
+
+
+def _type_of_model(inner: dict[str, Any]) -> str | None:
+    model = inner.get("model")
+    if not isinstance(model, str) or not model:
+        return None
+    parts = [part for part in model.rsplit("\\", 2)[-2:] if part]
+    action = inner.get("action")
+    if isinstance(action, str) and action:
+        parts.append(action)
+    return ".".join(parts).lower()
+
+
+def _type_of_envelope(data: dict[str, Any]) -> str | None:
+    """`call` with dots, else `type` (a ping has nothing else), unless that only says "event"."""
+    call = data.get("call")
+    if isinstance(call, str) and call:
+        return call.replace("/", ".").lower()
+    kind = data.get("type")
+    return kind if isinstance(kind, str) and kind != "event" else None
+
+
+def _time(date: Any, time: Any, timezone: ZoneInfo) -> str | None:
+    if isinstance(date, str) and isinstance(time, str) and len(date) == 10 and 0 < len(time) <= 32:
+        return _in_utc(date, time, timezone)
+    return None
+
+
+@lru_cache(maxsize=64)  # events of one second share it, and it costs more than parsing the body
+def _in_utc(date: str, time: str, timezone: ZoneInfo) -> str | None:
+    """The publisher's local time in UTC, None where there is no such date.
+
+    A time that a clock change skips is read with the offset before it, one that comes twice as the first.
+    """
+    try:
+        moment = datetime.fromisoformat(f"{date}T{time}")
+    except ValueError:
+        return None
+    return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=timezone))
+
+
+# Phlix's webhooks and its unsigned subscription deliveries, which say `timestamp` for `occurred_at`.
+# Source: detain/phlix-server, `src/Webhooks`. Its documentation calls the time `timestamp` everywhere.
+
+
+def is_phlix_body(data: dict[str, Any]) -> bool:
+    """Whether all keys of one of the two are there."""
+    return (
+        "event_type" in data
+        and "payload" in data
+        and ("occurred_at" in data or ("event_id" in data and "delivery_id" in data))
+        and isinstance(data["event_type"], str)
+    )
+
+
+def read_phlix(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+    """Type, time and payload; PHP writes an empty payload as an array."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    name = data.get("event_type")
+    return Decoded(
+        type=name if isinstance(name, str) else None,
+        data=data.get("payload", data),
+        time=from_value(data.get("occurred_at", data.get("timestamp")), timezone),
+    )
+
+
+# Plinqx's webhooks: `event`, `timestamp`, `data`, and mostly `metadata`.
+# Source: Plinqx documentation, admin webhooks.
+
+
+def is_plinqx_body(data: dict[str, Any]) -> bool:
+    """Whether an event, a time as text and data are there."""
+    return (
+        "event" in data
+        and "data" in data
+        and isinstance(data.get("timestamp"), str)
+        and isinstance(data["event"], str)
+    )
+
+
+def read_plinqx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+    """Type, time and data."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    name = data.get("event")
+    return Decoded(
+        type=name if isinstance(name, str) else None,
+        data=data.get("data", data),
+        time=from_value(data.get("timestamp"), timezone),
+    )
+
+
+# Cockpit's webhooks: version 1 tells `event`, `hook`, `backend` and `args`, version 2 only the arguments.
+# Source: agentejo/cockpit, `modules/Cockpit/webhooks.php`, and the documentation of Cockpit Pro. An event that
+# is meant for one collection has its name at the end: `collections.save.after.articles`.
+
+
+def is_cockpit_body(data: dict[str, Any]) -> bool:
+    """Whether all four keys of version 1 are there; a bare array of arguments could be anybody's."""
+    return (
+        "hook" in data
+        and "backend" in data
+        and isinstance(data.get("args"), list)
+        and isinstance(data.get("event"), str)
+    )
+
+
+def read_cockpit(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
+    """The event's own name as type, the arguments as data."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    name = data.get("event")
+    return Decoded(type=name if isinstance(name, str) else None, data=data.get("args", data))

@@ -1,0 +1,254 @@
+"""Events in pages, and one alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Text, exists, func, literal_column, select, text
+
+from bridge.core.delivery import Status
+from bridge.core.records import Beyond, EventFilter, EventStatus, KnownEvent, Page
+from bridge.db.scan import (
+    MOST_COUNTED,
+    ORDER,
+    Bounds,
+    Condition,
+    Found,
+    Scan,
+    among,
+    as_id,
+    beyond_page,
+    cursor,
+    distinct,
+    equals,
+    filled,
+    first_id,
+    key_of,
+    run_all,
+    scans_of_type,
+)
+from bridge.db.tables import INDEXED_LENGTH, WEBHOOK_ID_OF_ITS_OWN, deliveries, event_dimensions, events
+from bridge.db.text import storable
+from bridge.history.deliveries import event_of
+
+_KIND = "event"
+_MOST_TYPES = 50
+_ROW = 20
+"""Cost of a look at a row beside one at an index."""
+
+_MOST_COUNTED = 10_000
+"""Deliveries of the events of one page, beyond which they are not counted."""
+_LOOKED_AT = 500
+"""Events of which one look tells what came of them."""
+_OF_EVENT = deliveries.c.event_id == events.c.id
+_ASKED = (
+    exists().where(_OF_EVENT, deliveries.c.status != str(Status.SKIPPED)).label("taken"),
+    exists().where(_OF_EVENT).label("any_delivery"),
+)
+
+
+def page(connection: Connection, which: EventFilter, after: str | None, limit: int) -> Page[KnownEvent]:
+    """The newest `limit` events of those, or those behind `after`; ValueError for a wrong one."""
+    found = _found(connection, which, after, limit + 1)
+    keys, more = found.keys[:limit], len(found.keys) > limit
+    last = keys[-1] if more else found.horizon
+    return Page(
+        listed(connection, [key[0] for key in keys]), cursor(_KIND, last) if last is not None else None
+    )
+
+
+def whole_page(
+    connection: Connection, which: EventFilter, after: str | None, limit: int, most_bytes: int
+) -> Page[KnownEvent]:
+    """As `page`, with bodies: of so many bytes together, or of one event alone; without what came of them."""
+    found = _found(connection, which, after, limit + 1)
+    ids = [key[0] for key in found.keys[:limit]]
+    size = func.length(events.c.body).label("size")
+    sizes = dict(
+        connection.execute(select(events.c.id, size).where(among(connection, events.c.id, ids))).all()
+    )
+    totals = accumulate(sizes.get(one, 0) for one in ids)
+    taken = [
+        one for at, (one, total) in enumerate(zip(ids, totals, strict=True)) if not at or total <= most_bytes
+    ]
+    last = (taken[-1],) if len(taken) < len(found.keys) else found.horizon
+    return Page(_read(connection, taken), cursor(_KIND, last) if last is not None else None)
+
+
+def behind(event_id: str) -> str:
+    """The cursor of a page that begins behind this event."""
+    return cursor(_KIND, (event_id,))
+
+
+def beyond(connection: Connection, which: EventFilter, after: str) -> Beyond:
+    """How many come behind `after`; ValueError for a wrong one."""
+    return beyond_page(_found(connection, which, after, MOST_COUNTED + 1))
+
+
+def _found(connection: Connection, which: EventFilter, after: str | None, limit: int) -> Found:
+    key = key_of(_KIND, after) if after is not None else None
+    bounds = Bounds(key, first_id(which.since), first_id(which.until))
+    scans = _scans(connection, which)
+    if which.status is None:
+        return filled(partial(run_all, connection, scans), bounds, limit)
+    return filled(partial(_with_status, connection, scans, which.status), bounds, limit)
+
+
+def one(connection: Connection, event_id: str) -> KnownEvent | None:
+    """The event; None where there is none."""
+    known = as_id(event_id)
+    found = _read(connection, [known]) if known is not None else ()
+    return found[0] if found else None
+
+
+def _with_status(
+    connection: Connection, scans: Sequence[Scan], status: EventStatus, bounds: Bounds, limit: int
+) -> Found:
+    """Among so many events of the scans, whatever came of them."""
+    looked_at = run_all(connection, scans, bounds, _LOOKED_AT)
+    of = _statuses(connection, [key[0] for key in looked_at.keys])
+    keys = [key for key in looked_at.keys if of.get(key[0]) is status]
+    if len(keys) >= limit:
+        return Found(keys[:limit])
+    more = len(looked_at.keys) == _LOOKED_AT
+    return Found(keys, looked_at.keys[-1] if more else looked_at.horizon)
+
+
+def _statuses(connection: Connection, ids: Sequence[str]) -> dict[str, EventStatus]:
+    if not ids:
+        return {}
+    chosen = select(events.c.id, *_ASKED).where(among(connection, events.c.id, ids))
+    return {row[0]: _status_of(row[1], row[2]) for row in connection.execute(chosen)}
+
+
+def _status_of(taken: bool, any_delivery: bool) -> EventStatus:
+    if taken:
+        return EventStatus.MATCHED
+    return EventStatus.SKIPPED if any_delivery else EventStatus.UNMATCHED
+
+
+def _scans(connection: Connection, which: EventFilter) -> list[Scan]:
+    """Of what is asked the rarest first."""
+    if which.publisher_id is not None:
+        return [_of_publisher(which, which.publisher_id)]
+    if which.webhook_id is not None:
+        return _of_webhook(which, which.webhook_id)
+    if which.dimensions:
+        return [_of_dimension(which)]
+    return _of_source_and_type(connection, which.source, which.type)
+
+
+def _of_source_and_type(connection: Connection, source: str | None, kind: str | None) -> list[Scan]:
+    c = events.c
+    match source, kind:
+        case None, None:
+            return [Scan(ORDER, ())]
+        case None, str():
+            return scans_of_type(connection, kind)
+        case str(), None:
+            return _of_source(connection, storable(source))
+        case _:
+            return [Scan(ORDER, (c.source == storable(source or ""), c.type == storable(kind or "")))]
+
+
+def _of_source(connection: Connection, source: str) -> list[Scan]:
+    """By its types; a source that has very many of them is no rare one, and is met with among all events."""
+    c = events.c
+    types = distinct(connection, c.type, c.source == source, most=_MOST_TYPES + 1)
+    if len(types) > _MOST_TYPES:
+        return [Scan(ORDER, (), [equals(c.source, source)], cost=_ROW)]
+    return [Scan(ORDER, (c.source == source, c.type == kind)) for kind in types]
+
+
+def _beside(which: EventFilter) -> list[Condition]:
+    """What else is asked for, of columns of the event itself."""
+    c = events.c
+    asked = [(c.source, which.source), (c.type, which.type)]
+    return [equals(column, storable(value)) for column, value in asked if value is not None]
+
+
+def _of_webhook(which: EventFilter, webhook_id: str) -> list[Scan]:
+    """By the index of those that have one of their own; else it is the id of the event."""
+    c, stored = events.c, storable(webhook_id)
+    rest = [equals(c.webhook_id, stored), *_beside(which)]
+    found = []
+    if (known := as_id(webhook_id)) is not None:
+        found.append(Scan(ORDER, [c.id == known], rest))
+    if 0 < len(stored) <= INDEXED_LENGTH:
+        # Word for word as in the index, or it is not used.
+        last = literal_column("substr(webhook_id, length(webhook_id))", Text)
+        found.append(Scan(ORDER, (text(WEBHOOK_ID_OF_ITS_OWN), last == stored[-1]), rest))
+    return found
+
+
+def _of_dimension(which: EventFilter) -> Scan:
+    """By the index of one dimension; for what else is asked each event that is found is looked at."""
+    (name, key), *others = which.dimensions
+    d = event_dimensions.c
+    asked = [(events.c.source, which.source), (events.c.type, which.type)]
+    rest: list[Condition] = [(d.event_id, _event_is(*each)) for each in asked if each[1] is not None]
+    rest += [(d.event_id, _has(*each)) for each in others]
+    return Scan((d.event_id,), [d.dimension == storable(name), d.key == storable(key)], rest, cost=_ROW)
+
+
+def _event_is(column: Column[str], value: str | None) -> Callable[[ColumnElement[str]], ColumnElement[bool]]:
+    return lambda entry: exists().where(events.c.id == entry, column == storable(value or ""))
+
+
+def _has(name: str, key: str) -> Callable[[ColumnElement[str]], ColumnElement[bool]]:
+    other = event_dimensions.alias().c
+    named = (other.dimension == storable(name), other.key == storable(key))
+    return lambda entry: exists().where(*named, other.event_id == entry)
+
+
+def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
+    c, stored = events.c, storable(publisher_id)
+    rest = [equals(c.publisher_id, stored), *_beside(which)]
+    if not 0 < len(stored) <= INDEXED_LENGTH:
+        return Scan(ORDER, (), rest, cost=_ROW)
+    # Word for word as in the index, or it is not used.
+    indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
+    last = literal_column("substr(publisher_id, length(publisher_id))", Text)
+    return Scan(ORDER, (indexed, last == stored[-1]), rest)
+
+
+def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
+    """These events without what may be large, the newest first."""
+    if not ids:
+        return ()
+    small = [column for column in events.c if column.name not in {"body", "headers", "properties"}]
+    chosen = select(*small, *_ASKED).where(among(connection, events.c.id, ids)).order_by(events.c.id.desc())
+    counts = _counts(connection, ids)
+    return tuple(
+        replace(
+            event_of(row),
+            status=_status_of(row["taken"], row["any_delivery"]),
+            counts=None if counts is None else counts.get(row["id"], {}),
+        )
+        for row in connection.execute(chosen).mappings()
+    )
+
+
+def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[Status, int]] | None:
+    """How many deliveries of each event have which status; None where they are too many to count."""
+    c = deliveries.c
+    some = select(c.event_id, c.status).where(among(connection, c.event_id, ids))
+    inner = some.limit(literal_column(str(_MOST_COUNTED + 1))).subquery()
+    counted = select(inner.c.event_id, inner.c.status, func.count()).group_by(
+        inner.c.event_id, inner.c.status
+    )
+    found: dict[str, dict[Status, int]] = {}
+    seen = 0
+    for event_id, status, count in connection.execute(counted):
+        found.setdefault(event_id, {})[Status(status)] = count
+        seen += count
+    return None if seen > _MOST_COUNTED else found
+
+
+def _read(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
+    if not ids:
+        return ()
+    chosen: Any = select(events).where(among(connection, events.c.id, ids)).order_by(events.c.id.desc())
+    return tuple(event_of(row) for row in connection.execute(chosen).mappings())

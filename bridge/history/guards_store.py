@@ -1,0 +1,235 @@
+"""Messages that may have ended a process, in the database."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    delete,
+    literal_column,
+    not_,
+    select,
+    text,
+    update,
+)
+
+from bridge.core.delivery import DUPLICATE, Status
+from bridge.core.guards import Earlier, EventKey
+from bridge.db.admin_tables import replicas, suspects
+from bridge.db.engine import Engine
+from bridge.db.scan import among
+from bridge.db.tables import INDEXED_LENGTH, deliveries, events
+from bridge.db.text import storable
+from bridge.db.upserts import any_insert, padded
+from bridge.history.leases import now
+
+KEPT = 86_400.0
+"""Seconds after which nobody suspects a message any more."""
+IN_A_ROW = 600.0
+"""Seconds within which one unclean stop follows another."""
+_DEATHS = "unclean stops"
+"""Stands for a digest in the row that counts them."""
+_AT_ONCE = 500
+"""Rows in one statement."""
+
+
+class SqlSuspects:
+    """The port Suspects (bridge.ports.guards) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def died(self) -> int:
+        return await self._engine.write(_died)
+
+    async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
+        return await self._engine.read(partial(_times, digests=digests, replica=replica))
+
+    async def note(self, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
+        await self._engine.write(partial(_note, digests=digests, replica=replica, over=over))
+
+    async def doubt(self, digests: Collection[str], replica: str) -> None:
+        await self._engine.write(partial(_doubt, digests=digests, replica=replica))
+
+    async def clear(self, digests: Collection[str]) -> None:
+        await self._engine.write(partial(_clear, digests=digests))
+
+    async def leave(self, replica: str) -> None:
+        await self._engine.write(partial(_leave, replica=replica))
+
+
+def _died(connection: Connection) -> int:
+    c = suspects.c
+    at = now(connection)
+    connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
+    statement = any_insert(connection, suspects).values(digest=_DEATHS, replica="", times=1, noted_at=at)
+    counted = {"times": c.times + 1, "noted_at": at}
+    connection.execute(statement.on_conflict_do_update(index_elements=[c.digest], set_=counted))
+    return connection.scalar(select(c.times).where(c.digest == _DEATHS)) or 1
+
+
+def _times(connection: Connection, digests: Collection[str], replica: str) -> dict[str, int]:
+    c = suspects.c
+    since = now(connection) - KEPT
+    found: dict[str, int] = {}
+    for some in _chunks(digests):
+        rows = connection.execute(
+            select(c.digest, c.replica, c.times).where(c.digest.in_(some), c.noted_at > since)
+        )
+        found |= {row.digest: row.times - (row.replica == replica) for row in rows}
+    return {digest: times for digest, times in found.items() if times > 0}
+
+
+def _note(connection: Connection, digests: Collection[str], replica: str, over: Collection[str]) -> None:
+    c = suspects.c
+    at = now(connection)
+    _clear(connection, over)
+    connection.execute(delete(suspects).where(c.noted_at <= at - KEPT))
+    for some in _chunks(set(digests), fill=False):
+        rows = [{"digest": each, "replica": replica, "times": 1, "noted_at": at} for each in some]
+        statement = any_insert(connection, suspects).values(rows)
+        counted = {"replica": replica, "times": c.times + 1, "noted_at": at}
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[c.digest], set_=counted, where=c.replica != replica
+            )
+        )
+
+
+def _doubt(connection: Connection, digests: Collection[str], replica: str) -> None:
+    c = suspects.c
+    for some in _chunks(digests):
+        connection.execute(update(suspects).where(c.digest.in_(some), c.replica == replica).values(times=1))
+
+
+def _clear(connection: Connection, digests: Collection[str]) -> None:
+    for some in _chunks(digests):
+        connection.execute(delete(suspects).where(suspects.c.digest.in_(some)))
+
+
+def _leave(connection: Connection, replica: str) -> None:
+    others = select(replicas.c.id).where(replicas.c.id != replica)
+    connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
+
+
+def _chunks(digests: Collection[str], *, fill: bool = True) -> Iterator[list[str]]:
+    """In the order of the keys, so that two processes never wait for each other's rows."""
+    ordered = sorted(digests)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        yield padded(some) if fill else some
+
+
+# What the history knows of messages that are handed out again.
+
+
+_LOOKED_AT = 400_000
+"""Entries of the index that one look goes through, about 0.1 s with SQLite; not less than so many of each of its heaps."""
+_OF_A_HEAP = 25_000
+_UNINDEXED = 5000
+"""Events looked at for publisher ids that the index leaves out."""
+_NEWEST = 5000
+"""Events with one of the publisher ids, at the most: a publisher may give the same one to all."""
+
+
+class SqlRecollection:
+    """The port Recollection (bridge.ports.guards) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
+        found: dict[EventKey, Earlier] = {}
+        for some in _parts(keys):
+            found |= await self._engine.read(partial(_earlier, keys=some))
+        return found
+
+
+def hooks_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str] | None]:
+    """Of those of these events that have deliveries: the hooks with a fate; None where all were skipped as duplicates."""
+    if not ids:
+        return {}
+    c = deliveries.c
+    dropped = and_(c.status == str(Status.SKIPPED), c.reason == DUPLICATE)
+    found: dict[str, set[str] | None] = {}
+    rows = connection.execute(
+        select(c.event_id, c.hook, not_(dropped)).where(among(connection, c.event_id, ids))
+    )
+    for event_id, hook, counts in rows:
+        hooks = found.setdefault(event_id, None)
+        if counts:
+            found[event_id] = {hook} if hooks is None else hooks | {hook}
+    return found
+
+
+def _earlier(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, Earlier]:
+    stored = {
+        (storable(source), storable(webhook_id)): (source, of, webhook_id) for source, of, webhook_id in keys
+    }
+    candidates = list(_candidates(connection, {storable(publisher_id) for _, publisher_id, _ in keys}))
+    if not candidates:
+        return {}
+    c = events.c
+    rows = connection.execute(
+        select(c.id, c.source, c.webhook_id).where(among(connection, c.id, candidates)).order_by(c.id)
+    )
+    found = [(row[0], key) for row in rows if (key := stored.get((row[1], row[2])))]
+    hooks = hooks_of(connection, [event_id for event_id, _ in found])
+    earlier: dict[EventKey, Earlier] = {}
+    for event_id, key in found:  # the newest last
+        fates = hooks.get(event_id, set())
+        if fates is not None:
+            earlier[key] = Earlier(event_id, frozenset(fates))
+    return earlier
+
+
+def _candidates(connection: Connection, publisher_ids: Iterable[str]) -> Iterator[str]:
+    """The newest events with these publisher ids, whatever their bodies."""
+    heaps: dict[str, list[str]] = {}
+    rest = []
+    for one in sorted(publisher_ids):
+        if 0 < len(one) <= INDEXED_LENGTH:
+            heaps.setdefault(one[-1], []).append(one)
+        else:
+            rest.append(one)
+    depth = max(_OF_A_HEAP, _LOOKED_AT // max(1, len(heaps)))
+    for character, ids in heaps.items():
+        yield from _of_heap(connection, character, ids, depth)
+    if rest:
+        yield from _without_index(connection, rest)
+
+
+def _of_heap(connection: Connection, character: str, ids: Sequence[str], depth: int) -> Iterable[str]:
+    c = events.c
+    # Word for word as in the index, or it is not used.
+    indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
+    last = literal_column("substr(publisher_id, length(publisher_id))", Text)
+    newest = select(c.id, c.publisher_id).where(indexed, last == character).order_by(c.id.desc())
+    entries = newest.limit(_number(depth)).subquery()
+    chosen = select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
+    return connection.scalars(chosen.order_by(entries.c.id.desc()).limit(_number(_NEWEST))).all()
+
+
+def _without_index(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
+    c = events.c
+    entries = select(c.id, c.publisher_id).order_by(c.id.desc()).limit(_number(_UNINDEXED)).subquery()
+    return connection.scalars(
+        select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
+    ).all()
+
+
+def _number(value: int) -> ColumnElement[int]:
+    """Written out, so that PostgreSQL plans for it."""
+    return literal_column(str(int(value)))
+
+
+def _parts(keys: Collection[EventKey]) -> Iterator[list[EventKey]]:
+    rest = iter(keys)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some

@@ -1,0 +1,291 @@
+"""The history in a database: SQLite for one process, PostgreSQL for several replicas."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from bridge.core.delivery import Entry, Known, weight
+from bridge.core.errors import Problem, SettingsError
+from bridge.core.names import IdOf
+from bridge.core.ports import DatabaseLogin, HistorySize, HookState
+from bridge.core.records import (
+    Beyond,
+    DeliveryFilter,
+    EventFilter,
+    KnownAttempt,
+    KnownDelivery,
+    KnownEvent,
+    Page,
+)
+from bridge.db.admin_tables import next_revision
+from bridge.db.engine import Engine
+from bridge.db.migrations import migrate
+from bridge.db.postgres import PostgresEngine
+from bridge.db.rows import FINAL_STATUSES
+from bridge.db.sqlite import SqliteEngine
+from bridge.db.tables import deliveries, hook_states, metadata, quarantine
+from bridge.db.text import storable
+from bridge.db.upserts import padded
+from bridge.history import deliveries as history_deliveries
+from bridge.history import events, names
+from bridge.history.batches import Batches, KnownAlready, RowsRefused
+from bridge.history.retention import BEFORE_ALL, prune_beside, prune_events, prune_quarantine
+from bridge.settings.databases import SqliteFile, read_database
+from bridge.settings.transport import StorageTls
+
+# What is asked of the history; each function over a connection, each one statement.
+
+
+def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
+    """What is recorded of these deliveries; an id that cannot be one of ours has no row."""
+    if connection.dialect.name == "postgresql":
+        ids = [one for one in ids if _is_uuid(one)]
+    if not ids:
+        return {}
+    c = deliveries.c
+    rows = connection.execute(select(c.id, c.generation, c.attempts, c.status).where(c.id.in_(padded(ids))))
+    return {
+        one: Known(generation, attempts, status in FINAL_STATUSES)
+        for one, generation, attempts, status in rows
+    }
+
+
+def stored_hook_states(connection: Connection) -> dict[str, HookState]:
+    """Every stored state by hook id."""
+    c = hook_states.c
+    rows = connection.execute(select(c.hook, c.paused, c.reason, c.changed_at, c.said_enabled, c.said_paused))
+    return {row[0]: HookState(*row) for row in rows}
+
+
+def store_hook_state(connection: Connection, state: HookState) -> None:
+    """Put the state in place of what was stored of its hook."""
+    connection.execute(delete(hook_states).where(hook_states.c.hook == state.hook))
+    connection.execute(
+        insert(hook_states).values(
+            hook=state.hook,
+            paused=state.paused,
+            reason=storable(state.reason),
+            changed_at=state.at,
+            said_enabled=state.said_enabled,
+            said_paused=state.said_paused,
+        )
+    )
+
+
+def store_own_pause(connection: Connection, state: HookState) -> None:
+    """Put what the bridge itself says of a hook in place of what it said before; what a person said stays."""
+    next_revision(connection)
+    own = {"paused": state.paused, "reason": storable(state.reason), "changed_at": state.at}
+    statement = update(hook_states).where(hook_states.c.hook == state.hook).values(own)
+    if not connection.execute(statement).rowcount:
+        connection.execute(insert(hook_states).values(hook=state.hook, **own))
+
+
+def counts_by_status(connection: Connection) -> dict[str, int]:
+    """How many deliveries have each status; a status that none has is absent."""
+    status = deliveries.c.status
+    return dict(connection.execute(select(status, func.count()).group_by(status)).all())
+
+
+def size(connection: Connection) -> HistorySize:
+    """How much there is; the tables of others in the same database do not count."""
+    quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    return HistorySize(_bytes(connection), quarantined)
+
+
+def _bytes(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        sizes = text(
+            "SELECT coalesce(sum(pg_total_relation_size(to_regclass(quote_ident(name)))), 0) FROM unnest(CAST(:names AS text[])) AS name"
+        )
+        return int(connection.execute(sizes, {"names": list(metadata.tables)}).scalar_one())
+    file = Path(connection.exec_driver_sql("PRAGMA database_list").one()[2])
+    parts = (file, *(file.with_name(f"{file.name}{ending}") for ending in ("-wal", "-shm")))
+    return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def touch(connection: Connection) -> None:
+    """Read something that only a usable database has."""
+    connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+
+
+def _is_uuid(value: str) -> bool:
+    try:
+        UUID(value)
+    except ValueError:
+        return False
+    return True
+
+
+_IDS_AT_ONCE = 8192
+_SLOWEST = 128 * 1024
+"""Bytes a second that a way to the database takes at the least: so much longer a commit of large bodies may last."""
+_LONGEST = 3600.0
+_EVENTS_AT_ONCE = 500
+_MOST_TYPES = 500
+
+
+async def open_history(
+    url: str,
+    tls: StorageTls | None = None,
+    *,
+    timeout: float = 10.0,
+    login: DatabaseLogin | None = None,
+    alone: bool = False,
+) -> "SqlHistory":
+    """The history at `sqlite:///file.db` or `postgresql://user:password@host/database`, its tables up to date.
+
+    `tls` and `login` are for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another
+    process that has the file locked. `alone`: no other process may have the file open so. Raises SettingsError where
+    there can be no history at that address or only a newer version understands it, HistoryUnavailable where the
+    database cannot be reached, AlreadyRunning where another process has the file.
+    """
+    engine = _engine(url, timeout, tls or StorageTls(), login, alone=alone)
+    try:
+        await engine.write(migrate, patient=True)
+    except BaseException:
+        await engine.close()
+        raise
+    return SqlHistory(engine)
+
+
+class SqlHistory:
+    """The ports History, Records and KnownNames (bridge.ports) on a database, and what else is read from it."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+        self._batches = Batches(engine.dialect)
+        self._pruned_to = BEFORE_ALL
+
+    @property
+    def engine(self) -> Engine:
+        """The way into the database, for the other stores in it; closed with the history."""
+        return self._engine
+
+    async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
+        if not entries:
+            return []
+        longer = min(sum(map(weight, entries)) / _SLOWEST, _LONGEST)
+        try:
+            forms = await self._engine.write(partial(self._batches.write, entries), longer=longer)
+        except (RowsRefused, KnownAlready):
+            return await self._engine.write(partial(self._batches.sift, entries), longer=longer)
+        self._batches.committed(forms)
+        return []
+
+    async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
+        found: dict[str, Known] = {}
+        for start in range(0, len(deliveries), _IDS_AT_ONCE):
+            some = deliveries[start : start + _IDS_AT_ONCE]
+            found |= await self._engine.read(partial(known, ids=some))
+        return found
+
+    async def hook_states(self) -> dict[str, HookState]:
+        return await self._engine.read(stored_hook_states)
+
+    async def set_hook_state(self, state: HookState) -> None:
+        await self._engine.write(partial(store_own_pause, state=state))
+
+    async def prune(self, finished_before: float, limit: int) -> int:
+        await self._engine.write(partial(prune_quarantine, before=finished_before, limit=limit))
+        await self._engine.write(partial(prune_beside, finished_before=finished_before))
+        deleted = 0
+        while deleted < limit:
+            size = min(limit - deleted, _EVENTS_AT_ONCE)
+            step = partial(prune_events, after=self._pruned_to, finished_before=finished_before, limit=size)
+            window = await self._engine.write(step)
+            deleted += window.deleted
+            # What waits is not looked at again and again: the next call goes on where this one ended.
+            self._pruned_to = window.last or BEFORE_ALL
+            if window.last is None:
+                break
+        if deleted:
+            await self._engine.reclaim()
+        return deleted
+
+    async def counts_by_status(self) -> dict[str, int]:
+        """How many deliveries have each status; a status that none has is absent."""
+        return await self._engine.read(counts_by_status)
+
+    async def deliveries(
+        self, which: DeliveryFilter, *, after: str | None = None, limit: int
+    ) -> Page[KnownDelivery]:
+        return await self._engine.read(
+            partial(history_deliveries.page, which=which, after=after, limit=limit)
+        )
+
+    async def deliveries_beyond(self, which: DeliveryFilter, *, after: str) -> Beyond:
+        return await self._engine.read(partial(history_deliveries.beyond, which=which, after=after))
+
+    async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None:
+        return await self._engine.read(partial(history_deliveries.one, delivery_id=delivery_id))
+
+    async def events(self, which: EventFilter, *, after: str | None = None, limit: int) -> Page[KnownEvent]:
+        return await self._engine.read(partial(events.page, which=which, after=after, limit=limit))
+
+    async def whole_events(
+        self, which: EventFilter, *, after: str | None = None, limit: int, most_bytes: int
+    ) -> Page[KnownEvent]:
+        work = partial(events.whole_page, which=which, after=after, limit=limit, most_bytes=most_bytes)
+        return await self._engine.read(work)
+
+    async def listed_events(self, ids: Sequence[str]) -> Sequence[KnownEvent]:
+        return await self._engine.read(partial(events.listed, ids=ids))
+
+    def behind(self, event_id: str) -> str:
+        return events.behind(event_id)
+
+    async def events_beyond(self, which: EventFilter, *, after: str) -> Beyond:
+        return await self._engine.read(partial(events.beyond, which=which, after=after))
+
+    async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
+        return await self._engine.read(partial(_event, event_id=event_id))
+
+    async def size(self) -> HistorySize:
+        return await self._engine.read(size)
+
+    async def has_hook(self, hook: str) -> bool:
+        return await self._engine.read(partial(names.has_hook, hook=hook))
+
+    async def has_source(self, source: str) -> bool:
+        return await self._engine.read(partial(names.has_source, source=source))
+
+    async def has_event_type(self, kind: str) -> bool:
+        return await self._engine.read(partial(names.has_event_type, kind=kind))
+
+    async def event_types(self) -> Sequence[str]:
+        return await self._engine.read(partial(names.event_types, most=_MOST_TYPES))
+
+    async def ids_beginning(self, kind: IdOf, beginning: str, most: int) -> Sequence[str]:
+        return await self._engine.read(
+            partial(names.ids_beginning, kind=kind, beginning=beginning, most=most)
+        )
+
+    async def ping(self) -> None:
+        """Return if the database answers; else raises HistoryUnavailable."""
+        await self._engine.read(touch)
+
+    async def close(self) -> None:
+        """Let go of the database, after what is under way."""
+        await self._engine.close()
+
+
+def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None:
+    found = events.one(connection, event_id)
+    return (found, history_deliveries.of_event(connection, found.id)) if found is not None else None
+
+
+def _engine(
+    address: str, timeout: float, tls: StorageTls, login: DatabaseLogin | None = None, *, alone: bool = False
+) -> Engine:
+    try:
+        database = read_database(address)
+    except ValueError as error:
+        raise SettingsError([Problem("storage.url", str(error))]) from None
+    if isinstance(database, SqliteFile):
+        return SqliteEngine(database.path, timeout=timeout, alone=alone)
+    return PostgresEngine(database, tls, timeout=timeout, login=login)

@@ -1,0 +1,99 @@
+"""Who is there, and who does what only one may do: told by the database's clock, for those of hosts differ."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from bridge.core.jobs import Replica
+from bridge.db.admin_tables import leases, replicas
+from bridge.db.engine import Engine
+from bridge.db.upserts import any_insert
+
+_STEP = 60.0
+"""Seconds from which on a clock that goes back was set, and not merely corrected."""
+_FORGOTTEN_AFTER = 3600.0
+"""Seconds after which nobody needs to know of a replica that did not stop in order."""
+
+
+class SqlReplicas:
+    """The ports Replicas and Leases (bridge.ports.jobs) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def seen(self, replica: Replica) -> None:
+        await self._engine.write(partial(_seen, replica=replica))
+
+    async def replicas(self, within: float) -> Sequence[Replica]:
+        return await self._engine.read(partial(_there, within=within))
+
+    async def leave(self, replica_id: str) -> None:
+        await self._engine.write(partial(_leave, replica_id=replica_id))
+
+    async def lease(self, name: str, holder: str, seconds: float) -> bool:
+        return await self._engine.write(partial(_lease, name=name, holder=holder, seconds=seconds))
+
+    async def release(self, name: str, holder: str) -> None:
+        await self._engine.write(partial(_release, name=name, holder=holder))
+
+
+def now(connection: Connection) -> float:
+    """Unix seconds by the clock that all replicas share."""
+    if connection.dialect.name == "sqlite":
+        return time.time()  # one process, one host
+    return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+
+
+def _seen(connection: Connection, replica: Replica) -> None:
+    at = now(connection)
+    values = {
+        "id": replica.id,
+        "host": replica.host,
+        "targets": replica.targets,
+        "started_at": replica.started_at,
+        "seen_at": at,
+        "revision": replica.revision,
+        "settled": replica.settled,
+    }
+    statement = any_insert(connection, replicas).values(values)
+    changing = {name: values[name] for name in ("seen_at", "revision", "settled")}
+    connection.execute(statement.on_conflict_do_update(index_elements=[replicas.c.id], set_=changing))
+    connection.execute(delete(replicas).where(replicas.c.seen_at < at - _FORGOTTEN_AFTER))
+
+
+def _there(connection: Connection, within: float) -> list[Replica]:
+    at = now(connection)
+    # Who was seen in the future has gone, and the clock was set back since.
+    seen = replicas.c.seen_at.between(at - within, at + within)
+    rows = connection.execute(select(replicas).where(seen).order_by(replicas.c.id))
+    return [
+        Replica(row.id, row.host, row.targets, row.started_at, row.seen_at, row.revision, row.settled)
+        for row in rows
+    ]
+
+
+def _leave(connection: Connection, replica_id: str) -> None:
+    connection.execute(delete(leases).where(leases.c.holder == replica_id))
+    connection.execute(delete(replicas).where(replicas.c.id == replica_id))
+
+
+def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bool:
+    at = now(connection)
+    statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
+    # One that lasts longer than any is given was taken before the clock was set back.
+    free = or_(leases.c.holder == holder, leases.c.until <= at, leases.c.until > at + seconds + _STEP)
+    taken = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[leases.c.name],
+            set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
+            where=free,
+        )
+    )
+    return taken.rowcount > 0
+
+
+def _release(connection: Connection, name: str, holder: str) -> None:
+    connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))

@@ -1,0 +1,267 @@
+"""The sums that statistics are made of, kept within the commit of what they are of: minute, hour and day at once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, case, select, update
+
+from bridge.core.delivery import Record
+from bridge.core.statistics import HookHealth
+from bridge.db.admin_tables import durations, hook_health, sums
+from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow
+from bridge.db.upserts import Row, add, padded, put, put_if_later
+from bridge.measuring.spans import DAY, HOUR, MINUTE, bucket_of
+
+# What a batch adds to the sums: final deliveries, attempts and how long they took, by hook and minute.
+
+
+ALL_HOOKS = ""
+"""In place of a hook: the sums of all."""
+_PLACES = {"SUCCESS": 0, "FAILED": 1, "SKIPPED": 2}
+_ATTEMPTS, _ATTEMPTS_FAILED, _DURATION = 3, 4, 5
+
+Minute = tuple[str, int]
+"""A hook and how many minutes after 1970."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of one hook in one minute: figures in the order of the table's columns, and attempts by bucket."""
+
+    figures: list[float] = field(default_factory=lambda: [0, 0, 0, 0, 0, 0.0])
+    durations: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Fared:
+    """How a hook fared: when an attempt last succeeded, when others failed, and when deliveries failed for good by one."""
+
+    succeeded_at: float | None = None
+    failed: list[float] = field(default_factory=list)
+    gave_up: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tally:
+    """All of a batch."""
+
+    counts: dict[Minute, Counts] = field(default_factory=dict)
+    fared: dict[str, Fared] = field(default_factory=dict)
+
+    def add_end(self, hook: str, status: str, at: float) -> None:
+        """A delivery got a final status then."""
+        self._of((hook, int(at // MINUTE))).figures[_PLACES[status]] += 1
+
+    def add_attempt(self, hook: str, started_at: float, duration_ms: float, outcome: str) -> None:
+        """An attempt was made; it counts when it ended."""
+        ended_at = started_at + duration_ms / 1000
+        key = (hook, int(ended_at // MINUTE))
+        counts = self.counts.get(key) or self._of(key)
+        figures, durations, number = counts.figures, counts.durations, bucket_of(duration_ms)
+        figures[_ATTEMPTS] += 1
+        figures[_DURATION] += duration_ms
+        durations[number] = durations.get(number, 0) + 1
+        fared = self.fared.get(hook)
+        if fared is None:
+            fared = self.fared[hook] = Fared()
+        if outcome != "delivered":
+            figures[_ATTEMPTS_FAILED] += 1
+            fared.failed.append(ended_at)
+        elif fared.succeeded_at is None or ended_at > fared.succeeded_at:
+            fared.succeeded_at = ended_at
+
+    def add_rows(
+        self, deliveries: Iterable[DeliveryRow], attempts: Iterable[AttemptRow], of: Mapping[str, DeliveryRow]
+    ) -> None:
+        """Rows that were new to the database; `of` has the delivery of every attempt by its id."""
+        failing = set()
+        for row in attempts:
+            self.add_attempt(of[row[0]][2], row[3], row[4], row[5])
+            if row[5] != "delivered":
+                failing.add(row[0])
+        for delivery in deliveries:
+            if delivery[4] in FINAL_STATUSES:
+                self.add_end(delivery[2], delivery[4], delivery[9])
+                if delivery[0] in failing and delivery[4] == "FAILED":
+                    self.fared[delivery[2]].gave_up.append(delivery[9])
+
+    def add_unkept(self, record: Record) -> None:
+        """A delivery of which no rows are written."""
+        hook, attempt = record.delivery.hook, record.attempt
+        self.add_end(hook, str(record.status), record.at)
+        if attempt is not None:
+            self.add_attempt(hook, attempt.started_at, attempt.duration_ms, attempt.outcome)
+
+    def _of(self, key: Minute) -> Counts:
+        found = self.counts.get(key)
+        if found is None:
+            found = self.counts[key] = Counts()
+        return found
+
+
+# How hooks fare, kept up to date within the commit of what happened to them.
+
+
+FIELDS = (
+    "hook", "last_attempt_at", "last_success_at", "last_failure_at", "failing_since", "failed_attempts",
+    "failed_deliveries",
+)  # fmt: skip
+_WELL = (
+    "hook", "last_attempt_at", "last_success_at", "failing_since", "failed_attempts", "failed_deliveries",
+)  # fmt: skip
+_SELECT = f"SELECT {', '.join(FIELDS)} FROM hook_health WHERE hook"  # noqa: S608 - names of our own columns
+
+
+def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
+    """Read, bring up to date and write the rows of these hooks.
+
+    Nobody comes between: the same commit has added to the sums of these hooks before, which only one can at a time.
+    """
+    if not fared or _all_well(connection, fared):
+        return
+    known = _known(connection, padded(sorted(fared)))
+    after = (health_after(known.get(hook, HookHealth(hook)), each) for hook, each in fared.items())
+    put(connection, hook_health, FIELDS, [_row(health) for health in after])
+
+
+def _all_well(connection: Connection, fared: Mapping[str, Fared]) -> bool:
+    """Whether nothing failed, and all of it was later than what is known: nearly always, and then there is nothing to read."""
+    if any(each.failed for each in fared.values()):
+        return False
+    rows = [(hook, each.succeeded_at, each.succeeded_at, None, 0, 0) for hook, each in fared.items()]
+    return put_if_later(connection, hook_health, _WELL, rows, "last_attempt_at")
+
+
+def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, HookHealth]:
+    """What is known of these hooks, None: of all."""
+    wanted = select(*(hook_health.c[name] for name in FIELDS))
+    if hooks is not None:
+        wanted = wanted.where(hook_health.c.hook.in_(padded(hooks)))
+    return {row[0]: HookHealth(*row) for row in connection.execute(wanted)}
+
+
+def _known(connection: Connection, hooks: list[str]) -> dict[str, HookHealth]:
+    """As `read_health`, but in the driver's words: for one row SQLAlchemy takes ten times as long as the database."""
+    if connection.dialect.name == "postgresql":
+        rows = connection.exec_driver_sql(f"{_SELECT} = ANY($1::text[])", (hooks,))
+    else:
+        rows = connection.exec_driver_sql(f"{_SELECT} IN ({', '.join('?' * len(hooks))})", tuple(hooks))
+    return {row[0]: HookHealth(*row) for row in rows}
+
+
+def health_after(known: HookHealth, fared: Fared) -> HookHealth:
+    """What goes for the hook once this is known too, in whatever order things come to be known.
+
+    How many of the failures known were after a success that only now is known nobody can say: the last one was.
+    """
+    success = _latest(known.last_success_at, [] if fared.succeeded_at is None else [fared.succeeded_at])
+    failure = _latest(known.last_failure_at, fared.failed)
+    since, attempts, deliveries = known.failing_since, known.failed_attempts, known.failed_deliveries
+    if success is not None and success != known.last_success_at and since is not None:
+        if known.last_failure_at is None or success >= known.last_failure_at:
+            since, attempts, deliveries = None, 0, 0
+        elif success >= since:
+            since, attempts, deliveries = known.last_failure_at, 1, min(deliveries, 1)
+    after = [at for at in fared.failed if success is None or at > success]
+    gave_up = [at for at in fared.gave_up if success is None or at > success]
+    if after:
+        since = min(after) if since is None else min(since, *after)
+    return HookHealth(
+        known.hook,
+        last_attempt_at=_latest(known.last_attempt_at, [at for at in (success, failure) if at is not None]),
+        last_success_at=success,
+        last_failure_at=failure,
+        failing_since=since,
+        failed_attempts=attempts + len(after),
+        failed_deliveries=deliveries + len(gave_up),
+    )
+
+
+def _row(health: HookHealth) -> Row:
+    return (
+        health.hook, health.last_attempt_at, health.last_success_at, health.last_failure_at, health.failing_since,
+        health.failed_attempts, health.failed_deliveries,
+    )  # fmt: skip
+
+
+def _latest(known: float | None, others: list[float]) -> float | None:
+    return max(others, default=None) if known is None else max([known, *others])
+
+
+STEPS = (MINUTE, HOUR, DAY)
+_NOTHING = [0, 0, 0, 0, 0, 0.0]
+_COUNTS = ("succeeded", "failed", "skipped")
+
+End = tuple[str, str, float]
+"""A hook, the final status of a delivery of its, and when it was recorded."""
+
+
+def add_tally(connection: Connection, tally: Tally) -> None:
+    """Add what a batch came to: the last thing in its transaction, since others wait for these rows until its end."""
+    if not tally.counts:
+        return
+    add(connection, sums, list(sum_rows(tally)))
+    add(connection, durations, list(duration_rows(tally)))
+    update_health(connection, tally.fared)
+
+
+def count_ends(connection: Connection, ends: Iterable[End]) -> None:
+    """Count deliveries that came to a final status by another way than a commit of the history."""
+    tally = Tally()
+    for hook, status, at in ends:
+        tally.add_end(hook, status, at)
+    add_tally(connection, tally)
+
+
+def take_back(connection: Connection, ends: Iterable[End]) -> None:
+    """These final statuses are none any more: their deliveries were started anew, in the same transaction.
+
+    So the sums say what the history does: each delivery counts once, with the status that it has. Attempts stay.
+    """
+    tally = Tally()
+    for hook, status, at in ends:
+        tally.add_end(hook, status, at)
+    for row in sorted(sum_rows(tally)):
+        _subtract(connection, row)
+
+
+def _subtract(connection: Connection, row: Row) -> None:
+    """Only from rows that are still there: what is no longer kept cannot be put right."""
+    grain, hook, start, *counts = row
+    changes = {
+        name: case((sums.c[name] >= count, sums.c[name] - count), else_=0)
+        for name, count in zip(_COUNTS, counts, strict=False)
+        if count
+    }
+    where = (sums.c.grain == grain, sums.c.hook == hook, sums.c.start == start)
+    connection.execute(update(sums).where(*where).values(changes))
+
+
+def sum_rows(tally: Tally) -> Iterator[Row]:
+    """What a tally adds to the table `sums`."""
+    added: dict[tuple[int, str, int], list[float]] = {}
+    for (hook, minute), counts in tally.counts.items():
+        for key in _keys(hook, minute):
+            known = added.get(key, _NOTHING)
+            added[key] = [a + b for a, b in zip(known, counts.figures, strict=True)]
+    return ((*key, *figures) for key, figures in added.items())
+
+
+def duration_rows(tally: Tally) -> Iterator[Row]:
+    """What a tally adds to the table `durations`."""
+    added: dict[tuple[int, str, int], dict[int, int]] = {}
+    for (hook, minute), counts in tally.counts.items():
+        for key in _keys(hook, minute):
+            known = added.setdefault(key, {})
+            for bucket, count in counts.durations.items():
+                known[bucket] = known.get(bucket, 0) + count
+    return ((*key, bucket, count) for key, counted in added.items() for bucket, count in counted.items())
+
+
+def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:
+    """The steps that a minute lies in, for the hook and for all hooks."""
+    at = minute * MINUTE
+    for step in STEPS:
+        start = at - at % step
+        yield step, hook, start
+        yield step, ALL_HOOKS, start

@@ -1,0 +1,329 @@
+"""Hooks over HTTP: enabled, disabled, paused, resumed, and given a new secret."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from bridge.bodies.trial import TRIAL_TYPE, told_event, trial_event
+from bridge.core.access import Role
+from bridge.core.base import value
+from bridge.core.delivery import Answer, Delivery, Fault
+from bridge.core.event import Event
+from bridge.core.ports import Target
+from bridge.deliveries.service import NotNow, Unknown
+from bridge.formats.text import event_type, utc_seconds
+from bridge.hooks.api import IF_MATCH, matched, refusing, seen, shown
+from bridge.hooks.documents import HookDocument, NewSecretDocument, PauseBody, SecretBody
+from bridge.hooks.names import AskedNames
+from bridge.hooks.service import InForce
+from bridge.hooks.switch import RotateSecrets, SwitchHooks
+from bridge.http.body import answer, body_of, unfit
+from bridge.http.documents import ClosedDocument
+from bridge.http.input import Parameters, no_hook
+from bridge.http.operation import CHANGED, Operation, OperationHandler
+from bridge.http.problem import Refused
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+
+
+class HookSwitchRoutes:
+    """Those of the file too, by an overlay; but their secrets stand in the file."""
+
+    def __init__(self, in_force: InForce, switch: SwitchHooks, rotate: RotateSecrets) -> None:
+        self._in_force = in_force
+        self._switch = switch
+        self._rotate = rotate
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            _switch("enable", "Deliver what matches from now on", self._enable),
+            _switch("disable", "Skip what matches from now on; what waits goes on waiting", self._disable),
+            Operation(
+                name="hooks.pause",
+                method="POST",
+                path="/v1/hooks/{id}/pause",
+                summary="Have what matches wait in the lane",
+                handler=self._pause,
+                role=Role.OPERATOR,
+                body=PauseBody,
+                body_required=False,
+                example={"reason": "maintenance until 6 p.m."},
+                answers={200: HookDocument},
+                answer_headers=("ETag",),
+                refusals=frozenset({409}),
+            ),
+            _switch("resume", "Deliver what waits; ends the bridge's own pause too", self._resume),
+            Operation(
+                name="hooks.rotate_secret",
+                method="POST",
+                path="/v1/hooks/{id}/secret",
+                summary="Sign with a new secret; the former ones sign beside it for a while, or before it",
+                handler=self._new_secret,
+                role=Role.ADMIN,
+                parameters=(IF_MATCH,),
+                body=SecretBody,
+                body_required=False,
+                example={"keep": "24h"},
+                answers={200: NewSecretDocument},
+                answer_headers=("ETag",),
+                refusals=frozenset({409, 412}),
+            ),
+        ]
+
+    @refusing
+    async def _enable(self, request: web.Request) -> web.StreamResponse:
+        return await self._switched(request, self._switch.enable)
+
+    @refusing
+    async def _disable(self, request: web.Request) -> web.StreamResponse:
+        return await self._switched(request, self._switch.disable)
+
+    @refusing
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        return await self._switched(request, self._switch.resume)
+
+    @refusing
+    async def _pause(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        reason = (await body_of(request, PauseBody, optional=True)).reason
+        hook_id = await self._switch.pause(request.match_info["id"], reason)
+        request[CHANGED] = {"id": hook_id, "reason": reason}
+        return shown(seen(request, self._in_force, hook_id))
+
+    async def _switched(
+        self, request: web.Request, switch: Callable[[str], Awaitable[str]]
+    ) -> web.StreamResponse:
+        Parameters(request).check()
+        hook_id = await switch(request.match_info["id"])
+        request[CHANGED] = {"id": hook_id}
+        return shown(seen(request, self._in_force, hook_id))
+
+    @refusing
+    async def _new_secret(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        wanted = await body_of(request, SecretBody, optional=True)
+        secret = None if wanted.secret is None else wanted.secret.get_secret_value()
+        which, match = request.match_info["id"], matched(request)
+        made = await self._rotate.rotate(which, secret, keep=wanted.keep, match=match)
+        until = None if made.expires_at is None else utc_seconds(made.expires_at)
+        request[CHANGED] = {"id": made.stored.hook.id, "expires_at": until}
+        document = NewSecretDocument(
+            id=made.stored.hook.id,
+            secret=made.secret,
+            starts_at=utc_seconds(made.starts_at),
+            expires_at=until,
+            together=made.together,
+            explanation=made.explanation,
+        )
+        response = answer(document.model_dump())
+        response.headers["ETag"] = f'"{made.stored.version}"'
+        return response
+
+
+def _switch(verb: str, summary: str, handler: OperationHandler) -> Operation:
+    return Operation(
+        name=f"hooks.{verb}",
+        method="POST",
+        path=f"/v1/hooks/{{id}}/{verb}",
+        summary=summary,
+        handler=handler,
+        role=Role.OPERATOR,
+        answers={200: HookDocument},
+        answer_headers=("ETag",),
+        refusals=frozenset({409}),
+    )
+
+
+# Testing a hook: one event straight to its target, and what came of it.
+
+
+_GRACE = 5.0
+"""Seconds beyond the target's own timeout, within which it has to answer."""
+
+
+@value(frozen=True, slots=True)
+class Tested:
+    """What came of a test; `outcome` is `delivered` or the kind of the fault, the duration in milliseconds."""
+
+    hook: str
+    event_id: str
+    event_type: str
+    outcome: str
+    status_code: int | None
+    duration_ms: float
+    response: str
+    error: str
+
+    @property
+    def delivered(self) -> bool:
+        """The target took it."""
+        return self.outcome == "delivered"
+
+
+class Testing:
+    """Sends test events past patterns, filter, pause, rate and breaker: once, and nothing counts or records them."""
+
+    def __init__(self, table: HookTable, new_id: Callable[[], str]) -> None:
+        self._table = table
+        self._new_id = new_id
+        self._under_way: set[str] = set()
+
+    async def test(self, hook: str, kind: str | None = None) -> Tested:
+        """Send what the hook's system sends for a test, by default of type `webhook.test`; `hook`: id or name.
+
+        Returns within the target's timeout. Raises Unknown; NotNow where this process does not serve the target, or a
+        test of the hook is under way.
+        """
+        runner = self._runner(hook)
+        return await self._send(runner, trial_event(runner.hook, self._new_id(), _now(), kind))
+
+    async def test_with(self, hook: str, kind: str | None, data: Any) -> Tested:
+        """As `test`, with an event that has these data, JSON values."""
+        runner = self._runner(hook)
+        event = told_event(runner.hook, self._new_id(), _now(), kind or TRIAL_TYPE, data)
+        return await self._send(runner, event)
+
+    def _runner(self, hook: str) -> HookWorker:
+        runner = self._table.get(hook) or next((each for each in self._table if each.hook.name == hook), None)
+        if runner is None:
+            raise Unknown(f"there is no hook {hook!r}")
+        return runner
+
+    async def _send(self, runner: HookWorker, event: Event) -> Tested:
+        hook, target = runner.hook, runner.target
+        if hook.fault is not None:
+            raise NotNow(f"this hook is broken: {hook.fault.reason}")
+        if target is None:
+            raise NotNow(f"this process does not serve {hook.target.type} targets (run --targets)")
+        if hook.id in self._under_way:
+            raise NotNow("a test of this hook is under way")
+        self._under_way.add(hook.id)
+        started = time.monotonic()
+        try:
+            answer = await _attempt(target, Delivery(self._new_id(), event, hook.id), hook.target.timeout)
+        finally:
+            self._under_way.discard(hook.id)
+        return Tested(
+            hook=hook.id,
+            event_id=event.id,
+            event_type=event.type,
+            outcome=answer.fault.value if answer.fault else "delivered",
+            status_code=answer.code,
+            duration_ms=(time.monotonic() - started) * 1000,
+            response=answer.response.decode(errors="backslashreplace"),
+            error=answer.error,
+        )
+
+
+async def _attempt(target: Target, delivery: Delivery, timeout: float) -> Answer:
+    try:
+        async with asyncio.timeout(timeout + _GRACE):
+            return await target.attempt(delivery)
+    except TimeoutError:
+        return Answer(Fault.TIMEOUT, error=f"no answer within {timeout:g} s")
+
+
+def _now() -> float:
+    """To the millisecond, as events have it."""
+    return round(time.time(), 3)
+
+
+# Tests of hooks.
+
+
+class TestBody(ClosedDocument):
+    """The event to test with; without it, what the hook's system sends for a test."""
+
+    __test__ = False
+    type: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """Its type; default: webhook.test."""
+    data: Any = None
+    """Its whole body, any JSON; default: what tells of a test, in the shape of the hook's profile."""
+
+
+class TestedDocument(ClosedDocument):
+    """What came of a test."""
+
+    __test__ = False
+    delivered: bool
+    """Whether the target took it."""
+    outcome: str
+    """delivered, or the kind of the fault, as in attempts."""
+    status_code: int | None
+    """HTTP status or exit code."""
+    duration_ms: Annotated[float, Field(ge=0)]
+    """How long it took, in milliseconds."""
+    response: str | None
+    """Beginning of the answer, or end of a script's output."""
+    error: str | None
+    """What went wrong."""
+    event_id: str
+    """Id of the event that was sent; it is in no history."""
+    event_type: str
+    """Its type."""
+
+
+# Testing a hook over HTTP.
+
+
+class TestRoutes:
+    """Sends test events."""
+
+    __test__ = False
+
+    def __init__(self, testing: Testing, names: AskedNames) -> None:
+        self._testing = testing
+        self._names = names
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="hooks.test",
+                method="POST",
+                path="/v1/hooks/{id}/test",
+                summary="Send a test event to the hook's target, and tell what came of it",
+                handler=self._test,
+                role=Role.OPERATOR,
+                body=TestBody,
+                body_required=False,
+                answers={200: TestedDocument},
+                refusals=frozenset({409}),
+            )
+        ]
+
+    async def _test(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        which = request.match_info["id"]
+        body = await body_of(request, TestBody, optional=True)
+        if body.type is not None and event_type(body.type) != body.type:
+            raise unfit([("type", "no event has such a type: at most 255 bytes, without control characters")])
+        try:
+            tested = await self._tested(which, body)
+        except Unknown:
+            raise no_hook(request, self._names.nearest_hook(which)) from None
+        except NotNow as reason:
+            raise Refused(409, str(reason)) from None
+        request[CHANGED] = {"id": tested.hook, "outcome": tested.outcome, "event_id": tested.event_id}
+        return answer(_document(tested).model_dump())
+
+    async def _tested(self, hook: str, body: TestBody) -> Tested:
+        if "data" in body.model_fields_set:
+            return await self._testing.test_with(hook, body.type, body.data)
+        return await self._testing.test(hook, body.type)
+
+
+def _document(tested: Tested) -> TestedDocument:
+    return TestedDocument.model_construct(
+        delivered=tested.delivered,
+        outcome=tested.outcome,
+        status_code=tested.status_code,
+        duration_ms=round(tested.duration_ms, 3),
+        response=tested.response or None,
+        error=tested.error or None,
+        event_id=tested.event_id,
+        event_type=tested.event_type,
+    )

@@ -1,0 +1,282 @@
+"""The hooks in force here: those of the file and those of the API, kept in step with the database."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Literal
+
+import structlog
+
+from bridge.amqp.topology import Topology
+from bridge.core.base import Backoff
+from bridge.core.errors import HistoryUnavailable, SettingsError
+from bridge.core.hook import Hook, HookFault
+from bridge.core.ports import Control, History, HookState
+from bridge.core.statistics import HookHealth
+from bridge.core.stored_hooks import HookStore, StoredHook, StoredHooks
+from bridge.hooks.runners import Change, Effective, Hooks, effective
+from bridge.hooks.service import Removal
+from bridge.pipeline.deliver import Deleted, Delivering
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.lanes import LaneScheduler
+from bridge.pipeline.orphans import OrphanedCopies
+from bridge.telemetry import events
+
+log = structlog.get_logger(__name__)
+
+Remove = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]
+
+_NEVER = StoredHooks(-1, ())
+_WAITS = "what it asks for waits in its lane until it is mended"
+_AS_BEFORE = "it stays in force as it was before"
+_NO_MATCH = "nothing is matched with it, and what waits stays in its lane"
+
+
+class HooksInForce:
+    """What is stored is put in force here whenever it changes, by whichever replica.
+
+    The database holds the truth; a word on the control exchange only says when to look. Everything is read and put in
+    force under one lock, so that what is older never takes the place of what is newer.
+    """
+
+    health: Mapping[str, HookHealth] = MappingProxyType({})
+
+    def __init__(
+        self,
+        store: HookStore,
+        history: History,
+        written: Sequence[Hook],
+        *,
+        table: HookTable,
+        hooks: Hooks,
+        delivering: Delivering,
+        deleted: Deleted,
+        topology: Topology,
+        service: LaneScheduler,
+        strays: OrphanedCopies,
+        control: Control,
+    ) -> None:
+        """`written`: the hooks of the file. Who deletes lanes is to be put into `remove`, who waits until all replicas have a
+        revision in force into `everywhere`.
+        """
+        self.table = table
+        self._store, self._history = store, history
+        self._hooks, self._delivering, self._deleted = hooks, delivering, deleted
+        self._topology, self._service, self._strays = topology, service, strays
+        self._control = control
+        self.remove: Remove | None = None
+        self.everywhere: Callable[[int], Awaitable[None]] | None = None
+        self.news = asyncio.Event()
+        """Set whenever something was put in force."""
+        self.outlived: set[str] = set()
+        """Hooks that were in force here when their lanes were deleted: a copy may have made one anew."""
+        self._written = tuple(written)
+        self._found = _NEVER
+        self._states: Mapping[str, HookState] = {}
+        self._pauses: dict[str, HookState] = {}
+        self._to_store = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._judged: dict[str, tuple[int, HookFault | None]] = {}
+        self._refused, self._broken = dict[str, str](), dict[str, str]()
+        self._leaving: dict[str, int] = {}
+        self._next_end: float | None = None
+
+    # ---- what is in force -----------------------------------------------------------------------------
+
+    @property
+    def written(self) -> Mapping[str, Hook]:
+        """The hooks of the file as they are written there, by id; as they were before where they have become broken."""
+        return {hook.id: hook for hook in self._written}
+
+    @property
+    def stored(self) -> Mapping[str, StoredHook]:
+        """The hooks of the API as they were read last, by id."""
+        return {each.hook.id: each for each in self._found.hooks}
+
+    @property
+    def states(self) -> Mapping[str, HookState]:
+        """What was said of hooks beside their configuration, what is not stored yet included."""
+        return self._said(self._states)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Why hooks cannot be served as they are written, by id."""
+        return self._broken
+
+    @property
+    def revision(self) -> int:
+        """That of what is in force; -1: nothing was read yet."""
+        return self._found.revision
+
+    @property
+    def settled(self) -> int:
+        """The revision up to which nothing is under way here of hooks that went out of routing."""
+        self._leaving = {hook: at for hook, at in self._leaving.items() if self._hooks.busy(hook)}
+        return min(self._leaving.values()) - 1 if self._leaving else self.revision
+
+    # ---- changes --------------------------------------------------------------------------------------
+
+    async def changed(self) -> None:
+        """Put in force what is stored now, here and at the other replicas; for these it waits a second at the most."""
+        await self._read()
+        await self._control.tell("hooks")
+        if self.everywhere is not None:
+            await self.everywhere(self.revision)
+
+    async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
+        """Take it out of force on all replicas and do with its lane as said."""
+        assert self.remove is not None
+        return await self.remove(hook, how)
+
+    def rewrite(self, written: Sequence[Hook]) -> Change:
+        """The file has these hooks now. One that is broken stays as it was before, where it was sound then.
+
+        What the bridge itself paused a hook for has been seen to by whoever changed it or took it out.
+        """
+        mine = {hook.id for hook in (*self._written, *written)}
+        before, refused = self._refused, {hook.id: hook.fault.reason for hook in written if hook.fault}
+        sound = {hook.id: hook for hook in self._written if hook.fault is None}
+        kept = tuple(sound.get(hook.id, hook) if hook.fault else hook for hook in written)
+        self._refused = {one: why for one, why in refused.items() if one in sound}
+        try:
+            change = self._put_in_force(kept, self._found, self._states)
+        except BaseException:
+            self._refused = before
+            raise
+        paused = {hook for hook, state in self.states.items() if state.paused}
+        for hook in paused & mine & {*change.changed, *change.removed}:
+            self.say(HookState(hook, paused=False, reason="", at=time.time()))
+        return change
+
+    def say(self, state: HookState) -> None:
+        """The bridge itself paused a hook, or lifts that: it is stored, and told to the replicas, soon."""
+        self._pauses[state.hook] = state
+        self._to_store.set()
+        if not state.paused and (runner := self.table.get(state.hook)) is not None:
+            runner.pause("")
+
+    def heard(self, _about: str) -> None:
+        """Something changed, or may have: look soon."""
+        self._wanted.set()
+
+    async def start(self) -> None:
+        """Read for the first time; raises SettingsError for a bad hook of the file, HistoryUnavailable."""
+        await self._read()
+
+    async def run(self) -> None:
+        """Follow what is stored until cancelled."""
+        await asyncio.gather(self._follow(), self._store_pauses())
+
+    async def look(self) -> None:
+        """Put in force what is stored if it is of another revision; raises HistoryUnavailable."""
+        if await self._store.revision() != self.revision:
+            await self._read()
+
+    async def _follow(self) -> None:
+        backoff = Backoff(0.2)
+        while True:
+            over = await self._wait()
+            try:
+                await (self._read() if over else self.look())
+            except HistoryUnavailable as error:
+                log.warning("hooks.not_read", error=str(error), effect="those in force stay so")
+                self._wanted.set()
+                await backoff.pause()
+            except SettingsError as error:
+                events.hooks_refused(str(error))
+            else:
+                backoff.reset()
+
+    async def _wait(self) -> bool:
+        """Until something may have changed; True: until a secret is over, which no revision tells."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._next_end and max(0.05, self._next_end - time.time())):
+                await self._wanted.wait()
+        self._wanted.clear()
+        return self._next_end is not None and self._next_end <= time.time()
+
+    async def _store_pauses(self) -> None:
+        """What the bridge said of a hook survives a restart, and holds for all replicas."""
+        while True:
+            await self._to_store.wait()
+            self._to_store.clear()
+            try:
+                for state in list(self._pauses.values()):
+                    await self._store_pause(state)
+            except HistoryUnavailable:
+                self._to_store.set()
+                await asyncio.sleep(1)
+            else:
+                await self._control.tell("hooks")
+
+    async def _store_pause(self, state: HookState) -> None:
+        """Under the lock: whoever reads meanwhile would miss it in the database and here."""
+        async with self._reading:
+            await self._history.set_hook_state(state)
+            self._states = {**self._states, state.hook: self._said(self._states)[state.hook]}
+            if self._pauses[state.hook] is state:
+                del self._pauses[state.hook]
+
+    # ---- putting in force -----------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        async with self._reading:
+            found = await self._store.stored_hooks()
+            states = await self._history.hook_states()
+            self._put_in_force(self._written, found, states)
+
+    def _put_in_force(
+        self, written: tuple[Hook, ...], found: StoredHooks, states: Mapping[str, HookState]
+    ) -> Change:
+        now, said = time.time(), self._said(states)
+        wanted = effective(written, found, said, self._fault_of, now)
+        prepared = self._hooks.prepare(wanted, self._delivering, said)
+        routed = {hook.id for hook in self.table.routing.hooks}
+        self._deleted.are(wanted.deleted)
+        self._topology.make_no_lanes(frozenset(wanted.deleted))
+        change = self._hooks.swap(prepared, self._delivering)
+        self._written, self._found, self._states = written, found, states
+        left = routed.difference(hook.id for hook in wanted.routed)
+        self._leaving |= dict.fromkeys(left, found.revision)
+        self.outlived.update(found.gone.intersection(change.removed))
+        self._next_end = min((end for each in found.hooks if (end := each.next_end(now))), default=None)
+        self.news.set()
+        self._tell_broken(wanted)
+        self._strays.bring_known_home()
+        if change.added:
+            self._service.lane_made("")
+        return change
+
+    def _said(self, states: Mapping[str, HookState]) -> dict[str, HookState]:
+        """What is stored, with the pauses that are to be; what a person said stays."""
+        said = dict(states)
+        for hook, state in self._pauses.items():
+            before = said.get(hook, state)
+            said[hook] = replace(before, paused=state.paused, reason=state.reason, at=state.at)
+        return said
+
+    def _fault_of(self, stored: StoredHook) -> HookFault | None:
+        """Why it cannot be served here: it was judged when it was made, but not by this process."""
+        if stored.hook.fault is not None:
+            return stored.hook.fault
+        judged = self._judged.get(stored.hook.id)
+        if judged is None or judged[0] != stored.version:
+            judged = self._judged[stored.hook.id] = stored.version, self._hooks.fault(stored.hook)
+        return judged[1]
+
+    def _tell_broken(self, wanted: Effective) -> None:
+        """Loudly, once for each reason."""
+        broken = {hook.id: (hook, hook.fault.reason, _WAITS) for hook in wanted.routed if hook.fault}
+        broken |= {hook.id: (hook, why, _NO_MATCH) for hook, why in wanted.left_out}
+        for runner in self.table:
+            if why := self._refused.get(runner.hook.id):
+                broken[runner.hook.id] = runner.hook, why, _AS_BEFORE
+            runner.metrics.broken.value = runner.hook.id in broken
+        for one, (hook, why, effect) in sorted(broken.items()):
+            if self._broken.get(one) != why:
+                events.hook_broken(one, hook.name, why, effect)
+        self._broken = {one: why for one, (_, why, _) in broken.items()}

@@ -1,0 +1,139 @@
+"""Names of hooks, sources and event types as people give them: one that nobody has is an error that offers the nearest."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from bridge.core.errors import BridgeError
+from bridge.core.event import OWN_EVENTS, Source
+from bridge.core.names import KnownNames
+from bridge.formats.event_types import beginning_with
+from bridge.hooks.presenter import seen_hook, seen_hooks
+from bridge.hooks.service import InForce
+from bridge.http.input import Parameters, is_id
+from bridge.http.short_ids import SHORTEST, SHOWN_IDS, is_short, listed_ids
+from bridge.settings.shape import nearest
+
+
+class UnknownName(BridgeError):
+    """Nobody has this name; the text says so, and offers the nearest."""
+
+
+class Names:
+    """What is configured, and what the history still knows of."""
+
+    def __init__(self, in_force: InForce, sources: Sequence[Source], known: KnownNames) -> None:
+        self._in_force = in_force
+        self._sources = [source.name for source in sources]
+        self._known = known
+
+    def of_hook(self, hook_id: str) -> str:
+        """The name of the hook with this id; the id itself where there is no such hook any more."""
+        runner = self._in_force.table.get(hook_id)
+        if runner is not None:
+            return runner.hook.name
+        stored = self._in_force.stored.get(hook_id)
+        return hook_id if stored is None else stored.hook.name
+
+    async def hook(self, which: str) -> str:
+        """The id of the hook with this id or name, one that is gone but in the history among them; raises UnknownName."""
+        found = seen_hook(self._in_force, which)
+        if found is not None:
+            return found.hook.id
+        if await self._known.has_hook(which):
+            return which
+        raise UnknownName(f"there is no hook {which!r}{self.nearest_hook(which)}")
+
+    def id_of_hook(self, which: str) -> str | None:
+        """The id of the hook that has this id or name now."""
+        found = seen_hook(self._in_force, which)
+        return None if found is None else found.hook.id
+
+    def nearest_hook(self, which: str) -> str:
+        """A question that offers the nearest name of a hook; nothing where none is near."""
+        return nearest(which, [seen.hook.name for seen in seen_hooks(self._in_force)])
+
+    async def source(self, which: str) -> str:
+        """The name, where a source has it or had it; raises UnknownName."""
+        if which in self._sources or which == OWN_EVENTS or await self._known.has_source(which):
+            return which
+        raise UnknownName(f"there is no source {which!r}{nearest(which, self._sources)}")
+
+    async def event_type(self, which: str) -> str:
+        """The type, where an event has it, a hook asks for it, or a catalogue knows it; raises UnknownName."""
+        patterns = {pattern for seen in seen_hooks(self._in_force) for pattern in seen.hook.events}
+        asked_for = {pattern for pattern in patterns if not _is_pattern(pattern)}
+        listed = {known.type for known in beginning_with("")}
+        if which in asked_for or which in listed or await self._known.has_event_type(which):
+            return which
+        types = [*await self._known.event_types(), *sorted(asked_for), *sorted(listed)]
+        hint = nearest(which, types)
+        if _is_pattern(which):
+            hint = hint or "; write the type whole, patterns are for hooks"
+        raise UnknownName(f"no event of type {which!r} was ever received{hint}")
+
+
+def _is_pattern(text: str) -> bool:
+    return "*" in text or "#" in text
+
+
+# Names and ids in the query or the path of a request, which must be somebody's.
+
+
+class AskedNames:
+    """Reads names out of parameters; one that nobody has is kept there as what is wrong with the request."""
+
+    def __init__(self, names: Names, known: KnownNames) -> None:
+        """`known` knows the ids that short ones stand for."""
+        self.of_hook = names.of_hook
+        self.nearest_hook = names.nearest_hook
+        self.id_of_hook = names.id_of_hook
+        self._names = names
+        self._known = known
+
+    async def hook(self, given: Parameters, name: str = "hook") -> str | None:
+        """The id of the hook that is named."""
+        return await _read(given, name, given.name(name), self._names.hook)
+
+    async def source(self, given: Parameters, name: str = "source") -> str | None:
+        """The source that is named."""
+        return await _read(given, name, given.name(name), self._names.source)
+
+    async def no_source(self, name: str) -> str:
+        """Why no source is called so; empty: one is."""
+        try:
+            await self._names.source(name)
+        except UnknownName as error:
+            return str(error)
+        return ""
+
+    async def event_type(self, given: Parameters, name: str = "type") -> str | None:
+        """The event type that is named."""
+        return await _read(given, name, given.event_type(name), self._names.event_type)
+
+    async def event(self, given: Parameters, name: str = "event_id") -> str | None:
+        """The id of the event that is named by it, or by its beginning."""
+        text = given.text(name)
+        if text is None or is_id(text):
+            return None if text is None else text.lower()
+        if not is_short(text):
+            given.wrong(name, f"must be a UUID, or its first {SHORTEST} characters or more")
+            return None
+        found = await self._known.ids_beginning("event", text.lower(), SHOWN_IDS + 1)
+        if len(found) == 1:
+            return found[0]
+        given.unknown(
+            name,
+            f"several ids begin with {text}: {listed_ids(found)}"
+            if found
+            else f"no event's id begins with {text}",
+        )
+        return None
+
+
+async def _read(
+    given: Parameters, name: str, text: str | None, find: Callable[[str], Awaitable[str]]
+) -> str | None:
+    try:
+        return None if text is None else await find(text)
+    except UnknownName as error:
+        given.unknown(name, str(error))
+        return None

@@ -1,0 +1,222 @@
+"""What came of reading the hooks of the file anew."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+
+from bridge.checks.secret_ends import secret_ends
+from bridge.core.access import Role
+from bridge.core.base import value
+from bridge.core.errors import BridgeError, SettingsError
+from bridge.core.ports import Control
+from bridge.core.survey import FoundPolicies
+from bridge.hooks.api import refusing
+from bridge.hooks.documents import ReloadedDocument
+from bridge.hooks.in_force import HooksInForce
+from bridge.http.body import answer
+from bridge.http.input import Parameters
+from bridge.http.operation import CHANGED, Operation
+from bridge.settings.logins import renewed, renewed_proxies
+from bridge.settings.tree import Settings
+from bridge.telemetry import events
+
+
+@value(frozen=True, slots=True)
+class Reloaded:
+    """Hooks by their ids; `broken` with the reasons, `needs_restart` are sections that changed and are not in force."""
+
+    added: Sequence[str]
+    removed: Sequence[str]
+    changed: Sequence[str]
+    broken: Mapping[str, str]
+    needs_restart: Sequence[str]
+
+
+# The hooks of the file, read anew while the bridge runs: on SIGHUP, through the API, or whenever the file
+# changes.
+
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 1.0
+
+
+class Written(Protocol):
+    """Where the settings were written."""
+
+    def read(self) -> Settings:
+        """Read them anew; raises SettingsError where they cannot be used."""
+        ...
+
+    def logins(self) -> Settings:
+        """Those of brokers and database as they are now, whatever is wrong elsewhere; raises SettingsError."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether they are others than those read last, and are so for long enough that nobody is still writing."""
+        ...
+
+    def policies(self) -> FoundPolicies:
+        """What the management API that they name tells; it may take seconds."""
+        ...
+
+
+class Reloading:
+    """One reload after the other; reading thousands of hooks takes seconds, so it is done in a thread."""
+
+    def __init__(self, settings: Settings, written: Written) -> None:
+        """`settings`: those that the bridge was started with."""
+        self._settings = settings
+        self._written = written
+        self._hooks = settings.hooks
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_force: HooksInForce | None = None
+        self._control: Control | None = None
+        self._replica = ""
+        self._asked_early = False
+        _warn(settings)
+
+    def serve(self, in_force: HooksInForce, control: Control, replica: str) -> None:
+        """Reload from now on, and at once where somebody asked for it during the start; `replica`: the id of this one."""
+        self._in_force, self._control, self._replica = in_force, control, replica
+        control.listen("reload", self._heard)
+        if self._asked_early:
+            self.soon()
+
+    async def reload(self) -> Reloaded:
+        """Put the hooks that are written now in force here; raises SettingsError, with nothing changed."""
+        assert self._in_force is not None
+        async with self._turn:
+            settings = await asyncio.to_thread(self._written.read)
+            _warn(settings)
+            change = self._in_force.rewrite(settings.hooks)
+            self._hooks = settings.hooks
+            broken = {hook.id: hook.fault.reason for hook in settings.hooks if hook.fault is not None}
+            events.reloaded(
+                len(settings.hooks), len(change.added), len(change.removed), len(change.changed), len(broken)
+            )
+            return Reloaded(change.added, change.removed, change.changed, broken, self._ignored(settings))
+
+    async def reload_everywhere(self) -> Reloaded:
+        """As `reload`, and have the other replicas do the same with what is written where they are."""
+        reloaded = await self.reload()
+        assert self._control is not None
+        await self._control.tell("reload", self._replica)
+        return reloaded
+
+    def soon(self) -> None:
+        """Reload in the background, and log what comes of it."""
+        if self._in_force is None:
+            self._asked_early = True
+            return
+        task = asyncio.create_task(self._logged(), name="reload")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def watch(self) -> None:
+        """Reload whenever the file changes, until cancelled.
+
+        What is looked at is where its path leads, so that a folder of links that are swapped (a ConfigMap) is followed.
+        """
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if await asyncio.to_thread(self._written.changed):
+                await self._logged()
+
+    async def watch_proxies(self) -> None:
+        """Put logins to proxies that are written anew in force, and nothing else, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if await asyncio.to_thread(self._written.changed):
+                await self._renew_proxies()
+
+    async def _renew_proxies(self) -> None:
+        assert self._in_force is not None
+        async with self._turn:
+            try:
+                settings = await asyncio.to_thread(self._written.read)
+                hooks = renewed_proxies(self._hooks, settings.hooks)
+                if hooks != self._hooks:
+                    self._in_force.rewrite(hooks)
+                    self._hooks = hooks
+            except SettingsError as error:
+                events.logins_not_read([str(problem) for problem in error.problems])
+
+    def _heard(self, about: str) -> None:
+        """Somebody asked another replica; "" is said at intervals, whatever happened."""
+        if about not in {"", self._replica}:
+            self.soon()
+
+    async def _logged(self) -> None:
+        try:
+            await self.reload()
+        except SettingsError as error:
+            events.reload_refused([str(problem) for problem in error.problems])
+        except BridgeError as error:
+            events.reload_refused([str(error)])
+
+    def _ignored(self, settings: Settings) -> list[str]:
+        """Only hooks and logins are read anew; nobody should believe that more was."""
+        here = renewed(self._settings, settings)
+        sections = [name for name in Settings.model_fields if name != "hooks"]
+        changed = [name for name in sections if getattr(settings, name) != getattr(here, name)]
+        if changed:
+            events.needs_restart(changed)
+        return changed
+
+
+def _warn(settings: Settings) -> None:
+    for found in secret_ends(settings):
+        events.hardly_meant(found.path, found.message)
+
+
+# The hooks of the file, read anew over HTTP.
+
+
+class ReloadRoutes:
+    """What SIGHUP does, with an answer."""
+
+    def __init__(self, reload: Callable[[], Awaitable[Reloaded]]) -> None:
+        """`reload` raises SettingsError where the file cannot be used."""
+        self._reload = reload
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="hooks.reload",
+                method="POST",
+                path="/v1/reload",
+                summary="Read the hooks of the file anew, on every replica",
+                description="The answer tells of the replica that was asked; the others read what is written where they "
+                "are. 422: the file cannot be used, and nothing was changed. A hook that has a problem does not hinder "
+                "the others: it stands in `broken`.",
+                handler=self._handle,
+                role=Role.OPERATOR,
+                answers={200: ReloadedDocument},
+                refusals=frozenset({422}),
+            )
+        ]
+
+    @refusing
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        Parameters(request).check()
+        done = await self._reload()
+        request[CHANGED] = {
+            "id": "file",
+            "added": [*done.added],
+            "removed": [*done.removed],
+            "changed": [*done.changed],
+        }
+        return answer(
+            ReloadedDocument(
+                added=[*done.added],
+                removed=[*done.removed],
+                changed=[*done.changed],
+                broken=dict(done.broken),
+                needs_restart=[*done.needs_restart],
+            ).model_dump()
+        )

@@ -1,0 +1,246 @@
+"""The runners of a process: made for its hooks, swapped whole when these change."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.base import value
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook, HookFault
+from bridge.core.ports import HookState
+from bridge.core.stored_hooks import StoredHook, StoredHooks
+from bridge.meta.words import Facts, MetaType
+from bridge.pipeline.deliver import Deleted, Delivering
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker, Lane, Thresholds
+from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.policy import Policy
+from bridge.routing.table import RoutingTable
+from bridge.targets.factory import Targets
+from bridge.telemetry.metrics import Metrics
+
+# Which hooks are to be in force: those of the file and those of the API, with what was said of them.
+
+
+@value(frozen=True, slots=True)
+class Effective:
+    """What follows from file and database at a moment, `revision` of the latter."""
+
+    revision: int
+    routed: tuple[Hook, ...]
+    """Those that events are matched with; broken ones with all that they may ask for."""
+    draining: tuple[Hook, ...]
+    """Those that match nothing more, but whose lanes are served."""
+    deleted: Mapping[str, str]
+    """Those that nothing is delivered to any more, by id, with the type of target; empty where it is not known."""
+    left_out: tuple[tuple[Hook, str], ...]
+    """Those of the API that cannot be in force, and why."""
+
+
+def effective(
+    written: Sequence[Hook],
+    stored: StoredHooks,
+    states: Mapping[str, HookState],
+    fault_of: Callable[[StoredHook], HookFault | None],
+    now: float,
+) -> Effective:
+    """`written`: the hooks of the file; `fault_of` says why one of the API cannot be served here, None: it can."""
+    taken = {hook.name for hook in written}
+    routed = [_said(hook, states).widened() for hook in written]
+    draining: list[Hook] = []
+    deleted = dict.fromkeys(stored.gone, "")
+    left_out: list[tuple[Hook, str]] = []
+    for each in stored.hooks:
+        hook = each.hook
+        if each.deleting in {"drop", "gone"}:
+            deleted[hook.id] = hook.target.type
+            continue
+        fault = fault_of(each)
+        wanted = _said(each.live(now) if fault is None else each.live(now).with_fault(fault), states)
+        if each.deleting == "drain":
+            draining.append(wanted)
+        elif hook.name in taken:
+            left_out.append((hook, f"the file has a hook named {hook.name!r}, which goes first"))
+        else:
+            routed.append(wanted.widened())
+    return Effective(stored.revision, tuple(routed), tuple(draining), deleted, tuple(left_out))
+
+
+def _said(hook: Hook, states: Mapping[str, HookState]) -> Hook:
+    state = states.get(hook.id)
+    return hook if state is None else state.over(hook)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a swap changed, by hook id."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A table that can be put in force, its runners made."""
+
+    routing: RoutingTable
+    runners: Mapping[str, HookWorker]
+    hooks: Mapping[str, Hook]
+    pauses: Mapping[str, str]
+    """Why the bridge itself paused a hook, by id."""
+
+
+class Hooks:
+    """Makes runners and keeps the table of them up to date."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        targets: Targets,
+        metrics: Metrics,
+        *,
+        deleted: Deleted,
+        served: frozenset[str] | None,
+        thresholds: Thresholds,
+        breaker: Rules,
+        retry_after_max: float,
+        lane_changed: Callable[[HookWorker], None],
+        told: Callable[[HookWorker, MetaType, Facts], None],
+    ) -> None:
+        """`served`: types of targets that this process attempts; None: all."""
+        self._table = table
+        self._targets = targets
+        self._metrics = metrics
+        self._deleted = deleted
+        self._served = served
+        self._thresholds = thresholds
+        self._breaker = breaker
+        self._retry_after_max = retry_after_max
+        self._lane_changed = lane_changed
+        self._told = told
+        self._retired: list[HookWorker] = []
+
+    def prepare(self, wanted: Effective, delivering: Delivering, states: Mapping[str, HookState]) -> Prepared:
+        """Make what is missing for these hooks; raises SettingsError, or ValueError, for a bad one."""
+        routing = RoutingTable(wanted.routed)
+        hooks = {hook.id: hook for hook in (*wanted.routed, *wanted.draining)}
+        pauses = {name: state.reason or "paused" for name, state in states.items() if state.paused}
+        runners = {
+            name: self._kept(hook) or self._runner(hook, pauses.get(name, ""), delivering)
+            for name, hook in hooks.items()
+        }
+        return Prepared(routing, runners, hooks, pauses)
+
+    def swap(self, prepared: Prepared, delivering: Delivering) -> Change:
+        """Put it in force, atomically.
+
+        A hook that is the same as before keeps its runner. A changed one gets a new runner, which takes over
+        what waits for it and its knowledge of the lane; attempts under way end with the old one.
+        """
+        before = {runner.hook.id: runner for runner in self._table}
+        after = prepared.runners
+        self._table.swap(prepared.routing, after)
+        replaced = [old for name, old in before.items() if after.get(name) is not old]
+        self._retired += replaced
+        for old in replaced:
+            self._hand_over(old, after.get(old.hook.id), delivering)
+        switched = [name for name, runner in after.items() if runner.hook != prepared.hooks[name]]
+        for name, runner in after.items():
+            self._set_state(runner, prepared.hooks[name], prepared.pauses.get(name, ""), delivering)
+        for name in before.keys() - after.keys():
+            self._metrics.drop_hook(name)
+        return Change(
+            added=[name for name in after if name not in before],
+            removed=[name for name in before if name not in after],
+            changed=[*switched, *(old.hook.id for old in replaced if old.hook.id in after)],
+        )
+
+    def fault(self, hook: Hook) -> HookFault | None:
+        """Why this process cannot serve it; None: it can."""
+        try:
+            RoutingTable((hook,))
+        except ValueError as error:
+            return HookFault(str(error), frozenset({"events", "filter"}))
+        try:
+            if self._serves(hook):
+                self._targets.check(hook)
+        except SettingsError as error:
+            return HookFault("; ".join(map(str, error.problems)))
+        return None
+
+    async def reap(self) -> None:
+        """Let go of replaced runners whose attempts have ended."""
+        for runner in [runner for runner in self._retired if not runner.busy]:
+            self._retired.remove(runner)
+            await runner.close()
+
+    def all_runners(self) -> list[HookWorker]:
+        """Those in force and those replaced that still work."""
+        return [*self._table, *self._retired]
+
+    def busy(self, hook: str) -> bool:
+        """Something that was matched with this hook is still under way, and waits in no lane."""
+        runner = self._table.get(hook)
+        if runner is not None and runner.unrecorded:
+            return True
+        return any(old.busy for old in self._retired if old.hook.id == hook)
+
+    def _serves(self, hook: Hook) -> bool:
+        return self._served is None or hook.target.type in self._served
+
+    def _kept(self, hook: Hook) -> HookWorker | None:
+        """The runner of today, if being enabled or paused is all that changes."""
+        runner = self._table.get(hook.id)
+        if runner is None or runner.hook is hook:
+            return runner
+        switched = runner.hook.model_copy(update={"enabled": hook.enabled, "paused": hook.paused})
+        return runner if switched == hook else None
+
+    def _runner(self, hook: Hook, pause: str, delivering: Delivering) -> HookWorker:
+        runner = HookWorker(
+            hook,
+            self._targets.build(hook) if self._serves(hook) and hook.fault is None else None,
+            delivering.deliver,
+            policy=Policy.of(hook, retry_after_max=self._retry_after_max),
+            breaker=Breaker(self._breaker),
+            thresholds=self._thresholds,
+            metrics=self._metrics.hook(hook.id, hook.target.type),
+            changed=self._lane_changed,
+            told=self._told,
+        )
+        runner.pause_reason = pause
+        self._metrics.name_hook(hook.id, hook.name)
+        runner.metrics.breaker_state.value = 0
+        return runner
+
+    def _set_state(self, runner: HookWorker, hook: Hook, pause: str, delivering: Delivering) -> None:
+        """What waits here for a hook that must wait itself goes to its lane."""
+        if runner.hook != hook:
+            runner.switch(hook)
+        runner.metrics.paused.value = hook.paused or bool(pause)
+        if runner.pause_reason != pause:
+            runner.pause(pause)
+        if runner.paused or not hook.enabled:
+            for work in runner.take_waiting():
+                delivering.park(runner, work, "paused" if runner.paused else "hook_disabled")
+
+    def _hand_over(self, old: HookWorker, new: HookWorker | None, delivering: Delivering) -> None:
+        copies, waiting = old.take_lane(), old.take_waiting()
+        if new is None and old.hook.id in self._deleted:
+            for work in (*copies, *waiting):
+                self._deleted.end(work)
+            copies = waiting = []
+        for copy in copies:
+            copy.settlement.give_back()
+        if new is None:
+            # The hook is gone from the file, its lane stays: what waits here for it joins what waits there.
+            for work in waiting:
+                delivering.park(old, work, "hook_removed")
+        else:
+            new.lane, old.lane = old.lane, Lane()
+            for work in waiting:
+                if new.hook.enabled:
+                    delivering.start(new, work)
+                else:
+                    delivering.park(new, work, "hook_disabled")  # it matched while the hook was enabled
+        self._lane_changed(new or old)

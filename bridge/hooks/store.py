@@ -1,0 +1,286 @@
+"""Hooks that were made through the API, and what was said of hooks, in the history's database."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from bridge.core.base import plain
+from bridge.core.errors import SettingsError
+from bridge.core.hook import Hook, HookFault
+from bridge.core.ports import HookState
+from bridge.core.stored_hooks import Deleting, Ends, NameTaken, Overtaken, StoredHook, StoredHooks, TooMany
+from bridge.db.admin_tables import hooks, next_revision, revision
+from bridge.db.engine import Engine
+from bridge.db.sealing import Sealer
+from bridge.db.tables import hook_states
+from bridge.db.upserts import padded
+from bridge.history import history
+from bridge.history.message_keys import stored_key
+from bridge.settings.partial import stand_in_target
+from bridge.settings.tree import Settings
+from bridge.wire.authenticity import MessageKeys
+
+# Hooks as texts of the database: what may be read there, and the target with its secrets as one sealed piece.
+
+
+def document_of(hook: Hook) -> str:
+    """All but the target, which may hold secrets in many places: addresses, headers, arguments."""
+    written = plain(hook)
+    return json.dumps(written | {"target": {"type": hook.target.type}})
+
+
+def sealed_of(hook: Hook, ends: Ends, sealer: Sealer) -> bytes:
+    """The target, and which of its secrets end when; raises SettingsError without a key."""
+    inside = {"target": plain(hook.target), "ends": ends}
+    return sealer.seal(json.dumps(inside).encode(), about(hook.id))
+
+
+def hook_of(hook_id: str, name: str, document: str, sealed: bytes, sealer: Sealer) -> tuple[Hook, Ends]:
+    """The hook whole; broken, with as much as can be read, where it cannot be opened or a newer version wrote it."""
+    told = json.loads(document)
+    fault: HookFault | None = None
+    try:
+        inside = json.loads(sealer.open(sealed, about(hook_id)))
+    except SettingsError as error:
+        fault = HookFault(error.problems[0].message, frozenset({"target"}))
+        inside = {"target": stand_in_target(told["target"]["type"]), "ends": ()}
+    try:
+        hook = Hook.model_validate(told | {"target": inside["target"]})
+    except ValidationError as error:
+        reason = f"what is stored of it is none of this version's hooks: {_first(error)}"
+        fault = HookFault(reason, frozenset({"sources", "events", "filter", "target"}))
+        target = stand_in_target(told["target"]["type"])
+        hook, inside = Hook.model_validate({"name": name, "target": target}), {"ends": ()}
+    hook = hook.with_id(hook_id)
+    return hook if fault is None else hook.with_fault(fault), tuple((one, end) for one, end in inside["ends"])
+
+
+def _first(error: ValidationError) -> str:
+    """Where it stands and what it is; without the value, which may be a secret."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+
+
+def about(hook_id: str) -> str:
+    """What a hook's sealed piece is about: it opens for no other hook."""
+    return f"hook {hook_id}"
+
+
+_AT_ONCE = 500
+
+
+class SqlHooks:
+    """The port HookStore; what was read is kept, so that a change costs the reading of what changed."""
+
+    def __init__(self, engine: Engine, sealer: Sealer) -> None:
+        """`engine` is that of the history, which also closes it."""
+        self._engine = engine
+        self._sealer = sealer
+        self._known: dict[str, StoredHook] = {}
+
+    async def stored_hooks(self) -> StoredHooks:
+        known = self._known
+        # One that could not be opened is tried again: another replica may have sealed it anew meanwhile.
+        versions = {one: stored.version for one, stored in known.items() if stored.hook.fault is None}
+        found = await self._engine.read(partial(_changed, known=versions))
+        # Opening thousands takes a while, in which deliveries must go on.
+        opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
+        fresh = {stored.hook.id: stored for stored in opened}
+        self._known = {one: fresh.get(one) or known[one] for one in found.there}
+        return StoredHooks(found.revision, list(self._known.values()), frozenset(found.gone))
+
+    async def stored_hook(self, hook_id: str) -> StoredHook | None:
+        row = await self._engine.read(partial(_row, hook_id=hook_id))
+        return None if row is None or row.deleting == "gone" else self._opened(row)
+
+    async def revision(self) -> int:
+        return await self._engine.read(revision)
+
+    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
+        sealed = sealed_of(hook, (), self._sealer)
+        row = await self._engine.write(partial(_add, hook=hook, sealed=sealed, at=at, most=most))
+        return _stored(row, hook, ())
+
+    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
+        sealed = sealed_of(hook, ends, self._sealer)
+        row = await self._engine.write(partial(_replace, hook=hook, sealed=sealed, at=at, version=version))
+        return _stored(row, hook, ends)
+
+    async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
+        row = await self._engine.write(partial(_delete, hook_id=hook_id, how=how, at=at, version=version))
+        before = self._opened(row)
+        return replace(before, version=before.version + 1, updated_at=at, deleting=how)
+
+    async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
+        return await self._engine.write(partial(_say, hook=hook, change=change))
+
+    async def reseal(self) -> int:
+        """Seal everything with the newest key that another one sealed; gives how many hooks that were.
+
+        What cannot be opened stays as it is: its key may come back.
+        """
+        sealed = await self._engine.read(_all_sealed)
+        count = 0
+        for hook_id, piece in sealed:
+            if self._sealer.is_newest(piece):
+                continue
+            try:
+                clear = self._sealer.open(piece, about(hook_id))
+            except SettingsError:
+                continue
+            anew = self._sealer.seal(clear, about(hook_id))
+            await self._engine.write(partial(_put_sealed, hook_id=hook_id, old=piece, new=anew))
+            count += 1
+        return count
+
+    def _opened(self, row: Row[Any]) -> StoredHook:
+        return _stored(row, *hook_of(row.id, row.name, row.document, bytes(row.sealed), self._sealer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What stands in the table: all ids that are there, and the rows that are not known."""
+
+    revision: int
+    there: list[str]
+    rows: list[Row[Any]]
+    gone: list[str]
+
+
+def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
+    return StoredHook(hook, row.version, row.revision, row.created_at, row.updated_at, row.deleting, ends)
+
+
+# ---- reading --------------------------------------------------------------------------------------------
+
+
+def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
+    c = hooks.c
+    number = revision(connection)  # first: what is changed meanwhile must show as a newer one
+    stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
+    there = {one: version for one, version, deleting in stand if deleting != "gone"}
+    anew = [one for one, version in there.items() if known.get(one) != version]
+    rows: list[Row[Any]] = []
+    for start in range(0, len(anew), _AT_ONCE):
+        some = padded(anew[start : start + _AT_ONCE])
+        rows += connection.execute(select(hooks).where(c.id.in_(some))).all()
+    return _Changes(number, list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
+
+
+def _row(connection: Connection, hook_id: str) -> Row[Any] | None:
+    return connection.execute(select(hooks).where(hooks.c.id == hook_id)).one_or_none()
+
+
+def _all_sealed(connection: Connection) -> list[tuple[str, bytes]]:
+    c = hooks.c
+    rows = connection.execute(select(c.id, c.sealed).where(c.sealed.is_not(None)))
+    return [(one, bytes(sealed)) for one, sealed in rows]
+
+
+# ---- writing --------------------------------------------------------------------------------------------
+
+
+def _add(connection: Connection, hook: Hook, sealed: bytes, at: float, most: int | None) -> Row[Any]:
+    number = next_revision(connection)
+    if (done := _row(connection, hook.id)) is not None:
+        return done  # ids are drawn by lot: this transaction was committed before its connection broke
+    _check_name(connection, hook)
+    count = select(func.count()).select_from(hooks).where(hooks.c.deleting != "gone")
+    if most is not None and connection.execute(count).scalar_one() >= most:
+        raise TooMany
+    given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
+    row = {"id": hook.id, "version": 1, "revision": number, "created_at": at} | given
+    return connection.execute(insert(hooks).values(row).returning(hooks)).one()
+
+
+def _replace(connection: Connection, hook: Hook, sealed: bytes, at: float, version: int) -> Row[Any]:
+    number = next_revision(connection)
+    row = _row(connection, hook.id)
+    if row is not None and row.version == version + 1 and row.updated_at == at:
+        return row  # as above
+    if row is None or row.version != version or row.deleting not in {"", "drain"}:
+        raise Overtaken
+    _check_name(connection, hook)
+    given = {"name": hook.name, "document": document_of(hook), "sealed": sealed, "updated_at": at}
+    return _put(connection, hook.id, {"version": version + 1, "revision": number} | given)
+
+
+def _delete(connection: Connection, hook_id: str, how: Deleting, at: float, version: int | None) -> Row[Any]:
+    """Gives the row as it was before."""
+    number = next_revision(connection)
+    row = _row(connection, hook_id)
+    if row is None or row.deleting == "gone" or (version is not None and row.version != version):
+        raise Overtaken
+    given = {"deleting": how, "updated_at": at, "version": row.version + 1, "revision": number}
+    _put(connection, hook_id, given | ({"sealed": None} if how == "gone" else {}))
+    if how == "gone":
+        connection.execute(delete(hook_states).where(hook_states.c.hook == hook_id))
+    return row
+
+
+def _put(connection: Connection, hook_id: str, values: Mapping[str, Any]) -> Row[Any]:
+    statement = update(hooks).where(hooks.c.id == hook_id).values(values)
+    return connection.execute(statement.returning(hooks)).one()
+
+
+def _check_name(connection: Connection, hook: Hook) -> None:
+    c = hooks.c
+    other = select(c.id).where(c.name == hook.name, c.deleting != "gone", c.id != hook.id)
+    if connection.execute(other).first() is not None:
+        raise NameTaken(hook.name)
+
+
+def _say(connection: Connection, hook: str, change: Callable[[HookState], HookState]) -> HookState:
+    next_revision(connection)
+    said = history.stored_hook_states(connection).get(hook)
+    state = change(said or HookState(hook, paused=False, reason="", at=0.0))
+    history.store_hook_state(connection, state)
+    return state
+
+
+def _put_sealed(connection: Connection, hook_id: str, old: bytes, new: bytes) -> None:
+    """Unless it was changed meanwhile, and so sealed anew."""
+    c = hooks.c
+    connection.execute(update(hooks).where(c.id == hook_id, c.sealed == old).values(sealed=new))
+
+
+# What is opened, sealed and signed with the keys of the settings.
+
+
+log = structlog.get_logger(__name__)
+
+
+async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
+    """The hooks in the history's database, all of them sealed with the newest key by now whose
+    key is given. Raises HistoryUnavailable.
+    """
+    keys = [key.get_secret_value() for key in settings.storage.encryption_keys]
+    token = settings.http.admin_token
+    # The token goes on opening what it sealed before there were keys.
+    store = SqlHooks(engine, Sealer([*keys, *([] if token is None else [token.get_secret_value()])]))
+    if anew := await store.reseal():
+        log.info("hooks.resealed", hooks=anew)
+    if not keys and token is not None and (await store.stored_hooks()).hooks:
+        log.warning(
+            "hooks.sealed_with_admin_token",
+            advice="set storage.encryption_keys: until then http.admin_token is the key of the secrets of hooks made "
+            "through the API, and cannot be changed without losing them",
+        )
+    return store
+
+
+async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
+    """The keys that prove which messages are the bridge's own: of the settings, else one that the history keeps.
+
+    The history's key still verifies after keys were added to the settings. Raises HistoryUnavailable.
+    """
+    secrets = [key.get_secret_value().encode() for key in settings.storage.encryption_keys]
+    kept = await stored_key(engine, make=not secrets)
+    return MessageKeys.derived_from(secrets if kept is None else [*secrets, kept])

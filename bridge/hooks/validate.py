@@ -1,0 +1,193 @@
+"""A hook as somebody sent it: made, or refused with all that is wrong with it by its path."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.checks.configuration import hook_problems
+from bridge.core.errors import Problem, SettingsError
+from bridge.core.hook import Hook
+from bridge.core.target import ScriptTarget, WebhookTarget
+from bridge.settings.environment import variable_in
+from bridge.settings.errors import explain
+from bridge.settings.loading import unknown_names
+from bridge.settings.shape import written
+from bridge.settings.tree import Settings
+from bridge.settings.yaml import KeyPath
+from bridge.targets.factory import problems, unreachable
+from bridge.wire.address_gate import AddressGate
+
+_STAND_IN = {"name": "left-out", "target": {"type": "queue", "queue": "left-out"}}
+_MOST_PROBLEMS = 100
+_READ = frozenset({"auth", "endpoints", "env", "headers", "proxy", "secrets", "url", "urls"})
+"""Parts of a target for which a file reads the environment; elsewhere, as in a shell's command, `${NAME}` may be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What hooks of the API are judged by, besides their own form."""
+
+    sources: Sequence[str]
+    brokers: Sequence[str]
+    """Names of the other brokers."""
+    gate: AddressGate
+    directory: FilePath
+    """Where relative paths of scripts start."""
+    consumer_timeout: float
+    """Seconds."""
+    allow_scripts: bool
+    served: frozenset[str] | None
+    """Types of targets whose files and programs are on this machine; None: all."""
+
+    @classmethod
+    def of(cls, settings: Settings, directory: FilePath, served: frozenset[str] | None) -> "Grounds":
+        """Those of a running bridge."""
+        return cls(
+            sources=[source.name for source in settings.sources],
+            brokers=list(settings.brokers),
+            gate=AddressGate([str(network) for network in settings.http.allow_private_targets]),
+            directory=directory,
+            consumer_timeout=settings.broker.consumer_timeout,
+            allow_scripts=settings.http.allow_scripts,
+            served=served,
+        )
+
+
+def hook_of(tree: Any, grounds: Grounds) -> Hook:
+    """The hook that is written there; raises SettingsError with all that is wrong. Nothing is contacted.
+
+    Whoever may call the API may not read the environment. So `${NAME}` would be text, and a key that anybody knows:
+    where it can hardly be meant as such, it is refused.
+    """
+    found = [*_not_unicode(tree, ()), *_variables(tree)]
+    if not found:
+        hook, found = _validated(tree)
+        if hook is not None and not found:
+            found = list(_of_sound(hook, grounds))
+            if not found:
+                return hook
+        elif hook is not None:
+            found += [each for each in _of_sound(hook, grounds) if _new(each, found)]
+    once = {problem.path: problem for problem in reversed(found)}
+    raise SettingsError(list(reversed(once.values()))[:_MOST_PROBLEMS])
+
+
+def _validated(tree: Any) -> tuple[Hook | None, list[Problem]]:
+    """The hook; where it is not valid, what is wrong with it, and a hook of what is valid."""
+    try:
+        return Hook.model_validate_json(json.dumps(tree), strict=True), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    found: dict[str, Problem] = {}
+    for each in errors:
+        path, reason = explain(Hook, each, ())
+        found.setdefault(written(path), Problem(written(path), reason))
+    return _remainder(tree, errors), list(found.values())
+
+
+def _remainder(tree: Any, errors: Sequence[ErrorDetails]) -> Hook | None:
+    """What is valid, with stand-ins, so that what is wrong there is told at once too."""
+    if not isinstance(tree, Mapping):
+        return None
+    bad = {each["loc"][0] for each in errors if each["loc"]}
+    sound = {name: part for name, part in tree.items() if name not in bad}
+    try:
+        return Hook.model_validate_json(json.dumps(_STAND_IN | sound), strict=True)
+    except ValidationError:
+        return None
+
+
+def _new(problem: Problem, found: Sequence[Problem]) -> bool:
+    """Whether it is of a part of the hook about which nothing was found yet."""
+    parts = {each.path.partition(".")[0].partition("[")[0] for each in found}
+    return problem.path.partition(".")[0].partition("[")[0] not in parts
+
+
+def _of_sound(hook: Hook, grounds: Grounds) -> Iterator[Problem]:
+    for path, reason in unknown_names(hook, grounds.sources, grounds.brokers):
+        yield Problem(written(path), reason)
+    yield from hook_problems(hook, grounds.consumer_timeout)
+    if isinstance(hook.target, ScriptTarget) and not grounds.allow_scripts:
+        yield Problem(
+            "target.type",
+            "scripts run on the bridge's own machine, so hooks with one are written in its file; the setting "
+            "http.allow_scripts lets the API make them too",
+        )
+    elif grounds.served is None or hook.target.type in grounds.served:
+        yield from problems(hook, grounds.directory, {"", *grounds.brokers, _broker(hook)})
+    yield from unreachable(hook, grounds.gate)
+    yield from _opening(hook, grounds.gate)
+
+
+def _opening(hook: Hook, gate: AddressGate) -> Iterator[Problem]:
+    """Networks that a token would open for itself: only the file may."""
+    networks = hook.target.allow_private_targets if isinstance(hook.target, WebhookTarget) else ()
+    for index, network in enumerate(networks):
+        if not gate.covers(network):
+            yield Problem(
+                f"target.allow_private_targets[{index}]",
+                f"{network} is not within http.allow_private_targets; only a hook in the file may reach further",
+            )
+
+
+def _broker(hook: Hook) -> str:
+    """The broker that it names: one that is not set up is told of above."""
+    return getattr(hook.target, "broker", None) or ""
+
+
+def _variables(tree: Any) -> Iterator[Problem]:
+    target = tree.get("target") if isinstance(tree, Mapping) else None
+    read = (
+        {name: part for name, part in target.items() if name in _READ} if isinstance(target, Mapping) else {}
+    )
+    for path, text in _texts(read, ("target",)):
+        if (variable := variable_in(text)) is not None:
+            yield Problem(written(path), not_read(variable))
+
+
+def not_read(variable: str) -> str:
+    """Why a text with this `${NAME}` is refused."""
+    return (
+        f"{variable} is not read from the environment here, only in the bridge's file; send the value itself, or use "
+        "`amqp-bridge hooks create -f`, which fills it in from the environment of the command"
+    )
+
+
+def _texts(tree: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(tree, str):
+        yield path, tree
+    elif isinstance(tree, Mapping):
+        for name, part in tree.items():
+            yield from _texts(part, (*path, name))
+    elif isinstance(tree, list):
+        for index, part in enumerate(tree):
+            yield from _texts(part, (*path, index))
+
+
+def _not_unicode(tree: Any, path: KeyPath) -> Iterator[Problem]:
+    """Texts and keys with half a surrogate pair, which neither UTF-8 nor the database can hold."""
+    if isinstance(tree, str):
+        if not _is_unicode(tree):
+            yield Problem(written(path), "holds half of a surrogate pair, which is no text")
+    elif isinstance(tree, Mapping):
+        for name, part in tree.items():
+            if _is_unicode(name):
+                yield from _not_unicode(part, (*path, name))
+            else:
+                yield Problem(written(path), "a key holds half of a surrogate pair, which is no text")
+    elif isinstance(tree, list):
+        for index, part in enumerate(tree):
+            yield from _not_unicode(part, (*path, index))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

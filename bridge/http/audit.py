@@ -1,0 +1,174 @@
+"""The audit log: who changed what."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from bridge.bodies.exact import json_text
+from bridge.core.access import Actor, Audit, AuditEntry, Role
+from bridge.formats.text import utc_seconds
+from bridge.http.body import body_of
+from bridge.http.documents import ClosedDocument, Nothing, UtcMoment
+from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation, OperationHandler
+from bridge.http.problem import REQUEST_ID, Refused
+from bridge.telemetry import events
+
+# What the API says of who changed what.
+
+
+class ActorDocument(ClosedDocument):
+    """Who asks."""
+
+    name: str
+    """Name of the token; `admin` for `http.admin_token`."""
+    role: Role
+    """What it is good for."""
+
+
+class DeedDocument(ClosedDocument):
+    """What somebody changed."""
+
+    id: str
+    """A UUIDv7."""
+    at: UtcMoment
+    """When."""
+    actor: str
+    """Name of the token; `admin` for `http.admin_token`, `bridge` for the bridge itself."""
+    role: str
+    """What the token was good for."""
+    action: str
+    """The operation, such as hooks.pause."""
+    object_type: str
+    """Kind of what was changed, such as hook."""
+    object_id: str
+    """Its id; empty where several were changed, or none that has one."""
+    object_name: str | None
+    """Of a hook its name, its id where it is gone; null for all else."""
+    request_id: str
+    """The request's id, as in `X-Request-Id` and in the log."""
+    remote: str
+    """Address that the request came from."""
+    detail: dict[str, Any]
+    """What changed, with how many; never a secret."""
+
+
+_PATIENCE = 5.0
+"""Seconds that an answer waits for its entry."""
+_MOST_DETAIL = 16_384
+"""Characters of an entry's detail."""
+
+
+class AuditLog:
+    """Writes down what was done. What it cannot write is told in the log, whole: it was done all the same."""
+
+    def __init__(self, audit: Audit, new_id: Callable[[], str]) -> None:
+        """`new_id` gives UUIDv7s: entries are in the order of theirs."""
+        self._audit = audit
+        self._new_id = new_id
+        self._hear: list[Callable[[AuditEntry], None]] = []
+
+    def listen(self, hear: Callable[[AuditEntry], None]) -> None:
+        """Call `hear` with everything that was done, once it is written or could not be."""
+        self._hear.append(hear)
+
+    async def write(
+        self,
+        actor: Actor,
+        action: str,
+        thing: tuple[str, str],
+        detail: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        remote: str = "",
+    ) -> None:
+        """Never raises. `thing`: kind and id of what was changed; `detail`: JSON values without secrets."""
+        kind, name = thing
+        deed = AuditEntry(
+            id=self._new_id(),
+            at=time.time(),
+            actor=actor.name,
+            role=actor.role,
+            action=action,
+            object_type=kind,
+            object_id=name,
+            request_id=request_id,
+            remote=remote,
+            detail=_bounded(json_text(detail)),
+        )
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._audit.write_deed(deed)
+        except Exception as error:  # noqa: BLE001 -- the deed is done: no failure here may look like one of it
+            events.audit_failed(deed, error)
+        for hear in self._hear:
+            hear(deed)
+
+
+def document(deed: AuditEntry, name_of: Callable[[str], str]) -> DeedDocument:
+    """The entry as the API shows it; `name_of` gives the name of the hook with an id."""
+    return DeedDocument(
+        id=deed.id,
+        at=utc_seconds(deed.at),
+        actor=deed.actor,
+        role=deed.role,
+        action=deed.action,
+        object_type=deed.object_type,
+        object_id=deed.object_id,
+        object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
+        request_id=deed.request_id,
+        remote=deed.remote,
+        detail=json.loads(deed.detail),
+    )
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MOST_DETAIL else json.dumps({"cut": text[: _MOST_DETAIL // 2]})
+
+
+# What goes before and after every operation: whether the role is enough, and the entry in the audit log.
+
+
+def guarded(operation: Operation, log: AuditLog) -> OperationHandler:
+    """The operation's handler for whose role is enough; what it changes is written into the audit log."""
+    return _allowed(operation, _written(operation, log) if operation.is_audited else operation.handler)
+
+
+def _allowed(operation: Operation, handler: OperationHandler) -> OperationHandler:
+    async def check(request: web.Request) -> web.StreamResponse:
+        actor = request[ACTOR]
+        if not actor.role.may(operation.role):
+            challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
+            detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
+            raise Refused(403, detail, headers={"WWW-Authenticate": challenge})
+        if operation.body is None and operation.method != "GET":
+            await body_of(request, Nothing, optional=True)
+        return await handler(request)
+
+    return check
+
+
+def _written(operation: Operation, log: AuditLog) -> OperationHandler:
+    async def change(request: web.Request) -> web.StreamResponse:
+        response = await operation.handler(request)
+        if response.status < 400 and UNCHANGED not in request:
+            changed = request.get(CHANGED, {})
+            await log.write(
+                request[ACTOR],
+                operation.name,
+                (operation.object_type, _object_id(request, changed)),
+                {name: told for name, told in changed.items() if name != "id"},
+                request_id=request[REQUEST_ID],
+                remote=request.remote or "",
+            )
+        return response
+
+    return change
+
+
+def _object_id(request: web.Request, changed: Mapping[str, Any]) -> str:
+    """Told by the handler where the path has another name of the thing, or none."""
+    return str(changed.get("id", request.match_info.get("id", "")))

@@ -1,0 +1,280 @@
+"""A verified request as a message for a source's queue."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge.core.base import value
+from bridge.core.budget import Budget
+from bridge.core.event import Message, Source
+from bridge.core.inlet import Inlet, Verifier
+from bridge.core.ports import Outgoing
+from bridge.formats.text import event_type
+from bridge.http.problem import problem
+from bridge.inlets.handshakes import Greeting
+from bridge.inlets.headers import PassedOn, sender_id, signed_id, type_in_body
+from bridge.wire.copies import INLET
+from bridge.wire.headers import id_keys, identity_keys, mark
+from bridge.wire.inlet_paths import type_in_path
+
+# How an inlet answers.
+
+
+RETRY_AFTER = 5
+"""Seconds after which a sender that got 503 may try again."""
+
+
+@value(frozen=True, slots=True)
+class Refusal:
+    """A request that was not accepted; `label` is the metric's, `reason` for the log alone."""
+
+    label: str
+    status: int
+    detail: str
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    close: bool = False
+    """The connection cannot be used further: a body is unread."""
+
+    def response(self) -> web.Response:
+        """The problem (RFC 9457)."""
+        response = problem(self.status, self.detail)
+        response.headers.extend(self.headers)
+        if self.close:
+            response.force_close()
+        return response
+
+
+NOT_AUTHORIZED = Refusal("refused", 403, "Webhook not authorized.")
+TOO_SLOW = Refusal("too_slow", 408, "the body did not arrive in time", close=True)
+MALFORMED = Refusal("malformed", 400, "the body ended early or is not framed as HTTP has it", close=True)
+TOO_MANY_HEADERS = Refusal("headers_too_large", 431, "more headers than a message can carry")
+
+
+def greeted(greeting: Greeting) -> web.Response:
+    """The answer to a question, in what a sender chose never taken for anything but text."""
+    response = web.Response(
+        status=greeting.status, text=greeting.text, content_type=greeting.content_type, charset="utf-8"
+    )
+    response.headers.extend(greeting.headers)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def unavailable(reason: str, label: str = "unavailable", *, close: bool = False) -> Refusal:
+    """Nothing was accepted, and the sender should try again soon; `reason` is for the log."""
+    return Refusal(
+        label,
+        503,
+        "the message cannot be taken now; try again",
+        reason,
+        (("Retry-After", str(RETRY_AFTER)),),
+        close,
+    )
+
+
+def too_large(limit: int) -> Refusal:
+    """A body over the limit, of which the rest is not read."""
+    return Refusal("too_large", 413, f"the body is larger than {limit} bytes", close=True)
+
+
+def wrong_method(method: str, allowed: tuple[str, ...]) -> Refusal:
+    """A method that the inlet does not take."""
+    names = ", ".join(allowed)
+    return Refusal(
+        "method", 405, f"{method} is not allowed here; allowed: {names}", headers=(("Allow", names),)
+    )
+
+
+_LONGEST_PROPERTY = 255
+
+
+@value(frozen=True, slots=True)
+class Received:
+    """A request as it came in: `fields` in their order and spelling, `headers` joined by name in lower case."""
+
+    method: str
+    rest: str
+    fields: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Messages:
+    """Makes the messages of one inlet."""
+
+    def __init__(self, inlet: Inlet, source: Source, new_id: Callable[[], str]) -> None:
+        self._inlet = inlet
+        self._queue = source.queue
+        self._new_id = new_id
+        self._passed_on = PassedOn(inlet)
+        self._keys = [identity_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
+        self._id_keys = [id_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
+
+    def message(self, request: Received, verified: int | None, now: float) -> Outgoing | Refusal:
+        """The message of a request that verifier number `verified` accepted (None: everybody is let in).
+
+        The message's id is the sender's, where there is one: what a sender sends once more can be told by it. Every
+        other message gets an id of its own, so that equal bodies stay different events.
+        """
+        headers = self._passed_on.choose(request.fields)
+        if headers is None:
+            return TOO_MANY_HEADERS
+        kind = self._type(request) or self._type_in_body(request, verified)
+        table = mark(
+            self._inlet.name,
+            request.method,
+            request.rest,
+            kind,
+            identity=self._identity(request, verified),
+            webhook_id=self._webhook_id(request, verified),
+        )
+        return Outgoing(
+            exchange="",
+            routing_key=self._queue,
+            message_id=sender_id(request.headers) or self._new_id(),
+            body=request.body,
+            headers=headers | {INLET: table},
+            like=Message(
+                body=b"",
+                content_type=_property(request.headers.get("content-type")),
+                content_encoding=_property(request.headers.get("content-encoding")),
+                type=kind,
+                timestamp=datetime.fromtimestamp(int(now), UTC),
+            ),
+        )
+
+    def _identity(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
+        if verified is None or not self._keys[verified]:
+            return None
+        verifier: Verifier = self._inlet.verify[verified]
+        return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
+
+    def _webhook_id(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
+        """The id that a sender of Standard Webhooks signed."""
+        if verified is None or not self._id_keys[verified]:
+            return None
+        sent = signed_id(request.headers, self._inlet.verify[verified].header)
+        return (sent, self._id_keys[verified][0], request.body) if sent else None
+
+    def _type(self, request: Received) -> str | None:
+        """What the settings say or tell where to look for."""
+        inlet = self._inlet
+        if inlet.event_type:
+            return event_type(inlet.event_type)
+        told = ""
+        if inlet.event_type_header:
+            told = event_type(request.headers.get(inlet.event_type_header.lower(), ""))
+        if not told and inlet.event_type_path:
+            told = event_type(type_in_path(request.rest))
+        return event_type(inlet.event_type_prefix + told) if told else None
+
+    def _type_in_body(self, request: Received, verified: int | None) -> str | None:
+        """None: the source's format finds it in headers or body."""
+        if verified is None:
+            return None
+        return type_in_body(self._inlet.verify[verified].type, request.body) or None
+
+
+def _property(text: str | None) -> str | None:
+    """Text that fits in a property; what does not is no use to anybody."""
+    return text if text and text.isascii() and len(text) <= _LONGEST_PROPERTY else None
+
+
+# Reading the bodies of requests: no larger, no slower and no more at once than there is room for.
+
+
+MOST_REQUESTS = 1000
+MOST_BYTES = 256 * 1024 * 1024
+_SHARE = 0.25
+BODY_TIME = 30.0
+"""Seconds for a whole body to arrive."""
+
+_CROWDED = unavailable("too many requests at once", "too_many", close=True)
+
+
+class Room:
+    """What all requests together may hold, on both sockets."""
+
+    def __init__(
+        self, budget: Budget | None = None, requests: int = MOST_REQUESTS, octets: int = MOST_BYTES
+    ) -> None:
+        """`octets` at the most, within a quarter of the `budget` and what of it is free."""
+        self._budget = budget or Budget()
+        self._holder = self._budget.holder("inlets")
+        self._most_requests = requests
+        self._most_octets = min(octets, self._budget.share(_SHARE))
+        self.requests = 0
+        self.octets = 0
+
+    @contextmanager
+    def place(self) -> Iterator["Place | None"]:
+        """A place for one request while it is handled; None where all are taken."""
+        if self.requests >= self._most_requests:
+            yield None
+            return
+        self.requests += 1
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            self.requests -= 1
+            self.octets -= place.octets
+            self._holder.give_back(place.octets, 0)
+
+    def has_space_for(self, octets: int) -> bool:
+        """One body has it always, however large a setting lets it be."""
+        if self.requests == 1:
+            return True
+        return self.octets + octets <= self._most_octets and self._budget.fits(octets)
+
+    def hold(self, octets: int) -> None:
+        """So much more is held."""
+        self.octets += octets
+        self._holder.take(octets, 0)
+
+
+class Place:
+    """What one request holds."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.octets = 0
+
+    def grow(self, octets: int) -> bool:
+        """Hold that much more; False where there is no room for it."""
+        if not self._room.has_space_for(octets):
+            return False
+        self.octets += octets
+        self._room.hold(octets)
+        return True
+
+
+async def read_body(request: web.Request, place: Place, limit: int, seconds: float) -> bytes | Refusal:
+    """The body as it was sent, content coding and all; what is refused is not read to its end."""
+    if (request.content_length or 0) > limit:
+        return too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(request, place, limit)
+    except TimeoutError:
+        return TOO_SLOW
+    except (web.RequestPayloadError, HttpProcessingError, OSError):
+        return MALFORMED
+
+
+async def _read(request: web.Request, place: Place, limit: int) -> bytes | Refusal:
+    chunks = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            return too_large(limit)
+        if not place.grow(len(chunk)):
+            return _CROWDED
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

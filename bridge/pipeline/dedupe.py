@@ -1,0 +1,393 @@
+"""Between decoding and routing: what was done already is told from what is to be done.
+
+A message that the broker hands out again may have been delivered in part: its event goes on under the id that it had
+before, to the hooks that have no committed fate of it yet. An event of a source with `dedupe` whose key another event has
+is recorded as a duplicate. All other messages never come here.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
+from typing import TypeVar, assert_never
+
+import structlog
+
+from bridge.core.base import Backoff
+from bridge.core.delivery import Finished
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.guards import Claim, Claimed, Claims, Earlier, Recollection
+from bridge.pipeline.received import Part, Recalled, ReceivedMessage
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settlement import Settlement
+from bridge.telemetry import events
+
+# Whose the key of an event is: its own, that of one before it, or that of one whose process is gone.
+# A process claims a key before it delivers, and says every few seconds that it is still at it. Whoever meets
+# the claim of another waits until that one's deliveries have their fate, or until nothing was heard of it for a
+# while. So of several that a publisher sent one is delivered, and none is lost with a process.
+
+
+LEASE = 10.0
+"""Seconds after which a process that said nothing is taken for gone."""
+_RENEW_EVERY = 3.0
+_SWEEP_FROM = 256
+
+
+class UnderWay:
+    """Messages in this process whose fate is open, by ids of their events."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, Settlement] = {}
+        self._sweep_at = _SWEEP_FROM
+
+    def add(self, event_id: str, settlement: Settlement) -> None:
+        """The message has the event; it is found for as long as its fate is open."""
+        self._messages[event_id] = settlement
+        if len(self._messages) > self._sweep_at:
+            # Now and then at once: to take each out when it is over would cost every message something.
+            self._messages = {each: one for each, one in self._messages.items() if one.open > 0}
+            self._sweep_at = 2 * len(self._messages) + _SWEEP_FROM
+
+    def get(self, event_id: str) -> Settlement | None:
+        """The message with this event, if its fate is open."""
+        found = self._messages.get(event_id)
+        return found if found is not None and found.open > 0 else None
+
+
+class Verdict(Enum):
+    """What to do with an event whose key somebody has."""
+
+    OURS = auto()
+    OVER = auto()
+    DUPLICATE = auto()
+    WAIT = auto()
+    TAKE_OVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks: the event with the key, its message, and the process at that Unix time."""
+
+    event_id: str
+    settlement: Settlement
+    holder: str
+    at: float
+    lease: float = LEASE
+
+
+def judge(claimed: Claimed, asking: Asking, running: Settlement | None) -> Verdict:
+    """Whether the event may be delivered; `running`: the message here whose event has the key, if its fate is open."""
+    same = claimed.event_id == asking.event_id
+    if claimed.done:
+        return Verdict.OVER if same else Verdict.DUPLICATE
+    if claimed.holder == asking.holder:
+        if running is not None:
+            # One whose ticket is void comes again itself, and this may be it.
+            return Verdict.DUPLICATE if running is asking.settlement or running.valid else Verdict.WAIT
+        return Verdict.OURS if claimed.new and same else Verdict.TAKE_OVER
+    gone = not claimed.holder or asking.at - claimed.at > asking.lease
+    return Verdict.TAKE_OVER if gone else Verdict.WAIT
+
+
+class DedupeLeases:
+    """The claims of this process."""
+
+    def __init__(self, claims: Claims, holder: str, *, alone: bool) -> None:
+        """`holder` names this life of the process; `alone`: there are no others, so that all other holders are gone."""
+        self.under_way = UnderWay()
+        self._claims = claims
+        self._holder = holder
+        self._lease = -1.0 if alone else LEASE
+        self._held: dict[tuple[str, str], tuple[Settlement, float]] = {}
+        self._hurry = asyncio.Event()
+        self._zero: float | None = None
+        """The time of all who claim, when our monotonic clock had its zero."""
+
+    async def claim(self, wanted: list[Claim]) -> Mapping[str, Claimed]:
+        """By digest, whose each key is. Raises HistoryUnavailable."""
+        if not wanted:
+            return {}
+        if self._zero is None:
+            await self._set_clock()
+        return await self._claims.claim(wanted, holder=self._holder, at=self._now())
+
+    async def take_over(self, seen: Collection[Claimed]) -> Mapping[str, Earlier]:
+        """Of those of which nobody else was quicker: the event to go on with, by digest. Raises HistoryUnavailable."""
+        return await self._claims.take_over(seen, holder=self._holder, at=self._now()) if seen else {}
+
+    def judge(self, claimed: Claimed, event_id: str, settlement: Settlement) -> Verdict:
+        """What to do with this message's event."""
+        asking = Asking(event_id, settlement, self._holder, self._now(), self._lease)
+        return judge(claimed, asking, self.under_way.get(claimed.event_id))
+
+    def hold(self, digest: str, event_id: str, settlement: Settlement) -> None:
+        """The message has the key from now on, until its fate is committed."""
+        self.under_way.add(event_id, settlement)
+        self._held[digest, event_id] = (settlement, time.monotonic())
+
+    def given_back(self) -> None:
+        """Messages went back to the broker: others may have their claims soon."""
+        self._hurry.set()
+
+    async def keep(self) -> None:
+        """Say what is still under way here, and what is not any more, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RENEW_EVERY):
+                    await self._hurry.wait()
+            self._hurry.clear()
+            with suppress(HistoryUnavailable):
+                if self._zero is not None:
+                    await self._set_clock()
+                await self._tell(time.monotonic() - _RENEW_EVERY)
+
+    async def leave(self) -> None:
+        """The process stops: what is not over anybody may go on with. Raises HistoryUnavailable."""
+        left = [claim for claim, (settlement, _) in self._held.items() if not settlement.complete]
+        if left:
+            await self._claims.release(left, holder=self._holder)
+
+    async def _set_clock(self) -> None:
+        asked_at = time.monotonic()
+        self._zero = await self._claims.now() - asked_at
+
+    def _now(self) -> float:
+        """By the clock of all who claim."""
+        return time.monotonic() + (self._zero or 0.0)
+
+    async def _tell(self, before: float) -> None:
+        self._held = {claim: held for claim, held in self._held.items() if not held[0].complete}
+        given_up = [claim for claim, (settlement, _) in self._held.items() if settlement.open <= 0]
+        if given_up:
+            await self._claims.release(given_up, holder=self._holder)
+        for claim in given_up:
+            if self._held[claim][0].open <= 0:  # else it came again meanwhile
+                del self._held[claim]
+        old = [claim for claim, (_, since) in self._held.items() if since < before]
+        if old:
+            await self._claims.renew(old, holder=self._holder, at=self._now())
+
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+_GATHER = 0.005
+_LOOK_HERE = 0.1
+"""Seconds after which to see whether something in this process has ended."""
+_LOOK_ELSEWHERE = 1.0
+
+
+class RedeliveryFilter:
+    """Looks at arrivals in batches."""
+
+    def __init__(
+        self,
+        recollection: Recollection,
+        claiming: DedupeLeases,
+        recorder: Recorder,
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`flush` sends the acks that have become due."""
+        self._recollection = recollection
+        self._claiming = claiming
+        self._recorder = recorder
+        self._flush = flush
+        self._waiting: list[ReceivedMessage] = []
+        self._held: dict[ReceivedMessage, None] = {}
+        self._arrived = asyncio.Event()
+        self.under_way = claiming.under_way
+
+    def take(self, arrival: ReceivedMessage) -> None:
+        """Look at this message soon; until it goes on it is held here."""
+        self._held[arrival] = None
+        self._look_at(arrival)
+
+    def give_back(self, source: str) -> None:
+        """Hand to the broker what is held here of this source."""
+        for arrival in [each for each in self._held if each.settlement.source == source]:
+            del self._held[arrival]
+            if arrival.settlement.open > 0:
+                arrival.settlement.give_back()
+        self._claiming.given_back()
+
+    def park(self, source: str, reason: str) -> None:
+        """What is held here of this source goes into its lanes as soon as it goes on."""
+        for arrival in self._held:
+            if arrival.settlement.source == source:
+                arrival.settlement.park_reason = reason
+
+    @property
+    def busy(self) -> bool:
+        """Something is held here."""
+        return bool(self._held)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._claiming.keep())
+            tasks.create_task(self._look())
+
+    async def leave(self) -> None:
+        """The process stops. Raises HistoryUnavailable."""
+        await self._claiming.leave()
+
+    # ---- in batches -----------------------------------------------------------------------------------
+
+    def _look_at(self, arrival: ReceivedMessage) -> None:
+        self._waiting.append(arrival)
+        self._arrived.set()
+
+    def _later(self, arrival: ReceivedMessage, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._look_at, arrival)
+
+    async def _look(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(_GATHER)
+            self._arrived.clear()
+            await self._look_at_waiting()
+            await self._flush()
+
+    async def _look_at_waiting(self) -> None:
+        batch, self._waiting = self._waiting, []
+        try:
+            await self._look_at_all(batch)
+        except Exception as error:  # noqa: BLE001 - a bug costs neither a message nor the process
+            events.recall_failed(error)
+            for arrival in [each for each in batch if each in self._held]:
+                self._go_on(arrival)  # as if nothing more were known: rather twice than never
+
+    async def _look_at_all(self, arrivals: Sequence[ReceivedMessage]) -> None:
+        batch = list(self._ready(arrivals))
+        await self._recollect(batch)
+        wanted = [
+            Claim(digest, part.id, arrival.window)
+            for arrival in batch
+            for part, digest in arrival.undecided()
+        ]
+        claimed = await _insist(partial(self._claiming.claim, wanted))
+        given_up: list[tuple[ReceivedMessage, Part, Claimed]] = []
+        for arrival in self._ready(batch):
+            if not self._judge(arrival, claimed, given_up):
+                self._go_on(arrival)
+        await self._take_over(given_up)
+
+    def _ready(self, arrivals: Iterable[ReceivedMessage]) -> Iterable[ReceivedMessage]:
+        """Those to look at now; asked again after each wait, and of each when those before it have gone on."""
+        for arrival in arrivals:
+            if arrival not in self._held:
+                continue  # given back
+            if not arrival.settlement.valid:
+                self._drop(arrival)
+            elif self._is_under_way(arrival):
+                self._later(arrival, _LOOK_HERE)
+            else:
+                yield arrival
+
+    def _drop(self, arrival: ReceivedMessage) -> None:
+        """The broker hands it out again."""
+        del self._held[arrival]
+        arrival.settlement.drop_one()
+
+    def _is_under_way(self, arrival: ReceivedMessage) -> bool:
+        """It came before, and what began then, before the connection was lost, has not ended: its fate counts."""
+        running = (self.under_way.get(key[2]) for _, key in arrival.known_by())
+        return any(one is not None and one is not arrival.settlement for one in running)
+
+    # ---- what came before -----------------------------------------------------------------------------
+
+    async def _recollect(self, batch: Sequence[ReceivedMessage]) -> None:
+        parts = [each for arrival in batch for each in arrival.known_by()]
+        if not parts:
+            return
+        keys = {key for _, key in parts}
+        known = await _insist(partial(self._recollection.earlier, keys))
+        for part, key in parts:
+            part.earlier = known.get(key)
+
+    # ---- whose the keys are ---------------------------------------------------------------------------
+
+    def _judge(
+        self,
+        arrival: ReceivedMessage,
+        claimed: Mapping[str, Claimed],
+        given_up: list[tuple[ReceivedMessage, Part, Claimed]],
+    ) -> bool:
+        """Decide what can be decided; whether something has to be waited for."""
+        waits, over = False, len(given_up)
+        for part, digest in arrival.undecided():
+            match self._claiming.judge(claimed[digest], part.id, arrival.settlement):
+                case Verdict.OURS:
+                    self._hold(arrival, digest, part.id)
+                    part.go_on(part.earlier, before=True)
+                case Verdict.OVER:
+                    part.recalled = Recalled(part.event, hooks=None, before=True)
+                case Verdict.DUPLICATE if part.earlier is not None:
+                    part.go_on(part.earlier, before=True)  # it was the first in a window that is over
+                case Verdict.DUPLICATE:
+                    part.recalled = Recalled(part.event, duplicate=True)
+                case Verdict.TAKE_OVER:
+                    given_up.append((arrival, part, claimed[digest]))
+                case Verdict.WAIT:
+                    waits = True
+                case unknown:
+                    assert_never(unknown)
+        if waits:
+            del given_up[over:]  # at the next look
+            self._later(arrival, _LOOK_ELSEWHERE)
+        return waits or len(given_up) > over
+
+    async def _take_over(self, given_up: Sequence[tuple[ReceivedMessage, Part, Claimed]]) -> None:
+        """Go on where others left off; what somebody else took first is looked at again."""
+        if not given_up:
+            return
+        won = await _insist(partial(self._claiming.take_over, [claimed for _, _, claimed in given_up]))
+        parts: dict[ReceivedMessage, list[tuple[Part, str]]] = {}
+        for arrival, part, claimed in given_up:
+            parts.setdefault(arrival, []).append((part, claimed.digest))
+        for arrival in self._ready(parts):
+            for part, digest in parts[arrival]:
+                earlier = won.get(digest)
+                if earlier is not None and self.under_way.get(earlier.event_id) is None:
+                    self._hold(arrival, digest, earlier.event_id)
+                    part.go_on(earlier, before=part.id == earlier.event_id)
+            if arrival.undecided():
+                self._later(arrival, _LOOK_HERE)
+            else:
+                self._go_on(arrival)
+
+    def _hold(self, arrival: ReceivedMessage, digest: str, event_id: str) -> None:
+        self._claiming.hold(digest, event_id, arrival.settlement)
+        arrival.claims.append((digest, event_id))
+
+    # ---- on -------------------------------------------------------------------------------------------
+
+    def _go_on(self, arrival: ReceivedMessage) -> None:
+        del self._held[arrival]
+        for part in arrival.parts:
+            if part.recalled is None:
+                part.go_on(part.earlier, before=True)
+        if arrival.claims:
+            arrival.settlement.at_last(partial(self._finish, tuple(arrival.claims)))
+        arrival.go_on([part.recalled for part in arrival.parts if part.recalled is not None])
+
+    def _finish(self, claims: tuple[tuple[str, str], ...], settlement: Settlement) -> None:
+        self._recorder.add(Finished(claims), settlement)
+
+
+async def _insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the database answers; what is held here meanwhile is bounded by the prefetch."""
+    backoff = Backoff()
+    told = False
+    while True:
+        try:
+            return await ask()
+        except HistoryUnavailable as error:
+            if not told:
+                log.warning("recall.history_unavailable", error=str(error))
+                told = True
+            await backoff.pause()

@@ -1,0 +1,341 @@
+"""The way of an event through the bridge, from the queue to its settled end. Read this file first.
+
+    consume ─▶ decode ─▶ route ─┬▶ deliver ─▶ judge ─▶ record ─▶ settle
+                                └▶ park in the hook's lane ─▶ consume ─▶ fence ─▶ deliver ...
+
+One rule holds everywhere: a broker message is acknowledged only when every delivery it carries has a durable
+fate (it succeeded, failed for good, or its copy was confirmed by the broker) and that fate is committed in the
+history. A crash at any point repeats work and never loses it.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import assert_never
+
+from bridge.core.base import Backoff
+from bridge.core.delivery import (
+    Answer,
+    Attempt,
+    Delivered,
+    Delivery,
+    FailedForGood,
+    Fault,
+    Outcome,
+    Parked,
+    Quarantined,
+    Record,
+    RetryLater,
+    Skipped,
+    Status,
+    Unmatched,
+    status_after,
+)
+from bridge.core.errors import BridgeError, PublishTooLarge
+from bridge.core.event import Batch, Event, Message, Refused, Undecodable
+from bridge.core.ports import Copies
+from bridge.core.turn import Turn
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settlement import Settlement, Work
+from bridge.pipeline.watch import PipelineWatch
+from bridge.retry.policy import judge
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_AT_ZERO = time.time() - time.clock_gettime(_STEADY)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """The stages in order. All it needs is handed in; what changes lives in the hooks' runners."""
+
+    table: HookTable
+    copies: Copies
+    recorder: Recorder
+    watch: PipelineWatch
+    new_id: Callable[[], str]
+    remember_pause: Callable[[str, str], None]
+    turn: Turn = field(default_factory=Turn)
+
+    # ---- from a source message to its deliveries ------------------------------------------------------
+
+    def route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+        """Start one delivery for each hook that asked for the event, or for an event of the batch."""
+        match decoded:
+            case Event():
+                found: tuple[Event, ...] = (decoded,)
+                refused: tuple[Refused, ...] = ()
+            case Batch(events=found, refused=refused):
+                pass
+            case Undecodable():
+                self.quarantine(decoded, message, settlement)
+                return
+            case _:
+                assert_never(decoded)
+        try:
+            # All are matched before the first one starts: the message must not be settled in between.
+            matched = [self.table.match(event) for event in found]
+        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
+            self.quarantine(Undecodable("bug", f"{type(error).__name__}: {error}"), message, settlement)
+            return
+        settlement.carries(sum([len(runners) or 1 for runners in matched]) + len(refused))
+        for event, runners in zip(found, matched, strict=True):
+            self._start_all(event, runners, settlement)
+        for one in refused:
+            self.quarantine(one.why, one.message, settlement)
+
+    def _start_all(self, event: Event, runners: list[HookWorker], settlement: Settlement) -> None:
+        """An event that nobody asked for counts one: its own record."""
+        if not runners:
+            self.watch.unmatched(event)
+            self.recorder.add(Unmatched(event), settlement)
+        for runner in runners:
+            self.start(runner, Work(Delivery(self.new_id(), event, runner.hook.id), settlement))
+
+    def start(self, runner: HookWorker, work: Work) -> None:
+        """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""
+        if not runner.hook.enabled:
+            self.record(runner, work, Skipped("hook_disabled"))
+        elif reason := work.settlement.park_reason or runner.why_park(time.monotonic()):
+            self.park(runner, work, reason)
+        else:
+            runner.enqueue(work)
+
+    def park(self, runner: HookWorker, work: Work, reason: str) -> None:
+        """Copy a delivery into its hook's lane, in the background."""
+        work.settlement.started = True
+        if runner.hook.fault is not None and runner.hook.fault.provisional:
+            work.delivery = replace(work.delivery, provisional=True)
+        runner.spawn_park(self._park(runner, work, reason))
+
+    async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
+        try:
+            await self.conclude(runner, work, Parked(reason))
+        except Exception as error:  # noqa: BLE001 - a bug must not keep the delivery counted as held
+            self.watch.bug(runner, error)
+            work.settlement.drop_one()
+
+    def turned_away(self, runner: HookWorker, work: Work) -> bool:
+        """Match a copy that came while its hook could not be read; True: the hook does not ask for it, it is SKIPPED."""
+        if not work.delivery.provisional:
+            return False
+        if self.table.asks(runner.hook.id, work.delivery.event):
+            work.delivery = replace(work.delivery, provisional=False)
+            return False
+        work.settlement.started = True
+        self.record(runner, work, Skipped("not_matched"))
+        return True
+
+    def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
+        """Keep a message that cannot be handled, whole and with the reason."""
+        self.watch.quarantined(settlement.source, fault)
+        entry = Quarantined(
+            self.new_id(), settlement.source, fault.reason, fault.detail, time.time(), message
+        )
+        self.recorder.add(entry, settlement)
+
+    # ---- one attempt ----------------------------------------------------------------------------------
+
+    async def deliver(self, runner: HookWorker, work: Work) -> None:
+        """Attempt, judge, give the delivery its durable fate, record. Never raises for what a target does."""
+        await (
+            self.turn.own()
+        )  # bodies are made and signed, programs started: hundreds of attempts may begin at once
+        if not work.settlement.valid:
+            work.settlement.drop_one()
+            return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.
+        started = time.monotonic()
+        if reason := runner.why_wait(work, started):
+            await self.conclude(runner, work, Parked(reason))
+            return
+        work.settlement.started = True
+        at = time.time()
+        answer = await self._attempt(runner, work.delivery)
+        ended = time.monotonic()
+        runner.learn(answer, ended, probe=work.probe)
+        if answer.done:
+            work.delivery = replace(work.delivery, done=answer.done)
+        jitter = random.random()  # noqa: S311 - not secrecy
+        outcome = judge(
+            answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe
+        )
+        attempt = Attempt(
+            number=work.delivery.attempt,
+            started_at=at,
+            duration_ms=(ended - started) * 1000,
+            outcome=answer.fault.value if answer.fault else "delivered",
+            code=answer.code,
+            response=answer.response,
+            error=answer.error,
+            evidence=answer.evidence,
+        )
+        self.watch.attempted(runner, work.delivery, outcome, attempt)
+        await self.conclude(runner, work, outcome, attempt)
+
+    async def _attempt(self, runner: HookWorker, delivery: Delivery) -> Answer:
+        assert runner.target is not None
+        try:
+            return await runner.target.attempt(delivery)
+        except Exception as error:  # noqa: BLE001 - a bug in a target must cost neither the event nor the worker
+            self.watch.bug(runner, error)
+            return Answer(Fault.BUG, error=f"{type(error).__name__}: {error}")
+
+    # ---- what it came to ------------------------------------------------------------------------------
+
+    async def conclude(
+        self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
+    ) -> None:
+        """Make the outcome durable, then record it; the recorder settles the message after its commit."""
+        work.settlement.started = True
+        fate: Outcome | None = outcome
+        match outcome:
+            case Delivered() | Skipped():
+                pass
+            case FailedForGood(reason=reason, pause_hook=pause):
+                # What an attempt of a hook that was changed meanwhile met says nothing about the new one.
+                if pause and not runner.paused and self.table.get(runner.hook.id) is runner:
+                    self.watch.paused(runner, reason)
+                    runner.pause(reason)
+                    self.remember_pause(runner.hook.id, reason)
+            case RetryLater(wait=wait, hold=hold):
+                if hold:
+                    runner.hold(time.monotonic() + hold)
+                copy = next_copy(work.delivery, outcome, attempt, steady_time())
+                fate = await self._secure(runner, work, outcome, partial(self.copies.delay, copy, wait))
+            case Parked():
+                copy = next_copy(work.delivery, outcome, attempt, steady_time())
+                fate = await self._secure(runner, work, outcome, partial(self.copies.park, copy))
+            case _:
+                assert_never(outcome)
+        # Without a confirmed copy the redelivered message is all there is of it: to record the attempt
+        # would make the fence take that message for a stale one.
+        if fate is None:
+            work.settlement.drop_one()
+        else:
+            self.record(runner, work, fate, attempt)
+
+    async def _secure(
+        self, runner: HookWorker, work: Work, outcome: Outcome, publish: Callable[[], Awaitable[None]]
+    ) -> Outcome | None:
+        """Publish a copy until the broker confirmed it; None once the message is no longer ours to settle."""
+        backoff = Backoff()
+        while work.settlement.valid:
+            try:
+                await publish()
+            except PublishTooLarge as error:
+                return FailedForGood(f"cannot wait on the broker: {error}")
+            except BridgeError as error:
+                self.watch.copy_failed(runner, error)
+                await backoff.pause()
+            else:
+                # The lane belongs to the hook of today, which may have been changed since.
+                (self.table.get(runner.hook.id) or runner).copy_sent(outcome, work.delivery.event.received_at)
+                self.watch.copy_sent(runner, outcome)
+                return outcome
+        return None
+
+    def record(
+        self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
+    ) -> None:
+        """Have a durable outcome written, and the message settled after that."""
+        now = time.time()
+        reason, next_attempt_at = _told(outcome, now)
+        record = Record(
+            delivery=work.delivery,
+            target=runner.hook.target.type,
+            status=status_after(outcome, work.delivery),
+            reason=reason,
+            at=now,
+            attempt=attempt,
+            next_attempt_at=next_attempt_at,
+            waited=work.from_lane,
+        )
+        self.recorder.add(record, work.settlement)
+
+
+def steady_time() -> float:
+    """Unix time as it was at the start and has gone on since: waits are measured by it, for the system's clock may be
+    set by hours while they last.
+    """
+    return _AT_ZERO + time.clock_gettime(_STEADY)
+
+
+def next_copy(
+    delivery: Delivery, outcome: RetryLater | Parked, attempt: Attempt | None, now: float
+) -> Delivery:
+    """The delivery as it goes on from here: a made attempt counts, a used wait too, and when to go on."""
+    match outcome:
+        case RetryLater(wait=wait, reason=reason, uses_retry=uses_retry):
+            return replace(
+                delivery,
+                attempt=delivery.attempt + (attempt is not None),
+                retries=delivery.retries + uses_retry,
+                not_before=now + wait,
+                waits_from=now,
+                error=reason,
+            )
+        case Parked():
+            return delivery
+        case _:
+            assert_never(outcome)
+
+
+def by_this_clock(delivery: Delivery, now: float) -> Delivery:
+    """The delivery as it waits where its wait began in what is the future here: the clock was set back since, at a
+    restart for instance. It waits the whole time once more, and not until the clock has caught up.
+    """
+    behind = delivery.waits_from - now
+    if behind <= 0:
+        return delivery
+    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)
+
+
+def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
+    """What the history says of it: the reason, and when the next attempt is due."""
+    match outcome:
+        case Delivered():
+            return "", None
+        case RetryLater(wait=wait, reason=reason):
+            return reason, now + wait
+        case FailedForGood(reason=reason) | Skipped(reason=reason) | Parked(reason=reason):
+            return reason, None
+        case _:
+            assert_never(outcome)
+
+
+# Hooks that are deleted: what still comes for one of them ends as FAILED, with the reason.
+
+
+HOOK_DELETED = "hook_deleted"
+
+
+class Deleted:
+    """Those known here, their lanes deleted or about to be."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._targets: Mapping[str, str] = {}
+
+    def are(self, targets: Mapping[str, str]) -> None:
+        """These hooks and no others, with the types of their targets as far as these are known."""
+        self._targets = targets
+
+    def __contains__(self, hook: str) -> bool:
+        return hook in self._targets
+
+    def end(self, work: Work) -> None:
+        """Nobody will deliver it: record that, and settle its message after the commit."""
+        work.settlement.started = True
+        delivery = work.delivery
+        record = Record(
+            delivery=delivery,
+            target=self._targets.get(delivery.hook, ""),
+            status=Status.FAILED,
+            reason=HOOK_DELETED,
+            at=time.time(),
+            waited=work.from_lane,
+        )
+        self._recorder.add(record, work.settlement)

@@ -1,0 +1,376 @@
+"""Which lanes are consumed right now, and how deep: kept in step with every hook's state."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from bridge.core.budget import Budget, Held
+from bridge.core.delivery import Delivery
+from bridge.core.errors import BridgeError
+from bridge.core.event import Message, Undecodable
+from bridge.core.ports import AckHandle, Copies, Receive
+from bridge.formats.registry import Heavy
+from bridge.pipeline.authenticity import CopyReader, GoOn
+from bridge.pipeline.custody import LargeBodyReader
+from bridge.pipeline.deliver import Deleted, by_this_clock, steady_time
+from bridge.pipeline.fencing import Fence
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.settlement import SettledCallback, Work
+from bridge.retry.ladder import fitting_prefetch, lane_prefetch
+from bridge.wire.authenticity import FORGED
+from bridge.wire.copies import copy_digest
+
+log = structlog.get_logger(__name__)
+
+SHORT_WAIT = 5.0
+"""Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
+_LANES_AT_ONCE = 100
+_FIRST = 16
+"""Messages that a lane may hand out before it is known how large they are."""
+_SHARE = 0.25
+"""Of the memory, for copies of all lanes together."""
+_LIGHT = 8192
+
+
+class LaneConsumers(Protocol):
+    """The broker's side: consumers on lanes."""
+
+    async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
+        """Consume the hook's lane with this prefetch from now on, in place of an earlier prefetch."""
+        ...
+
+    async def leave(self, hook: str) -> None:
+        """Stop consuming the lane; tickets given out stay good."""
+        ...
+
+    async def resize(self, hook: str, prefetch: int) -> None:
+        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        ...
+
+    def held(self, hook: str) -> Held:
+        """What is held here of the lane."""
+        ...
+
+    async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
+        """Messages ready in the lanes of those of these hooks that have one, from whatever process."""
+        ...
+
+
+class LaneScheduler:
+    """Consumes each lane as its hook can take it: not at all, one probe, or some rounds of its concurrency."""
+
+    def __init__(
+        self,
+        *,
+        consumers: LaneConsumers,
+        copies: Copies,
+        fence: Fence,
+        table: HookTable,
+        guard: PoisonMessageGuard,
+        quarantine: Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None],
+        unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
+        deleted: Deleted,
+        turned_away: Callable[[HookWorker, Work], bool],
+        reader: CopyReader,
+        longest_hold: float,
+        budget: Budget,
+        aside: LargeBodyReader,
+    ) -> None:
+        """`unverified` takes copies that no bridge of ours wrote; `turned_away(runner, work)`: the hook turned out not to ask
+        for this copy, which is seen to then; `longest_hold`: seconds that a copy may wait here for its attempt at the most.
+        """
+        self._consumers = consumers
+        self._copies = copies
+        self._fence = fence
+        self._table, self._guard = table, guard
+        self._quarantine, self._unverified = quarantine, unverified
+        self._deleted = deleted
+        self._turned_away = turned_away
+        self._reader = reader
+        self._longest_hold = longest_hold
+        self._budget, self._aside, self._turn = budget, aside, aside.turn
+        self._behind: dict[str, deque[tuple[Message, AckHandle, SettledCallback | None]]] = {}
+        self._fit: dict[str, int] = {}
+        self._setting = asyncio.Lock()
+        self._prefetch: dict[str, int] = {}
+        self._dirty: dict[str, None] = {}
+        self._changed = asyncio.Event()
+        self._searched = asyncio.Event()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def changed(self, runner: HookWorker) -> None:
+        """Something about this hook changed: look at its lane soon."""
+        self._dirty[runner.hook.id] = None
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep consumers in step with hooks until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            while self._dirty:
+                hook = next(iter(self._dirty))
+                del self._dirty[hook]
+                try:
+                    await self._step(hook)
+                except BridgeError as error:
+                    log.warning("lane.not_available", hook=hook, error=str(error))
+                    self._later(hook, 2.0)
+
+    def lane_made(self, hook: str) -> None:
+        """Another process made this hook's lane; empty: look which lanes there are."""
+        runner = self._table.get(hook)
+        if not hook:
+            self._searched.set()
+        elif runner is not None and not runner.lane.exists:
+            runner.lane.found(0, time.time())  # how deep it is shows with the next count
+            self.changed(runner)
+
+    async def find_lanes(self) -> None:
+        """Look which hooks have a lane from an earlier life or another process, and serve those: now, and whenever
+        `lane_made` asks for it, until cancelled.
+        """
+        while True:
+            self._searched.clear()
+            waiting = [runner for runner in self._table if not runner.lane.exists]
+            while waiting:
+                batch, waiting = waiting[:_LANES_AT_ONCE], waiting[_LANES_AT_ONCE:]
+                try:
+                    depths = await self._consumers.depths([runner.hook.id for runner in batch])
+                except BridgeError:
+                    waiting += batch
+                    await asyncio.sleep(1)
+                    continue
+                for runner in batch:
+                    if runner.hook.id in depths:
+                        runner.lane.found(depths[runner.hook.id], time.time())
+                        self.changed(runner)
+            await self._searched.wait()
+
+    async def stop(self) -> None:
+        """Leave all lanes and hand back what was not started."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._guard.give_back(self)
+        for hook in list(self._prefetch):
+            await self._set(hook, 0)
+
+    def fit(self) -> None:
+        """Have each lane hand out as many copies at once as there is memory for."""
+        known = [(hook, self._consumers.held(hook)) for hook in self._prefetch]
+        busy = [each for each in known if each[1].messages]
+        for hook, held in busy:
+            runner = self._table.get(hook)
+            if runner is not None and runner.breaker.closed:
+                share = self._budget.share(_SHARE / len(busy))
+                fit = fitting_prefetch(*held, share=share, most=self._longest(runner))
+                if fit != held.prefetch:
+                    self._fit[hook] = fit
+                    self.changed(runner)
+
+    # ---- one lane -------------------------------------------------------------------------------------
+
+    async def _step(self, hook: str) -> None:
+        runner = self._table.get(hook)
+        wanted = 0 if runner is None or self._stopping else self._wanted(runner)
+        if wanted != self._prefetch.get(hook, 0):
+            await self._set(hook, wanted)
+
+    def _wanted(self, runner: HookWorker) -> int:
+        """The prefetch that fits the hook now; arms a timer where time alone will change it."""
+        if not runner.lane.exists or not runner.serving:
+            return 0
+        now = time.monotonic()
+        if runner.held_until > now:
+            self._later(runner.hook.id, runner.held_until - now)
+            return 0
+        if runner.breaker.closed:
+            return self._depth(runner)
+        if runner.breaker.probe_due(now):
+            return 1
+        self._later(runner.hook.id, runner.breaker.probe_at - now)
+        # While a probe is under way its message must stay ours: leaving is for when none is.
+        return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
+
+    def _depth(self, runner: HookWorker) -> int:
+        return min(self._longest(runner), self._fit.get(runner.hook.id, _FIRST))
+
+    def _longest(self, runner: HookWorker) -> int:
+        hook = runner.hook
+        return lane_prefetch(hook.concurrency, hook.rate, hook.target.timeout, self._longest_hold)
+
+    async def _set(self, hook: str, prefetch: int) -> None:
+        async with self._setting:
+            if prefetch > self._prefetch.get(hook, 0) > 1 and not self._stopping:
+                # For less all are left, and what was not begun goes back: nobody else would get what a consumer that
+                # is left still holds of a quorum queue if its node goes, and attempts under way end here all the same.
+                self._prefetch[hook] = prefetch
+                await self._consumers.resize(hook, prefetch)
+                return
+            await self._consumers.leave(hook)
+            runner = self._table.get(hook)
+            if runner is not None:
+                for work in runner.take_lane():
+                    work.settlement.give_back()
+            if prefetch and not self._stopping:
+                self._prefetch[hook] = prefetch
+                await self._consumers.consume(hook, prefetch, self.receive)
+            else:
+                self._prefetch.pop(hook, None)
+
+    def _later(self, hook: str, seconds: float) -> None:
+        if (timer := self._timers.pop(hook, None)) is not None:
+            timer.cancel()
+
+        def look() -> None:
+            self._timers.pop(hook, None)
+            self._dirty[hook] = None
+            self._changed.set()
+
+        self._timers[hook] = asyncio.get_running_loop().call_later(max(0.005, seconds), look)
+
+    # ---- one copy -------------------------------------------------------------------------------------
+
+    name = "lanes"
+
+    def receive(self, message: Message, ticket: AckHandle) -> None:
+        """Take one message from the broker's callback."""
+        if message.redelivered or self._guard.holding:
+            self._guard.take(self, message, ticket)
+        else:
+            self.admit(message, ticket)
+
+    def digest(self, message: Message) -> str:
+        """The same each time the broker hands this copy out."""
+        return copy_digest(self.name, message)
+
+    def is_urgent(self, _message: Message) -> bool:
+        """Lanes have a limit that nothing comes to."""
+        return False
+
+    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
+        """Have the fence look at it; `over` is told of its end."""
+        lane = message.routing_key
+        if (behind := self._behind.get(lane)) is not None:
+            behind.append((message, ticket, over))
+            return
+        if not self._turn.is_over():
+            try:
+                self._admit(self._reader.read_at_once(message), message, ticket, over)
+            except Heavy:
+                pass
+            else:
+                return
+        self._behind[lane] = deque([(message, ticket, over)])
+        self._spawn(self._read_later(lane))
+
+    async def _read_later(self, lane: str) -> None:
+        """Read a copy in another turn of the event loop, or a large one in a thread, and then what came after it in the same
+        lane, in its order.
+        """
+        behind = self._behind[lane]
+        while behind:
+            await self._read_next(*behind.popleft())
+        del self._behind[lane]
+
+    async def _read_next(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
+        await self._turn.own()
+        read: Delivery | Undecodable
+        try:
+            read = self._reader.read_at_once(message)
+        except Heavy:
+            read = await self._read_aside(message)
+        if ticket.valid:
+            self._admit(read, message, ticket, over)
+        elif over is not None:
+            over(False)
+
+    async def _read_aside(self, message: Message) -> Delivery | Undecodable:
+        try:
+            return await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+        except Exception as error:  # noqa: BLE001 - a bug must not keep what is behind it
+            return Undecodable("bug", f"{type(error).__name__}: {error}")
+
+    def _admit(
+        self, read: Delivery | Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None
+    ) -> None:
+        match read:
+            case Undecodable(reason=reason) if reason == FORGED:
+                self._unverified(message, ticket, over, self._fence.add)
+            case Undecodable() as fault:
+                self._quarantine(fault, message, ticket, over)
+            case Delivery() as delivery:
+                if delivery.event.weight > _LIGHT:
+                    ticket.grow(delivery.event.weight)
+                self._fence.add(delivery, ticket, over)
+
+    def refuse(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
+        """End its delivery without an attempt, and keep the copy whole."""
+        self._quarantine(why, message, ticket, over)
+
+    def let_through(self, work: Work) -> None:
+        """Attempt a copy that the fence let through, when its time has come."""
+        runner = self._table.get(work.delivery.hook)
+        if work.delivery.hook in self._deleted:
+            self._deleted.end(work)
+            return
+        if self._stopping or runner is None or not runner.serving:
+            work.settlement.give_back()
+            return
+        runner.lane.copy_came()
+        if self._turned_away(runner, work):
+            return
+        now = steady_time()
+        work.delivery = by_this_clock(work.delivery, now)
+        remaining = work.delivery.not_before - now
+        if remaining <= 0:
+            runner.enqueue(work)
+        elif remaining < SHORT_WAIT:
+            runner.lane.later.add(work)
+            asyncio.get_running_loop().call_later(remaining, self._now_due, runner, work)
+        else:
+            self._spawn(self._wait_longer(runner, work, remaining))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _now_due(self, runner: HookWorker, work: Work) -> None:
+        if work in runner.lane.later:
+            runner.lane.later.discard(work)
+            self._look_again(runner, work)
+
+    def overtaken(self, deliveries: Collection[str]) -> None:
+        """Somebody started these deliveries anew or cancelled them: look again at their copies that wait for a slot."""
+        for runner in self._table:
+            for work in [work for work in runner.lane.waiting if work.delivery.id in deliveries]:
+                runner.lane.waiting.remove(work)
+                self._look_again(runner, work)
+
+    def _look_again(self, runner: HookWorker, work: Work) -> None:
+        runner.lane.depth += 1  # as if it were in the lane still, until the fence lets it through
+        self._fence.again(work)
+
+    async def _wait_longer(self, runner: HookWorker, work: Work, remaining: float) -> None:
+        """The next hop of a composed wait: nothing was tried, so the history has nothing to learn."""
+        try:
+            await self._copies.delay(work.delivery, remaining)
+        except BridgeError as error:
+            log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
+            await asyncio.sleep(1)
+            work.settlement.give_back()
+        else:
+            work.settlement.fate_committed()

@@ -1,0 +1,198 @@
+"""Copies that lost their way: back from the ladder to a lane that is gone, or to be tried no more."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from bridge.core.base import Backoff
+from bridge.core.delivery import Delivery, Parked, Quarantined, Record, Status
+from bridge.core.errors import BridgeError
+from bridge.core.event import Message, Undecodable
+from bridge.core.ports import AckHandle, Copies
+from bridge.pipeline.authenticity import CopyReader, GoOn
+from bridge.pipeline.deliver import Deleted
+from bridge.pipeline.fencing import Fence
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.seldom import RateLimitedLog
+from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
+from bridge.pipeline.watch import PipelineWatch
+from bridge.wire.authenticity import FORGED
+
+log = structlog.get_logger(__name__)
+
+_ROOM = 50
+"""Unknown orphans that are held while others come past them; with more, the oldest go to the end of their queue. Half
+of what the broker hands out at once.
+"""
+_WHOLE = 4_194_304
+"""Bytes of bodies of unknown orphans that are kept here: those of others stay on the broker alone."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two such moves, which take longer and longer while none of those behind them has a hook here."""
+
+
+class OrphanedCopies:
+    """Brings orphans of known hooks home, ends those of deleted ones, quarantines the dead, and leaves what nobody knows."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        copies: Copies,
+        recorder: Recorder,
+        load: InFlight,
+        *,
+        deleted: Deleted,
+        fence: Fence,
+        watch: PipelineWatch,
+        new_id: Callable[[], str],
+        reader: CopyReader,
+        unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
+    ) -> None:
+        """`unverified` takes copies that no bridge of ours wrote."""
+        self._table = table
+        self._copies = copies
+        self._recorder = recorder
+        self._load = load
+        self._deleted = deleted
+        self._fence = fence
+        self._new_id = new_id
+        self._watch = watch
+        self._reader = reader
+        self._unverified = unverified
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held: list[tuple[Message | None, AckHandle]] = []
+        self._pause = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        self._said = RateLimitedLog()
+
+    @property
+    def unknown(self) -> int:
+        """Orphans that are held unsettled because no hook here has their id; they stay on the broker."""
+        self._held = [(message, ticket) for message, ticket in self._held if ticket.valid]
+        return len(self._held)
+
+    def bring_known_home(self) -> None:
+        """Hooks have changed: look again at the orphans that are held."""
+        self._pause.reset()
+        held, self._held = self._held, []
+        for message, ticket in held:
+            if message is None:
+                ticket.give_back()  # it comes again, whole
+            elif ticket.valid:
+                self.orphan(message, ticket)
+
+    async def make_room(self) -> None:
+        """Let those behind unknown orphans come forward, until cancelled."""
+        while True:
+            await self._pause.pause()
+            if self.unknown <= _ROOM:
+                self._pause.reset()
+                continue
+            await self._move()
+
+    async def _move(self) -> None:
+        moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
+        for at, (message, ticket) in enumerate(moving):
+            if message is None:
+                ticket.give_back()  # and is moved when it has come again, in the place of those that go now
+                continue
+            try:
+                await self._copies.set_aside(message)
+            except BridgeError as error:
+                log.warning("orphan.not_moved", error=str(error))
+                self._held = moving[at:] + self._held
+                break
+            ticket.finish()
+
+    def orphan(self, message: Message, ticket: AckHandle) -> None:
+        """A copy came back from the ladder and found no lane."""
+        match self._reader.read_without_data(message):
+            case Undecodable(reason=reason) if reason == FORGED:
+                self._unverified(message, ticket, None, partial(self._go_home, message))
+            case Undecodable():
+                self._hold(message, ticket)
+            case Delivery() as delivery:
+                self._go_home(message, delivery, ticket)
+
+    def _go_home(
+        self, message: Message, delivery: Delivery, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
+        if delivery.hook in self._deleted:
+            self._fence.add(delivery, ticket, over)
+        elif self._table.get(delivery.hook) is None:
+            self._hold(message, ticket)
+        else:
+            self._pause.reset()
+            settlement = Settlement(ticket, "", self._load, over=over)
+            task = asyncio.create_task(self._bring_home(delivery, settlement))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _hold(self, message: Message, ticket: AckHandle) -> None:
+        """For as long as nobody knows its hook, so that its memory must not count: reading would pause for ever."""
+        ticket.let_go()
+        whole = sum(len(kept.body) for kept, _ in self._held if kept is not None)
+        self._held.append((message if whole + len(message.body) <= _WHOLE else None, ticket))
+        if count := self._said.due("unknown " + message.routing_key):
+            effect = "it stays in the queue of orphans"
+            log.error("orphan.unknown", hook=message.routing_key, count=count, effect=effect)
+
+    async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
+        """Parking makes the lane anew; the history has nothing to learn from it."""
+        backoff = Backoff()
+        while settlement.valid:
+            try:
+                await self._copies.park(delivery)
+            except BridgeError as error:
+                log.warning("orphan.not_parked", hook=delivery.hook, error=str(error))
+                await backoff.pause()
+            else:
+                if (runner := self._table.get(delivery.hook)) is not None:
+                    runner.copy_sent(Parked("orphan"), delivery.event.received_at)
+                settlement.fate_committed()
+                return
+        settlement.drop_one()
+
+    def dead(self, message: Message, ticket: AckHandle) -> None:
+        """A copy went over its lane's delivery limit: something about it makes processes die."""
+        why = _latest_death(message)
+        if why == "expired":
+            if count := self._said.due("expired " + message.routing_key):
+                advice = "take the TTL of its lane out of policies"
+                log.warning("copy.expired", hook=message.routing_key, count=count, advice=advice)
+            self.orphan(message, ticket)
+            return
+        match self._reader.read_without_data(message):
+            case Undecodable(reason=reason) as forged if reason == FORGED:
+                self.end(forged, message, ticket)
+            case _:
+                detail = f"lane of hook {message.routing_key}"
+                if why == "maxlen":  # to park it anew would push out the next one
+                    detail += ": pushed out by a policy with a length limit and overflow drop-head"
+                limit = Undecodable("delivery_limit", detail)
+                self.end(limit, message, ticket)
+
+    def end(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
+        """Keep a copy whole that cannot be handled; its delivery, where it has one, is FAILED for the same reason."""
+        settlement = Settlement(ticket, "lanes", self._load, over=over)
+        decoded = self._reader.read_without_data(message)
+        now = time.time()
+        if isinstance(decoded, Delivery):
+            settlement.carries(2)
+            runner = self._table.get(decoded.hook)
+            target = runner.hook.target.type if runner is not None else ""
+            self._recorder.add(Record(decoded, target, Status.FAILED, why.reason, now), settlement)
+        kept = Quarantined(self._new_id(), settlement.source, why.reason, why.detail, now, message)
+        self._recorder.add(kept, settlement)
+        self._watch.quarantined(settlement.source, why)
+
+
+def _latest_death(message: Message) -> str:
+    """Why the broker put it here: `expired` or `maxlen` where somebody limited by policy how long or how many may wait."""
+    deaths = message.headers.get("x-death")
+    latest = deaths[0] if isinstance(deaths, list) and deaths else None
+    return str(latest.get("reason", "")) if isinstance(latest, dict) else ""

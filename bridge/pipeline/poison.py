@@ -1,0 +1,353 @@
+"""Before decoding: messages that may have ended a process are told from the others, and in the end kept away from it.
+
+A classic queue counts nothing, so the guard counts for itself, and only in a life of the process that follows an
+unclean stop. A message that the broker hands out again is noted down before it is begun with, and forgotten when it is
+over; few are begun with at once, so that few are under way at the next death. Those are suspects, and each begins alone.
+One that was alone at a third death does not begin any more. So a killer costs three deaths, and its neighbours nearly
+nothing. Where processes die more often than one killer explains, somebody else may kill them: then it takes two deaths
+alone, and who was alone at the first one begins before all others, so that it is over before anybody can come by.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bridge.core.base import Backoff
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.event import Message, Undecodable
+from bridge.core.guards import Suspects
+from bridge.core.ports import AckHandle
+from bridge.pipeline.settlement import InFlight, SettledCallback
+from bridge.telemetry import events
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+ENDED_THE_PROCESS = "ended_the_process"
+
+_CONVICTED = 2
+"""So many earlier lives in which a message was under way at the end convict it, the last time alone."""
+_EXPLAINED = 3
+"""Unclean stops in a row that one killer explains."""
+_BEGUN_AT_ONCE = 8
+_YOUNG = 0.25
+"""Seconds for which one that began holds up others that came again: slow endpoints must not hold up all of them."""
+_GATHER = 0.005
+_LARGE = 1_048_576
+"""Bytes whose digest takes longer than others should wait."""
+_HOLD = 10.0
+"""Seconds for which everything else waits for suspects in one life of the process: who dies of another message
+meanwhile would convict the suspect. After that they go one by one beside the rest."""
+_PATIENCE = 30.0
+"""Seconds in which all suspects that wait should have had their turn, however long their endpoints take."""
+_SHORTEST = 1.0
+_LOOK_EVERY = 0.02
+_FORGET_AFTER = 1.0
+
+
+class Way(Protocol):
+    """Where messages come from and go on to: a source, or the lanes."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def digest(self, message: Message) -> str:
+        """The same each time the broker hands this message out."""
+        ...
+
+    def is_urgent(self, message: Message) -> bool:
+        """The broker may drop it if it comes back some more times: it waits for nothing, and is not attempted but taken
+        into custody, which takes no time worth mentioning.
+        """
+        ...
+
+    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
+        """Let it go its way."""
+        ...
+
+    def refuse(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
+        """Keep it whole, and do not begin with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A message that waits here; `digest` is empty for one that came for the first time."""
+
+    way: Way
+    message: Message
+    ticket: AckHandle
+    digest: str
+
+
+async def _digest_of(held: _Held) -> str:
+    digest = partial(held.way.digest, held.message)
+    return digest() if len(held.message.body) < _LARGE else await asyncio.to_thread(digest)
+
+
+class PoisonMessageGuard:
+    """Holds back what may end the process. Until `watch_out` everything passes."""
+
+    def __init__(self, suspects: Suspects, load: InFlight, replica: str) -> None:
+        """`load` tells what is under way; `replica` names this life of the process."""
+        self._suspects = suspects
+        self._load = load
+        self._replica = replica
+        self._on = False
+        self._new: list[_Held] = []
+        self._behind: list[_Held] = []
+        self._alone: dict[str, list[_Held]] = {}
+        self._over: set[str] = set()
+        self._first: list[_Held] = []
+        self._urgent: list[_Held] = []
+        self._hurry = asyncio.Event()
+        self._young: dict[str, float] = {}
+        self._convicted = _CONVICTED
+        self._until: float | None = None
+        self._arrived = asyncio.Event()
+        self._suspected = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.holding = False
+        """New messages have to come here, too."""
+
+    async def watch_out(self) -> None:
+        """The last stop was not in order; called before anything is consumed. Raises HistoryUnavailable."""
+        deaths = await self._suspects.died()
+        self._convicted = _CONVICTED + (deaths > _EXPLAINED)
+        self._on = self.holding = True
+        effect = "what comes again is noted down before it is begun with"
+        log.warning("guard.unclean_stop", in_a_row=deaths, effect=effect)
+
+    def take(self, way: Way, message: Message, ticket: AckHandle) -> None:
+        """A message that came again, or, while `holding`, any: it goes on when it may."""
+        if not self._on:
+            way.admit(message, ticket)
+            return
+        (self._new if message.redelivered else self._behind).append(_Held(way, message, ticket, ""))
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Let messages go on until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sort())
+            tasks.create_task(self._one_by_one())
+            tasks.create_task(self._at_once())
+            tasks.create_task(self._forget())
+
+    def give_back(self, way: Way) -> None:
+        """Hand to the broker what waits here on this way."""
+        for some in (self._new, self._behind, self._first, self._urgent, *self._alone.values()):
+            for held in some:
+                if held.way is way:
+                    held.ticket.give_back()
+            some[:] = [held for held in some if held.way is not way]
+
+    def let_go(self, way: Way) -> None:
+        """Have what waits here on this way go on, but for suspects, which the broker gets back."""
+        waiting = [
+            held for some in (self._new, self._behind, self._first) for held in some if held.way is way
+        ]
+        for some in (self._new, self._behind, self._first):
+            some[:] = [held for held in some if held.way is not way]
+        self.give_back(way)
+        for held in waiting:
+            if held.ticket.valid:
+                self._admit(held, None)
+
+    async def leave(self) -> None:
+        """The process stops in order. Raises HistoryUnavailable."""
+        if self._on:
+            await self._suspects.leave(self._replica)
+            await self._suspects.clear(self._over)
+
+    # ---- which is which -------------------------------------------------------------------------------
+
+    async def _sort(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(_GATHER)
+            self._arrived.clear()
+            await self._sort_new()
+            self.holding = self._must_wait()
+            if not self.holding:
+                await self._release()
+
+    async def _sort_new(self) -> None:
+        waiting, self._new = self._new, []
+        new = [replace(held, digest=await _digest_of(held)) for held in waiting]
+        times = await self._times({held.digest for held in new})
+        urgent = [held for held in new if held.digest not in times and held.way.is_urgent(held.message)]
+        await self._release_noted(urgent)
+        for held in new:
+            if held not in urgent:
+                self._put(held, times.get(held.digest, 0))
+
+    def _put(self, held: _Held, times: int) -> None:
+        if not held.ticket.valid:
+            return  # the broker hands it out again
+        if times >= self._convicted:
+            why = f"it was under way each of the {times + 1} times that the process ended without stopping in order"
+            held.way.refuse(
+                Undecodable(ENDED_THE_PROCESS, why),
+                held.message,
+                held.ticket,
+                partial(self._end, held.digest),
+            )
+        elif times and held.way.is_urgent(held.message):
+            self._urgent.append(held)
+            self._hurry.set()
+        elif times:
+            self._alone.setdefault(held.digest, []).append(held)
+            if times >= _CONVICTED:
+                self._alone = {held.digest: self._alone.pop(held.digest), **self._alone}
+            self._suspected.set()
+        else:
+            self._first.append(held)
+
+    def _must_wait(self) -> bool:
+        if not self._alone:
+            return False
+        if self._until is None:
+            self._until = time.monotonic() + _HOLD
+            asyncio.get_running_loop().call_later(_HOLD, self._arrived.set)
+        return time.monotonic() < self._until
+
+    async def _release(self) -> None:
+        """What came for the first time goes on, and of what came again a few, noted down before."""
+        behind, self._behind = self._behind, []
+        for held in behind:
+            if held.ticket.valid:
+                self._admit(held, None)
+        room = self._room()
+        some, self._first = self._first[:room], self._first[room:]
+        await self._release_noted(some)
+        if self._first:
+            asyncio.get_running_loop().call_later(_YOUNG, self._arrived.set)
+
+    async def _release_noted(self, some: Sequence[_Held]) -> None:
+        if noted := {held.digest for held in some}:
+            await self._note(noted)
+        for held in some:
+            if held.ticket.valid:
+                self._young[held.digest] = time.monotonic()
+                self._admit(held, partial(self._end, held.digest))
+
+    def _room(self) -> int:
+        since = time.monotonic() - _YOUNG
+        self._young = {digest: begun for digest, begun in self._young.items() if begun > since}
+        return max(0, _BEGUN_AT_ONCE - len(self._young))
+
+    # ---- suspects -------------------------------------------------------------------------------------
+
+    async def _one_by_one(self) -> None:
+        while True:
+            await self._suspected.wait()
+            self._suspected.clear()
+            while self._alone:
+                await self._next_alone()
+            self._arrived.set()
+
+    async def _next_alone(self) -> None:
+        await self._quiet()
+        digest, some = next(iter(self._alone.items()))
+        patience = max(_SHORTEST, _PATIENCE / len(self._alone))
+        innocent = await self._begin(digest, some, patience)
+        del self._alone[digest]
+        if innocent:
+            # These very bytes have just been through: more messages of them need not be looked at.
+            self._behind += [replace(held, digest="") for held in some]
+        elif some:
+            self._alone[digest] = some
+
+    async def _at_once(self) -> None:
+        """Suspects that may not come back often begin one by one, whatever else is under way: each is over in no time."""
+        while True:
+            await self._hurry.wait()
+            self._hurry.clear()
+            while self._urgent:
+                await self._begin_urgent()
+
+    async def _begin_urgent(self) -> None:
+        held = self._urgent.pop(0)
+        await self._begin(held.digest, [held], _SHORTEST)
+
+    async def _quiet(self) -> None:
+        """Return once nothing else is under way, or new messages are not held any more."""
+        while self._load.open and self.holding:  # noqa: ASYNC110 - the count of the hot path wakes nobody
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _begin(self, digest: str, some: list[_Held], patience: float) -> bool:
+        """Have the first of these go its way, and take it out; whether all of it has its committed fate in time."""
+        await self._note({digest})
+        some[:] = [held for held in some if held.ticket.valid]
+        if some:
+            held = some.pop(0)
+            log.info(
+                "guard.alone", source=held.way.name, digest=digest[:12], waiting=max(0, len(self._alone) - 1)
+            )
+            ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._admit(held, partial(self._end_alone, digest, ended))
+            await asyncio.wait({ended}, timeout=patience)
+            if ended.done() and ended.result():
+                return True
+        await self._insist(partial(self._suspects.doubt, {digest}, self._replica))
+        return False
+
+    def _end_alone(self, digest: str, ended: "asyncio.Future[bool]", complete: bool) -> None:
+        self._end(digest, complete)
+        if not ended.done():
+            ended.set_result(complete)
+
+    # ---- the end of each ------------------------------------------------------------------------------
+
+    def _admit(self, held: _Held, over: SettledCallback | None) -> None:
+        try:
+            held.way.admit(held.message, held.ticket, over)
+        except Exception as error:  # noqa: BLE001 - a bug costs this message its place in the prefetch, not the guard
+            events.intake_failed(held.way.name, error)
+
+    def _end(self, digest: str, complete: bool) -> None:
+        """What comes again stays noted down: it is counted once for this life."""
+        if self._young.pop(digest, 0.0) and self._first:
+            self._arrived.set()
+        if complete:
+            self._over.add(digest)
+            self._ended.set()
+
+    async def _forget(self) -> None:
+        while True:
+            await self._ended.wait()
+            await asyncio.sleep(_FORGET_AFTER)
+            self._ended.clear()
+            over, self._over = self._over, set()
+            await self._insist(partial(self._suspects.clear, over))
+
+    # ---- the database ---------------------------------------------------------------------------------
+
+    async def _times(self, digests: Collection[str]) -> Mapping[str, int]:
+        if not digests:
+            return {}
+        return await self._insist(partial(self._suspects.times, digests, self._replica))
+
+    async def _note(self, digests: Collection[str]) -> None:
+        over = self._over.difference(digests)
+        await self._insist(partial(self._suspects.note, digests, self._replica, over))
+        self._over -= over
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the database answers; what waits here meanwhile is bounded by the prefetch."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await ask()
+            except HistoryUnavailable:
+                await backoff.pause()

@@ -1,0 +1,200 @@
+"""Publishing to a source over HTTP."""
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from bridge.bodies.exact import to_json
+from bridge.core.access import Role
+from bridge.core.errors import PublishTooLarge
+from bridge.core.event import Message
+from bridge.http.body import answer, body_of, raw_body, unfit
+from bridge.http.input import Parameters, invalid
+from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation, Parameter
+from bridge.http.problem import Refused
+from bridge.publishing.documents import PublishBody, PublishedDocument, WithBody
+from bridge.publishing.service import (
+    AnotherRequest,
+    NoSuchSource,
+    NotAccepted,
+    Once,
+    Published,
+    Publishing,
+    UnderWay,
+    Wanted,
+)
+from bridge.wire.copies import is_taken
+
+KEY = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SHORT = 255
+_YEARS = range(1970, 2106)
+"""Of the broker's timestamps."""
+_JSON = "application/json"
+
+
+class PublishRoutes:
+    """Publishes."""
+
+    def __init__(self, publishing: Publishing) -> None:
+        self._publishing = publishing
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="events.publish",
+                method="POST",
+                path="/v1/events",
+                summary="Publish a message to a source; answered once the broker confirmed it",
+                handler=self._publish,
+                role=Role.OPERATOR,
+                parameters=(
+                    Parameter(
+                        KEY,
+                        Annotated[str, Field(pattern=r"^[!-~]{1,255}$")],
+                        "The same key with the same body publishes once, and is answered alike for 24 hours.",
+                        where="header",
+                    ),
+                ),
+                body=PublishBody,
+                answers={202: PublishedDocument},
+                refusals=frozenset({409}),
+            )
+        ]
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        Parameters(request).check()
+        key = _key_of(request)
+        body = await body_of(request, PublishBody)
+        if faults := list(_faults(body)):
+            raise unfit(faults)
+        once = None
+        if key is not None:
+            actor = request[ACTOR]
+            once = Once(key, actor.token_id or actor.name, await raw_body(request))
+        published = await self._published(Wanted(body.source, _message(body)), once)
+        request[CHANGED] = {"id": published.message_id, "source": published.source}
+        request[UNCHANGED] = published.replayed
+        return _answer(published)
+
+    async def _published(self, wanted: Wanted, once: Once | None) -> Published:
+        try:
+            return await self._publishing.publish(wanted, once)
+        except NoSuchSource as error:
+            raise unfit([("source", str(error))]) from None
+        except AnotherRequest as error:
+            raise Refused(422, str(error), members=_named(KEY, str(error))) from None
+        except UnderWay as error:
+            raise Refused(409, str(error), headers={"Retry-After": "1"}) from None
+        except PublishTooLarge as error:
+            raise Refused(413, str(error)) from None
+        except NotAccepted as error:
+            detail = f"nothing was accepted, try again: {error}"
+            raise Refused(503, detail, headers={"Retry-After": "5"}) from None
+
+
+def _answer(published: Published) -> web.Response:
+    document = PublishedDocument(
+        source=published.source, queue=published.queue, message_id=published.message_id
+    )
+    response = answer(document.model_dump())
+    response.set_status(202)
+    if published.replayed:
+        response.headers[REPLAYED] = "true"
+    return response
+
+
+def _key_of(request: web.Request) -> str | None:
+    given = request.headers.getall(KEY, [])
+    if not given:
+        return None
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        raise invalid([(KEY, "must be given once, with 1 to 255 visible characters of ASCII")])
+    return given[0]
+
+
+def _named(name: str, reason: str) -> dict[str, list[dict[str, str]]]:
+    return {"invalid-params": [{"name": name, "reason": reason}]}
+
+
+def body_faults(body: WithBody, *, needed: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with how the body of a message is told; `needed`: it has to be."""
+    given = body.given()
+    if len(given) > 1 or (needed and not given):
+        found = f"not {' and '.join(given)}" if given else "there is none"
+        yield given[-1] if given else "data", f"give one of `data`, `body` and `body_base64`, {found}"
+    for name in ("body", "body_base64"):
+        if name in given and getattr(body, name) is None:
+            yield name, "must not be null"
+    if body.body_base64 is not None and _decoded(body.body_base64) is None:
+        yield "body_base64", "is no base64"
+
+
+def header_faults(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names that a message's header cannot have."""
+    for name in headers:
+        if is_taken(name):
+            yield f"headers.{name}", "belongs to the broker or to the bridge and cannot be given"
+        elif not 0 < len(name.encode()) <= _SHORT:
+            yield f"headers.{name[:60]}", f"a header name has 1 to {_SHORT} bytes"
+
+
+def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
+    yield from body_faults(body, needed=True)
+    at = body.published_at
+    if at is not None and at.astimezone(UTC).year not in _YEARS:
+        yield "properties.timestamp", "must lie between 1970 and 2105"
+    yield from _texts(body)
+    yield from header_faults(body.headers)
+
+
+def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
+    """Those of AMQP's short strings that are too long in bytes."""
+    own = {name: getattr(body, name) for name in ("type", "content_type", "message_id")}
+    more = {f"properties.{name}": value for name, value in body.properties if isinstance(value, str)}
+    for name, text in {**own, **more}.items():
+        if text is not None and len(text.encode()) > _SHORT:
+            yield name, f"has more than {_SHORT} bytes"
+
+
+def _message(body: PublishBody) -> Message:
+    properties = body.properties
+    is_data = "data" in body.model_fields_set
+    at = (properties.timestamp or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
+    return Message(
+        content_of(body),
+        headers=body.headers,
+        content_type=body.content_type or properties.content_type or (_JSON if is_data else None),
+        content_encoding=properties.content_encoding,
+        correlation_id=properties.correlation_id,
+        message_id=body.message_id or properties.message_id,
+        app_id=properties.app_id,
+        type=body.type or properties.type,
+        timestamp=at,
+        reply_to=properties.reply_to,
+        priority=properties.priority,
+    )
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def content_of(body: WithBody) -> bytes:
+    """The bytes of the body that is told."""
+    if body.body is not None:
+        return body.body.encode()
+    if body.body_base64 is not None:
+        return _decoded(body.body_base64) or b""
+    written = to_json(body.data)
+    assert isinstance(written, bytes)  # what was read as JSON can be written as JSON
+    return written

@@ -1,0 +1,234 @@
+"""Publishing to a source for somebody: confirmed or refused at once, and once for each idempotency key."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, delete, select, update
+
+from bridge.core.base import value
+from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
+from bridge.core.event import Message, Source
+from bridge.core.ports import Begun, Idempotency, Outgoing, Publisher
+from bridge.db.admin_tables import idempotency
+from bridge.db.engine import Engine
+from bridge.db.upserts import any_insert
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE = 10.0
+"""Seconds within which the broker has to confirm."""
+
+
+@value(frozen=True, slots=True)
+class Wanted:
+    """A message to publish; `message_id` and `timestamp` of it may be missing."""
+
+    source: str | None
+    message: Message
+
+
+@value(frozen=True, slots=True)
+class Once:
+    """Under which key, whose, and the digest of what was asked for with it."""
+
+    key: str
+    actor: str
+    request: bytes
+
+
+@value(frozen=True, slots=True)
+class Published:
+    """What was accepted; `replayed`: it had been before, and was not published again."""
+
+    source: str
+    queue: str
+    message_id: str
+    replayed: bool = False
+
+
+class NoSuchSource(BridgeError):
+    """It cannot be told to which source."""
+
+
+class NotAccepted(BridgeError):
+    """The broker does not take it now; nothing was accepted."""
+
+
+class AnotherRequest(BridgeError):
+    """The idempotency key was used for another request."""
+
+
+class UnderWay(BridgeError):
+    """A request with this idempotency key is under way."""
+
+
+class Publishing:
+    """What somebody publishes."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        publisher: Publisher,
+        idempotency: Idempotency,
+        new_id: Callable[[], str],
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """`publisher` must fail fast; `patience`: seconds within which the broker has to confirm."""
+        self._sources = {source.name: source for source in sources}
+        self._publisher = publisher
+        self._idempotency = idempotency
+        self._new_id = new_id
+        self._patience = patience
+
+    async def publish(self, wanted: Wanted, once: Once | None = None) -> Published:
+        """Return once a queue holds the message.
+
+        Raises NoSuchSource, NotAccepted, PublishTooLarge; with `once` also AnotherRequest, UnderWay and
+        HistoryUnavailable.
+        """
+        source = self._source(wanted.source)
+        message_id = wanted.message.message_id or self._new_id()
+        planned = Published(source.name, source.queue, message_id)
+        if once is None:
+            await self._publish(planned, wanted.message)
+            return planned
+        return await self._publish_once(planned, wanted.message, once)
+
+    async def _publish_once(self, planned: Published, message: Message, once: Once) -> Published:
+        key = _digest(once.actor.encode(), planned.source.encode(), once.key.encode())
+        request = _digest(once.request)
+        begun = await self._idempotency.begin(key, request, _written(planned), time.time())
+        match begun.state:
+            case "other":
+                raise AnotherRequest("this Idempotency-Key was used for another request")
+            case "busy":
+                raise UnderWay("a request with this Idempotency-Key is under way")
+            case "done":
+                return replace(_read(begun.answer), replayed=True)
+            case "go":
+                # Of whoever began first: if it did arrive, the second message can be told by its id.
+                first = _read(begun.answer)
+                await self._settle(key, first, message)
+                return first
+
+    async def _settle(self, key: str, planned: Published, message: Message) -> None:
+        try:
+            await self._publish(planned, message)
+        except BaseException:
+            await self._remember(self._idempotency.failed, key)
+            raise
+        await self._remember(self._idempotency.done, key)
+
+    async def _remember(self, tell: Callable[[str], Any], key: str) -> None:
+        """What came of the message has come of it: without the database the key is free again after a minute."""
+        try:
+            await tell(key)
+        except HistoryUnavailable as error:
+            log.warning("publish.key_not_kept", error=str(error))
+
+    async def _publish(self, planned: Published, message: Message) -> None:
+        outgoing = Outgoing(
+            exchange="",
+            routing_key=planned.queue,
+            message_id=planned.message_id,
+            body=message.body,
+            headers=message.headers,
+            like=message,
+            reply_to=message.reply_to,
+            priority=message.priority,
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._publisher.publish(outgoing)
+        except TimeoutError:
+            raise NotAccepted(f"the broker did not confirm within {self._patience:g} s") from None
+        except PublishTooLarge:
+            raise
+        except BridgeError as error:
+            raise NotAccepted(str(error)) from error
+
+    def _source(self, name: str | None) -> Source:
+        names = ", ".join(sorted(self._sources))
+        if name is not None:
+            if name not in self._sources:
+                raise NoSuchSource(f"there is no source {name!r}; there are: {names or 'none'}")
+            return self._sources[name]
+        if len(self._sources) != 1:
+            raise NoSuchSource(f"say to which source: {names or 'there is none'}")
+        return next(iter(self._sources.values()))
+
+
+def _digest(*parts: bytes) -> str:
+    """Of all parts, each behind its length, so that no two lists have the same."""
+    return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
+
+
+def _written(published: Published) -> str:
+    return json.dumps([published.source, published.queue, published.message_id])
+
+
+def _read(text: str) -> Published:
+    fields: Mapping[str, Any] = dict(zip(("source", "queue", "message_id"), json.loads(text), strict=True))
+    return Published(**fields)
+
+
+# Idempotency keys in the database.
+
+
+KEPT = 86_400.0
+"""Seconds for which a key is known."""
+ABANDONED = 60.0
+"""Seconds after which a request under way was cut off: a publish ends sooner, one way or the other."""
+_FAILED = 0
+_DONE = 1
+
+
+class SqlIdempotency:
+    """The port Idempotency (bridge.ports.publishing) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def begin(self, key: str, request: str, answer: str, at: float) -> Begun:
+        return await self._engine.write(partial(_begin, key=key, request=request, answer=answer, at=at))
+
+    async def done(self, key: str) -> None:
+        await self._engine.write(partial(_end, key=key, status=_DONE))
+
+    async def failed(self, key: str) -> None:
+        await self._engine.write(partial(_end, key=key, status=_FAILED))
+
+
+def _begin(connection: Connection, key: str, request: str, answer: str, at: float) -> Begun:
+    c = idempotency.c
+    connection.execute(delete(idempotency).where(c.at < at - KEPT))
+    made = connection.execute(
+        any_insert(connection, idempotency)
+        .values(key=key, request=request, status=None, answer=answer, at=at)
+        .on_conflict_do_nothing(index_elements=[c.key])
+    )
+    if made.rowcount:
+        return Begun("go", answer)
+    row = connection.execute(select(idempotency).where(c.key == key).with_for_update()).mappings().one()
+    if row["request"] != request:
+        return Begun("other")
+    if row["status"] == _DONE:
+        return Begun("done", row["answer"])
+    under_way = row["status"] is None and row["at"] > at - ABANDONED
+    if under_way and row["answer"] != answer:  # the same answer: this very call, run once more
+        return Begun("busy")
+    connection.execute(update(idempotency).where(c.key == key).values(status=None, at=at))
+    return Begun("go", row["answer"])
+
+
+def _end(connection: Connection, key: str, status: int) -> None:
+    connection.execute(update(idempotency).where(idempotency.c.key == key).values(status=status))

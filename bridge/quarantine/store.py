@@ -1,0 +1,103 @@
+"""Messages in quarantine: found, read, dropped."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, delete, select
+
+from bridge.core.quarantine import KnownQuarantined, QuarantineFilter
+from bridge.core.records import Page
+from bridge.db.engine import Engine
+from bridge.db.scan import Bounds, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
+from bridge.db.tables import quarantine
+from bridge.db.text import storable
+from bridge.history.deliveries import quarantined_of
+
+# Messages in quarantine, in pages and alone.
+
+
+_KIND = "refused"
+_ORDER = (quarantine.c.id,)
+_COST = 20
+"""Of a look at a row beside one at an index: rows hold bodies."""
+_LARGE = frozenset({"body", "headers", "properties"})
+
+
+def page(
+    connection: Connection, which: QuarantineFilter, after: str | None, limit: int
+) -> Page[KnownQuarantined]:
+    """The newest `limit` of those, or those behind `after`; ValueError for a wrong one."""
+    bounds = Bounds(
+        after=key_of(_KIND, after) if after is not None else None,
+        since=first_id(which.since),
+        until=first_id(which.until),
+    )
+    found = run_all(connection, [_scan(which)], bounds, limit + 1)
+    keys, more = found.keys[:limit], len(found.keys) > limit
+    last = keys[-1] if more else found.horizon
+    ids = [key[0] for key in keys]
+    return Page(_without_bodies(connection, ids), cursor(_KIND, last) if last is not None else None)
+
+
+def one(connection: Connection, quarantined_id: str) -> KnownQuarantined | None:
+    """The message; None where there is none."""
+    known = as_id(quarantined_id)
+    found = connection.execute(select(quarantine).where(quarantine.c.id == known)).mappings().first()
+    return None if known is None or found is None else quarantined_of(found)
+
+
+def _scan(which: QuarantineFilter) -> Scan:
+    c = quarantine.c
+    where = [] if which.source is None else [c.source == storable(which.source)]
+    rest = [] if which.reason is None else [equals(c.reason, which.reason)]
+    return Scan(_ORDER, where, rest, cost=_COST)
+
+
+def _without_bodies(connection: Connection, ids: Sequence[str]) -> tuple[KnownQuarantined, ...]:
+    if not ids:
+        return ()
+    small = [column for column in quarantine.c if column.name not in _LARGE]
+    chosen = select(*small).where(among(connection, quarantine.c.id, ids)).order_by(quarantine.c.id.desc())
+    return tuple(quarantined_of(row) for row in connection.execute(chosen).mappings())
+
+
+class SqlQuarantine:
+    """The port Quarantine (bridge.ports.quarantine) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+
+    async def messages(
+        self, which: QuarantineFilter, *, after: str | None, limit: int
+    ) -> Page[KnownQuarantined]:
+        return await self._engine.read(partial(page, which=which, after=after, limit=limit))
+
+    async def message(self, quarantined_id: str) -> KnownQuarantined | None:
+        return await self._engine.read(partial(one, quarantined_id=quarantined_id))
+
+    async def ids(self, which: QuarantineFilter, behind: str, limit: int) -> Sequence[str]:
+        return await self._engine.read(partial(_ids, which=which, behind=behind, limit=limit))
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        return await self._engine.write(partial(_drop, ids=ids))
+
+
+def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: int) -> list[str]:
+    c = quarantine.c
+    where: list[ColumnElement[bool]] = [c.id > behind] if behind else []
+    equal = ((c.source, which.source), (c.reason, which.reason))
+    where += [column == storable(text) for column, text in equal if text is not None]
+    if (first := first_id(which.since)) is not None:
+        where.append(c.id >= first)
+    if (end := first_id(which.until)) is not None:
+        where.append(c.id < end)
+    return list(connection.scalars(select(c.id).where(*where).order_by(c.id).limit(limit)))
+
+
+def _drop(connection: Connection, ids: Sequence[str]) -> int:
+    known = [one for each in ids if (one := as_id(each)) is not None]
+    if not known:
+        return 0
+    gone = connection.execute(delete(quarantine).where(among(connection, quarantine.c.id, known)))
+    return gone.rowcount

@@ -1,0 +1,256 @@
+"""Runs replays: each by one replica, and by another one where that is gone."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from bridge.core.base import Backoff
+from bridge.core.errors import HistoryUnavailable
+from bridge.core.jobs import Lacking, Leases, Outbox, Replay, Replays, Restart
+from bridge.core.ports import Control
+from bridge.core.records import ReplayStatus
+from bridge.formats.parse import Bounds
+from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_worker import HookWorker
+from bridge.replays.service import ENDED, Asking, takes_part, without
+from bridge.retry.ladder import Pace
+
+# One replay at work: batch by batch, at its pace, and no faster than the hooks take it.
+
+
+MOST_WAITING = 800
+"""Copies in a lane with which a replay leaves it: a deeper one would take in the hook's new events, too."""
+_BATCH = 200
+_LEAST_ROOM = 50
+_ROOM_EVERY = 0.05
+_SETTLED_EVERY = 1.0
+_SETTLED_AFTER = 10.0
+"""Seconds after which the history knows of a delivery, or this process has it under way."""
+_OUTBOX_LOOK = 10_000
+
+
+class Sender(Protocol):
+    """Publishes copies of what was started anew."""
+
+    async def send(self, restarts: Sequence[Restart]) -> int:
+        """How many are in their lanes; the others stay in the outbox. Raises HistoryUnavailable."""
+        ...
+
+
+class ReplayRunner:
+    """What every replay of this process works with."""
+
+    def __init__(
+        self,
+        replays: Replays,
+        outbox: Outbox,
+        table: HookTable,
+        sender: Sender,
+        *,
+        bounds: Bounds,
+        made_at: Callable[[str], float | None] = lambda _hook: None,
+    ) -> None:
+        """`bounds`: what is parsed of the bodies of events. `made_at` tells when
+        a hook was made, in Unix seconds, as far as that is known.
+        """
+        self._replays = replays
+        self._outbox = outbox
+        self._table = table
+        self._sender = sender
+        self._bounds = bounds
+        self._made_at = made_at
+
+    async def go(self, replay: Replay, lost: Callable[[], bool]) -> Replay:
+        """Take and publish until all is taken, the replay has ended, or somebody else has it (`lost`).
+
+        Gives the replay as it stands then. Raises HistoryUnavailable; to be called again.
+        """
+        pace = Pace(replay.rate, time.monotonic())
+        while replay.left and replay.status not in ENDED and not lost():
+            now = time.monotonic()
+            if not (due := pace.due(now, _BATCH)):
+                await asyncio.sleep(min(pace.wait(now), _SETTLED_EVERY))
+                replay = await self._looked_again(replay) if pace.wait(now) > _SETTLED_EVERY else replay
+                continue
+            replay, restarts = await self._step(replay, due)
+            pace.went(len(restarts))
+            await self._publish(restarts)
+        return replay
+
+    async def _step(self, replay: Replay, due: int) -> tuple[Replay, Sequence[Restart]]:
+        """The next batch of the next hook that has room; waits a moment where none has."""
+        for hook in replay.left:
+            runner = takes_part(self._table, hook)
+            if runner is None:
+                return await self._replays.leave_out(replay, hook, time.time()), ()
+            if (room := MOST_WAITING - runner.lane.depth - runner.lane.parking) >= _LEAST_ROOM:
+                limit = min(due, room)
+                if replay.which.missing:
+                    return await self._supply(replay, runner, limit)
+                return await self._replays.take(replay, hook, limit, time.time())
+        await asyncio.sleep(_ROOM_EVERY)
+        return (await self._looked_again(replay)), ()
+
+    async def _looked_again(self, replay: Replay) -> Replay:
+        """The replay as it stands now: it may have been cancelled while nothing was to be done for it."""
+        return await self._replays.replay(replay.id) or replay
+
+    # ---- deliveries that are missing ------------------------------------------------------------------
+
+    async def _supply(
+        self, replay: Replay, runner: HookWorker, limit: int
+    ) -> tuple[Replay, Sequence[Restart]]:
+        hook = runner.hook
+        found = await self._replays.lacking(replay, hook.id, limit)
+        settled = without(found, replay.left[hook.id], _held(runner), self._settled_before(hook.id))
+        if found.events and not settled.events and settled.reached == replay.left[hook.id]:
+            await asyncio.sleep(_ROOM_EVERY)
+            return (await self._looked_again(replay)), ()
+        wanted = await Asking(hook, self._bounds, self._table.routing).wanted(settled.events)
+        lacking = Lacking(wanted, settled.reached)
+        return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
+
+    def _settled_before(self, hook: str) -> float:
+        """What was received before then is in the history, or under way here; before the hook was made nothing was."""
+        return max(time.time() - _SETTLED_AFTER, self._made_at(hook) or 0.0)
+
+    # ---- their copies ---------------------------------------------------------------------------------
+
+    async def _publish(self, restarts: Sequence[Restart]) -> None:
+        """Return once they are all on their way: while the broker is away nothing more goes into the outbox."""
+        left = restarts
+        backoff = Backoff()
+        while left:
+            try:
+                if await self._sender.send(left) == len(left):
+                    return
+                left = await self._still_there(left)
+            except HistoryUnavailable:
+                pass  # they are in the outbox, whatever happens
+            if left:
+                await backoff.pause()
+
+    async def _still_there(self, restarts: Sequence[Restart]) -> Sequence[Restart]:
+        waiting = await self._outbox.outbox(time.time() + _SETTLED_EVERY, _OUTBOX_LOOK)
+        known = {(each.delivery_id, each.generation) for each in waiting}
+        return [each for each in restarts if (each.delivery_id, each.generation) in known]
+
+
+def _held(runner: HookWorker) -> set[str]:
+    """Ids of the events that this process has under way for the hook."""
+    return {work.delivery.event.id for work in (*runner.direct, *runner.running)}
+
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 2.0
+_LEASE_SECONDS = 6.0
+"""Losing it by a slow database harms nothing: nobody moves a replay on from where somebody else did."""
+_AT_ONCE = 8
+"""Replays that one process runs."""
+_LONGEST_ERROR = 500
+
+
+class ReplayScheduler:
+    """One for each process."""
+
+    def __init__(
+        self,
+        replays: Replays,
+        leases: Leases,
+        control: Control,
+        work: ReplayRunner,
+        *,
+        replica: str,
+        lease_seconds: float = _LEASE_SECONDS,
+    ) -> None:
+        """`replica`: the id of this process; `lease_seconds`: how long after its death another one goes on."""
+        self._replays = replays
+        self._leases = leases
+        self._work = work
+        self._replica = replica
+        self._lease_seconds = lease_seconds
+        self._wanted = asyncio.Event()
+        self._running: set[str] = set()
+        control.listen("jobs", self._heard)
+
+    async def run(self) -> None:
+        """Look for replays and run them until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._wanted.clear()
+                try:
+                    await self._look(tasks)
+                except HistoryUnavailable as error:
+                    log.info("replay.not_read", error=str(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_EVERY):
+                        await self._wanted.wait()
+
+    def _heard(self, about: str) -> None:
+        """A word about one delivery is none about replays."""
+        if not about:
+            self._wanted.set()
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> None:
+        for replay in await self._replays.unfinished():
+            if replay.id in self._running or len(self._running) >= _AT_ONCE:
+                continue
+            if await self._leases.lease(_lease(replay.id), self._replica, self._lease_seconds):
+                self._running.add(replay.id)
+                tasks.create_task(self._run(replay.id), name=f"replay {replay.id}")
+
+    async def _run(self, replay_id: str) -> None:
+        """Until it has ended, or somebody else has it; never raises."""
+        keeping = asyncio.create_task(self._keep(replay_id))
+        backoff = Backoff()
+        try:
+            while not keeping.done():
+                try:
+                    if await self._gone_on(replay_id, keeping):
+                        break
+                except HistoryUnavailable as error:
+                    log.info("replay.waits", replay=replay_id, error=str(error))
+                except Exception as error:  # noqa: BLE001 - a bug must cost no more than this replay
+                    await self._give_up(replay_id, error)
+                await backoff.pause()
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(HistoryUnavailable):
+                await self._leases.release(_lease(replay_id), self._replica)
+            self._running.discard(replay_id)
+
+    async def _gone_on(self, replay_id: str, keeping: asyncio.Task[None]) -> bool:
+        """Whether it has ended."""
+        replay = await self._replays.replay(replay_id)
+        if replay is None or replay.status in ENDED:
+            return True
+        log.info("replay.goes_on", replay=replay_id, done=replay.done, total=replay.total)
+        replay = await self._work.go(replay, keeping.done)
+        if replay.left or replay.status in ENDED:
+            return replay.status in ENDED
+        if await self._replays.end_replay(replay_id, ReplayStatus.DONE, time.time()):
+            log.info("replay.done", replay=replay_id, done=replay.done, left_out=replay.left_out)
+        return True
+
+    async def _give_up(self, replay_id: str, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+        log.error("replay.failed", replay=replay_id, error=told)
+        with contextlib.suppress(HistoryUnavailable):
+            await self._replays.end_replay(replay_id, ReplayStatus.FAILED, time.time(), told)
+
+    async def _keep(self, replay_id: str) -> None:
+        """Prolong the lease; returns once somebody else has it."""
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            with contextlib.suppress(HistoryUnavailable):
+                if not await self._leases.lease(_lease(replay_id), self._replica, self._lease_seconds):
+                    return
+
+
+def _lease(replay_id: str) -> str:
+    return f"replay {replay_id}"

@@ -1,0 +1,377 @@
+"""Replays in the database: one row of state each, and the transactions that move it on."""
+
+import heapq
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+
+from bridge.core.delivery import Status
+from bridge.core.jobs import Counted, Lacking, Replay, ReplayFilter, Restart
+from bridge.core.records import Page, ReplayStatus
+from bridge.db.admin_tables import replays
+from bridge.db.engine import Engine
+from bridge.db.scan import Bounds, among, as_id, cursor, distinct, first_id, key_of
+from bridge.db.tables import deliveries, events
+from bridge.db.text import storable
+from bridge.deliveries.outbox import restart
+from bridge.replays.supply import Supplies, lacking, make_deliveries
+
+# Which deliveries a replay takes next, and how many there are; each function over a connection.
+# A hook's deliveries of one status stand in the order of their events in an index, so a batch begins where the
+# one before ended. What no index has in front (type, source) is looked for among so many entries, and the next
+# batch goes on behind them: no transaction takes longer because what is wanted is rare.
+
+
+COUNTED_AT_ONCE = 200_000
+"""Index entries of one look while counting: others want to read too."""
+_LEAST_WINDOW = 64
+_WINDOW = 2048
+_MOST_HOOKS = 20_000
+_KEY = (deliveries.c.event_id, deliveries.c.id)
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a count goes on: behind `after` among the deliveries of a hook with a status."""
+
+    hook: str
+    status: Status
+    after: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Ids of deliveries to take, and behind which key to go on; None at the end."""
+
+    ids: Sequence[str]
+    after: Key | None
+
+
+def key_text(key: Key) -> str:
+    """The key as a replay keeps it."""
+    return " ".join(key)
+
+
+def supply_key(text: str) -> Key | None:
+    """The key of such a text; None for an empty one."""
+    event, _, delivery = text.partition(" ")
+    return (event, delivery) if delivery else None
+
+
+def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) -> Batch:
+    """The next `limit` of a hook's deliveries that fitted when the replay was made, and did not change since."""
+    which, created_at, after = replay.which, replay.created_at, supply_key(replay.left[hook])
+    rare = which.event_type is not None or which.source is not None
+    window = max(_WINDOW if rare else _LEAST_WINDOW, 2 * limit)
+    columns = (*_KEY, deliveries.c.event_type, deliveries.c.updated_at)
+    found = []
+    horizons = []
+    for status in sorted(which.statuses):
+        entries = _entries(columns, which, Place(hook, status, after), created_at)
+        rows = [tuple(row) for row in connection.execute(entries.limit(_number(window)))]
+        found.append(rows)
+        if len(rows) == window:
+            horizons.append(rows[-1][:2])
+    horizon: Key | None = min(horizons, default=None)
+    rows = [row for row in heapq.merge(*found) if horizon is None or row[:2] <= horizon]
+    fitting = _fitting(connection, which, [row for row in rows if row[3] <= created_at])
+    if len(fitting) > limit:
+        return Batch([key[1] for key in fitting[:limit]], fitting[limit - 1])
+    return Batch([key[1] for key in fitting], horizon)
+
+
+def hooks_with_deliveries(connection: Connection) -> list[str]:
+    """Every hook that has any, those that are gone included."""
+    return distinct(connection, deliveries.c.hook, most=_MOST_HOOKS)
+
+
+def count_some(
+    connection: Connection, which: ReplayFilter, created_at: float | None, places: Sequence[Place]
+) -> tuple[Mapping[str, int], int, Sequence[Place]]:
+    """How many fit, by hook, how many entries were looked at, and where to go on counting."""
+    counts: dict[str, int] = {}
+    looked = 0
+    left = list(places)
+    while left and looked < COUNTED_AT_ONCE:
+        place = left.pop(0)
+        size = COUNTED_AT_ONCE - looked
+        entries = _entries((*_KEY, deliveries.c.event_type), which, place, created_at)
+        seen, fitting = _count(connection, which, entries.limit(_number(size)))
+        counts[place.hook] = counts.get(place.hook, 0) + fitting
+        looked += seen
+        if seen == size:
+            last = connection.execute(entries.offset(_number(size - 1)).limit(_number(1))).one()
+            left.insert(0, Place(place.hook, place.status, (last[0], last[1])))
+    return counts, looked, left
+
+
+def _entries(
+    columns: Sequence[Any], which: ReplayFilter, place: Place, created_at: float | None
+) -> Select[Any]:
+    c = deliveries.c
+    where: list[ColumnElement[bool]] = [c.hook == storable(place.hook), c.status == str(place.status)]
+    if place.after is not None:
+        # Said of the first column too: SQLite does not begin its scan at a pair.
+        where += [c.event_id >= place.after[0], tuple_(*_KEY) > tuple_(*place.after, types=[c.id.type] * 2)]
+    if (first := first_id(which.since)) is not None:
+        where.append(c.event_id >= first)
+    until = [at for at in (which.until, None if created_at is None else created_at + 0.001) if at is not None]
+    if (end := first_id(min(until, default=None))) is not None:
+        where.append(c.event_id < end)
+    return select(*columns).where(*where).order_by(*_KEY)
+
+
+def _fitting(connection: Connection, which: ReplayFilter, rows: Sequence[tuple[Any, ...]]) -> list[Key]:
+    """The keys of those of the wanted type and source."""
+    if which.event_type is not None:
+        wanted = storable(which.event_type)
+        rows = [row for row in rows if row[2] == wanted]
+    keys = [(row[0], row[1]) for row in rows]
+    if which.source is None or not keys:
+        return keys
+    c = events.c
+    of_source = select(c.id).where(
+        among(connection, c.id, [key[0] for key in keys]), c.source == storable(which.source)
+    )
+    known = set(connection.scalars(of_source))
+    return [key for key in keys if key[0] in known]
+
+
+def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) -> tuple[int, int]:
+    """How many entries there are, and how many of them fit."""
+    inner = entries.subquery()
+    seen = connection.scalar(select(func.count()).select_from(inner)) or 0
+    if not seen or (which.event_type is None and which.source is None):
+        return seen, seen
+    chosen = select(func.count()).select_from(inner)
+    if which.source is not None:
+        joined = inner.join(events, events.c.id == inner.c.event_id)
+        chosen = select(func.count()).select_from(joined).where(events.c.source == storable(which.source))
+    if which.event_type is not None:
+        chosen = chosen.where(inner.c.event_type == storable(which.event_type))
+    return seen, connection.scalar(chosen) or 0
+
+
+def _number(value: int) -> ColumnElement[int]:
+    """Written out: PostgreSQL plans for the number."""
+    return literal_column(str(int(value)))
+
+
+_KIND = "replay"
+_MOST_COUNTED = 2_000_000
+"""Index entries that are looked at for a count; with a source each event is looked up besides."""
+_DEARER_WITH_SOURCE = 10
+_UNFINISHED = (ReplayStatus.PENDING, ReplayStatus.RUNNING)
+_MOST_UNFINISHED = 1000
+
+
+class SqlReplays:
+    """The port Replays (bridge.ports.jobs) on a database."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self._engine = engine
+        self._supplies = Supplies(engine.dialect)
+
+    async def count(self, which: ReplayFilter) -> Counted:
+        named = [which.hook] if which.hook is not None else await self._engine.read(hooks_with_deliveries)
+        places: Sequence[Place] = [Place(hook, status) for hook in named for status in sorted(which.statuses)]
+        budget = _MOST_COUNTED // (1 if which.source is None else _DEARER_WITH_SOURCE)
+        counts = dict.fromkeys(named, 0)
+        while places and budget > 0:
+            look = partial(count_some, which=which, created_at=None, places=places)
+            some, looked, places = await self._engine.read(look)
+            budget -= looked
+            for hook, number in some.items():
+                counts[hook] += number
+        # A hook that was not reached may have some.
+        behind = dict.fromkeys((place.hook for place in places), 0)
+        return Counted(behind | {hook: number for hook, number in counts.items() if number}, not places)
+
+    async def add_replay(self, replay: Replay) -> None:
+        await self._engine.write(partial(_add, replay=replay))
+
+    async def replay(self, replay_id: str) -> Replay | None:
+        return await self._engine.read(partial(_one, replay_id=replay_id))
+
+    async def replays(self, *, after: str | None, limit: int) -> Page[Replay]:
+        return await self._engine.read(partial(_page, after=after, limit=limit))
+
+    async def unfinished(self) -> Sequence[Replay]:
+        return await self._engine.read(_unfinished)
+
+    async def take(
+        self, replay: Replay, hook: str, limit: int, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        return await self._engine.write(partial(_take, replay=replay, hook=hook, limit=limit, at=at))
+
+    async def lacking(self, replay: Replay, hook: str, limit: int) -> Lacking:
+        return await self._engine.read(partial(lacking, replay=replay, hook=hook, limit=limit))
+
+    async def supply(
+        self, replay: Replay, hook: str, target: str, found: Lacking, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        supply = partial(self._supply, hook=hook, target=target, found=found, at=at)
+        return await self._engine.write(partial(supply, replay=replay))
+
+    async def leave_out(self, replay: Replay, hook: str, at: float) -> Replay:
+        return await self._engine.write(partial(_leave_out, replay=replay, hook=hook, at=at))
+
+    async def end_replay(self, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:
+        return await self._engine.write(partial(_end, replay_id=replay_id, status=status, at=at, error=error))
+
+    def _supply(
+        self, connection: Connection, *, replay: Replay, hook: str, target: str, found: Lacking, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        now = _locked(connection, replay.id)
+        if not _goes_on(now, replay, hook):
+            return now, ()
+        made = make_deliveries(connection, self._supplies, hook, target, found=found.events, at=at)
+        return _move_on(connection, now, hook, found.reached, done=len(made), at=at), made
+
+
+def _take(
+    connection: Connection, replay: Replay, hook: str, limit: int, at: float
+) -> tuple[Replay, Sequence[Restart]]:
+    now = _locked(connection, replay.id)
+    if not _goes_on(now, replay, hook):
+        return now, ()
+    batch = next_batch(connection, now, hook, limit)
+    taken = restart(connection, batch.ids, at, now.which.statuses) if batch.ids else ()
+    reached = None if batch.after is None else key_text(batch.after)
+    return _move_on(connection, now, hook, reached, done=len(taken), at=at), taken
+
+
+def _leave_out(connection: Connection, replay: Replay, hook: str, at: float) -> Replay:
+    now = _locked(connection, replay.id)
+    if not _goes_on(now, replay, hook):
+        return now
+    number = 0
+    if not now.which.missing:
+        after = supply_key(now.left[hook])
+        places = [Place(hook, status, after) for status in now.which.statuses]
+        counts, _, _ = count_some(connection, now.which, now.created_at, places)
+        number = counts.get(hook, 0)
+    return _move_on(connection, now, hook, None, left_out=number, at=at)
+
+
+def _goes_on(now: Replay, believed: Replay, hook: str) -> bool:
+    """Whether nobody has ended or moved it meanwhile: another replica, or ourselves with a commit whose answer was lost."""
+    return (
+        now.status in _UNFINISHED
+        and hook in now.left
+        and now.left[hook] == believed.left.get(hook, "nowhere")
+    )
+
+
+def _move_on(
+    connection: Connection,
+    now: Replay,
+    hook: str,
+    reached: str | None,
+    *,
+    at: float,
+    done: int = 0,
+    left_out: int = 0,
+) -> Replay:
+    """`reached` None: the hook is through."""
+    left = {name: place for name, place in now.left.items() if name != hook}
+    # Behind the others: the hooks take turns.
+    left |= {hook: reached} if reached is not None else {}
+    moved = replace(
+        now,
+        status=ReplayStatus.RUNNING,
+        done=now.done + done,
+        left_out=now.left_out + left_out,
+        left=left,
+        updated_at=at,
+    )
+    changed = {name: _row(moved)[name] for name in ("status", "done", "left_out", "remaining", "updated_at")}
+    connection.execute(update(replays).where(replays.c.id == now.id).values(**changed))
+    return moved
+
+
+def _locked(connection: Connection, replay_id: str) -> Replay:
+    chosen = select(replays).where(replays.c.id == replay_id).with_for_update()
+    return _replay_of(connection.execute(chosen).mappings().one())
+
+
+def _end(connection: Connection, replay_id: str, status: ReplayStatus, at: float, error: str) -> bool:
+    ended = update(replays).where(
+        replays.c.id == as_id(replay_id), replays.c.status.in_([str(each) for each in _UNFINISHED])
+    )
+    values = {"status": str(status), "finished_at": at, "updated_at": at, "error": error}
+    return connection.execute(ended.values(**values)).rowcount == 1
+
+
+def _add(connection: Connection, replay: Replay) -> None:
+    if _one(connection, replay.id) is None:
+        connection.execute(insert(replays).values(**_row(replay)))
+
+
+def _one(connection: Connection, replay_id: str) -> Replay | None:
+    known = as_id(replay_id)
+    row = (
+        connection.execute(select(replays).where(replays.c.id == known)).mappings().first() if known else None
+    )
+    return None if row is None else _replay_of(row)
+
+
+def _page(connection: Connection, after: str | None, limit: int) -> Page[Replay]:
+    bounds = Bounds(after=key_of(_KIND, after) if after is not None else None)
+    chosen = select(replays).where(*bounds.condition([replays.c.id])).order_by(replays.c.id.desc())
+    found = [_replay_of(row) for row in connection.execute(chosen.limit(limit + 1)).mappings()]
+    more = len(found) > limit
+    return Page(tuple(found[:limit]), cursor(_KIND, (found[limit - 1].id,)) if more else None)
+
+
+def _unfinished(connection: Connection) -> Sequence[Replay]:
+    c = replays.c
+    chosen = select(replays).where(c.status.in_([str(each) for each in _UNFINISHED])).order_by(c.id)
+    return [_replay_of(row) for row in connection.execute(chosen.limit(_MOST_UNFINISHED)).mappings()]
+
+
+def _row(replay: Replay) -> dict[str, Any]:
+    which = replay.which
+    asked = {
+        "hook": which.hook, "statuses": sorted(which.statuses), "type": which.event_type, "source": which.source,
+        "since": which.since, "until": which.until, "missing": which.missing,
+    }  # fmt: skip
+    return {
+        "id": replay.id, "which": json.dumps(asked), "rate": replay.rate, "status": str(replay.status),
+        "total": replay.total, "exact": replay.exact, "done": replay.done, "left_out": replay.left_out,
+        "remaining": json.dumps(dict(replay.left)), "created_at": replay.created_at,
+        "created_by": replay.created_by, "updated_at": replay.updated_at, "finished_at": replay.finished_at,
+        "error": replay.error,
+    }  # fmt: skip
+
+
+def _replay_of(row: RowMapping) -> Replay:
+    asked = json.loads(row["which"])
+    which = ReplayFilter(
+        hook=asked["hook"], statuses=frozenset(map(Status, asked["statuses"])), event_type=asked["type"],
+        source=asked["source"], since=asked["since"], until=asked["until"], missing=asked["missing"],
+    )  # fmt: skip
+    return Replay(
+        id=row["id"], which=which, rate=row["rate"], status=ReplayStatus(row["status"]), total=row["total"],
+        exact=row["exact"], done=row["done"], left_out=row["left_out"], left=json.loads(row["remaining"]),
+        created_at=row["created_at"], created_by=row["created_by"], updated_at=row["updated_at"],
+        finished_at=row["finished_at"], error=row["error"],
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""What tells that a publisher sent an event before: its own id, or what a CEL expression makes of the event."""
+
+import math
+from collections.abc import Iterator
+from hashlib import sha256
+
+from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
+
+from bridge.core.event import PUBLISHER_ID, Batch, Event, Source
+from bridge.expressions.engine import EvaluationError, compile_expression, unanswered, view_for
+from bridge.formats.text import fitting_id
+
+_TEXT_OR_NUMBER = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE)
+
+
+def compile_key(text: str) -> cel.Expression | None:
+    """The expression, None for the publisher's id; raises ValueError, which says where and what, for one that cannot
+    give text or a number.
+    """
+    if text == PUBLISHER_ID:
+        return None
+    expression = compile_expression(text)
+    kind = expression.return_type()
+    if kind not in _TEXT_OR_NUMBER:
+        raise ValueError(f"the expression gives a {kind.name()}, it must give text or a number")
+    return expression
+
+
+def keyed_by(source: Source) -> "Keys | None":
+    """The keys of the source's events, None where it takes all for different. Raises ValueError as `compile_key` does."""
+    return None if source.dedupe is None else Keys(source.name, source.dedupe.by)
+
+
+def places(decoded: Event | Batch) -> Iterator[tuple[Event, int | None]]:
+    """Each event with its place in the batch, in their order."""
+    if isinstance(decoded, Event):
+        yield decoded, None
+        return
+    refused = {each.position for each in decoded.refused}
+    left = (place for place in range(len(decoded.events) + len(refused)) if place not in refused)
+    yield from zip(decoded.events, left, strict=True)
+
+
+class Keys:
+    """Of one source's events, compiled."""
+
+    def __init__(self, source: str, by: str) -> None:
+        """Raises ValueError as `compile_key` does."""
+        self._source = source
+        self._expression = compile_key(by)
+        self._view = view_for(by)
+
+    def of_all(self, decoded: Event | Batch) -> Iterator[tuple[Event, str | EvaluationError | None]]:
+        """Each event with its key, in their order. The events of a batch that have only the message's id differ by their
+        places.
+        """
+        for event, place in places(decoded):
+            yield event, self.of(event, place)
+
+    def of(self, event: Event, place: int | None = None) -> str | EvaluationError | None:
+        """The key; None where the event has none, and is no duplicate whatever came before; never raises."""
+        if self._expression is not None:
+            return self._asked(self._expression, event)
+        known = event.publisher_id
+        if not known:
+            return None
+        if place is not None and event.message.message_id and known == fitting_id(event.message.message_id):
+            return f"{known}#{place}"
+        return known
+
+    def digest(self, key: str) -> str:
+        """What is kept of a key: the same for the same source and key only."""
+        text = f"{len(self._source)}:{self._source}{key}"
+        return sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+    def _asked(self, expression: cel.Expression, event: Event) -> str | EvaluationError | None:
+        try:
+            value = expression.eval(self._view.of(event))
+            answer = value.value()
+        except (RuntimeError, ValueError) as error:  # such as the iteration budget (10,000) being spent
+            return EvaluationError(missing=False, detail=str(error)[:500])
+        if value.type() == cel.Type.ERROR:
+            why = unanswered(answer)
+            return None if why.missing else why
+        return _key_of(answer)
+
+
+def _key_of(answer: object) -> str | EvaluationError | None:
+    """Text and numbers with one spelling are different keys, numbers with one value are the same."""
+    match answer:
+        case None | "":
+            return None
+        case str():
+            return f"text {answer}"
+        case int() if not isinstance(answer, bool):
+            return f"number {answer}"
+        case float() if math.isfinite(answer):
+            return f"number {int(answer) if answer.is_integer() else answer}"
+    return EvaluationError(
+        missing=False, detail=f"the key is a {type(answer).__name__}, not text or a number"
+    )

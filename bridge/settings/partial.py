@@ -1,0 +1,143 @@
+"""What remains of settings with faults: the sound part is looked through too, so that one look tells all faults."""
+
+from collections.abc import Callable, Container, Iterable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.core.target import Target
+from bridge.settings.shape import written
+from bridge.settings.tree import Settings
+from bridge.settings.yaml import KeyPath
+
+_TARGETS: dict[str, dict[str, Any]] = {
+    "webhook": {"type": "webhook", "url": "http://left-out.invalid"},
+    "script": {"type": "script", "command": ["left-out"]},
+    "queue": {"type": "queue", "queue": "left-out"},
+    "notify": {"type": "notify", "urls": ["json://left-out.invalid"]},
+}
+_VERIFY = [{"type": "token", "header": "x-left-out", "secret": "left-out"}]
+_REFERENCES = {"sources": (".sources", ".source"), "brokers": (".target.broker",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """Valid settings: the given ones, without what was `left_out` because it is not valid."""
+
+    settings: Settings
+    errors: list[ErrorDetails]
+    """What is wrong with the given ones; empty: nothing was left out."""
+    left_out: frozenset[KeyPath]
+
+
+def remainder(value: dict[str, Any], place_of: Callable[[ErrorDetails], KeyPath]) -> Remainder:
+    """What is valid of `value`, which stays as it is; `place_of` tells where in it an error stands."""
+    try:
+        return Remainder(Settings.model_validate(value), [], frozenset())
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    value, found, left_out = deepcopy(value), errors, frozenset[KeyPath]()
+    while True:
+        gone: set[KeyPath] = set()
+        for each in found:
+            gone.add(_leave_out(value, place_of(each), gone))
+        if gone <= left_out or () in gone:
+            return Remainder(Settings(), errors, frozenset({()}))
+        left_out |= gone
+        try:
+            return Remainder(Settings.model_validate(value), errors, left_out)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+
+
+def trustworthy(path: str, left_out: Iterable[KeyPath]) -> bool:
+    """Whether a fault found at `path` of a remainder is one of the file, and does not come of what is missing.
+
+    What belongs together (a whole target, all verifiers of an inlet) is judged together or not at all.
+    """
+    for place in left_out:
+        unit = written(place[:3])
+        if not unit or path == unit or path.startswith((f"{unit}.", f"{unit}[")):
+            return False
+        if _names(place) and path.partition("]")[2].startswith(_REFERENCES[str(place[0])]):
+            return False
+    return True
+
+
+def _names(place: KeyPath) -> bool:
+    """Whether others refer to what was left out by its name."""
+    return place[0] in _REFERENCES and (len(place) < 3 or place[2] == "name")
+
+
+def _leave_out(value: dict[str, Any], path: KeyPath, gone: Container[KeyPath]) -> KeyPath:
+    """Take away what stands at the path or around it, in favour of a stand-in where something has to be there.
+
+    Gives what is gone, which may be so already; () where nothing could be taken away.
+    """
+    whole = path
+    while path and not any(whole[:length] in gone for length in range(1, len(whole) + 1)):
+        holder, stand_in = _at(value, path[:-1]), _stand_in(path, _at(value, path))
+        if stand_in is not None and _takes(holder, path[-1]) and _at(value, path) != stand_in:
+            holder[path[-1]] = stand_in
+            return path
+        if stand_in is None and isinstance(holder, dict) and path[-1] in holder:
+            del holder[path[-1]]
+            return path
+        path = path[:-1]
+    return path
+
+
+def stand_in_name(index: int | str) -> str:
+    """The name of what stands in for something that has none of its own."""
+    return f"left-out-{index}"
+
+
+def stand_in_target(kind: str) -> dict[str, Any]:
+    """What stands for a target of this type of which nothing else can be read."""
+    return _TARGETS.get(kind, _TARGETS["queue"])
+
+
+def is_stand_in(target: Target) -> bool:
+    """Whether it stands where nothing could be read of a hook's target but its type, or not even that."""
+    return target == type(target).model_validate(_TARGETS[target.type])
+
+
+def _stand_in(path: KeyPath, old: Any) -> Any:
+    """Something valid that does nothing, for what cannot be missing: of the kind that the `old` one was to have."""
+    name = stand_in_name(path[1]) if len(path) > 1 else ""
+    if path[0] == "hooks" and len(path) == 2:
+        name = _text(old, "name") or name
+        old = _at(old, ("target",))
+    target = stand_in_target(_text(old, "type"))
+    wholes: dict[str, dict[str, Any]] = {
+        "sources": {"name": name, "queue": name},
+        "hooks": {"name": name, "target": target},
+        "inlets": {"name": name, "source": name, "verify": _VERIFY},
+    }
+    whole = wholes.get(str(path[0]))
+    if whole is None or len(path) not in {2, 3}:
+        return None
+    return whole if len(path) == 2 else whole.get(str(path[2]))
+
+
+def _text(value: Any, key: str) -> str:
+    found = _at(value, (key,))
+    return found if isinstance(found, str) else ""
+
+
+def _at(value: Any, path: KeyPath) -> Any:
+    for step in path:
+        if not _takes(value, step) or (isinstance(value, dict) and step not in value):
+            return None
+        value = value[step]
+    return value
+
+
+def _takes(holder: Any, step: str | int) -> bool:
+    """Whether something may be put there: under any key of a mapping, at a place that a list has."""
+    return isinstance(holder, dict) or (
+        isinstance(holder, list) and isinstance(step, int) and step < len(holder)
+    )

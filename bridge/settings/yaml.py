@@ -1,0 +1,165 @@
+"""A YAML file as plain values, with the line on which each of them stands."""
+
+import re
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from bridge.core.errors import Problem, SettingsError
+
+KeyPath = tuple[str | int, ...]
+MOST_VALUES = 1_000_000
+NO_KEY = "a key must be plain text"
+_UNDEFINED = re.compile("undefined alias .*", re.DOTALL)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the plain scalars of YAML 1.2.
+
+    YAML 1.1 reads 1:30 as 90, 010 as 8, no as false and 2024-01-01 as a date; nobody means that here.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 -- PyYAML's way
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+",
+        "-+0123456789.",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
+
+
+@dataclass
+class Document:
+    """What a text holds: plain values, the line (from 1) of each by its path, and what is wrong with it."""
+
+    value: Any = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+
+def parse(text: str, name: str) -> Document:
+    """The one document in `text`; raises SettingsError where it is no YAML. `name` stands in messages."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return _Reading(loader).document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise SettingsError([Problem("", f"no valid YAML: {_said(error)}", place)]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"no valid YAML: the character U+{int(error.character):04X} is not allowed"
+        raise SettingsError([Problem("", message, f"{name}:{line}")]) from None
+    except RecursionError:
+        raise SettingsError([Problem("", "nested too deeply", name)]) from None
+
+
+def _unknown(tag: str) -> str:
+    """Without what may be a secret that begins with `!`, and was to stand in quotes."""
+    return "unknown tag" if tag.startswith("!") else f"unknown tag {tag}"
+
+
+def _said(error: yaml.MarkedYAMLError) -> str:
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    said = _UNDEFINED.sub("undefined alias", said)
+    return f"{said}; {hint}" if (hint := _hint(error)) else said
+
+
+def _hint(error: yaml.MarkedYAMLError) -> str:
+    """What to do about texts of this project's own that YAML takes for something else."""
+    if "scanning an alias" in (error.context or "") or "undefined alias" in (error.problem or ""):
+        return 'a text that begins with * stands in quotes: "*"'
+    if error.problem == _unknown("!"):
+        return 'a text that begins with ! stands in quotes: "!"'
+    if error.problem == NO_KEY:
+        return 'a text that begins with {{ stands in quotes: "{{ event.type }}"'
+    if error.problem and error.problem.startswith("mapping values are not allowed"):
+        return "a text with a colon and a blank in it stands in quotes"
+    return ""
+
+
+class _Reading:
+    """One walk through the nodes of a document."""
+
+    def __init__(self, loader: _Loader) -> None:
+        self._loader = loader
+        self._document = Document()
+        self._open: set[int] = set()
+        self._checked: set[int] = set()
+        self._values = 0
+
+    def document(self, node: yaml.Node | None) -> Document:
+        if node is not None:
+            self._document.value = self._value(node, ())
+        return self._document
+
+    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem="aliases make it too large", problem_mark=node.start_mark)
+        self._document.lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if id(node) in self._open:
+            raise yaml.MarkedYAMLError(problem="an alias that holds itself", problem_mark=node.start_mark)
+        self._open.add(id(node))
+        try:
+            return self._collection(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in {"str", "int", "float", "bool", "null"}:
+            raise yaml.MarkedYAMLError(problem=_unknown(node.tag), problem_mark=node.start_mark)
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, KeyError):
+            raise yaml.MarkedYAMLError(
+                problem=f"no value of {node.tag}", problem_mark=node.start_mark
+            ) from None
+
+    def _collection(self, node: yaml.Node, path: KeyPath) -> Any:
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return dict(self._pairs(node, path))
+        raise yaml.MarkedYAMLError(problem=_unknown(node.tag), problem_mark=node.start_mark)
+
+    def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[Hashable, Any]]:
+        if id(node) not in self._checked:  # merging (<<) adds pairs that the own ones may replace
+            self._checked.add(id(node))
+            self._refuse_duplicates(node, path)
+            self._loader.flatten_mapping(node)
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            place = (*path, key if isinstance(key, int) else str(key))
+            self._document.lines[place] = key_node.start_mark.line + 1
+            yield key, self._value(value_node, place)
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, path: KeyPath) -> None:
+        seen: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            key, line = self._key(key_node), key_node.start_mark.line + 1
+            if key in seen and key != "<<":
+                self._document.lines[(*path, str(key))] = line
+                self._document.problems.append(((*path, str(key)), f"given twice, first on line {seen[key]}"))
+            seen.setdefault(key, line)
+
+    def _key(self, node: yaml.Node) -> Hashable:
+        if not isinstance(node, yaml.ScalarNode):
+            raise yaml.MarkedYAMLError(problem=NO_KEY, problem_mark=node.start_mark)
+        if node.tag == "tag:yaml.org,2002:merge":
+            return "<<"
+        key: Hashable = self._scalar(node)
+        return key

@@ -1,0 +1,213 @@
+"""The profile that is described in full by its options."""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bridge.core.inlet import Verifier
+from bridge.core.target import Signature
+from bridge.signing.digests import spelling
+from bridge.signing.shapes import (
+    MISMATCH,
+    Refused,
+    SignedRequest,
+    decoding,
+    hash_name,
+    header,
+    keyed,
+    keys_of,
+    moment,
+    octets,
+    one_of,
+    signing_keys,
+    stale,
+)
+from bridge.wire.headers import check_headers, header_text
+
+# What profile `generic` signs: text with holes, taken apart once.
+
+
+HOLES: Final = ("body", "timestamp", "id", "event", "method", "path")
+_HOLE = re.compile(r"\{([a-z_]+)\}", re.IGNORECASE)
+
+
+class SignaturePlaceholder(NamedTuple):
+    """A place that each request fills for itself."""
+
+    name: str
+
+
+class SignedText:
+    """A template whose text is never looked at again: braces in what fills it mean nothing.
+
+    Raises ValueError for a name in braces that is none of `HOLES`.
+    """
+
+    def __init__(self, text: str, fixed: Mapping[str, str]) -> None:
+        """`fixed` fills holes that are the same for every request."""
+        parts = _HOLE.split(text)
+        self.holes = frozenset(parts[1::2])
+        if unknown := self.holes - frozenset(HOLES):
+            names = ", ".join(f"{{{name}}}" for name in HOLES)
+            raise ValueError(f"the template has {{{min(unknown)}}}, which nothing fills; it may hold {names}")
+        self._parts = tuple(_parts(parts, fixed))
+
+    def mac(self, key: hmac.HMAC, filled: Mapping[str, bytes]) -> hmac.HMAC:
+        """The HMAC of the template with its holes filled."""
+        copy = key.copy()
+        for part in self._parts:
+            copy.update(part if isinstance(part, bytes) else filled[part.name])
+        return copy
+
+
+def _parts(split: list[str], fixed: Mapping[str, str]) -> list[bytes | SignaturePlaceholder]:
+    """Text and names in turn, as `re.split` gives them, with fixed holes joined to the text around them."""
+    parts: list[bytes | SignaturePlaceholder] = []
+    text = b""
+    for index, piece in enumerate(split):
+        if index % 2 == 0:
+            text += piece.encode()
+        elif piece in fixed:
+            text += fixed[piece].encode()
+        else:
+            parts += [text, SignaturePlaceholder(piece)] if text else [SignaturePlaceholder(piece)]
+            text = b""
+    return [*parts, text] if text else parts
+
+
+DEFAULT_HEADER = "X-Signature"
+
+
+class Generic:
+    """One signature by the first secret, over whatever the template says, in any header.
+
+    Raises ValueError, with a text for the operator, for options that cannot work.
+    """
+
+    def __init__(self, secrets: Sequence[str], options: Signature, method: str, path: str) -> None:
+        self._key = keyed(signing_keys(secrets, "generic")[0], hash_name(options.algorithm))
+        self._template = SignedText(options.template, {"method": method, "path": path})
+        self._header = options.header or DEFAULT_HEADER
+        self._spell = spelling(options.encoding or "hex")
+        check_prefix(options.prefix)
+        self._prefix = options.prefix
+        self._stamped = "{timestamp}" in options.prefix
+        self._timestamp_header = options.timestamp_header
+        self._id_header = options.id_header
+        self._event_header = options.event_header
+
+    def stamp(self, now: float) -> str:
+        """Unix seconds."""
+        return str(int(now))
+
+    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+        """The signature, after it timestamp, id and type in the headers that were named for them.
+
+        What is signed is what these headers say.
+        """
+        webhook_id, event_type = header_text(webhook_id), header_text(event_type)
+        filled = {
+            "body": body,
+            "timestamp": stamp.encode(),
+            "id": webhook_id.encode(),
+            "event": event_type.encode(),
+        }
+        prefix = self._prefix.replace("{timestamp}", stamp) if self._stamped else self._prefix
+        headers = [(self._header, prefix + self._spell(self._template.mac(self._key, filled)))]
+        if self._timestamp_header:
+            headers.append((self._timestamp_header, stamp))
+        if self._id_header:
+            headers.append((self._id_header, webhook_id))
+        if self._event_header and event_type:
+            headers.append((self._event_header, event_type))
+        return headers
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise a ValueError for a prefix that cannot stand at the beginning of a header's value."""
+    if not prefix.isascii() or prefix.startswith((" ", "\t")):
+        raise ValueError("the prefix is ASCII text that begins with no space")
+    check_headers([("prefix", prefix)], ())
+
+
+# The verifier that is described in full by its options.
+
+
+_STAMP = "{timestamp}"
+
+
+class GenericCheck:
+    """One signature in one header, over what the template says; see bridge.rules.signing.generic.
+
+    Raises ValueError for options that cannot work, such as a hole that no header fills.
+    """
+
+    def __init__(self, settings: Verifier, secrets: Sequence[bytes]) -> None:
+        self._keys = keys_of(secrets, hash_name(settings.algorithm))
+        self._name = settings.header or DEFAULT_HEADER
+        self._decode = decoding(settings.encoding or "hex")
+        self._template = SignedText(settings.template, {})
+        self._tolerance = settings.tolerance
+        check_prefix(settings.prefix)
+        self._prefix = _prefix(settings.prefix)
+        self._stamped = _STAMP in settings.prefix
+        self._stamp_name = settings.timestamp_header
+        sources = {
+            "timestamp": settings.timestamp_header,
+            "id": settings.id_header,
+            "event": settings.event_header,
+        }
+        self._fills = {hole: name for hole, name in sources.items() if name}
+        for hole in sorted(self._template.holes & sources.keys() - self._fills.keys()):
+            if hole != "timestamp" or not self._stamped:
+                raise ValueError(
+                    f"the template has {{{hole}}}: name the header it stands in under `{hole}_header`"
+                )
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        value = header(request, self._name)
+        if isinstance(value, Refused):
+            return value
+        found = self._prefix.match(value)
+        if not found:
+            return Refused(f"the header {self._name} is not of the form that was agreed on")
+        filled = self._filled(request, found.groupdict())
+        if isinstance(filled, Refused):
+            return filled
+        given = self._decode(value[found.end() :])
+        if given is None:
+            return Refused(f"the header {self._name} holds no signature that can be read")
+        if not one_of([given], [self._template.mac(key, filled).digest() for key in self._keys]):
+            return MISMATCH
+        return self._age(filled, now)
+
+    def _filled(self, request: SignedRequest, in_prefix: Mapping[str, str]) -> dict[str, bytes] | Refused:
+        filled = {"body": request.body, "method": octets(request.method), "path": octets(request.path)}
+        filled |= {hole: octets(text) for hole, text in in_prefix.items()}
+        for hole, name in self._fills.items():
+            value = header(request, name)
+            if isinstance(value, Refused):
+                return value
+            if filled.setdefault(hole, octets(value)) != octets(value):
+                return Refused(f"the headers {self._name} and {name} tell different timestamps")
+        return filled
+
+    def _age(self, filled: Mapping[str, bytes], now: float) -> Refused | None:
+        if "timestamp" not in filled:
+            return None
+        at = moment(filled["timestamp"].decode("utf-8", "replace"))
+        if at is None:
+            return Refused("the timestamp is in no known form")
+        return stale(at, now, self._tolerance)
+
+
+def _prefix(text: str) -> re.Pattern[str]:
+    """What a header's value begins with; a timestamp in it becomes the group `timestamp`."""
+    before, hole, after = text.partition(_STAMP)
+    if not hole:
+        return re.compile(re.escape(text))
+    if not after or _STAMP in after:
+        raise ValueError("a prefix with {timestamp} has it once, and something after it")
+    return re.compile(f"{re.escape(before)}(?P<timestamp>[0-9A-Za-z:.+-]{{1,40}}?){re.escape(after)}")

@@ -1,0 +1,261 @@
+"""Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks, spec, "Verifying webhook authenticity".
+
+`webhook-signature` holds one signature over `id.timestamp.body` per secret, separated by spaces: `v1,` and the
+base64 of an HMAC-SHA256 for a `whsec_` secret, `v1a,` and the base64 of an ed25519 signature for a `whsk_` key.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from bridge.signing.shapes import (
+    MAX_SIGNATURES,
+    MISMATCH,
+    Refused,
+    SignedRequest,
+    from_base64,
+    header,
+    keyed,
+    mac,
+    mac_of_two,
+    octets,
+    one_of,
+    stale,
+    unix_seconds,
+)
+from bridge.wire.headers import header_text, identifier
+
+_FIT = re.compile(r"[!-\-/-~]+")
+"""Ids that are signed as they are: visible ASCII, and no full stop, which would blur where the id ends."""
+
+Sign = Callable[[bytes, bytes], str]
+"""One signature as the header has it, over what stands before the body and the body."""
+
+
+class Standard:
+    """Signs as Standard Webhooks has it; without a secret there is no `webhook-signature`."""
+
+    def __init__(self, secrets: Sequence[str], event_header: str | None = None) -> None:
+        """`event_header`: where the event's type is told, too."""
+        self._sign = [_sign(secret) for secret in secrets]
+        self._event_header = event_header
+
+    def stamp(self, now: float) -> str:
+        """Unix seconds."""
+        return str(int(now))
+
+    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+        """`webhook-id` and `webhook-timestamp`, and `webhook-signature` where there is a secret."""
+        if not _FIT.fullmatch(webhook_id):
+            webhook_id = identifier(webhook_id)
+        headers = [("webhook-id", webhook_id), ("webhook-timestamp", stamp)]
+        if self._sign:
+            opening = f"{webhook_id}.{stamp}.".encode()
+            headers.append(("webhook-signature", " ".join([sign(opening, body) for sign in self._sign])))
+        if self._event_header and event_type:
+            headers.append((self._event_header, header_text(event_type)))
+        return headers
+
+
+def symmetric_key(secret: str) -> hmac.HMAC:
+    """The key of a `whsec_` secret; raises ValueError."""
+    key = key_bytes(secret, "whsec_")
+    if not key:
+        raise ValueError("a secret is empty")
+    return keyed(key)
+
+
+def key_bytes(secret: str, prefix: str) -> bytes:
+    """The bytes of `prefix`, which may be missing, and base64; raises ValueError.
+
+    Missing padding is accepted, as the reference libraries do; blanks around it are no part of it.
+    """
+    text = secret.strip().removeprefix(prefix)
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(
+            "a secret is no base64; Standard Webhooks takes `whsec_` and the base64 of 24 to 64 random bytes"
+        ) from None
+
+
+def _sign(secret: str) -> Sign:
+    secret = secret.strip()
+    if secret.startswith("whpk_"):
+        raise ValueError(
+            "a whpk_ key is public and cannot sign; profile standard signs with whsec_ and whsk_"
+        )
+    if secret.startswith("whsk_"):
+        return _version_1a(key_bytes(secret, "whsk_"))
+    return _version_1(symmetric_key(secret))
+
+
+def _version_1(key: hmac.HMAC) -> Sign:
+    def sign(opening: bytes, body: bytes) -> str:
+        digest = mac_of_two(key, opening, body).digest()
+        return "v1," + binascii.b2a_base64(digest, newline=False).decode()
+
+    return sign
+
+
+def _version_1a(key: bytes) -> Sign:
+    # loads a large library for a rare kind of key
+
+    private = private_key(key)
+
+    def sign(opening: bytes, body: bytes) -> str:
+        return "v1a," + base64.b64encode(private.sign(opening + body)).decode()
+
+    return sign
+
+
+# The verifier of Standard Webhooks; its source: see bridge.rules.signing.standard.
+
+
+Check = Callable[[Sequence[bytes], bytes], bool]
+"""Whether one of the signatures was made over the content with the key at hand."""
+
+
+STEMS = ("webhook-", "svix-")
+"""How the names of the three headers begin, of Standard Webhooks and of Svix."""
+
+
+def stem_of(headers: Mapping[str, str], name: str | None) -> str:
+    """How the names begin of the headers that a request is verified by; `name`: that of the signature, where the verifier
+    has one. Names of `headers` are in lower case.
+    """
+    if name:
+        return name[: -len("signature")] if name.lower().endswith("-signature") else STEMS[0]
+    return next((stem for stem in STEMS if f"{stem}signature" in headers), STEMS[0])
+
+
+class Key(NamedTuple):
+    """One live secret: the version of the signatures that it can verify, and how."""
+
+    version: str
+    check: Check
+
+
+class StandardCheck:
+    """Signatures v1 and v1a over `id.timestamp.body`; any of them by any of the secrets is enough."""
+
+    def __init__(self, secrets: Sequence[str], tolerance: float, name: str = "webhook-signature") -> None:
+        """`name`: another header such as svix-signature; id and timestamp are then svix-id, svix-timestamp.
+
+        Raises ValueError for a secret that is none.
+        """
+        stem = stem_of({}, name)
+        self._name, self._id_name, self._stamp_name = name, f"{stem}id", f"{stem}timestamp"
+        self._keys = [_key(secret) for secret in secrets]
+        self._versions = sorted({key.version for key in self._keys})
+        self._tolerance = tolerance
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        values = [header(request, name) for name in (self._name, self._id_name, self._stamp_name)]
+        for value in values:
+            if isinstance(value, Refused):
+                return value
+        signatures, webhook_id, stamp = (str(value) for value in values)
+        seconds = unix_seconds(stamp)
+        if seconds is None:
+            return Refused(f"the header {self._stamp_name} is no number of seconds")
+        given = self._given(signatures)
+        if isinstance(given, Refused):
+            return given
+        content = octets(f"{webhook_id}.{stamp}.") + request.body
+        if not any(key.check(given[key.version], content) for key in self._keys):
+            return MISMATCH
+        return stale(seconds, now, self._tolerance)
+
+    def _given(self, value: str) -> dict[str, list[bytes]] | Refused:
+        """The signatures by version; versions that no key is for, and text that is no signature, are left out."""
+        items = value.split()
+        if len(items) > MAX_SIGNATURES:
+            return Refused(f"the header {self._name} holds more than {MAX_SIGNATURES} signatures")
+        given: dict[str, list[bytes]] = {version: [] for version in self._versions}
+        for item in items:
+            version, _, text = item.partition(",")
+            signature = from_base64(text)
+            if version in given and signature:
+                given[version].append(signature)
+        if not any(given.values()):
+            return Refused(f"the header {self._name} holds no {' or '.join(self._versions)} signature")
+        return given
+
+
+class EitherOf:
+    """By the headers of Standard Webhooks where these are there, else by those of Svix."""
+
+    def __init__(self, standard: StandardCheck, svix: StandardCheck) -> None:
+        self._by_stem = dict(zip(STEMS, (standard, svix), strict=True))
+
+    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+        """As `Verify`."""
+        return self._by_stem[stem_of(request.headers, None)](request, now)
+
+
+def _key(secret: str) -> Key:
+    secret = secret.strip()
+    if secret.startswith(("whpk_", "whsk_")):
+        return Key("v1a", _asymmetric(secret))
+    key = symmetric_key(secret)
+
+    def check(given: Sequence[bytes], content: bytes) -> bool:
+        return one_of(given, [mac(key, content).digest()])
+
+    return Key("v1", check)
+
+
+def _asymmetric(secret: str) -> Check:
+    # loads a large library for a rare kind of key
+
+    prefix = secret[:5]
+    key = key_bytes(secret, prefix)
+    public = public_key(key) if prefix == "whpk_" else private_key(key).public_key()
+    return lambda given, content: any(verifies(public, one, content) for one in given)
+
+
+# Keys of Standard Webhooks' asymmetric scheme v1a.
+# Imported only where a hook or an inlet has such a key: the library behind it takes 30 ms to load.
+
+
+SEED = 32
+PUBLIC = 32
+
+
+def private_key(key: bytes) -> Ed25519PrivateKey:
+    """The key of a 32-byte seed, or of 64 bytes: the seed and the public key after it, as Svix writes it.
+
+    Raises ValueError for another length, and for halves that do not belong together.
+    """
+    if len(key) not in (SEED, SEED + PUBLIC):
+        raise ValueError(
+            f"a whsk_ secret holds {len(key)} bytes; an ed25519 key has 32, or 64 with its public half"
+        )
+    private = Ed25519PrivateKey.from_private_bytes(key[:SEED])
+    if key[SEED:] and private.public_key().public_bytes_raw() != key[SEED:]:
+        raise ValueError("the two halves of a whsk_ secret do not belong together")
+    return private
+
+
+def public_key(key: bytes) -> Ed25519PublicKey:
+    """The key of 32 bytes. Raises ValueError for another length."""
+    if len(key) != PUBLIC:
+        raise ValueError(f"a whpk_ key holds {len(key)} bytes; an ed25519 public key has 32")
+    return Ed25519PublicKey.from_public_bytes(key)
+
+
+def verifies(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
+    """Whether `signature` was made over `content` with the private half of `key`."""
+    try:
+        key.verify(signature, content)
+    except InvalidSignature:
+        return False
+    return True

@@ -1,0 +1,267 @@
+"""The one pool of HTTP connections that all webhooks share, and the address gate in front of it."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+
+from bridge.core.target import Tls
+from bridge.targets.webhook.response import Answering
+from bridge.wire.address_gate import AddressGate
+
+# Name resolution that a few dead names cannot stop.
+
+
+_THREADS = 64
+
+
+class Resolver(AbstractResolver):
+    """The system's resolver on threads of its own.
+
+    A look-up at a dead name server occupies its thread for many seconds, whatever becomes of the attempt.
+    The event loops have few: uvloop 4, asyncio the number of processors and 4.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises OSError (socket.gaierror) when there are none."""
+        look_up = partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+            # Where Python has no IPv6, such an address is raw bytes after a number.
+            if isinstance(address[0], str)
+        ]
+
+    async def close(self) -> None:
+        """Start no further look-up; those under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+_BLOCKED = 90_001
+_IDLE_SECONDS = 60.0
+_DNS_SECONDS = 30
+
+Stamp = tuple[tuple[int, int] | None, ...]
+"""When each file of some TLS settings was changed."""
+
+
+class BlockedAddress(OSError):
+    """The address gate refused to dial. Its errno is of our own, so no failure of the kernel's looks like it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_BLOCKED, reason)
+
+
+def is_blocked(error: OSError) -> bool:
+    """Whether every address that a name has was refused by the gate.
+
+    The errno is what is left of BlockedAddress when several addresses were tried: aiohappyeyeballs joins
+    errors of one errno into a plain OSError with it.
+    """
+    return error.errno == _BLOCKED
+
+
+class Pool:
+    """Keep-alive connections by gate, host, port, TLS identity and proxy; no limit but the hooks' concurrency.
+
+    Hooks with gates that let the same networks through share connections, others never do: a kept connection
+    leads where its own gate allowed.
+
+    `on_connection` is told for each request whether its connection was used before. The pool opens on first
+    use, on the running event loop.
+    """
+
+    def __init__(self, gate: AddressGate, on_connection: Callable[[bool], None]) -> None:
+        self.gate = gate
+        self.on_connection = on_connection
+        self._contexts: dict[Tls, ssl.SSLContext | bool] = {}
+        self._loaded: dict[ssl.SSLContext, tuple[Tls, Stamp]] = {}
+        self._open: dict[AddressGate, _Connector] = {}
+        self._resolver = Resolver()
+
+    def connector(self, gate: AddressGate) -> "_Connector":
+        """The connector of the running event loop that dials what this gate lets through."""
+        if gate not in self._open:
+            self._open[gate] = _Connector(
+                self._renew,
+                limit=0,
+                keepalive_timeout=_IDLE_SECONDS,
+                ttl_dns_cache=_DNS_SECONDS,
+                socket_factory=partial(_vetted_socket, gate),
+                resolver=self._resolver,
+            )
+        return self._open[gate]
+
+    def tls(self, settings: Tls) -> ssl.SSLContext | bool:
+        """What aiohttp takes as `ssl`; the same object for the same settings, so that connections are shared.
+
+        Files that are exchanged later are read anew for the next connection, as far as they can be used then.
+        Raises ValueError that names the file which cannot be used.
+        """
+        if settings not in self._contexts:
+            stamp = _stamp(settings)
+            self._contexts[settings] = context = tls_context(settings)
+            if isinstance(context, ssl.SSLContext):
+                self._loaded[context] = settings, stamp
+        return self._contexts[settings]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        while self._open:
+            await self._open.popitem()[1].close()
+        await self._resolver.close()
+
+    def _renew(self, context: object) -> None:
+        """Certificates that end soon are exchanged under a running bridge; connections hang on this context."""
+        if not isinstance(context, ssl.SSLContext) or context not in self._loaded:
+            return
+        settings, stamp = self._loaded[context]
+        if (now := _stamp(settings)) == stamp:
+            return
+        try:
+            tls_context(settings)  # half of a pair that is just being written would spoil the one in use
+            _load(context, settings)
+        except ValueError:
+            return  # what was read before stays in use, and the next connection looks again
+        self._loaded[context] = settings, now
+
+
+class Route(aiohttp.ClientRequest):
+    """What the connector wants to know of a request; one per webhook, kept for all its requests."""
+
+    @cached_property
+    def connection_key(self) -> Any:
+        """The pool's key for these connections; aiohttp would make it anew for each request."""
+        return super().connection_key
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows which connections have not carried a request yet; `before` is given the `ssl` of each new one."""
+
+    def __init__(self, before: Callable[[object], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._before = before
+        self._factory = cast("partial[ResponseHandler]", partial(Answering, loop=self._loop))
+        self.fresh: set[ResponseHandler] = set()
+
+    async def _create_connection(self, req: Any, *args: Any, **kwargs: Any) -> ResponseHandler:
+        self._before(req.ssl)
+        protocol = await super()._create_connection(req, *args, **kwargs)
+        self.fresh.add(protocol)
+        return protocol
+
+
+def _vetted_socket(gate: AddressGate, address: Any) -> socket.socket:
+    # Called with the address that is dialled next, after name resolution: a name cannot change
+    # its mind between the check and the connection.
+    family, kind, protocol, _, target = address
+    if reason := gate.refusal(target[0]):
+        raise BlockedAddress(reason)
+    return socket.socket(family, kind, protocol)
+
+
+def literal_refusal(gate: AddressGate, host: str) -> str | None:
+    """Why the gate refuses this host of a URL, an IP address; None for names, which are judged once resolved."""
+    return gate.refusal(host) if _is_ip(host) else None
+
+
+def tls_context(settings: Tls) -> ssl.SSLContext | bool:
+    """The TLS context of these settings; True and False are aiohttp's own, with and without verification.
+
+    Raises ValueError that names the file which cannot be used.
+    """
+    if settings.client_key and not settings.client_cert:
+        raise ValueError("client_key needs client_cert")
+    if not settings.ca_bundle and not settings.client_cert:
+        return settings.verify
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_bundle)
+    except (OSError, ValueError) as error:
+        raise _unusable_bundle(settings, error) from error
+    context.set_alpn_protocols(["http/1.1"])
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    _load_client(context, settings)
+    return context
+
+
+def _load(context: ssl.SSLContext, settings: Tls) -> None:
+    try:
+        if settings.ca_bundle:
+            context.load_verify_locations(settings.ca_bundle)
+    except (OSError, ValueError) as error:
+        raise _unusable_bundle(settings, error) from error
+    _load_client(context, settings)
+
+
+def _load_client(context: ssl.SSLContext, settings: Tls) -> None:
+    if settings.client_cert:
+        try:
+            context.load_cert_chain(settings.client_cert, settings.client_key, password=_no_password)
+        except (OSError, ValueError) as error:
+            files = settings.client_cert + (f" with {settings.client_key}" if settings.client_key else "")
+            raise ValueError(f"client_cert {files}: {_why(error)}") from error
+
+
+def _unusable_bundle(settings: Tls, error: Exception) -> ValueError:
+    return ValueError(f"ca_bundle {settings.ca_bundle}: {_why(error)}")
+
+
+def _stamp(settings: Tls) -> Stamp:
+    """What changes when one of the files does."""
+    return tuple(
+        _changed_at(path) for path in (settings.ca_bundle, settings.client_cert, settings.client_key) if path
+    )
+
+
+def _changed_at(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL would ask for it on the terminal and wait.
+    raise ValueError("the private key is encrypted; give one without a passphrase")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not usable PEM ({error.reason or error})"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _is_ip(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return True
+    return False

@@ -1,0 +1,147 @@
+"""Which configuration a command works with."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.checks.configuration import broker_problems, check, warnings
+from bridge.core.base import seconds
+from bridge.core.errors import Problem, SettingsError
+from bridge.core.survey import FoundPolicies
+from bridge.settings.environment import ENV_FILE, NAME, secrets_folder
+from bridge.settings.loading import load_with_places
+from bridge.settings.logins import LOGINS
+from bridge.settings.tree import Settings
+
+USUAL_FILE = Path("bridge.yaml")
+_LONGEST_WAIT = 7 * 86_400
+TARGETS = ("webhook", "script", "queue", "notify")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A file (None: the environment alone) with the environment laid over it."""
+
+    file: Path | None
+    env: Mapping[str, str]
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths of scripts start from."""
+        return Path.cwd() if self.file is None else self.file.resolve().parent
+
+    def destinations(self) -> Settings:
+        """Broker and sources alone: the secrets of hooks need not be at hand to publish."""
+        loaded = load_with_places(self.file, self.env, sections={"broker", "sources"})
+        return loaded.sound(list(broker_problems("broker", loaded.settings.broker)))
+
+    def checked(self) -> tuple[Settings, list[Problem]]:
+        """Read and looked through whole, and what is hardly meant; raises SettingsError with every problem."""
+        loaded = load_with_places(self.file, self.env)
+        settings = loaded.sound(check(loaded.settings, self.base))
+        return settings, loaded.located(warnings(settings))
+
+    def fit_to_run(self, served: frozenset[str] | None, *, strict: bool = False) -> Settings:
+        """Read anew and looked through for what a process that serves these target types needs.
+
+        Hooks with problems are marked as broken; `strict`: they are an error, as all other problems are.
+        """
+        loaded = load_with_places(self.file, self.env)
+        found = check(loaded.settings, self.base, served)
+        return loaded.sound(found) if strict else loaded.with_faults(found)
+
+
+class Written:
+    """A configuration that is read again and again; see bridge.app.reloading.Written."""
+
+    def __init__(self, configuration: Configuration, served: frozenset[str] | None, *, strict: bool) -> None:
+        """As Configuration.fit_to_run."""
+        self._configuration = configuration
+        self._served = served
+        self._strict = strict
+        self._read = self._looked_at = self._stamp()
+        self._logins: tuple[object, Settings] | None = None
+
+    def read(self) -> Settings:
+        """The settings of now; raises SettingsError."""
+        self._read = self._stamp()  # first: what changes while it is read must show as a change
+        return self._configuration.fit_to_run(self._served, strict=self._strict)
+
+    def logins(self) -> Settings:
+        """The settings of now of brokers and database, whatever is wrong elsewhere; raises SettingsError."""
+        stamp = self._stamp()
+        if self._logins is None or self._logins[0] != stamp:
+            loaded = load_with_places(self._configuration.file, self._configuration.env, sections=LOGINS)
+            self._logins = stamp, loaded.sound()
+        return self._logins[1]
+
+    def changed(self) -> bool:
+        """Whether the files are others than those read last, and were the same when they were looked at before."""
+        before, self._looked_at = self._looked_at, self._stamp()
+        return before == self._looked_at != self._read
+
+    def policies(self) -> FoundPolicies:
+        """What the management API that they name tells."""
+        from bridge.checks.management import policies
+
+        settings = self._configuration.fit_to_run(self._served, strict=False)
+        url = settings.broker.management_url
+        queues = [source.queue for source in settings.sources]
+        return policies(settings.broker, queues, None if url is None else url.get_secret_value())
+
+    def _stamp(self) -> list[tuple[object, ...]]:
+        """What tells one state of the files from another: where links lead, and what is there."""
+        env = self._configuration.env
+        named = [self._configuration.file, env.get(ENV_FILE)]
+        files = [Path(each) for each in named if each]
+        secrets = (each for each in sorted(secrets_folder(env).glob("*")) if NAME.fullmatch(each.name))
+        return [_stamp(each) for each in (*files, *secrets)]
+
+
+def _stamp(file: Path) -> tuple[object, ...]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (str(file),)
+    return str(file), str(file.resolve()), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def find(file: Path | None, log_level: str | None = None) -> Configuration:
+    """The given file, else bridge.yaml in this folder, else the environment; raises SettingsError for none."""
+    env = dict(os.environ)
+    if log_level is not None:
+        env["BRIDGE_LOG__LEVEL"] = log_level
+    if file is None and USUAL_FILE.exists():
+        file = USUAL_FILE
+    if file is None and not any(
+        "__" in name or name == "BRIDGE_SOURCES" for name in env if name[:7] == "BRIDGE_"
+    ):
+        message = "no configuration: there is no bridge.yaml in this folder; give one with -c FILE"
+        raise SettingsError([Problem("", message)])
+    return Configuration(file, env)
+
+
+def served_targets(text: str | None) -> frozenset[str] | None:
+    """The target types of `webhook,queue`; None for all. Raises SettingsError for one that does not exist."""
+    if text is None:
+        return None
+    chosen = [part.strip() for part in text.split(",")]
+    unknown = [part for part in chosen if part not in TARGETS]
+    if unknown:
+        message = f"no target {unknown[0]!r}; choose from {', '.join(TARGETS)}"
+        raise SettingsError([Problem("--targets", message)])
+    return frozenset(chosen)
+
+
+def waiting_time(text: str | None) -> float:
+    """Seconds of `5m`; 0 for None. Raises SettingsError for what is no such time."""
+    if text is None:
+        return 0.0
+    try:
+        wait = float(seconds(text))
+    except ValueError as error:
+        raise SettingsError([Problem("--wait", str(error))]) from None
+    if not 0 <= wait <= _LONGEST_WAIT:
+        raise SettingsError([Problem("--wait", f"from 0 to {_LONGEST_WAIT / 86_400:g} days, not {text}")])
+    return wait

@@ -1,0 +1,103 @@
+"""How a command ends when it cannot do what it was asked to: messages, and exit codes 1 and 2."""
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import typer
+
+from bridge.core.errors import BridgeError, Problem, SettingsError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+
+class Failure(BridgeError):
+    """Ends a command with this exit code; the first line says what is wrong, the others what belongs to it."""
+
+    def __init__(self, lines: list[str], code: int = FAILED) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.code = code
+
+
+def ended_by(error: BaseException, *, debug: bool) -> int:
+    """Say on standard error what went wrong, one line for each problem, and give the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, SettingsError):
+        for problem in error.problems:
+            _say(str(problem))
+        return USAGE
+    if isinstance(error, Failure):
+        tell(error)
+        return error.code
+    if isinstance(error, BridgeError):
+        _say(str(error))
+        return FAILED
+    if not debug:
+        _say(f"a bug in amqp-bridge: {type(error).__name__}: {error}")
+        _say("run it again as `amqp-bridge --debug ...` and report what it prints")
+    return FAILED
+
+
+def tell(failure: Failure) -> None:
+    """Say on standard error what failed, and go on."""
+    first, *others = failure.lines
+    _say(first)
+    for line in others:
+        typer.echo(f"  {line}", err=True)
+
+
+def usage(option: str, message: str) -> SettingsError:
+    """What is wrong with the command line: with an option, or as a whole where `option` is empty."""
+    return SettingsError([Problem(option, message)])
+
+
+def _say(text: str) -> None:
+    mark = typer.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
+    typer.echo(f"{mark} {text}", err=True)
+
+
+# What commands print on standard output.
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, for programs."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+# What commands read: files, or standard input in their place.
+
+
+STDIN = "-"
+"""Stands for standard input where a file is to be named."""
+
+
+def opened(name: str) -> BinaryIO:
+    """The file, or standard input for STDIN. Raises SettingsError when it cannot be read."""
+    if name == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", name)]) from None
+
+
+def content(name: str) -> bytes:
+    """All bytes of the file, or of standard input for STDIN. Raises SettingsError when it cannot be read."""
+    with opened(name) as stream:
+        return stream.read()
+
+
+# What the shell is offered where an option takes one of many known words.
+
+
+def event_types(incomplete: str) -> list[tuple[str, str]]:
+    """The event types of the catalogues that begin with what was typed, each with its meaning."""
+    from bridge.formats.event_types import beginning_with
+
+    return [(known.type, known.meaning) for known in beginning_with(incomplete)]

@@ -1,0 +1,305 @@
+"""Where commands write for people: a terminal with its width and colours, or plain text that is never cut."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Values of the API as words that people read.
+
+
+# What a publisher or a receiver wrote must not move the cursor or colour the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORT = 18
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z")
+
+
+def visible(text: str) -> str:
+    r"""The text on one line, control characters and lone surrogates as `\u001b`."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def text(value: Any) -> str:
+    """Any value in a cell: nothing for null, yes and no, lists with commas."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(text(each) for each in value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return visible(str(value))
+
+
+def visible_lines(text: str) -> str:
+    """As `visible`, but lines and tabs stay."""
+    return "\n".join(visible(line).replace("\\u0009", "\t") for line in text.split("\n"))
+
+
+def short_id(text: str) -> str:
+    """The beginning of an id, its time and what tells it from others of the same millisecond."""
+    return text[:_SHORT] if _ID.fullmatch(text) else text
+
+
+def moment(value: Any) -> str:
+    """A time of the API, to the second."""
+    found = _MOMENT.fullmatch(str(value))
+    return f"{found[1]}Z" if found else text(value)
+
+
+def milliseconds(value: Any) -> str:
+    """A duration in the unit that reads best: `12 ms`, `1.25 s`."""
+    if not isinstance(value, (int, float)):
+        return text(value)
+    return f"{value:.3g} ms" if value < 999.5 else f"{value / 1000:.3g} s"
+
+
+def percent(value: Any) -> str:
+    """A share of 100; nothing where there is none."""
+    return f"{value:.4g} %" if isinstance(value, (int, float)) else ""
+
+
+def count(number: int, word: str) -> str:
+    """`1 delivery`, `2 deliveries`."""
+    if number == 1:
+        return f"1 {word}"
+    return f"{number} {word[:-1]}ies" if word.endswith("y") else f"{number} {word}s"
+
+
+# Tables: which columns a terminal has room for, and how wide each may be.
+
+
+GAP = 2
+
+Row = Any
+"""One entry of a list as the API answered it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What stands in one column.
+
+    `least`: it may be cut to so many characters (None: never); `drop`: 0 always stays, of the others the highest goes
+    first where there is no room.
+    """
+
+    title: str
+    cell: Callable[[Row], str]
+    least: int | None = None
+    drop: int = 0
+    right: bool = False
+    style: Callable[[str], str] | None = None
+    short: Callable[[Row], str] | None = None
+    """What stands there where not everything has room, in place of `cell`."""
+
+
+def shortened(columns: Sequence[Column]) -> list[Column]:
+    """The columns with short cells, where they have such."""
+    return [replace(column, cell=column.short) if column.short else column for column in columns]
+
+
+def identity(name: str, title: str = "", **options: Any) -> Column:
+    """A column of an id, of which the beginning is shown where there is little room; commands take that too."""
+    return Column(
+        title or name,
+        lambda row: text(value_at(row, name)),
+        short=lambda row: short_id(text(value_at(row, name))),
+        **options,
+    )
+
+
+def member(name: str, title: str = "", **options: Any) -> Column:
+    """A column of the member of this name; dots lead into objects."""
+    return Column(title or name, lambda row: text(value_at(row, name)), **options)
+
+
+def value_at(row: Row, path: str) -> Any:
+    """What stands at `state.reason`; None where there is nothing."""
+    for name in path.split("."):
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The columns that there is room for, each with its width; no columns: there is room for none."""
+
+    columns: tuple[Column, ...]
+    widths: tuple[int, ...]
+
+
+def cells(columns: Sequence[Column], rows: Sequence[Row]) -> list[list[str]]:
+    """The texts of all rows."""
+    return [[column.cell(row) for column in columns] for row in rows]
+
+
+def natural(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column would be if there were all the room in the world."""
+    return [
+        max([cell_len(column.title), *(cell_len(row[number]) for row in texts)])
+        for number, column in enumerate(columns)
+    ]
+
+
+def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> Fitted:
+    """As many columns as go into `room`, none cut that must not be, and those that may be cut as wide as can be."""
+    chosen = list(zip(columns, widths, strict=True))
+    while chosen and _least(chosen) > room:
+        expendable = max((column.drop for column, _ in chosen), default=0)
+        if expendable == 0:
+            return Fitted((), ())
+        chosen.remove(next(pair for pair in reversed(chosen) if pair[0].drop == expendable))
+    return Fitted(tuple(column for column, _ in chosen), tuple(_shared(chosen, room)))
+
+
+def _least(chosen: Sequence[tuple[Column, int]]) -> int:
+    return sum(_bound(column, width) for column, width in chosen) + GAP * (len(chosen) - 1)
+
+
+def _bound(column: Column, width: int) -> int:
+    return width if column.least is None else min(width, max(column.least, cell_len(column.title)))
+
+
+def _shared(chosen: Sequence[tuple[Column, int]], room: int) -> list[int]:
+    """Everybody the least, and what is left over to those who want more, in equal parts."""
+    widths = [_bound(column, width) for column, width in chosen]
+    left = room - GAP * (len(chosen) - 1) - sum(widths)
+    while left > 0 and (hungry := [n for n, (_, width) in enumerate(chosen) if widths[n] < width]):
+        for number in hungry:
+            given = min(max(1, left // len(hungry)), chosen[number][1] - widths[number], left)
+            widths[number] += given
+            left -= given
+    return widths
+
+
+_GAP = " " * GAP
+_STYLES = {
+    "SUCCESS": "green",
+    "FAILED": "red",
+    "RETRYING": "yellow",
+    "PENDING": "cyan",
+    "SKIPPED": "dim",
+}
+
+
+def status_style(status: str) -> str:
+    """The colour of a delivery's status."""
+    return _STYLES.get(status, "")
+
+
+class TablePrinter(Protocol):
+    """Takes what a command has to say."""
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line, or several."""
+        ...
+
+    def facts(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Names and values below each other; empty values are left out."""
+        ...
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
+        """A table, or the words for none."""
+        ...
+
+
+def paper(stream: TextIO) -> TablePrinter:
+    """That of the stream: a terminal, or plain."""
+    return TerminalPaper(Console(file=stream)) if stream.isatty() else PlainPaper(stream)
+
+
+class PlainPaper:
+    """Columns padded with blanks and never cut, for files and pipes."""
+
+    def __init__(self, stream: TextIO, *, headings: bool = True) -> None:
+        """`headings`: tables begin with the titles of their columns."""
+        self._stream = stream
+        self._headings = headings
+
+    def line(self, text: str = "", style: str = "") -> None:  # noqa: ARG002 - plain has no colours
+        self._stream.write(f"{text}\n")
+
+    def facts(self, facts: Iterable[tuple[str, str]]) -> None:
+        told = [(name, value) for name, value in facts if value]
+        width = max((cell_len(name) for name, _ in told), default=0)
+        for name, value in told:
+            self.line(f"{_padded(name, width)}{_GAP}{value}")
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
+        if not rows:
+            self.line(nothing)
+            return
+        texts = [[column.title for column in columns], *cells(columns, rows)]
+        widths = natural(columns, texts)
+        for row in texts if self._headings else texts[1:]:
+            padded = [
+                _padded(text, width, right=column.right)
+                for text, width, column in zip(row, widths, columns, strict=True)
+            ]
+            self.line(_GAP.join(padded).rstrip())
+
+
+class TerminalPaper:
+    """Tables as wide as the terminal is; what has no room is cut, or goes below each other."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self.console.print(Text(text, style=style))
+
+    def facts(self, facts: Iterable[tuple[str, str]]) -> None:
+        grid = Table.grid(padding=(0, GAP, 0, 0))
+        grid.add_column(no_wrap=True, style="dim")
+        grid.add_column(overflow="fold")
+        for name, value in facts:
+            if value:
+                grid.add_row(Text(name), Text(value))
+        self.console.print(grid)
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
+        if not rows:
+            self.line(nothing, "dim")
+            return
+        widths = natural(columns, cells(columns, rows))
+        if sum(widths) + GAP * (len(widths) - 1) > self.console.width:
+            columns = shortened(columns)
+            widths = natural(columns, cells(columns, rows))
+        fit = fitted(columns, widths, self.console.width)
+        if not fit.columns:
+            self._below_each_other(columns, rows)
+            return
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
+        for column, width in zip(fit.columns, fit.widths, strict=True):
+            table.add_column(
+                column.title,
+                width=width,
+                no_wrap=True,
+                overflow="ellipsis",
+                justify="right" if column.right else "left",
+            )
+        for row in cells(fit.columns, rows):
+            table.add_row(*(_styled(column, text) for column, text in zip(fit.columns, row, strict=True)))
+        self.console.print(table)
+
+    def _below_each_other(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        for number, row in enumerate(rows):
+            if number:
+                self.line()
+            self.facts((column.title, column.cell(row)) for column in columns)
+
+
+def _styled(column: Column, text: str) -> Text:
+    return Text(text, style=column.style(text) if column.style else "")
+
+
+def _padded(text: str, width: int, *, right: bool = False) -> str:
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if right else text + blanks

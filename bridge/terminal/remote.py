@@ -1,0 +1,326 @@
+"""A running bridge as one command asks it, and where the command's words go."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import typer
+from rich.console import Console
+
+from bridge.bodies.exact import json_text
+from bridge.terminal.client import Answer, Client, Unreachable
+from bridge.terminal.output import Failure, ended_by, tell, usage
+from bridge.terminal.paper import PlainPaper, TablePrinter, TerminalPaper
+
+MANY = 50
+"""Entries of a list where --limit is not given."""
+
+
+class Remote:
+    """A running bridge as one command asks it, and where the command's words go."""
+
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        token_file: Path | None = None,
+        ca_file: Path | None = None,
+        config: Path | None = None,
+        as_json: bool = False,
+        watch: float | None = None,
+        limit: int = MANY,
+        everything: bool = False,
+    ) -> None:
+        from bridge.terminal.client import Given
+
+        self.given = Given(url, token, token_file, ca_file, config)
+        self.as_json = as_json
+        self.limit = None if everything else limit
+        self._watch = watch
+        self._client: Client | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client is not None:
+            self._client.__exit__(None, None, None)
+
+    @property
+    def client(self) -> "Client":
+        """The connection, made at its first use."""
+        if self._client is None:
+            from bridge.terminal.client import Client, access
+
+            self._client = Client(access(self.given))
+        return self._client
+
+    @property
+    def paper(self) -> "TablePrinter":
+        """Standard output, for people."""
+        from bridge.terminal.paper import paper
+
+        return paper(sys.stdout)
+
+    # ---- what is looked at ----------------------------------------------------------------------------
+
+    def show(
+        self, path: str, view: "Callable[[TablePrinter, Any], None]", query: Mapping[str, Any] | None = None
+    ) -> None:
+        """What stands at the path, as JSON or as `view` writes it; again and again with --watch."""
+        self._look(lambda: self._refusing(lambda: self.client.ask("GET", path, query=query)), view)
+
+    def pages(
+        self,
+        path: str,
+        view: "Callable[[TablePrinter, Any], None]",
+        query: Mapping[str, Any] | None = None,
+        *,
+        counted: bool = False,
+        seconds: float | None = None,
+    ) -> None:
+        """As `show`, for a list: as many pages as --limit asks for, as one, and how much there is behind them.
+
+        `counted`: the API can tell how much that is. `seconds`: how long it may go on.
+        """
+        counts = {"count": True} if counted and not self.as_json and self.limit is not None else {}
+        asked = {**(query or {}), **counts}
+
+        def shown(paper: "TablePrinter", answer: Any) -> None:
+            view(paper, answer)
+            tell_more(paper, answer)
+
+        self._look(lambda: self._refusing(lambda: page(self.client, path, asked, self.limit, seconds)), shown)
+
+    def _look(self, ask: "Callable[[], Answer]", view: "Callable[[TablePrinter, Any], None]") -> None:
+
+        if self._watch is not None:
+            watch(ask, view, self._watch, as_json=self.as_json)
+        else:
+            self.say(ask(), view)
+
+    # ---- what is changed ------------------------------------------------------------------------------
+
+    def change(self, method: str, path: str, body: Any = None, **options: Any) -> "Answer":
+        """Ask for something to be done."""
+        return self._refusing(lambda: self.client.ask(method, path, body=body, **options))
+
+    def each(
+        self, names: list[str], do: "Callable[[str], Answer]", view: "Callable[[TablePrinter, Any], None]"
+    ) -> None:
+        """Do it with every one of them, whatever becomes of the others; raises Exit where one was refused.
+
+        `-` stands for names on standard input. With several, --json prints one line for each.
+        """
+        from bridge.terminal.client import Refused
+
+        failed = 0
+        all_names = list(_names(names))
+        for name in all_names:
+            try:
+                answer = do(name)
+            except Refused as refused:
+                if len(all_names) == 1:
+                    raise
+                failed = max(failed, ended_by(refused, debug=False))
+                continue
+            self.say(answer, view, lines=len(all_names) > 1)
+        if failed:
+            raise typer.Exit(failed)
+
+    def say(
+        self, answer: "Answer", view: "Callable[[TablePrinter, Any], None]", *, lines: bool = False
+    ) -> None:
+        """Print it: as it is with --json (on one line, with `lines`), else as `view` writes it."""
+        if self.as_json:
+            print_answer(answer, lines=lines)
+        else:
+            view(self.paper, answer.value)
+
+    def _refusing(self, ask: "Callable[[], Answer]") -> "Answer":
+        """With --json the API's own words go to standard output, whatever they are."""
+        from bridge.bodies.exact import json_text
+        from bridge.terminal.client import Refused
+
+        try:
+            return ask()
+        except Refused as refused:
+            if self.as_json:
+                sys.stdout.write(json_text(refused.document) + "\n")
+            raise
+
+
+def _names(given: list[str]) -> Iterator[str]:
+    for name in given:
+        if name == "-":
+            yield from filter(None, (line.strip() for line in sys.stdin))
+        else:
+            yield name
+
+
+def sure(question: str, *, yes: bool) -> None:
+    """Ask on a terminal, unless `yes`; raises Failure for a no."""
+    if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return
+    if not typer.confirm(question, err=True):
+        raise Failure(["nothing was changed"])
+
+
+def needs_one(names: list[str] | None, what: str) -> list[str]:
+    """The names; raises SettingsError for none."""
+    if not names:
+        raise usage("", f"give {what}, or - to read them from standard input")
+    return names
+
+
+# Several pages of a list as one.
+
+
+def page(
+    client: Client, path: str, query: Mapping[str, Any], limit: int | None, seconds: float | None = None
+) -> Answer:
+    """Up to `limit` entries (None: all), within `seconds`, as the API would answer them on one page."""
+    whole = client.items(path, query, limit, seconds)
+    return Answer(200, {}, json_text(whole).encode(), whole)
+
+
+def tell_more(paper: TablePrinter, answer: Any) -> None:
+    """How much of the list is not shown."""
+    shown, more = len(answer["items"]), answer.get("more")
+    if answer["next"] is None or "searched" in answer:
+        return
+    if more is None or (more["count"] == 0 and not more["exact"]):
+        told = "there are more"
+    else:
+        told = f"{more['count']} more" if more["exact"] else f"more than {more['count']} more"
+    paper.line(f"{shown} shown, {told}: --all", "dim")
+
+
+# What the API answered, for programs.
+
+
+def print_answer(answer: Answer, *, lines: bool = False) -> None:
+    """The answer's own text, laid out for people on a terminal; one line with `lines`."""
+    sys.stdout.write(_laid_out(answer, lines=lines) + "\n")
+
+
+def _laid_out(answer: Answer, *, lines: bool) -> str:
+    text = answer.content.decode(errors="replace").strip()
+    if not text:
+        return "null"
+    if lines:
+        return text if "\n" not in text else json_text(answer.value)
+    if not sys.stdout.isatty() or answer.value is None:
+        return text
+    return json.dumps(answer.value, indent=2)
+
+
+# --watch: the same look again and again, until Ctrl-C.
+
+
+View = Callable[[TablePrinter, Any], None]
+
+
+def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:
+    """Ask every so many seconds: redrawn on a terminal, else what is new, as text or one JSON document a line.
+
+    Ends with Ctrl-C, in order. A bridge that is away for a while is waited for; one that is not there at first is an
+    error, and so is whatever it refuses.
+    """
+    show: _Redrawn | _Appended
+    if as_json:
+        show = _Appended(_print_line)
+    elif sys.stdout.isatty():
+        show = _Redrawn(view, seconds)
+    else:
+        show = _Appended(lambda told, first: view(PlainPaper(sys.stdout, headings=first), told.value))
+    try:
+        answer = ask()
+        while True:
+            show(answer)
+            answer = _next(ask, seconds)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if isinstance(show, _Redrawn):
+            show.end()
+
+
+def _next(ask: Callable[[], Answer], seconds: float) -> Answer:
+    told = False
+    while True:
+        time.sleep(seconds)
+        try:
+            return ask()
+        except Unreachable as away:
+            if not told:
+                tell(away)
+            told = True
+
+
+def _print_line(answer: Answer, _first: bool) -> None:
+    print_answer(answer, lines=True)
+
+
+class _Appended:
+    """What was not there before, one round after the other: of a list the rows that are new or have changed, of anything
+    else the whole where it has changed.
+    """
+
+    def __init__(self, show: Callable[[Answer, bool], None]) -> None:
+        """`show(answer, first)`."""
+        self._show = show
+        self._before: Any = None
+
+    def __call__(self, answer: Answer) -> None:
+        before, self._before = self._before, answer.value
+        if before == answer.value:
+            return
+        if before is not None and isinstance(items := _items(answer.value), list):
+            known = {json_text(item) for item in _items(before)}
+            fresh = {**answer.value, "items": [item for item in items if json_text(item) not in known]}
+            if not fresh["items"]:
+                return
+            answer = replace(answer, value=fresh, content=json_text(fresh).encode())
+        self._show(answer, before is None)
+        sys.stdout.flush()
+
+
+def _items(value: Any) -> Any:
+    return value.get("items") if isinstance(value, dict) else None
+
+
+class _Redrawn:
+    """Each round in place of the one before, on a screen of its own; the last one stays when it is over."""
+
+    def __init__(self, view: View, seconds: float) -> None:
+        self._view = view
+        self._every = f"every {seconds:g} s, Ctrl-C ends it"
+        self._console = Console()
+        self._last = ""
+        self._console.set_alt_screen(True)
+
+    def __call__(self, answer: Answer) -> None:
+        with self._console.capture() as captured:
+            self._view(TerminalPaper(self._console), answer.value)
+        self._last = captured.get()
+        lines = self._last.splitlines()
+        room = self._console.height - 2
+        if len(lines) > room:
+            lines = [*lines[: room - 1], f"... {len(lines) - room + 1} more lines"]
+        head = f"{datetime.now(UTC):%H:%M:%SZ}, {self._every}"
+        self._write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in [head, *lines]) + "\x1b[J")
+
+    def end(self) -> None:
+        self._console.set_alt_screen(False)
+        self._write(self._last)
+
+    def _write(self, text: str) -> None:
+        self._console.file.write(text)
+        self._console.file.flush()

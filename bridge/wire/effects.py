@@ -1,0 +1,165 @@
+"""What a queue's type and arguments do to its messages, in words: for `run` and for `doctor`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from bridge.core.base import value
+from bridge.core.survey import QueueKind
+from bridge.wire.copies import delivery_count
+
+Weight = Literal["ok", "warning", "problem"]
+
+
+@value(frozen=True, slots=True)
+class Effect:
+    """One thing that a queue does, how bad that is, and what to do; may be empty."""
+
+    weight: Weight
+    what: str
+    advice: str = ""
+
+
+def effects_of(kind: QueueKind) -> Iterator[Effect]:
+    """All that whoever consumes the queue should know; a delivery limit is told elsewhere (bridge.rules.wire.returns)."""
+    if kind.taken:
+        yield Effect(
+            "problem",
+            f"another consumer has it for itself, so nothing comes: {kind.taken}",
+            "stop that consumer; the bridge tries again all the time",
+        )
+    if kind.is_stream:
+        yield from _of_stream(kind)
+    else:
+        yield from _of_size(kind)
+    if (milliseconds := kind.number("x-message-ttl")) is not None:
+        yield Effect(
+            "warning",
+            f"what waits there for {milliseconds / 1000:g} s is gone: while the bridge is stopped, or behind",
+            "take x-message-ttl away, or dead-letter to a queue that somebody looks at",
+        )
+    if (milliseconds := kind.number("x-expires")) is not None:
+        yield Effect(
+            "warning",
+            f"the broker deletes it with all it holds once nobody has consumed it for {milliseconds / 1000:g} s: a longer "
+            "stop of the bridge loses events",
+            "take x-expires away",
+        )
+    if kind.arguments.get("auto_delete") is True:
+        yield Effect(
+            "problem",
+            "the broker deletes it with all it holds when its last consumer leaves: each stop of the bridge loses events",
+            "declare it without auto-delete",
+        )
+    if kind.arguments.get("durable") is False:
+        yield Effect("warning", "it is gone once the broker restarts", "declare it durable")
+    if kind.has_standbys and not kind.is_stream:
+        yield Effect(
+            "ok", "it has a single active consumer: of several replicas one gets everything, others stand by"
+        )
+
+
+def _of_stream(kind: QueueKind) -> Iterator[Effect]:
+    kept = {
+        name: kind.arguments[name] for name in ("x-max-age", "x-max-length-bytes") if name in kind.arguments
+    }
+    bound = ", ".join(f"{name} {said}" for name, said in kept.items())
+    yield Effect("ok", "a stream: read from the place that the history knows, by one replica at a time")
+    if bound:
+        yield Effect(
+            "warning",
+            f"it keeps its messages for a while only ({bound}): what was not read by then is gone",
+            "keep them for longer than the bridge may be stopped",
+        )
+
+
+def _of_size(kind: QueueKind) -> Iterator[Effect]:
+    bounds = [
+        f"{number} {unit}"
+        for argument, unit in (("x-max-length", "messages"), ("x-max-length-bytes", "bytes"))
+        if (number := kind.number(argument)) is not None
+    ]
+    if not bounds:
+        return
+    if str(kind.arguments.get("x-overflow", "")).startswith("reject-publish"):
+        what = "publishers are refused beyond that, and those who do not wait for confirms lose what they publish"
+    else:
+        what = "beyond that the broker drops the oldest (x-overflow: drop-head)"
+    yield Effect(
+        "warning",
+        f"it holds at most {' or '.join(bounds)}: {what}",
+        "alert on its depth, or take the limit away",
+    )
+
+
+# What becomes of messages that a quorum queue hands out in vain again and again, and when to take them away
+# from it.
+# Each death of a process, lost connection or closed channel counts one more return of every message that was
+# held there, begun or not (RabbitMQ before 4.3: a nack too). Over the queue's limit the broker drops the
+# message, or dead-letters it.
+
+
+NACKS_ARE_FREE = (4, 3)
+"""The RabbitMQ release since which a nack does not count."""
+ASSUMED = 20
+"""The limit of RabbitMQ 4 where nobody says another one."""
+_HALF, _MOST = 10, 15
+_SMALL = 8
+"""Below this limit a message may come to its last return by chance: it is taken into custody all the same."""
+_FEW = 20
+"""Messages held at once where already the first return counts for half of the limit."""
+
+
+@value(frozen=True, slots=True)
+class Returns:
+    """How a source's queue treats what comes back: `counted` says that it is a quorum queue (None: it is not known), `limit`
+    how often it may, `nacks_count` that a nack counts, too.
+    """
+
+    counted: bool | None = None
+    limit: int = ASSUMED
+    known: bool = False
+    nacks_count: bool = True
+
+    @property
+    def spent_by_nacks(self) -> bool:
+        """What goes back in order comes nearer to its last return all the same."""
+        return self.counted is True and self.nacks_count
+
+    @property
+    def custody_from(self) -> int:
+        """A message with so many returns goes into the lanes of its hooks before anything is attempted."""
+        return min(_HALF, self.limit // 2)
+
+    @property
+    def kept_from(self) -> int | None:
+        """One with so many goes into quarantine unread: even its custody failed again and again. None: never."""
+        if self.counted is False or self.limit < _SMALL:
+            return None
+        return min(_MOST, self.limit * 3 // 4)
+
+    @property
+    def all_at_once(self) -> bool:
+        """Already what comes for the first time must go into custody."""
+        return self.counted is True and self.custody_from == 0
+
+    def holdable(self, prefetch: int) -> int:
+        """How many messages may be held at once, of `prefetch` that are wanted."""
+        return min(prefetch, _FEW) if self.all_at_once else prefetch
+
+    def near_the_end(self, headers: Mapping[str, Any]) -> bool:
+        """A message with these headers must go into custody."""
+        if self.all_at_once or self.counted is False:
+            return self.all_at_once
+        count = delivery_count(headers)
+        return count > 0 and count >= self.custody_from
+
+
+def returns_of(kind: QueueKind, by_policy: int | None = None, *, nacks_count: bool = True) -> Returns:
+    """How a queue of this kind counts; of its own limit and that of a policy the lower one is in force."""
+    if kind.type in {"classic", "stream"}:
+        return Returns(counted=False)
+    said = (kind.number("x-delivery-limit"), by_policy)
+    limits = [limit for limit in said if limit is not None and limit >= 0]
+    if limits:
+        return Returns(counted=True, limit=min(limits), known=True, nacks_count=nacks_count)
+    return Returns(counted=True if kind.type == "quorum" else None, nacks_count=nacks_count)
