@@ -19,7 +19,7 @@ _KIND = "audit"
 
 
 class SqlAccess:
-    """The ports Tokens and Audit (bridge.ports.access) on a database."""
+    """The ports Tokens and Audit (bridge.core.access) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

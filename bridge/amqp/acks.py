@@ -153,7 +153,7 @@ class ChannelSession:
 
 
 class ChannelAckHandle(Hold):
-    """Settles one message of one life of a channel; see bridge.ports.broker.Ticket.
+    """Settles one message of one life of a channel; see bridge.core.ports.Ticket.
 
     As long as somebody has it he has the message, too: so it is what holds the memory of that.
     """

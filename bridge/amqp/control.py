@@ -27,7 +27,7 @@ _LOOK_EVERY = 30.0
 
 
 class FanoutControl:
-    """See bridge.ports.control.Control. Our own words are heard at once, also while the broker is away."""
+    """See bridge.core.ports.Control. Our own words are heard at once, also while the broker is away."""
 
     def __init__(
         self,

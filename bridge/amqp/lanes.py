@@ -28,7 +28,7 @@ _LARGE = 1_048_576
 
 
 class BrokerCopies:
-    """Publishes copies of deliveries; see bridge.ports.broker.Copies."""
+    """Publishes copies of deliveries; see bridge.core.ports.Copies."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ _OTHERS = 3
 
 
 class ChannelLanes:
-    """Spreads lane consumers over supervised channels; see bridge.pipeline.service.LaneConsumers."""
+    """Spreads lane consumers over supervised channels; see bridge.pipeline.lanes.LaneConsumers."""
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ _LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size 
 
 
 class ConfirmedPublisher:
-    """Publishes on one channel of a supervised connection; see bridge.ports.broker.Publisher."""
+    """Publishes on one channel of a supervised connection; see bridge.core.ports.Publisher."""
 
     def __init__(
         self,

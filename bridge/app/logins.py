@@ -63,7 +63,7 @@ class Logins:
 
 
 class BrokerLogin:
-    """See bridge.broker.link.Login."""
+    """See bridge.amqp.connection.Login."""
 
     def __init__(self, address: Callable[[], Awaitable[Address]], refusals: "Refusals") -> None:
         self._address = address
@@ -80,7 +80,7 @@ class BrokerLogin:
 
 
 class ConfiguredDatabaseLogin:
-    """See bridge.ports.login.DatabaseLogin."""
+    """See bridge.core.ports.DatabaseLogin."""
 
     def __init__(self, logins: Logins, refusals: "Refusals") -> None:
         self._logins = logins

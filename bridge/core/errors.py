@@ -12,7 +12,7 @@ BridgeError
 ├── ListenFailed          an address for HTTP cannot be listened on
 └── AlreadyRunning        another process serves this broker prefix with a SQLite history
 
-A bad message or a bad endpoint is not an exception but a value: see bridge.model.delivery.
+A bad message or a bad endpoint is not an exception but a value: see bridge.core.delivery.
 """
 
 from dataclasses import dataclass

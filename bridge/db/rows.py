@@ -87,7 +87,7 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
 
 
 def supersedes(new: DeliveryRow, old: DeliveryRow) -> bool:
-    """Whether `new` takes the place of `old`; bridge.storage.statements says the same in SQL.
+    """Whether `new` takes the place of `old`; bridge.db.upserts says the same in SQL.
 
     A higher generation always does. Within one, a final status stays and wins, whatever order things are
     committed in; else more attempts win, and after as many the later one.

@@ -58,7 +58,7 @@ def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
 
 
 def _keep_the_newer(insert: AnyInsert, table: Table) -> AnyInsert:
-    """The condition is bridge.storage.rows.supersedes in SQL."""
+    """The condition is bridge.db.rows.supersedes in SQL."""
     new, old = insert.excluded, table.c
     later = or_(
         new.attempts > old.attempts,

@@ -23,7 +23,7 @@ _WAITING = sorted(str(status) for status in Status if status not in FINAL_STATUS
 
 
 class SqlOutbox:
-    """The port Outbox (bridge.ports.jobs) on a database."""
+    """The port Outbox (bridge.core.jobs) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

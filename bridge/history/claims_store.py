@@ -17,7 +17,7 @@ _NOBODY = ""
 
 
 class SqlClaims:
-    """The port Claims (bridge.ports.guards) on a database."""
+    """The port Claims (bridge.core.guards) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

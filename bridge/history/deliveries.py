@@ -38,7 +38,7 @@ from bridge.db.upserts import padded
 from bridge.history import lists
 from bridge.wire.evidence import told
 
-# Rows as what they were made of (bridge.storage.rows).
+# Rows as what they were made of (bridge.db.rows).
 
 
 Row = RowMapping

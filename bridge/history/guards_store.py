@@ -38,7 +38,7 @@ _AT_ONCE = 500
 
 
 class SqlSuspects:
-    """The port Suspects (bridge.ports.guards) on a database."""
+    """The port Suspects (bridge.core.guards) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""
@@ -138,7 +138,7 @@ _NEWEST = 5000
 
 
 class SqlRecollection:
-    """The port Recollection (bridge.ports.guards) on a database."""
+    """The port Recollection (bridge.core.guards) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

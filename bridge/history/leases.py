@@ -18,7 +18,7 @@ _FORGOTTEN_AFTER = 3600.0
 
 
 class SqlReplicas:
-    """The ports Replicas and Leases (bridge.ports.jobs) on a database."""
+    """The ports Replicas and Leases (bridge.core.jobs) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

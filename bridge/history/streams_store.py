@@ -12,7 +12,7 @@ from bridge.db.upserts import inserting
 
 
 class SqlStreams:
-    """The port StreamPlaces (bridge.ports.streams) on a database."""
+    """The port StreamPlaces (bridge.core.ports) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

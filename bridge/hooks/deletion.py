@@ -76,7 +76,7 @@ class HookDeletion:
     # ---- asked for ------------------------------------------------------------------------------------
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """See bridge.admin.hooks.InForce."""
+        """See bridge.hooks.service.InForce."""
         hook_id = hook.hook.id
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
@@ -246,7 +246,7 @@ _DELETED = "hook_deleted"
 
 
 class SqlUnfinishedDeliveries:
-    """The port Remains (bridge.ports.jobs) on a database."""
+    """The port Remains (bridge.core.jobs) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -144,7 +144,7 @@ class FailingHookMonitor:
                 raise
 
 
-# How hooks fare, and what was told of it: the port Standings (bridge.ports.herald) on a database.
+# How hooks fare, and what was told of it: the port Standings (bridge.meta.words) on a database.
 
 
 _FIELDS = (

@@ -52,19 +52,19 @@ class StreamTicket:
 
     @property
     def valid(self) -> bool:
-        """See bridge.ports.broker.Ticket."""
+        """See bridge.core.ports.Ticket."""
         return self._ticket.valid
 
     def grow(self, octets: int) -> None:
-        """See bridge.ports.broker.Ticket."""
+        """See bridge.core.ports.Ticket."""
         self._ticket.grow(octets)
 
     def let_go(self) -> None:
-        """See bridge.ports.broker.Ticket."""
+        """See bridge.core.ports.Ticket."""
         self._ticket.let_go()
 
     def finish(self) -> None:
-        """See bridge.ports.broker.Ticket."""
+        """See bridge.core.ports.Ticket."""
         self._ticket.let_go()
         self.reader.credit(self.offset, self._ticket)
 

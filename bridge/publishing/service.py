@@ -192,7 +192,7 @@ _DONE = 1
 
 
 class SqlIdempotency:
-    """The port Idempotency (bridge.ports.publishing) on a database."""
+    """The port Idempotency (bridge.core.ports) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -62,7 +62,7 @@ def _without_bodies(connection: Connection, ids: Sequence[str]) -> tuple[KnownQu
 
 
 class SqlQuarantine:
-    """The port Quarantine (bridge.ports.quarantine) on a database."""
+    """The port Quarantine (bridge.core.quarantine) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -95,7 +95,7 @@ class NotAsThingsAre(BridgeError):
 
 
 class ReplayService:
-    """What a person does with replays; bridge.app.replays runs them."""
+    """What a person does with replays; bridge.replays.runner runs them."""
 
     def __init__(
         self,

@@ -183,7 +183,7 @@ _MOST_UNFINISHED = 1000
 
 
 class SqlReplays:
-    """The port Replays (bridge.ports.jobs) on a database."""
+    """The port Replays (bridge.core.jobs) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -1,4 +1,4 @@
-"""The sums, read: the port Statistics (bridge.ports.statistics) on a database."""
+"""The sums, read: the port Statistics (bridge.core.statistics) on a database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

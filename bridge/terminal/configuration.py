@@ -53,7 +53,7 @@ class Configuration:
 
 
 class Written:
-    """A configuration that is read again and again; see bridge.app.reloading.Written."""
+    """A configuration that is read again and again; see bridge.hooks.reloading.Written."""
 
     def __init__(self, configuration: Configuration, served: frozenset[str] | None, *, strict: bool) -> None:
         """As Configuration.fit_to_run."""

@@ -52,7 +52,7 @@ _COMMIT = "bridge.history.history:SqlHistory.commit"
 _WRITE = "bridge.history.batches:Batches.write"
 _PAUSE = "bridge.history.history:SqlHistory.set_hook_state"
 _FENCE = "bridge.pipeline.fencing:Fence.again"
-_LET_THROUGH = "bridge.pipeline.lanes:LaneService.let_through"
+_LET_THROUGH = "bridge.pipeline.lanes:LaneScheduler.let_through"
 _LEAVE = "bridge.app.consumption:Sources.leave"
 _CLOSE = "bridge.app.consumption:Sources.close"
 

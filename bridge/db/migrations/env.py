@@ -1,4 +1,4 @@
-"""Alembic runs this; the connection and its transaction are given by bridge.storage.migrations.migrate."""
+"""Alembic runs this; the connection and its transaction are given by bridge.db.migrations.migrate."""
 
 from alembic import context
 

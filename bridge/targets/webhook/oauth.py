@@ -230,7 +230,7 @@ def _life(expires_in: object) -> float:
 
 
 class OAuthTokenProvider:
-    """The port Grants (bridge.ports.login): one token for all that ask together, none kept for later logins."""
+    """The port Grants (bridge.core.ports): one token for all that ask together, none kept for later logins."""
 
     def __init__(
         self, auth: Auth, url: Endpoint, tls: Callable[[], ssl.SSLContext], *, timeout: float, where: str
