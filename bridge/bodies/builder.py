@@ -27,7 +27,7 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
     """The function that makes the bodies of a webhook with these settings `body`, `profile` and `template`.
 
     `kind` None is the shape that belongs to the profile: the message's own bytes for most; see
-    `bridge.rules.bodies.profiles` for splynx, phlix, plinqx and cockpit, of which the last tells the name of the
+    `bridge.bodies.profiles` for splynx, phlix, plinqx and cockpit, of which the last tells the name of the
     `hook`. A kind that is given always wins.
     Raises ValueError for what is no kind, and for a template that cannot be compiled.
     """

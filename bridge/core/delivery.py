@@ -23,7 +23,7 @@ class Form:
 class Evidence:
     """One attempt's: forms, and the values that change, of `sent` first; `heard` None: there was no answer.
 
-    `digest` is the SHA-256 of the body as it was sent. See bridge.rules.wire.evidence.
+    `digest` is the SHA-256 of the body as it was sent. See bridge.wire.evidence.
     """
 
     sent: Form

@@ -12,7 +12,7 @@ Grain = Literal["minute", "hour", "day"]
 class Sums:
     """What was counted in a span: final deliveries by status, attempts, and how long these took.
 
-    `durations` counts attempts by bucket; see bridge.rules.statistics for their bounds.
+    `durations` counts attempts by bucket; see bridge.measuring for their bounds.
     """
 
     succeeded: int = 0
@@ -66,7 +66,7 @@ class MeasuredStep:
 
 class Statistics(Protocol):
     """Reading the sums. Spans are whole steps, in Unix seconds, `begin` until before `end`: see
-    bridge.rules.statistics.spans, whose `widened` makes them. All raise HistoryUnavailable.
+    bridge.measuring.spans, whose `widened` makes them. All raise HistoryUnavailable.
     """
 
     async def sums(self, hook: str | None, begin: int, end: int) -> Sums:

@@ -131,7 +131,7 @@ attempts = Table(
     Column("response", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("escaped", Text),
-    # What was sent and heard beside the bodies: bridge.rules.wire.evidence.
+    # What was sent and heard beside the bodies: bridge.wire.evidence.
     Column("evidence", Text),
     sqlite_with_rowid=False,
 )

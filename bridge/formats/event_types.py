@@ -162,7 +162,7 @@ PLINQX = Catalogue(
 
 
 # Splynx: what its documentation, its samples and public receivers show; its own list is not published.
-# The type is made of the last two parts of `data.model` and of `data.action`: see bridge.rules.formats.splynx.
+# The type is made of the last two parts of `data.model` and of `data.action`: see bridge.formats.splynx.
 
 
 SPLYNX = Catalogue(

@@ -153,7 +153,7 @@ async def open_history(
 
 
 class SqlHistory:
-    """The ports History, Records and KnownNames (bridge.ports) on a database, and what else is read from it."""
+    """The ports History, Records and KnownNames (bridge.core) on a database, and what else is read from it."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -138,7 +138,7 @@ _STAMP = "{timestamp}"
 
 
 class GenericCheck:
-    """One signature in one header, over what the template says; see bridge.rules.signing.generic.
+    """One signature in one header, over what the template says; see bridge.signing.generic.
 
     Raises ValueError for options that cannot work, such as a hole that no header fills.
     """

@@ -115,7 +115,7 @@ def _version_1a(key: bytes) -> Sign:
     return sign
 
 
-# The verifier of Standard Webhooks; its source: see bridge.rules.signing.standard.
+# The verifier of Standard Webhooks; its source: see bridge.signing.standard.
 
 
 Check = Callable[[Sequence[bytes], bytes], bool]

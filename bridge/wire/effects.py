@@ -20,7 +20,7 @@ class Effect:
 
 
 def effects_of(kind: QueueKind) -> Iterator[Effect]:
-    """All that whoever consumes the queue should know; a delivery limit is told elsewhere (bridge.rules.wire.returns)."""
+    """All that whoever consumes the queue should know; a delivery limit is told elsewhere (bridge.wire.effects)."""
     if kind.taken:
         yield Effect(
             "problem",

@@ -7,7 +7,7 @@ from typing import Any
 
 BUGGY = (sys.executable, "-c", "from tests.support.bugs import main; main()")
 STAGES = {
-    b"decode": "bridge.rules.formats.decoder:Decoder.decode",
+    b"decode": "bridge.formats.decoder:Decoder.decode",
     b"route": "bridge.pipeline.hook_table:HookTable.match",
     b"attempt": "bridge.targets.webhook.target:WebhookTarget.attempt",
     b"record": "bridge.db.rows:_add_event",

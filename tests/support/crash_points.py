@@ -41,7 +41,7 @@ class Point:
     at_most: bool = False
 
 
-_DECODE = "bridge.rules.formats.decoder:Decoder.decode"
+_DECODE = "bridge.formats.decoder:Decoder.decode"
 _ROUTE = "bridge.pipeline.deliver:Delivering.route"
 _ATTEMPT = "bridge.targets.webhook.target:WebhookTarget.attempt"
 _CONCLUDE = "bridge.pipeline.deliver:Delivering.conclude"
