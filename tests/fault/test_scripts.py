@@ -116,13 +116,13 @@ def attempts(bridge: BridgeProcess, hook: str) -> list[tuple[str, str, str]]:
 
 
 def children(bridge: BridgeProcess) -> list[int]:
-    """The processes below a bridge, zombies among them, without the warden."""
-    return [child.pid for child in psutil.Process(bridge.pid).children(recursive=True) if not warden(child)]
+    """The processes below a bridge, zombies among them, without the watchdog."""
+    return [child.pid for child in psutil.Process(bridge.pid).children(recursive=True) if not watchdog(child)]
 
 
-def warden(process: psutil.Process) -> bool:
+def watchdog(process: psutil.Process) -> bool:
     try:
-        return any(part.endswith("warden.py") for part in process.cmdline())
+        return any(part.endswith("watchdog.py") for part in process.cmdline())
     except psutil.Error:
         return False
 

@@ -2,7 +2,7 @@
 
 A process group is left by setsid(2), and a parent by a double fork. On Linux the bridge therefore declares itself a
 subreaper: what has lost its parent becomes the bridge's child and not init's. Which run such a child comes from its
-environment tells, or its session. What the bridge cannot do after it was killed itself, a warden does for it.
+environment tells, or its session. What the bridge cannot do after it was killed itself, a watchdog does for it.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class ProcessReaper:
         self._left: dict[str, _Due] = {}
         self._asked: set[int] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._warden: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
 
     def new_mark(self) -> str:
         """The value of BRIDGE_RUN for the next run. Raises OSError where no process can be started."""
@@ -68,7 +68,7 @@ class ProcessReaper:
         self.adopts = _become_subreaper()
         if self.adopts:
             self._strangers = _children()
-            self._warden = _start_warden(f"{MARK}={self._name}.")
+            self._watchdog = _start_watchdog(f"{MARK}={self._name}.")
 
     def began(self, mark: str, leader: int) -> None:
         """A program was started with this mark."""
@@ -97,13 +97,13 @@ class ProcessReaper:
         await self._dismiss()
 
     async def _dismiss(self) -> None:
-        if self._warden is None:
+        if self._watchdog is None:
             return
-        assert self._warden.stdin is not None
-        self._warden.stdin.close()
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self._warden.wait, 5.0)
-        self._warden = None
+            await asyncio.to_thread(self._watchdog.wait, 5.0)
+        self._watchdog = None
 
     async def _watch(self) -> None:
         while True:
@@ -118,7 +118,7 @@ class ProcessReaper:
 
     def _look(self, children: frozenset[int], *, everything: bool = False) -> set[str]:
         """Reap and end what is due; returns the marks of what still lives, "" for children without one."""
-        known = {*self._strangers, *self._running.values(), self._warden.pid if self._warden else 0}
+        known = {*self._strangers, *self._running.values(), self._watchdog.pid if self._watchdog else 0}
         left = set()
         self._asked &= children
         for pid in children - known:
@@ -199,7 +199,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _start_warden(mark: str) -> subprocess.Popen[bytes]:
+def _start_watchdog(mark: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(__file__).with_name("watchdog.py")), mark],
         stdin=subprocess.PIPE,

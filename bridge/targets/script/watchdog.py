@@ -1,6 +1,6 @@
 """The process that outlives the bridge by a moment: when the bridge is gone, it ends what scripts left running.
 
-Runs by itself, on the standard library alone, as `python -I -S warden.py MARK`. Whoever starts it holds the other end
+Runs by itself, on the standard library alone, as `python -I -S watchdog.py MARK`. Whoever starts it holds the other end
 of its standard input and never writes: the end of that input, which comes with the end of the bridge however it ends,
 is the sign to kill every process that carries MARK in its environment.
 """
