@@ -9,13 +9,13 @@ from bridge.app.build import Container
 from bridge.cluster.replicas import ReplicaHeartbeat
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.stored_hooks import HookStore
+from bridge.core.target import TARGET_TYPES
 from bridge.db.engine import Engine
 from bridge.history.leases import SqlReplicas
 from bridge.hooks.deletion import HookDeletion, SqlUnfinishedDeliveries
 from bridge.hooks.health import HookHealthPoller
 from bridge.stats.store import SqlStatistics
 
-_TARGETS = ("notify", "queue", "script", "webhook")
 _LAST_WORD = 2.0
 
 
@@ -36,7 +36,7 @@ class ReplicaCoordination:
         self._several = several
         self.replicas = SqlReplicas(engine)
         self.statistics = SqlStatistics(engine)
-        targets = sorted(_TARGETS if served is None else served)
+        targets = sorted(TARGET_TYPES if served is None else served)
         self._presence = ReplicaHeartbeat(self.replicas, parts.in_force, parts.replica_id, targets)
         self._removals = HookDeletion(
             parts.in_force,

@@ -1,7 +1,7 @@
 """Targets as people write them: where a hook delivers, and how."""
 
 from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
@@ -10,6 +10,9 @@ from bridge.core.base import Bytes, Seconds, StrictModel
 Profile = Literal[
     "standard", "splynx", "phlix", "plinqx", "tiki", "cockpit", "github", "stripe", "generic", "none"
 ]
+
+TargetType = Literal["webhook", "script", "queue", "notify"]
+TARGET_TYPES: tuple[TargetType, ...] = get_args(TargetType)
 
 StatusCode = Annotated[int, Field(ge=100, le=599)]
 

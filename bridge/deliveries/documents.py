@@ -2,13 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
 from bridge.core.delivery import KnownEvidence, Status
 from bridge.core.ports import Preview
 from bridge.core.records import KnownAttempt, KnownDelivery, LastAttempt
+from bridge.core.target import TargetType
 from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.wire.evidence import unfolded
@@ -26,7 +27,7 @@ class HeaderDocument(ClosedDocument):
 class SentDocument(ClosedDocument):
     """What an attempt sends, beside the body."""
 
-    type: Literal["webhook", "script", "queue", "notify"]
+    type: TargetType
     """The type of the target."""
     to: str
     """URL, command, queue, or the services that are notified; without what is secret."""
@@ -115,7 +116,7 @@ class DeliveryInList(_DeliveryDocument):
 class AddressDocument(ClosedDocument):
     """Where a hook delivers."""
 
-    type: Literal["webhook", "script", "queue", "notify"]
+    type: TargetType
     """The type of its target."""
     to: str
     """URL, command, queue, or the services that are notified; without what is secret."""

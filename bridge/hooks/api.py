@@ -12,6 +12,7 @@ from bridge.core.access import Role
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook
 from bridge.core.stored_hooks import NameTaken, Overtaken, TooMany
+from bridge.core.target import TARGET_TYPES
 from bridge.hooks.documents import HookDocument, NewHook, RemovalDocument
 from bridge.hooks.presenter import SeenHook, hook_document, seen_hook, seen_hooks
 from bridge.hooks.service import (
@@ -124,7 +125,6 @@ def shown(found: SeenHook, status: int = 200) -> web.Response:
     return response
 
 
-_TARGETS = ("webhook", "script", "queue", "notify")
 _MANAGED_BY = ("api", "file")
 _STATES = ("active", "paused", "disabled", "broken", "failing")
 _UNDER_WAY = {"dropping", "draining"}
@@ -195,7 +195,7 @@ class HookRoutes:
                 summary="Hooks by name, without their secrets",
                 handler=self._list,
                 parameters=(
-                    one_of("target", _TARGETS, "Type of their target."),
+                    one_of("target", TARGET_TYPES, "Type of their target."),
                     one_of("managed_by", _MANAGED_BY, "Where they are written."),
                     one_of("state", _STATES, "active: neither paused, disabled nor broken."),
                     text("q", "Text that stands in name, id, description or address, in any case."),
@@ -232,7 +232,7 @@ class HookRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         given = Parameters(request, (*PAGED, "target", "managed_by", "state", "q"))
-        words = {"target": _TARGETS, "managed_by": _MANAGED_BY, "state": _STATES}
+        words = {"target": TARGET_TYPES, "managed_by": _MANAGED_BY, "state": _STATES}
         chosen = {name: given.word(name, known) for name, known in words.items()}
         text, limit, cursor = given.text("q"), given.limit(), given.cursor()
         if cursor is not None and not _CURSOR.fullmatch(cursor):

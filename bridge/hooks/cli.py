@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
+from bridge.core.target import TargetType
 from bridge.hooks import cli_changes
 from bridge.terminal.options import (
     WHERE,
@@ -56,9 +57,7 @@ Examples:
 def list_(
     to: Remote,
     *,
-    target: Annotated[
-        Literal["webhook", "script", "queue", "notify"] | None, Option("--target", help="With such a target.")
-    ] = None,
+    target: Annotated[TargetType | None, Option("--target", help="With such a target.")] = None,
     managed_by: Annotated[Literal["api", "file"] | None, Option("--managed-by", help="Made there.")] = None,
     state: Annotated[
         Literal["active", "paused", "disabled", "broken", "failing"] | None,

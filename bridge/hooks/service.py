@@ -21,6 +21,7 @@ from bridge.core.hook import Hook
 from bridge.core.ports import HookState
 from bridge.core.statistics import HookHealth
 from bridge.core.stored_hooks import Ends, HookStore, NameTaken, Overtaken, StoredHook
+from bridge.core.target import TARGET_TYPES
 from bridge.hooks.merge import patched, replaced, unkept, without_read_only
 from bridge.hooks.validate import Grounds, hook_of
 from bridge.pipeline.hook_table import HookTable
@@ -196,7 +197,7 @@ def name_for(tree: Mapping[str, Any]) -> str:
     kind = target.get("type")
     suggested = (_suggested(target.get(key)) for key in ("url", "command", "queue", "exchange", "urls"))
     words = re.sub(r"[^a-z0-9]+", "-", next(filter(None, suggested), "").lower()).strip("-")
-    known = kind if isinstance(kind, str) and kind in {"webhook", "script", "queue", "notify"} else "hook"
+    known = kind if isinstance(kind, str) and kind in TARGET_TYPES else "hook"
     return (words or known)[:_LONGEST].strip("-")
 
 

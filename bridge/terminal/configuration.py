@@ -9,6 +9,7 @@ from bridge.checks.configuration import broker_problems, check, warnings
 from bridge.core.base import seconds
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.survey import FoundPolicies
+from bridge.core.target import TARGET_TYPES
 from bridge.settings.environment import ENV_FILE, NAME, secrets_folder
 from bridge.settings.loading import load_with_places
 from bridge.settings.logins import LOGINS
@@ -16,7 +17,6 @@ from bridge.settings.tree import Settings
 
 USUAL_FILE = Path("bridge.yaml")
 _LONGEST_WAIT = 7 * 86_400
-TARGETS = ("webhook", "script", "queue", "notify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,9 @@ def served_targets(text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
     chosen = [part.strip() for part in text.split(",")]
-    unknown = [part for part in chosen if part not in TARGETS]
+    unknown = [part for part in chosen if part not in TARGET_TYPES]
     if unknown:
-        message = f"no target {unknown[0]!r}; choose from {', '.join(TARGETS)}"
+        message = f"no target {unknown[0]!r}; choose from {', '.join(TARGET_TYPES)}"
         raise SettingsError([Problem("--targets", message)])
     return frozenset(chosen)
 
