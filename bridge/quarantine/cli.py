@@ -40,7 +40,7 @@ Examples:
   amqp-bridge quarantine requeue ID
   amqp-bridge quarantine requeue ID --edit               correct its body in $EDITOR first
   amqp-bridge quarantine requeue ID --body fixed.json --type order.created --dry-run
-  amqp-bridge quarantine requeue --reason schema
+  amqp-bridge quarantine requeue --reason schema_mismatch
   amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
 
 {WHERE}"""
