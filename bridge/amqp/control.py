@@ -126,7 +126,7 @@ class FanoutControl:
             if not self._refused:
                 self._refused = True
                 log.warning(
-                    "control.deaf",
+                    "control.subscribe_failed",
                     error=str(error),
                     effect=f"changes elsewhere are seen within {self._every:g} s",
                 )
@@ -159,7 +159,7 @@ class FanoutControl:
                 heard(about)
             except Exception:
                 # One listener's bug must not keep the word from the others.
-                log.exception("control.bug", kind=kind, about=about)
+                log.exception("control.internal_error", kind=kind, about=about)
 
 
 class _Word(NamedTuple):

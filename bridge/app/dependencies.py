@@ -42,11 +42,15 @@ class DependencyMonitor:
             await asyncio.sleep(1)
             missing = await self._missing(time.monotonic())
             if missing and self._sources.consuming:
-                log.error("outage.begun", missing=missing, effect="sources are not consumed until it is over")
+                log.error(
+                    "dependency.unavailable",
+                    missing=missing,
+                    effect="sources are not consumed until it is over",
+                )
                 await self._sources.leave()
                 hand_back(self._table, None, "outage", self._sources.spent)
             elif not missing and not self._sources.consuming:
-                log.info("outage.over")
+                log.info("dependency.restored")
                 self._sources.resume()
 
     async def _missing(self, now: float) -> str:

@@ -113,7 +113,7 @@ class Ownership:
             if not told:
                 told = True
                 log.warning(
-                    "ownership.waiting", effect="another process serves this prefix, or was killed just now"
+                    "prefix_lock.waiting", effect="another process serves this prefix, or was killed just now"
                 )
             await asyncio.sleep(0.25)
 
@@ -122,7 +122,7 @@ class Ownership:
             return await self._topology.claim(self._queue)
         except BrokerRefused as error:
             effect = "a second process with a SQLite history would not be noticed: see that there is one only"
-            log.warning("ownership.not_to_be_had", error=str(error), effect=effect)
+            log.warning("prefix_lock.unavailable", error=str(error), effect=effect)
             return True
 
     async def keep(self) -> None:
@@ -135,7 +135,7 @@ class Ownership:
             try:
                 await self.claim(4 * self._heartbeat)
             except BrokerUnavailable as error:
-                log.warning("ownership.claim_failed", error=str(error))
+                log.warning("prefix_lock.claim_failed", error=str(error))
                 await asyncio.sleep(0.5)
             else:
                 await asyncio.wait([connection.closing])

@@ -26,7 +26,7 @@ class HookHealthPoller:
             try:
                 await self.read()
             except BridgeError as error:
-                log.debug("faring.failed", error=str(error))
+                log.debug("hook_health.failed", error=str(error))
             await asyncio.sleep(_EVERY)
 
     async def read(self) -> None:

@@ -80,10 +80,10 @@ class FailingHookMonitor:
                 if await self._is_ours():
                     await self.look(time.time())
             except BridgeError as error:
-                log.info("lookout.failed", error=str(error), effect="looks again soon")
+                log.info("failing_hooks.failed", error=str(error), effect="looks again soon")
             except Exception:
                 # Whatever is wrong with looking, deliveries go on.
-                log.exception("lookout.bug", effect="looks again soon")
+                log.exception("failing_hooks.internal_error", effect="looks again soon")
 
     async def look(self, now: float) -> None:
         """Once; raises BridgeError where broker or database are away, and leaves the rest for the next time."""

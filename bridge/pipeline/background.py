@@ -30,7 +30,7 @@ class BackgroundQueue:
         """Have it done soon."""
         if len(self._waiting) >= _MOST:
             self._waiting.popleft()
-            log.error("errand.given_up", errands=self._name, effect=f"more than {_MOST} wait")
+            log.error("background_task.dropped", errands=self._name, effect=f"more than {_MOST} wait")
         self._waiting.append(work)
         self._idle.clear()
         self._arrived.set()
@@ -54,11 +54,11 @@ class BackgroundQueue:
             try:
                 await work()
             except BridgeError as error:
-                log.warning("errand.failed", errands=self._name, error=str(error))
+                log.warning("background_task.failed", errands=self._name, error=str(error))
                 await backoff.pause()
             except Exception:
                 # A bug in one piece of work must cost neither the others nor the bridge.
-                log.exception("errand.bug", errands=self._name)
+                log.exception("background_task.internal_error", errands=self._name)
                 return
             else:
                 return

@@ -388,6 +388,6 @@ async def _insist(ask: Callable[[], Awaitable[T]]) -> T:
             return await ask()
         except HistoryUnavailable as error:
             if not told:
-                log.warning("recall.history_unavailable", error=str(error))
+                log.warning("redelivery_filter.history_unavailable", error=str(error))
                 told = True
             await backoff.pause()

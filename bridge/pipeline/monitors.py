@@ -98,7 +98,7 @@ class StoreSamples:
             try:
                 size = await self._history.size()
             except HistoryUnavailable as error:
-                log.debug("samples.failed", error=str(error))
+                log.debug("depth_poll.failed", error=str(error))
             else:
                 self._metrics.history_bytes.value = size.bytes
                 self._metrics.quarantine_size.value = size.quarantined
@@ -152,7 +152,7 @@ class DepthPoller:
             async with asyncio.timeout(5):
                 await counting
         except (BridgeError, TimeoutError) as error:
-            log.debug("samples.failed", error=str(error))
+            log.debug("depth_poll.failed", error=str(error))
 
     async def _count_lanes(self, *, quiet_too: bool) -> None:
         lanes = {}
@@ -286,7 +286,7 @@ class StalledConsumerMonitor:
                 async with asyncio.timeout(5):
                     await self._look(time.monotonic())
             except (BridgeError, TimeoutError) as error:
-                log.debug("silence.not_seen", error=str(error))
+                log.debug("stalled_consumers.not_checked", error=str(error))
 
     async def _look(self, now: float) -> None:
         idle = {queue: (count, kind) for kind in self._watched for queue, count in kind.idle().items()}

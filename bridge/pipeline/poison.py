@@ -125,7 +125,7 @@ class PoisonMessageGuard:
         self._convicted = _CONVICTED + (deaths > _EXPLAINED)
         self._on = self.holding = True
         effect = "what comes again is noted down before it is begun with"
-        log.warning("guard.unclean_stop", in_a_row=deaths, effect=effect)
+        log.warning("poison.unclean_shutdown", in_a_row=deaths, effect=effect)
 
     def take(self, way: Way, message: Message, ticket: AckHandle) -> None:
         """A message that came again, or, while `holding`, any: it goes on when it may."""
@@ -292,7 +292,10 @@ class PoisonMessageGuard:
         if some:
             held = some.pop(0)
             log.info(
-                "guard.alone", source=held.way.name, digest=digest[:12], waiting=max(0, len(self._alone) - 1)
+                "poison.isolated",
+                source=held.way.name,
+                digest=digest[:12],
+                waiting=max(0, len(self._alone) - 1),
             )
             ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._admit(held, partial(self._end_alone, digest, ended))

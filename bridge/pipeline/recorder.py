@@ -233,7 +233,7 @@ class Recorder:
 
     def _up(self) -> None:
         if self.down_since is not None:
-            log.info("history.back", away_seconds=round(time.monotonic() - self.down_since, 1))
+            log.info("history.restored", away_seconds=round(time.monotonic() - self.down_since, 1))
             self.down_since = None
 
 

@@ -132,7 +132,7 @@ class Publishing:
         try:
             await tell(key)
         except HistoryUnavailable as error:
-            log.warning("publish.key_not_kept", error=str(error))
+            log.warning("idempotency.not_stored", error=str(error))
 
     async def _publish(self, planned: Published, message: Message) -> None:
         outgoing = Outgoing(

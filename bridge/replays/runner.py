@@ -229,12 +229,12 @@ class ReplayScheduler:
         replay = await self._replays.replay(replay_id)
         if replay is None or replay.status in ENDED:
             return True
-        log.info("replay.goes_on", replay=replay_id, done=replay.done, total=replay.total)
+        log.info("replay.resumed", replay=replay_id, done=replay.done, total=replay.total)
         replay = await self._work.go(replay, keeping.done)
         if replay.left or replay.status in ENDED:
             return replay.status in ENDED
         if await self._replays.end_replay(replay_id, ReplayStatus.DONE, time.time()):
-            log.info("replay.done", replay=replay_id, done=replay.done, left_out=replay.left_out)
+            log.info("replay.completed", replay=replay_id, done=replay.done, left_out=replay.left_out)
         return True
 
     async def _give_up(self, replay_id: str, error: Exception) -> None:

@@ -56,12 +56,12 @@ def quarantined(source: str, reason: str, detail: str) -> None:
 
 def intake_failed(source: str, error: BaseException) -> None:
     """A bug in the routing of a message; the broker hands it out again."""
-    _events.error("intake.bug", source=source, error=repr(error), exc_info=error)
+    _events.error("intake.internal_error", source=source, error=repr(error), exc_info=error)
 
 
 def recall_failed(error: BaseException) -> None:
     """A bug in the look for what was done before; its messages are delivered as if they were new."""
-    _events.error("recall.bug", error=repr(error), exc_info=error)
+    _events.error("redelivery_filter.internal_error", error=repr(error), exc_info=error)
 
 
 def key_failed(source: str, detail: str) -> None:
@@ -139,7 +139,7 @@ def hook_deleted(hook: str, name: str, lane: str, deliveries: int) -> None:
 
 def hook_failed(hook: str, error: BaseException) -> None:
     """A bug in the handling of a hook's delivery; the delivery is tried again."""
-    _hooks.error("hook.bug", hook=hook, error=repr(error), exc_info=error)
+    _hooks.error("hook.internal_error", hook=hook, error=repr(error), exc_info=error)
 
 
 def copy_failed(hook: str, error: BaseException) -> None:
@@ -196,7 +196,7 @@ def database_in_the_open(host: str) -> None:
 def prefix_shared(prefix: str) -> None:
     """Another bridge with another history serves the same prefix on the same broker."""
     _process.error(
-        "ownership.prefix_shared",
+        "prefix_lock.shared",
         prefix=prefix,
         effect="each takes messages of the other, and neither history has everything",
         remedy="set another broker.prefix there, or the same storage.url",
@@ -229,7 +229,7 @@ def request_malformed(remote: str, kind: str) -> None:
 
 def request_failed(method: str, path: str, error: BaseException, request_id: str | None = None) -> None:
     """A bug in the handling of a request; it was answered with 500."""
-    _process.error("http.bug", method=method, path=path, request_id=request_id, exc_info=error)
+    _process.error("http.internal_error", method=method, path=path, request_id=request_id, exc_info=error)
 
 
 def api_answered(request_id: str, method: str, path: str, status: int, duration_ms: float) -> None:

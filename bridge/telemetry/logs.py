@@ -26,16 +26,16 @@ REPEATED = frozenset(
         "copy.failed",
         "copy.stale",
         "copy.taken_from_history",
-        "hook.bug",
-        "http.bug",
+        "hook.internal_error",
+        "http.internal_error",
         "http.malformed",
-        "intake.bug",
+        "intake.internal_error",
         "lane.cannot_delay",
         "lane.not_available",
         "orphan.not_parked",
         "orphan.unknown",
         "outbox.not_published",
-        "recall.history_unavailable",
+        "redelivery_filter.history_unavailable",
     }
 )
 """Of nothing else is a line left out: what is told once per thing must be told of each."""

@@ -89,7 +89,7 @@ async def test_what_doctor_lists_is_all_that_a_bridge_without_the_right_to_confi
             lambda: bridge.history.statuses("crm") == {"SUCCESS": len(EVENTS)}, 25, what=bridge.last_words
         )
         assert await bridge.metric("retries_scheduled_total", hook="crm") == 2
-        assert bridge.said("ownership.not_to_be_had")
+        assert bridge.said("prefix_lock.unavailable")
         async with operating(bridge) as operator:
             made = await operator.post("/hooks", scene.webhook("later"), status=201)
     # Nothing is missing but the lane of a hook that was made meanwhile.

@@ -139,7 +139,7 @@ async def test_a_bridge_with_the_same_prefix_and_another_history(
                 assert (await first.health())[1]["status"] == "ok"
                 return
             await second.start()
-            await until(lambda: second.said("ownership.prefix_shared"), what=second.last_words)
+            await until(lambda: second.said("prefix_lock.shared"), what=second.last_words)
             status, body = await second.health()
             assert (status, body["status"]) == (200, "degraded")
             assert said in body["problems"][0]

@@ -174,13 +174,13 @@ async def test_publishing_blocked_for_long_by_a_full_disk_ends_consuming_until_i
         await stream.under_way(10)
         try:
             await in_thread(node.rabbitmqctl, "set_disk_free_limit", "1000GB")  # as good as a full disk
-            await until(lambda: bridge.said("outage.begun"), 25, what=bridge.last_words)
+            await until(lambda: bridge.said("dependency.unavailable"), 25, what=bridge.last_words)
             status_code, health = await bridge.health()
             assert status_code == 200
             assert health["status"] == "degraded"
             assert health["consumers"] == {"main": "left"}
         finally:
             await in_thread(node.rabbitmqctl, "set_disk_free_limit", "50MB")
-        await until(lambda: bridge.said("outage.over"), what=bridge.last_words)
+        await until(lambda: bridge.said("dependency.restored"), what=bridge.last_words)
         harmed.endpoint.script("/crm", OK)
         await stream.complete()

@@ -29,7 +29,7 @@ async def test_a_message_over_which_a_stage_raises_ends_in_quarantine_or_failed_
             {("SUCCESS", ""): 30, ("FAILED", "retries_exhausted"): 1}
         )
         assert {attempt[2] for attempt in bridge.history.attempts("crm")} == {"delivered", "bug"}
-        assert bridge.said("hook.bug")
+        assert bridge.said("hook.internal_error")
         assert bridge.said("history.entry_refused")  # which tells what the history lacks: it was delivered
     assert sorted(scene.endpoint.bodies("/crm")) == sorted([b"bug in record", *numbered(30)])
     assert await scene.queues.depth(source) == 0

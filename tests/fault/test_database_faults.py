@@ -49,11 +49,11 @@ async def test_while_the_file_is_locked_nothing_is_settled_and_nothing_repeated(
             # Consumption has stopped by itself: the prefetch is used up.
             assert await scene.queues.depth(source) == len(EVENTS) - PREFETCH
             # If it lasts, what was not started goes back to the queue.
-            await until(lambda: bridge.said("outage.begun"), what=bridge.last_words)
+            await until(lambda: bridge.said("dependency.unavailable"), what=bridge.last_words)
             await until(lambda: what_was_not_started_is_back(scene, source))
             assert (await bridge.health())[1]["consumers"] == {"main": "left"}
             assert await settled(bridge, 0)
-        await until(lambda: bridge.said("outage.over"), what=bridge.last_words)
+        await until(lambda: bridge.said("dependency.restored"), what=bridge.last_words)
         scene.endpoint.script("/crm", OK)
         await until(
             lambda: bridge.history.statuses("crm") == {"SUCCESS": len(EVENTS)}, what=bridge.last_words

@@ -84,7 +84,7 @@ async def test_a_broker_that_is_out_of_reach_for_long_is_taken_up_when_it_is_bac
             proxy.refusing = True
             proxy.cut()
             tried, began, lines = proxy.accepted, time.monotonic(), len(bridge.log_text.splitlines())
-            await until(lambda: bridge.said("outage.begun"), 20, what=bridge.last_words)
+            await until(lambda: bridge.said("dependency.unavailable"), 20, what=bridge.last_words)
             assert (await bridge.health())[0] == 200
             # Three connections, each with waits that double from 0.2 s on.
             await until(lambda: proxy.accepted - tried >= 3 * 3, what=bridge.last_words)

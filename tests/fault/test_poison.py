@@ -65,7 +65,7 @@ async def see_it_through(bridge: BridgeProcess, harmless: list[bytes], *, killer
     while True:
         await bridge.launch()
         await until(lambda: not bridge.alive or through(), 30, what=state)
-        assert bool(bridge.said("guard.unclean_stop")) == (deaths > 0)
+        assert bool(bridge.said("poison.unclean_shutdown")) == (deaths > 0)
         if bridge.alive:
             break
         assert bridge.exit_code == -9, bridge.last_words()

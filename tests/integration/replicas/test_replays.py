@@ -24,7 +24,7 @@ async def test_a_replay_outlives_the_replica_that_runs_it(scene: Scene, postgres
         code, replay = await asked[0].ask("POST", "/replays", {"filter": {"hook": "crm"}, "rate": 60})
         assert code == 201, replay
         await until(lambda: len(scene.endpoint.requests) >= 100, 30, what=replicas.last_words)
-        running = [each for each in asked if each.bridge.said("replay.goes_on")]
+        running = [each for each in asked if each.bridge.said("replay.resumed")]
         assert len(running) == 1
         await running[0].bridge.kill()
         [other] = [each for each in asked if each not in running]
@@ -35,7 +35,7 @@ async def test_a_replay_outlives_the_replica_that_runs_it(scene: Scene, postgres
 
         await until(is_done, 40, what=replicas.last_words)
         await until(lambda: all_are(replicas, "SUCCESS"), 40, what=replicas.last_words)
-        assert other.bridge.said("replay.goes_on")
+        assert other.bridge.said("replay.resumed")
     times = Counter(scene.endpoint.bodies("/crm"))
     assert set(times) == set(EVENTS)
     # Attempts of the one that was killed whose outcome was not committed.
