@@ -104,7 +104,9 @@ class BrokerCopies:
 
 def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
     """The headers as they will be read from the broker: that is what is signed, for a table cannot hold every value."""
-    return headers if all(map(_stays, headers.values())) else read_table(write_table(headers), 0)[0]
+    if all(name.isascii() and _stays(value) for name, value in headers.items()):
+        return headers
+    return read_table(write_table(headers), 0)[0]
 
 
 def _stays(value: Any) -> bool:
