@@ -13,12 +13,12 @@ from pathlib import Path
 import typer
 from sqlalchemy import create_mock_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
-from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from bridge.amqp.topology import Names, planned
 from bridge.cli.main import app
 from bridge.db import admin_tables, tables
+from bridge.terminal.groups import all_commands
 from devtools.project import ROOT
 
 WIDTH = "100"
@@ -30,16 +30,14 @@ _LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 def help_text() -> str:
     """The help of every command, at a width of 100, with exit codes where the help states them."""
     os.environ["COLUMNS"] = WIDTH
-    return "\n".join(_helps(typer.main.get_command(app), ()))
+    paths = sorted(path for path, _ in all_commands(typer.main.get_command(app)))
+    return "\n".join(map(_help, paths))
 
 
-def _helps(command: object, path: tuple[str, ...]) -> Iterator[str]:
+def _help(path: tuple[str, ...]) -> str:
     shown = CliRunner().invoke(app, [*path, "--help"], prog_name="amqp-bridge", env={"COLUMNS": WIDTH})
     lines = (line.rstrip() for line in shown.stdout.strip().splitlines())
-    yield "\n".join((f"$ amqp-bridge {' '.join([*path, '--help'])}", *lines, ""))
-    if isinstance(command, TyperGroup):
-        for name, inner in sorted(command.commands.items()):
-            yield from _helps(inner, (*path, name))
+    return "\n".join((f"$ amqp-bridge {' '.join([*path, '--help'])}", *lines, ""))
 
 
 def log_events_text() -> str:

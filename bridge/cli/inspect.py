@@ -1,7 +1,6 @@
 """`amqp-bridge inspect`."""
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from typer import Argument, Option
+from typer import Argument
 
 from bridge.bodies.exact import json_text
 from bridge.checks.configuration import misfit_of
@@ -32,8 +31,10 @@ from bridge.settings.environment import ENV_FILE, SECRETS_DIR
 from bridge.settings.loading import Loaded, load_with_places
 from bridge.settings.shape import nearest
 from bridge.settings.tree import Settings
-from bridge.terminal.output import STDIN, content, usage
-from bridge.terminal.paper import Column, paper
+from bridge.terminal.groups import Commands, flag, option
+from bridge.terminal.input import STDIN, content
+from bridge.terminal.output import FAILED, usage
+from bridge.terminal.paper import Column, paper, visible_lines
 from bridge.wire.headers import Arrivals
 
 EXAMPLES = """\b
@@ -55,86 +56,84 @@ identity, headers, content_type; of a message with several events also position 
 where the broker dead-lettered it; data_fault where there are no data, and why; with --config hooks, each with hook, matches, decision, reason, and dedupe_key
 where the source has dedupe (null: it is never a duplicate; dedupe_fault: and why). What would go to quarantine is {"quarantined": reason, "detail": ...}, and the exit code 1."""
 
-File = Annotated[str | None, Argument(metavar="FILE", help="A file; - or none is standard input.")]
-Config = Annotated[
-    Path | None, Option("--config", "-c", metavar="FILE", help="Tell which of its hooks match, and why not.")
-]
-Name = Annotated[
-    str | None,
-    Option(
-        "--source",
-        "-s",
-        metavar="NAME",
-        help="The message comes from this source. Default: the only one, or the one whose queue the message names.",
+_LONGEST_SHOWN = 4000
+_LOOKED_AT = frozenset({"sources", "hooks", "inlets", "limits", "brokers"})
+
+app = Commands()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to look at a message; None: as the source of the configuration says, else by default."""
+
+    config: Path | None = None
+    source: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+
+
+@app.local(
+    epilog=EXAMPLES,
+    own=(
+        option("--config -c", "FILE", "Tell which of its hooks match, and why not.", Path),
+        option(
+            "--source -s",
+            "NAME",
+            "The message comes from this source. Default: the only one, or the one whose queue the message names.",
+        ),
+        option("--format -f", "FORMAT", "Default: that of the source, else auto."),
+        option("--timezone", "ZONE", "Default: that of the source, else UTC."),
+        flag("--message -m", "FILE holds a message with properties and headers, as JSON."),
+        flag("--json", "Print each event as JSON on one line.", name="as_json"),
     ),
-]
-Format = Annotated[
-    str | None,
-    Option("--format", "-f", metavar="FORMAT", help="Default: that of the source, else auto."),
-]
-Timezone = Annotated[
-    str | None, Option("--timezone", metavar="ZONE", help="Default: that of the source, else UTC.")
-]
-Wrapped = Annotated[
-    bool, Option("--message", "-m", help="FILE holds a message with properties and headers, as JSON.")
-]
-AsJson = Annotated[bool, Option("--json", help="Print each event as JSON on one line.")]
-
-
+    name="inspect",
+)
 def inspect_command(
-    file: File = None,
+    file: Annotated[str | None, Argument(metavar="FILE", help="A file; - or none is standard input.")] = None,
     *,
-    config: Config = None,
-    source: Name = None,
-    format_: Format = None,
-    timezone: Timezone = None,
-    message: Wrapped = False,
-    as_json: AsJson = False,
+    message: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Say how a message would be decoded, and which hooks match.
 
     For each hook that does not match it says why not. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, nestjs, symfony, dramatiq, standard, json.
     """
-    from bridge.terminal.output import FAILED
-
-    options = Options(config, source, format_, timezone)
-    if not inspect_file(file, options, wrapped=message, as_json=as_json):
+    chosen = Options(**options)
+    if file is None and sys.stdin.isatty():
+        raise usage("", "nothing to inspect: give a FILE, or - for standard input")
+    body = content(file or STDIN)
+    where = "standard input" if file in (None, STDIN) else str(file)
+    found = unwrapped(body, where, partial(_note, where)) if message else Message(body)
+    findings = findings_of(found, chosen, dict(os.environ), alone=not message)
+    configured = chosen.config is not None
+    for finding in findings:
+        if as_json:
+            sys.stdout.write(json_text(as_object(finding, configured=configured)) + "\n")
+        else:
+            _show(finding, sys.stdout, configured=configured)
+    if any(isinstance(finding.found, Undecodable) for finding in findings):
         raise typer.Exit(FAILED)
 
 
-# What `inspect` prints of its findings for people: a table.
+# What is found, for people to read: cut and wrapped on a terminal, whole elsewhere.
 
 
-_LONGEST_SHOWN = 4000
-# A publisher's text must not move the cursor or colour the terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
-    """Print what is found for people to read: cut and wrapped on a terminal, whole elsewhere."""
-    terminal = stream.isatty()
-    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+def _show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
     out = paper(stream)
     if finding.place is not None:
         out.line(f"event {finding.place.position} of {finding.place.events}", "bold")
     if isinstance(finding.found, Undecodable):
-        out.line(f"quarantined: {_visible(finding.found.reason)}", "bold red")
-        out.line(f"  {_visible(finding.found.detail)}")
+        out.line(f"quarantined: {visible_lines(finding.found.reason)}", "bold red")
+        out.line(f"  {visible_lines(finding.found.detail)}")
         return
     rows = [*_rows(finding.found, configured=configured), *_key_rows(finding.keyed)]
-    if not terminal:
-        out.facts((name, _visible(value)) for name, value in rows)
-        if configured:
-            out.table(_HOOKS, finding.hooks, "no hooks")
-        return
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in rows:
-        grid.add_row(Text(name, style="dim"), Text(_cut(_visible(value))))
-    console.print(grid)
-    if configured:
-        _show_hooks(finding.hooks, console)
+    written = _cut if stream.isatty() else visible_lines
+    out.facts((name, written(value)) for name, value in rows)
+    if configured and stream.isatty():
+        _show_hooks(finding.hooks, Console(file=stream, highlight=False, markup=False, emoji=False))
+    elif configured:
+        out.table(_HOOKS, finding.hooks, "no hooks")
 
 
 def _rows(event: Event, *, configured: bool) -> Iterator[tuple[str, str]]:
@@ -169,7 +168,7 @@ def _mark(each: Explanation) -> str:
 _HOOKS = (
     Column("hook", lambda each: each.hook.id),
     Column("", _mark),
-    Column("why", lambda each: _visible(reason(each))),
+    Column("why", lambda each: visible_lines(reason(each))),
 )
 
 
@@ -181,34 +180,18 @@ def _show_hooks(hooks: tuple[Explanation, ...], console: Console) -> None:
     table.add_column("why", overflow="fold")
     for each in hooks:
         mark = Text(_mark(each), style="green" if each.decision in MATCHING else "yellow")
-        table.add_row(Text(each.hook.id), mark, Text(_cut(_visible(reason(each)))))
+        table.add_row(Text(each.hook.id), mark, Text(_cut(reason(each))))
     console.print(table)
 
 
-def _visible(text: str) -> str:
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _cut(text: str) -> str:
+    text = visible_lines(text)
     if len(text) <= _LONGEST_SHOWN:
         return text
     return f"{text[:_LONGEST_SHOWN]}… ({len(text)} characters; --json shows all)"
 
 
-# What `amqp-bridge inspect` does: a message, the source it would come from, and what is found.
-
-
-_LOOKED_AT = frozenset({"sources", "hooks", "inlets", "limits", "brokers"})
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to look at a message; None: as the source of the configuration says, else by default."""
-
-    config: Path | None = None
-    source: str | None = None
-    format: str | None = None
-    timezone: str | None = None
+# The message, the source it would come from, and what is found.
 
 
 class _AnyVariable(dict[str, str]):
@@ -223,25 +206,6 @@ class _AnyVariable(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return str(self.get(name))
-
-
-def inspect_file(file: str | None, options: Options, *, wrapped: bool, as_json: bool) -> bool:
-    """Look at the message in a file (None, -: standard input), print what is found, and tell whether all of it
-    would be taken. Raises SettingsError for what cannot be looked at.
-    """
-    if file is None and sys.stdin.isatty():
-        raise usage("", "nothing to inspect: give a FILE, or - for standard input")
-    body = content(file or STDIN)
-    where = "standard input" if file in (None, STDIN) else file
-    message = unwrapped(body, where, partial(_note, where)) if wrapped else Message(body)
-    findings = findings_of(message, options, dict(os.environ), alone=not wrapped)
-    configured = options.config is not None
-    for finding in findings:
-        if as_json:
-            sys.stdout.write(json_text(as_object(finding, configured=configured)) + "\n")
-        else:
-            show(finding, sys.stdout, configured=configured)
-    return not any(isinstance(finding.found, Undecodable) for finding in findings)
 
 
 def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:

@@ -40,7 +40,8 @@ from bridge.settings.tree import Http, Settings
 from bridge.telemetry import logs
 from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
 from bridge.terminal.configuration import find
-from bridge.terminal.output import print_json
+from bridge.terminal.groups import Commands
+from bridge.terminal.output import FAILED, print_json
 from bridge.terminal.paper import visible
 
 EXAMPLES = """\b
@@ -55,7 +56,10 @@ else is only looked at. The management API is optional; without it, policies are
 BRIDGE_MANAGEMENT_URL stands for --management-url, which shows in process lists.
 Exit codes: 0 no problem, 1 a problem, 2 wrong usage or a file that cannot be read."""
 
+app = Commands()
 
+
+@app.command(epilog=EXAMPLES)
 def doctor(
     config: Annotated[
         Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
@@ -76,8 +80,6 @@ def doctor(
 
     Each finding is ok, a warning or a problem, says what it means and what to do. Nothing that stays is changed.
     """
-    from bridge.terminal.output import FAILED
-
     findings = diagnosed(config, management_url)
     print_findings(findings, quiet=quiet, as_json=as_json)
     if any(finding.level == "problem" for finding in findings):

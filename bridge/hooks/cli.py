@@ -1,116 +1,232 @@
 """`amqp-bridge hooks`: look at hooks, and switch them."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
-from bridge.core.target import TargetType
-from bridge.hooks import cli_changes
-from bridge.terminal.options import (
-    WHERE,
-    Commands,
-    HookName,
-    HookNames,
-    Since,
-    Until,
-    Watching,
-    examples,
-    listed,
-    remote,
-    watched,
+from bridge.bodies.exact import json_text
+from bridge.core.target import ScriptLimits, Signature, TargetType, Tls
+from bridge.stats.cli import show_totals
+from bridge.terminal.client import segment
+from bridge.terminal.groups import Later, LazyGroup, option
+from bridge.terminal.options import SPAN, WATCHED, HookName, HookNames, RemoteCommands, examples, queried
+from bridge.terminal.paper import (
+    Column,
+    ListView,
+    TablePrinter,
+    column,
+    columns,
+    count,
+    described,
+    moment,
+    text,
 )
 from bridge.terminal.remote import Remote, needs_one
 
-app = Commands(
-    name="hooks",
-    help="Hooks of a running bridge: look, make, change, switch, test.",
-    no_args_is_help=True,
-    epilog=WHERE,
+_USUAL = {"signature": Signature(), "tls": Tls(), "limits": ScriptLimits()}
+_CHANGES = "bridge.hooks.cli_changes:app"
+SWITCH = examples("""
+amqp-bridge hooks pause crm --reason "the CRM is moved tonight"
+amqp-bridge hooks resume crm
+amqp-bridge hooks disable crm billing
+amqp-bridge hooks enable crm billing
+""")
+
+
+class _Hooks(LazyGroup):
+    later = {  # noqa: RUF012 - of the base class
+        "create": Later(_CHANGES, "Make a hook, from a file or by options; it is in force at once."),
+        "update": Later(
+            _CHANGES, "Change what options say and leave the rest, or put a file's hook in its place."
+        ),
+        "delete": Later(_CHANGES, "Delete a hook, and deliver or drop what waits in its lane."),
+        "test": Later(_CHANGES, "Send one test event to a hook's target and tell what came of it."),
+        "rotate-secret": Later(
+            _CHANGES,
+            "Give a hook a new secret; the old ones go on signing for a while, and the answer says which signs when.",
+        ),
+    }
+
+
+def _destination(hook: Any) -> str:
+    """Where it delivers, in a few words."""
+    target = hook.get("target", {})
+    match target.get("type"):
+        case "webhook":
+            return text(target.get("url"))
+        case "script":
+            return text(" ".join(target.get("command", [])))
+        case "queue":
+            return text(
+                target.get("queue") or f"{target.get('exchange')} {target.get('routing_key') or ''}".strip()
+            )
+    return text(target.get("title") or target.get("body"))
+
+
+def _condition(hook: Any) -> str:
+    """How it is doing, in a few words."""
+    state = hook.get("state", {})
+    if state.get("deleting"):
+        return f"deleting ({state['deleting']})"
+    if not hook.get("enabled", True):
+        return "disabled"
+    signing = hook.get("signing") or {}
+    # A warning may be of blanks in a secret, too; a hook that signs, or is not meant to, is not unsigned.
+    meant = hook["target"].get("profile") != "none" and not signing.get("signs", True)
+    unsigned = ", unsigned" if meant and signing.get("warning") else ""
+    return _trouble(state) or (f"active{unsigned}" if state.get("served", True) else "not served here")
+
+
+def _trouble(state: Any) -> str:
+    """What keeps an enabled hook from being served as it should be; empty: nothing."""
+    if state.get("broken"):
+        return f"broken ({text(state['broken'])})"
+    if state.get("paused"):
+        return f"paused ({state['reason']})" if state.get("reason") else "paused"
+    if failing := state.get("failing"):
+        return f"failing since {moment(failing['since'])}"
+    if state.get("breaker", "closed") != "closed":
+        return f"breaker {state['breaker']}"
+    return "held back" if state.get("held_until") else ""
+
+
+def _colour(words: str) -> str:
+    return {"active": "green", "disabled": "dim", "failing": "red", "broken": "red"}.get(
+        words if "," in words else words.partition(" ")[0], "yellow"
+    )
+
+
+def _signing(signing: Any) -> str:
+    """With how many secrets, and until when each."""
+    if not signing:
+        return ""
+    if not signing["signs"]:
+        return "no"
+    ends = [f"one until {moment(each['until'])}" for each in signing["secrets"] if each["until"]]
+    whole = count(len(signing["secrets"]), "secret")
+    return f"with {whole}{' (' + ', '.join(ends) + ')' if ends else ''}"
+
+
+def _failing(failing: Any) -> str:
+    return (
+        f"since {moment(failing['since'])}, {count(failing['failed_attempts'], 'attempt')}" if failing else ""
+    )
+
+
+def _overlay(overlay: Any) -> str:
+    if not overlay:
+        return ""
+    enabled, paused = overlay.get("enabled"), overlay.get("paused")
+    said = {"enabled": enabled, "paused": paused, "disabled": enabled is False, "not paused": paused is False}
+    since = f" since {moment(overlay['at'])}" if overlay.get("at") else ""
+    reason = f" ({text(overlay['reason'])})" if overlay.get("reason") else ""
+    words = ", ".join(word for word, so in said.items() if so)
+    return f"{words}{since}{reason}, beside the configuration"
+
+
+HOOKS = ListView(
+    "no hooks",
+    column("name", "hook", least=12),
+    Column("id", lambda hook: "" if hook["id"] == hook["name"] else text(hook["id"]), drop=4),
+    Column("state", _condition, least=16, style=_colour),
+    column("state.lane_depth", "waiting", right=True, drop=1),
+    column("state.last_success_at", "last success", moment, drop=3),
+    column("target.type", "target", drop=2),
+    Column("to", _destination, least=16, drop=2),
+    column("events", least=10, drop=3),
+    column("managed_by", "by", drop=5),
+)
+HOOK = (
+    *columns("id description"),
+    column("managed_by", show=lambda by: "the file" if by == "file" else text(by)),
+    column("sources", show=lambda names: text(names) or "every source"),
+    *columns("events filter"),
+    column("unmatched", "takes", lambda alone: "what no other hook asks for" if alone else ""),
+    column("concurrency"),
+    column("rate", show=lambda rate: f"{rate:.6g}/s" if rate else ""),
+)
+STATE = (
+    column("signing", show=_signing),
+    column("signing.warning", "warning"),
+    column("state.last_success_at", "last success", moment),
+    column("state.failing", "failing", _failing),
+    column("created_at", "created", moment),
+    column("updated_at", "updated", moment),
+    column("state.lane_depth", "waiting"),
+    column("state.in_flight", "in flight"),
+    column("state.breaker", "breaker"),
+    column("state.held_until", "held until", moment),
+    column("state.overlay", "overlay", _overlay),
+    column("state.served", "served here"),
 )
 
-LIST = f"""\b
-Examples:
-  amqp-bridge hooks list
-  amqp-bridge hooks list --state failing
-  amqp-bridge hooks list --state paused --json | jq -r .items[].name
-  amqp-bridge hooks list --watch 5
-
-{WHERE}"""
-RELOAD = f"""\b
-Examples:
-  amqp-bridge hooks reload
-  amqp-bridge hooks reload --json | jq .broken
-
-{WHERE}"""
-SWITCH = f"""\b
-Examples:
-  amqp-bridge hooks pause crm --reason "the CRM is moved tonight"
-  amqp-bridge hooks resume crm
-  amqp-bridge hooks disable crm billing
-  amqp-bridge hooks enable crm billing
-
-{WHERE}"""
-
-
-@app.command("list", cls=Watching, epilog=LIST)
-@listed
-def list_(
-    to: Remote,
-    *,
-    target: Annotated[TargetType | None, Option("--target", help="With such a target.")] = None,
-    managed_by: Annotated[Literal["api", "file"] | None, Option("--managed-by", help="Made there.")] = None,
-    state: Annotated[
-        Literal["active", "paused", "disabled", "broken", "failing"] | None,
-        Option("--state", help="In this state."),
-    ] = None,
-    search: Annotated[
-        str | None, Option("--search", "-q", metavar="TEXT", help="With this text in name or description.")
-    ] = None,
-) -> None:
-    """List hooks, and how they are doing."""
-    from bridge.hooks.cli_views import show_hooks
-
-    to.pages("/hooks", show_hooks, {"target": target, "managed_by": managed_by, "state": state, "q": search})
+app = RemoteCommands(
+    "hooks",
+    cls=_Hooks,
+    help="Hooks of a running bridge: look, make, change, switch, test.",
+    no_args_is_help=True,
+)
+app.listing(
+    "list",
+    "/hooks",
+    "List hooks, and how they are doing.",
+    HOOKS,
+    option("--target", None, "With such a target.", TargetType),
+    option("--managed-by", None, "Made there.", Literal["api", "file"]),
+    option("--state", None, "In this state.", Literal["active", "paused", "disabled", "broken", "failing"]),
+    option("--search -q", "TEXT", "With this text in name or description.", name="q"),
+    epilog=examples("""
+amqp-bridge hooks list
+amqp-bridge hooks list --state failing
+amqp-bridge hooks list --state paused --json | jq -r .items[].name
+amqp-bridge hooks list --watch 5
+"""),
+)
 
 
-@app.command(cls=Watching, epilog=examples("amqp-bridge hooks show crm"))
-@watched
+@app.remote(epilog=examples("amqp-bridge hooks show crm"), common=WATCHED)
 def show(to: Remote, hook: HookName) -> None:
     """Show a hook, without its secrets."""
-    from bridge.hooks.cli_views import show_hook
-    from bridge.terminal.client import segment
-
     to.show(f"/hooks/{segment(hook)}", show_hook)
 
 
-@app.command(cls=Watching, epilog=examples("amqp-bridge hooks stats crm --since 7d"))
-@watched
-def stats(to: Remote, hook: HookName, *, since: Since = None, until: Until = None) -> None:
+def show_hook(paper: TablePrinter, hook: Any) -> None:
+    """One hook, whole."""
+    paper.line(f"{hook['name']}: {_condition(hook)}", "bold")
+    members = (*_members("retry", hook.get("retry")), *_members("target", hook.get("target")))
+    paper.facts([*described(hook, HOOK), *members, *described(hook, STATE)])
+
+
+def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
+    """What is set there otherwise than usual, each member on a line of its own."""
+    for name, each in value.items() if isinstance(value, dict) else ():
+        if isinstance(each, dict) and name in _USUAL:
+            usual = _USUAL[name].model_dump()
+            each = {key: said for key, said in each.items() if said != usual.get(key)}  # noqa: PLW2901 - the rest of it
+        if each not in (None, "", [], {}, False):
+            yield f"{title} {text(name)}", text(json_text(each)) if isinstance(each, dict) else text(each)
+
+
+@app.remote(epilog=examples("amqp-bridge hooks stats crm --since 7d"), own=SPAN, common=WATCHED)
+def stats(to: Remote, hook: HookName, **span: Any) -> None:
     """Show totals of a hook: deliveries, success rate, response times."""
-    from bridge.stats.cli import show_totals
-    from bridge.terminal.client import segment
-    from bridge.terminal.options import moment
-
-    span = {"from": moment(since, "--since"), "to": moment(until, "--until")}
-    to.show(f"/hooks/{segment(hook)}/stats", show_totals, span)
+    to.show(f"/hooks/{segment(hook)}/stats", show_totals, queried(span))
 
 
-@app.command(epilog=SWITCH)
-@remote
+@app.remote(epilog=SWITCH)
 def enable(to: Remote, hooks: HookNames = None) -> None:
     """Have matching events delivered again."""
     _switch(to, hooks, "enable")
 
 
-@app.command(epilog=SWITCH)
-@remote
+@app.remote(epilog=SWITCH)
 def disable(to: Remote, hooks: HookNames = None) -> None:
     """Have matching events recorded SKIPPED from now on; what waits goes on waiting."""
     _switch(to, hooks, "disable")
 
 
-@app.command(epilog=SWITCH)
-@remote
+@app.remote(epilog=SWITCH)
 def pause(
     to: Remote,
     hooks: HookNames = None,
@@ -121,31 +237,40 @@ def pause(
     _switch(to, hooks, "pause", {"reason": reason} if reason else None)
 
 
-@app.command(epilog=SWITCH)
-@remote
+@app.remote(epilog=SWITCH)
 def resume(to: Remote, hooks: HookNames = None) -> None:
     """Deliver what waits, and what comes; lifts the bridge's own pause too."""
     _switch(to, hooks, "resume")
 
 
-@app.command(epilog=RELOAD)
-@remote
-def reload(to: Remote) -> None:
-    """Have the hooks of the file read anew, on every replica; as SIGHUP does."""
-    from bridge.hooks.cli_views import reloaded
-
-    to.say(to.change("POST", "/reload"), reloaded)
-
-
 def _switch(to: Remote, hooks: list[str] | None, verb: str, body: object = None) -> None:
-    from bridge.hooks.cli_views import condition
-    from bridge.terminal.client import segment
-
     to.each(
         needs_one(hooks, "a hook"),
         lambda hook: to.change("POST", f"/hooks/{segment(hook)}/{verb}", body),
-        lambda paper, hook: paper.line(f"{hook['name']}: {condition(hook)}"),
+        lambda paper, hook: paper.line(f"{hook['name']}: {_condition(hook)}"),
     )
 
 
-cli_changes.add_to(app)
+@app.remote(
+    epilog=examples("""
+amqp-bridge hooks reload
+amqp-bridge hooks reload --json | jq .broken
+""")
+)
+def reload(to: Remote) -> None:
+    """Have the hooks of the file read anew, on every replica; as SIGHUP does."""
+    to.say(to.change("POST", "/reload"), _reloaded)
+
+
+def _reloaded(paper: TablePrinter, answer: Any) -> None:
+    told = [
+        f"{count(len(answer[kind]), 'hook')} {kind}: {text(answer[kind])}"
+        for kind in ("added", "removed", "changed")
+        if answer.get(kind)
+    ]
+    for line in told or ["no hook changed"]:
+        paper.line(line)
+    for hook, why in answer.get("broken", {}).items():
+        paper.line(f"broken: {text(hook)}: {text(why)}", "bold red")
+    if answer.get("needs_restart"):
+        paper.line(f"in force after a restart only: {text(answer['needs_restart'])}", "yellow")

@@ -1,282 +1,342 @@
 """`amqp-bridge hooks create`, `update`, `delete`, `test` and `rotate-secret`."""
 
+import os
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal, get_args
 
 import typer
-from typer import Option
+from pydantic import BaseModel
 
-from bridge.terminal.options import WHERE, HookName, Yes, remote
+from bridge.core.hook import Hook, Retry
+from bridge.core.target import NotifyTarget, QueueTarget, WebhookTarget
+from bridge.formats.parse import parse as parse_json
+from bridge.hooks.cli import show_hook
+from bridge.settings.environment import Substitution
+from bridge.settings.shape import written
+from bridge.settings.yaml import parse as parse_yaml
+from bridge.terminal.client import segment
+from bridge.terminal.groups import flag, option
+from bridge.terminal.input import all_secrets, content, json_option
+from bridge.terminal.options import YES, HookName, RemoteCommands, examples
 from bridge.terminal.output import FAILED, usage
+from bridge.terminal.paper import Column, TablePrinter, column, count, described, moment, text
 from bridge.terminal.remote import Remote, sure
 
-if TYPE_CHECKING:
-    from bridge.hooks.cli_bodies import Options
+CREATE = examples(
+    r"""
+amqp-bridge hooks create -f hook.yaml
+amqp-bridge hooks create -f - < hook.json
+amqp-bridge hooks create --name crm --to https://crm.example.net/in --events 'customers.*' \
+  --profile splynx --secret-env CRM_SECRET
+amqp-bridge hooks create --name rest --unmatched --queue rest
+amqp-bridge hooks create --name php --command '/usr/bin/php handler.php' --retry 5s,5m,30m
+""",
+    "The file holds one hook as `hooks:` of bridge.yaml has it, in YAML or JSON.",
+)
+UPDATE = examples("""
+amqp-bridge hooks update crm --events 'customers.*,tickets.#' --rate 50/s
+amqp-bridge hooks update crm --to https://new.example.net/in
+amqp-bridge hooks update crm -f hook.yaml            the whole hook; secrets it leaves out stay
+amqp-bridge hooks update crm --patch changes.yaml    what stands there alone; null resets
+""")
+DELETE = examples("""
+amqp-bridge hooks delete crm --lane drain    what waits is still delivered
+amqp-bridge hooks delete crm --lane drop     what waits becomes FAILED hook_deleted
+""")
+TEST = examples(
+    """
+amqp-bridge hooks test crm
+amqp-bridge hooks test crm --type customers.customer.create --data '{"id": 1}' && echo it works
+""",
+    "The exit code is 1 when the test event was not delivered.",
+)
+ROTATE = examples("""
+amqp-bridge hooks rotate-secret crm                  makes a secret and prints it, this once
+amqp-bridge hooks rotate-secret crm --keep 7d --secret-env NEW_SECRET
+amqp-bridge hooks rotate-secret crm --now            the old one leaked
+""")
 
-CREATE = f"""\b
-Examples:
-  amqp-bridge hooks create -f hook.yaml
-  amqp-bridge hooks create -f - < hook.json
-  amqp-bridge hooks create --name crm --to https://crm.example.net/in --events 'customers.*' \\
-    --profile splynx --secret-env CRM_SECRET
-  amqp-bridge hooks create --name rest --unmatched --queue rest
-  amqp-bridge hooks create --name php --command '/usr/bin/php handler.php' --retry 5s,5m,30m
-The file holds one hook as `hooks:` of bridge.yaml has it, in YAML or JSON.
+app = RemoteCommands()
 
-{WHERE}"""
-UPDATE = f"""\b
-Examples:
-  amqp-bridge hooks update crm --events 'customers.*,tickets.#' --rate 50/s
-  amqp-bridge hooks update crm --to https://new.example.net/in
-  amqp-bridge hooks update crm -f hook.yaml            the whole hook; secrets it leaves out stay
-  amqp-bridge hooks update crm --patch changes.yaml    what stands there alone; null resets
-
-{WHERE}"""
-DELETE = f"""\b
-Examples:
-  amqp-bridge hooks delete crm --lane drain    what waits is still delivered
-  amqp-bridge hooks delete crm --lane drop     what waits becomes FAILED hook_deleted
-
-{WHERE}"""
-TEST = f"""\b
-Examples:
-  amqp-bridge hooks test crm
-  amqp-bridge hooks test crm --type customers.customer.create --data '{{"id": 1}}' && echo it works
-The exit code is 1 when the test event was not delivered.
-
-{WHERE}"""
-ROTATE = f"""\b
-Examples:
-  amqp-bridge hooks rotate-secret crm                  makes a secret and prints it, this once
-  amqp-bridge hooks rotate-secret crm --keep 7d --secret-env NEW_SECRET
-  amqp-bridge hooks rotate-secret crm --now            the old one leaked
-
-{WHERE}"""
-
-File = Annotated[
-    str | None, Option("--file", "-f", metavar="FILE", help="A hook in YAML or JSON; - reads it.")
-]
-Patch = Annotated[
-    str | None,
-    Option("--patch", metavar="FILE", help="A merge patch (RFC 7396) in YAML or JSON; - reads it."),
-]
-Match = Annotated[
-    str | None, Option("--if-match", metavar="ETAG", help="Only if the hook has this version still.")
-]
-Name = Annotated[str | None, Option("--name", metavar="NAME", help="Small letters, digits and hyphens.")]
-Description = Annotated[str | None, Option("--description", metavar="TEXT", help="What it is for.")]
-Events = Annotated[
-    list[str] | None, Option("--events", "-e", metavar="PATTERNS", help="Such as customers.*,tickets.#")
-]
-Sources = Annotated[list[str] | None, Option("--sources", metavar="NAMES", help="Default: every source.")]
-Filter = Annotated[str | None, Option("--filter", metavar="CEL", help="Must be true of `event`.")]
-Unmatched = Annotated[
-    bool | None,
-    Option("--unmatched/--no-unmatched", help="Only what no other hook asks for.", show_default=False),
-]
-To = Annotated[str | None, Option("--to", "--target-url", metavar="URL", help="Webhook: where requests go.")]
-ToQueue = Annotated[str | None, Option("--queue", metavar="QUEUE", help="Deliver to this queue.")]
-ToCommand = Annotated[
-    str | None, Option("--command", metavar="TEXT", help="Deliver to this program with arguments.")
-]
-ToNotify = Annotated[
-    list[str] | None, Option("--notify", metavar="URL", help="Tell this service, an Apprise URL.")
-]
-Profile = Annotated[
-    str | None, Option("--profile", "-p", metavar="PROFILE", help="Webhook: how it is signed.")
-]
-SecretFile = Annotated[
-    list[Path] | None, Option("--secret-file", metavar="FILE", help="Webhook: a secret from this file.")
-]
-SecretEnv = Annotated[
-    list[str] | None, Option("--secret-env", metavar="NAME", help="Webhook: a secret from this variable.")
-]
-Timeout = Annotated[str | None, Option("--timeout", metavar="DURATION", help="Of one attempt, such as 15s.")]
-Retry = Annotated[
-    str | None,
-    Option(
-        "--retry", metavar="RETRY", help="A preset (standard, splynx, phlix, cockpit, none) or waits: 5s,5m"
-    ),
-]
-Rate = Annotated[str | None, Option("--rate", metavar="RATE", help="Such as 50/s.")]
-Concurrency = Annotated[int | None, Option("--concurrency", metavar="N", help="Attempts at once.")]
+# A hook by options. What the models have as text, list, number or switch is such an option.
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register these commands."""
-    app.command(epilog=CREATE)(create)
-    app.command(epilog=UPDATE)(update)
-    app.command(epilog=DELETE)(delete)
-    app.command("test", epilog=TEST)(send_test)
-    app.command("rotate-secret", epilog=ROTATE)(rotate_secret)
+def _member(model: type[BaseModel], name: str, metavar: str | None, help: str, flags: str = "") -> Any:  # noqa: A002
+    """The option of a model's member; where the model has something else, text that the API reads."""
+    annotation = model.model_fields[name].annotation
+    kind = annotation if annotation in (int, bool) else list[str] if "list" in str(annotation) else str
+    more = {"show_default": False} if kind is bool else {}
+    return option(flags or f"--{name}", metavar, help, kind, name=f"{name}_", **more)
 
 
-@remote
-def create(
-    to: Remote,
-    *,
-    file: File = None,
-    name: Name = None,
-    description: Description = None,
-    events: Events = None,
-    sources: Sources = None,
-    filter_: Filter = None,
-    unmatched: Unmatched = None,
-    target_url: To = None,
-    queue: ToQueue = None,
-    command: ToCommand = None,
-    notify: ToNotify = None,
-    profile: Profile = None,
-    secret_file: SecretFile = None,
-    secret_env: SecretEnv = None,
-    timeout: Timeout = None,
-    retry: Retry = None,
-    rate: Rate = None,
-    concurrency: Concurrency = None,
-) -> None:
+_PRESETS = ", ".join(get_args(get_args(Retry.model_fields["preset"].annotation)[0]))
+OF_HOOK = (
+    _member(Hook, "name", "NAME", "Small letters, digits and hyphens."),
+    _member(Hook, "description", "TEXT", "What it is for."),
+    _member(Hook, "events", "PATTERNS", "Such as customers.*,tickets.#", "--events -e"),
+    _member(Hook, "sources", "NAMES", "Default: every source."),
+    _member(Hook, "filter", "CEL", "Must be true of `event`."),
+    _member(Hook, "unmatched", None, "Only what no other hook asks for.", "--unmatched/--no-unmatched"),
+    _member(WebhookTarget, "url", "URL", "Webhook: where requests go.", "--to --target-url"),
+    _member(QueueTarget, "queue", "QUEUE", "Deliver to this queue."),
+    option("--command", "TEXT", "Deliver to this program with arguments.", name="command_"),
+    _member(NotifyTarget, "urls", "URL", "Tell this service, an Apprise URL.", "--notify"),
+    _member(WebhookTarget, "profile", "PROFILE", "Webhook: how it is signed.", "--profile -p"),
+    option("--secret-file", "FILE", "Webhook: a secret from this file.", list[Path]),
+    option("--secret-env", "NAME", "Webhook: a secret from this variable.", list[str]),
+    _member(WebhookTarget, "timeout", "DURATION", "Of one attempt, such as 15s."),
+    _member(Hook, "retry", "RETRY", f"A preset ({_PRESETS}) or waits: 5s,5m"),
+    _member(Hook, "rate", "RATE", "Such as 50/s."),
+    _member(Hook, "concurrency", "N", "Attempts at once."),
+)
+FILE = option("--file -f", "FILE", "A hook in YAML or JSON; - reads it.")
+
+
+def _by_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a hook that these options tell, to be made or merged; empty lists and texts mean what they say.
+
+    Raises SettingsError.
+    """
+    said = {name.removesuffix("_"): value for name, value in given.items() if value is not None}
+    body = {name: _READ.get(name, _same)(value) for name, value in said.items() if name in Hook.model_fields}
+    target = _address(said) | {name: said[name] for name in ("profile", "timeout") if name in said}
+    if secrets := all_secrets([], said.get("secret_file"), said.get("secret_env")):
+        target["secrets"] = secrets
+    return body | ({"target": target} if target else {})
+
+
+def _address(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Where it delivers; one option tells that."""
+    options = {"url": "--to", "queue": "--queue", "command": "--command", "urls": "--notify"}
+    match [name for name in options if said.get(name)]:
+        case []:
+            return {}
+        case ["url"]:
+            return {"type": "webhook", "url": filled(said["url"], "--to")}
+        case ["queue"]:
+            return {"type": "queue", "queue": said["queue"]}
+        case ["command"]:
+            return {"type": "script", "command": shlex.split(said["command"])}
+        case ["urls"]:
+            return {"type": "notify", "urls": filled(said["urls"], "--notify")}
+        case [first, second, *_]:
+            raise usage(options[second], f"goes not with {options[first]}: a hook has one target")
+    raise AssertionError
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _split(texts: list[str]) -> list[str]:
+    """`a,b` and repeated options as one list."""
+    return [part for text in texts for each in text.split(",") if (part := each.strip())]
+
+
+def _retry(text: str) -> dict[str, Any]:
+    """A preset's name, or waits such as `5s,5m,30m`."""
+    waits = _split([text])
+    return {"schedule": waits} if waits and waits[0][:1].isdigit() else {"preset": text}
+
+
+_READ: dict[str, Callable[[Any], Any]] = {"events": _split, "sources": _split, "retry": _retry}
+
+
+# A hook by a file.
+
+
+def _of_file(name: str) -> Any:
+    """The object in a file of YAML or JSON, or on standard input for `-`; raises SettingsError for anything else.
+
+    A document with `hooks: [one]`, as in a configuration file, is that one. As there, `${NAME}` reads the environment:
+    that of this command.
+    """
+    whole = content(name)
+    value = parse_json(whole)
+    if value is None:
+        value = _yaml(whole, name)
+    if isinstance(value, dict) and set(value) == {"hooks"} and isinstance(value["hooks"], list):
+        [value] = value["hooks"] if len(value["hooks"]) == 1 else [None]
+    if not isinstance(value, Mapping):
+        raise usage("--file", f"{name} must hold one hook: an object in YAML or JSON")
+    return filled(dict(value), "--file")
+
+
+def filled(value: Any, option: str) -> Any:
+    """`value` with the environment's text for each `${NAME}`; raises SettingsError for one that is not set."""
+    substitution = Substitution(os.environ)
+    whole = substitution.fill(value)
+    if substitution.problems:
+        path, message = substitution.problems[0]
+        raise usage(option, f"{written(path)}: {message}" if path else message)
+    return whole
+
+
+def _yaml(whole: bytes, name: str) -> Any:
+    try:
+        document = parse_yaml(whole.decode("utf-8-sig"), name)
+    except UnicodeDecodeError:
+        raise usage("--file", f"{name} is no UTF-8 text") from None
+    if document.problems:
+        raise usage("--file", "; ".join(f"{name}: {message}" for _, message in document.problems))
+    return document.value
+
+
+def _asked(file: str | None, given: Mapping[str, Any]) -> Any:
+    """A file's hook, or what options say; raises SettingsError for both or neither."""
+    by_options = _by_options(given)
+    if file is not None and by_options:
+        raise usage("--file", "give either a file or options")
+    if file is None and not by_options:
+        raise usage("", "give a hook with -f FILE, or by options")
+    return by_options if file is None else _of_file(file)
+
+
+# The commands.
+
+
+@app.remote(epilog=CREATE, own=(FILE, *OF_HOOK))
+def create(to: Remote, *, file: str | None, **given: Any) -> None:
     """Make a hook, from a file or by options; it is in force at once."""
-    from bridge.hooks.cli_bodies import Options, either
-    from bridge.hooks.cli_views import show_hook
-
-    options = Options(
-        name=name, description=description, events=events, sources=sources, filter=filter_, unmatched=unmatched,
-        url=target_url, queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
-        secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
-    )  # fmt: skip
-    body, _ = either(file, options)
-    to.say(to.change("POST", "/hooks", body), show_hook)
+    to.say(to.change("POST", "/hooks", _asked(file, given)), show_hook)
 
 
-@remote
+@app.remote(
+    epilog=UPDATE,
+    own=(
+        FILE,
+        option("--patch", "FILE", "A merge patch (RFC 7396) in YAML or JSON; - reads it."),
+        option("--if-match", "ETAG", "Only if the hook has this version still."),
+        *OF_HOOK,
+    ),
+)
 def update(
-    to: Remote,
-    hook: HookName,
-    *,
-    file: File = None,
-    patch: Patch = None,
-    if_match: Match = None,
-    name: Name = None,
-    description: Description = None,
-    events: Events = None,
-    sources: Sources = None,
-    filter_: Filter = None,
-    unmatched: Unmatched = None,
-    target_url: To = None,
-    queue: ToQueue = None,
-    command: ToCommand = None,
-    notify: ToNotify = None,
-    profile: Profile = None,
-    secret_file: SecretFile = None,
-    secret_env: SecretEnv = None,
-    timeout: Timeout = None,
-    retry: Retry = None,
-    rate: Rate = None,
-    concurrency: Concurrency = None,
+    to: Remote, hook: HookName, *, file: str | None, patch: str | None, if_match: str | None, **given: Any
 ) -> None:
     """Change what options say and leave the rest, or put a file's hook in its place."""
-    from bridge.hooks.cli_bodies import Options
-    from bridge.hooks.cli_views import show_hook
-    from bridge.terminal.client import segment
-
-    options = Options(
-        name=name, description=description, events=events, sources=sources, filter=filter_, unmatched=unmatched,
-        url=target_url, queue=queue, command=command, notify=notify, profile=profile, secret_files=secret_file,
-        secret_variables=secret_env, timeout=timeout, retry=retry, rate=rate, concurrency=concurrency,
-    )  # fmt: skip
-    method, body = _change(file, patch, options)
-    headers = {"If-Match": if_match} if if_match else None
-    to.say(to.change(method, f"/hooks/{segment(hook)}", body, headers=headers), show_hook)
-
-
-def _change(file: str | None, patch: str | None, options: "Options") -> tuple[str, Any]:
-    """A whole file is put in place of the hook; what a patch or options say is changed alone."""
-    from bridge.hooks.cli_bodies import either
-
     if file is not None and patch is not None:
         raise usage("--patch", "goes not with --file")
-    body, from_file = either(patch or file, options)
-    return ("PUT" if from_file and patch is None else "PATCH"), body
+    method = "PATCH" if file is None else "PUT"
+    headers = {"If-Match": if_match} if if_match else None
+    answer = to.change(method, f"/hooks/{segment(hook)}", _asked(patch or file, given), headers=headers)
+    to.say(answer, show_hook)
 
 
-@remote
-def delete(
-    to: Remote,
-    hook: HookName,
-    *,
-    lane: Annotated[
-        Literal["drain", "drop"], Option("--lane", help="What becomes of deliveries that wait.")
-    ] = "drop",
-    yes: Yes = False,
-) -> None:
+@app.remote(
+    epilog=DELETE,
+    own=(
+        option(
+            "--lane", None, "What becomes of deliveries that wait.", Literal["drain", "drop"], default="drop"
+        ),
+        YES,
+    ),
+)
+def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
     """Delete a hook, and deliver or drop what waits in its lane."""
-    from bridge.hooks.cli_views import removal
-    from bridge.terminal.client import segment
-
-    path = f"/hooks/{segment(hook)}"
     fate = "still delivered" if lane == "drain" else "given up (FAILED hook_deleted)"
     sure(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
-    to.say(to.change("DELETE", path, query={"lane": lane}), removal)
+    to.say(to.change("DELETE", f"/hooks/{segment(hook)}", query={"lane": lane}), _show_removal)
 
 
-@remote
-def send_test(
-    to: Remote,
-    hook: HookName,
-    *,
-    type_: Annotated[str | None, Option("--type", "-t", metavar="TYPE", help="Of the test event.")] = None,
-    data: Annotated[
-        str | None,
-        Option("--data", "-d", metavar="JSON", help="Its data; @FILE reads a file, @- standard input."),
-    ] = None,
-) -> None:
+def _show_removal(paper: TablePrinter, answer: Any) -> None:
+    """What was done with a deleted hook's lane."""
+    match answer.get("lane"):
+        case "draining":
+            waiting = count(answer.get("waiting") or 0, "delivery")
+            told = f"matches nothing more; {waiting} that waited will still be delivered"
+        case "dropping":
+            told = "deleted; what waits is becoming FAILED hook_deleted"
+        case "drained":
+            told = "deleted; nothing waited"
+        case _:
+            told = f"deleted; {count(answer.get('deliveries') or 0, 'delivery')} became FAILED hook_deleted"
+    paper.line(f"{text(answer.get('id'))}: {told}")
+
+
+@app.remote(
+    "test",
+    epilog=TEST,
+    own=(
+        option("--type -t", "TYPE", "Of the test event.", name="type_"),
+        option("--data -d", "JSON", "Its data; @FILE reads a file, @- standard input."),
+    ),
+)
+def send_test(to: Remote, hook: HookName, *, type_: str | None, data: str | None) -> None:
     """Send one test event to a hook's target and tell what came of it."""
-    from bridge.events.cli import json_option
-    from bridge.hooks.cli_views import tested
-    from bridge.terminal.client import segment
-
     body: dict[str, Any] = {} if type_ is None else {"type": type_}
     if data is not None:
         body["data"] = json_option("--data", data)
     answer = to.change("POST", f"/hooks/{segment(hook)}/test", body or None, seconds=660.0)
-    to.say(answer, tested)
+    to.say(answer, _show_tested)
     if not answer.value.get("delivered"):
         raise typer.Exit(FAILED)
 
 
-@remote
+TESTED = (
+    column("status_code"),
+    column("duration_ms", "duration", lambda ms: f"{text(ms)} ms" if ms is not None else ""),
+    column("error"),
+    column("response"),
+    Column("event", lambda row: f"{text(row.get('event_type'))} {text(row.get('event_id'))}".strip()),
+)
+
+
+def _show_tested(paper: TablePrinter, answer: Any) -> None:
+    if answer.get("delivered"):
+        paper.line("delivered", "bold green")
+    else:
+        paper.line(f"not delivered: {text(answer.get('outcome'))}", "bold red")
+    paper.facts(described(answer, TESTED))
+
+
+@app.remote(
+    "rotate-secret",
+    epilog=ROTATE,
+    own=(
+        option(
+            "--keep",
+            "DURATION",
+            "How long the old ones go on signing: beside the new one, or before it where the profile signs with one "
+            "secret. Default: 24h.",
+        ),
+        flag("--now", "The old ones end and the new one signs at once; as --keep 0."),
+        option("--secret-file", "FILE", "The new secret, in place of a made one.", Path),
+        option("--secret-env", "NAME", "The new secret is in this variable."),
+    ),
+)
 def rotate_secret(
     to: Remote,
     hook: HookName,
     *,
-    keep: Annotated[
-        str | None,
-        Option(
-            "--keep",
-            metavar="DURATION",
-            help="How long the old ones go on signing: beside the new one, or before it where the profile signs with one "
-            "secret. Default: 24h.",
-        ),
-    ] = None,
-    now: Annotated[
-        bool, Option("--now", help="The old ones end and the new one signs at once; as --keep 0.")
-    ] = False,
-    secret_file: Annotated[
-        Path | None, Option("--secret-file", metavar="FILE", help="The new secret, in place of a made one.")
-    ] = None,
-    secret_env: Annotated[
-        str | None, Option("--secret-env", metavar="NAME", help="The new secret is in this variable.")
-    ] = None,
+    keep: str | None,
+    now: bool,
+    secret_file: Path | None,
+    secret_env: str | None,
 ) -> None:
     """Give a hook a new secret; the old ones go on signing for a while, and the answer says which signs when."""
-    from bridge.hooks.cli_views import rotated
-    from bridge.terminal.client import segment
-    from bridge.terminal.scheme import Secrets, all_secrets
-
-    found = all_secrets(Secrets([], [secret_file] if secret_file else [], [secret_env] if secret_env else []))
+    found = all_secrets([], [secret_file] if secret_file else [], [secret_env] if secret_env else [])
     if len(found) > 1:
         raise usage("--secret-env", "goes not with --secret-file: there is one new secret")
     if now and keep is not None:
         raise usage("--now", "goes not with --keep")
     body = {"secret": found[0]} if found else {}
     body |= {"keep": "0"} if now else {"keep": keep} if keep is not None else {}
-    to.say(to.change("POST", f"/hooks/{segment(hook)}/secret", body or None), rotated)
+    to.say(to.change("POST", f"/hooks/{segment(hook)}/secret", body or None), _show_rotated)
+
+
+ROTATED = (
+    column("id", "hook"),
+    column("secret"),
+    column("starts_at", "it signs from", moment),
+    column("expires_at", "old ones end", lambda at: moment(at) or "at once"),
+)
+
+
+def _show_rotated(paper: TablePrinter, answer: Any) -> None:
+    """The new secret, this once."""
+    paper.facts(described(answer, ROTATED))
+    if told := text(answer.get("explanation")):
+        paper.line(f"{told[:1].upper()}{told[1:]}.")
+    paper.line("The secret is not shown again.")

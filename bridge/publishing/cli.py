@@ -5,22 +5,23 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import orjson
 import typer
 import uuid_utils
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from typer import Argument, Option
+from typer import Argument
 
 from bridge.amqp.connection import Address, Link
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
+from bridge.checks.broker_address import broker_address
 from bridge.core.errors import BridgeError, BrokerRefused, Problem, SettingsError
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing
@@ -28,8 +29,12 @@ from bridge.settings.shape import nearest
 from bridge.settings.transport import SecretUrl, broker_url
 from bridge.settings.tree import Broker
 from bridge.telemetry import logs
+from bridge.terminal.completion import event_types
 from bridge.terminal.configuration import find
-from bridge.terminal.output import STDIN, event_types, opened, usage
+from bridge.terminal.groups import Commands, flag, option
+from bridge.terminal.input import STDIN, opened, parsed_headers
+from bridge.terminal.output import print_json, usage
+from bridge.terminal.paper import count
 
 EXAMPLES = """\b
 Examples:
@@ -38,43 +43,31 @@ Examples:
   amqp-bridge publish --queue hooks2 --body '{"hello": "world"}' --count 1000
   zcat events.ndjson.gz | amqp-bridge publish --source splynx --ndjson -"""
 
-Files = Annotated[list[str] | None, Argument(metavar="FILE...", help="JSON files; - is standard input.")]
-Config = Annotated[Path | None, Option("--config", "-c", metavar="FILE", help="Where broker and source are.")]
-Source = Annotated[str | None, Option("--source", "-s", metavar="NAME", help="To the queue of this source.")]
-Url = Annotated[str | None, Option("--url", metavar="URL", help="The broker, without a configuration.")]
-Queue = Annotated[str | None, Option("--queue", "-q", metavar="QUEUE", help="To this queue.")]
-Body = Annotated[str | None, Option("--body", "-b", metavar="TEXT", help="One message with this body.")]
-Lines = Annotated[bool, Option("--ndjson", help="Each line is a message; always so for .ndjson and .jsonl.")]
-Count = Annotated[int, Option("--count", "-n", min=1, help="Publish everything so many times.")]
-Type = Annotated[
-    str | None,
-    Option("--type", "-t", metavar="TYPE", help="AMQP property `type`.", autocompletion=event_types),
-]
-Header = Annotated[
-    list[str] | None, Option("--header", "-H", metavar="K=V", help="A header; may be repeated.")
-]
-ContentType = Annotated[
-    str | None, Option("--content-type", metavar="TYPE", help="Of bodies that need not be JSON.")
-]
-Create = Annotated[bool, Option("--create", help="Make the queue if there is none: durable, no arguments.")]
-AsJson = Annotated[bool, Option("--json", help="Print the result as JSON.")]
+app = Commands()
 
 
+@app.local(
+    epilog=EXAMPLES,
+    own=(
+        option("--config -c", "FILE", "Where broker and source are.", Path),
+        option("--source -s", "NAME", "To the queue of this source."),
+        option("--url", "URL", "The broker, without a configuration."),
+        option("--queue -q", "QUEUE", "To this queue."),
+        option("--body -b", "TEXT", "One message with this body."),
+        flag("--ndjson", "Each line is a message; always so for .ndjson and .jsonl."),
+        option("--count -n", None, "Publish everything so many times.", int, default=1, min=1),
+        option("--type -t", "TYPE", "AMQP property `type`.", autocompletion=event_types),
+        option("--header -H", "K=V", "A header; may be repeated.", list[str]),
+        option("--content-type", "TYPE", "Of bodies that need not be JSON."),
+        flag("--create", "Make the queue if there is none: durable, no arguments."),
+        flag("--json", "Print the result as JSON.", name="as_json"),
+    ),
+)
 def publish(
-    files: Files = None,
-    *,
-    config: Config = None,
-    source: Source = None,
-    url: Url = None,
-    queue: Queue = None,
-    body: Body = None,
-    ndjson: Lines = False,
-    count: Count = 1,
-    type_: Type = None,
-    header: Header = None,
-    content_type: ContentType = None,
-    create: Create = False,
-    as_json: AsJson = False,
+    files: Annotated[
+        list[str] | None, Argument(metavar="FILE...", help="JSON files; - is standard input.")
+    ] = None,
+    **options: Any,
 ) -> None:
     """Publish messages to a source or a queue.
 
@@ -82,25 +75,26 @@ def publish(
 
     The queue must exist, or --create makes it the way publishers declare it.
     """
-    from bridge.terminal.output import print_json
-
-    broker, name = destination(config, source, url, queue)
-    found = iter([(body.encode(), "--body")]) if body is not None else bodies(given(files), lines=ndjson)
-    shape = Shape(parsed_headers(header or []), type_, content_type)
-    published = publish_to(broker, name, messages(found, shape, count), create=create)
-    if as_json:
+    given = SimpleNamespace(**options)
+    broker, name = _destination(given.config, given.source, given.url, given.queue)
+    if given.body is not None:
+        found = iter([(given.body.encode(), "--body")])
+    else:
+        found = _bodies(_given(files), lines=given.ndjson)
+    headers = parsed_headers(given.header or [])
+    messages = _messages(found, given.count, headers, given.type, given.content_type)
+    published = _publish_to(broker, name, messages, create=given.create)
+    if given.as_json:
         print_json({"queue": name, "published": published})
     else:
-        typer.echo(f"{published} {'message' if published == 1 else 'messages'} confirmed in queue {name!r}")
+        typer.echo(f"{count(published, 'message')} confirmed in queue {name!r}")
 
 
 # What `amqp-bridge publish` does.
 
 
-def publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create: bool) -> int:
+def _publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create: bool) -> int:
     """Publish all messages, with a progress bar on a terminal; gives how many. Raises as `publish_all` does."""
-    from bridge.checks.broker_address import broker_address
-
     logs.set_up("error", "console")
     found, done = _not_empty(found), 0
     with _progress() as advance:
@@ -112,7 +106,7 @@ def publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create: 
 
         try:
             address = broker_address(broker, broker)
-            return asyncio.run(publish_all(address, queue, found, create=create, confirmed=confirmed))
+            return asyncio.run(_publish_all(address, queue, found, create=create, confirmed=confirmed))
         except BridgeError:
             if done:
                 typer.echo(f"{done} confirmed before this:", err=True)
@@ -140,7 +134,7 @@ def _not_empty(found: Iterator[Message]) -> Iterator[Message]:
     return chain([first], found)
 
 
-def destination(
+def _destination(
     config: Path | None, source: str | None, url: str | None, queue: str | None
 ) -> tuple[Broker, str]:
     """The broker and the queue; raises SettingsError where the options do not tell both, or too much."""
@@ -173,47 +167,50 @@ def _checked(url: str) -> SecretUrl:
         raise usage("--url", str(error)) from None
 
 
-def given(files: list[str] | None) -> list[str]:
+def _given(files: list[str] | None) -> list[str]:
     """The files, or standard input; raises SettingsError where that is a terminal."""
     if not files and sys.stdin.isatty():
         raise usage("", "nothing to publish: give a FILE, - for standard input, or --body TEXT")
     return files or [STDIN]
 
 
-def parsed_headers(given: list[str]) -> dict[str, str]:
-    """The headers of `name=value` texts; raises SettingsError for another form."""
-    headers = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise usage("--header", f"{text!r} is not of the form name=value")
-        headers[name] = value
-    return headers
-
-
 # What `publish` publishes: files, standard input or a text, as messages.
 
 
-LINES = {".ndjson", ".jsonl"}
+def _bodies(files: Iterable[str], *, lines: bool) -> Iterator[tuple[bytes, str]]:
+    """Each body with the place it comes from; of `lines` (and .ndjson, .jsonl files) each line is one.
+
+    Raises SettingsError for a file that cannot be read.
+    """
+    for name in files:
+        with opened(name) as stream:
+            if lines or Path(name).suffix in {".ndjson", ".jsonl"}:
+                numbered = ((line.strip(), f"{name}:{number}") for number, line in enumerate(stream, 1))
+                yield from ((body, where) for body, where in numbered if body)
+            else:
+                yield stream.read(), name
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What all messages have in common; `content_type` None: each body must be JSON."""
-
-    headers: dict[str, str]
-    type: str | None = None
-    content_type: str | None = None
-
-    def message(self, body: bytes, where: str) -> Message:
-        """The body, untouched, as a message with an id of its own."""
-        if self.content_type is None:
+def _messages(
+    found: Iterable[tuple[bytes, str]],
+    count: int,
+    headers: dict[str, str],
+    kind: str | None,
+    content_type: str | None,
+) -> Iterator[Message]:
+    """Every body, untouched, as a message with an id of its own, all of them `count` times; with 1 nothing is kept in
+    memory. Without a content type each body must be JSON.
+    """
+    if count > 1:
+        found = chain.from_iterable(repeat(list(found), count))
+    for body, where in found:
+        if content_type is None:
             _must_be_json(body, where)
-        return Message(
+        yield Message(
             body=body,
-            headers=self.headers,
-            type=self.type,
-            content_type=self.content_type or "application/json",
+            headers=headers,
+            type=kind,
+            content_type=content_type or "application/json",
             message_id=str(uuid_utils.uuid7()),
             timestamp=datetime.now(UTC),
         )
@@ -227,40 +224,13 @@ def _must_be_json(body: bytes, where: str) -> None:
         raise SettingsError([Problem("", message, where)]) from None
 
 
-def bodies(files: Iterable[str], *, lines: bool) -> Iterator[tuple[bytes, str]]:
-    """Each body with the place it comes from; of `lines` (and .ndjson, .jsonl files) each line is one.
-
-    Raises SettingsError for a file that cannot be read.
-    """
-    for name in files:
-        with opened(name) as stream:
-            if lines or Path(name).suffix in LINES:
-                yield from _each_line(stream, name)
-            else:
-                yield stream.read(), name
-
-
-def _each_line(stream: BinaryIO, name: str) -> Iterator[tuple[bytes, str]]:
-    for number, line in enumerate(stream, 1):
-        if body := line.strip():
-            yield body, f"{name}:{number}"
-
-
-def messages(found: Iterable[tuple[bytes, str]], shape: Shape, count: int) -> Iterator[Message]:
-    """Every body as a message, all of them `count` times; with 1 nothing is kept in memory."""
-    if count > 1:
-        found = chain.from_iterable(repeat(list(found), count))
-    for body, where in found:
-        yield shape.message(body, where)
-
-
 # Publishing from the command line: confirmed, and never declaring a queue otherwise than its publishers do.
 
 
 _AT_ONCE = 200
 
 
-async def publish_all(
+async def _publish_all(
     address: Address, queue: str, messages: Iterator[Message], *, create: bool, confirmed: Callable[[], None]
 ) -> int:
     """Publish all messages to the queue and return how many; `confirmed` is called after each confirm.

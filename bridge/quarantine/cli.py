@@ -1,90 +1,91 @@
 """`amqp-bridge quarantine`: messages that could not be handled."""
 
+import os
+import shlex
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Argument
 
 from bridge.bodies.exact import json_text
 from bridge.terminal.client import Answer, segment
-from bridge.terminal.options import (
-    WHERE,
-    Commands,
-    Since,
-    Source,
-    Until,
-    Watching,
-    Yes,
-    listed,
-    remote,
-    watched,
+from bridge.terminal.groups import flag, option
+from bridge.terminal.input import body_members, content
+from bridge.terminal.options import SOURCE, SPAN, WATCHED, YES, RemoteCommands, examples
+from bridge.terminal.output import FAILED, Failure, usage
+from bridge.terminal.paper import (
+    ListView,
+    TablePrinter,
+    column,
+    columns,
+    count,
+    described,
+    identity,
+    moment,
+    text,
 )
-from bridge.terminal.output import FAILED, usage
-from bridge.terminal.paper import Column, TablePrinter, count, identity, member, moment, text
 from bridge.terminal.remote import Remote, needs_one, sure
 
-app = Commands(
-    name="quarantine",
-    help="Messages that could not be handled: look, put back, drop.",
-    no_args_is_help=True,
-    epilog=WHERE,
+EXAMPLES = examples("""
+amqp-bridge quarantine list --source splynx
+amqp-bridge quarantine show ID --raw > body.bin
+amqp-bridge quarantine requeue ID
+amqp-bridge quarantine requeue ID --edit               correct its body in $EDITOR first
+amqp-bridge quarantine requeue ID --body fixed.json --type order.created --dry-run
+amqp-bridge quarantine requeue --reason schema_mismatch
+amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
+""")
+Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of messages; - reads them.")]
+REASON = option("--reason", "WORD", "For this reason.")
+ALL = flag("--all", "Every message there.", name="everything")
+_LONGEST = 4000
+
+app = RemoteCommands(
+    "quarantine", help="Messages that could not be handled: look, put back, drop.", no_args_is_help=True
+)
+app.listing(
+    "list",
+    "/quarantine",
+    "List messages in quarantine, the newest first.",
+    ListView(
+        "nothing in quarantine",
+        identity("id"),
+        column("source", least=8, drop=1),
+        column("reason", least=10),
+        column("quarantined_at", "since", moment, drop=2),
+        column("detail", least=20, drop=3),
+    ),
+    SOURCE,
+    REASON,
+    *SPAN,
+    epilog=EXAMPLES,
 )
 
-EXAMPLES = f"""\b
-Examples:
-  amqp-bridge quarantine list --source splynx
-  amqp-bridge quarantine show ID --raw > body.bin
-  amqp-bridge quarantine requeue ID
-  amqp-bridge quarantine requeue ID --edit               correct its body in $EDITOR first
-  amqp-bridge quarantine requeue ID --body fixed.json --type order.created --dry-run
-  amqp-bridge quarantine requeue --reason schema_mismatch
-  amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
 
-{WHERE}"""
-
-Id = Annotated[str, Argument(metavar="ID", help="Of the message.", show_default=False)]
-Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of messages; - reads them.")]
-Reason = Annotated[str | None, Option("--reason", metavar="WORD", help="For this reason.")]
-All = Annotated[bool, Option("--all", help="Every message there.")]
-
-
-@app.command("list", cls=Watching, epilog=EXAMPLES)
-@listed
-def list_(
-    to: Remote,
-    *,
-    source: Source = None,
-    reason: Reason = None,
-    since: Since = None,
-    until: Until = None,
-) -> None:
-    """List messages in quarantine, the newest first."""
-    from bridge.terminal.options import moment
-
-    span = {"from": moment(since, "--since"), "to": moment(until, "--until")}
-    to.pages("/quarantine", show_messages, {"source": source, "reason": reason, **span})
-
-
-@app.command(cls=Watching, epilog=EXAMPLES)
-@watched
+@app.remote(
+    epilog=EXAMPLES,
+    own=(
+        flag("--raw", "Its bytes alone, on standard output."),
+        option("--output -o", "FILE", "With --raw: into this file.", Path),
+    ),
+    common=WATCHED,
+)
 def show(
     to: Remote,
-    message: Id,
+    message: Annotated[str, Argument(metavar="ID", help="Of the message.", show_default=False)],
     *,
-    raw: Annotated[bool, Option("--raw", help="Its bytes alone, on standard output.")] = False,
-    output: Annotated[
-        Path | None, Option("--output", "-o", metavar="FILE", help="With --raw: into this file.")
-    ] = None,
+    raw: bool,
+    output: Path | None,
 ) -> None:
     """Show a message in quarantine, whole."""
-    from bridge.terminal.client import segment
-
     path = f"/quarantine/{segment(message)}"
     if not raw and output is None:
-        to.show(path, show_message)
+        to.show(path, _show_message)
         return
     body = to.change("GET", f"{path}/body").content
     if output is not None:
@@ -94,93 +95,10 @@ def show(
         sys.stdout.buffer.flush()
 
 
-@app.command(epilog=EXAMPLES)
-@remote
-def requeue(
-    to: Remote,
-    messages: Ids = None,
-    *,
-    source: Source = None,
-    reason: Reason = None,
-    everything: All = False,
-    edit: Annotated[bool, Option("--edit", help="Correct the body of one message in $EDITOR first.")] = False,
-    body: Annotated[
-        str | None, Option("--body", metavar="FILE", help="The corrected body of one message; - reads it.")
-    ] = None,
-    kind: Annotated[
-        str | None, Option("--type", metavar="TYPE", help="The corrected property `type` of one message.")
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        Option("--header", "-H", metavar="K=V", help="A header to add or replace; K= takes it away."),
-    ] = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what the source would make of each, and change nothing.")
-    ] = False,
-) -> None:
-    """Put messages back into the queue they came from, as they came or corrected, where they are decoded anew."""
-    from bridge.quarantine.cli_correct import corrected
-    from bridge.terminal.client import segment
-
-    correction = corrected(to, messages, body, kind, header, edit=edit)
-    if many := chosen(messages, source, reason, everything=everything):
-        if correction or dry_run:
-            raise usage("", "--edit, --body, --type, --header and --dry-run go with ids of messages")
-        requeue_many(to, many)
-        return
-    asked = correction | ({"dry_run": True} if dry_run else {})
-    to.each(
-        needs_one(messages, "the id of a message"),
-        lambda each: to.change("POST", f"/quarantine/{segment(each)}/requeue", asked or None),
-        requeued,
-    )
-
-
-@app.command(epilog=EXAMPLES)
-@remote
-def drop(
-    to: Remote,
-    messages: Ids = None,
-    *,
-    source: Source = None,
-    reason: Reason = None,
-    everything: All = False,
-    yes: Yes = False,
-) -> None:
-    """Delete messages from quarantine, for good."""
-    if many := chosen(messages, source, reason, everything=everything):
-        sure("Delete all of these from quarantine for good?", yes=yes)
-        drop_many(to, many)
-        return
-    ids = needs_one(messages, "the id of a message")
-    sure("Delete from quarantine for good?", yes=yes or "-" in ids)
-    drop_each(to, ids)
-
-
-# Messages in quarantine as people see them.
-
-
-_LONGEST = 4000
-
-COLUMNS = (
-    identity("id"),
-    member("source", least=8, drop=1),
-    member("reason", least=10),
-    Column("since", lambda row: moment(row["quarantined_at"]), drop=2),
-    member("detail", least=20, drop=3),
-)
-
-
-def show_messages(paper: TablePrinter, answer: Any) -> None:
-    """A list of messages."""
-    paper.table(COLUMNS, answer["items"], "nothing in quarantine")
-
-
-def show_message(paper: TablePrinter, message: Any) -> None:
-    """One message, whole."""
+def _show_message(paper: TablePrinter, message: Any) -> None:
     paper.line(f"{text(message['reason'])}: {text(message['detail'])}", "bold red")
-    names = ("id", "source", "quarantined_at", "exchange", "routing_key", "redelivered")
-    paper.facts([(name.replace("_", " "), text(message.get(name))) for name in names])
+    names = "id source quarantined_at exchange routing_key redelivered"
+    paper.facts(described(message, columns(names)))
     paper.facts(
         [(name, text(json_text(message[name]))) for name in ("properties", "headers") if message.get(name)]
     )
@@ -189,8 +107,43 @@ def show_message(paper: TablePrinter, message: Any) -> None:
     paper.facts([("body", shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... (--raw shows all)")])
 
 
-def requeued(paper: TablePrinter, row: Any) -> None:
-    """A message that is back in its queue, or what would become of it."""
+@app.remote(
+    epilog=EXAMPLES,
+    own=(
+        *(SOURCE, REASON, ALL),
+        flag("--edit", "Correct the body of one message in $EDITOR first."),
+        option("--body", "FILE", "The corrected body of one message; - reads it."),
+        option("--type", "TYPE", "The corrected property `type` of one message."),
+        option("--header -H", "K=V", "A header to add or replace; K= takes it away.", list[str]),
+        flag("--dry-run", "Say what the source would make of each, and change nothing."),
+    ),
+)
+def requeue(
+    to: Remote,
+    messages: Ids = None,
+    *,
+    source: str | None,
+    reason: str | None,
+    everything: bool,
+    dry_run: bool,
+    **correct: Any,
+) -> None:
+    """Put messages back into the queue they came from, as they came or corrected, where they are decoded anew."""
+    correction = _corrected(to, messages, **correct)
+    if many := _chosen(messages, source, reason, everything=everything):
+        if correction or dry_run:
+            raise usage("", "--edit, --body, --type, --header and --dry-run go with ids of messages")
+        _requeue_many(to, many)
+        return
+    asked = correction | ({"dry_run": True} if dry_run else {})
+    to.each(
+        needs_one(messages, "the id of a message"),
+        lambda each: to.change("POST", f"/quarantine/{segment(each)}/requeue", asked or None),
+        _requeued,
+    )
+
+
+def _requeued(paper: TablePrinter, row: Any) -> None:
     if not row["dry_run"]:
         paper.line(f"{text(row['id'])}: back in queue {text(row['queue'])!r}")
         return
@@ -200,15 +153,31 @@ def requeued(paper: TablePrinter, row: Any) -> None:
         paper.line(f"it would come back to quarantine: {text(row['fault'])}", "bold red")
 
 
-# Many messages in quarantine put back or deleted at once.
+@app.remote(epilog=EXAMPLES, own=(SOURCE, REASON, ALL, YES))
+def drop(to: Remote, messages: Ids = None, *, yes: bool, **which: Any) -> None:
+    """Delete messages from quarantine, for good."""
+    if many := _chosen(messages, **which):
+        sure("Delete all of these from quarantine for good?", yes=yes)
+        _drop_many(to, many)
+        return
+    ids = needs_one(messages, "the id of a message")
+    sure("Delete from quarantine for good?", yes=yes or "-" in ids)
+
+    def dropped(message: str) -> Answer:
+        answer = to.change("DELETE", f"/quarantine/{segment(message)}")
+        if not to.as_json:
+            to.paper.line(f"{message}: deleted")
+        return answer
+
+    to.each(ids, dropped, lambda _paper, _nothing: None)
 
 
-Chosen = dict[str, Any]
+# Many messages put back or deleted at once.
 
 
-def chosen(
+def _chosen(
     ids: list[str] | None, source: str | None, reason: str | None, *, everything: bool
-) -> Chosen | None:
+) -> dict[str, Any] | None:
     """The filter, None where ids are given instead; raises SettingsError for both, and for --all beside a filter."""
     which = {name: value for name, value in (("source", source), ("reason", reason)) if value is not None}
     if ids and (which or everything):
@@ -218,8 +187,7 @@ def chosen(
     return which | ({"all": True} if everything else {}) or None
 
 
-def requeue_many(to: Remote, which: Chosen) -> None:
-    """Put back all that fit; raises Exit where some cannot go back."""
+def _requeue_many(to: Remote, which: Mapping[str, Any]) -> None:
     body = {name: value for name, value in which.items() if name != "all"}
     total: dict[str, Any] = {"requeued": 0, "kept": 0, "error": None, "more": True}
     while total["more"]:
@@ -233,8 +201,13 @@ def requeue_many(to: Remote, which: Chosen) -> None:
         raise typer.Exit(FAILED)
 
 
-def drop_many(to: Remote, which: Chosen) -> None:
-    """Delete all that fit."""
+def _show_requeued(paper: TablePrinter, told: Any) -> None:
+    paper.line(f"{count(told['requeued'], 'message')} back in their queues")
+    if told["kept"]:
+        paper.line(f"{count(told['kept'], 'message')} cannot go back: {text(told['error'])}")
+
+
+def _drop_many(to: Remote, which: Mapping[str, Any]) -> None:
     total: dict[str, Any] = {"dropped": 0, "more": True}
     while total["more"]:
         told = to.change("DELETE", "/quarantine", query=which).value
@@ -244,23 +217,58 @@ def drop_many(to: Remote, which: Chosen) -> None:
     to.say(_answer(total), lambda paper, told: paper.line(f"{count(told['dropped'], 'message')} deleted"))
 
 
-def drop_each(to: Remote, ids: list[str]) -> None:
-    """Delete these, whatever becomes of the others; raises Exit as `Remote.each` does."""
-
-    def dropped(message: str) -> Answer:
-        answer = to.change("DELETE", f"/quarantine/{segment(message)}")
-        if not to.as_json:
-            to.paper.line(f"{message}: deleted")
-        return answer
-
-    to.each(ids, dropped, lambda _paper, _nothing: None)
-
-
-def _show_requeued(paper: TablePrinter, told: Mapping[str, Any]) -> None:
-    paper.line(f"{count(told['requeued'], 'message')} back in their queues")
-    if told["kept"]:
-        paper.line(f"{count(told['kept'], 'message')} cannot go back: {text(told['error'])}")
-
-
 def _answer(total: Mapping[str, Any]) -> Answer:
     return Answer(200, {}, json_text(total).encode(), total)
+
+
+# What a person corrects of a message, in an editor or by options.
+
+
+def _corrected(to: Remote, ids: list[str] | None, *, edit: bool, **said: Any) -> dict[str, Any]:
+    """The body of the request that tells it, empty where nothing is corrected; raises SettingsError, and Failure where an
+    editor changed nothing.
+    """
+    found: dict[str, Any] = {"type": said["type"]} if said["type"] is not None else {}
+    if said["header"]:
+        found["headers"] = dict(map(_header, said["header"]))
+    body = said["body"]
+    if edit and body is not None:
+        raise usage("--edit", "goes not with --body")
+    if (found or edit or body is not None) and (ids is None or len(ids) != 1 or ids == ["-"]):
+        raise usage("", "one message is corrected at a time: give its id")
+    if edit and ids:
+        return found | body_members(_edited(to, ids[0]))
+    return found | (body_members(content(body)) if body is not None else {})
+
+
+def _edited(to: Remote, message: str) -> bytes:
+    """The body as the person leaves it. The file is readable by nobody else, and gone afterwards."""
+    known = to.change("GET", f"/quarantine/{segment(message)}").value["body_text"]
+    if known is None:
+        raise usage("--edit", "the body is no text; give the corrected one with --body FILE")
+    before = known.encode()
+    after = _through_editor(before, ".json" if known.lstrip()[:1] in "{[" else ".txt")
+    if not before.endswith(b"\n"):
+        after = after.removesuffix(b"\n")  # which editors put behind the last line
+    if after == before:
+        raise Failure(["nothing was changed: the message stays in quarantine"])
+    return after
+
+
+def _through_editor(before: bytes, suffix: str) -> bytes:
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="amqp-bridge-") as folder:
+        file = Path(folder) / f"body{suffix}"
+        file.write_bytes(before)
+        try:
+            subprocess.run([*editor, str(file)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Failure([f"the editor failed, and nothing was changed: {error}"]) from None
+        return file.read_bytes()
+
+
+def _header(text: str) -> tuple[str, str | None]:
+    name, sign, told = text.partition("=")
+    if not name or not sign:
+        raise usage("--header", f"{text!r} is not of the form name=value")
+    return name, told or None

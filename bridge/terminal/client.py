@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from urllib.parse import SplitResult, quote, urlsplit
-
-import httpx
 
 from bridge.bodies.exact import json_text
 from bridge.formats.parse import parse
 from bridge.terminal.output import FAILED, USAGE, Failure, usage
 from bridge.terminal.paper import visible
+
+if TYPE_CHECKING:
+    # Imported when something is asked: it takes longer than all else that a help needs.
+    import httpx
 
 # Where the running bridge answers, and what lets a command in.
 
@@ -152,7 +154,7 @@ class Unreachable(Failure):
     """Nothing that is a bridge answers."""
 
 
-def refusal(access: Access, method: str, path: str, response: httpx.Response) -> Failure:
+def refusal(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
     """The problem in words."""
     document = parse(response.content)
     if not isinstance(document, dict) or "status" not in document:
@@ -173,7 +175,7 @@ def _members(document: dict[str, Any]) -> Iterator[str]:
         yield f"request id: {visible(str(document['request_id']))}"
 
 
-def _advice(access: Access, path: str, response: httpx.Response) -> Iterator[str]:
+def _advice(access: Access, path: str, response: "httpx.Response") -> Iterator[str]:
     wait = response.headers.get("Retry-After")
     match response.status_code:
         case 401 if access.token is None:
@@ -197,7 +199,7 @@ def _missing(parts: list[str]) -> str:
     return "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"
 
 
-def unreadable(access: Access, method: str, path: str, response: httpx.Response) -> Failure:
+def unreadable(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
     """Something answers that is no bridge."""
     status = f"{response.status_code} {_phrase(response.status_code)}"
     kind = visible(response.headers.get("Content-Type", "no content type"))
@@ -208,6 +210,8 @@ def unreadable(access: Access, method: str, path: str, response: httpx.Response)
 
 def nothing_answers(access: Access, error: Exception) -> Failure:
     """The connection could not be made, or ended too early."""
+    import httpx
+
     if isinstance(error, httpx.ReadTimeout):
         late = f"the bridge at {access.url} did not answer in time"
         return Unreachable([late, "what was asked of it may be done all the same"])
@@ -276,6 +280,8 @@ class Client:
 
     def __init__(self, access: Access, seconds: float = PATIENCE) -> None:
         """`seconds` bounds each answer. Raises SettingsError for a CA file that cannot be used."""
+        import httpx
+
         self.access = access
         shown = [] if access.token is None else [(b"Authorization", f"Bearer {access.token}".encode())]
         self._bounds = httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
@@ -335,13 +341,15 @@ class Client:
             if cursor is None or late or (limit is not None and len(found) >= limit):
                 return {**page, "items": found}
 
-    def _value(self, method: str, path: str, response: httpx.Response) -> Any:
+    def _value(self, method: str, path: str, response: "httpx.Response") -> Any:
         kind = response.headers.get("Content-Type", "").partition(";")[0]
         if response.is_redirect or (response.content and not kind.endswith(_KINDS)):
             raise unreadable(self.access, method, path, response)
         return parse(response.content) if kind.endswith("json") else None
 
-    def _exchange(self, method: str, path: str, options: Options) -> httpx.Response:
+    def _exchange(self, method: str, path: str, options: Options) -> "httpx.Response":
+        import httpx
+
         body, seconds = options.get("body"), options.get("seconds")
         kind = {} if body is None else {"Content-Type": "application/json"}
         try:

@@ -2,8 +2,7 @@
 
 import sys
 import traceback
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 import typer
@@ -68,36 +67,3 @@ def _say(text: str) -> None:
 def print_json(value: Any) -> None:
     """One JSON document, for programs."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-# What commands read: files, or standard input in their place.
-
-
-STDIN = "-"
-"""Stands for standard input where a file is to be named."""
-
-
-def opened(name: str) -> BinaryIO:
-    """The file, or standard input for STDIN. Raises SettingsError when it cannot be read."""
-    if name == STDIN:
-        return sys.stdin.buffer
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", name)]) from None
-
-
-def content(name: str) -> bytes:
-    """All bytes of the file, or of standard input for STDIN. Raises SettingsError when it cannot be read."""
-    with opened(name) as stream:
-        return stream.read()
-
-
-# What the shell is offered where an option takes one of many known words.
-
-
-def event_types(incomplete: str) -> list[tuple[str, str]]:
-    """The event types of the catalogues that begin with what was typed, each with its meaning."""
-    from bridge.formats.event_types import beginning_with
-
-    return [(known.type, known.meaning) for known in beginning_with(incomplete)]

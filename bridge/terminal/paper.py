@@ -1,7 +1,7 @@
 """Where commands write for people: a terminal with its width and colours, or plain text that is never cut."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TextIO
 
@@ -40,7 +40,7 @@ def text(value: Any) -> str:
 
 def visible_lines(text: str) -> str:
     """As `visible`, but lines and tabs stay."""
-    return "\n".join(visible(line).replace("\\u0009", "\t") for line in text.split("\n"))
+    return _CONTROL.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", text)
 
 
 def short_id(text: str) -> str:
@@ -100,24 +100,24 @@ class Column:
     """What stands there where not everything has room, in place of `cell`."""
 
 
-def shortened(columns: Sequence[Column]) -> list[Column]:
-    """The columns with short cells, where they have such."""
-    return [replace(column, cell=column.short) if column.short else column for column in columns]
+def column(path: str, title: str = "", show: Callable[[Any], str] = text, **options: Any) -> Column:
+    """The column of a member, as `show` writes it; dots lead into objects, and without a title its name is the title."""
+    return Column(title or path.replace("_", " "), lambda row: show(value_at(row, path)), **options)
 
 
-def identity(name: str, title: str = "", **options: Any) -> Column:
+def identity(name: str) -> Column:
     """A column of an id, of which the beginning is shown where there is little room; commands take that too."""
-    return Column(
-        title or name,
-        lambda row: text(value_at(row, name)),
-        short=lambda row: short_id(text(value_at(row, name))),
-        **options,
-    )
+    return column(name, short=lambda row: short_id(text(value_at(row, name))))
 
 
-def member(name: str, title: str = "", **options: Any) -> Column:
-    """A column of the member of this name; dots lead into objects."""
-    return Column(title or name, lambda row: text(value_at(row, name)), **options)
+def columns(names: str) -> list[Column]:
+    """Columns of these members, in words with blanks between them."""
+    return [column(name) for name in names.split()]
+
+
+def described(row: Row, columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
+    """The columns of one row as facts, each below the other."""
+    return ((column.title, column.cell(row)) for column in columns)
 
 
 def value_at(row: Row, path: str) -> Any:
@@ -210,6 +210,22 @@ class TablePrinter(Protocol):
         ...
 
 
+class ListView:
+    """A list of the API as a table, or the words for none."""
+
+    def __init__(self, nothing: str, *columns: Column) -> None:
+        self.nothing = nothing
+        self.columns = columns
+
+    def __call__(self, paper: TablePrinter, answer: Any) -> None:
+        """The items of an answer."""
+        paper.table(self.columns, answer["items"], self.nothing)
+
+
+View = Callable[[TablePrinter, Any], None]
+"""Writes what the API answered."""
+
+
 def paper(stream: TextIO) -> TablePrinter:
     """That of the stream: a terminal, or plain."""
     return TerminalPaper(Console(file=stream)) if stream.isatty() else PlainPaper(stream)
@@ -270,7 +286,7 @@ class TerminalPaper:
             return
         widths = natural(columns, cells(columns, rows))
         if sum(widths) + GAP * (len(widths) - 1) > self.console.width:
-            columns = shortened(columns)
+            columns = [replace(each, cell=each.short) if each.short else each for each in columns]
             widths = natural(columns, cells(columns, rows))
         fit = fitted(columns, widths, self.console.width)
         if not fit.columns:
@@ -293,7 +309,7 @@ class TerminalPaper:
         for number, row in enumerate(rows):
             if number:
                 self.line()
-            self.facts((column.title, column.cell(row)) for column in columns)
+            self.facts(described(row, columns))
 
 
 def _styled(column: Column, text: str) -> Text:

@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
 import typer
 from rich.console import Console
 
 from bridge.bodies.exact import json_text
-from bridge.terminal.client import Answer, Client, Unreachable
+from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access
 from bridge.terminal.output import Failure, ended_by, tell, usage
-from bridge.terminal.paper import PlainPaper, TablePrinter, TerminalPaper
+from bridge.terminal.paper import PlainPaper, TablePrinter, TerminalPaper, View, paper
 
 MANY = 50
 """Entries of a list where --limit is not given."""
@@ -27,19 +26,14 @@ class Remote:
     def __init__(
         self,
         *,
-        url: str | None = None,
-        token: str | None = None,
-        token_file: Path | None = None,
-        ca_file: Path | None = None,
-        config: Path | None = None,
         as_json: bool = False,
         watch: float | None = None,
         limit: int = MANY,
         everything: bool = False,
+        **connection: Any,
     ) -> None:
-        from bridge.terminal.client import Given
-
-        self.given = Given(url, token, token_file, ca_file, config)
+        """`connection`: as Given has it."""
+        self.given = Given(**connection)
         self.as_json = as_json
         self.limit = None if everything else limit
         self._watch = watch
@@ -53,33 +47,27 @@ class Remote:
             self._client.__exit__(None, None, None)
 
     @property
-    def client(self) -> "Client":
+    def client(self) -> Client:
         """The connection, made at its first use."""
         if self._client is None:
-            from bridge.terminal.client import Client, access
-
             self._client = Client(access(self.given))
         return self._client
 
     @property
-    def paper(self) -> "TablePrinter":
+    def paper(self) -> TablePrinter:
         """Standard output, for people."""
-        from bridge.terminal.paper import paper
-
         return paper(sys.stdout)
 
     # ---- what is looked at ----------------------------------------------------------------------------
 
-    def show(
-        self, path: str, view: "Callable[[TablePrinter, Any], None]", query: Mapping[str, Any] | None = None
-    ) -> None:
+    def show(self, path: str, view: View, query: Mapping[str, Any] | None = None) -> None:
         """What stands at the path, as JSON or as `view` writes it; again and again with --watch."""
         self._look(lambda: self._refusing(lambda: self.client.ask("GET", path, query=query)), view)
 
     def pages(
         self,
         path: str,
-        view: "Callable[[TablePrinter, Any], None]",
+        view: View,
         query: Mapping[str, Any] | None = None,
         *,
         counted: bool = False,
@@ -92,14 +80,13 @@ class Remote:
         counts = {"count": True} if counted and not self.as_json and self.limit is not None else {}
         asked = {**(query or {}), **counts}
 
-        def shown(paper: "TablePrinter", answer: Any) -> None:
+        def shown(paper: TablePrinter, answer: Any) -> None:
             view(paper, answer)
             tell_more(paper, answer)
 
         self._look(lambda: self._refusing(lambda: page(self.client, path, asked, self.limit, seconds)), shown)
 
-    def _look(self, ask: "Callable[[], Answer]", view: "Callable[[TablePrinter, Any], None]") -> None:
-
+    def _look(self, ask: Callable[[], Answer], view: View) -> None:
         if self._watch is not None:
             watch(ask, view, self._watch, as_json=self.as_json)
         else:
@@ -107,19 +94,15 @@ class Remote:
 
     # ---- what is changed ------------------------------------------------------------------------------
 
-    def change(self, method: str, path: str, body: Any = None, **options: Any) -> "Answer":
+    def change(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """Ask for something to be done."""
         return self._refusing(lambda: self.client.ask(method, path, body=body, **options))
 
-    def each(
-        self, names: list[str], do: "Callable[[str], Answer]", view: "Callable[[TablePrinter, Any], None]"
-    ) -> None:
+    def each(self, names: list[str], do: Callable[[str], Answer], view: View) -> None:
         """Do it with every one of them, whatever becomes of the others; raises Exit where one was refused.
 
         `-` stands for names on standard input. With several, --json prints one line for each.
         """
-        from bridge.terminal.client import Refused
-
         failed = 0
         all_names = list(_names(names))
         for name in all_names:
@@ -134,20 +117,15 @@ class Remote:
         if failed:
             raise typer.Exit(failed)
 
-    def say(
-        self, answer: "Answer", view: "Callable[[TablePrinter, Any], None]", *, lines: bool = False
-    ) -> None:
+    def say(self, answer: Answer, view: View, *, lines: bool = False) -> None:
         """Print it: as it is with --json (on one line, with `lines`), else as `view` writes it."""
         if self.as_json:
             print_answer(answer, lines=lines)
         else:
             view(self.paper, answer.value)
 
-    def _refusing(self, ask: "Callable[[], Answer]") -> "Answer":
+    def _refusing(self, ask: Callable[[], Answer]) -> Answer:
         """With --json the API's own words go to standard output, whatever they are."""
-        from bridge.bodies.exact import json_text
-        from bridge.terminal.client import Refused
-
         try:
             return ask()
         except Refused as refused:
@@ -222,9 +200,6 @@ def _laid_out(answer: Answer, *, lines: bool) -> str:
 
 
 # --watch: the same look again and again, until Ctrl-C.
-
-
-View = Callable[[TablePrinter, Any], None]
 
 
 def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:

@@ -27,10 +27,15 @@ from tests.support.waiting import until
 ROOT = Path(__file__).parents[2]
 _IMPORTED = (
     "bridge.cli.main",
+    "bridge.cli.run",
+    "bridge.cli.inspect",
+    "bridge.cli.signing",
     "bridge.terminal.configuration",
     "bridge.app.run",
     "bridge.doctor.cli",
     "bridge.publishing.cli",
+    "bridge.events.cli",
+    "bridge.hooks.cli_changes",
     "bridge.db.migrations",
     "alembic.command",
     "sqlalchemy.dialects.sqlite.pysqlite",

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from bridge.cli.main import app
+from bridge.terminal.groups import all_commands
 
 _SHELL = frozenset({"|", "<", ">", "&&", "2>"})
 
@@ -16,14 +17,16 @@ _SHELL = frozenset({"|", "<", ">", "&&", "2>"})
 @cache
 def examples() -> tuple[tuple[str, ...], ...]:
     """Arguments of every example behind `amqp-bridge`, up to what is the shell's."""
-    return tuple(dict.fromkeys(_all(typer.main.get_command(app))))
+    return tuple(
+        dict.fromkeys(
+            words for _, command in all_commands(typer.main.get_command(app)) for words in _of(command)
+        )
+    )
 
 
-def _all(command: Any) -> Iterator[tuple[str, ...]]:
+def _of(command: Any) -> Iterator[tuple[str, ...]]:
     for line in re.sub(r"\\\n\s*", " ", command.epilog or "").splitlines():
         yield from _of_line(line.strip())
-    for each in getattr(command, "commands", {}).values():
-        yield from _all(each)
 
 
 def _of_line(line: str) -> Iterator[tuple[str, ...]]:

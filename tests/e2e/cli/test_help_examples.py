@@ -15,6 +15,7 @@ import pytest_asyncio
 import typer
 
 from bridge.cli.main import app
+from bridge.terminal.groups import all_commands
 from tests.e2e.cli.conftest import TOKEN
 from tests.support.remote_cli import Commands
 from tests.support.scene import Scene, open_scene
@@ -32,13 +33,7 @@ ENDLESS = {"run", "--watch", "watch", "--edit"}
 
 def commands() -> dict[str, Any]:
     """Each command by its name."""
-
-    def below(name: str, found: Any) -> Iterator[tuple[str, Any]]:
-        yield name, found
-        for word, other in getattr(found, "commands", {}).items():
-            yield from below(f"{name} {word}".strip(), other)
-
-    return dict(below("", typer.main.get_command(app)))
+    return {" ".join(path): command for path, command in all_commands(typer.main.get_command(app))}
 
 
 def examples() -> list[str]:
@@ -242,5 +237,5 @@ def parsed(arguments: list[str]) -> None:
     command: Any
     command, given = typer.main.get_command(app), [word for word in arguments if word != "ID"]
     while given and given[0] in getattr(command, "commands", {}):
-        command, given = command.commands[given[0]], given[1:]
+        command, given = command.load(given[0]), given[1:]
     command.make_context("example", [*given, "x"] if "watch" in arguments else given)

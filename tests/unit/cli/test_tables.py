@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from bridge.deliveries.cli import show_deliveries
-from bridge.terminal.paper import GAP, Column, PlainPaper, TerminalPaper, fitted, member, visible
+from bridge.deliveries.cli import DELIVERIES
+from bridge.terminal.paper import GAP, Column, PlainPaper, TerminalPaper, column, fitted, visible
 from bridge.terminal.remote import tell_more
 
 ID = "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77"
@@ -18,7 +18,7 @@ ROWS = [
     {"id": ID, "hook": "crm", "type": "customers.customer.create.with.a.long.tail"},
     {"id": ID, "hook": "a-hook-with-quite-a-long-name", "type": "\x1b[31mred \u6f22\u5b57"},
 ]
-COLUMNS = (member("id"), member("hook", least=8), member("type", least=10, drop=1))
+COLUMNS = (column("id"), column("hook", least=8), column("type", least=10, drop=1))
 
 
 def on_terminal(width: int) -> list[str]:
@@ -69,11 +69,11 @@ def test_what_is_chosen_fits_and_only_what_may_be_cut_is(parts: list[tuple[int, 
     widths = [width for width, _, _ in parts]
     found = fitted(columns, widths, room)
     assert sum(found.widths) + GAP * (len(found.widths) - 1) <= room
-    natural = {id(column): width for column, width in zip(columns, widths, strict=True)}
-    for column, width in zip(found.columns, found.widths, strict=True):
-        assert width <= natural[id(column)]
-        assert width == natural[id(column)] or (
-            column.least is not None and width >= min(column.least, natural[id(column)])
+    natural = {id(each): width for each, width in zip(columns, widths, strict=True)}
+    for each, width in zip(found.columns, found.widths, strict=True):
+        assert width <= natural[id(each)]
+        assert width == natural[id(each)] or (
+            each.least is not None and width >= min(each.least, natural[id(each)])
         )
     if sum(widths) + GAP * (len(widths) - 1) <= room:
         assert list(found.widths) == widths
@@ -100,7 +100,7 @@ def a_row(number: int) -> dict[str, Any]:
 def listed(width: int | None, answer: Any) -> str:
     stream = io.StringIO()
     paper = PlainPaper(stream) if width is None else TerminalPaper(Console(file=stream, width=width))
-    show_deliveries(paper, answer)
+    DELIVERIES(paper, answer)
     tell_more(paper, answer)
     return stream.getvalue()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.terminal.options import with_seconds
+from bridge.terminal.groups import with_seconds
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""`amqp-bridge run` and `check`: what a configuration is used for."""
+
+import gc
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Option
+
+from bridge.core.errors import Problem, SettingsError
+from bridge.telemetry import logs
+from bridge.terminal.configuration import Written, find, served_targets, waiting_time
+from bridge.terminal.groups import Commands
+from bridge.terminal.output import USAGE, print_json
+from bridge.terminal.paper import count
+
+Config = Annotated[
+    Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
+]
+RUN = """\b
+Examples:
+  amqp-bridge run -c bridge.yaml
+  amqp-bridge run -c bridge.yaml --targets webhook,queue --log-level debug
+  amqp-bridge run -c bridge.yaml --wait 5m --strict
+  BRIDGE_BROKER__URL=amqps://user:password@broker/vhost amqp-bridge run"""
+CHECK = """\b
+Examples:
+  amqp-bridge check -c bridge.yaml
+  amqp-bridge check -c bridge.yaml --json | jq .problems"""
+
+app = Commands()
+
+
+@app.command(epilog=RUN)
+def run(
+    config: Config = None,
+    *,
+    targets: Annotated[
+        str | None,
+        Option("--targets", metavar="TYPES", help="Serve only these, such as webhook,queue; park the rest."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        Option(
+            "--strict", help="Do not start, and reload nothing, while any hook of the file has a problem."
+        ),
+    ] = False,
+    wait: Annotated[
+        str | None,
+        Option(
+            "--wait", metavar="TIME", help="Wait so long, such as 5m, for broker and database to be there."
+        ),
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        Option("--log-level", help="In place of log.level of the configuration."),
+    ] = None,
+) -> None:
+    """Consume the sources and deliver to the hooks.
+
+    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew; logins to brokers and database are read anew for each connection. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
+    """
+    # Next to nothing that modules make is garbage: to look for it takes a sixth of the start, and goes on doing so
+    # at every full collection unless it is frozen.
+    gc.disable()
+    served = served_targets(targets)
+    configuration = find(config, log_level)
+    patience = waiting_time(wait)
+    written = Written(configuration, served, strict=strict)
+    early = _early_hang_ups()
+    settings = written.read()
+    logs.set_up(settings.log.level, settings.log.format)
+    # Late, for it brings every driver: a wrong file is told of at once.
+    from bridge.app.run import run as serve
+
+    gc.freeze()
+    gc.enable()
+    serve(settings, written, base=configuration.base, served=served, patience=patience, early=early)
+
+
+def _early_hang_ups() -> list[int]:
+    """The signals SIGHUP that come until somebody else handles them."""
+    early: list[int] = []
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda number, _frame: early.append(number))
+    return early
+
+
+@app.command(epilog=CHECK)
+def check(
+    config: Config = None,
+    *,
+    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Tell everything that is wrong with a configuration.
+
+    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave
+    it at 0.
+    """
+    try:
+        configuration = find(config)
+        settings, warnings = configuration.checked()
+    except SettingsError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "problems": list(map(_as_json, error.problems)), "warnings": []})
+        raise typer.Exit(USAGE) from None
+    counts = {name: len(getattr(settings, name)) for name in ("sources", "hooks", "inlets")}
+    if as_json:
+        print_json({"ok": True, "problems": [], "warnings": list(map(_as_json, warnings)), **counts})
+        return
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    told = [count(number, name[:-1]) for name, number in counts.items() if number or name != "inlets"]
+    typer.echo(f"{configuration.file or 'the environment'}: OK ({', '.join(told)})")
+
+
+def _as_json(problem: Problem) -> Mapping[str, Any]:
+    file, _, line = problem.where.rpartition(":")
+    if line.isdecimal():
+        return {"where": file, "line": int(line), "path": problem.path, "message": problem.message}
+    return {"where": problem.where, "line": None, "path": problem.path, "message": problem.message}
