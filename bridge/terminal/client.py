@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import SplitResult, quote, urlsplit
 
 from bridge.bodies.exact import json_text
@@ -251,18 +251,7 @@ _LOOPBACK = ("127.", "localhost", "::1")
 _KINDS = ("json", "application/octet-stream")
 
 Query = Mapping[str, Any]
-
-
-class Options(TypedDict, total=False):
-    """What a request has besides method and path."""
-
-    query: Query | None
-    """What is None is left out, lists are repeated."""
-    body: Any
-    """Sent as JSON; None: no body."""
-    headers: Mapping[str, str] | None
-    seconds: float
-    """Bounds the answer, in place of the client's own bound."""
+"""What is None is left out, lists are repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +290,10 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, **options: Unpack[Options]) -> Answer:
-        """The answer at this path below /api/v1."""
+    def ask(self, method: str, path: str, **options: Any) -> Answer:
+        """The answer at this path below /api/v1; options as `_exchange` has them."""
         path = f"/api/v1{path}"
-        response = self._exchange(method, path, options)
+        response = self._exchange(method, path, **options)
         if response.status_code >= 400:
             raise refusal(self.access, method, path, response)
         value = self._value(method, path, response)
@@ -316,7 +305,7 @@ class Client:
 
     def health(self) -> Any:
         """What /health/ready says, with whatever status."""
-        return self._value("GET", "/health/ready", self._exchange("GET", "/health/ready", {}))
+        return self._value("GET", "/health/ready", self._exchange("GET", "/health/ready"))
 
     def items(
         self, path: str, query: Query, limit: int | None, seconds: float | None = None
@@ -347,18 +336,27 @@ class Client:
             raise unreadable(self.access, method, path, response)
         return parse(response.content) if kind.endswith("json") else None
 
-    def _exchange(self, method: str, path: str, options: Options) -> "httpx.Response":
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> "httpx.Response":
+        """`body` is sent as JSON, None not at all; `seconds` bounds the answer, in place of the client's own bound."""
         import httpx
 
-        body, seconds = options.get("body"), options.get("seconds")
         kind = {} if body is None else {"Content-Type": "application/json"}
         try:
             return self._http.request(
                 method,
                 self.access.url + path,
-                params=list(_pairs(options.get("query") or {})),
+                params=list(_pairs(query or {})),
                 content=None if body is None else json_text(body).encode(),
-                headers=kind | dict(options.get("headers") or {}),
+                headers={**kind, **(headers or {})},
                 timeout=self._bounds if seconds is None else httpx.Timeout(seconds, connect=_CONNECT_SECONDS),
             )
         except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
