@@ -4,21 +4,18 @@ import gc
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import typer
-from typer import Option
 
 from bridge.core.errors import Problem, SettingsError
 from bridge.telemetry import logs
 from bridge.terminal.configuration import Written, find, served_targets, waiting_time
-from bridge.terminal.groups import Commands
+from bridge.terminal.groups import Commands, flag, option
 from bridge.terminal.output import USAGE, print_json
 from bridge.terminal.paper import count
 
-Config = Annotated[
-    Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
-]
+CONFIG = option("--config -c", "FILE", "Default: bridge.yaml in this folder.", Path)
 RUN = """\b
 Examples:
   amqp-bridge run -c bridge.yaml
@@ -33,30 +30,23 @@ Examples:
 app = Commands()
 
 
-@app.command(epilog=RUN)
+@app.local(
+    epilog=RUN,
+    own=(
+        CONFIG,
+        option("--targets", "TYPES", "Serve only these, such as webhook,queue; park the rest."),
+        flag("--strict", "Do not start, and reload nothing, while any hook of the file has a problem."),
+        option("--wait", "TIME", "Wait so long, such as 5m, for broker and database to be there."),
+        option(
+            "--log-level",
+            None,
+            "In place of log.level of the configuration.",
+            Literal["debug", "info", "warning", "error"],
+        ),
+    ),
+)
 def run(
-    config: Config = None,
-    *,
-    targets: Annotated[
-        str | None,
-        Option("--targets", metavar="TYPES", help="Serve only these, such as webhook,queue; park the rest."),
-    ] = None,
-    strict: Annotated[
-        bool,
-        Option(
-            "--strict", help="Do not start, and reload nothing, while any hook of the file has a problem."
-        ),
-    ] = False,
-    wait: Annotated[
-        str | None,
-        Option(
-            "--wait", metavar="TIME", help="Wait so long, such as 5m, for broker and database to be there."
-        ),
-    ] = None,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"] | None,
-        Option("--log-level", help="In place of log.level of the configuration."),
-    ] = None,
+    *, config: Path | None, targets: str | None, strict: bool, wait: str | None, log_level: str | None
 ) -> None:
     """Consume the sources and deliver to the hooks.
 
@@ -88,12 +78,8 @@ def _early_hang_ups() -> list[int]:
     return early
 
 
-@app.command(epilog=CHECK)
-def check(
-    config: Config = None,
-    *,
-    as_json: Annotated[bool, Option("--json", help="Print the result as JSON.")] = False,
-) -> None:
+@app.local(epilog=CHECK, own=(CONFIG, flag("--json", "Print the result as JSON.", name="as_json")))
+def check(*, config: Path | None, as_json: bool) -> None:
     """Tell everything that is wrong with a configuration.
 
     Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave
