@@ -1,4 +1,4 @@
-"""What a receiver gets: the publisher's bytes untouched, or JSON made of the decoded event."""
+"""Request bodies: the publisher's bytes unchanged, or JSON built from the decoded event."""
 
 import re
 from base64 import b64encode
@@ -21,7 +21,7 @@ _CONTENT_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[\x20-\x7e]+")
 
 
 class Body(NamedTuple):
-    """What goes on the wire; `headers` are further ones that the body brings along."""
+    """The body of a request; `headers` are additional headers that belong to it."""
 
     content: bytes
     content_type: str
@@ -30,23 +30,23 @@ class Body(NamedTuple):
 
 
 Build = Callable[[Event], Body | Answer]
-"""Makes a body; what cannot be built is a lasting Answer with fault CONTENT."""
+"""The function that builds a body, or returns a permanent Answer with fault CONTENT."""
 
 
 def raw(event: Event) -> Body:
-    """The message's own bytes, with the content type that it came with or one that fits."""
+    """Returns the message's bytes, with its content type or a suitable one."""
     labels = labels_of(event.message)
     kind = content_type(labels.content_type) or (JSON if has_data(event) else "application/octet-stream")
     return Body(sent_body(event), kind, labels.content_encoding)
 
 
 def sent_body(event: Event) -> bytes:
-    """The message's own bytes; of a value of AMQP 1.0 what its sender gave, and not how the broker's plugin packed it."""
+    """Returns the message's bytes; of an AMQP 1.0 value the sender's value, without the broker plugin's encoding."""
     return event.message.body if event.message.type != SECTION else plain_body(event)
 
 
 def data(event: Event) -> Body | Answer:
-    """The event's data alone, as JSON."""
+    """Returns the event's data alone, as JSON."""
     if not has_data(event):
         return unbuildable(f"{why_no_data(event)}, so there is no data to send; choose `body: raw`")
     content = to_json(event.data)
@@ -54,16 +54,16 @@ def data(event: Event) -> Body | Answer:
 
 
 def whole_event(event: Event) -> Body | Answer:
-    """The object of `event_json`."""
+    """Returns the JSON object of `event_json`."""
     content = event_json(event)
     return content if isinstance(content, Answer) else Body(content, JSON)
 
 
 def event_json(event: Event) -> bytes | Answer:
-    """`{"id", "type", "source", "time", "data", "identity"}` of the event as JSON.
+    """Returns `{"id", "type", "source", "time", "data", "identity"}` of the event as JSON.
 
-    A body that is not JSON stands as base64 in `data_base64`, as CloudEvents does it, in place of `data`; so do the
-    data of a CloudEvent that has it like that.
+    A body that is not JSON is in `data_base64`, as in CloudEvents, in place of `data`; so are the data of a CloudEvent
+    that arrived with `data_base64`.
     """
     fields: dict[str, Any] = {
         "id": event.id,
@@ -78,7 +78,7 @@ def event_json(event: Event) -> bytes | Answer:
 
 
 def data_member(event: Event) -> tuple[str, Any]:
-    """`data` or `data_base64`, and what stands there."""
+    """Returns the key, `data` or `data_base64`, and its value."""
     if _is_encoded(event):
         return "data_base64", event.data
     if has_data(event):
@@ -87,7 +87,7 @@ def data_member(event: Event) -> tuple[str, Any]:
 
 
 def has_data(event: Event) -> bool:
-    """Whether the event's data is known; `null`, alone or in an envelope, is data too."""
+    """Returns whether the event's data are known; `null`, alone or in an envelope, is data too."""
     if event.data is not None:
         return True
     if event.data_fault:
@@ -98,31 +98,31 @@ def has_data(event: Event) -> bool:
 
 
 def why_no_data(event: Event) -> str:
-    """What to say where `has_data` does not hold."""
+    """Returns why the event has no data."""
     return event.data_fault or "the body is not JSON"
 
 
 def plain_body(event: Event) -> bytes:
-    """The message's body without its content coding, as far as that can be undone."""
+    """Returns the message's body decompressed, if possible."""
     plain = plain_of(event.message, MAX_INFLATED).body
     return event.message.body if plain is None else plain
 
 
 def plain_type(event: Event) -> str:
-    """The content type that fits `plain_body`."""
+    """Returns the content type of `plain_body`."""
     kind = raw(event).content_type
     return without_charset(kind) if labels_of(event.message).charset else kind
 
 
 def whole_body(event: Event) -> Any:
-    """What the message's body says as JSON, envelope included; None where it is not JSON."""
+    """Returns the message's body as JSON value, envelope included; None if it is not JSON."""
     if event.parsed is not None:
         return event.parsed
     return read_body(event.message).parsed
 
 
 def _is_encoded(event: Event) -> bool:
-    """Whether the data are the `data_base64` of a structured CloudEvent."""
+    """Returns whether the data are the `data_base64` of a structured CloudEvent."""
     if event.format != "cloudevents" or not isinstance(event.data, str):
         return False
     whole = whole_body(event)
@@ -131,19 +131,19 @@ def _is_encoded(event: Event) -> bool:
 
 @lru_cache(maxsize=256)
 def content_type(value: str | None) -> str | None:
-    """The content type of a message where it can stand in a header."""
+    """Returns the content type of a message, if it is valid in a header."""
     return value.strip() if value and _CONTENT_TYPE.fullmatch(value.strip()) else None
 
 
-# What a script reads from its standard input.
+# The standard input of scripts.
 
 
 def script_input(kind: str) -> Callable[[Event], bytes | Answer]:
-    """The function that makes what a script reads whose setting `stdin` is `kind`.
+    """Returns the function that builds the input of a script with this setting `stdin`.
 
-    `body` is the message's own bytes, `event` one line with the object of `event_json`, `data` one line with
-    the event's data. Of a Splynx event that is its inner `data` in the spelling of PHP, which is what Splynx
-    hands to its own scripts. What cannot be made is a lasting Answer. Raises ValueError for another kind.
+    `body` is the message's bytes, `event` one line with the object of `event_json`, `data` one line with the event's
+    data. For a Splynx event that is its inner `data` in PHP's JSON encoding, as Splynx passes to its own scripts. Data
+    that cannot be serialized give a permanent Answer. Raises ValueError for another kind.
     """
     match kind:
         case "body":

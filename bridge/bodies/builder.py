@@ -1,4 +1,4 @@
-"""The function that makes a hook's bodies, chosen once when the hook is set up."""
+"""The selection of a hook's body builder, once when the hook is set up."""
 
 from collections.abc import Mapping
 
@@ -24,12 +24,11 @@ _SHAPES: Mapping[str, Build] = {
 
 
 def builder(kind: str | None, profile: str, *, hook: str, template: str | None = None) -> Build:
-    """The function that makes the bodies of a webhook with these settings `body`, `profile` and `template`.
+    """Returns the function that builds the bodies of a webhook with these settings `body`, `profile` and `template`.
 
-    `kind` None is the shape that belongs to the profile: the message's own bytes for most; see
-    `bridge.bodies.profiles` for splynx, phlix, plinqx and cockpit, of which the last tells the name of the
-    `hook`. A kind that is given always wins.
-    Raises ValueError for what is no kind, and for a template that cannot be compiled.
+    `kind` None is the profile's default: the message's bytes for most; see `bridge.bodies.profiles` for splynx, phlix,
+    plinqx and cockpit, which sends the name of the `hook`. An explicit kind takes precedence. Raises ValueError for an
+    unknown kind, and for a template that cannot be compiled.
     """
     if kind is None:
         return profiles.cockpit(hook) if profile == "cockpit" else _SHAPES.get(profile, body.raw)
@@ -40,13 +39,13 @@ def builder(kind: str | None, profile: str, *, hook: str, template: str | None =
     return _OF_SPLYNX.get(kind, _KINDS[kind]) if profile == "splynx" else _KINDS[kind]
 
 
-# What a system sends to a new webhook, or when somebody asks, to see whether it is there.
+# Test requests of the systems, sent to a new webhook or on request.
 
 
 def ping_body(profile: str) -> bytes | None:
-    """The body of a ping as the profile's system sends it, as JSON; None where the system knows no such thing.
+    """Returns the body of a ping of the profile's system, as JSON; None if the system has none.
 
-    It is signed like any other body. Splynx's receivers answer it with 200 and `ok` before they look at the
-    signature (Splynx's documentation of hooks, "Webhook").
+    It is signed like any other body. Splynx's receivers answer it with 200 and `ok` before they verify the signature
+    (Splynx's documentation of hooks, "Webhook").
     """
     return b'{"type":"ping"}' if profile == "splynx" else None

@@ -1,9 +1,9 @@
-"""CloudEvents 1.0 over HTTP, structured and binary.
+"""CloudEvents 1.0 over HTTP, structured and binary mode.
 
-Source: CloudEvents specification, JSON event format, and HTTP protocol binding. What came in as a CloudEvent keeps its
-own attributes, extensions included. Of any other event `id` is what receivers also get as `webhook-id`, the same
-on every attempt, `source` is `/amqp-bridge/` and the name of the bridge's source, and `time` is the publisher's or
-else when the bridge received it.
+Source: CloudEvents specification, JSON event format, and HTTP protocol binding. An event that arrived as a CloudEvent
+keeps its attributes, extensions included. For other events `id` is the `webhook-id`, the same for all attempts,
+`source` is `/amqp-bridge/` and the name of the bridge's source, and `time` is the publisher's, else the time of
+receipt.
 """
 
 import binascii
@@ -27,12 +27,12 @@ _BYTES = "application/octet-stream"
 _NOT_ATTRIBUTES = frozenset({"data", "data_base64", "datacontenttype"})
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
-# All that is visible but the quote and the percent sign
+# All visible characters but the quote and the percent sign
 _SAFE = "!#$&'()*+,/:;<=>?@[\\]^`{|}"
 
 
 def structured(event: Event) -> Body | Answer:
-    """The event as one JSON object; one that came so goes on as it is, byte for byte."""
+    """Returns the event as one JSON object; an event that arrived in structured mode is unchanged, byte for byte."""
     if _envelope(event) is not None:
         sent = raw(event)
         own = sent.content_type.lower().startswith(STRUCTURED)
@@ -40,7 +40,7 @@ def structured(event: Event) -> Body | Answer:
     attributes, kind = _attributes(event), plain_type(event)
     fields = _known(event) | {name: _json_value(value) for name, value in attributes.items()}
     is_json = has_data(event) and (event.format != "cloudevents" or _is_json(kind))
-    # Of other formats the data are not the whole body, and never anything but JSON
+    # In other formats the data are a part of the body, and always JSON
     fields["datacontenttype"] = JSON if is_json and event.format != "cloudevents" else kind
     if is_json:
         fields["data"] = event.data
@@ -51,13 +51,13 @@ def structured(event: Event) -> Body | Answer:
 
 
 def binary(event: Event) -> Body | Answer:
-    """The data as body, with their own content type; the attributes in headers `ce-*`."""
+    """Returns the data as body, with their content type, and the attributes in headers `ce-*`."""
     if (envelope := _envelope(event)) is not None:
         attributes = _own(envelope)
         body = _data_of(envelope)
     else:
         attributes = _attributes(event)
-        # What is not the whole body has no bytes of its own
+        # Data that are a part of the body have no bytes of their own
         body = (
             raw(event)
             if event.format in ("cloudevents", "json") or not has_data(event)
@@ -69,12 +69,12 @@ def binary(event: Event) -> Body | Answer:
 
 
 def header_value(text: str) -> str:
-    """The attribute as a header can hold it: what is not visible ASCII, `"` and `%` percent-encoded."""
+    """Returns the attribute as a header value: all but visible ASCII, `"` and `%` are percent-encoded."""
     return quote(text.encode("utf-8", "backslashreplace"), safe=_SAFE)
 
 
 def _envelope(event: Event) -> dict[str, Any] | None:
-    """The structured CloudEvent that the message is."""
+    """Returns the message's structured CloudEvent, if it is one."""
     if event.format != "cloudevents":
         return None
     whole = whole_body(event)
@@ -82,7 +82,7 @@ def _envelope(event: Event) -> dict[str, Any] | None:
 
 
 def _attributes(event: Event) -> dict[str, Any]:
-    """What a binary CloudEvent has in its headers."""
+    """Returns the attributes of a binary CloudEvent."""
     return _own(attributes_of(event.message.headers)) if event.format == "cloudevents" else {}
 
 
@@ -93,7 +93,7 @@ def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(event: Event) -> dict[str, Any]:
-    """What a CloudEvent must have, and a time, which one that came so tells itself or does not."""
+    """Returns the required attributes, and a time, unless the event arrived as a CloudEvent without one."""
     fields = {
         "specversion": "1.0",
         "id": event.webhook_id or event.id,
@@ -137,7 +137,7 @@ def _headers(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _text(value: Any) -> str:
-    """The canonical text of an attribute's value."""
+    """Returns the canonical text of an attribute's value."""
     if isinstance(value, str):
         return value
     if isinstance(value, (bytes, bytearray, datetime)):
@@ -147,7 +147,7 @@ def _text(value: Any) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """Whole numbers and truth values have their own words in JSON, everything else is text."""
+    """Returns the JSON value of an attribute: whole numbers and booleans as such, everything else as text."""
     return value if isinstance(value, (bool, int)) else _text(value)
 
 

@@ -1,4 +1,4 @@
-"""JSON that keeps every value: integers of any size, lone surrogates, and nesting that recursion cannot follow."""
+"""Exact JSON serialization: integers of any size, lone surrogates, and nesting beyond the recursion limit."""
 
 import json
 import re
@@ -14,38 +14,37 @@ import orjson
 from bridge.core.delivery import Answer, Fault
 from bridge.formats.text import utc_text
 
-# JSON as it is written: compact, or letter for letter the way PHP writes it.
+# JSON encoders: compact, or exactly as PHP writes it.
 
 
 _MAY_DIFFER = re.compile(r"\de[+-]\d|\\u007f")
-# Strings are matched so as to be stepped over; inside of them only DEL is of interest.
+# Strings are matched to be skipped; within them only DEL matters.
 _STRING_OR_EXPONENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?e[+-]\d+')
 _DELETE = re.compile(r"(\\\\)|\\u007f")
 
 
 def to_json(value: Any) -> bytes | Answer:
-    r"""Compact JSON in UTF-8; integers of any size and lone surrogates (as `\ud800`) keep their value.
+    r"""Returns compact JSON in UTF-8; integers of any size and lone surrogates (as `\ud800`) keep their value.
 
-    Of what only AMQP header tables hold, bytes become base64, decimals their digits and moments RFC 3339 text.
-    NaN and infinity, which JSON has no word for, become null. What cannot be written at all, such as 1,000
-    levels of nesting, is a lasting Answer.
+    Values of AMQP header tables: bytes become base64, decimals their digits, times RFC 3339 text. NaN and infinity
+    become null. A value that cannot be serialized, such as 1,000 levels of nesting, gives a permanent Answer.
     """
     try:
         return orjson.dumps(value, table_text, orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)
     except TypeError:
-        # orjson refuses integers over 64 bits, lone surrogates and more than 254 levels.
+        # orjson rejects integers over 64 bits, lone surrogates and more than 254 levels.
         text = _spelled_out(value)
     return text if isinstance(text, Answer) else text.encode()
 
 
 def php_json(value: Any) -> bytes | Answer:
-    r"""JSON as PHP's `json_encode` writes it: compact, `\/`, `\uXXXX`, `1.0e-7`; for the rest as `to_json`.
+    r"""Returns JSON as PHP's `json_encode` writes it: compact, `\/`, `\uXXXX`, `1.0e-7`; otherwise as `to_json`.
 
-    Source: ext/json/json_encoder.c and php_gcvt in main/snprintf.c, PHP 7.1 and later, with serialize_precision
-    -1 and JSON_PRESERVE_ZERO_FRACTION, so that a float stays one: 1.0 is `1.0`, which PHP shortens to `1`
-    without that flag. What differs, since nothing of an event may be lost: `[]` and `{}` stay what they were, where
-    PHP makes `[]` of both; integers beyond 64 bits keep their digits, where PHP makes them floats; a lone
-    surrogate stays `\ud800`, where PHP fails. NaN and infinity cannot be written, there as here.
+    Source: ext/json/json_encoder.c and php_gcvt in main/snprintf.c, PHP 7.1 and later, with serialize_precision -1 and
+    JSON_PRESERVE_ZERO_FRACTION, so that 1.0 stays a float; without that flag PHP writes `1`. Differences, so that no
+    information is lost: `[]` and `{}` are kept apart, where PHP writes `[]` for both; integers beyond 64 bits keep
+    their digits, where PHP converts to floats; a lone surrogate stays `\ud800`, where PHP fails. NaN and infinity
+    cannot be written, as in PHP.
     """
     text = _spelled_out(value)
     if isinstance(text, Answer):
@@ -56,7 +55,7 @@ def php_json(value: Any) -> bytes | Answer:
 
 
 def php_float(number: float, exponent: str = "e") -> str:
-    """The shortest digits that read back, in the form that PHP gives them: `1`, `0.1`, `1.0e-7`, `INF`.
+    """Returns the shortest digits that round-trip, in PHP's form: `1`, `0.1`, `1.0e-7`, `INF`.
 
     Source: php_gcvt with 17 digits in mode 0; PHP before 7.1, and `precision` 14 in places, round instead.
     """
@@ -65,7 +64,7 @@ def php_float(number: float, exponent: str = "e") -> str:
         return mantissa.upper()
     if not power:
         return mantissa.removesuffix(".0")
-    if int(power) == 16:  # Python turns to exponents one digit earlier
+    if int(power) == 16:  # Python switches to exponents one digit earlier
         return str(int(number))
     if "." not in mantissa:
         mantissa += ".0"
@@ -73,9 +72,9 @@ def php_float(number: float, exponent: str = "e") -> str:
 
 
 def table_text(value: Any) -> str | None:
-    """What JSON has for a value that only AMQP header tables hold: base64, digits, or RFC 3339 text.
+    """Returns the JSON text of a value that only AMQP header tables hold: base64, digits, or RFC 3339 text.
 
-    None for a moment off the calendar. Raises TypeError for any other value.
+    None for a time outside of the calendar. Raises TypeError for any other value.
     """
     match value:
         case bytes() | bytearray():
@@ -88,7 +87,7 @@ def table_text(value: Any) -> str | None:
 
 
 def unbuildable(error: str) -> Answer:
-    """The answer for what no later attempt can build either."""
+    """Returns the permanent Answer for a body that cannot be built."""
     return Answer(fault=Fault.CONTENT, error=error, lasting=True)
 
 
@@ -108,7 +107,9 @@ def _as_php(found: re.Match[str]) -> str:
 
 
 def json_text(value: Any) -> str:
-    r"""The value as JSON on one line; what JSON has no word for is null, a lone surrogate is `\ud800`."""
+    r"""Returns the value as one line of JSON; values without JSON equivalent are null, a lone surrogate is
+    `\ud800`.
+    """
     text = to_json(value)
     return text.decode() if isinstance(text, bytes) else "".join(_parts(value))
 

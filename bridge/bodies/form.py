@@ -1,4 +1,4 @@
-"""Form posts as PHP's `http_build_query` writes them.
+"""Form bodies in the encoding of PHP's `http_build_query`, and bodies of templates.
 
 Source: ext/standard/http.c and php_url_encode in ext/standard/url.c of PHP; Splynx posts its webhooks this way.
 """
@@ -20,15 +20,15 @@ from bridge.formats.forms import CONTENT_TYPE
 
 
 def form(event: Event) -> Body | Answer:
-    """The event's data, an object, as a form."""
+    """Returns the event's data, an object, as a form."""
     if not has_data(event):
         return unbuildable(f"{why_no_data(event)}, so there is no data to make a form of; choose `body: raw`")
     return _form(event.data)
 
 
 def splynx_form(event: Event) -> Body | Answer:
-    """A Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` named `event`. So is any other
-    event's data, in an envelope.
+    """Returns a Splynx envelope as Splynx's own webhooks post it: whole, with an empty `type` set to `event`; the
+    data of other events are wrapped in an envelope.
     """
     if not has_data(event):
         return form(event)
@@ -39,15 +39,15 @@ def splynx_form(event: Event) -> Body | Answer:
 
 
 def php_form(fields: dict[Any, Any]) -> bytes:
-    """`fields` as a query: `a%5Bb%5D%5B0%5D=1&c=x+y`.
+    """Returns `fields` as a query: `a%5Bb%5D%5B0%5D=1&c=x+y`.
 
-    Nulls and empty lists and objects vanish, true and false are 1 and 0. Floats have the shortest digits that
-    read back, as with `precision` -1, where PHP's stock setting rounds to 14 digits; integers beyond 64 bits keep
-    theirs.
+    Nulls and empty lists and objects are omitted, true and false are 1 and 0. Floats have the shortest digits that
+    round-trip, as with `precision` -1, where PHP's default rounds to 14 digits; integers beyond 64 bits keep their
+    digits.
     """
     pairs = []
     waiting: list[tuple[str | None, Any]] = [(None, fields)]
-    while waiting:  # no recursion: the parser nests deeper than Python calls
+    while waiting:  # iterative: the parser nests deeper than Python recurses
         name, value = waiting.pop()
         if isinstance(value, dict):
             waiting.extend(reversed([(_below(name, key), each) for key, each in value.items()]))
@@ -87,17 +87,17 @@ def _encoded(text: str | bytes) -> str:
     return quote_plus(data).replace("~", "%7E")
 
 
-# Bodies that a hook's own template makes.
+# Bodies from a hook's template.
 
 
 TEXT = "text/plain; charset=utf-8"
 
 
 def templated(source: str) -> Build:
-    """The maker of what the template makes of an event.
+    """Returns the function that builds bodies from the template.
 
-    What it makes is told as JSON when it is that, otherwise as plain text. A key that the event does not have is a
-    lasting answer that names it. Raises ValueError for a template that cannot be compiled.
+    The content type is JSON if the result is JSON, otherwise plain text. A missing key gives a permanent Answer that
+    names it. Raises ValueError for a template that cannot be compiled.
     """
     template = compile_template(source)
 
@@ -115,7 +115,7 @@ def _is_json(text: str) -> bool:
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        # It refuses lone surrogates, which publishers may have sent
+        # orjson rejects lone surrogates, which publishers may send
         return "\\ud" in text and _is_lenient_json(text)
     return True
 

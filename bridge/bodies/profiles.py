@@ -1,7 +1,7 @@
-"""Bodies in a system's own shape, for its receivers: whatever the event came in as.
+"""Bodies in a system's own format, for its receivers, regardless of the event's original format.
 
-An event that came in the system's own format goes on as it is, byte for byte. Sources: each system's documentation
-and, where it is open, its code (Splynx hooks, Phlix `src/Webhooks`, Plinqx webhooks, Cockpit v1 webhooks).
+An event that arrived in the system's format is forwarded unchanged. Sources: each system's documentation and, where it
+is open, its code (Splynx hooks, Phlix `src/Webhooks`, Plinqx webhooks, Cockpit v1 webhooks).
 """
 
 import re
@@ -27,10 +27,11 @@ Spell = Callable[[Any], bytes | Answer]
 
 
 def splynx(event: Event) -> Body | Answer:
-    """A Splynx envelope as Splynx's webhooks send it, `{"type":"event","data"}` around any other event's data.
+    """Returns a Splynx envelope as Splynx's webhooks send it, `{"type":"event","data"}` around the data of other
+    events.
 
-    Of an envelope only an empty `type` is named: Splynx's queues leave it so, its webhooks do not, and its receivers
-    refuse what has none. They also compare the content type letter for letter.
+    In an envelope only an empty `type` is filled in: Splynx's queues leave it empty, its webhooks do not, and its
+    receivers reject an empty one. They also compare the content type literally.
     """
     if event.format == "splynx" and _has_one_type(event) and (first := _TYPE_FIRST.match(event.message.body)):
         return Body(_named(first) if first[1] in _EMPTY else event.message.body, JSON)
@@ -46,15 +47,15 @@ def splynx(event: Event) -> Body | Answer:
 
 
 def splynx_raw(event: Event) -> Body:
-    """The message's own bytes, told as JSON where they are, in the one spelling that Splynx's receivers know."""
+    """Returns the message's bytes; JSON gets the one content type that Splynx's receivers accept."""
     sent = raw(event)
     return sent if is_form(sent.content_type) or not has_data(event) else sent._replace(content_type=JSON)
 
 
 def _has_one_type(event: Event) -> bool:
-    """Whether the body is JSON in which the name `type` stands but once, however names may be escaped.
+    """Returns whether the body is JSON with exactly one key `type`, escaped or not.
 
-    Then the bytes tell what the envelope's type is, at a tenth of what it costs to parse them on every attempt.
+    Then the bytes show the envelope's type, at a tenth of the cost of parsing them for each attempt.
     """
     message = event.message
     return (
@@ -67,7 +68,9 @@ def _has_one_type(event: Event) -> bool:
 
 
 def is_envelope(whole: Any, form: str) -> bool:
-    """Whether this is what Splynx sends: any object with a type of Splynx's format, or what looks like its own."""
+    """Returns whether this is a Splynx envelope: any object with a type in Splynx's format, or an object of
+    Splynx's shape.
+    """
     if not isinstance(whole, dict):
         return False
     if form == "splynx":
@@ -78,20 +81,20 @@ def is_envelope(whole: Any, form: str) -> bool:
 
 
 def with_type(envelope: dict[str, Any]) -> dict[str, Any]:
-    """The envelope with `type` named where it is empty, in its place or else first."""
+    """Returns the envelope with an empty `type` filled in, in its place or else first."""
     if not _lacks_type(envelope):
         return envelope
     return envelope | _NAMED if "type" in envelope else _NAMED | envelope
 
 
 def _lacks_type(envelope: Mapping[str, Any]) -> bool:
-    """Whether `type` is missing, or empty as PHP understands it: empty text or null."""
+    """Returns whether `type` is missing, or empty in PHP's sense: empty text or null."""
     return envelope.get("type") in ("", None)
 
 
 def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
-    """The envelope's bytes with `type` named and every other byte as it was, where Splynx wrote them: it writes
-    `type` first.
+    """Returns the envelope's bytes with `type` filled in and every other byte unchanged; None if `type` is not
+    first, as Splynx writes it.
     """
     if "type" not in envelope:
         opening = _OPENING.match(content)
@@ -100,7 +103,7 @@ def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
     if not first or first[1] not in _EMPTY:
         return None
     spliced = _named(first)
-    # Of two keys of one name the last counts
+    # The last of duplicate keys counts
     return spliced if parse(spliced)["type"] == "event" else None
 
 
@@ -110,22 +113,22 @@ def _named(first: re.Match[bytes]) -> bytes:
 
 
 def phlix(event: Event) -> Body | Answer:
-    """`{"event_type", "payload", "occurred_at"}` in the spelling of PHP."""
+    """Returns `{"event_type", "payload", "occurred_at"}` in PHP's encoding."""
     return _own(event, "phlix", php_json, _phlix)
 
 
 def plinqx(event: Event) -> Body | Answer:
-    """`{"event", "timestamp", "data", "metadata"}`, compact."""
+    """Returns `{"event", "timestamp", "data", "metadata"}`, compact."""
     return _own(event, "plinqx", to_json, _plinqx)
 
 
 def standard(event: Event) -> Body | Answer:
-    """`{"type", "timestamp", "data"}`, compact, as Standard Webhooks recommends it."""
+    """Returns `{"type", "timestamp", "data"}`, compact, as recommended by Standard Webhooks."""
     return _own(event, "standard", to_json, _standard)
 
 
 def cockpit(hook: str) -> Build:
-    """The maker of `{"event", "hook", "backend", "args"}` in the spelling of PHP; `hook` is the hook's name."""
+    """Returns the builder of `{"event", "hook", "backend", "args"}` in PHP's encoding; `hook` is the hook's name."""
 
     def fields(event: Event) -> dict[str, Any]:
         args = event.data if isinstance(event.data, list) else [event.data]
@@ -135,7 +138,7 @@ def cockpit(hook: str) -> Build:
 
 
 def moment_of(event: Event) -> datetime:
-    """When it happened, in UTC: as the publisher told, else when the bridge received it."""
+    """Returns the event's time in UTC: the publisher's, else the time of receipt."""
     try:
         moment = datetime.fromisoformat(event.time or "")
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -144,7 +147,7 @@ def moment_of(event: Event) -> datetime:
 
 
 def zulu(moment: datetime) -> str:
-    """RFC 3339 with `Z`: whole seconds, or milliseconds where there are any."""
+    """Returns RFC 3339 with `Z`: whole seconds, or milliseconds if there are any."""
     text = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
     return text.removesuffix(".000") + "Z"
 
@@ -168,7 +171,7 @@ def _json(content: bytes | Answer) -> Body | Answer:
 
 
 def _phlix(event: Event) -> dict[str, Any]:
-    # PHP has one kind of array, and writes an empty one as a list
+    # PHP has one type of array and serializes an empty one as a list
     payload = [] if event.data in (None, {}) else event.data
     at = moment_of(event).isoformat(timespec="seconds")
     return {"event_type": event.type, "payload": payload, "occurred_at": at}

@@ -1,4 +1,6 @@
-"""The event with which somebody sees whether a hook's target is there: as its system sends one, or any other."""
+"""Test events, with which users check whether a hook's target responds: in the system's own format or a generic
+one.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,10 +20,10 @@ Envelope = Callable[[str, Mapping[str, Any], float, str], dict[str, Any]]
 
 
 def trial_event(hook: Hook, event_id: str, at: float, kind: str | None = None) -> Event:
-    """What the hook's system sends for a test, of type `webhook.test` or `kind`; `at` in Unix seconds.
+    """Returns the test event of the hook's system, of type `webhook.test` or `kind`; `at` is in Unix seconds.
 
-    Its data tell what it is and of which hook. Profiles that shape bodies themselves do so with them; for the others
-    the message is written as their system writes events. Splynx asks with a ping, unless a type is given.
+    Its data describe the test and name the hook. Profiles with their own body format build it from these data; for
+    others the message is in their system's format. Splynx tests with a ping, unless a type is given.
     """
     data = {"message": f"This is a test of hook {hook.name}", "webhook_id": hook.id}
     profile = hook.target.profile if isinstance(hook.target, WebhookTarget) else ""
@@ -33,12 +35,12 @@ def trial_event(hook: Hook, event_id: str, at: float, kind: str | None = None) -
 
 
 def told_event(hook: Hook, event_id: str, at: float, kind: str, data: Any) -> Event:
-    """An event of this type that came in with these data, JSON values, for its whole body."""
+    """Returns an event of this type whose whole body is these data (JSON values)."""
     return _event(hook, event_id, at, kind, body=to_json(data), data=data)
 
 
 def _event(hook: Hook, event_id: str, at: float, kind: str, *, body: bytes | Answer, data: Any) -> Event:
-    assert isinstance(body, bytes)  # what was read as JSON can be written as JSON
+    assert isinstance(body, bytes)  # data parsed from JSON can be serialized
     return Event(
         id=event_id,
         source=hook.sources[0] if hook.sources else OWN_EVENTS,

@@ -14,7 +14,7 @@ from bridge.core.envelopes import ENVELOPES, envelope_schema
 from bridge.core.errors import Problem
 from bridge.core.event import Source
 from bridge.core.hook import Hook
-from bridge.core.owner import Owner, refusal
+from bridge.core.survey import Owner, refusal
 from bridge.core.target import WebhookTarget
 from bridge.db.ownership import misfit
 from bridge.db.sqlite import glimpse, hindrance

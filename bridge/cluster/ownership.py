@@ -11,8 +11,8 @@ import structlog
 from bridge.amqp.connection import Link
 from bridge.amqp.topology import Topology
 from bridge.core.errors import AlreadyRunning, BrokerRefused, BrokerUnavailable
-from bridge.core.owner import Owner
 from bridge.core.ports import UNSIGNED, Control
+from bridge.core.survey import Owner
 from bridge.db.ownership import SqlOwnership
 from bridge.settings.tree import Settings
 from bridge.telemetry import events

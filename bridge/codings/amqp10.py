@@ -1,6 +1,6 @@
-"""Values as AMQP 1.0 encodes them, which RabbitMQ 3's plugin leaves in headers and bodies.
+"""A decoder of AMQP 1.0 values, which RabbitMQ 3's plugin leaves encoded in headers and bodies.
 
-Source: OASIS AMQP 1.0, part 1 (types). The plugin (3.10.8) hands the sections of a message on as they came.
+Source: OASIS AMQP 1.0, part 1 (types). The plugin (3.10.8) passes on sections as received.
 """
 
 import struct
@@ -15,7 +15,7 @@ from bridge.core.event import Message
 from bridge.formats.text import table_size
 
 MOST_ITEMS = 100_000
-"""Values in one, those within others among them."""
+"""Maximum number of values, nested ones included."""
 MOST_DEPTH = 64
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all sums here are in UTC
@@ -47,11 +47,11 @@ _DESCRIBED, _BOOLEAN, _EMPTY_LIST, _CHARACTER, _TIMESTAMP, _UUID = 0x00, 0x56, 0
 
 
 class NoValue(Exception):
-    """The bytes are no value of AMQP 1.0, or one that is too large."""
+    """The bytes are not an AMQP 1.0 value, or the value is too large."""
 
 
 def section(data: bytes) -> tuple[int, Any]:
-    """The code of the section that `data` begin with, such as 0x77 for a body that is one value, and what it holds.
+    """Returns the code of the first section of `data`, such as 0x77 for a body with one value, and its content.
 
     Raises NoValue.
     """
@@ -66,7 +66,7 @@ def section(data: bytes) -> tuple[int, Any]:
 
 
 class _Reader:
-    """Reads values one after the other."""
+    """A reader of consecutive values."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -78,7 +78,7 @@ class _Reader:
         return self._data[self._at - 1]
 
     def value(self, depth: int) -> Any:
-        """The next one, with its type before it."""
+        """Returns the next value, with its type constructor read first."""
         return self._of(self.octet(), depth)
 
     def _of(self, kind: int, depth: int) -> Any:
@@ -91,7 +91,7 @@ class _Reader:
             return self._number(kind)
         if kind in _DECIMALS:
             self._octets(_DECIMALS[kind])
-            return None  # nobody sends any
+            return None  # rejected: no sender uses decimals
         if kind in _TEXTS or kind in _BYTES:
             octets = self._octets(self._size(kind))
             return octets if kind in _BYTES else octets.decode()
@@ -112,7 +112,7 @@ class _Reader:
         return self._data[self._at - size : self._at]
 
     def _size(self, kind: int) -> int:
-        """One or four bytes, as the type's first digit says."""
+        """Returns a size of one or four bytes, by the type's first digit."""
         return self.octet() if kind < 0xB0 or 0xC0 <= kind < 0xD0 or 0xE0 <= kind < 0xF0 else self._four()
 
     def _four(self) -> int:
@@ -129,7 +129,7 @@ class _Reader:
         return {_name(self.value(depth + 1)): self.value(depth + 1) for _ in range(self._count(kind) // 2)}
 
     def _array(self, kind: int, depth: int) -> list[Any]:
-        """Values of one type, which is told once."""
+        """Returns values of one type, whose constructor precedes them."""
         count, item = self._count(kind), self.octet()
         if item == _DESCRIBED:
             self.value(depth + 1)
@@ -153,7 +153,7 @@ class _Reader:
 
 
 def _moment(milliseconds: int) -> str:
-    """As text, which keeps the milliseconds that a timestamp of AMQP 0-9-1 does not have."""
+    """Returns the timestamp as text, because timestamps of AMQP 0-9-1 have no milliseconds."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds" if milliseconds % 1000 else "seconds") + "Z"
 
@@ -162,11 +162,10 @@ def _name(key: Any) -> str:
     return key if isinstance(key, str) else str(key)
 
 
-# Messages of AMQP 1.0 as RabbitMQ's plugin hands them to a queue: what their sections say, in the terms of AMQP
-# 0-9-1.
-# RabbitMQ 3 (3.10.8) leaves application properties and properties encoded in headers; RabbitMQ 4 makes plain
-# headers of the former. The message's `type` is not the sender's: `binary` where the body is the sender's
-# bytes, `amqp-1.0` where it is an encoded section.
+# Messages of AMQP 1.0 as RabbitMQ's plugin delivers them, converted to the terms of AMQP 0-9-1. RabbitMQ 3 (3.10.8)
+# leaves properties and application properties encoded in headers; RabbitMQ 4 converts the latter to plain headers. The
+# message's `type` is set by the plugin, not by the sender: `binary` if the body is the sender's bytes, `amqp-1.0` if it
+# is an encoded section.
 
 
 SECTION = "amqp-1.0"
@@ -180,10 +179,10 @@ _VALUE, _SEQUENCE = 0x77, 0x76
 
 
 def with_plain_headers(message: Message, most: int) -> Message:
-    """The message with its application properties as headers of their own, as RabbitMQ 4 has them.
+    """Returns the message with its application properties as plain headers, as RabbitMQ 4 delivers them.
 
-    A header of that name wins. The encoded ones stay where all headers take no more than `most` bytes: of them the
-    plugin makes what consumers of AMQP 1.0 get.
+    An existing header of the same name takes precedence. The encoded properties are kept while all headers take at most
+    `most` bytes, because the plugin needs them to deliver copies to consumers of AMQP 1.0.
     """
     found = _held(message.headers, _APPLICATION_PROPERTIES)
     if not isinstance(found, dict) or not found:
@@ -196,7 +195,7 @@ def with_plain_headers(message: Message, most: int) -> Message:
 
 
 def told_type(message: Message) -> str | None:
-    """The type as the sender told it: in the property, or of AMQP 1.0 as the subject."""
+    """Returns the type that the sender set: the property, or the subject of AMQP 1.0."""
     if message.type not in _MARKERS:
         return message.type
     found = _held(message.headers, _PROPERTIES)
@@ -205,9 +204,9 @@ def told_type(message: Message) -> str | None:
 
 
 def value_of(body: bytes) -> bytes | str | None:
-    """What stands in a body that is an encoded section: text, bytes, or any other value as JSON in UTF-8.
+    """Returns the value of a body that is an encoded section: text, bytes, or any other value as JSON in UTF-8.
 
-    None for what is none, or too large.
+    None if it is invalid or too large.
     """
     try:
         code, value = section(body)
@@ -222,7 +221,7 @@ def value_of(body: bytes) -> bytes | str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Bytes that are text as such, which is how they come out of a copy."""
+    """Returns the value with UTF-8 bytes as text, which is how a copy carries them."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -234,7 +233,7 @@ def _plain(value: Any) -> Any:
 def _held(headers: Mapping[str, Any], name: str) -> Any:
     encoded = headers.get(name)
     if isinstance(encoded, str):
-        encoded = encoded.encode(errors="surrogatepass")  # bytes that happen to be text are read as such
+        encoded = encoded.encode(errors="surrogatepass")  # bytes that are valid UTF-8 become text
     if not isinstance(encoded, bytes):
         return None
     try:

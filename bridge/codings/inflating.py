@@ -1,4 +1,4 @@
-"""Compressed bodies inflated: all inflating of the project goes through `inflated`, which has a maximum.
+"""Decompression of bodies, bounded against decompression bombs: every decompression goes through `inflated`.
 
 Sources: RFC 1950 to 1952 (zlib, deflate, gzip), RFC 7932 (brotli), RFC 8878 (zstd), the formats of bzip2 and xz, and
 PKWARE's APPNOTE 4.3 (zip).
@@ -31,35 +31,35 @@ _MOST_MEMBERS = 1000
 _CHUNK = 65_536
 _ALWAYS_ALLOWED = 16_777_216
 _MOST_TIMES = 100
-"""What JSON reaches at its best; deflate itself goes up to 1,032, and only bombs go there with megabytes."""
+"""The maximum compression ratio: the best that JSON reaches. deflate reaches 1,032, with megabytes only in bombs."""
 _XZ_MEMORY = 96 * 1024 * 1024
-"""What the strongest preset of xz needs; a header may ask for 4 GiB."""
+"""The memory limit of xz, enough for its strongest preset; a header may demand 4 GiB."""
 _ZSTD: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 25}
-"""32 MiB, a level of 19; RFC 9659 allows HTTP no more than 8."""
+"""32 MiB of window, as for level 19; RFC 9659 limits HTTP to 8 MiB."""
 _ZIP_HEADER = 30
 _ENCRYPTED = 1
 
 
 class _Stream(Protocol):
-    """One stream of compressed bytes; the decompressors of the standard library are such."""
+    """The interface of a decompressor of one stream, as in the standard library."""
 
     @property
     def eof(self) -> bool:
-        """Whether its end was reached."""
+        """Returns whether the end of the stream was reached."""
         ...
 
     @property
     def unused_data(self) -> bytes:
-        """What came behind its end."""
+        """Returns the bytes after the end of the stream."""
         ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """What `data` adds, up to so many bytes."""
+        """Returns the next output for `data`, at most `max_length` bytes."""
         ...
 
 
 class _Brotli:
-    """Brotli's decompressor, which tells nothing of what comes behind the end: it fails there (1.2)."""
+    """The Brotli decompressor, which raises for bytes after the end of the stream instead of reporting them (1.2)."""
 
     unused_data = b""
 
@@ -76,11 +76,11 @@ class _Brotli:
 
 
 class _Corrupt(Exception):
-    """No stream of that kind."""
+    """The bytes are not a stream of that format."""
 
 
 class TooLarge(Exception):
-    """The body inflates to more than it may."""
+    """The decompressed body exceeds the limit."""
 
 
 Open = Callable[[], _Stream]
@@ -92,9 +92,9 @@ def _zlib(window: int) -> Open:
     return lambda: zlib.decompressobj(window)
 
 
-# For each coding what may be tried in turn, and whether such streams may follow each other.
+# The decompressors to try for each coding, and whether several streams may follow each other.
 _KINDS: Mapping[str, tuple[tuple[Open, bool], ...]] = {
-    # Senders take gzip and zlib for one another, and what begins a stream tells them apart.
+    # Senders confuse gzip and zlib; the first bytes of the stream tell them apart.
     "gzip": ((_zlib(_GZIP_OR_ZLIB), True),),
     "deflate": ((_zlib(_GZIP_OR_ZLIB), False), (_zlib(-zlib.MAX_WBITS), False)),
     "bzip2": ((bz2.BZ2Decompressor, True),),
@@ -103,14 +103,14 @@ _KINDS: Mapping[str, tuple[tuple[Open, bool], ...]] = {
     "zstd": ((lambda: zstd.ZstdDecompressor(options=_ZSTD), True),),
 }
 CODINGS = frozenset({*_KINDS, "zip"})
-"""The codings that can be inflated."""
+"""The supported content codings."""
 
 
 def inflated(body: bytes, coding: str, most: int) -> bytes | None:
-    """What `body` was before it was compressed with one of CODINGS; None for what is corrupt or cut off.
+    """Returns the decompressed `body`, compressed with one of CODINGS; None if it is corrupt or truncated.
 
-    Raises TooLarge for more than `most` bytes, and for more than a hundred times the compressed size (16 MiB are always
-    allowed); of what comes out no more than that is ever held.
+    Raises TooLarge beyond `most` bytes, and beyond a hundred times the compressed size (16 MiB are always allowed);
+    never holds more output than that.
     """
     room = min(most, max(_ALWAYS_ALLOWED, _MOST_TIMES * len(body)))
     if coding == "zip":
@@ -124,7 +124,7 @@ def inflated(body: bytes, coding: str, most: int) -> bytes | None:
 
 
 def _inflated(body: bytes, most: int, opened: Open, *, members: bool, whole: bool = True) -> bytes:
-    """Everything that `body` inflates to, member after member; `whole`: nothing else may follow."""
+    """Returns the output of all members of `body`; `whole`: trailing bytes are an error."""
     parts: list[bytes] = []
     stream, ended, room, at = opened(), 0, most, 0
     while at < len(body):
@@ -146,15 +146,17 @@ def _inflated(body: bytes, most: int, opened: Open, *, members: bool, whole: boo
 
 
 def _is_padding(body: bytes, at: int) -> bool:
-    """Whether only zeros follow, as gzip writes them where blocks must be full.
+    """Returns whether only zeros follow, which gzip writes to fill blocks.
 
-    Looked at in place: a copy of the rest behind each of many members takes minutes.
+    Checks in place: copying the rest after each of many members takes minutes.
     """
     return body[at] == 0 and body.count(0, at) == len(body) - at
 
 
 def _unzipped(body: bytes, most: int) -> bytes | None:
-    """The first file of an archive, as Spring AMQP writes one; read from its own header, whatever the directory says."""
+    """Returns the first file of a zip archive, as Spring AMQP writes it; read from its local header, without the
+    directory.
+    """
     if body[:4] != b"PK\x03\x04" or len(body) < _ZIP_HEADER:
         return None
     flags, method = (int.from_bytes(body[at : at + 2], "little") for at in (6, 8))
@@ -169,7 +171,7 @@ def _unzipped(body: bytes, most: int) -> bytes | None:
         return None
 
 
-# A message's body as its publisher had it before it was coded: not compressed, and in UTF-8.
+# The plain body of a message: decompressed and in UTF-8.
 
 
 _MOST_CODINGS = 4
@@ -178,17 +180,17 @@ _NO_SECTION = "the body is labelled as a section of AMQP 1.0, and is none that c
 
 @value(frozen=True, slots=True)
 class Plain:
-    """The body, or None and why there is none."""
+    """The plain body, or None with the reason."""
 
     body: bytes | None
     fault: str = ""
 
 
 def plain_of(message: Message, most: int) -> Plain:
-    """The body with everything undone that the message says was done to it, the same object where that is nothing.
+    """Returns the body without the encodings that the message declares; the same object if there are none.
 
-    `most` bounds what a compressed body may come to, in bytes, as `inflated` does. Codings are undone the last one
-    first, and where that leads nowhere in the order in which they stand.
+    `most` is the maximum size of a decompressed body in bytes, as for `inflated`. Codings are removed in reverse order
+    of application; if that fails, in the order in which they are listed.
     """
     if is_plain(message):
         return Plain(message.body)
@@ -208,7 +210,7 @@ def plain_of(message: Message, most: int) -> Plain:
 
 
 def plain_message(message: Message, body: bytes) -> Message:
-    """The message with its plain body, and without the labels that are true no longer."""
+    """Returns the message with its plain body, without the labels that no longer apply."""
     if body is message.body:
         return message
     kind = message.content_type
@@ -226,12 +228,12 @@ def plain_message(message: Message, body: bytes) -> Message:
 
 
 def is_compressed(message: Message) -> bool:
-    """Whether the body may come to far more than it has."""
+    """Returns whether the body is compressed, so that its plain size may be far larger."""
     return bool(labels_of(message).codings)
 
 
 def is_plain(message: Message) -> bool:
-    """Whether the body is its own plain body."""
+    """Returns whether the body has no encoding to remove."""
     labels = labels_of(message)
     return not labels.codings and labels.charset is None and message.type != SECTION
 

@@ -1,4 +1,4 @@
-"""Character sets by the names that publishers write, and text in them as UTF-8."""
+"""Character set names as publishers write them, and conversion of text to UTF-8."""
 
 import codecs
 import json
@@ -13,7 +13,7 @@ from bridge.core.event import Message
 
 _WITHOUT_ALIAS = {"cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_t", "koi8_u", "mac_arabic"}
 _KNOWN = frozenset({*aliases, *aliases.values(), *_WITHOUT_ALIAS})
-"""Python remembers every name that it is asked for and does not know, so only these are ever asked."""
+"""The names that are looked up: Python caches every unknown name that it is asked for."""
 _NO_CHARSETS = frozenset(
     {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}
 )
@@ -22,14 +22,14 @@ UTF_8 = "utf-8"
 
 
 def charset_of(name: str) -> str | None:
-    """The character set as Python knows it, `utf-8` for ASCII too; None for what is the name of none."""
+    """Returns Python's name of the character set, `utf-8` for ASCII too; None for an unknown name."""
     normal = normalize_encoding(name).lower()
     normal = _OTHERS.get(normal, normal)
     if normal not in _KNOWN or aliases.get(normal, normal) in _NO_CHARSETS:
         return None
     try:
         found = codecs.lookup(normal)
-    except LookupError:  # pragma: no cover - all that are known are there on Linux
+    except LookupError:  # pragma: no cover - all known character sets exist on Linux
         return None
     if not found._is_text_encoding:  # noqa: SLF001 - the only mark of rot13, bz2 and the like
         return None
@@ -37,9 +37,9 @@ def charset_of(name: str) -> str | None:
 
 
 def in_utf_8(text: bytes, charset: str) -> bytes | None:
-    """The text in UTF-8; None where it is no text in that character set.
+    """Returns the text in UTF-8; None if it is not valid in that character set.
 
-    UTF-16 and UTF-32 without a byte order mark are read in the order in which JSON can begin.
+    UTF-16 and UTF-32 without a byte order mark are read in the byte order in which JSON can begin.
     """
     try:
         if charset in ("utf-16", "utf-32"):
@@ -50,15 +50,14 @@ def in_utf_8(text: bytes, charset: str) -> bytes | None:
         return None
 
 
-# What a message says was done to its body: its content codings and its character set.
-# AMQP 0-9-1 says no more of `content_encoding` than "MIME content encoding", so publishers write codings,
-# character sets and both into it, in either order. RFC 9110 section 8.4 has codings in the order in which they
-# were applied; Spring AMQP puts what it applied last first (`gzip:UTF-8`, `gzip, UTF-8`). kombu compresses
-# whole bodies and says so in the header `compression`, whose `application/x-gzip` are zlib's bytes.
+# The declared encodings of a body: content codings and character set. AMQP 0-9-1 defines `content_encoding` only as
+# "MIME content encoding", so publishers put codings, character sets or both into it, in either order. RFC 9110 section
+# 8.4 lists codings in the order of application; Spring AMQP puts the last one first (`gzip:UTF-8`, `gzip, UTF-8`).
+# kombu compresses whole bodies and declares it in the header `compression`, whose `application/x-gzip` is zlib.
 
 
 COMPRESSION = "compression"
-"""kombu's header."""
+"""The header that kombu uses."""
 
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "gzip": ("gzip", "x-gzip", "gz", "gzipped", "application/gzip", "application/x-gzip"),
@@ -75,7 +74,7 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 _CODINGS = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in spellings}
 _TO_HTTP = frozenset({"gzip", "deflate", "br", "zstd", "compress", "bzip2", "xz"})
-"""Codings with names that receivers of HTTP may know; a base64 text is what it is without a word."""
+"""Codings with names that HTTP receivers may know; base64 is not declared."""
 _NOTHING = frozenset(
     {"", "identity", "binary", "none", "null", "7bit", "8bit", "raw", "plain", "text", "string", "json"}
 )
@@ -86,11 +85,11 @@ _LONGEST = 255
 
 @value(frozen=True, slots=True)
 class Labels:
-    """`codings` in the order in which they were applied; `charset` None is UTF-8.
+    """The declared encodings: `codings` in the order of application; `charset` None is UTF-8.
 
-    `unknown` is the first word that names neither, which changes nothing: a body that is JSON all the same is read.
-    `content_encoding` and `content_type` are what a receiver is told of the body as it is, the second one None where
-    the message tells none.
+    `unknown` is the first word that is neither; it changes nothing, because the body may be JSON regardless.
+    `content_encoding` and `content_type` are the values for a receiver of the body as it is; `content_type` is None if
+    the message has none.
     """
 
     codings: tuple[str, ...] = ()
@@ -101,7 +100,7 @@ class Labels:
 
 
 def labels_of(message: Message) -> Labels:
-    """What the message says of its body."""
+    """Returns the encodings that the message declares."""
     compression = message.headers.get(COMPRESSION) if message.headers else None
     if not isinstance(compression, str) or len(compression) > _LONGEST:
         compression = ""
@@ -109,13 +108,15 @@ def labels_of(message: Message) -> Labels:
 
 
 def without_charset(content_type: str) -> str:
-    """The content type without what it says of the character set."""
+    """Returns the content type without its charset parameter."""
     return _CHARSET.sub("", content_type)
 
 
 @lru_cache(maxsize=1024)
 def _labels(content_encoding: str, content_type: str, compression: str) -> Labels:
-    is_multipart = content_type.lstrip().lower().startswith("multipart/")  # each part has its own
+    is_multipart = (
+        content_type.lstrip().lower().startswith("multipart/")
+    )  # each part of a multipart has its own charset
     told = None if is_multipart else _CHARSET.search(content_type)
     codings, word, unknown = _words(content_encoding)
     charset = charset_of(word) if word else None
@@ -137,7 +138,7 @@ def _labels(content_encoding: str, content_type: str, compression: str) -> Label
 
 
 def _words(content_encoding: str) -> tuple[tuple[str, ...], str, str]:
-    """The codings, the first character set, and the first word that is neither."""
+    """Returns the codings, the first character set, and the first word that is neither."""
     codings: list[str] = []
     charset = unknown = ""
     for part in _BETWEEN.split(content_encoding.strip()):

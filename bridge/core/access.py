@@ -1,4 +1,4 @@
-"""Who may do what through the admin API."""
+"""Roles, tokens and the audit log of the admin API, and the ports to their tables."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,24 +9,26 @@ from bridge.core.records import Page
 
 
 class Role(StrEnum):
-    """What a token is good for; each role may do what the one before it may."""
+    """The role of a token. Each role includes the permissions of the role before it."""
 
     VIEWER = "viewer"
-    """Looks at everything, changes nothing."""
+    """Reads everything, changes nothing."""
     OPERATOR = "operator"
-    """Runs it: pause, resume, enable, disable, test, retry, cancel, replay, quarantine, publish."""
+    """Operates the bridge: pause, resume, enable, disable, test, retry, cancel, replay, quarantine, publish."""
     ADMIN = "admin"
-    """Sets it up: hooks and their secrets, tokens, the audit log."""
+    """Manages hooks and their secrets, tokens and the audit log."""
 
     def may(self, wanted: "Role") -> bool:
-        """Whether this role is enough where `wanted` is asked for."""
+        """Returns whether this role grants the permissions of the role `wanted`."""
         ranks = list(Role)
         return ranks.index(self) >= ranks.index(wanted)
 
 
 @value(frozen=True, slots=True)
 class Actor:
-    """Who does something: the name and role of a token. `http.admin_token` is `admin`; the bridge itself `bridge`."""
+    """The authenticated caller: name and role of the token. `http.admin_token` acts as `admin`, the bridge itself
+    as `bridge`.
+    """
 
     name: str
     role: Role
@@ -35,7 +37,9 @@ class Actor:
 
 @value(frozen=True, slots=True)
 class AuditEntry:
-    """What somebody changed. `at` in Unix seconds; `detail` is JSON without secrets: what changed, with how many."""
+    """An entry of the audit log. `at` is in Unix seconds; `detail` is JSON without secrets: the changed values and
+    counts.
+    """
 
     id: str
     at: float
@@ -52,7 +56,7 @@ class AuditEntry:
 
 @value(frozen=True, slots=True)
 class KnownToken:
-    """A token as it is recorded: never the token itself. Times in Unix seconds."""
+    """A token as it is stored, without the token itself. Times are in Unix seconds."""
 
     id: str
     name: str
@@ -64,36 +68,36 @@ class KnownToken:
     revoked_at: float | None
 
 
-# What the admin API asks of the database about tokens, and where it writes who changed what.
+# Ports: tokens and the audit log in the database.
 
 
 class Tokens(Protocol):
-    """Bearer tokens, hashed. All raise HistoryUnavailable."""
+    """The port to stored bearer tokens, which are kept as hashes. Each method raises HistoryUnavailable."""
 
     async def add_token(self, token: KnownToken, digest: str) -> bool:
-        """Store it; False where one that is not revoked has the name already."""
+        """Store the token; returns False if a token that is not revoked has the same name."""
         ...
 
     async def token_of(self, digest: str) -> KnownToken | None:
-        """The one with this SHA-256 in hex, whatever its state."""
+        """Returns the token with this SHA-256 digest (hex), revoked or not."""
         ...
 
     async def tokens(self) -> Sequence[KnownToken]:
-        """All that were ever made, by name."""
+        """Returns all tokens, revoked ones included, ordered by name."""
         ...
 
     async def revoke_token(self, token_id: str, at: float) -> bool:
-        """No longer good; False where there is no such token that was."""
+        """Revoke the token; returns False if the token is unknown or revoked already."""
         ...
 
     async def tokens_used(self, used: dict[str, float]) -> None:
-        """When each was used last, by its id."""
+        """Store the time of last use of each token, by token id."""
         ...
 
 
 @value(frozen=True, slots=True)
 class DeedFilter:
-    """Which entries of the audit log: those that every given field fits. Times are Unix seconds."""
+    """A filter for the audit log. An entry must match every field that is set. Times are in Unix seconds."""
 
     actor: str | None = None
     action: str | None = None
@@ -104,14 +108,16 @@ class DeedFilter:
 
 
 class Audit(Protocol):
-    """Who changed what. All raise HistoryUnavailable."""
+    """The port to the audit log. Each method raises HistoryUnavailable."""
 
     async def write_deed(self, deed: AuditEntry) -> None: ...
 
     async def deeds(self, which: DeedFilter, *, after: str | None, limit: int) -> Page[AuditEntry]:
-        """Newest first; ValueError for a cursor that is none of ours."""
+        """Returns a page of entries, newest first. Raises ValueError for an invalid cursor."""
         ...
 
     async def forget_deeds(self, before: float, limit: int) -> int:
-        """Delete at most `limit` of those older than that Unix time, the oldest first; how many these were."""
+        """Delete at most `limit` entries older than `before` (Unix seconds), oldest first; returns the number
+        deleted.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The manner of everything that people write: known keys only, and nothing changes once it is read."""
+"""Base types of settings and values: the strict model, fast frozen dataclasses, units, and exponential backoff."""
 
 import asyncio
 import random
@@ -10,15 +10,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJson
 
 
 class StrictModel(BaseModel):
-    """Frozen, and a key it does not know is an error."""
+    """A frozen pydantic model that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-# Values that nobody changes: for the type checker a frozen dataclass, at run time without its price.
-# A frozen dataclass sets each field through object.__setattr__: 1.9 us instead of 0.3 us for a message of
-# twelve fields (Python 3.11), and every delivery makes half a dozen values. So freezing is left to mypy, which
-# checks all code here; equality, hashing, `replace` and the rest are those of a frozen dataclass.
+# Immutable values at the cost of a plain dataclass. A frozen dataclass sets each field through object.__setattr__: 1.9
+# us instead of 0.3 us for a message of twelve fields (Python 3.11), and each delivery creates half a dozen values. The
+# type checker sees a frozen dataclass and rejects assignments; equality, hashing and `replace` work as in a frozen
+# dataclass.
 
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ else:
     from dataclasses import dataclass
 
     def value(*, frozen: bool, slots: bool) -> Callable[[type], type]:
-        """Stand in for `dataclass(frozen=True, ...)`."""
+        """The run-time replacement of `dataclass(frozen=True, ...)`."""
         return dataclass(slots=slots, unsafe_hash=frozen)
 
 
 __all__ = ["value"]
 
 
-# Durations, sizes and rates as people write them in configuration files.
+# Parsers of durations, sizes and rates in settings.
 
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -45,7 +45,7 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)", re.IGNORECASE)
 
 
 def seconds(value: Any) -> Any:
-    """Seconds of `15s`, `5m`, `2h30m`, `7d`, `250ms`; a bare number is seconds."""
+    """Returns seconds, parsed from `15s`, `5m`, `2h30m`, `7d`, `250ms` or a number of seconds."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -59,7 +59,7 @@ def seconds(value: Any) -> Any:
 
 
 def size(value: Any) -> Any:
-    """Bytes of `64kB`, `1MiB`; a bare number is bytes."""
+    """Returns bytes, parsed from `64kB`, `1MiB` or a number of bytes."""
     if not isinstance(value, str):
         return value
     if match := _SIZE.fullmatch(value.strip()):
@@ -71,7 +71,7 @@ def size(value: Any) -> Any:
 
 
 def per_second(value: Any) -> Any:
-    """Events per second of `50/s`, `30/m`, `1000/h`; a bare number is per second."""
+    """Returns events per second, parsed from `50/s`, `30/m`, `1000/h` or a number per second."""
     if not isinstance(value, str):
         return value
     if match := _RATE.fullmatch(value.strip()):
@@ -97,11 +97,13 @@ PerSecond = Annotated[
 ]
 
 
-# Settings as the plain values that somebody wrote, secrets in the clear: for what stays inside.
+# Serialization of settings with their secrets in the clear, for internal use only.
 
 
 def plain(value: Any) -> Any:
-    """Values as JSON has them; what nobody wrote stays out, so that it goes on following its default."""
+    """Returns settings as JSON values. Fields that were not set are omitted, so that they keep following their
+    defaults.
+    """
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in value.model_fields_set}
     if isinstance(value, SecretStr):
@@ -113,11 +115,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-# Waiting before the next try of something that must succeed sooner or later.
+# Exponential backoff with jitter, for operations that are retried until they succeed.
 
 
 class Backoff:
-    """Jittered waits that double from `first` to `longest` seconds: many processes must not try in step."""
+    """The exponential backoff of one retry loop: jittered waits that double from `first` to `longest` seconds.
+
+    The jitter keeps many processes from retrying at the same moment.
+    """
 
     def __init__(self, first: float = 0.2, longest: float = 5.0) -> None:
         self._first = self._wait = first
@@ -125,7 +130,7 @@ class Backoff:
 
     @property
     def next_wait(self) -> float:
-        """Take the next wait, in seconds."""
+        """Returns the next wait in seconds and advances the backoff."""
         wait, self._wait = self._wait, min(self._wait * 2, self._longest)
         return wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not secrecy
 
@@ -134,5 +139,5 @@ class Backoff:
         await asyncio.sleep(self.next_wait)
 
     def reset(self) -> None:
-        """It worked: begin with the shortest wait next time."""
+        """Restart with the shortest wait, after a success."""
         self._wait = self._first

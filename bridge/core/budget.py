@@ -1,4 +1,4 @@
-"""Memory as one budget: everybody who holds bodies takes their bytes from it and gives them back."""
+"""The memory budget of message bodies, and the backpressure that follows from it."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,56 +6,59 @@ from typing import NamedTuple
 
 _UNBOUNDED = 1 << 60
 _READING = 0.5
-"""Share of the budget from which on no more is read from the broker; the rest is for what is made of what is held."""
+"""The share of the budget from which on the bridge stops reading from the broker; the rest is for what is derived
+from the bodies in memory."""
 _AGAIN = 0.375
-"""Share below which reading goes on."""
+"""The share of the budget below which reading resumes."""
 _SLOW = 0.02
 _NONE = -1
 
 
 class Budget:
-    """What the process may hold, and what it does hold by who holds it. To be used on the event loop only.
+    """The memory budget of the process, with its use by holder. Not thread-safe: only for the event loop.
 
-    Bytes that are here are counted, whether there was room for them or not: to stay within the budget is the part of
-    those who can wait. Whoever waits goes on where nobody else would make room: so one message larger than all of the
-    budget passes alone.
+    Bytes that are in memory already are always counted, even beyond the limit; the limit is kept by callers that can
+    wait for room. A caller stops waiting when nothing else is held that could make room, so a message larger than the
+    whole budget passes alone.
     """
 
     def __init__(self, limit: int = _UNBOUNDED) -> None:
         self.whole = limit
         self.held = 0
         self.crowded = False
-        """No more should be read from the broker for the time being."""
+        """True while backpressure applies: nothing more should be read from the broker."""
         self.by_holder: dict[str, int] = {}
         self.arriving = Holder(self, "arriving")
         self._waiting: list[Callable[[], None]] = []
         self.limit_to(limit)
 
     def limit_to(self, limit: int) -> None:
-        """Use only so much of it from now on."""
+        """Set the limit to this many bytes."""
         self.limit = limit
         self._most_read, self._again = int(limit * _READING), int(limit * _AGAIN)
         if self.crowded:
             self.look()
 
     def share(self, part: float) -> int:
-        """So much of it, in bytes."""
+        """Returns this share of the budget in bytes."""
         return max(1, int(self.limit * part))
 
     def fits(self, octets: int) -> bool:
-        """Whether there is room for so many bytes more."""
+        """Returns whether the budget has room for this many more bytes."""
         return self.held + octets <= self.limit
 
     def holder(self, name: str) -> "Holder":
-        """Somebody who holds bytes; several of one name are told as one."""
+        """Returns a new holder of bytes. Holders with the same name are reported together."""
         return Holder(self, name)
 
     def when_roomy(self, go_on: Callable[[], None]) -> None:
-        """Call this once when it is crowded no more."""
+        """Call `go_on` once, when backpressure ends."""
         self._waiting.append(go_on)
 
     def look(self) -> None:
-        """See whether it is crowded: where all that is held is still on its way here, the rest of it has to be read."""
+        """Update `crowded`. Messages that are still arriving do not count: the rest of them must be read to free
+        memory.
+        """
         most = self._again if self.crowded else self._most_read
         self.crowded = self.held >= most and self.held > self.arriving.octets
         if not self.crowded and self._waiting:
@@ -65,7 +68,7 @@ class Budget:
 
 
 class Held(NamedTuple):
-    """How many messages of a queue are held here, their bytes, and how many the broker may hand out at once."""
+    """The messages of one queue that are in memory: their number, their bytes, and the current prefetch."""
 
     messages: int
     octets: int
@@ -76,7 +79,7 @@ NOTHING = Held(0, 0, 0)
 
 
 class Holder:
-    """One who holds bytes: how many of them, and how many things they belong to."""
+    """A holder of bytes of the budget: the number of bytes and of the items they belong to."""
 
     __slots__ = ("_budget", "_name", "count", "octets")
 
@@ -88,7 +91,7 @@ class Holder:
         budget.by_holder.setdefault(name, 0)
 
     def take(self, octets: int, things: int = 1) -> None:
-        """So many bytes more are held."""
+        """Count this many bytes as held."""
         budget = self._budget
         self.count += things
         self.octets += octets
@@ -98,7 +101,7 @@ class Holder:
             budget.look()
 
     def give_back(self, octets: int, things: int = 1) -> None:
-        """So many bytes are held no more."""
+        """Release this many bytes."""
         budget = self._budget
         self.count -= things
         self.octets -= octets
@@ -108,13 +111,15 @@ class Holder:
             budget.look()
 
     async def room(self, octets: int, most: int) -> None:
-        """Return once so many bytes more make no more than `most`, or nothing is held: take them at once then."""
+        """Wait until the holder has at most `most` bytes with these included, or holds nothing, and take them at
+        once.
+        """
         while self.count and self.octets + octets > most:  # noqa: ASYNC110 - rare, and the hot path wakes nobody
             await asyncio.sleep(_SLOW)
 
 
 class Hold:
-    """Bytes that are held until they are let go of, at the latest when nobody has this any more."""
+    """A reservation of bytes that ends with `let_go`, at the latest when the object is garbage-collected."""
 
     __slots__ = ("_holder", "_octets")
 
@@ -124,13 +129,13 @@ class Hold:
         holder.take(octets)
 
     def grow(self, octets: int) -> None:
-        """So many bytes more belong to it."""
+        """Add bytes to the reservation."""
         if self._octets != _NONE:
             self._octets += octets
             self._holder.take(octets, 0)
 
     def let_go(self) -> None:
-        """Nothing is held from now on."""
+        """Release all bytes of the reservation."""
         octets, self._octets = self._octets, _NONE
         if octets != _NONE:
             self._holder.give_back(octets)

@@ -1,4 +1,4 @@
-"""One event for one hook: the delivery, what an attempt met, and what it came to."""
+"""The delivery (one event for one hook), its attempts, their answers and outcomes, and the entries of the history."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -8,12 +8,12 @@ from typing import assert_never
 from bridge.core.base import value
 from bridge.core.event import Event, Message
 
-# What an attempt sent and heard, beside the bodies.
+# Evidence: the headers and addresses of a request and of its response, without the bodies.
 
 
 @value(frozen=True, slots=True)
 class Form:
-    """What is the same in many attempts, as JSON; `id` is made of it."""
+    """The part of the evidence that is the same in many attempts, as JSON; `id` is derived from it."""
 
     id: str
     text: str
@@ -21,9 +21,10 @@ class Form:
 
 @value(frozen=True, slots=True)
 class Evidence:
-    """One attempt's: forms, and the values that change, of `sent` first; `heard` None: there was no answer.
+    """The evidence of one attempt: shared forms, and the values that differ, those of `sent` first.
 
-    `digest` is the SHA-256 of the body as it was sent. See bridge.wire.evidence.
+    `heard` is None if there was no response. `digest` is the SHA-256 of the body that was sent. See
+    bridge.wire.evidence.
     """
 
     sent: Form
@@ -34,9 +35,10 @@ class Evidence:
 
 @value(frozen=True, slots=True)
 class KnownEvidence:
-    """The same, told: where it went and how, with what headers, and what came back (None: no answer).
+    """The evidence of one attempt as the API shows it: request URL, method and headers, and the response (None: no
+    response).
 
-    Secrets and signatures are shortened. `settings` is a digest of what was configured of the target.
+    Secrets and signatures are shortened. `settings` is a digest of the target's configuration.
     """
 
     type: str
@@ -61,19 +63,19 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.SKIPPED})
 
 DUPLICATE = "duplicate"
-"""Reason of a delivery that is skipped because its publisher sent the event before (`dedupe`)."""
+"""The reason of a delivery that deduplication skipped (`dedupe`)."""
 
 
 @value(frozen=True, slots=True)
 class Delivery:
     """One event for one hook, ready for its next attempt.
 
-    `attempt` is the number of the next attempt, from 1. `retries` is how many waits of the hook's schedule
-    are used up: a failed probe of an open breaker makes an attempt without using a wait. It waits from `waits_from` to
-    `not_before`. `generation` rises
-    when a person starts the delivery anew, at `restarted_at` (0: never). `done` names the parts of the target that
-    have it already, in words of the target's own (a notify target with several URLs). `provisional`: its hook could not
-    be read when the event came, so that it is matched once more before its first attempt. Times are Unix seconds.
+    `attempt` is the number of the next attempt, from 1. `retries` is the number of waits of the hook's schedule that
+    were used: a failed probe of an open circuit breaker is an attempt but uses no wait. The delivery waits from
+    `waits_from` to `not_before`. `generation` rises with each manual retry or replay, at `restarted_at` (0: never).
+    `done` names the parts of the target that have the event already, in the target's own format (a notify target with
+    several URLs). `provisional`: the hook could not be read when the event arrived, so the event is matched again
+    before its first attempt. Times are in Unix seconds.
     """
 
     id: str
@@ -91,7 +93,7 @@ class Delivery:
 
 
 class Fault(StrEnum):
-    """What went wrong in an attempt, as a closed set of kinds (also the label `outcome` of metrics)."""
+    """The closed set of failure kinds of an attempt (also the values of the metric label `outcome`)."""
 
     REFUSED = "refused"
     DNS = "dns"
@@ -115,12 +117,12 @@ class Fault(StrEnum):
 
 @value(frozen=True, slots=True)
 class Answer:
-    """What one attempt met at its target; `fault` None means it was delivered.
+    """The result of one attempt; `fault` None means delivered.
 
-    `code` is the HTTP status or the exit code. `retry_after` is in seconds from now. `response` is the
-    beginning of a body, or the tail of a script's output, already cut to the limit. `lasting` marks a fault
-    that no later attempt can mend (exit 64/65/77/78, a body that cannot be built). `done` are the parts of the
-    target that have the event now; the next attempt finds them in `Delivery.done`. `evidence` is what was sent and heard.
+    `code` is the HTTP status or the exit code. `retry_after` is in seconds from now. `response` is the beginning of the
+    response body, or the tail of a script's output, cut to the limit. `lasting` marks a permanent fault: no retry can
+    succeed (exit codes 64, 65, 77, 78; a body that cannot be built). `done` are the parts of the target that have the
+    event now; the next attempt gets them in `Delivery.done`. `evidence` is the request and the response.
     """
 
     fault: Fault | None = None
@@ -135,7 +137,7 @@ class Answer:
 
 @value(frozen=True, slots=True)
 class Attempt:
-    """One try of a delivery as the history keeps it. Times are Unix seconds, the duration milliseconds."""
+    """One attempt as the history stores it. Times are in Unix seconds, the duration is in milliseconds."""
 
     number: int
     started_at: float
@@ -145,19 +147,19 @@ class Attempt:
     response: bytes = b""
     error: str = ""
     evidence: Evidence | None = None
-    """What was sent and heard; None where nothing was sent."""
+    """The request and the response; None if nothing was sent."""
 
 
 @value(frozen=True, slots=True)
 class Delivered:
-    """The target took it."""
+    """The target accepted the event."""
 
 
 @value(frozen=True, slots=True)
 class RetryLater:
-    """Try again `wait` seconds from now; `uses_retry` False keeps its place in the schedule.
+    """The next attempt is due in `wait` seconds; with `uses_retry` False it uses no wait of the schedule.
 
-    `hold` seconds, where given, hold the whole hook back (Retry-After).
+    `hold`, if set, suspends the whole hook for that many seconds (Retry-After).
     """
 
     wait: float
@@ -168,7 +170,7 @@ class RetryLater:
 
 @value(frozen=True, slots=True)
 class FailedForGood:
-    """No further attempt; `pause_hook` asks that the hook be paused, loudly (410 Gone)."""
+    """No further attempt is made; `pause_hook` also pauses the hook (410 Gone)."""
 
     reason: str
     pause_hook: bool = False
@@ -176,14 +178,14 @@ class FailedForGood:
 
 @value(frozen=True, slots=True)
 class Parked:
-    """Not attempted now: it waits in the hook's lane."""
+    """The delivery was not attempted: its copy waits in the hook's lane."""
 
     reason: str
 
 
 @value(frozen=True, slots=True)
 class Skipped:
-    """Matched, but the hook is disabled, or the event came before."""
+    """The event matched but is not delivered: the hook is disabled, or the event is a duplicate."""
 
     reason: str
 
@@ -192,7 +194,7 @@ Outcome = Delivered | RetryLater | FailedForGood | Parked | Skipped
 
 
 def status_after(outcome: Outcome, delivery: Delivery) -> Status:
-    """The delivery's status once `outcome` is committed."""
+    """Returns the delivery's status once `outcome` is committed."""
     match outcome:
         case Delivered():
             return Status.SUCCESS
@@ -201,7 +203,7 @@ def status_after(outcome: Outcome, delivery: Delivery) -> Status:
         case FailedForGood():
             return Status.FAILED
         case Parked():
-            # What an attempt met stays with the delivery until it is started anew.
+            # Outcomes after which the last answer stays with the delivery until a manual retry.
             return Status.PENDING if delivery.attempt == 1 or not delivery.error else Status.RETRYING
         case Skipped():
             return Status.SKIPPED
@@ -211,10 +213,10 @@ def status_after(outcome: Outcome, delivery: Delivery) -> Status:
 
 @value(frozen=True, slots=True)
 class Record:
-    """What the history is to know of a delivery after one step: written as monotonic upserts.
+    """The change of a delivery that one step commits to the history, as a monotonic upsert.
 
-    `attempt` None means that nothing was tried (parked, skipped, deleted hook). The event's row is written with
-    the first record of the event that arrives; later ones leave it as it is.
+    `attempt` None means that no attempt was made (parked, skipped, hook deleted). The event's row is written with the
+    first record of the event; later records leave it unchanged.
     """
 
     delivery: Delivery
@@ -225,12 +227,13 @@ class Record:
     attempt: Attempt | None = None
     next_attempt_at: float | None = None
     waited: bool = False
-    """It came out of a lane, so the history knows it, or soon will: its end must be told."""
+    """True if the delivery came from a lane: the history has a row of it, or will have one, so its end must be
+    recorded."""
 
 
 @value(frozen=True, slots=True)
 class Quarantined:
-    """A message that could not be handled, kept whole with the reason. `source` is where it came from."""
+    """A message that could not be handled, stored whole with the reason. `source` is the source it came from."""
 
     id: str
     source: str
@@ -242,21 +245,23 @@ class Quarantined:
 
 @value(frozen=True, slots=True)
 class Unmatched:
-    """An event that no hook asked for: only its own row is written."""
+    """An event that no hook matched: only its own row is written."""
 
     event: Event
 
 
 @value(frozen=True, slots=True)
 class Unkept:
-    """The end of a delivery of which no rows are kept (`storage.keep: failures`): it only counts in the sums."""
+    """The final status of a delivery without rows (`storage.keep: failures`): it is only added to the statistics."""
 
     record: Record
 
 
 @value(frozen=True, slots=True)
 class Counted:
-    """An event of a source that is measured, once: its values by dimension go into the sums, and no row is written."""
+    """An event of a source with dimensions, counted once: its values are added to the statistics, no row is
+    written.
+    """
 
     event: Event
     values: Mapping[str, str | int | float | bool]
@@ -264,9 +269,9 @@ class Counted:
 
 @value(frozen=True, slots=True)
 class Finished:
-    """All deliveries of a message have their fate: it needs no further look at what its source took it for.
+    """The end of a message: all its deliveries have a durable fate, so its deduplication leases can be completed.
 
-    `claims` has the digest of the key and the event's id of each of its events that has a key.
+    `claims` has the digest of the key and the event id of each event with a deduplication key.
     """
 
     claims: tuple[tuple[str, str], ...]
@@ -274,11 +279,11 @@ class Finished:
 
 @value(frozen=True, slots=True)
 class Reached:
-    """How far a stream has been read: every message up to `offset` has its committed fate (-1: none), and so have those of
-    which a bit of `ahead` is set, the lowest bit being the message behind it.
+    """The committed offset of a stream: every message up to `offset` has a committed fate (-1: none), and so has each
+    message whose bit of `ahead` is set; the lowest bit is the message after `offset`.
 
-    `digest` is that of the message at `offset`. `epoch` counts how often the stream was found to be another one; `since` is
-    the Unix time from which on to read where nothing was read yet.
+    `digest` is that of the message at `offset`. `epoch` counts how often the stream was replaced by another stream of
+    the same name; `since` is the Unix time from which to read if nothing was read yet.
     """
 
     queue: str
@@ -291,7 +296,7 @@ class Reached:
 
 @value(frozen=True, slots=True)
 class Known:
-    """What the history already knows of a delivery (the fence looks at it)."""
+    """The row of a delivery that the fence compares a copy with."""
 
     generation: int
     attempts: int
@@ -299,11 +304,11 @@ class Known:
 
 
 Entry = Record | Quarantined | Unmatched | Unkept | Counted | Finished | Reached
-"""All that the history is ever told while messages flow."""
+"""Everything that the pipeline writes to the history."""
 
 
 def weight(entry: Entry) -> int:
-    """Bytes of the body that is written with it, unless the history has its event already."""
+    """Returns the bytes of the body that is written with this entry, unless the history has its event already."""
     match entry:
         case Record(delivery=delivery):
             return len(delivery.event.message.body)

@@ -1,7 +1,7 @@
-"""What the five systems and CloudEvents put around an event, as JSON Schema can say it.
+"""JSON Schemas of the envelopes of the five systems and of CloudEvents.
 
-Sources: the systems' documents and code; CloudEvents 1.0, JSON format. Keys beyond those named here are allowed:
-publishers add some. PHP writes an empty object as `[]`, which is so allowed wherever a PHP program sends one.
+Sources: the systems' documentation and code; CloudEvents 1.0, JSON format. Further keys are allowed, because publishers
+add some. PHP serializes an empty object as `[]`, which is therefore allowed wherever a PHP program is the sender.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ PhpValue = Annotated[Any, WithJsonSchema({"type": ["object", "array", "null"]})]
 
 
 class _Open(BaseModel):
-    """Further keys are allowed."""
+    """A model that allows further keys."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -198,7 +198,7 @@ ENVELOPES: dict[str, Any] = {
     "tiki": TikiRequest,
     "cloudevents": CloudEvent,
 }
-"""By the name under which a source's setting `schema` knows it."""
+"""Models by the name that the source setting `schema` accepts."""
 
 
 def _by(condition: dict[str, Any], then: type[BaseModel], otherwise: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _reference(model: type[BaseModel]) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{model.__name__}"}
 
 
-# In place of `anyOf`, whose faults say no more than that none of the choices fits.
+# JSON Schema without `anyOf`, because validation errors of `anyOf` only say that no branch matched.
 _CHOICES: dict[str, dict[str, Any]] = {
     "splynx": _by(
         {"required": ["type"], "properties": {"type": {"const": "ping"}}}, SplynxPing, _reference(SplynxEvent)
@@ -226,37 +226,39 @@ _CHOICES: dict[str, dict[str, Any]] = {
 
 
 class Terse(GenerateJsonSchema):
-    """JSON Schema whose faults read well: no titles, no defaults, null as one more type and not as a branch."""
+    """The generator of JSON Schemas with readable validation errors: no titles, no defaults, null as a type instead
+    of a branch.
+    """
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """What may stand there, without what stands for nothing."""
+        """Returns the schema without its default."""
         return self.generate_inner(schema["schema"])
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        """`type: [..., "null"]` where one type stands there."""
+        """Returns `type: [..., "null"]` where the type is a plain one."""
         inner = self.generate_inner(schema["schema"])
         if isinstance(inner.get("type"), str):
             return {**inner, "type": [inner["type"], "null"]}
         return super().nullable_schema(schema)
 
     def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
-        """`type: [...]` where the choices are plain types."""
+        """Returns `type: [...]` where all choices are plain types."""
         found = super().union_schema(schema)
         kinds = [each["type"] for each in found.get("anyOf", ()) if each.keys() == {"type"}]
         return {"type": kinds} if kinds and len(kinds) == len(found["anyOf"]) else found
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
-        """Never: the key says it."""
+        """Returns False: the key is title enough."""
         return False
 
 
 def json_schema(model: Any) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a model or of a union of models."""
+    """Returns the JSON Schema (2020-12) of a model or of a union of models."""
     return TypeAdapter(model).json_schema(schema_generator=Terse)
 
 
 def envelope_schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of one system's envelope; KeyError for one that is not among ENVELOPES."""
+    """Returns the JSON Schema of one system's envelope. Raises KeyError if the name is not in ENVELOPES."""
     schema = json_schema(ENVELOPES[name])
     if name in _CHOICES:
         del schema["anyOf"]

@@ -1,32 +1,32 @@
-"""The exceptions of the project: bugs and broken infrastructure only.
+"""The exception hierarchy of the bridge: programming errors and unavailable infrastructure only.
 
 BridgeError
 ├── SettingsError         the configuration cannot be used; carries one Problem per fault
-├── BrokerUnavailable     the broker cannot be reached or went away; try again
-├── BrokerRefused         the broker answered no (no right, other arguments)
-│   └── LoginRefused      who connects may not (wrong password, certificate, token or virtual host)
-├── PublishFailed         a publish has no confirmed fate
-│   ├── Unroutable        confirmed, but no queue took it
-│   └── PublishTooLarge   the broker would close the connection over it
-├── HistoryUnavailable    the database cannot be reached; try again
-├── ListenFailed          an address for HTTP cannot be listened on
+├── BrokerUnavailable     the broker cannot be reached or the connection was lost; retry
+├── BrokerRefused         the broker rejected the request (permission, other arguments)
+│   └── LoginRefused      the broker rejected the login (password, certificate, token or virtual host)
+├── PublishFailed         a publish was not confirmed
+│   ├── Unroutable        the publish was confirmed, but no queue is bound for it
+│   └── PublishTooLarge   the message exceeds what the broker accepts on a connection
+├── HistoryUnavailable    the database cannot be reached; retry
+├── ListenFailed          an HTTP address cannot be bound
 └── AlreadyRunning        another process serves this broker prefix with a SQLite history
 
-A bad message or a bad endpoint is not an exception but a value: see bridge.core.delivery.
+A malformed message or a failing endpoint is a value, not an exception: see bridge.core.delivery.
 """
 
 from dataclasses import dataclass
 
 
 class BridgeError(Exception):
-    """What this project raises; the text is written for the operator."""
+    """The base class of the bridge's exceptions; the text is written for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault in the configuration: its path, what is wrong and what to do.
+    """One error in the configuration: the setting's path, the error and how to correct it.
 
-    `where` is the file and line (`bridge.yaml:12`) or the environment variable, as far as it is known.
+    `where` is the file and line (`bridge.yaml:12`) or the environment variable, if known.
     """
 
     path: str
@@ -46,35 +46,35 @@ class SettingsError(BridgeError):
 
 
 class BrokerUnavailable(BridgeError):
-    """The broker cannot be reached, or the connection went away."""
+    """The broker cannot be reached, or the connection was lost."""
 
 
 class BrokerRefused(BridgeError):
-    """The broker answered and said no; trying again at once will not help."""
+    """The broker rejected the request; an immediate retry would fail again."""
 
 
 class LoginRefused(BrokerRefused):
-    """The broker, or who gives tokens for it, refuses who connects: somebody has to give another login."""
+    """The broker or the token endpoint rejected the login: the operator must change the credentials."""
 
 
 class PublishFailed(BridgeError):
-    """A publish without a confirmed fate: it may or may not have arrived."""
+    """A publish without a confirm: the message may or may not have arrived."""
 
 
 class Unroutable(PublishFailed):
-    """The broker took the message, but no queue was bound for it."""
+    """The broker accepted the message, but no queue was bound for it."""
 
 
 class PublishTooLarge(PublishFailed):
-    """Body or headers are over what the broker takes on a connection."""
+    """The body or the headers exceed what the broker accepts on a connection."""
 
 
 class HistoryUnavailable(BridgeError):
-    """The database cannot be reached right now."""
+    """The database cannot be reached at present."""
 
 
 class ListenFailed(BridgeError):
-    """An address for HTTP cannot be listened on (in use, not ours, no right)."""
+    """An HTTP address cannot be bound (in use, not local, no permission)."""
 
 
 class AlreadyRunning(BridgeError):

@@ -1,4 +1,4 @@
-"""What comes in: the broker's message as it stood on the wire, and the event decoded from it."""
+"""The broker message as it was received, the event decoded from it, and the source as users configure it."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -20,15 +20,15 @@ TEXT_PROPERTIES = (
     "reply_to",
     "expiration",
 )
-"""The properties of a Message that are text."""
+"""The text properties of a Message."""
 
 
 @value(frozen=True, slots=True)
 class Message:
-    """One broker message; the body is the publisher's bytes and stays so.
+    """A broker message; `body` holds the publisher's bytes unchanged.
 
-    Header values are what AMQP tables hold: None, bool, int, float, Decimal, str, bytes (long strings
-    that are not UTF-8), datetime, lists and nested tables.
+    Header values are the types of AMQP tables: None, bool, int, float, Decimal, str, bytes (long strings that are not
+    UTF-8), datetime, lists and nested tables.
     """
 
     body: bytes
@@ -50,13 +50,13 @@ class Message:
 
 @value(frozen=True, slots=True)
 class Event:
-    """One decoded message.
+    """A decoded event.
 
-    `data` is a parsed copy for filters and templates: what is delivered and signed is `message.body`. Where it could not
-    be had, `data_fault` says why. `parsed` is the whole body of which `data` is a part, `weight` about how many bytes
-    whoever makes something of that goes through. `received_at` is in Unix seconds to the millisecond, which is what copies carry:
-    every attempt tells the same. `time` is RFC 3339 text as far as the publisher told one. `identity` is who sent
-    it, where an inlet verified it.
+    `data` is a parsed copy for filters and templates; `message.body` is what is delivered and signed. `data_fault` says
+    why `data` could not be parsed. `parsed` is the whole parsed body that contains `data`; `weight` is its approximate
+    size in bytes, the cost of traversing it. `received_at` is in Unix seconds with millisecond precision, the precision
+    that copies carry, so that all attempts show the same time. `time` is RFC 3339 text as precise as the publisher gave
+    it. `identity` is the sender, if an inlet verified it.
     """
 
     id: str
@@ -77,8 +77,8 @@ class Event:
 
 @value(frozen=True, slots=True)
 class Content:
-    """What stands in a message's body: the event's data, all that was parsed, why there are no data, and about how many
-    bytes all of it takes.
+    """The content of a message body: the event's data, the whole parsed body, the reason if there are no data, and
+    the approximate size of the parsed body in bytes.
     """
 
     data: Any = None
@@ -89,7 +89,7 @@ class Content:
 
 @value(frozen=True, slots=True)
 class Undecodable:
-    """A message that cannot be an event; it goes to quarantine whole, with the reason."""
+    """A message that cannot be decoded to an event; it goes to quarantine whole, with the reason."""
 
     reason: str
     detail: str
@@ -97,9 +97,9 @@ class Undecodable:
 
 @value(frozen=True, slots=True)
 class Refused:
-    """One of several in a message that cannot be an event, as the message that it would be alone.
+    """One event of a batch that cannot be decoded, as the message that it would be if sent alone.
 
-    `position` is its place among them, from 0.
+    `position` is its index in the batch, from 0.
     """
 
     message: Message
@@ -109,7 +109,7 @@ class Refused:
 
 @value(frozen=True, slots=True)
 class Batch:
-    """One message that held several events, in its order; each has its own bytes as `message.body`."""
+    """A message with several events, in order; each event has its own bytes as `message.body`."""
 
     events: tuple[Event, ...]
     refused: tuple[Refused, ...] = ()
@@ -117,9 +117,9 @@ class Batch:
 
 @value(frozen=True, slots=True)
 class Decoded:
-    """What a format found in a message; None means the format defines no such thing or it is absent.
+    """The fields that a format decoded from a message; None if the format does not define the field or it is absent.
 
-    `unread` says why a body of that kind is never read.
+    `unread` says why a body of this format is never parsed.
     """
 
     type: str | None = None
@@ -129,14 +129,14 @@ class Decoded:
     unread: str = ""
 
 
-# A source as people write it: a named durable queue that the bridge consumes.
+# The source: a named durable queue that the bridge consumes, as users configure it.
 
 
 OWN_EVENTS = "bridge"
-"""The source of what the bridge tells of itself (docs/meta-events.md); no other may have this name."""
+"""The reserved name of the source of meta events (docs/meta-events.md)."""
 
 PUBLISHER_ID = "publisher_id"
-"""In place of an expression: the id that the publisher gave."""
+"""The value of `dedupe.by` that stands for the publisher's id, in place of an expression."""
 
 FormatName = Literal[
     "auto",
@@ -172,52 +172,55 @@ DimensionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$"), AfterVal
 
 
 class Dedupe(StrictModel):
-    """When an event is taken for one that came before: it is recorded as skipped, and not delivered again."""
+    """Deduplication: an event that repeats the key of an earlier one is recorded as skipped and not delivered."""
 
     by: str = Field(default=PUBLISHER_ID, min_length=1, max_length=16_384)
-    """Those have the same: publisher_id, or a CEL expression that gives text, a number, or nothing; an event without
-    is no duplicate."""
+    """The deduplication key: publisher_id, or a CEL expression that returns text, a number, or nothing; an event
+    without a key is never a duplicate."""
     window: Seconds = Field(default=3600.0, ge=1, le=30 * 86_400)
-    """How long after the first one."""
+    """Deduplication window, from the first event with the key."""
 
 
 class Stream(StrictModel):
-    """How a queue of type stream is read; other queues have no use for it."""
+    """Options of a queue of type stream; other queues ignore them."""
 
     offset: Literal["first", "last", "next"] | AwareDatetime = "first"
-    """Where the first reading begins, at which nothing is stored yet: first (all that the stream holds), last (its last
-    messages), next (what comes from then on), or a time with its zone such as 2026-11-30T12:00:00Z. After that reading goes on where it ended."""
+    """Where reading starts if no offset is stored: first (all that the stream holds), last (its last messages),
+    next (new messages only), or a time with its zone such as 2026-11-30T12:00:00Z. Afterwards reading resumes at
+    the stored offset."""
 
 
 class Source(StrictModel):
     """A named durable queue, declared by its publisher: durable, not exclusive, not auto-delete, no arguments."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
-    """Its name, unique."""
+    """Unique name of the source."""
     queue: str = Field(min_length=1)
     """The queue's name on the broker, up to 255 bytes; spaces, slashes and any unicode are fine."""
     format: FormatName = "auto"
-    """How messages are decoded; auto finds out."""
+    """Format of the messages; auto detects it."""
     type: str | None = Field(default=None, min_length=1, max_length=16_384)
-    """CEL over event for the event's type, such as event.data.event_name; where it gives no text, the format tells."""
+    """CEL expression over event that returns the event's type, such as event.data.event_name; if it returns no
+    text, the format's own type is used."""
     id: str | None = Field(default=None, min_length=1, max_length=16_384)
-    """CEL over event for the publisher's id, by which an event that comes again is known; where it gives no text or
-    whole number, the format tells."""
+    """CEL expression over event that returns the publisher's id, which identifies redelivered events; if it returns
+    no text or whole number, the format's own id is used."""
     timezone: str = "UTC"
-    """For formats that tell local times without a zone."""
+    """Time zone of formats with local times without a zone."""
     schema_: str | None = Field(default=None, alias="schema", min_length=1, max_length=4096)
-    """What bodies must fit: a file with a JSON Schema (2020-12), its path from the configuration file's folder, or
-    the name of a known envelope, splynx, phlix, plinqx, cockpit, tiki or cloudevents; the rest goes to quarantine."""
+    """Schema that bodies must satisfy: a file with a JSON Schema (2020-12), its path relative to the configuration
+    file's folder, or the name of a known envelope, splynx, phlix, plinqx, cockpit, tiki or cloudevents; other
+    messages go to quarantine."""
     prefetch: int = Field(default=500, ge=1, le=65_535)
-    """Messages held at once, not yet settled."""
+    """Prefetch: the maximum number of unacknowledged messages."""
     dimensions: dict[DimensionName, str] = Field(default_factory=dict, max_length=20)
-    """Named CEL expressions that statistics are kept over: each gives text, a number, true or false, or nothing.
+    """CEL expressions by name whose values statistics are kept over: text, a number, true or false, or nothing.
 
     Default: none; for format phlix user, media, duration and completed."""
     stream: Stream = Stream()
-    """How it is read where the queue is a stream."""
+    """Options for a queue of type stream."""
     dedupe: Dedupe | None = None
-    """Whether its publishers may send an event twice; default: whatever they send is delivered."""
+    """Deduplication of events that publishers send twice; default: none, every event is delivered."""
 
     @field_validator("queue")
     @classmethod
@@ -237,5 +240,5 @@ class Source(StrictModel):
 
 
 def own_events(queue: str) -> Source:
-    """The source of what the bridge tells of itself."""
+    """Returns the source of meta events, with the bridge's own queue."""
     return Source(name=OWN_EVENTS, queue=queue, format="json")

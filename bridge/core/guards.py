@@ -1,4 +1,6 @@
-"""What keeps work from being done twice, and one message from ending the process again and again."""
+"""Ports that prevent duplicate work and poison messages: duplicate detection, deduplication leases, poison
+candidates.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +11,8 @@ from typing import Protocol
 class Earlier:
     """An event that was received before.
 
-    `hooks` are those for which one of its deliveries has a committed fate: it ended, or a copy of it waits. What was
-    skipped as a duplicate is no fate.
+    `hooks` are the hooks with a committed fate of one of its deliveries: it is final, or a copy of it waits. A delivery
+    skipped as a duplicate is not a fate.
     """
 
     event_id: str
@@ -18,24 +20,26 @@ class Earlier:
 
 
 EventKey = tuple[str, str, str]
-"""Source, publisher id and webhook id, which is made of these two and the body."""
+"""Source, publisher id and webhook id; the webhook id is derived from both and the body."""
 
 
 class Recollection(Protocol):
-    """What the history knows of messages that the broker hands out again."""
+    """The port of duplicate detection: earlier events of messages that the broker redelivers."""
 
     async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
-        """The newest earlier event of each key, where there is one that was not skipped as a duplicate.
+        """Returns, by key, the newest earlier event that was not skipped as a duplicate.
 
-        Looks among the newest events only (some hundred thousand), for what the broker hands out again was received
-        not long ago. Raises HistoryUnavailable.
+        Searches only the newest events (some hundred thousand), because redelivered messages were received recently.
+        Raises HistoryUnavailable.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The event `event_id` says that it is the first with the key of this digest, for `seconds`."""
+    """A request for the deduplication lease of a key: the event `event_id` claims the key with this digest for
+    `seconds`.
+    """
 
     digest: str
     event_id: str
@@ -44,10 +48,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Whose a key is: that of the event `event_id`, which the process `holder` has (empty: nobody).
+    """The owner of a deduplication lease: the event `event_id`, in process by `holder` (empty: no process).
 
-    `at`: the Unix time of the claim, or when its holder last said that it is at it. `done`: all deliveries of that
-    event have their fate. `new`: it was claimed just now.
+    `at` is the Unix time of the claim or of its last renewal. `done`: all deliveries of that event have a durable fate.
+    `new`: this call claimed the key.
     """
 
     digest: str
@@ -59,64 +63,74 @@ class Claimed:
 
 
 class Claims(Protocol):
-    """Keys of events that a publisher may send twice (`sources[].dedupe`). `holder` is the process that asks, `at` the
-    Unix time. Each call is one transaction and raises HistoryUnavailable.
+    """The port of deduplication leases: keys of events that a publisher may send twice (`sources[].dedupe`).
+
+    `holder` is the calling process, `at` the Unix time. Each call is one transaction and raises HistoryUnavailable.
     """
 
     async def now(self) -> float:
-        """Unix seconds by the clock that all who claim share: those of hosts differ, and are set anew."""
+        """Returns Unix seconds by the clock that all processes share: the clocks of hosts differ and are adjusted."""
         ...
 
     async def claim(self, claims: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
-        """Claim all keys that nobody has (any more), the first of several with one digest; by digest, whose each is."""
+        """Claim all keys that are free or expired, for the first event with each digest; returns the owners by
+        digest.
+        """
         ...
 
     async def take_over(self, seen: Collection[Claimed], *, holder: str, at: float) -> Mapping[str, Earlier]:
-        """Go on with events that their holders have given up; by digest, those that are as `seen` still."""
+        """Take over events whose holders stopped renewing; returns, by digest, those that are unchanged since
+        `seen`.
+        """
         ...
 
     async def renew(self, claims: Collection[tuple[str, str]], *, holder: str, at: float) -> None:
-        """Say of (digest, event id) that this process is at it."""
+        """Renew the leases of these (digest, event id) pairs."""
         ...
 
     async def release(self, claims: Collection[tuple[str, str]], *, holder: str) -> None:
-        """Say of (digest, event id) that nobody is at it any more, so that others need not wait."""
+        """Release the leases of these (digest, event id) pairs, so that other processes need not wait for their
+        expiry.
+        """
         ...
 
     async def forget_claims(self, before: float, limit: int) -> int:
-        """Delete at most `limit` claims that count no longer since that Unix time; gives how many."""
+        """Delete at most `limit` leases that expired before that Unix time; returns the number deleted."""
         ...
 
 
 class Suspects(Protocol):
-    """Messages that were under way when a process ended without stopping in order. All raise HistoryUnavailable.
+    """The port to poison candidates: messages that were in-flight when a process ended without a graceful shutdown.
 
-    `replica` is one life of a process. What was noted down more than a day ago is forgotten.
+    `replica` identifies one run of a process. Records older than a day are deleted. Each method raises
+    HistoryUnavailable.
     """
 
     async def died(self) -> int:
-        """One more process ended without stopping in order; gives how many did in a row, minutes apart at the most."""
+        """Record another unclean shutdown; returns how many happened in a row, at most minutes apart."""
         ...
 
     async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
-        """In how many lives before this one each was noted down and never over; those in none are absent."""
+        """Returns in how many earlier runs each message was in-flight at the end; messages without a record are
+        absent.
+        """
         ...
 
     async def note(self, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
-        """One more for each, before it is begun with, once per life; those that are `over` are forgotten before.
+        """Count each message once per run, before it is started; messages in `over` are forgotten first.
 
-        In one transaction: whoever dies over the next one leaves nothing behind of the one before.
+        Both happen in one transaction, so that a crash over the next message leaves no record of the previous one.
         """
         ...
 
     async def doubt(self, digests: Collection[str], replica: str) -> None:
-        """They were not alone after all: what this life counted up goes back to one."""
+        """Reset the count of this run to one: the messages were not processed alone after all."""
         ...
 
     async def clear(self, digests: Collection[str]) -> None:
-        """They are over, and did not end the process."""
+        """Delete the records: the messages were settled and did not end the process."""
         ...
 
     async def leave(self, replica: str) -> None:
-        """The process stops in order: forget what was noted down, but for what others did that are still there."""
+        """Delete the records of this run at a graceful shutdown, except counts of other processes that still run."""
         ...

@@ -1,4 +1,4 @@
-"""A hook as people write it: which events go to which target, and how."""
+"""The hook as users configure it: which events are delivered to which target, and how."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,22 +8,22 @@ from bridge.core.base import PerSecond, Seconds, StrictModel, value
 from bridge.core.target import Target
 
 Wait = Annotated[Seconds, Field(ge=0, le=366 * 86_400)]
-"""What may lie between two attempts."""
+"""The wait between two attempts."""
 
 
 class Retry(StrictModel):
-    """When a failed attempt is tried again."""
+    """The retry policy: when a failed attempt is repeated."""
 
     preset: Literal["standard", "splynx", "phlix", "cockpit", "none"] | None = None
-    """A named schedule; `standard` where neither a preset nor a schedule is given."""
+    """Named schedule; `standard` if neither a preset nor a schedule is given."""
     schedule: list[Wait] | None = Field(default=None, min_length=1, max_length=100)
     """Waits between the attempts; the last one repeats up to `max_attempts`."""
     max_attempts: int | None = Field(default=None, ge=1, le=1000)
-    """Attempts in all, the first included; default: one more than the schedule has waits."""
+    """Total number of attempts, the first included; default: one more than the schedule has waits."""
     max_age: Seconds | None = Field(default=None, ge=0)
-    """No further attempt once the event is this old."""
+    """Maximum age of the event; no attempt starts later."""
     jitter: float | None = Field(default=None, ge=0, le=1)
-    """Each wait is lengthened by a random part of it up to this share."""
+    """Jitter: each wait is lengthened by a random share of it up to this one."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Retry":
@@ -34,9 +34,9 @@ class Retry(StrictModel):
 
 @value(frozen=True, slots=True)
 class HookFault:
-    """Why a hook cannot be served as it is written: it is broken, and what it asks for waits in its lane.
+    """The reason why a hook cannot be served as configured: the hook is broken, and its events wait in its lane.
 
-    `unread` are those of its fields `sources`, `events`, `filter` and `target` that say nothing which could be used.
+    `unread` are those of the fields `sources`, `events`, `filter` and `target` without a usable value.
     """
 
     reason: str
@@ -44,7 +44,7 @@ class HookFault:
 
     @property
     def provisional(self) -> bool:
-        """Whether it is not known which events the hook asks for: they are matched once more when it is mended."""
+        """Returns whether it is unknown which events match; they are matched again when the hook is repaired."""
         return not self.unread <= {"target"}
 
 
@@ -52,62 +52,67 @@ class Hook(StrictModel):
     """Which events (patterns, filter) go to which target, and how (retry, concurrency, rate)."""
 
     name: str = Field(pattern=r"^[a-z0-9-]{1,64}$")
-    """Its name, unique; of a hook from the file it is the id too."""
+    """Unique name of the hook; for a hook from the file also its id."""
     description: str = Field(default="", max_length=1000)
-    """For people: what it is for."""
+    """Description, for people."""
     sources: list[str] | None = None
-    """Names of the sources it listens to; default: every source but `bridge`, what the bridge tells of itself."""
+    """Names of the sources that the hook receives events from; default: every source but `bridge`, the source of
+    meta events."""
     events: list[str] = Field(default_factory=lambda: ["*"], min_length=1, max_length=1000)
-    """AMQP topic patterns on the event type; `*` alone means all."""
+    """AMQP topic patterns on the event type; `*` alone matches every type."""
     filter: str | None = Field(default=None, max_length=16_384)
-    """A CEL expression over `event` that must be true."""
+    """CEL expression over `event` that must be true."""
     unmatched: bool = False
-    """true: of the events that it asks for it gets those that no other hook asks for, disabled hooks included."""
+    """true: the hook receives only those of its matching events that match no other hook, disabled hooks included."""
     enabled: bool = True
-    """false: matching events are recorded SKIPPED."""
+    """false: matching events are recorded as SKIPPED."""
     paused: bool = False
     """true: matching events wait in the lane."""
     concurrency: int = Field(default=16, ge=1, le=1000)
-    """Attempts at once, per process."""
+    """Maximum number of concurrent attempts, per process."""
     rate: PerSecond | None = Field(default=None, gt=0)
-    """Attempts per second, per process."""
+    """Maximum number of attempts per second, per process."""
     retry: Retry = Retry()
-    """When failed attempts are tried again."""
+    """When failed attempts are repeated."""
     target: Target
-    """Where its deliveries go."""
+    """Target of the deliveries."""
 
     _id: str | None = PrivateAttr(default=None)
     _fault: HookFault | None = PrivateAttr(default=None)
 
     @property
     def id(self) -> str:
-        """The id that names the lane and stands in labels: the name where it is from the file, else as it was made."""
+        """Returns the id, which names the lane and is a metric label: the name for a hook from the file, else the
+        id given at creation.
+        """
         return self._id or self.name
 
     @property
     def from_file(self) -> bool:
-        """Whether it is written in the file, not made through the API."""
+        """Returns whether the hook is defined in the file, not through the API."""
         return self._id is None
 
     def with_id(self, hook_id: str) -> "Hook":
-        """The same hook, made through the API: its id never changes, its name may."""
+        """Returns this hook as created through the API: its id never changes, its name may."""
         hook = self.model_copy()
         hook._id = hook_id  # noqa: SLF001 -- of its own class
         return hook
 
     @property
     def fault(self) -> HookFault | None:
-        """Why it cannot be served; None: nothing is wrong with it."""
+        """Returns why the hook cannot be served; None if it can."""
         return self._fault
 
     def with_fault(self, fault: HookFault) -> "Hook":
-        """The same hook, broken."""
+        """Returns this hook marked as broken."""
         hook = self.model_copy()
         hook._fault = fault  # noqa: SLF001 -- of its own class
         return hook
 
     def widened(self) -> "Hook":
-        """The hook with all that it may ask for, where it cannot be read what it does ask for."""
+        """Returns this hook with its unreadable restrictions removed, so that it matches every event it might have
+        matched.
+        """
         unread = self._fault.unread if self._fault is not None else ()
         whole: dict[str, Any] = {"sources": None, "events": ["*"], "filter": None}
         changes = {name: everything for name, everything in whole.items() if name in unread}

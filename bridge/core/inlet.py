@@ -1,4 +1,4 @@
-"""An inlet as people write it: an HTTP path that receives webhooks and publishes them to a source."""
+"""The inlet as users configure it: an HTTP path that receives webhooks and publishes them to a source."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,10 +29,10 @@ VerifierType = Literal[
 
 
 _ALIASES: Mapping[str, str] = MappingProxyType({"base64-hmac": "base64", "hmac": "hex"})
-"""How Tiki calls its two kinds of verification."""
+"""Tiki's names of its two verification types."""
 
 _WITHOUT_DEFAULT = frozenset({"base64", "hex", "prefixed-hex", "token", "timestamped"})
-"""Types that no system stands for, so that only the settings can tell the header."""
+"""Types that belong to no system and therefore have no default header."""
 
 _WITH_USER = frozenset({"basic", "cockpit"})
 """Types whose secret may be written `user:password`."""
@@ -62,7 +62,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
     }
 )
-"""What a type leaves to the settings, beside header and secrets."""
+"""The options that each type accepts, in addition to header and secrets."""
 
 
 def _spelled(value: Any) -> Any:
@@ -73,44 +73,43 @@ def _spelled(value: Any) -> Any:
 
 
 class Verifier(StrictModel):
-    """One way in which a sender can prove who it is."""
+    """A method by which a sender is authenticated."""
 
     type: Annotated[VerifierType, BeforeValidator(_spelled)]
-    """base64, hex, prefixed-hex: an HMAC of the body in `header`; token: `header` holds the secret itself;
-    basic: HTTP basic authentication; timestamped: `t=...,v1=...` in `header`; standard: Standard Webhooks; a
-    system's name: as that system signs; generic: as the options say."""
+    """base64, hex, prefixed-hex: an HMAC of the body in `header`; token: `header` holds the secret itself; basic:
+    HTTP basic authentication; timestamped: `t=...,v1=...` in `header`; standard: Standard Webhooks; a system's
+    name: that system's signature; generic: a signature as the options define it."""
     header: str | None = Field(default=None, min_length=1, max_length=100)
-    """Header that is looked at, in any case; default: the one of the type. To be given for base64, hex,
-    prefixed-hex, token and timestamped."""
+    """Name of the header with the signature or token, case-insensitive; default: the type's header. Required for
+    base64, hex, prefixed-hex, token and timestamped."""
     timestamp_header: str | None = Field(default=None, min_length=1, max_length=100)
-    """For generic: the header with the timestamp; default: none, and no check of its age."""
+    """For generic: header with the timestamp; default: none, and its age is not checked."""
     id_header: str | None = Field(default=None, min_length=1, max_length=100)
-    """For generic: the header with the id."""
+    """For generic: header with the id."""
     event_header: str | None = Field(default=None, min_length=1, max_length=100)
-    """For generic: the header with the event's type."""
+    """For generic: header with the event's type."""
     algorithm: str = Field(default="sha256", min_length=1, max_length=30)
-    """Hash of the HMAC, by its name in Python or PHP; for base64, hex, prefixed-hex, timestamped, tiki and
-    generic."""
+    """Hash of the HMAC, by its name in Python or PHP; for base64, hex, prefixed-hex, timestamped, tiki and generic."""
     encoding: Literal["hex", "base64"] | None = None
-    """For generic and tiki: how the signature is written; default: hex for generic, base64 for tiki."""
+    """For generic and tiki: encoding of the signature; default: hex for generic, base64 for tiki."""
     prefix: str = Field(default="", max_length=100)
-    """For prefixed-hex, token and generic: what stands before it in the header; default for prefixed-hex:
-    `sha256=`, by the algorithm. generic's may hold {timestamp}."""
+    """For prefixed-hex, token and generic: prefix of the value in the header; default for prefixed-hex: `sha256=`,
+    by the algorithm. generic's may contain {timestamp}."""
     template: str = Field(default="{body}", min_length=1, max_length=1000)
-    """For generic: what is signed, with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
+    """For generic: the text that is signed, with {body}, {timestamp}, {id}, {event}, {method} and {path}."""
     secret: SecretStr | None = None
-    """The secret; the same as `secrets` with one."""
+    """The secret; the same as `secrets` with one entry."""
     secrets: list[SecretStr] = Field(default_factory=list, max_length=10)
-    """Secrets that are taken, such as an old and a new one while both are in use."""
+    """Accepted secrets, such as an old and a new one during a rotation."""
     username: str | None = Field(default=None, min_length=1, max_length=255)
     """For basic and cockpit: the user name, with the secret as its password. Without it the secret may be written
     `user:password`, and may be the password of `user`."""
     user: str | None = Field(default=None, max_length=255)
-    """Who the sender is once this verifies: the identity that travels with the event."""
+    """Identity of the sender once this verifies; it is stored with the event."""
     tolerance: Seconds = Field(default=300, gt=0, le=86_400)
-    """How far a signed timestamp may lie from now, in both directions."""
+    """Maximum difference between a signed timestamp and the current time, in both directions."""
     allow_empty_secret: bool = False
-    """true: an empty secret is taken, which lets in everybody who knows that."""
+    """true: an empty secret is allowed, which admits everybody who knows that it is empty."""
 
     @model_validator(mode="after")
     def _has_secrets(self) -> "Verifier":
@@ -125,7 +124,7 @@ class Verifier(StrictModel):
         return self
 
     def _secret_part(self, text: str) -> str:
-        """What is secret of it: of `user:password` the password."""
+        """Returns the secret part of a secret: of `user:password` the password."""
         pair = self.type in _WITH_USER and self.username is None and ":" in text
         return text.partition(":")[2] if pair else text
 
@@ -147,33 +146,33 @@ class Verifier(StrictModel):
 
     @property
     def all_secrets(self) -> tuple[str, ...]:
-        """The secrets in force, however they were given."""
+        """Returns the accepted secrets, from `secret` and `secrets`."""
         given = self.secrets if self.secret is None else [self.secret]
         return tuple(secret.get_secret_value() for secret in given)
 
 
 class Handshake(StrictModel):
-    """A question that a sender asks before it sends webhooks, and that is answered without making an event."""
+    """A handshake: a request by which a sender validates the endpoint, answered without creating an event."""
 
     type: Literal["cloudevents", "hub", "slack", "graph", "eventgrid", "query"]
-    """cloudevents: OPTIONS with WebHook-Request-Origin, answered by every inlet; hub: GET with hub.challenge (WebSub,
-    Meta); slack: url_verification, once a verifier accepts it; graph: validationToken in the query (Microsoft Graph,
-    SharePoint); eventgrid: the validation event of Azure Event Grid; query: GET with a challenge under `name` in the
-    query (Dropbox: challenge)."""
+    """cloudevents: OPTIONS with WebHook-Request-Origin, answered by every inlet; hub: GET with hub.challenge
+    (WebSub, Meta); slack: url_verification, once a verifier accepts it; graph: validationToken in the query
+    (Microsoft Graph, SharePoint); eventgrid: the validation event of Azure Event Grid; query: GET with a challenge
+    under `name` in the query (Dropbox: challenge)."""
     origins: list[Annotated[str, Field(min_length=1, max_length=255)]] = Field(
         default_factory=list, max_length=100
     )
-    """For cloudevents: origins that may send; default: all."""
+    """For cloudevents: allowlist of origins; default: all."""
     rate: int | None = Field(default=None, ge=1, le=1_000_000)
-    """For cloudevents: requests a minute that a sender is told it may make; default: any number."""
+    """For cloudevents: the rate in requests per minute that the sender is granted; default: unlimited."""
     token: SecretStr | None = None
-    """For hub: the verify token that Meta is to know; default: none is asked for."""
+    """For hub: the verify token that is configured at Meta; default: the token is not checked."""
     topics: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
         default_factory=list, max_length=100
     )
-    """For hub: topics that are subscribed to; default: all."""
+    """For hub: allowlist of topics; default: all."""
     name: str = Field(default="challenge", min_length=1, max_length=100)
-    """For query: the name that the challenge has."""
+    """For query: name of the parameter with the challenge."""
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> "Handshake":
@@ -192,52 +191,53 @@ _OF_HANDSHAKE: Mapping[str, frozenset[str]] = MappingProxyType(
         "query": frozenset({"name"}),
     }
 )
-"""What a type of handshake leaves to the settings."""
+"""The options that each type of handshake accepts."""
 
 
 INLET_NAME = r"^[a-z0-9_-]{1,64}$"
-"""What an inlet may be called."""
+"""The pattern of an inlet's name."""
 _FIELD_NAME = r"^[!#$%&'*+.^_~0-9A-Za-z-]+$"
-"""What HTTP lets names of methods and header fields be (RFC 9110, 5.6.2)."""
+"""The characters that HTTP allows in method and field names (RFC 9110, 5.6.2)."""
 
 
 class Inlet(StrictModel):
-    """An HTTP path whose verified requests become messages of a source."""
+    """An HTTP path whose verified requests are published as messages to a source."""
 
     name: str = Field(pattern=INLET_NAME)
-    """Its name, unique; it answers on /in/<name>, unless it is open and has a `path`."""
+    """Unique name of the inlet; it answers on /in/<name>, unless it is open and has a `path`."""
     path: str | None = Field(default=None, max_length=255, pattern=r"^/[!-~]*$")
-    """A further path it answers on, such as /tiki-webhooks.php; with /* at the end, all below it too."""
+    """An additional path, such as /tiki-webhooks.php; with /* at the end it includes all paths below."""
     source: str
-    """Name of the source whose queue gets the messages."""
+    """Name of the source whose queue receives the messages."""
     event_type: str | None = Field(default=None, max_length=255)
-    """Type of its events; default: as the source's format finds it."""
+    """Type of the events; default: the type that the source's format finds."""
     event_type_header: str | None = Field(default=None, max_length=100, pattern=_FIELD_NAME)
-    """Header that tells the event type, such as X-GitHub-Event, where `event_type` does not."""
+    """Header with the event type, such as X-GitHub-Event, used if `event_type` is not set."""
     event_type_path: bool = False
-    """true: it answers below its paths, too, and what follows them tells the event type, slashes as dots."""
+    """true: the inlet also answers below its paths, and the rest of the path is the event type, with slashes as
+    dots."""
     event_type_prefix: str = Field(default="", max_length=100)
-    """Put before the type that header or path tell, such as `github.`."""
+    """Prefix of a type from a header or path, such as `github.`."""
     verify: list[Verifier] = Field(default_factory=list, max_length=50)
-    """Verifiers in order: the first that verifies wins; none: 403."""
+    """Verifiers, tried in order; the first that verifies identifies the sender; if none does: 403."""
     open: bool = False
-    """true: with no verifiers at all, everybody is let in. With a `path` it answers there alone, so that the path
-    can be the secret."""
+    """true: an inlet without verifiers accepts every request. With a `path` it answers on that path alone, so that
+    the path can be the secret."""
     methods: list[Annotated[str, Field(max_length=30, pattern=_FIELD_NAME)]] = Field(
         default_factory=list, max_length=20
     )
-    """Methods it takes as events; others are answered with 405. Default: all but GET, HEAD, OPTIONS and others that only
-    ask, which are answered with 200 and are no events."""
+    """Methods that create events; other methods get 405. Default: all but GET, HEAD, OPTIONS and other safe
+    methods, which get 200 and create no event."""
     handshakes: list[Handshake] = Field(default_factory=list, max_length=10)
-    """Questions of senders that are answered and are no events; of each type one."""
+    """Handshakes that are answered and create no events; at most one of each type."""
     body: Bytes = Field(default=1_048_576, ge=0, le=134_217_728)
-    """Largest body; a larger one, or one over `limits.body`, is answered with 413."""
+    """Maximum size of the body; a larger one, or one over `limits.body`, gets 413."""
     timeout: Seconds = Field(default=0.8, gt=0, le=60)
-    """How long the broker has to confirm; after that the sender gets 503."""
+    """Maximum wait for the broker's confirm; then the sender gets 503."""
     success: int = Field(default=200, ge=200, le=299)
-    """Status code of the answer to an accepted request."""
+    """Status code of the response to an accepted request."""
     answer: str = Field(default="ok", max_length=1000)
-    """Text of the answer to an accepted request."""
+    """Body of the response to an accepted request."""
 
     @model_validator(mode="after")
     def _guarded(self) -> "Inlet":

@@ -1,4 +1,4 @@
-"""Work that is done once among all replicas, and survives a restart: leases, the outbox, replays."""
+"""Ports of jobs that one replica runs and that survive restarts: leases, replicas, the outbox, replays."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,121 +9,124 @@ from bridge.core.records import KnownEvent, Page, ReplayStatus
 
 
 class Leases(Protocol):
-    """Who may do a certain work now. All raise HistoryUnavailable."""
+    """The port of leases: at most one replica holds each. Each method raises HistoryUnavailable."""
 
     async def lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or prolong it for so long; False while somebody else has it."""
+        """Acquire or renew the lease for this many seconds; returns False while another replica holds it."""
         ...
 
     async def release(self, name: str, holder: str) -> None:
-        """Let go of it, if it is ours."""
+        """Release the lease if `holder` holds it."""
         ...
 
 
 @value(frozen=True, slots=True)
 class Replica:
-    """A process on this database. Times in Unix seconds."""
+    """A process that uses this database. Times are in Unix seconds."""
 
     id: str
     host: str
     targets: str
-    """The types of targets that it attempts, separated by commas."""
+    """The target types that it serves, separated by commas."""
     started_at: float
     seen_at: float
-    """By the database's clock."""
+    """Time of its last heartbeat, by the database's clock."""
     revision: int
-    """That of the hooks it has in force."""
+    """The revision of its active hooks."""
     settled: int = 0
-    """The revision up to which it has nothing under way of hooks that went out of routing."""
+    """The revision up to which no delivery of removed hooks is in-flight here."""
 
 
 class Replicas(Protocol):
-    """Who else is there. All raise HistoryUnavailable."""
+    """The port to the list of live replicas. Each method raises HistoryUnavailable."""
 
     async def seen(self, replica: Replica) -> None:
-        """Write down that it lives now, and what it has in force."""
+        """Store this replica's heartbeat and its revisions."""
         ...
 
     async def replicas(self, within: float) -> Sequence[Replica]:
-        """Those seen within so many seconds."""
+        """Returns the replicas with a heartbeat in the last `within` seconds."""
         ...
 
     async def leave(self, replica_id: str) -> None:
-        """It stops in order: it is not there any more, and lets go of its leases."""
+        """Remove a replica and its leases at its graceful shutdown."""
         ...
 
 
 class UnfinishedDeliveries(Protocol):
-    """What of a deleted hook has no final status. All raise HistoryUnavailable."""
+    """The port to the deliveries of a deleted hook that are not final. Each method raises HistoryUnavailable."""
 
     async def waiting(self, hook: str) -> int:
-        """How many of its deliveries have none."""
+        """Returns how many deliveries of the hook are not final."""
         ...
 
     async def end_waiting(self, hook: str, at: float, limit: int) -> int:
-        """Make up to `limit` of them FAILED `hook_deleted`, for good; gives how many these were."""
+        """Set up to `limit` of them to FAILED with reason `hook_deleted`; returns how many."""
         ...
 
     async def ended(self, hook: str) -> int:
-        """How many of its deliveries are FAILED `hook_deleted`."""
+        """Returns how many deliveries of the hook are FAILED with reason `hook_deleted`."""
         ...
 
 
 @value(frozen=True, slots=True)
 class Restart:
-    """A delivery to be started anew, with the generation that it has from then on."""
+    """A delivery that is retried manually or replayed, with its new generation."""
 
     delivery_id: str
     event_id: str
     hook: str
     generation: int
     attempts: int
-    """So many were made before: the next one has the number after."""
+    """The number of earlier attempts; the next attempt continues the numbering."""
 
 
 class Outbox(Protocol):
-    """Deliveries whose new copy is still to be published. All raise HistoryUnavailable.
+    """The transactional outbox: deliveries whose new copy is not published yet. Each method raises HistoryUnavailable.
 
-    A delivery is started anew in this order: its generation is raised and it is put into the outbox, in one
-    transaction; its copy is published; it is taken out. A crash anywhere repeats a publish at the most, and the fence
+    A manual retry first raises the delivery's generation and adds the delivery to the outbox, in one transaction; then
+    publishes its copy; then removes it from the outbox. A crash at any point at most repeats the publish, and the fence
     drops the second copy.
     """
 
     async def restart(
         self, delivery_ids: Sequence[str], at: float, *, statuses: frozenset[Status]
     ) -> Sequence[Restart]:
-        """Raise the generation of those that have one of these statuses, make them PENDING, and put them in.
+        """Raise the generation of the deliveries with one of these statuses, set them to PENDING and add them to the
+        outbox.
 
-        Those whose event is not in the history any more are left as they are.
+        Deliveries whose event was deleted from the history are left unchanged.
         """
         ...
 
     async def cancel(self, delivery_id: str, at: float) -> bool:
-        """FAILED `cancelled` with a raised generation, and out of the outbox; False where it is final or unknown."""
+        """Set the delivery to FAILED `cancelled`, raise its generation and remove it from the outbox; returns False
+        if it is final or unknown.
+        """
         ...
 
     async def outbox(self, older_than: float, limit: int) -> Sequence[Restart]:
-        """What has been in it since before that Unix time."""
+        """Returns entries that were added before that Unix time."""
         ...
 
     async def sizes(self, event_ids: Sequence[str]) -> Mapping[str, int]:
-        """How many bytes these events have; those that are gone are absent."""
+        """Returns the size of these events in bytes; deleted events are absent."""
         ...
 
     async def whole_events(self, event_ids: Sequence[str]) -> Sequence[KnownEvent]:
-        """These events with their bodies, as far as they are there."""
+        """Returns these events with their bodies; deleted events are absent."""
         ...
 
     async def sent(self, restarts: Sequence[Restart]) -> None:
-        """Their copies are confirmed."""
+        """Remove entries whose copies were confirmed."""
         ...
 
 
 @value(frozen=True, slots=True)
 class ReplayFilter:
-    """Which deliveries are started anew; with `missing`, which events get one for `hook` that have none.
+    """A filter for the deliveries of a replay; with `missing`, for events without a delivery for `hook`.
 
-    Times are Unix seconds of the event's receipt, from `since` until before `until`.
+    Times are in Unix seconds of the event's receipt, from `since` to `until` (exclusive).
     """
 
     hook: str | None = None
@@ -137,9 +140,9 @@ class ReplayFilter:
 
 @value(frozen=True, slots=True)
 class Replay:
-    """A job: one row of state. `rate` in deliveries per second, None: as fast as it goes. Times in Unix seconds.
+    """A replay job, with its progress. `rate` is in deliveries per second, None: unlimited. Times are in Unix seconds.
 
-    Each hook goes on by itself, from the oldest event to the newest, so that one that is down holds up no other.
+    Each hook has its own position, from the oldest event to the newest, so that a failing hook delays no other hook.
     """
 
     id: str
@@ -147,15 +150,15 @@ class Replay:
     rate: float | None
     status: ReplayStatus
     total: int
-    """How many it takes, as they were counted when it was made."""
+    """The number of matching deliveries, counted when the replay was created."""
     exact: bool
-    """False: there are more than were counted."""
+    """False: the count stopped early, so there are more."""
     done: int
-    """How many were started anew."""
+    """The number of deliveries that were replayed."""
     left_out: int
-    """How many fitted, but their hooks are gone or disabled."""
+    """The number of matching deliveries that were skipped, because their hooks are deleted or disabled."""
     left: Mapping[str, str]
-    """By hook where to go on, empty at the beginning; without those that are through."""
+    """The position by hook, empty at the beginning; without hooks that are done."""
     created_at: float
     created_by: str
     updated_at: float
@@ -165,7 +168,7 @@ class Replay:
 
 @value(frozen=True, slots=True)
 class Counted:
-    """How many fit, by hook. `exact` False: there are more, but counting them all would take too long."""
+    """The number of matching deliveries by hook. `exact` False: counting stopped early, so there are more."""
 
     by_hook: Mapping[str, int]
     exact: bool = True
@@ -173,21 +176,23 @@ class Counted:
 
 @value(frozen=True, slots=True)
 class Lacking:
-    """Events without a delivery for a hook, oldest first; `reached` is where to look on, None at the end."""
+    """Events without a delivery for a hook, oldest first; `reached` is the next position, None at the end."""
 
     events: Sequence[KnownEvent]
     reached: str | None
 
 
 class Replays(Protocol):
-    """Replays and the deliveries they take. All raise HistoryUnavailable.
+    """The port of replays. Each method raises HistoryUnavailable.
 
-    A replay takes what fitted when it was made, once: a delivery that changed since is left alone, so one that fails
-    again is not taken again.
+    A replay takes each delivery that matched when it was created, once. A delivery that has changed since is left
+    alone, so a delivery that fails again is not taken again.
     """
 
     async def count(self, which: ReplayFilter) -> Counted:
-        """How many it would take now, whatever their hooks; not for `missing`. Takes a few seconds at the most."""
+        """Returns the number of deliveries that match now, of all hooks; not for `missing`. Takes a few seconds at
+        most.
+        """
         ...
 
     async def add_replay(self, replay: Replay) -> None: ...
@@ -195,7 +200,7 @@ class Replays(Protocol):
     async def replay(self, replay_id: str) -> Replay | None: ...
 
     async def replays(self, *, after: str | None, limit: int) -> Page[Replay]:
-        """Newest first; ValueError for a cursor that is none of ours."""
+        """Returns a page of replays, newest first. Raises ValueError for an invalid cursor."""
         ...
 
     async def unfinished(self) -> Sequence[Replay]: ...
@@ -203,29 +208,30 @@ class Replays(Protocol):
     async def take(
         self, replay: Replay, hook: str, limit: int, at: float
     ) -> tuple[Replay, Sequence[Restart]]:
-        """The next of a hook: restarted into the outbox, and the job moved on, in one transaction.
+        """Move the next deliveries of a hook to the outbox and advance the job, in one transaction; returns the job.
 
-        Takes nothing where the job has ended or was moved on by somebody else; gives the job as it stands then.
+        Takes nothing if the job has ended or another process advanced it.
         """
         ...
 
     async def lacking(self, replay: Replay, hook: str, limit: int) -> Lacking:
-        """The next events for `missing`, whether or not the hook asks for them; also few or none before the end."""
+        """Returns the next events for `missing`, whether or not they match the hook; a short page is not the end."""
         ...
 
     async def supply(
         self, replay: Replay, hook: str, target: str, found: Lacking, at: float
     ) -> tuple[Replay, Sequence[Restart]]:
-        """Make deliveries for these events, PENDING and in the outbox, and move the job on, as in `take`.
+        """Create deliveries for these events, PENDING and in the outbox, and advance the job, as `take` does.
 
-        Their ids follow from event and hook: nothing is made twice. `target` is the type of the hook's target.
+        Delivery ids are derived from event and hook, so no delivery is created twice. `target` is the type of the
+        hook's target.
         """
         ...
 
     async def leave_out(self, replay: Replay, hook: str, at: float) -> Replay:
-        """The hook is gone or disabled: count what is left of it, and take no more."""
+        """Count the hook's remaining deliveries as skipped and end its part: the hook is deleted or disabled."""
         ...
 
     async def end_replay(self, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:
-        """False where it had ended already."""
+        """Set the final status; returns False if the replay has ended already."""
         ...

@@ -1,4 +1,6 @@
-"""What the pipeline and the targets ask of the message broker."""
+"""The ports of the pipeline and the targets: publishing, acknowledging, targets, control, history, idempotency,
+logins.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,79 +22,81 @@ class Outgoing:
     body: bytes
     headers: Mapping[str, Any]
     like: Message
-    """Content type, encoding, type, correlation id, app id and timestamp are taken from here."""
+    """The source of content type, encoding, type, correlation id, app id and timestamp."""
     reply_to: str | None = None
     priority: int | None = None
     expiration: str | None = None
-    """These three only where they are given: a copy of ours must not be answered, overtake others or vanish."""
+    """Set only on request: a copy of the bridge must not be replied to, be prioritized or expire."""
 
 
 class Publisher(Protocol):
-    """Confirmed publishing."""
+    """The port that publishes with confirms."""
 
     async def publish(self, message: Outgoing) -> None:
-        """Return once the broker confirmed that a queue holds it.
+        """Publish and return once the broker confirmed that a queue holds the message.
 
-        Raises Unroutable, PublishTooLarge, BrokerRefused, or PublishFailed (which includes no answer in time).
+        Raises Unroutable, PublishTooLarge, BrokerRefused, or PublishFailed (which includes a timeout).
         """
         ...
 
     async def declare(self, queue: str) -> None:
-        """Make sure that a durable queue without arguments exists, by the rules for sources."""
+        """Ensure that a durable queue without arguments exists, by the rules for sources."""
         ...
 
 
 class Copies(Protocol):
-    """A hook's lane and the ladder: where a delivery waits on the broker."""
+    """The retry queues of a delivery on the broker: the hook's lane and the retry ladder."""
 
     async def park(self, delivery: Delivery) -> None:
-        """Put a copy at the end of the hook's lane; returns once it is confirmed, else raises PublishFailed."""
+        """Publish a copy to the end of the hook's lane and return once it is confirmed. Raises PublishFailed."""
         ...
 
     async def delay(self, delivery: Delivery, seconds: float) -> None:
-        """Put a copy on the ladder so that it reaches the lane at `delivery.not_before`, `seconds` from now."""
+        """Publish a copy to the ladder, which reaches the lane at `delivery.not_before`, `seconds` from now."""
         ...
 
     async def set_aside(self, orphan: Message) -> None:
-        """Put a copy of an unknown hook at the end of the queue of orphans; raises as `park` does."""
+        """Publish a copy of an unknown hook to the queue of orphans. Raises PublishFailed."""
         ...
 
 
 class AckHandle(Protocol):
-    """The right to settle one broker message, once."""
+    """The handle that settles one broker message, once."""
 
     @property
     def valid(self) -> bool:
-        """False once the channel is gone: the broker will redeliver, and settling does nothing."""
+        """Returns False once the channel is closed: the broker will redeliver the message, and settling does
+        nothing.
+        """
         ...
 
     def grow(self, octets: int) -> None:
-        """So many bytes of memory more are held for the message."""
+        """Count this many more bytes of memory for the message."""
         ...
 
     def let_go(self) -> None:
-        """The message is held no more, whoever still has this; finishing it and giving it back do that, too."""
+        """Release the message's bytes from the memory budget; `finish` and `give_back` do so too."""
         ...
 
     def finish(self) -> None:
-        """All that the message carried has a committed fate; acked with the next flush of its channel."""
+        """Acknowledge the message with the next flush of its channel: all its deliveries have a committed fate."""
         ...
 
     def give_back(self) -> None:
-        """Nothing of it was started: the broker may hand it to another consumer."""
+        """Requeue the message, of which nothing was started."""
         ...
 
 
 Receive = Callable[[Message, AckHandle], None]
-"""Called for each message on the event loop; must not block and must not raise."""
+"""The callback for each message on the event loop; must not block and must not raise."""
 
 
-# Where a hook delivers.
+# The target of a hook.
 
 
 @value(frozen=True, slots=True)
 class Preview:
-    """What an attempt would send: all of it but the body as the history keeps it, and the body."""
+    """The request that an attempt would send: evidence as the history stores it, and the body."""
 
     evidence: Evidence
     content: bytes
@@ -100,60 +104,63 @@ class Preview:
 
 
 class Target(Protocol):
-    """One hook's way out: a webhook, a script, a queue."""
+    """The target of one hook: a webhook, a script, a queue, or notification services."""
 
     async def attempt(self, delivery: Delivery) -> Answer:
-        """Try once, within the target's own time limit; every fault is an Answer, never an exception."""
+        """Make one attempt within the target's own timeout. Returns an Answer for every fault and never raises."""
         ...
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
-        """What an attempt would send now; where it could not be built, the Answer that says why."""
+        """Returns the request that an attempt would send now, or the Answer that says why it cannot be built."""
         ...
 
     async def close(self) -> None:
-        """Let go of what this target holds; attempts under way have ended before."""
+        """Release the target's resources, after its in-flight attempts have ended."""
         ...
 
 
-# How the replicas of a bridge tell each other that something changed.
+# Control messages between the replicas of a bridge.
 
 
 Kind = Literal["hooks", "lane", "tokens", "jobs", "reload", "history"]
-"""hooks: hooks or their states changed; lane: a hook has a lane now (`about` is its id); tokens: tokens changed; jobs:
-a replay was made or cancelled, or something is in the outbox; reload: the file is to be read anew (`about` is the replica
-that has done so); history: which history the bridge has that says so."""
+"""hooks: hooks or their states changed; lane: a hook got its lane (`about` is its id); tokens: tokens changed;
+jobs: a replay was created or cancelled, or the outbox has entries; reload: the file must be reloaded (`about` is
+the replica that has done so); history: the identity of the sender's history."""
 
 UNSIGNED = "unsigned"
-"""Last word of what is heard of `history` from somebody without our keys: that of a bridge with another history, or a
-forged one.
-"""
+"""The last word of a `history` message without a valid code: from a bridge with another history, or forged."""
 
 
 class Control(Protocol):
-    """A word to all replicas, this one included; whoever misses it hears of everything within 30 s."""
+    """The port of control messages to all replicas, this one included. Lost messages are made up for within 30 s."""
 
     async def tell(self, kind: Kind, about: str = "") -> None:
-        """Tell all; never raises: the database holds the truth, and everybody looks into it by and by."""
+        """Publish the message and wait for it. Never raises: replicas also reconcile with the database
+        periodically.
+        """
         ...
 
     def mention(self, kind: Kind, about: str = "") -> None:
-        """`tell` in the background."""
+        """Publish the message in the background."""
         ...
 
     def listen(self, kind: Kind, heard: Callable[[str], None]) -> None:
-        """Call `heard(about)` on the event loop for each word; with "" after a reconnect and every 30 s."""
+        """Call `heard(about)` on the event loop for each message; with "" after a reconnect and every 30 s, to
+        reconcile.
+        """
         ...
 
 
-# The database record of events, deliveries and attempts.
+# The history: the database record of events, deliveries and attempts.
 
 
 @dataclass(frozen=True, slots=True)
 class HookState:
-    """What the bridge or a person said about a hook beside its configuration; it survives restarts.
+    """The state of a hook in addition to its configuration; it survives restarts.
 
-    `paused` is the bridge's own pause (410, only failures for days). What a person said of a hook from the file stands
-    in `said_enabled` and `said_paused`; None: as the file has it. `reason` is that of the last pause, whoever said it.
+    `paused` is an automatic pause (410, only failures for days). Overrides of a hook from the file that were set
+    through the API are in `said_enabled` and `said_paused`; None: as in the file. `reason` is that of the last pause,
+    automatic or manual.
     """
 
     hook: str
@@ -165,11 +172,11 @@ class HookState:
 
     @property
     def overlaid(self) -> bool:
-        """Whether a person said something of it."""
+        """Returns whether an override is set."""
         return self.said_enabled is not None or self.said_paused is not None
 
     def over(self, hook: Hook) -> Hook:
-        """The hook with what a person said of it in force."""
+        """Returns the hook with its overrides applied."""
         said = {"enabled": self.said_enabled, "paused": self.said_paused}
         changes = {name: what for name, what in said.items() if what not in {None, getattr(hook, name)}}
         return hook.model_copy(update=changes) if changes else hook
@@ -177,55 +184,56 @@ class HookState:
 
 @dataclass(frozen=True, slots=True)
 class HistorySize:
-    """How much there is: `bytes` on the disk, indexes included, and messages in quarantine."""
+    """The size of the history: bytes on disk, indexes included, and the number of quarantined messages."""
 
     bytes: int
     quarantined: int
 
 
 class History(Protocol):
-    """What the pipeline asks of the database."""
+    """The port to the history, as the pipeline uses it."""
 
     async def commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, str]]:
-        """Write all entries in one transaction as monotonic upserts.
+        """Write all entries in one transaction as monotonic upserts; returns the entries that the database rejected.
 
-        Gives back the entries that the database refuses for what they hold, with the reason; all others are
-        committed. Raises HistoryUnavailable, with nothing written, when the database cannot be reached.
+        Entries are rejected for their content, with the reason; all others are committed. Raises HistoryUnavailable,
+        with nothing written, if the database cannot be reached.
         """
         ...
 
     async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
-        """What is recorded of these deliveries, in one statement; those without a row are absent."""
+        """Returns the rows of these deliveries, in one statement; deliveries without a row are absent."""
         ...
 
     async def hook_states(self) -> dict[str, HookState]:
-        """The stored state of every hook that has one, by hook id."""
+        """Returns the stored states by hook id; hooks without a state are absent."""
         ...
 
     async def set_hook_state(self, state: HookState) -> None:
-        """Store what the bridge itself says of a hook (`paused`, `reason`, `at`); what a person said stays."""
+        """Store the automatic pause of a hook (`paused`, `reason`, `at`); its overrides are left unchanged."""
         ...
 
     async def size(self) -> HistorySize:
-        """How much there is; raises HistoryUnavailable."""
+        """Returns the size of the history. Raises HistoryUnavailable."""
         ...
 
     async def prune(self, finished_before: float, limit: int) -> int:
-        """Delete at most `limit` events whose deliveries are all final since before that Unix time, with all
-        that belongs to them, and quarantined messages as old; gives the number of events deleted.
+        """Delete at most `limit` events, with their rows, whose deliveries are all final since before that Unix
+        time, and quarantined messages of the same age; returns the number of events deleted.
         """
         ...
 
 
-# What makes a publish that is asked for twice happen once.
+# Idempotency of publish requests.
 
 
 @value(frozen=True, slots=True)
 class Begun:
-    """Whether to go on with a request under an idempotency key.
+    """The result of starting a request under an idempotency key.
 
-    go: nobody has, or whoever did failed or is gone; `answer` is what to answer then, of the first who began. done:
-    answered with `answer` before. other: the key belongs to another request. busy: it is under way.
+    go: the key is new, or its first request failed or timed out; `answer` is the response that the first request
+    planned. done: the request was completed with `answer`. other: the key belongs to a different request. busy: the
+    first request is in-flight.
     """
 
     state: Literal["go", "done", "other", "busy"]
@@ -233,28 +241,26 @@ class Begun:
 
 
 class Idempotency(Protocol):
-    """Requests under way and done, by key. All raise HistoryUnavailable."""
+    """The port to idempotency keys. Each method raises HistoryUnavailable."""
 
     async def begin(self, key: str, request: str, answer: str, at: float) -> Begun:
-        """Take the key for the request with this digest, which plans this answer; keys of more than a day before
-        are forgotten.
-        """
+        """Reserve the key for the request with this digest and planned response; keys older than a day are deleted."""
         ...
 
     async def done(self, key: str) -> None:
-        """The planned answer was given."""
+        """Mark the key as completed with its planned response."""
         ...
 
     async def failed(self, key: str) -> None:
-        """Nothing was accepted: whoever asks again begins anew, with the same planned answer."""
+        """Release the key after a failure: a repeated request starts again, with the same planned response."""
         ...
 
 
-# Tokens that log in to a broker: each ends, and another takes its place before.
+# Logins with tokens, which expire and are renewed in time, and logins to the database.
 
 
 class Grant(NamedTuple):
-    """A token that is good until `expires_at`. Times are the event loop's."""
+    """A token that is valid until `expires_at`. Times are the event loop's, in seconds."""
 
     token: str
     renew_at: float
@@ -262,43 +268,43 @@ class Grant(NamedTuple):
 
 
 class TokenProvider(Protocol):
-    """Where tokens come from; several connections share one."""
+    """The port that provides tokens to log in to a broker; several connections share one provider."""
 
     async def get(self, since: float) -> Grant:
-        """A token that was asked for at `since` or later (the event loop's time), by one request for all who wait.
+        """Returns a token that was requested at `since` or later (the event loop's time); callers share one request.
 
-        Bounded in time. Raises BrokerUnavailable when another try may help, BrokerRefused when somebody has to
-        change something first.
+        Has a timeout. Raises BrokerUnavailable if a retry may succeed, BrokerRefused if the operator must change
+        something.
         """
         ...
 
 
 class DatabaseLogin(Protocol):
-    """Who the bridge is to the database's server: asked for at each connection, since passwords are exchanged."""
+    """The port that provides the login to the database, at each connection, because passwords are rotated."""
 
     async def now(self) -> tuple[str | None, str | None]:
-        """User and password; None: as the driver finds them (PGUSER, a file of passwords)."""
+        """Returns user and password; None: the driver's defaults (PGUSER, a password file)."""
         ...
 
     def refused(self, why: str) -> None:
-        """The server refused them."""
+        """Called when the server rejected the login."""
         ...
 
     def taken(self) -> None:
-        """The server took them."""
+        """Called when the server accepted the login."""
         ...
 
 
-# Where to go on in streams.
+# Committed offsets of streams.
 
 
 class StreamPlaces(Protocol):
-    """How far each stream has been read. All raise HistoryUnavailable."""
+    """The port to the committed offsets of streams. Each method raises HistoryUnavailable."""
 
     async def stored(self, queue: str) -> Reached | None:
-        """Where to go on; None: it was never read."""
+        """Returns the committed offset of the queue; None if it was never read."""
         ...
 
     async def store(self, reached: Reached) -> None:
-        """Write down where to go on, apart from any delivery."""
+        """Store the offset outside of a delivery's commit."""
         ...

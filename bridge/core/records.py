@@ -1,8 +1,8 @@
-"""What people ask of the history: lists in pages, and one thing with all that belongs to it."""
+"""The port that reads the history: lists in pages, and single events and deliveries with their details."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from bridge.core.base import value
 from bridge.core.delivery import KnownEvidence, Status
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 @value(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list, newest first; `next` is where the following one begins, None at the end.
+    """One page of a list, newest first; `next` is the cursor of the next page, None at the end.
 
-    A page with a `next` is full, unless what is asked for is so rare that it was not among what could be looked at in
-    time: then it is short, even empty.
+    A page with a `next` is full, unless matches are so rare that the time limit for the search was reached: then the
+    page is short or empty.
     """
 
     items: tuple[T, ...]
@@ -25,8 +25,9 @@ class Page(Generic[T]):
 
 @value(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries: those that every given field fits. Times are Unix seconds: `since` until before `until` of the
-    event's receipt, `updated_since` until before `updated_until` of when the delivery became what it is.
+    """A filter for deliveries. A delivery must match every field that is set. Times are in Unix seconds: `since` to
+    `until` (exclusive) of the event's receipt, `updated_since` to `updated_until` (exclusive) of the last status
+    change.
     """
 
     hook: str | None = None
@@ -38,13 +39,13 @@ class DeliveryFilter:
     updated_since: float | None = None
     updated_until: float | None = None
     by_update: bool = False
-    """In the order in which they became what they are (final: when they became final), not in that of receipt; a
-    filter by that time goes with this order only.
-    """
+    """True: ordered by the time of the last status change, not of receipt; filters on that time require this order."""
 
 
 class EventStatus(StrEnum):
-    """What came of an event: hooks asked for it, those that did are all disabled (or it is a duplicate), or none did."""
+    """The status of an event: hooks matched, all matching hooks are disabled (or it is a duplicate), or no hook
+    matched.
+    """
 
     MATCHED = "matched"
     SKIPPED = "skipped"
@@ -53,8 +54,8 @@ class EventStatus(StrEnum):
 
 @value(frozen=True, slots=True)
 class EventFilter:
-    """Which events: those that every given field fits. Times are Unix seconds of the receipt, from `since` until
-    before `until`.
+    """A filter for events. An event must match every field that is set. Times are in Unix seconds of the receipt,
+    from `since` to `until` (exclusive).
     """
 
     source: str | None = None
@@ -65,12 +66,12 @@ class EventFilter:
     status: EventStatus | None = None
     webhook_id: str | None = None
     dimensions: tuple[tuple[str, str], ...] = ()
-    """Dimensions of its source, each with the key that the event has of it."""
+    """Dimensions of the event's source, each with its key."""
 
 
 @value(frozen=True, slots=True)
 class KnownAttempt:
-    """One try as it is recorded. `started_at` in Unix seconds."""
+    """One attempt as stored. `started_at` is in Unix seconds."""
 
     number: int
     generation: int
@@ -85,7 +86,7 @@ class KnownAttempt:
 
 @value(frozen=True, slots=True)
 class LastAttempt:
-    """What the latest try of a delivery came to. `at` in Unix seconds."""
+    """The result of a delivery's latest attempt. `at` is in Unix seconds."""
 
     at: float
     duration_ms: float
@@ -96,7 +97,7 @@ class LastAttempt:
 
 @value(frozen=True, slots=True)
 class KnownDelivery:
-    """A delivery as it is recorded; `attempts` is the count. Times in Unix seconds."""
+    """A delivery as stored; `attempts` is their number. Times are in Unix seconds."""
 
     id: str
     event_id: str
@@ -111,12 +112,12 @@ class KnownDelivery:
     updated_at: float
     next_attempt_at: float | None
     last: LastAttempt | None = None
-    """None where nothing was tried."""
+    """The latest attempt; None if no attempt was made."""
 
 
 @value(frozen=True, slots=True)
 class Beyond:
-    """How many entries of a list come behind a page; `exact` False: at least so many."""
+    """The number of entries after a page; `exact` False: at least this many."""
 
     count: int
     exact: bool
@@ -124,10 +125,10 @@ class Beyond:
 
 @value(frozen=True, slots=True)
 class KnownEvent:
-    """An event as it is recorded, without what was parsed of it.
+    """An event as stored, without parsed data.
 
-    `message` has its bytes and headers; in a list it has neither, nor properties. `status` is told in lists only, and
-    so is `counts`, of its deliveries by status; None where these are too many to count.
+    `message` has its body and headers; in a list it has neither, nor properties. Only lists fill `status` and `counts`,
+    the number of deliveries by status; None if there are too many to count.
     """
 
     id: str
@@ -144,7 +145,7 @@ class KnownEvent:
     counts: Mapping[Status, int] | None = None
 
     def as_routed(self, content: Content) -> Event:
-        """The event as it was routed, with what was parsed of it."""
+        """Returns the event as it was routed, with the parsed content."""
         return Event(
             id=self.id,
             source=self.source,
@@ -163,10 +164,10 @@ class KnownEvent:
 
 
 class Records(Protocol):
-    """Reading the history. Every call answers within 200 ms on five million deliveries. Lists are in the order of
-    receipt: by the event's id, and the delivery's within it; deliveries on request in that of their last change.
+    """The port that reads the history. Each call returns within 200 ms on five million deliveries. Lists are ordered by
+    receipt: by event id, then delivery id; lists of deliveries optionally by their last change.
 
-    `after` is the `next` of the page before; ValueError for one that is none of ours. Raises HistoryUnavailable.
+    `after` is the `next` of the previous page. Raises ValueError for an invalid cursor, and HistoryUnavailable.
     """
 
     async def deliveries(
@@ -182,15 +183,17 @@ class Records(Protocol):
     async def whole_events(
         self, which: EventFilter, *, after: str | None, limit: int, most_bytes: int
     ) -> Page[KnownEvent]:
-        """As `events`, with bodies and headers, of at most so many bytes together or of one event."""
+        """Returns the page of `events` with bodies and headers, of at most this many bytes in total or of one
+        event.
+        """
         ...
 
     async def listed_events(self, ids: Sequence[str]) -> Sequence[KnownEvent]:
-        """These events as `events` tells them, the newest first."""
+        """Returns these events in the form of `events`, newest first."""
         ...
 
     def behind(self, event_id: str) -> str:
-        """Where a list of events goes on behind this one."""
+        """Returns the cursor of a list of events that continues after this event."""
         ...
 
     async def events_beyond(self, which: EventFilter, *, after: str) -> Beyond: ...
@@ -198,7 +201,7 @@ class Records(Protocol):
     async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None: ...
 
 
-# Where a replay stands.
+# Replay status.
 
 
 class ReplayStatus(StrEnum):
@@ -209,3 +212,91 @@ class ReplayStatus(StrEnum):
     DONE = "done"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+# Names and ids in the history.
+
+
+IdOf = Literal["event", "delivery", "quarantine", "replay"]
+
+
+class KnownNames(Protocol):
+    """The port that finds names and ids in the history. Each method raises HistoryUnavailable."""
+
+    async def has_hook(self, hook: str) -> bool:
+        """Returns whether the history has a delivery of the hook with this id."""
+        ...
+
+    async def has_source(self, source: str) -> bool:
+        """Returns whether the history has an event of this source."""
+        ...
+
+    async def has_event_type(self, kind: str) -> bool:
+        """Returns whether the history has an event of this type."""
+        ...
+
+    async def event_types(self) -> Sequence[str]:
+        """Returns the types of events, at most a fixed number of them."""
+        ...
+
+    async def ids_beginning(self, kind: IdOf, beginning: str, most: int) -> Sequence[str]:
+        """Returns at most `most` ids of that kind that begin with `beginning`, in the spelling of ids."""
+        ...
+
+
+# The quarantine (a dead-letter store): messages that could not be handled, stored whole.
+
+
+REASONS = (
+    "batch_too_large", "body_too_large", "bug", "delivery_limit", "ended_the_process", "forged", "headers_too_large",
+    "not_a_copy", "not_utf8", "redelivered_too_often", "schema_mismatch", "undecodable",
+)  # fmt: skip
+"""The reasons for quarantine; rows of other versions may have further reasons."""
+
+
+@value(frozen=True, slots=True)
+class KnownQuarantined:
+    """A message in quarantine; `at` is in Unix seconds. In a list, `message` has no body, headers or properties."""
+
+    id: str
+    source: str
+    reason: str
+    detail: str
+    at: float
+    message: Message
+
+
+@value(frozen=True, slots=True)
+class QuarantineFilter:
+    """A filter for quarantined messages. A message must match every field that is set. Times are in Unix seconds of
+    the quarantine, from `since` to `until` (exclusive).
+    """
+
+    source: str | None = None
+    reason: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+class Quarantine(Protocol):
+    """The port to the quarantine. Each method raises HistoryUnavailable."""
+
+    async def messages(
+        self, which: QuarantineFilter, *, after: str | None, limit: int
+    ) -> Page[KnownQuarantined]:
+        """Returns a page of messages, newest first, without body, headers and properties. Raises ValueError for an
+        invalid cursor.
+        """
+        ...
+
+    async def message(self, quarantined_id: str) -> KnownQuarantined | None:
+        """Returns one message with its body, headers and properties."""
+        ...
+
+    async def ids(self, which: QuarantineFilter, behind: str, limit: int) -> Sequence[str]:
+        """Returns the ids of matching messages after the id `behind`, oldest first; with "" from the first one."""
+        ...
+
+    async def drop(self, ids: Sequence[str]) -> int:
+        """Delete the messages; returns the number deleted."""
+        ...

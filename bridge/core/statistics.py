@@ -1,4 +1,6 @@
-"""Sums that are kept while deliveries are recorded, so that a month answers at once."""
+"""The port to the statistics: totals that are maintained in the commit of each delivery, so that queries over a
+month are fast.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
@@ -10,9 +12,9 @@ Grain = Literal["minute", "hour", "day"]
 
 @value(frozen=True, slots=True)
 class Sums:
-    """What was counted in a span: final deliveries by status, attempts, and how long these took.
+    """The totals of a time span: final deliveries by status, attempts, and durations of attempts.
 
-    `durations` counts attempts by bucket; see bridge.measuring for their bounds.
+    `durations` counts attempts by histogram bucket; see bridge.measuring for the bounds.
     """
 
     succeeded: int = 0
@@ -26,9 +28,9 @@ class Sums:
 
 @value(frozen=True, slots=True)
 class HookHealth:
-    """How a hook has fared lately. Times in Unix seconds, None: never.
+    """The recent results of a hook. Times are in Unix seconds, None: never.
 
-    `failed_attempts` and `failed_deliveries` (finally failed) count since the last success.
+    `failed_attempts` and `failed_deliveries` (final failures) count since the last success.
     """
 
     hook: str
@@ -36,19 +38,19 @@ class HookHealth:
     last_success_at: float | None = None
     last_failure_at: float | None = None
     failing_since: float | None = None
-    """The first failed attempt since the last success; None while the last attempt succeeded."""
+    """Time of the first failed attempt since the last success; None if the last attempt succeeded."""
     failed_attempts: int = 0
     failed_deliveries: int = 0
 
     @property
     def only_fails(self) -> bool:
-        """Nothing but failures since the last success, and more than a chance one."""
+        """Returns whether all of at least FEWEST attempts since the last success failed."""
         return self.failing_since is not None and self.failed_attempts >= FEWEST
 
 
 @value(frozen=True, slots=True)
 class Measured:
-    """One value of a dimension, with how many events had it and the sums of the source's numeric dimensions."""
+    """One value of a dimension: the number of events with it and the sums of the source's numeric dimensions."""
 
     key: str
     events: int
@@ -57,7 +59,7 @@ class Measured:
 
 @value(frozen=True, slots=True)
 class MeasuredStep:
-    """What was measured in a step that began at `at`, in Unix seconds."""
+    """The values measured in the bucket that begins at `at`, in Unix seconds."""
 
     at: float
     events: int
@@ -65,26 +67,26 @@ class MeasuredStep:
 
 
 class Statistics(Protocol):
-    """Reading the sums. Spans are whole steps, in Unix seconds, `begin` until before `end`: see
-    bridge.measuring.spans, whose `widened` makes them. All raise HistoryUnavailable.
+    """The port that reads the statistics. Spans are whole buckets, in Unix seconds, from `begin` to `end`
+    (exclusive); `widened` of bridge.measuring.spans makes them. Each method raises HistoryUnavailable.
     """
 
     async def sums(self, hook: str | None, begin: int, end: int) -> Sums:
-        """Of one hook, None: of all that there ever were."""
+        """Returns the totals of one hook; None: of all hooks, deleted ones included."""
         ...
 
     async def sums_by_hook(self, begin: int, end: int, most: int) -> Mapping[str, Sums]:
-        """Of at most so many hooks, those with the most deliveries first."""
+        """Returns the totals by hook of at most `most` hooks, those with the most deliveries first."""
         ...
 
     async def series(
         self, hook: str | None, grain: Grain, begin: int, end: int
     ) -> Sequence[tuple[int, Sums]]:
-        """For each step in which there was anything, its beginning and its sums (without `durations`)."""
+        """Returns, for each non-empty bucket, its beginning and its totals (without `durations`)."""
         ...
 
     async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
-        """By hook id; a hook that nothing was attempted for is absent."""
+        """Returns the results by hook id; hooks without attempts are absent."""
         ...
 
     async def measured_top(
@@ -98,22 +100,23 @@ class Statistics(Protocol):
         limit: int,
         event_type: str | None = None,
     ) -> Sequence[Measured]:
-        """The keys of a dimension with the greatest sum of `order`, a numeric dimension; "": with the most events.
+        """Returns the keys of a dimension with the greatest sum of the numeric dimension `order`; "": with the most
+        events.
 
-        Begin and end are those of days.
+        Begin and end are day boundaries.
         """
         ...
 
     async def measured_series(
         self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
     ) -> Sequence[MeasuredStep]:
-        """For each step in which there was an event, in order."""
+        """Returns the non-empty buckets, in order."""
         ...
 
     async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
-        """Delete some `limit` rows of sums that are no longer kept, those of days after `keep` seconds; gives how many."""
+        """Delete about `limit` expired rows, rows of days after `keep` seconds; returns the number deleted."""
         ...
 
 
 FEWEST = 3
-"""Failed attempts without which nothing is said: a hook that hardly gets events may be well again by now."""
+"""The minimum number of failed attempts for a warning: a hook with few events may have recovered."""

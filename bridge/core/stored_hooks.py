@@ -1,4 +1,4 @@
-"""Hooks that are made through the API, and what was said of hooks beside their configuration."""
+"""Hooks that were created through the API, and the port that stores them."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -9,19 +9,20 @@ from bridge.core.ports import HookState
 from bridge.core.target import WebhookTarget
 
 Deleting = Literal["", "drain", "drop", "gone"]
-"""drain: matches nothing more, what waits is still delivered; drop: what waits becomes FAILED `hook_deleted`; gone:
-its lane is deleted, the row stays so that copies that come late are known."""
+"""The stage of a hook's deletion. drain: it matches no new events, waiting events are still delivered; drop:
+waiting deliveries become FAILED `hook_deleted`; gone: its lane is deleted, and the row remains so that late copies
+are recognized."""
 
 Ends = tuple[tuple[str, float], ...]
-"""Secrets in the clear, each with the Unix time at which it ends."""
+"""Replaced secrets in the clear, each with the Unix time at which it expires."""
 
 
 @value(frozen=True, slots=True)
 class StoredHook:
-    """A hook of the API as it is stored, its secrets in the clear. `version` rises with every change (the ETag);
-    `revision` is that of the table when it was changed last. Times in Unix seconds.
+    """A hook of the API as stored, with its secrets in the clear. `version` rises with each change (the ETag);
+    `revision` is the table's revision at the last change. Times are in Unix seconds.
 
-    `ends` tells of secrets that were replaced how long they go on signing beside the new one.
+    `ends` are replaced secrets that keep signing beside the new one until they expire.
     """
 
     hook: Hook
@@ -33,7 +34,7 @@ class StoredHook:
     ends: Ends = ()
 
     def live(self, now: float) -> Hook:
-        """The hook as it is to be in force now: without secrets that have ended."""
+        """Returns the hook to serve at `now`: without expired secrets."""
         over = {secret for secret, end in self.ends if end <= now}
         target = self.hook.target
         if not over or not isinstance(target, WebhookTarget):
@@ -42,14 +43,14 @@ class StoredHook:
         return self.hook.model_copy(update={"target": target.model_copy(update={"secrets": secrets})})
 
     def next_end(self, now: float) -> float | None:
-        """When `live` changes next by itself."""
+        """Returns the time at which `live` changes next; None: never."""
         return min((end for _, end in self.ends if end > now), default=None)
 
 
 @value(frozen=True, slots=True)
 class StoredHooks:
-    """All that are stored, those being deleted included; `revision` rises with every change to any of them and to
-    what was said of hooks. `gone` are the ids of those whose lanes are deleted.
+    """All stored hooks, those being deleted included; `revision` rises with each change of a hook or of an
+    override. `gone` are the ids of hooks whose lanes are deleted.
     """
 
     revision: int
@@ -58,37 +59,39 @@ class StoredHooks:
 
 
 class HookStore(Protocol):
-    """Where hooks of the API are kept; their targets are encrypted there. One whose key is not given is read as broken, with
-    a stand-in for its target. All raise HistoryUnavailable.
+    """The port to hooks of the API, whose targets are encrypted at rest. A hook whose key is missing is returned as
+    broken, with a placeholder target. Each method raises HistoryUnavailable.
     """
 
     async def stored_hooks(self) -> StoredHooks: ...
 
     async def stored_hook(self, hook_id: str) -> StoredHook | None:
-        """The one with this id, whatever its state."""
+        """Returns the hook with this id, in any state."""
         ...
 
     async def revision(self) -> int:
-        """The revision alone."""
+        """Returns the current revision."""
         ...
 
     async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
-        """Raises NameTaken where a stored hook that is not gone has the name, TooMany where `most` are stored."""
+        """Store a new hook. Raises NameTaken if a hook that is not gone has the name, TooMany if `most` hooks are
+        stored.
+        """
         ...
 
     async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
-        """Put it in place of the one with its id; raises Overtaken where that has another version by now, is being
-        dropped or is gone, NameTaken as above.
+        """Replace the hook with the same id. Raises Overtaken if its version differs or it is being dropped or
+        gone, NameTaken as `add_hook`.
         """
         ...
 
     async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
-        """Move on to this state of being deleted; raises Overtaken. `version` None: whatever it is."""
+        """Advance the hook to this stage of deletion. Raises Overtaken; `version` None skips the version check."""
         ...
 
     async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
-        """Store, in one step, what `change` makes of all that was said of a hook, the bridge's own pause included; where
-        nothing was, it gets an empty state. It may be called twice.
+        """Store the result of `change` on the hook's state (automatic pause and overrides) atomically; a hook
+        without a state starts with an empty one. `change` may be called twice.
         """
         ...
 
@@ -98,8 +101,8 @@ class NameTaken(Exception):
 
 
 class Overtaken(Exception):
-    """Somebody else changed it meanwhile, or it is gone."""
+    """The hook was changed by another request, or is gone."""
 
 
 class TooMany(Exception):
-    """As many hooks are stored as may be."""
+    """The maximum number of hooks is stored."""

@@ -1,14 +1,43 @@
-"""What `doctor` finds on the broker, in the database and at the bridge's own address, as values."""
+"""The findings of `doctor` on the broker, in the database and at the bridge's own address, as values."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bridge.core.base import value
-from bridge.core.owner import Owner
 
-# What a queue is that messages come from: its type and the arguments that change what it does with them.
+# The owner of a history: one prefix on one broker.
+
+
+class Owner(NamedTuple):
+    """The bridge that owns a history: its prefix, its broker's cluster name and virtual host."""
+
+    prefix: str
+    broker: str
+    vhost: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix} on {self.broker or 'a broker without a name'}, vhost {self.vhost}"
+
+    def is_another(self, than: "Owner") -> bool:
+        """Returns whether the owners differ; a broker without a cluster name equals any broker."""
+        named = bool(self.broker and than.broker)
+        return (self.prefix, self.vhost) != (than.prefix, than.vhost) or (
+            named and self.broker != than.broker
+        )
+
+
+def refusal(found: Owner, bridge: str) -> str:
+    """Returns the error text for `bridge` using a history that belongs to `found`, with the remedy."""
+    return (
+        f"this history belongs to `{found}`, and this bridge is `{bridge}`: give this one a storage.url of its own. If "
+        "it is the same bridge, because its prefix changed, the broker was renamed or replaced, or this is a restored "
+        f"backup, and no other bridge uses this history: start it with BRIDGE_STORAGE__TAKE_OVER='{found}'"
+    )
+
+
+# Queue types and the arguments that change how the bridge consumes a queue.
 
 
 QueueType = Literal["classic", "quorum", "stream", "unknown"]
@@ -16,9 +45,9 @@ QueueType = Literal["classic", "quorum", "stream", "unknown"]
 
 @value(frozen=True, slots=True)
 class QueueKind:
-    """A queue's type and arguments; `whole`: these are all of them, as it was declared (policies are not to be seen).
+    """A queue's type and arguments; `whole`: these are all arguments of its declaration (policies are not visible).
 
-    `taken`: another consumer has it for itself, in the broker's words.
+    `taken` is the broker's error if another consumer has exclusive access.
     """
 
     type: QueueType = "unknown"
@@ -28,34 +57,36 @@ class QueueKind:
 
     @property
     def is_stream(self) -> bool:
-        """Nothing is taken out of it: whoever reads it remembers how far."""
+        """Returns whether the queue is a stream, whose messages stay after being read; each reader stores its
+        offset.
+        """
         return self.type == "stream"
 
     @property
     def has_standbys(self) -> bool:
-        """Of its consumers one gets messages, the others wait until that one is gone."""
+        """Returns whether the queue has a single active consumer, with the others on standby."""
         return self.arguments.get("x-single-active-consumer") is True
 
     def number(self, argument: str) -> int | None:
-        """The argument where it is a number."""
+        """Returns the argument if it is a number."""
         found = self.arguments.get(argument)
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def release_of(version: str) -> tuple[int, ...]:
-    """Major and minor number of a broker's version."""
+    """Returns major and minor number of a broker version."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 Kind = Literal["queue", "exchange"]
 OUR_CONSUMERS = "bridge."
-"""How the tags of a bridge's consumers begin."""
+"""The prefix of the bridge's consumer tags."""
 Right = Literal["configure", "write", "read"]
 
 
 @value(frozen=True, slots=True)
 class Endpoint:
-    """One address of the broker, without its password. `failure` says why it cannot be used; empty: it can."""
+    """One address of the broker, without its password. `failure` is why it cannot be used; empty: usable."""
 
     address: str
     failure: str = ""
@@ -67,22 +98,22 @@ class Endpoint:
 
 @value(frozen=True, slots=True)
 class Rights:
-    """What the broker grants on names with our prefix; None: it could not be tried. `said` is what it refused with."""
+    """The permissions on names with the bridge's prefix; None: not tested. `said` is the broker's refusal."""
 
     configure: bool | None = None
     write: bool | None = None
     read: bool | None = None
     said: str = ""
     default_exchange: bool | None = None
-    """Whether one may publish through the exchange without a name, which reaches every queue by its name."""
+    """Permission to publish through the default exchange, which reaches every queue by name."""
 
 
 @value(frozen=True, slots=True)
 class FoundSource:
-    """A source's queue. `there` None: the broker does not say (`said` does why); figures only where it is there.
+    """A source's queue. `there` None: unknown (`said` has the reason); figures are set only if it exists.
 
-    `kept`: declared as its publishers declare it; None: not to be seen. `readable`: may be consumed. `kind`: its type and
-    arguments, as far as they are to be seen.
+    `kept`: declared with the same arguments as by its publishers; None: not visible. `readable`: may be consumed.
+    `kind`: its type and arguments, as far as visible.
     """
 
     queue: str
@@ -97,10 +128,10 @@ class FoundSource:
 
 @value(frozen=True, slots=True)
 class FoundObject:
-    """An exchange or queue of ours; `said` is what the broker has against it.
+    """An exchange or queue of the bridge; `said` is the broker's error.
 
-    `made` says how whoever makes it by hand has to make it, `use` which right it takes while the bridge runs, `refused`
-    which were tried and are not granted.
+    `made` is how to declare it by hand, `use` the permission it needs while the bridge runs, `refused` the permissions
+    that were tested and are missing.
     """
 
     kind: Kind
@@ -115,7 +146,7 @@ class FoundObject:
 
 @value(frozen=True, slots=True)
 class FoundBroker:
-    """What there is on the broker; only `endpoints` where none of them can be used."""
+    """The findings on the broker; only `endpoints` if no endpoint can be used."""
 
     endpoints: tuple[Endpoint, ...]
     rights: Rights = Rights()
@@ -125,12 +156,11 @@ class FoundBroker:
 
 @value(frozen=True, slots=True)
 class FoundDatabase:
-    """The history's database. `failure` says why it cannot be used, `hindrance` why it cannot be written to.
+    """The findings on the history's database. `failure` is why it cannot be used, `hindrance` why it is not writable.
 
-    `hooks` are the ids of hooks made through the API.
-    `revision` None: it has no tables yet. `misfit`: why it is none for this version. `owner` None: it has none yet.
-    `pooled`: a pooler stands before the server. `free` and `size` in bytes, None: not to be seen.
-    `encrypted` False: what goes there leaves this machine in the open.
+    `hooks` are the ids of hooks of the API. `revision` None: it has no tables yet. `misfit`: why its schema does not
+    suit this version. `owner` None: no owner yet. `pooled`: a connection pooler is in front of the server. `free` and
+    `size` are in bytes, None: not visible. `encrypted` False: the connection leaves this machine unencrypted.
     """
 
     place: str
@@ -151,22 +181,24 @@ class FoundDatabase:
 
 @value(frozen=True, slots=True)
 class FoundBridge:
-    """Who answers at an address of the configuration. `failure`: not this bridge; `running`: one of ours does."""
+    """The process that answers at an address of the configuration. `failure`: not this bridge; `running`: this
+    bridge.
+    """
 
     address: str
     running: bool
     failure: str = ""
     admits: bool | None = None
-    """Whether it takes the configuration's token; None: not asked."""
+    """Whether it accepts the configuration's token; None: not tested."""
     replicas: int = 0
-    """How many bridges share the work, as it says itself."""
+    """The number of replicas, as it reports."""
     timeouts: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that an attempt may take, by id of each hook that it has."""
+    """The timeout of an attempt in seconds, by hook id."""
 
 
 @value(frozen=True, slots=True)
 class FoundPolicy:
-    """A policy of the virtual host; an operator's goes together with the user's own one."""
+    """A policy of the virtual host; an operator policy is merged with the user policy."""
 
     name: str
     pattern: str
@@ -178,9 +210,9 @@ class FoundPolicy:
 
 @value(frozen=True, slots=True)
 class FoundQueue:
-    """A source's queue: its type and arguments, and who consumes it that is no bridge, by their connections.
+    """A source's queue: its type and arguments, and the connections of consumers that are not a bridge.
 
-    `foreign` None: it is not told who consumes it.
+    `foreign` None: consumers are not visible.
     """
 
     name: str
@@ -191,10 +223,10 @@ class FoundQueue:
 
 @value(frozen=True, slots=True)
 class FoundPolicies:
-    """What the management API tells; `failure` says why it tells nothing.
+    """The findings from the management API; `failure` is why there are none.
 
-    `queues` are those of sources that are there, `granted` the expressions of the bridge's user in the virtual host; None:
-    only to be seen by an administrator.
+    `queues` are those of sources that exist, `granted` the permission patterns of the bridge's user in the virtual
+    host; None: visible only to administrators.
     """
 
     policies: tuple[FoundPolicy, ...] = ()

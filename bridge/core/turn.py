@@ -1,4 +1,4 @@
-"""The present turn of the event loop, of which messages may take so much: others wait for its end."""
+"""Cooperative scheduling: the time that message handling may take in one iteration of the event loop."""
 
 import asyncio
 import time
@@ -7,13 +7,15 @@ from heapq import heappop, heappush
 from itertools import count
 
 MOST = 0.005
-"""Seconds of one turn; the message that goes beyond is finished."""
+"""Maximum seconds of one iteration; the message that exceeds it is finished."""
 _WOKEN = 16
-"""Of those who wait, who may go on in one turn."""
+"""Maximum number of waiting tasks that are resumed in one iteration."""
 
 
 class Turn:
-    """One for each event loop. A chunk from the broker may hold hundreds of messages, and each of them many values."""
+    """The time slice of one event loop's iteration. A chunk from the broker may hold hundreds of messages, each
+    with many values.
+    """
 
     def __init__(self, most: float = MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
@@ -24,8 +26,8 @@ class Turn:
         self._woken = 0
 
     def is_over(self) -> bool:
-        """Whether what takes time should wait for another turn; asked before each piece of it, for the first question
-        marks the beginning.
+        """Returns whether long work should wait for the next iteration. Call it before each piece of work: the
+        first call starts the clock.
         """
         if self._began is None:
             self._began = self._clock()
@@ -34,7 +36,7 @@ class Turn:
         return self._clock() - self._began > self._most
 
     async def own(self) -> None:
-        """Return at once if there is time left, else in a later turn, in the order of those who asked."""
+        """Return at once if time is left, else in a later iteration, first come first served."""
         if not self._waiting and not self._woken and not self.is_over():
             return
         number = next(self._numbers)
@@ -50,11 +52,11 @@ class Turn:
                 return
 
     def _next(self) -> None:
-        """Another turn: the first of those who wait has it, the others as far as there is time."""
+        """Start the next iteration: the first waiting task runs, the next ones as long as time is left."""
         self._began = None
         while self._waiting and self._woken < _WOKEN:
             _, each = heappop(self._waiting)
-            if not each.done():  # else it was cancelled
+            if not each.done():  # not cancelled
                 each.set_result(not self._woken)
                 self._woken += 1
         if self._waiting:

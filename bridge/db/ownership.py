@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.errors import Problem, SettingsError
-from bridge.core.owner import Owner, refusal
+from bridge.core.survey import Owner, refusal
 from bridge.db.admin_tables import owners
 from bridge.db.engine import Engine
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import URL, Connection, Dialect, create_engine, event
 
 from bridge.core.errors import AlreadyRunning, HistoryUnavailable, Problem, SettingsError
-from bridge.core.owner import Owner
+from bridge.core.survey import Owner
 from bridge.db.engine import is_outage, unavailable
 
 # The file of a SQLite history: whether it can be one, whose it is, and that it stays the same under a running

@@ -5,8 +5,7 @@ from typing import Literal
 
 from bridge.core.base import value
 from bridge.core.errors import Problem
-from bridge.core.owner import Owner, refusal
-from bridge.core.survey import FoundBridge, FoundBroker, FoundDatabase
+from bridge.core.survey import FoundBridge, FoundBroker, FoundDatabase, Owner, refusal
 from bridge.settings.tree import Settings
 
 Level = Literal["ok", "warning", "problem"]

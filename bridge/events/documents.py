@@ -13,8 +13,7 @@ from bridge.bodies.body import data_member
 from bridge.core.base import StrictModel
 from bridge.core.delivery import Status
 from bridge.core.event import TEXT_PROPERTIES, Content, Event, Message
-from bridge.core.quarantine import KnownQuarantined
-from bridge.core.records import EventStatus, KnownDelivery, KnownEvent
+from bridge.core.records import EventStatus, KnownDelivery, KnownEvent, KnownQuarantined
 from bridge.deliveries.documents import DeliveryInList, NameOf, delivery_in_list
 from bridge.events.inspection import beside_data
 from bridge.formats.parse import Bounds

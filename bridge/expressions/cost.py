@@ -1,7 +1,7 @@
-"""What an expression may cost at the worst: the engine (0.1.3) bounds iterations (10,000) and nesting (32) alone.
+"""A static worst-case cost of expressions: the engine (0.1.3) only limits iterations (10,000) and nesting (32).
 
-Text that is doubled thirty times is sixteen gigabytes, and a pattern is compiled anew whenever it is looked at. So
-what an expression writes is measured by its tokens, and what it may work on by the event's size.
+Text that is doubled thirty times is sixteen gigabytes, and a pattern is recompiled for each use. Therefore the growth
+of values is estimated from the expression's tokens, and its work from the event's size.
 """
 
 import re
@@ -15,16 +15,16 @@ from bridge.core.event import Event
 from bridge.expressions.lexer import Token, partners, tokens
 
 MOST_GROWTH = 10_000
-"""How many times its input the value of an expression may be."""
+"""Maximum ratio of an expression's value to its input."""
 MOST_BYTES = 512 * 1024 * 1024
-"""Bytes that the values of an expression may come to."""
+"""Maximum bytes of an expression's values."""
 MOST_LOOKED_THROUGH = 128 * 1024
-"""Bytes of an event that may be looked through for each item of a list."""
+"""Maximum bytes of an event that may be searched for each item of a list."""
 _MOST_LOOPS = 100
 _MOST_PATTERN = 1000
-"""Characters of a pattern that is compiled for each item, repetitions multiplied out."""
+"""Maximum characters of a pattern that is compiled for each item, with repetitions expanded."""
 _PACKED = 10
-"""How many times its size a compressed body is taken for."""
+"""The assumed compression ratio of a compressed body."""
 _LOOPS = frozenset({"all", "exists", "exists_one", "map", "filter"})
 _GROWS = frozenset({"+", ","})
 _ADDS = frozenset({"+"})
@@ -34,20 +34,22 @@ _REPEATED = re.compile(r"\{\d*,?(\d+)\}|[*+]")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`growth`: how many times its input a value may be; `looks_through`: each item is held against the whole event."""
+    """The cost: `growth` is the ratio of value to input; `looks_through`: each item is compared with the whole
+    event.
+    """
 
     growth: int
     looks_through: bool
     copies: bool = False
-    """Each item may bring all of the event: the engine shares it, what is made of its value does not."""
+    """Each item may include the whole event: the engine shares it, but the converted value does not."""
 
     @property
     def free(self) -> bool:
-        """Whether no event could be too large for it."""
+        """Returns whether no event can be too large for the expression."""
         return self.growth == 1 and not self.looks_through
 
     def refusal(self, event: Event) -> str:
-        """Why the expression is not evaluated for this event; empty: it may be."""
+        """Returns why the expression is not evaluated for this event; empty: it is."""
         size = len(event.message.body) * (_PACKED if is_compressed(event.message) else 1)
         if self.growth > 1 and size * self.growth > MOST_BYTES:
             return f"could come to {self.growth} times the event, which has {size} bytes"
@@ -57,7 +59,7 @@ class Cost:
 
 
 def cost_of(source: str) -> Cost:
-    """What the expression may cost. Raises ValueError for what no event could make cheap."""
+    """Returns the cost of the expression. Raises ValueError if it is too expensive for every event."""
     found = list(tokens(source))
     pairs = partners(found)
     calls = [(found[at - 1].spelling, at, pairs[at]) for at in _calls(found) if at in pairs]
@@ -79,19 +81,19 @@ def cost_of(source: str) -> Cost:
 
 
 def _calls(found: Sequence[Token]) -> Iterator[int]:
-    """Where the opening bracket of each call stands."""
+    """Yield the index of the opening bracket of each call."""
     for at in range(1, len(found)):
         if found[at].spelling == "(" and found[at].kind == "mark" and found[at - 1].kind == "word":
             yield at
 
 
 def _growth(loop: Sequence[Token]) -> int:
-    """The comma between the variable and what is made of it makes nothing grow; of loops within, their own count."""
+    """Returns the growth of a loop. The comma after the variable does not count; nested loops count themselves."""
     return max(1, _count(list(_own(loop)), _GROWS))
 
 
 def _own(loop: Sequence[Token]) -> Iterator[Token]:
-    """What stands in a loop, and in none within it."""
+    """Yield the tokens of a loop without those of nested loops."""
     pairs, at = partners(loop), 0
     while at < len(loop):
         yield loop[at]
@@ -111,7 +113,9 @@ def _looks_through(loop: Sequence[Token]) -> bool:
 
 
 def _check_pattern(argument: Sequence[Token], *, looped: bool) -> None:
-    """RE2 takes time in proportion to the text, but seconds to compile what a publisher may think of."""
+    """Check the size of a pattern: RE2 matches in linear time, but can take seconds to compile a publisher's
+    pattern.
+    """
     written = bool(argument) and argument[-1].kind == "text"
     if not written or (len(argument) > 1 and argument[-2].spelling != ","):
         raise ValueError("the pattern of matches() must be written out as one text, not computed")

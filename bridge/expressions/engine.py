@@ -1,4 +1,4 @@
-"""CEL expressions over `event`, and filters: those that are true or false."""
+"""CEL expressions over `event`, and filters, which are boolean expressions."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from bridge.expressions.cost import cost_of
 from bridge.expressions.values import plain, shown, text
 from bridge.formats.registry import attributes_of, envelope_of
 
-# An event as CEL sees it, cut down to what the expressions at hand can look at.
+# The event as CEL sees it, reduced to the fields that the expressions read.
 
 
-# Each field is a variable of its own with a dotted name, which CEL resolves like the field of an object: so
-# an unknown one is an error at compile time, and a value is converted only if the expression comes to it.
+# Each field is a variable with a dotted name, which CEL resolves like the field of an object: an unknown field is a
+# compile error, and a value is converted only if the expression reads it.
 FIELDS: Mapping[str, cel.Type] = {
     "id": cel.Type.STRING,
     "publisher_id": cel.Type.DYN,  # text or null
@@ -37,7 +37,7 @@ FIELDS: Mapping[str, cel.Type] = {
 ENVIRONMENT = cel.NewEnv(variables={f"event.{name}": kind for name, kind in FIELDS.items()})
 
 Facts = NewType("Facts", object)
-"""One event, ready for expressions; what is converted for the first serves all that are asked about it."""
+"""One event prepared for evaluation; converted values are shared by all expressions."""
 
 Read = Callable[[Event], Any]
 
@@ -53,20 +53,20 @@ _READ: Mapping[str, Read] = {
     "identity": lambda event: event.identity and text(event.identity),
     "attributes": lambda event: plain(attributes_of(event)),
 }
-# Those that may be large, and how to come by them.
+# Fields that may be large, and their getters.
 _WHOLES: Mapping[str, Read] = {"data": lambda event: event.data, "envelope": envelope_of}
 
 Keys = frozenset[str] | None
-"""Keys of the outermost object of a value, None stands for all of it."""
+"""Keys of a value's outermost object; None: all of it."""
 
 _ANY_USE = {name: re.compile(rf"\bevent\s*\.\s*{name}\b") for name in FIELDS}
 _USE_OF_A_KEY = {name: re.compile(rf"\bevent\.{name}\.([A-Za-z_]\w*)\b(?!\s*\()") for name in _WHOLES}
 
 
 class View:
-    """The part of an event that some expressions can look at.
+    """The part of an event that a set of expressions reads.
 
-    `keys` are those of `data` and `envelope`. The engine converts whole values, so that without this one key of a
+    `keys` are those of `data` and `envelope`. The engine converts whole values, so without this reduction one key of a
     large document costs milliseconds.
     """
 
@@ -80,20 +80,20 @@ class View:
 
     @classmethod
     def union(cls, views: Collection["View"]) -> "View":
-        """What any of these views shows."""
+        """Returns the union of the views."""
         return cls(
             frozenset().union(*(view.fields for view in views)),
             {name: _all_of([view.keys[name] for view in views]) for name in _WHOLES},
         )
 
     def of(self, event: Event) -> Facts:
-        """The event as far as this view goes."""
+        """Returns the event reduced to this view."""
         return Facts(ENVIRONMENT.Activation({name: read(event) for name, read in self._reads}))
 
 
 def view_for(source: str) -> View:
-    """A view that shows at least what the expression `source` looks at."""
-    # Comments and quoted names could part `event` and `data` so that a use is missed
+    """Returns a view that includes everything that the expression `source` reads."""
+    # Comments and quoted names could separate `event` from `data`, so that a use is missed
     certain = "//" not in source and "`" not in source
     used = {name: _ANY_USE[name].findall(source) if certain else [name] * (name in source) for name in FIELDS}
     fields = frozenset(name for name, uses in used.items() if uses)
@@ -117,13 +117,13 @@ def _reader_of(whole: Read, keys: Keys) -> Read:
         if keys is not None and isinstance(value, dict):
             value = {key: value[key] for key in keys if key in value}
         elif keys is not None and isinstance(value, (list, str)):
-            value = type(value)()  # no expression at hand looks into it
+            value = type(value)()  # no expression reads it
         return shown(value)
 
     return read
 
 
-# What somebody may have meant who wrote an expression in another language's words.
+# Hints for expressions in the syntax of other languages.
 
 
 _TEXTS = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'""", re.DOTALL)
@@ -159,7 +159,7 @@ _NAMES = {
 
 
 def in_plain_words(fault: str) -> str:
-    """What the engine says, without the list of all that could have stood there."""
+    """Returns the engine's message without its list of alternatives."""
     shorter = _EXPECTING.sub("", fault)
     return shorter.replace("mismatched input '<EOF>'", "the expression ends too early").replace(
         "'<EOF>'", "the end"
@@ -167,7 +167,7 @@ def in_plain_words(fault: str) -> str:
 
 
 def hints(source: str, said: str) -> Iterator[str]:
-    """What may be meant; `said` is what the engine says of the expression, which it does not take."""
+    """Yield hints for an expression that the engine rejected with the message `said`."""
     if "Syntax error" in said:
         written = _TEXTS.sub('""', source)
         yield from (hint for spelling, hint in _SPELLINGS if spelling.search(written))
@@ -175,31 +175,32 @@ def hints(source: str, said: str) -> Iterator[str]:
 
 
 MAX_SOURCE = 16_384
-"""Characters of an expression."""
+"""Maximum characters of an expression."""
 MAX_DETAIL = 500
-"""Characters of what is said of one evaluation."""
+"""Maximum characters of an evaluation error."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # the engine cuts its messages at them
-# With fields that are variables, the engine takes has() for the value itself
+# The engine truncates its messages at these characters
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+# Because fields are variables, the engine reads has() as the value itself
 _HAS_FIELD = re.compile(rf"\bhas\(\s*event\s*\.\s*(?:{'|'.join(FIELDS)})\s*\)")
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to 'event(?:\.(\w+)[\w.]*)?'.*")
 
-# What the engine says of a value that is not there (0.1.3): a key, an index, or a key of what is no object.
-# The last is the rule with PHP, which sends an empty object as [] and often null.
+# The engine's messages for a missing value (0.1.3): a key, an index, or a key of a value that is not an object. The
+# last is common with PHP, which sends an empty object as [] and often null.
 _MISSING = ("NOT_FOUND:", "UNKNOWN: Index error", "INVALID_ARGUMENT: Applying SELECT to non-message type")
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationError:
-    """The expression came to no value that can be used: a `missing` key, or else an error."""
+    """The error of an evaluation: a `missing` key, or another error."""
 
     missing: bool
     detail: str
 
 
 class Filter:
-    """A compiled filter; made by `compile_filter`."""
+    """A compiled filter; created by `compile_filter`."""
 
     __slots__ = ("_expression", "cost", "source", "view")
 
@@ -210,13 +211,15 @@ class Filter:
         self._expression = expression
 
     def ask(self, facts: Facts, event: Event) -> bool | EvaluationError:
-        """Whether the event passes; never raises. `facts` must be its, of a view that includes this filter's."""
+        """Returns whether the event passes. Never raises. `facts` must be built by a view that includes this
+        filter's.
+        """
         if not self.cost.free and (why := self.cost.refusal(event)):
             return EvaluationError(missing=False, detail=why)
         try:
             value = self._expression.eval(facts)
             answer = value.value()
-        except (RuntimeError, ValueError) as error:  # such as the iteration budget (10,000) being spent
+        except (RuntimeError, ValueError) as error:  # such as an exceeded iteration budget (10,000)
             return EvaluationError(missing=False, detail=str(error)[:MAX_DETAIL])
         if answer is True or answer is False:
             return answer
@@ -227,13 +230,15 @@ class Filter:
         )
 
 
-@lru_cache(maxsize=16_384)  # hooks share filters, and a new table has most filters of the one before
+@lru_cache(
+    maxsize=16_384
+)  # cached: hooks share filters, and a new table has most filters of the previous one
 def compile_filter(source: str) -> Filter:
-    """The filter that `source` writes; the same one for the same text.
+    """Returns the compiled filter of `source`, cached by text.
 
-    Raises ValueError, which says where and what, for a syntax error, an unknown field of `event` or any other
-    unknown name, types that cannot be compared, a result that is not true or false, and more than 16,384
-    characters. A field stands for itself (`event.data.x`, `has(event.data.x)`): `event` alone is no value.
+    Raises ValueError, with position and reason, for a syntax error, an unknown field of `event` or another unknown
+    name, types that cannot be compared, a result that is not boolean, and more than 16,384 characters. A field is a
+    variable (`event.data.x`, `has(event.data.x)`): `event` alone is not a value.
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"the filter has {len(source)} characters, the limit is {MAX_SOURCE}")
@@ -247,11 +252,10 @@ def compile_filter(source: str) -> Filter:
 def compile_expression(
     source: str, line: int = 1, column: int = 1, *, costed: bool = False
 ) -> cel.Expression:
-    """The expression that `source` writes, of any type; it begins at that place of a larger text.
+    """Returns the compiled expression of `source`, of any type; `line` and `column` are its position in a larger text.
 
-    `costed`: what its parts may cost is looked at elsewhere, each by itself.
-
-    Raises ValueError, which says where and what, as `compile_filter` does.
+    `costed`: the cost of its parts is checked separately. Raises ValueError, with position and reason, as
+    `compile_filter` does.
     """
     if found := _CONTROL.search(source):
         raise ValueError(f"the expression has a character that cannot stand there: {found[0]!a}")
@@ -267,12 +271,12 @@ def compile_expression(
 
 
 def unanswered(error: str) -> EvaluationError:
-    """What the engine's error value says."""
+    """Returns the evaluation error of an engine's error value."""
     return EvaluationError(missing=error.startswith(_MISSING), detail=error[:MAX_DETAIL])
 
 
 def _explain(message: str, line: int, column: int) -> str:
-    """The engine's message with every fault on one line, the place first."""
+    """Returns the engine's message with each error on one line, the position first."""
     faults = [
         f"line {int(row) + line - 1}, column {int(place) + (column - 1 if row == '1' else 0)}: {_say(text)}"
         for row, place, text in _FAULT.findall(message)

@@ -1,6 +1,6 @@
-"""How far an expression goes: CEL's tokens, as far as they matter for finding holes and the parts of a literal.
+"""A lexer of CEL, as far as needed to find placeholders and the parts of a literal.
 
-Source: the CEL language definition, "Syntax". Whether what lies between is CEL is for the engine to say.
+Source: the CEL language definition, "Syntax". The engine validates the expressions themselves.
 """
 
 import re
@@ -27,7 +27,7 @@ _PLAIN_TEXT = re.compile(r"""'([^'\\\n]*)'|"([^"\\\n]*)\"""")
 
 
 class Token(NamedTuple):
-    """A piece of an expression; `kind` is `text`, `word` or `mark`."""
+    """A token of an expression; `kind` is `text`, `word` or `mark`."""
 
     kind: str
     start: int
@@ -37,7 +37,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """What stands between `{{` and `}}`, without the space around it; `start` is its place in the text."""
+    """The expression between `{{` and `}}`, without surrounding space; `start` is its position in the text."""
 
     expression: str
     start: int
@@ -45,24 +45,26 @@ class Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class MapLiteral:
-    """A map as it is written: its keys, which are expressions too, and their values, in order."""
+    """A map literal: its keys, which are expressions too, and their values, in order."""
 
     entries: tuple[tuple[str, "Literal"], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ListLiteral:
-    """A list as it is written."""
+    """A list literal."""
 
     items: tuple["Literal", ...]
 
 
 Literal = MapLiteral | ListLiteral | str
-"""What is no literal map or list is an expression."""
+"""A map or list literal, or the text of any other expression."""
 
 
 def split_text(source: str) -> list[str | Placeholder]:
-    """Text and holes in turn. Raises ValueError, which says where, for a hole without an end."""
+    """Returns text and placeholders, alternating. Raises ValueError, with the position, for an unterminated
+    placeholder.
+    """
     parts: list[str | Placeholder] = []
     at = 0
     while (opening := source.find("{{", at)) >= 0:
@@ -81,36 +83,36 @@ def split_text(source: str) -> list[str | Placeholder]:
 
 
 def place(source: str, at: int) -> str:
-    """Line and column, from 1."""
+    """Returns line and column, from 1, as text."""
     line, column = position(source, at)
     return f"line {line}, column {column}"
 
 
 def position(source: str, at: int) -> tuple[int, int]:
-    """Line and column, from 1."""
+    """Returns line and column, from 1."""
     return source.count("\n", 0, at) + 1, at - source.rfind("\n", 0, at)
 
 
 def literal(source: str) -> Literal:
-    """The parts of a valid expression that is a literal map or list; any other expression as it is."""
+    """Returns the parts of a valid expression that is a map or list literal; any other expression as text."""
     found = list(tokens(source))
     return _Reader(source, found).read(0, len(found))
 
 
 def plain_text(expression: str) -> str | None:
-    """The text of a string literal without escapes; None for any other expression."""
+    """Returns the text of a string literal without escapes; None for any other expression."""
     found = _PLAIN_TEXT.fullmatch(expression)
     return found[found.lastindex or 0] if found else None
 
 
 def texts(source: str) -> list[str]:
-    """All string literals without escapes, in their order."""
+    """Returns all string literals without escapes, in order."""
     found = [plain_text(token.spelling) for token in tokens(source) if token.kind == "text"]
     return [text for text in found if text is not None]
 
 
 def tokens(source: str, start: int = 0) -> Iterator[Token]:
-    """Its pieces in order, without blanks and comments."""
+    """Yield the tokens in order, without blanks and comments."""
     for found in _TOKEN.finditer(source, start):
         kind = found.lastgroup or ""
         if kind not in ("space", "comment"):
@@ -139,7 +141,7 @@ class _Reader:
         self._partner = partners(found)
 
     def read(self, first: int, end: int) -> Literal:
-        """What the tokens from `first` up to `end` write."""
+        """Returns the literal of the tokens from `first` to `end` (exclusive)."""
         if self._partner.get(first) != end - 1 or self._mark(first) == "(":
             return self._source[self._tokens[first].start : self._tokens[end - 1].end] if end > first else ""
         parts = list(self._split(first + 1, end - 1, ","))
@@ -153,7 +155,7 @@ class _Reader:
         return key, self.read(colon + 1, end)
 
     def _split(self, first: int, end: int, mark: str) -> Iterator[tuple[int, int]]:
-        """The parts between marks that stand on this level; a colon only as far as it belongs to no `?`."""
+        """Yield the ranges between marks on this level; a colon only if it does not belong to a `?`."""
         at, choices = first, 0
         while at < end:
             spelling = self._mark(at)
@@ -176,7 +178,7 @@ class _Reader:
 
 
 def partners(found: Sequence[Token]) -> dict[int, int]:
-    """Of each opening bracket the closing one."""
+    """Returns the index of the closing bracket for that of each opening bracket."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for index, token in enumerate(found):

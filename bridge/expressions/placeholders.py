@@ -1,4 +1,4 @@
-"""What several expressions come to for one event, in one go."""
+"""Compiled placeholders: several expressions that are evaluated together for one event."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ from bridge.expressions.values import TooLarge, exported, from_engine
 from bridge.formats.registry import attributes_of, envelope_of
 
 MAX_VALUES = 1_048_576
-"""Characters and items of all values together; no template may make more than that."""
+"""Maximum characters and items of all values together, which no template may exceed."""
 _SMALL = 16_384
-"""Bytes of an event of which 10,000 copies are no danger."""
+"""The event size in bytes of which 10,000 copies are harmless."""
 
-# Read without the engine, which is faster, and keeps the order of keys and the integers that it cannot hold.
+# Evaluated without the engine: faster, and it keeps the order of keys and integers beyond 64 bits.
 _FIELDS: Mapping[str, Callable[[Event], Any]] = {
     "id": lambda event: event.id,
     "publisher_id": lambda event: event.publisher_id,
@@ -26,7 +26,7 @@ _FIELDS: Mapping[str, Callable[[Event], Any]] = {
     "source": lambda event: event.source,
     "time": lambda event: event.time,
     "data": lambda event: event.data,
-    # A table of AMQP has no order, and that of a copy is sorted: every attempt is to tell the same
+    # AMQP tables are unordered, and those of copies are sorted: all attempts must send the same order
     "headers": lambda event: dict(sorted(event.message.headers.items())),
     "format": lambda event: event.format,
     "identity": lambda event: event.identity,
@@ -39,7 +39,7 @@ _ONE_STEP = re.compile(_STEP, re.ASCII)
 
 
 class Path:
-    """An expression that only looks up: `event.data.lines[0].price`."""
+    """An expression that is a plain lookup: `event.data.lines[0].price`."""
 
     def __init__(self, source: str, field: str, steps: Sequence[str | int]) -> None:
         self._source = source
@@ -47,7 +47,7 @@ class Path:
         self._steps = tuple(steps)
 
     def read(self, event: Event) -> Any:
-        """The value that stands there, as it is, or Unanswered."""
+        """Returns the value at the path, or EvaluationError."""
         value = self._field(event)
         for step in self._steps:
             known = (
@@ -65,9 +65,9 @@ class Path:
 
 
 class CompiledPlaceholders:
-    """Expressions, compiled, and all evaluated together: so they share one budget of iterations.
+    """Expressions that are compiled and evaluated together, so that they share one budget of iterations.
 
-    Raises ValueError, which says where and what. `sources` have each the place where they begin in a larger text.
+    Raises ValueError, with position and reason. `sources` are the expressions with their positions in a larger text.
     """
 
     def __init__(self, sources: Sequence[tuple[str, int, int]]) -> None:
@@ -77,7 +77,7 @@ class CompiledPlaceholders:
         self._paths = [(index, path) for index, path in enumerate(paths) if path]
         self._computed = [index for index, path in enumerate(paths) if not path]
         self._each = [(sources[index][0], expressions[index]) for index in self._computed]
-        # A comment at the end of one must not swallow what follows
+        # A trailing comment must not extend to the next expression
         joined = "[" + ",".join(f"{source}\n" for source, _ in self._each) + "]"
         self._program = compile_expression(joined, costed=True) if self._each else None
         costs = [cost_of(source) for source, _ in self._each]
@@ -87,7 +87,7 @@ class CompiledPlaceholders:
         self._order = {text: index for index, text in reversed(list(enumerate(texts(joined))))}
 
     def values(self, event: Event) -> list[Any] | EvaluationError:
-        """What each of them comes to, in their order, as plain values that JSON has words for."""
+        """Returns the values in order, as JSON values."""
         values: list[Any] = [None] * self._size
         for index, path in self._paths:
             values[index] = value = path.read(event)
@@ -114,7 +114,7 @@ class CompiledPlaceholders:
             RuntimeError,
             ValueError,
             TooLarge,
-        ) as error:  # such as the iteration budget (10,000) being spent
+        ) as error:  # such as an exceeded iteration budget (10,000)
             return EvaluationError(missing=False, detail=str(error)[:MAX_DETAIL])
 
     def _exported(self, value: cel.Value, event: Event) -> list[Any]:
@@ -123,7 +123,9 @@ class CompiledPlaceholders:
         return found
 
     def _culprit(self, facts: Any) -> EvaluationError | None:
-        """Which of them it was: the engine tells the key, and not where."""
+        """Returns the error of the expression that failed: the engine's error names the key, but not the
+        expression.
+        """
         for source, expression in self._each:
             value = expression.eval(facts)
             if value.type() == cel.Type.ERROR:
@@ -134,7 +136,7 @@ class CompiledPlaceholders:
 
 
 def path_of(source: str) -> Path | None:
-    """The path that the expression writes, if it is one."""
+    """Returns the path of the expression, None if it is not a plain lookup."""
     if not (found := _PATH.fullmatch(source)):
         return None
     steps: list[str | int] = []

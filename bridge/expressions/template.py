@@ -1,4 +1,4 @@
-"""Templates: text with `{{ CEL }}` holes, or a CEL expression whose value becomes JSON."""
+"""Templates: text with `{{ CEL }}` placeholders, or a CEL expression whose value is serialized as JSON."""
 
 import json
 import re
@@ -29,9 +29,9 @@ from bridge.expressions.lexer import (
 from bridge.expressions.placeholders import CompiledPlaceholders
 
 MAX_SOURCE = 65_536
-"""Characters of a template."""
+"""Maximum characters of a template."""
 MAX_OUTPUT = 1_048_576
-"""Bytes of what a template may become."""
+"""Maximum bytes of a rendered template."""
 
 _TOO_LARGE = EvaluationError(missing=False, detail=f"the template makes more than {MAX_OUTPUT} bytes")
 _QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
@@ -42,7 +42,7 @@ Pick = Callable[[Sequence[Any]], Any]
 
 
 class Template:
-    """A compiled template; made by `compile_template`. `is_text` tells text with holes from an expression."""
+    """A compiled template; created by `compile_template`. `is_text`: text with placeholders, not an expression."""
 
     __slots__ = ("_fill", "_slots", "is_text", "source")
 
@@ -53,13 +53,13 @@ class Template:
         self._fill = fill
 
     def render(self, event: Event, escape: Escape | None = None) -> str | EvaluationError:
-        r"""What the template makes of the event, at most 1 MiB in UTF-8; never raises.
+        r"""Returns the rendered template, at most 1 MiB in UTF-8. Never raises.
 
-        A hole brings text as it is, null as nothing, and other values as compact JSON. Where `escape` is given,
-        it goes over what holes bring and over nothing else. Without it, a hole that stands between double quotes
-        of a template which begins with `{` or `[` is escaped as JSON has it: `{"name": "{{ event.data.name }}"}`
-        is JSON whatever the name. And where such a template is JSON but for its holes, null outside of quotes is
-        `null`. Lone surrogates, which no bytes can hold, are written out as `\udXXX`.
+        A placeholder inserts text as it is, null as nothing, and other values as compact JSON. `escape`, if given, is
+        applied to inserted values only. Without it, a placeholder between double quotes of a template that begins with
+        `{` or `[` is escaped for JSON: `{"name": "{{ event.data.name }}"}` is valid JSON for any name. If such a
+        template is JSON except for its placeholders, null outside of quotes is `null`. Lone surrogates, which UTF-8
+        cannot encode, are written as `\udXXX`.
         """
         values = self._slots.values(event)
         if isinstance(values, EvaluationError):
@@ -68,16 +68,17 @@ class Template:
         return text if isinstance(text, EvaluationError) else _bounded(text)
 
 
-@lru_cache(maxsize=4096)  # a new table of hooks has most templates of the one before
+@lru_cache(maxsize=4096)  # cached: a new table of hooks has most templates of the previous one
 def compile_template(source: str, *, text: bool = False) -> Template:
-    """The template that `source` writes; the same one for the same text.
+    """Returns the compiled template of `source`, cached by text.
 
-    With `{{` in it, or where `text` is asked for, it is text with holes; otherwise one CEL expression, whose value
-    is rendered as JSON: a map with its keys in the order in which they are written. Values that are only looked
-    up (`event.data.lines[0]`) come out as they came in; what the engine computes has integers of 64 bits, other
-    ones are text there, and of maps that it makes keys that the template spells come first.
-    Raises ValueError, which says where and what, for a syntax error, an unknown field of `event` or any other
-    unknown name, a hole without an end, and more than 65,536 characters.
+    With `{{` in it, or with `text`, it is text with placeholders; otherwise one CEL expression, whose value is
+    serialized as JSON: a map keeps the order of its keys. Plain lookups (`event.data.lines[0]`) are inserted unchanged;
+    values computed by the engine have 64-bit integers, larger ones are text, and in computed maps the keys that the
+    template spells come first.
+
+    Raises ValueError, with position and reason, for a syntax error, an unknown field of `event` or another unknown
+    name, an unterminated placeholder, and more than 65,536 characters.
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"the template has {len(source)} characters, the limit is {MAX_SOURCE}")
@@ -106,7 +107,9 @@ def _expression_template(source: str) -> Template:
 
 
 def _picker(tree: Literal, expressions: list[str]) -> Pick:
-    """Puts a literal together again of the values of its `expressions`, which are gathered here."""
+    """Returns a function that rebuilds a literal from the values of its expressions, which are appended to
+    `expressions`.
+    """
     match tree:
         case MapLiteral(entries):
             _check_keys([key for key, _ in entries])
@@ -158,7 +161,7 @@ def _text_filler(parts: Sequence[str | Placeholder]) -> Fill:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """Where a hole was: between the quotes of JSON or not, and what stands for null."""
+    """The context of a placeholder: inside JSON quotes or not, and the text for null."""
 
     quoted: bool
     null: str
@@ -171,7 +174,7 @@ class _Gap:
             return text
         if escape:
             return escape(text)
-        # Lone surrogates are left: what is made of them at the end is what JSON has for them
+        # Lone surrogates stay here: they are escaped at the end
         return json.dumps(text, ensure_ascii=False)[1:-1] if self.quoted else text
 
 
@@ -190,7 +193,7 @@ def _pieces(parts: Sequence[str | Placeholder]) -> Iterator[str | _Gap]:
 
 
 def _in_quotes(text: str, quoted: bool) -> bool:
-    """Whether the end of `text` stands between double quotes, where its beginning is `quoted`."""
+    """Returns whether the end of `text` is between double quotes; `quoted`: its beginning is."""
     return quoted ^ (len(_QUOTE.findall(text)) % 2 == 1)
 
 

@@ -1,4 +1,4 @@
-"""Values that the CEL engine holds, of whatever a publisher sent, and back again."""
+"""Conversion between publishers' values and those that the CEL engine can hold."""
 
 import re
 from base64 import b64encode
@@ -13,7 +13,7 @@ from bridge.formats.parse import without_texts
 from bridge.formats.text import utc_text
 
 MAX_DEPTH = 1024
-"""Below this, nested values are null; the engine recurses and overflows its stack past 5,000 (0.1.3)."""
+"""Maximum nesting, below which values are null; the engine recurses and overflows its stack past 5,000 (0.1.3)."""
 
 _JSON_ONLY = (
     orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -21,21 +21,21 @@ _JSON_ONLY = (
 _NUL = b"\\u0000"
 _MANY = 262_144
 _MOST_STEPS = 400_000
-"""Of converting a value for the engine, in which no other thread runs: 100 ns each (0.1.3)."""
+"""Maximum steps of converting a value for the engine, during which no other thread runs: 100 ns each (0.1.3)."""
 _STEPS_OF_A_MEMBER = 4
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class TooManyValues:
-    """What an expression gets in place of a value that the engine would take too long to convert; its error names this."""
+    """The stand-in for a value that would take the engine too long to convert; its error names this class."""
 
 
 def shown(data: Any) -> Any:
-    """The value as the engine can hold it, which is mostly itself; TooManyValues where it would hold up others.
+    """Returns the data for the engine, usually unchanged; TooManyValues if converting would block other threads.
 
-    Whether it can is found out far faster than by a copy: orjson refuses nearly all that the engine cannot hold,
-    integers beyond 64 bits, lone surrogates, keys that are not text, unknown types, and nesting past 254. What the
-    engine cuts off at a NUL is left to look for.
+    Serializing with orjson tests this far faster than a copy: orjson rejects nearly everything that the engine cannot
+    hold, integers beyond 64 bits, lone surrogates, keys that are not text, unknown types, and nesting past 254. Only
+    NUL, at which the engine truncates, is searched for.
     """
     try:
         written = orjson.dumps(data, option=_JSON_ONLY)
@@ -55,15 +55,15 @@ def _steps(written: bytes) -> int:
 
 
 def plain(value: Any) -> Any:
-    r"""A copy of `value` with only what the engine holds, and nothing rounded.
+    r"""Returns a copy of `value` with only types that the engine holds, without rounding.
 
-    Integers beyond 64 bits and decimals become their digits as text, moments RFC 3339 text, lone surrogates
-    and NUL in text `\udXXX` and `\x00`, what nests deeper than 1,024 null.
+    Integers beyond 64 bits and decimals become text of their digits, times RFC 3339 text, lone surrogates and NUL in
+    text `\udXXX` and `\x00`, and values nested deeper than 1,024 null.
     """
     top: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any, int]] = [(value, top, 0, 0)]
     steps = 0
-    while waiting:  # no recursion: the parser nests deeper than Python calls
+    while waiting:  # iterative: the parser nests deeper than Python recurses
         item, holder, place, depth = waiting.pop()
         if isinstance(holder, dict):
             steps += _STEPS_OF_A_MEMBER - 1
@@ -90,7 +90,7 @@ def _scalar(value: Any) -> Any:
         case None | bool() | float():
             return value
         case bytes() | bytearray():
-            return bytearray(value)  # of bytes the engine takes no more than stands before a NUL (0.1.3)
+            return bytearray(value)  # the engine truncates bytes at a NUL (0.1.3)
         case str():
             return text(value)
         case int() if -(2**63) <= value < 2**64:
@@ -102,20 +102,20 @@ def _scalar(value: Any) -> Any:
 
 
 def text(found: str) -> str:
-    r"""The text with lone surrogates written out as `\udXXX` and NUL as `\x00`."""
+    r"""Returns the text with lone surrogates as `\udXXX` and NUL as `\x00`."""
     if _UNFIT.search(found):
         return found.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
     return found
 
 
 class TooLarge(Exception):
-    """A value has more parts than it may."""
+    """The value has more parts than allowed."""
 
 
 def exported(value: cel.Value, most: int) -> Any:
-    """What `plain_value` gives, made piece by piece: TooLarge as soon as it has more than `most` characters and items.
+    """Returns the result of `plain_value`, built step by step. Raises TooLarge beyond `most` characters and items.
 
-    An engine's list that holds one text ten thousand times holds it once; of Python's each item has its own.
+    The engine's list that holds one text ten thousand times stores it once; each item of a Python list is a copy.
     """
     top: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
@@ -137,10 +137,10 @@ def exported(value: cel.Value, most: int) -> Any:
 
 
 def from_engine(value: Any, order: Mapping[str, int]) -> Any:
-    """A copy of what the engine gives, as values that JSON has words for; the reverse of `plain`.
+    """Returns a copy of the engine's value as JSON values; the reverse of `plain`.
 
-    Bytes become base64, moments RFC 3339 text, durations seconds such as `1.5s`, keys text. The engine forgets the
-    order of keys: those in `order` come first, in that order, then the others by the alphabet.
+    Bytes become base64, times RFC 3339 text, durations seconds such as `1.5s`, keys text. The engine loses the order of
+    keys: those in `order` come first, in that order, then the others alphabetically.
     """
     top: list[Any] = [None]
     waiting: list[tuple[Any, Any, Any]] = [(value, top, 0)]
@@ -181,7 +181,7 @@ def _json_scalar(value: Any) -> Any:
 
 
 def _seconds(duration: timedelta) -> str:
-    """As protocol buffers write it in JSON."""
+    """Returns the duration as protocol buffers serialize it in JSON."""
     micros = duration // timedelta(microseconds=1)
     whole, part = divmod(abs(micros), 1_000_000)
     return f"{'-' if micros < 0 else ''}{whole}{f'.{part:06}'.rstrip('0') if part else ''}s"

@@ -13,7 +13,7 @@ from bridge.formats.parse import singles
 from bridge.formats.text import from_seconds, from_text, text_of
 
 EXCHANGE = "celeryev"
-"""Where workers publish their events."""
+"""The exchange to which workers publish events."""
 CELERY_HEADERS = frozenset({"task"})
 CELERY_KEYS = frozenset({"task", "utcoffset"})
 _PARTS_OF_A_TASK = frozenset({"args", "kwargs", "retries", "eta", "expires"})
@@ -21,7 +21,7 @@ _UNREAD = ("python-serialize", "pickle", "msgpack")
 
 
 def has_celery_headers(data: Any, message: Message) -> bool:
-    """Whether the header `task` names a task and something else of protocol 2 stands by it."""
+    """Returns whether the header `task` is present with another header of protocol 2."""
     headers = message.headers
     return text_of(headers.get("task")) is not None and (
         "id" in headers or "lang" in headers or "root_id" in headers or _is_call(data)
@@ -29,7 +29,7 @@ def has_celery_headers(data: Any, message: Message) -> bool:
 
 
 def is_celery_body(data: Any) -> bool:
-    """Whether it is a task of protocol 1, an event, or a list of events."""
+    """Returns whether the body is a task of protocol 1, an event, or a list of events."""
     if isinstance(data, list):
         return bool(data) and all(isinstance(item, dict) and _is_event(item) for item in data)
     return isinstance(data, dict) and (_is_task(data) or _is_event(data))
@@ -47,7 +47,7 @@ def _is_event(data: Mapping[str, Any]) -> bool:
 
 
 def read_celery(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
-    """A task by its name, with `args` and `kwargs` as data; an event by its type, with the body as data."""
+    """Returns a task by its name, with `args` and `kwargs` as data, or an event by its type, with the body as data."""
     if message.content_type and any(kind in message.content_type.lower() for kind in _UNREAD):
         return _unread(message)
     task = text_of(message.headers.get("task"))
@@ -67,9 +67,9 @@ def read_celery(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
 
 
 def envelope(data: Any, message: Message) -> Any:
-    """A task of protocol 2 with the keys that one of protocol 1 has: what its headers say, and its arguments.
+    """Returns a task of protocol 2 with the keys of protocol 1: its headers and arguments.
 
-    `headers` are those of the message, `embed` is about callbacks. Anything else is as it came.
+    `headers` are the message's; `embed`, which holds callbacks, is dropped. Any other body is returned unchanged.
     """
     if "task" not in message.headers:
         return data
@@ -88,7 +88,7 @@ def _unread(message: Message) -> Decoded:
 
 
 def split(data: Any, message: Message) -> Sequence[Message] | None:
-    """The events of a list of them."""
+    """Returns the messages of a list of events."""
     if "task" in message.headers or not isinstance(data, list) or not data:
         return None
     if not all(isinstance(item, dict) and "hostname" in item for item in data):
@@ -101,5 +101,5 @@ def _is_call(data: Any) -> bool:
 
 
 def _arguments(data: Any) -> Any:
-    """Of `[args, kwargs, embed]`, where `embed` is about callbacks."""
+    """Returns the arguments of `[args, kwargs, embed]`, without `embed`, which holds callbacks."""
     return {"args": data[0], "kwargs": data[1]} if isinstance(data, list) and len(data) >= 2 else data

@@ -1,8 +1,8 @@
-"""CloudEvents 1.0: structured, a batch of those, or binary with the attributes in headers.
+"""CloudEvents 1.0: structured mode, batches, or binary mode with the attributes in headers.
 
-Source: CloudEvents JSON format and AMQP protocol binding. The binding is written for AMQP 1.0, where attributes
-are `cloudEvents:id` or `cloudEvents_id`; with HTTP in between they arrive as `ce-id`, by other senders as `ce_id`.
-The source and the id together name an event.
+Source: CloudEvents JSON format and AMQP protocol binding. The binding is specified for AMQP 1.0, with attributes
+`cloudEvents:id` or `cloudEvents_id`; over HTTP they arrive as `ce-id`, from other senders as `ce_id`. Source and id
+together identify an event.
 """
 
 import re
@@ -15,7 +15,7 @@ from bridge.formats.parse import singles
 from bridge.formats.text import from_value, text_of
 
 CONTENT_TYPE = "application/cloudevents"
-"""How the content types of the structured form and of batches begin."""
+"""The prefix of the content types of structured mode and of batches."""
 _PREFIXES = ("cloudevents:", "cloudevents_", "ce-", "ce_")
 CLOUDEVENTS_HEADERS = frozenset(prefix + "specversion" for prefix in _PREFIXES)
 CLOUDEVENTS_KEYS = frozenset({"specversion"})
@@ -25,12 +25,12 @@ _BATCH = re.compile(re.escape(CONTENT_TYPE) + "-batch", re.IGNORECASE)
 
 
 def has_cloudevents_headers(_data: Any, _message: Message) -> bool:
-    """Always: the header that names the version is enough."""
+    """Returns True: the header with the version suffices."""
     return True
 
 
 def is_cloudevents_body(data: Any) -> bool:
-    """Whether all that a CloudEvent must have is there as text, in the body or in each one of a list."""
+    """Returns whether all required attributes are present as text, in the body or in each element of a list."""
     if isinstance(data, list):
         return bool(data) and all(_is_event(item) for item in data)
     return _is_event(data)
@@ -41,14 +41,14 @@ def _is_event(data: Any) -> bool:
 
 
 def read_cloudevents(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
-    """Type, id, time and data; data in base64 stay that text, those of the binary form are the whole body."""
+    """Returns type, id, time and data; data in base64 stay encoded; in binary mode the data are the whole body."""
     if isinstance(data, dict) and is_structured(data, message):
         return _structured(data, timezone)
     return _decoded(attributes_of(message.headers), data, timezone)
 
 
 def split(data: Any, message: Message) -> Sequence[Message] | None:
-    """The events of a batch; one that is empty is a single message."""
+    """Returns the messages of a batch; None for an empty batch, which is a single message."""
     if not isinstance(data, list) or not data:
         return None
     declared = (message.content_type or "").strip()
@@ -58,16 +58,16 @@ def split(data: Any, message: Message) -> Sequence[Message] | None:
 
 
 def is_structured(data: Mapping[str, Any], message: Message) -> bool:
-    """Whether the object that a CloudEvent's body is holds the attributes, and not only the data."""
+    """Returns whether the body holds the attributes, and not only the data."""
     if (message.content_type or "").strip().lower().startswith(CONTENT_TYPE):
         return True
     return "specversion" in data and "specversion" not in attributes_of(message.headers)
 
 
 def attributes_of(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a binary CloudEvent under their own names, in lower case, by the alphabet of the headers.
+    """Returns the attributes of binary mode by their lower-case names, sorted.
 
-    The tables of AMQP have no order, and those of copies are sorted: every attempt is to tell the same.
+    AMQP tables are unordered, and those of copies are sorted: all attempts must send the same order.
     """
     found: dict[str, Any] = {}
     for name, value in sorted(headers.items()):
@@ -79,7 +79,7 @@ def attributes_of(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def all_attributes(data: Any, message: Message) -> dict[str, Any]:
-    """All attributes, extensions among them, of a CloudEvent in either form."""
+    """Returns all attributes, extensions included, of a CloudEvent in either mode."""
     if isinstance(data, dict) and is_structured(data, message):
         return {name: value for name, value in data.items() if name not in _DATA}
     found = attributes_of(message.headers)
@@ -89,7 +89,7 @@ def all_attributes(data: Any, message: Message) -> dict[str, Any]:
 
 
 def envelope(data: Any, message: Message) -> Any:
-    """The event in the structured form, whichever it came in."""
+    """Returns the event in structured mode."""
     if isinstance(data, dict) and is_structured(data, message):
         return data
     return all_attributes(data, message) | {"data": data}

@@ -1,4 +1,4 @@
-"""Whether a parsed body fits a JSON Schema, and where it does not."""
+"""Validation of parsed bodies against JSON Schemas."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from bridge.formats.decoder import Misfit
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_DETAIL = 500
-"""Characters of what is said of one misfit."""
+"""Maximum characters of a validation error."""
 
 _BOUNDED = FancyRegexOptions(backtrack_limit=100_000, size_limit=1_048_576, dfa_size_limit=4_194_304)
 _VALUE = "\x00"
-"""Stands for the value at fault in the validator's messages."""
+"""The placeholder of the invalid value in the validator's messages."""
 _LONGEST_SHOWN = 20
 _SMALL = 10_000
 _BEGINNING = 20
@@ -24,16 +24,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def compile_schema(schema: Any) -> Misfit:
-    """The function that tells what of a parsed body does not fit `schema`; None where everything fits.
+    """Returns a function that validates a parsed body and returns the error text, None if it is valid.
 
-    It tells the first fault as `$.data.attributes.id: 5 is not of type "string"`, a value of over 20 characters
-    by its size alone, in 500 characters at the most. What nests too deep to be looked at does not fit. Only
-    references within the schema are followed. Raises ValueError, with the path, for what is no JSON Schema.
+    The text is the first error, such as `$.data.attributes.id: 5 is not of type "string"`, at most 500 characters; a
+    value of over 20 characters is given by its size alone. A body nested too deep to be checked is invalid. Only
+    references within the schema are followed. Raises ValueError, with the path, for an invalid schema.
     """
     if isinstance(schema, dict) and str(schema.get("$schema", DIALECT)).rstrip("#") != DIALECT:
         raise ValueError(f"$schema: {_cut(str(schema['$schema']), 100)} is not known; only {DIALECT} is")
     try:
-        # Without `offline` it would fetch whatever a $ref names, over HTTP and from files.
+        # Without `offline` the library would fetch each $ref, over HTTP and from files (SSRF).
         validator = Draft202012Validator(schema, offline=True, pattern_options=_BOUNDED, mask=_VALUE)
     except ValidationError as error:
         raise ValueError(_of_schema(error)) from None
@@ -52,10 +52,10 @@ def _misfit(validator: Draft202012Validator, data: Any) -> str | None:
 
 
 def _told(validator: Draft202012Validator, data: Any) -> str:
-    """The first fault of what does not fit.
+    """Returns the first error of an invalid body.
 
-    Of a long array with faults throughout, `anyOf` makes a list of them all, ten seconds for a million. So of
-    what is large only the beginning of every array is looked at.
+    For a long array with errors throughout, `anyOf` lists all of them, ten seconds for a million. Therefore only the
+    beginning of each array of a large body is checked.
     """
     if not _is_small(data):
         data = _beginnings(data)
@@ -87,7 +87,7 @@ def _beginnings(value: Any) -> Any:
 
 
 def _nearest(error: ValidationError) -> ValidationError:
-    """Of a choice that none fits, the fault of the branch that got furthest."""
+    """Returns, for a choice without a matching branch, the error of the branch that matched furthest."""
     branches = getattr(error.kind, "context", None) or ()
     found = [_nearest(each) for branch in branches for each in branch[:1]]
     furthest = max(found, key=lambda each: len(each.instance_path), default=error)
@@ -95,7 +95,7 @@ def _nearest(error: ValidationError) -> ValidationError:
 
 
 def _misfit_but_for_surrogates(validator: Draft202012Validator, data: Any) -> str | None:
-    """Lone surrogates are no Unicode text, but neither are they what a schema is there to find."""
+    """Returns the error apart from lone surrogates, which are invalid Unicode but not a schema's concern."""
     try:
         return _misfit(validator, _replaced(data))
     except RecursionError:
@@ -111,7 +111,7 @@ def _replaced(value: Any) -> Any:
 
 
 def _path(steps: list[str | int]) -> str:
-    """JSON path, RFC 9535."""
+    """Returns the JSON path (RFC 9535)."""
     text = "$"
     for step in steps:
         if isinstance(step, int):
@@ -128,7 +128,7 @@ def _said(error: ValidationError) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A short value as it is; of others no more than their kind and size, for they may be secret."""
+    """Returns a short value as it is, and only kind and size of any other, because it may be secret."""
     if isinstance(value, str):
         whole = len(value) <= _LONGEST_SHOWN
         return json.dumps(value, ensure_ascii=False) if whole else f"a text of {len(value)} characters"

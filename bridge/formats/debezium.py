@@ -1,4 +1,4 @@
-"""Debezium's change events, with or without their schema; tombstones have nothing to be known by.
+"""Debezium's change events, with or without their schema, and GitLab's webhooks. Tombstones cannot be recognized.
 
 Source: Debezium documentation of the connectors: `op` (c, u, d, r, t, m), `source`, `before`, `after`, `ts_ms`.
 """
@@ -14,13 +14,13 @@ _OPERATIONS = frozenset({"c", "u", "d", "r", "t", "m"})
 
 
 def is_debezium_body(data: Any) -> bool:
-    """Whether an operation and its source are told, in `payload` or in the body itself."""
+    """Returns whether an operation and its source are present, in `payload` or in the body itself."""
     return isinstance(data, dict) and _change(data) is not None
 
 
 def read_debezium(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """Schema (of a database without any: its name), table and operation as type, such as `public.orders.c`; the
-    change as data.
+    """Returns schema (or database, if it has no schemas), table and operation as type, such as `public.orders.c`,
+    and the change as data.
     """
     change = _change(data) if isinstance(data, dict) else None
     if change is None:
@@ -48,9 +48,8 @@ def _change(data: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-# GitLab's webhooks and system hooks, which reach a queue through an inlet or somebody's forwarder.
-# Source: GitLab documentation, "Webhook events" and "System hooks". Headers may get lost on the way; times are
-# those of the object that the event is about.
+# GitLab's webhooks and system hooks, which reach a queue through an inlet or a forwarder. Source: GitLab documentation,
+# "Webhook events" and "System hooks". Forwarders may drop the headers; times are those of the event's object.
 
 
 GITLAB_HEADERS = frozenset({"x-gitlab-event"})
@@ -71,12 +70,12 @@ _EVENT_TIMES = (
 
 
 def has_gitlab_headers(_data: Any, _message: Message) -> bool:
-    """Always: nobody else has such a header."""
+    """Returns True: the header is GitLab's own."""
     return True
 
 
 def is_gitlab_body(data: Any) -> bool:
-    """Whether a kind of object is named, or an event of a system hook."""
+    """Returns whether the body names a kind of object, or an event of a system hook."""
     if not isinstance(data, dict):
         return False
     if isinstance(data.get("object_kind"), str):
@@ -88,7 +87,7 @@ def is_gitlab_body(data: Any) -> bool:
 
 
 def read_gitlab(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
-    """The kind of object or the name of the event as type, else the header's `Push Hook` as `push`; the whole
+    """Returns the object kind or the event name as type, else the header's (`Push Hook` as `push`), and the whole
     body as data.
     """
     if not isinstance(data, dict):

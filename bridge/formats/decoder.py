@@ -1,4 +1,4 @@
-"""From a broker message to its event, or its events where it holds several."""
+"""The decoder: turns a broker message into its event or its batch of events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,14 +17,16 @@ from bridge.formats.text import event_type, fitting_id, table_size, text_of, utc
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import INLET, with_visible_headers
 
-# What a source's own expressions say of its events: their type, and the publisher's id.
+# The source's own expressions for type and publisher's id.
 
 
 _TEXT = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT)
 
 
 def compile_told(text: str) -> cel.Expression:
-    """The expression; raises ValueError, which says where and what, for one that cannot give text or a whole number."""
+    """Returns the compiled expression. Raises ValueError, with position and reason, if it can return neither text
+    nor a whole number.
+    """
     expression = compile_expression(text)
     kind = expression.return_type()
     if kind not in _TEXT:
@@ -33,21 +35,21 @@ def compile_told(text: str) -> cel.Expression:
 
 
 def told_by(source: Source) -> "Told | None":
-    """The expressions of the source, None where it has none. Raises ValueError as `compile_told` does."""
+    """Returns the source's expressions, None if it has none. Raises ValueError as `compile_told` does."""
     return Told(source) if source.type or source.id else None
 
 
 class Told:
-    """Of one source, compiled; they see the event as its format has it, and what they do not tell stays so."""
+    """The compiled expressions of one source; they see the event as its format decoded it."""
 
     def __init__(self, source: Source) -> None:
-        """Raises ValueError as `compile_told` does."""
+        """Compile the expressions. Raises ValueError as `compile_told` does."""
         self._source = source.name
         self._type = _Asked(source.type) if source.type else None
         self._id = _Asked(source.id) if source.id else None
 
     def of(self, event: Event) -> Event:
-        """The event with the type and publisher's id that are told; never raises."""
+        """Returns the event with the type and publisher's id that the expressions return. Never raises."""
         kind = self._type and event_type(self._type.of(event) or "")
         own_id = self._id and self._id.of(event)
         if own_id:
@@ -63,57 +65,57 @@ class _Asked:
         self._view = view_for(text)
 
     def of(self, event: Event) -> str | None:
-        """None for what is missing, empty, or neither text nor a whole number."""
+        """Returns the value; None if it is missing, empty, or neither text nor a whole number."""
         try:
             value = self._expression.eval(self._view.of(event))
             return None if value.type() == cel.Type.ERROR else text_of(value.value())
-        except (RuntimeError, ValueError):  # such as the iteration budget (10,000) being spent
+        except (RuntimeError, ValueError):  # such as an exceeded iteration budget (10,000)
             return None
 
 
 MAX_HEADERS = 100_000
-"""Bytes of an encoded header table that may be published again; the frame holds 131,072."""
+"""Maximum bytes of a header table that can be published again; the frame holds 131,072."""
 MAX_EVENTS = 10_000
-"""Events in one message; all of them are held until the last one has its fate."""
+"""Maximum events of one message; all of them are held until the last one is settled."""
 
 NewId = Callable[[], str]
 
 
 class Arrival(Protocol):
-    """What an inlet of ours vouches for."""
+    """The statements of a verified inlet mark."""
 
     @property
     def event_type(self) -> str | None:
-        """The type of the event, where the inlet knows it."""
+        """Returns the type of the event, if the inlet knows it."""
         ...
 
     @property
     def identity(self) -> str | None:
-        """Who sent it, as the inlet verified it."""
+        """Returns the sender that the inlet verified."""
         ...
 
     @property
     def webhook_id(self) -> str | None:
-        """The id that its sender signed, and that receivers are to see."""
+        """Returns the id that the sender signed, which receivers must see."""
         ...
 
 
 class Arrivals(Protocol):
-    """Reads what inlets say of the messages that they publish."""
+    """The interface that reads inlet marks."""
 
     def read(self, message: Message) -> Arrival | None:
-        """What an inlet vouches for; None where no inlet of ours did."""
+        """Returns the verified mark of the message; None without one."""
         ...
 
 
 Genuine = Callable[[Message], bool]
-"""Whether a bridge of ours wrote the message. Never raises."""
+"""The function that returns whether a bridge with this history wrote the message. Never raises."""
 Misfit = Callable[[Any], str | None]
-"""What of a parsed body does not fit, with its path; None where all of it does. Never raises."""
+"""The function that returns the validation error of a parsed body, with its path; None if valid. Never raises."""
 
 
 class _Common(NamedTuple):
-    """What all events of one message have in common."""
+    """The fields that all events of one message share."""
 
     form: str
     read: ReadEvent
@@ -122,7 +124,7 @@ class _Common(NamedTuple):
 
 
 class Decoder:
-    """Makes events of one source's messages; built once per source."""
+    """The decoder of one source's messages; built once per source."""
 
     def __init__(
         self,
@@ -135,9 +137,9 @@ class Decoder:
         genuine: Genuine | None = None,
         bounds: Bounds = BOUNDS,
     ) -> None:
-        """`arrivals` is asked about messages that an inlet marked; a body with a `misfit` is undecodable, and so is what
-        is not `genuine`, where that is asked for. `bounds`: what of a body is parsed. Raises ValueError for an
-        expression of the source's that is none.
+        """Prepare the decoder. `arrivals` reads inlet marks; a body with a `misfit`, or a message that is not
+        `genuine` (if given), is undecodable. `bounds` limit parsing. Raises ValueError for an invalid expression of
+        the source.
         """
         self._source = source.name
         self._zone = ZoneInfo(source.timezone)
@@ -153,13 +155,12 @@ class Decoder:
     def decode(
         self, message: Message, *, new_id: NewId, received_at: float, at_once: int | None = None
     ) -> Event | Batch | Undecodable:
-        """The event that `message` carries, or the batch of its events.
+        """Returns the event of `message`, or the batch of its events.
 
-        Raises Heavy, and nothing else, where there are more than `at_once` bytes to go through; it may be called in any
-        thread.
+        Raises Heavy, and nothing else, if more than `at_once` bytes must be parsed. Thread-safe.
 
-        A body that no format recognises, is not JSON, or is empty is an event all the same, and so is an empty
-        batch. `new_id` makes the id of each event, `received_at` is in Unix seconds, of which milliseconds stay.
+        A body that no format recognizes, that is not JSON, or is empty still becomes an event, and so does an empty
+        batch. `new_id` generates the id of each event; `received_at` is in Unix seconds, rounded to milliseconds.
         """
         if refused := self._refused(message):
             return refused
@@ -173,7 +174,7 @@ class Decoder:
             arrival = self._arrivals.read(message)
         common = _Common(name, form.read, arrival, int(received_at * 1000) / 1000)
         if form.split is not None and body.plain is not None:
-            # A part of what came coded is no longer so.
+            # A part of a compressed body is not compressed.
             whole = plain_message(message, body.plain)
             if too_many := _too_many(form.split, body.parsed, whole):
                 return too_many
@@ -196,7 +197,7 @@ class Decoder:
     def _event(
         self, message: Message, body: Read, common: _Common, event_id: str, position: str = ""
     ) -> Event | Undecodable:
-        """`position` in a batch tells apart events that have only the message's id."""
+        """Returns one event. `position` in a batch distinguishes events that only have the message's id."""
         if self._misfit is not None and (fault := _fault(self._misfit, body)):
             return Undecodable("schema_mismatch", fault)
         name, read, arrival, received_at = common
@@ -232,7 +233,7 @@ class Decoder:
         return event if self._told is None else self._told.of(event)
 
     def _refused(self, message: Message) -> Undecodable | None:
-        """Why no copy of the message could ever be published again, if so."""
+        """Returns the refusal of a message of which no copy could be published."""
         if len(message.body) > self._max_body:
             detail = f"the body has {len(message.body)} bytes, the limit is {self._max_body}"
             return Undecodable("body_too_large", detail)
@@ -247,7 +248,9 @@ class Decoder:
 
 
 def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
-    """Refuse a batch that is too long before it is split: millions of messages would fill the memory."""
+    """Returns the refusal of a batch that is too long, before it is split: millions of messages would exhaust
+    memory.
+    """
     if not isinstance(data, list) or len(data) <= MAX_EVENTS:
         return None
     if not split(data[:1], replace(message, body=b"[0]")):

@@ -1,7 +1,8 @@
-"""MassTransit: an envelope with `messageType` and `message`, or raw JSON with the types in a header.
+"""MassTransit and NServiceBus. MassTransit: an envelope with `messageType` and `message`, or raw JSON with the types in
+a header.
 
 Source: MassTransit documentation, "Interoperability" and "Serializers". Types are URNs such as
-`urn:message:Shop.Contracts:OrderPaid`, the most derived first; those of faults hold the type that failed.
+`urn:message:Shop.Contracts:OrderPaid`, the most derived first; those of faults contain the failed type.
 """
 
 import re
@@ -12,25 +13,25 @@ from bridge.core.event import Decoded, Message
 from bridge.formats.text import by_lower_name, from_text, text_of
 
 CONTENT_TYPE = "application/vnd.masstransit"
-"""How its content types begin; only JSON is read."""
+"""The prefix of its content types; only JSON is parsed."""
 MASSTRANSIT_HEADERS = frozenset({"mt-messagetype"})
 MASSTRANSIT_KEYS = frozenset({"messageType"})
 
 
 def has_masstransit_headers(_data: Any, _message: Message) -> bool:
-    """Always: the header with the types is enough."""
+    """Returns True: the header with the types suffices."""
     return True
 
 
 def is_masstransit_body(data: Any) -> bool:
-    """Whether it is an envelope, its type an URN."""
+    """Returns whether the body is an envelope with a URN as type."""
     return (
         isinstance(data, dict) and "message" in data and (_first_type(data) or "").startswith("urn:message:")
     )
 
 
 def read_masstransit(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The first type, the message within and its id; in raw mode what headers tell, and the whole body."""
+    """Returns the first type, the inner message and its id; in raw mode the headers' values and the whole body."""
     headers = by_lower_name(message.headers)
     named = text_of(headers.get("mt-messagetype"))
     told = named.split(";", 1)[0].strip() if named else None
@@ -51,9 +52,9 @@ def _first_type(data: dict[str, Any]) -> str | None:
     return first if isinstance(first, str) else None
 
 
-# NServiceBus: everything about a message stands in its headers.
-# Source: Particular documentation, "Message headers". `NServiceBus.TimeSent` is no ISO 8601: a colon stands
-# before the fraction. Types are assembly-qualified names separated by semicolons, the sent one first.
+# NServiceBus: all metadata is in the headers. Source: Particular documentation, "Message headers".
+# `NServiceBus.TimeSent` is not ISO 8601: a colon precedes the fraction. Types are assembly-qualified names separated by
+# semicolons, the sent type first.
 
 
 NSERVICEBUS_HEADERS = frozenset({"nservicebus.enclosedmessagetypes", "nservicebus.messageid"})
@@ -61,12 +62,12 @@ _FRACTION = re.compile(r"(\d\d:\d\d:\d\d):(\d)")
 
 
 def has_nservicebus_headers(_data: Any, _message: Message) -> bool:
-    """Always: nobody else has such headers."""
+    """Returns True: the headers are NServiceBus's own."""
     return True
 
 
 def read_nservicebus(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
-    """Type, id and time from the headers, the whole body as data."""
+    """Returns type, id and time from the headers, and the whole body as data."""
     headers = by_lower_name(message.headers)
     types = text_of(headers.get("nservicebus.enclosedmessagetypes"))
     sent = text_of(headers.get("nservicebus.timesent"))
@@ -79,6 +80,6 @@ def read_nservicebus(data: Any, message: Message, _timezone: ZoneInfo) -> Decode
 
 
 def _class_name(types: str) -> str:
-    """Of the first type without its assembly; arguments of a generic type stay, with their commas."""
+    """Returns the first type without its assembly; arguments of a generic type are kept, with their commas."""
     arguments, closing, rest = types.split(";", 1)[0].rpartition("]]")
     return (arguments + closing + rest.split(",", 1)[0]).strip()

@@ -1,18 +1,20 @@
-"""Cockpit 1: the events that its form for webhooks offers; agentejo/cockpit, `cockpit.webhook.events`."""
+"""Catalogues of known event types, for completion and documentation. Cockpit 1: the events that its webhook form
+offers; agentejo/cockpit, `cockpit.webhook.events`.
+"""
 
 from collections.abc import Iterator
 
 from bridge.core.base import value
 
-# What a catalogue of event types is made of.
+# The entries of a catalogue.
 
 
 @value(frozen=True, slots=True)
 class Known:
-    """An event type that a system sends, with its meaning in one line.
+    """An event type of a system, with a one-line description.
 
-    Where a word of the type is a name that people choose, such as a collection's, `*` stands in its place: then
-    `type` is the pattern that matches all of them.
+    If a word of the type is a user-defined name, such as a collection's, `*` replaces it; `type` is then a pattern that
+    matches all of these types.
     """
 
     type: str
@@ -20,16 +22,16 @@ class Known:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether it stands for many types."""
+        """Returns whether the type is a pattern."""
         return "*" in self.type
 
 
 @value(frozen=True, slots=True)
 class Catalogue:
-    """The event types of one system.
+    """The catalogue of one system's event types.
 
-    `system` is the name of its format, except for tiki, whose events an inlet names. `complete` says whether the
-    system's own list is public, so that there are no others; `note` is what else one has to know of it.
+    `system` is the name of its format, except for tiki, whose events an inlet names. `complete`: the system publishes
+    its full list; `note` has further remarks.
     """
 
     system: str
@@ -58,7 +60,7 @@ _NAMED = (
     ("singleton.save.after", "singleton", "the definition of a singleton was saved"),
     ("singleton.remove", "singleton", "a singleton was removed"),
 )
-"""Each comes twice: as it is, and once more with the name of what it is about at its end."""
+"""Events that exist twice: as named here, and with the object's name appended."""
 _OTHERS = (
     Known("collections.createcollection", "a collection was created"),
     Known("forms.submit.before", "a form was filled in, and is about to be handled"),
@@ -161,8 +163,8 @@ PLINQX = Catalogue(
 )
 
 
-# Splynx: what its documentation, its samples and public receivers show; its own list is not published.
-# The type is made of the last two parts of `data.model` and of `data.action`: see bridge.formats.splynx.
+# Splynx: the types in its documentation, its samples and public receivers; its full list is not published. A type is
+# composed of the last two parts of `data.model` and of `data.action`: see bridge.formats.splynx.
 
 
 SPLYNX = Catalogue(
@@ -194,7 +196,7 @@ SPLYNX = Catalogue(
 )
 
 
-# Tiki: one event, which it triggers for every webhook that it has received and verified.
+# Tiki: one event, triggered for every webhook that it has received and verified.
 
 
 TIKI = Catalogue(
@@ -206,8 +208,7 @@ TIKI = Catalogue(
 )
 
 
-# The catalogues of all systems, for completion and documentation; what is in none is an event type all the
-# same.
+# The catalogues of all systems. Types outside of the catalogues are valid, too.
 
 
 CATALOGUES: tuple[Catalogue, ...] = (
@@ -220,12 +221,12 @@ CATALOGUES: tuple[Catalogue, ...] = (
 
 
 def catalogue_of(system: str) -> Catalogue | None:
-    """The catalogue of a system by the name of its format, None where there is none."""
+    """Returns the catalogue of a system by the name of its format, None if there is none."""
     return next((catalogue for catalogue in CATALOGUES if catalogue.system == system), None)
 
 
 def beginning_with(text: str) -> list[Known]:
-    """The event types that begin with `text`, in every system, without those that stand for many."""
+    """Returns the event types of all systems that begin with `text`, without patterns."""
     return [
         known
         for catalogue in CATALOGUES

@@ -1,7 +1,6 @@
-"""Forms, taken apart the way PHP takes them: `data[attributes][id]=7` is an object in an object.
+"""A parser of form bodies with PHP's semantics: `data[attributes][id]=7` is an object in an object.
 
-What came as a form stays one on its way: it is verified, kept and forwarded byte for byte. Only its parsed copy is what
-is made here, wherever the message came from, an inlet or a queue.
+Form bodies are verified, stored and forwarded byte for byte; this module only builds the parsed copy.
 """
 
 import re
@@ -22,14 +21,15 @@ MULTIPART = "multipart/form-data"
 NO_FORM = "the body is labelled as multipart/form-data, and is cut off, has no boundary, or over 1,000 parts"
 MOST_PARTS = 1_000
 MOST_FILE_BYTES = 1_048_576
-"""Bytes of all files of a body that are told as base64; of those beyond only name, type and size are."""
+"""Maximum bytes of all files of a body that are returned as base64; further files have only name, type and size."""
 
 
 def parts_of(body: bytes, content_type: str) -> list[tuple[str, Any]] | None:
-    """Name and value of each part in their order.
+    """Returns name and value of each part in order.
 
-    A field is text, or what its JSON says where it is labelled as that. A file is `{"filename", "content_type", "size",
-    "base64"}`, the last one null beyond a bound. None for what is cut off, is none, or has more than 1,000 parts.
+    A field is text, or a JSON value if it is labelled as JSON. A file is `{"filename", "content_type", "size",
+    "base64"}`, with base64 null beyond the limit. None if the body is truncated, not multipart, or has more than 1,000
+    parts.
     """
     boundary = parse_options_header(content_type)[1].get("boundary", "")
     if not 0 < len(boundary.encode(errors="replace")) <= 70:
@@ -57,7 +57,7 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(part: MultipartSegment, content: bytes, room: int) -> tuple[Any, int]:
-    """What the part holds, and how much of the room for files it takes."""
+    """Returns the value of the part, and the bytes of the file limit that it uses."""
     if part.filename is None:
         return _field(part, content), 0
     fits = len(content) <= room
@@ -83,10 +83,10 @@ def _field(part: MultipartSegment, content: bytes) -> Any:
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 _LARGEST = 16_777_216
-"""Bytes of a form that is taken apart."""
+"""Maximum bytes of a form that is parsed."""
 _NO_FORM = "the body is labelled as a form, and is none in UTF-8, or has over 10,000 fields"
 _IN_FIELDS = ("payload", "payload_json")
-"""Fields in which GitHub, Slack, Plex and others put the JSON that they mean."""
+"""Fields in which GitHub, Slack, Plex and others wrap their JSON."""
 _MOST_FIELDS = 10_000
 _DEEPEST = 64
 _NAME = re.compile(r"([^\[]+)((?:\[[^\]]*\])+)", re.DOTALL)
@@ -95,15 +95,15 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def is_form(content_type: str | None) -> bool:
-    """Whether this is the content type of a form."""
+    """Returns whether this is the content type of a form."""
     return content_type is not None and _kind(content_type) in (CONTENT_TYPE, MULTIPART)
 
 
 def form_data(body: bytes, content_type: str, charset: str | None = None) -> tuple[Any, str]:
-    """What a form with this content type means, or None and why it cannot be read; never raises.
+    """Returns the value of a form with this content type, or None and the reason. Never raises.
 
-    That is its fields, or, where the one field beside files is `payload` with JSON in it, what stands there, and the
-    files beside it. `charset`: of what is percent-encoded; None: UTF-8.
+    The value is the fields, or, if the only field beside files is `payload` with JSON in it, that JSON and the files.
+    `charset` is that of percent-encoded text; None: UTF-8.
     """
     if len(body) > _LARGEST:
         return None, f"the form has {len(body)} bytes, of which {_LARGEST} are read"
@@ -134,10 +134,10 @@ def _is_file(value: Any) -> bool:
 
 
 def form_of(body: bytes, charset: str = "utf-8") -> dict[str, Any] | None:
-    """The form's fields, every value as text; keys that count from 0 make a list.
+    """Returns the form's fields, every value as text; keys that count from 0 become a list.
 
-    None for what is not UTF-8 or has over 10,000 fields. What nests deeper than 64 is a field of that name; PHP
-    has the same bound.
+    None if it is not UTF-8 or has over 10,000 fields. Nesting deeper than 64 is kept as a literal field name, as in
+    PHP.
     """
     try:
         fields = parse_qsl(
@@ -153,7 +153,7 @@ def _nested(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in fields:
         path = _path(name)
         if len(path) == 1:
-            form[name] = value  # also where the name is empty: only brackets count
+            form[name] = value  # also if the name is empty: only brackets count
         else:
             _put(form, path, value)
     return {name: _with_lists(value) for name, value in form.items()}
@@ -167,13 +167,13 @@ def _path(name: str) -> list[str]:
 
 
 class _Fields(dict[str, Any]):
-    """What the keys of one pair of brackets lead to."""
+    """The values under one level of brackets."""
 
     following = 0
-    """What the next key without a name is: one more than the largest so far, so that it replaces none."""
+    """The index of the next key without a name: one more than the largest so far, so that no value is replaced."""
 
     def put(self, key: str, value: Any) -> None:
-        """Set the value of a key; one without a name comes behind all others."""
+        """Set the value of a key; a key without a name is appended."""
         key = key or str(self.following)
         if _INDEX.fullmatch(key):
             self.following = max(self.following, int(key) + 1)

@@ -1,4 +1,5 @@
-"""Keycloak's events, as its RabbitMQ plugin publishes them; the routing key says what happened.
+"""Keycloak, Laravel and Spring AMQP. Keycloak's events, as its RabbitMQ plugin publishes them: the routing key is the
+type.
 
 Source: aznamier/keycloak-event-listener-rabbitmq, `KK.EVENT.ADMIN.<realm>.<result>.<resource>.<operation>` and
 `KK.EVENT.CLIENT.<realm>.<result>.<client>.<type>`; `time` is in milliseconds.
@@ -13,19 +14,19 @@ from bridge.formats.text import by_lower_name, from_milliseconds, from_value, te
 
 APP_ID = "Keycloak"
 ROUTING_KEYS = "KK.EVENT."
-"""How its routing keys begin."""
+"""The prefix of its routing keys."""
 KEYCLOAK_KEYS = frozenset({"@class"})
 _CLASSES = "com.github.aznamier.keycloak."
 
 
 def is_keycloak_body(data: Any) -> bool:
-    """Whether the plugin's class is named."""
+    """Returns whether the plugin's class is named."""
     name = data.get("@class") if isinstance(data, dict) else None
     return isinstance(name, str) and name.startswith(_CLASSES)
 
 
 def read_keycloak(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The routing key as type, if it is one of Keycloak's, and the whole body as data."""
+    """Returns the routing key as type, if it is one of Keycloak's, and the whole body as data."""
     return Decoded(
         type=next((key for key in _routing_keys(message) if key.startswith(ROUTING_KEYS)), None),
         data=data,
@@ -34,7 +35,7 @@ def read_keycloak(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
 
 
 def _routing_keys(message: Message) -> Iterator[str]:
-    """The message's own, then those that it had before the broker dead-lettered it: a queue may name another."""
+    """Yield the message's routing key, then those from before it was dead-lettered: a queue may replace the key."""
     yield message.routing_key
     deaths = message.headers.get("x-death")
     for death in deaths if isinstance(deaths, list) else ():
@@ -42,9 +43,9 @@ def _routing_keys(message: Message) -> Iterator[str]:
         yield from (key for key in (keys if isinstance(keys, list) else ()) if isinstance(key, str))
 
 
-# Laravel's queued jobs, by the RabbitMQ drivers of its queue: `job`, `displayName` and `data`.
-# Source: Illuminate\Queue\Queue::createPayload. `data.command` is what PHP serialised: it stays text. A job has
-# no time, and its id is that of the job, which keeps it over its retries.
+# Laravel's queued jobs, by the RabbitMQ drivers of its queue: `job`, `displayName` and `data`. Source:
+# Illuminate\Queue\Queue::createPayload. `data.command` is serialized PHP and stays text. A job has no time; its id
+# stays the same over its retries.
 
 
 LARAVEL_HEADERS = frozenset({"laravel"})
@@ -52,12 +53,12 @@ LARAVEL_KEYS = frozenset({"displayName"})
 
 
 def has_laravel_headers(data: Any, message: Message) -> bool:
-    """Whether the driver's header stands by a job."""
+    """Returns whether the driver's header is present with a job."""
     return isinstance(message.headers.get("laravel"), dict) and isinstance(data, dict) and "job" in data
 
 
 def is_laravel_body(data: Any) -> bool:
-    """Whether a job is named and displayed."""
+    """Returns whether the body has a job and its display name."""
     return (
         isinstance(data, dict)
         and isinstance(data.get("job"), str)
@@ -66,30 +67,30 @@ def is_laravel_body(data: Any) -> bool:
 
 
 def read_laravel(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The displayed name as type, the job's data."""
+    """Returns the display name as type, and the job's data."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     name = data.get("displayName") or data.get("job")
     return Decoded(type=text_of(name) if isinstance(name, str) else None, data=data.get("data", data))
 
 
-# Spring AMQP with JSON, which names the Java class in a header, and Spring Cloud Stream, which names nothing.
-# Source: Spring AMQP reference, "Message converters"; Spring Cloud Stream adds the headers `contentType`, `id`
-# and `timestamp` (milliseconds). Java's serialised objects are never read.
+# Spring AMQP with JSON, which names the Java class in a header, and Spring Cloud Stream, which has no such header.
+# Source: Spring AMQP reference, "Message converters"; Spring Cloud Stream adds the headers `contentType`, `id` and
+# `timestamp` (milliseconds). Serialized Java objects are never parsed.
 
 
 SERIALISED = "application/x-java-serialized-object"
-"""The content type of what Java serialised."""
+"""The content type of serialized Java objects."""
 SPRING_HEADERS = frozenset({"__typeid__", "contenttype"})
 
 
 def has_spring_headers(_data: Any, message: Message) -> bool:
-    """Whether the class or, spelled as Spring spells it, the content type is told."""
+    """Returns whether the class or Spring's spelling of the content-type header is present."""
     return "contentType" in message.headers or text_of(message.headers.get("__TypeId__")) is not None
 
 
 def read_spring(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
-    """The class as type, a time where Spring Cloud Stream tells one, the whole body as data."""
+    """Returns the class as type, the time of Spring Cloud Stream if present, and the whole body as data."""
     headers = by_lower_name(message.headers)
     told = headers.get("timestamp")
     unread = "what Java serialised is never read" if _is_serialised(message.content_type) else ""

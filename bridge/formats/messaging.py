@@ -1,7 +1,7 @@
-"""Dramatiq's messages to its actors.
+"""Dramatiq, NestJS and Symfony Messenger. Dramatiq: messages to its actors.
 
-Source: bogdanp/dramatiq, `message.py` and `encoder.py`: JSON with `queue_name`, `actor_name`, `args`, `kwargs`, `options`,
-`message_id` and `message_timestamp` in milliseconds.
+Source: bogdanp/dramatiq, `message.py` and `encoder.py`: JSON with `queue_name`, `actor_name`, `args`, `kwargs`,
+`options`, `message_id` and `message_timestamp` in milliseconds.
 """
 
 import json
@@ -15,7 +15,7 @@ DRAMATIQ_KEYS = frozenset({"actor_name"})
 
 
 def is_dramatiq_body(data: Any) -> bool:
-    """Whether an actor is named, and what it is to be called with."""
+    """Returns whether the body names an actor and its arguments."""
     return (
         isinstance(data, dict)
         and isinstance(data.get("actor_name"), str)
@@ -25,7 +25,7 @@ def is_dramatiq_body(data: Any) -> bool:
 
 
 def read_dramatiq(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The actor as type, the message's id and time, `args` and `kwargs` as data."""
+    """Returns the actor as type, the message's id and time, and `args` and `kwargs` as data."""
     if not isinstance(data, dict) or "actor_name" not in data:
         return Decoded(data=data)
     return Decoded(
@@ -36,9 +36,8 @@ def read_dramatiq(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
     )
 
 
-# NestJS's microservices by its RabbitMQ transport: `pattern` and `data`, of requests also `id`.
-# Source: nestjs/nest, `packages/microservices` (ClientRMQ, ServerRMQ). A pattern is text or an object, of which
-# Nest itself makes JSON.
+# NestJS microservices by its RabbitMQ transport: `pattern` and `data`, and `id` of requests. Source: nestjs/nest,
+# `packages/microservices` (ClientRMQ, ServerRMQ). A pattern is text or an object, which Nest serializes as JSON.
 
 
 NESTJS_KEYS = frozenset({"pattern"})
@@ -46,12 +45,12 @@ _KNOWN = frozenset({"pattern", "data", "id", "options"})
 
 
 def is_nestjs_body(data: Any) -> bool:
-    """Whether a pattern and data are there, and nothing that Nest does not send."""
+    """Returns whether the body has a pattern and data, and no keys that Nest does not send."""
     return isinstance(data, dict) and "data" in data and data.keys() <= _KNOWN and _pattern(data) is not None
 
 
 def read_nestjs(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The pattern as type, the id of a request, and the data."""
+    """Returns the pattern as type, the id of a request, and the data."""
     if not isinstance(data, dict) or "pattern" not in data:
         return Decoded(data=data)
     return Decoded(type=_pattern(data), data=data.get("data"), publisher_id=text_of(data.get("id")))
@@ -67,10 +66,9 @@ def _pattern(data: dict[str, Any]) -> str | None:
     return pattern if isinstance(pattern, str) and pattern else None
 
 
-# Symfony Messenger with its JSON serializer, which names the class in a header and what else it knows in
-# stamps.
-# Source: symfony/messenger, `Transport/Serialization/Serializer.php`. Envelopes that PHP serialised have no
-# such header, and are never read.
+# Symfony Messenger with its JSON serializer, which puts the class into a header and other metadata into stamps. Source:
+# symfony/messenger, `Transport/Serialization/Serializer.php`. Envelopes of PHP's serializer have no such header and are
+# never parsed.
 
 
 SYMFONY_HEADERS = frozenset({"type"})
@@ -78,7 +76,7 @@ _STAMPS = "x-message-stamp-"
 
 
 def has_symfony_headers(_data: Any, message: Message) -> bool:
-    """Whether the header names a class of PHP in a namespace, or stamps stand beside it."""
+    """Returns whether the header names a namespaced PHP class, or stamps are present."""
     named = _class(message)
     return named is not None and (
         "\\" in named or any(name.lower().startswith(_STAMPS) for name in message.headers)
@@ -86,7 +84,7 @@ def has_symfony_headers(_data: Any, message: Message) -> bool:
 
 
 def read_symfony(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The class as type, the whole body as data."""
+    """Returns the class as type, and the whole body as data."""
     return Decoded(type=_class(message), data=data)
 
 

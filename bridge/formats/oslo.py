@@ -1,7 +1,7 @@
-"""OpenStack's notifications by oslo.messaging: JSON text in `oslo.message`, in version 1 without that envelope.
+"""OpenStack notifications by oslo.messaging: JSON text in `oslo.message`; version 1 has no such envelope.
 
-Source: oslo.messaging, `common.serialize_msg` and `notify.notifier`. Keys `_context_*` carry the request's
-context, which holds tokens: no such secret comes into data.
+Source: oslo.messaging, `common.serialize_msg` and `notify.notifier`. Keys `_context_*` carry the request's context with
+tokens, which are removed from the data.
 """
 
 import re
@@ -18,7 +18,7 @@ _SECRET = re.compile(r"token|password|secret", re.IGNORECASE)
 
 
 def is_oslo_body(data: Any) -> bool:
-    """Whether it is the envelope, or a notification without one."""
+    """Returns whether the body is the envelope, or a notification without one."""
     if not isinstance(data, dict):
         return False
     if isinstance(data.get("oslo.message"), (str, dict)):
@@ -32,7 +32,7 @@ def is_oslo_body(data: Any) -> bool:
 
 
 def read_oslo(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """Type, id, time (which is UTC) and payload of the notification; without one, all but its secrets."""
+    """Returns type, id, time (UTC) and payload of the notification; without a payload, everything but its secrets."""
     inner = _notification(data)
     if not isinstance(inner, dict):
         return Decoded(data=data)
@@ -46,7 +46,7 @@ def read_oslo(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
 
 
 def envelope(data: Any, _message: Message) -> Any:
-    """The notification with all but its secrets."""
+    """Returns the notification without its secrets."""
     return _without_secrets(_notification(data))
 
 

@@ -1,4 +1,4 @@
-"""The parsed copy of a body: what filters and templates see, never what is forwarded or signed."""
+"""The JSON parser of bodies, for the copy that filters and templates see; the body itself is forwarded and signed."""
 
 import json
 import re
@@ -13,27 +13,27 @@ import orjson
 from bridge.core.event import Message
 
 MAX_DEPTH = 1024
-"""How deep arrays and objects may nest; orjson's own bound, kept for what it does not parse."""
+"""Maximum nesting of arrays and objects; orjson's limit, applied to the other parser too."""
 MAX_INFLATED = 16_777_216
 MAX_VALUES = 250_000
 _SHARE = 4
-"""Of so many values one may be an array or object: these cost several times what a text or a number costs."""
+"""One of this many values may be an array or object, because these cost several times as much as text or a number."""
 _FEW = 50_000
-"""Values that orjson parses in well under 50 ms, in which no other thread runs."""
+"""The number of values that orjson parses well under 50 ms, during which no other thread runs."""
 _SMALL = 1024
 _USUAL_GROWTH = 8
-"""Times its size that the value of a small body takes; of larger ones the parts are counted."""
+"""The memory factor of a small body's value; the parts of larger bodies are counted."""
 
 _BOM = b"\xef\xbb\xbf"
-# Every digit becomes "0" and all else a space: a long run is then one substring search, eight times as
+# Every digit becomes "0" and everything else a space: finding a long run is then one substring search, eight times as
 # fast as a regular expression.
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} arrays and objects"
-_LONG_RUN = b"0" * 19  # the fewest digits with which an integer can leave 64 bits
+_LONG_RUN = b"0" * 19  # the fewest digits of an integer beyond 64 bits
 
 
 class Bounds(NamedTuple):
-    """What of a body is parsed: bytes once it is not compressed any more, and values, of which a quarter may be arrays and
+    """The limits of parsing: bytes of the decompressed body, and values, of which a quarter may be arrays and
     objects.
     """
 
@@ -41,7 +41,7 @@ class Bounds(NamedTuple):
     values: int = MAX_VALUES
 
     def exceeded(self, body: bytes) -> str:
-        """Why the body is not parsed; empty: it may be."""
+        """Returns the reason why the body exceeds the limits; empty: within the limits."""
         if len(body) > self.inflated:
             return f"the body has {len(body)} bytes to be parsed, and limits.inflated is {self.inflated}"
         if len(body) <= self.values // _SHARE:
@@ -61,17 +61,17 @@ BOUNDS = Bounds()
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of `body`, or None where there is none; never raises. See `read`."""
+    """Returns the JSON value of `body`, None if it is invalid. Never raises. See `read`."""
     return read(body)[0]
 
 
 def read(body: bytes, bounds: Bounds = BOUNDS) -> tuple[Any, str]:
-    """The JSON value of `body`, or None and why there is none: it is not JSON in UTF-8, nests too deep, or is beyond the
-    bounds; never raises. What is `null` has no fault.
+    """Returns the JSON value of `body`, or None and the reason: not JSON in UTF-8, nested too deep, or beyond the
+    limits. Never raises. `null` has no reason.
 
-    A byte order mark is skipped, the last of duplicate keys wins, lone surrogates and NaN come through. No
-    number is rounded but as a double is: integers are exact at any size, and what Python refuses to hold
-    (over 4,300 digits, or beyond the largest double) stays the text it was.
+    A byte order mark is skipped, the last of duplicate keys wins, lone surrogates and NaN are accepted. Numbers are
+    rounded only as doubles are: integers are exact at any size, and numbers that Python rejects (over 4,300 digits, or
+    beyond the largest double) stay text.
     """
     if fault := bounds.exceeded(body):
         return None, fault
@@ -79,7 +79,7 @@ def read(body: bytes, bounds: Bounds = BOUNDS) -> tuple[Any, str]:
         body = body[3:]
     if len(body) > _FEW and body.count(b",") > _FEW:
         return _read_exactly(body)
-    # orjson turns integers beyond 64 bits into doubles without a word (3.13)
+    # orjson silently converts integers beyond 64 bits to doubles (3.13)
     if _LONG_RUN not in body.translate(_DIGITS):
         try:
             return orjson.loads(body), ""
@@ -89,22 +89,26 @@ def read(body: bytes, bounds: Bounds = BOUNDS) -> tuple[Any, str]:
 
 
 def growth_of(body: bytes) -> int:
-    """About how many bytes the parsed value of `body` takes."""
+    """Returns the approximate bytes of the parsed value of `body`."""
     if len(body) <= _SMALL:
         return _USUAL_GROWTH * len(body)
-    # Measured with Python 3.11: a text 49 bytes more than its letters, a member of an object 100, an empty object 64.
+    # Measured with Python 3.11: a text takes 49 bytes plus its letters, a member of an object 100, an empty object 64.
     members, containers = body.count(b",") + body.count(b":"), body.count(b"[") + body.count(b"{")
     return len(body) + 40 * members + 100 * containers
 
 
 def without_texts(body: bytes, most: int) -> bytes:
-    """The body without what stands in texts, whose signs mean nothing; as it is where it has over `most` quotes."""
+    """Returns the body without the content of strings, so that only structural characters remain; unchanged beyond
+    `most` quotes.
+    """
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(plain.split(b'"')[::2]) if plain.count(b'"') <= most else body
 
 
 def _read_exactly(body: bytes) -> tuple[Any, str]:
-    """By Python's own parser. As it calls back for each number and object, other threads run meanwhile."""
+    """Parse with Python's own parser, which calls back for each number and object, so that other threads run
+    meanwhile.
+    """
     try:
         # decoded here: json.loads would guess UTF-16 and UTF-32 from bytes
         text = body.decode()
@@ -157,31 +161,32 @@ def _items(value: Any) -> list[Any]:
     return []
 
 
-# The elements of a JSON array, each as the bytes that its publisher wrote.
+# Splitting a JSON array into the exact bytes of its elements.
 
 
 _BLANK = b" \t\r\n"
-# Strings are skipped whole: what looks like structure in them is text.
+# Strings are skipped whole: structural characters in them are text.
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _FEW_ELEMENTS = 1024 * 1024
-# Values are thrown away, so that no number has to be made.
+# Values are discarded, so no number is converted.
 _DECODER = JSONDecoder(strict=False, parse_int=len, parse_float=len, parse_constant=len)
 _OPENING, _CLOSING, _COMMA = frozenset(b"[{"), frozenset(b"]}"), b","[0]
 
 
 def singles(message: Message, content_type: str | None) -> Sequence[Message]:
-    """One message for each element of the array that the body is, with this content type and all else the same.
+    """Returns one message for each element of the body's array, with this content type and otherwise equal.
 
-    The body must be a JSON array; what stands between its elements is in none of them.
+    The body must be a JSON array; the bytes between elements are dropped.
     """
     return [replace(message, body=body, content_type=content_type) for body in elements(message.body)]
 
 
 def elements(body: bytes) -> list[bytes]:
-    """The bytes of each element of the array that `body` is, without the blanks around it.
+    """Returns the bytes of each element of the array `body`, without surrounding blanks.
 
-    None of what is large and nests so deep that it would have to be read sign by sign, which takes seconds.
+    Returns nothing for a large body nested so deep that it would have to be scanned character by character, which takes
+    seconds.
     """
     try:
         return _scanned(body)
@@ -190,7 +195,7 @@ def elements(body: bytes) -> list[bytes]:
 
 
 def _scanned(body: bytes) -> list[bytes]:
-    """Where each element ends is said by the parser of Python, ten times as fast as by what follows."""
+    """Returns the elements, with their ends found by Python's parser, ten times as fast as the scan below."""
     text = body.removeprefix(_BOM).decode()
     at = _behind_blanks(text, 0)
     if text[at] != "[":

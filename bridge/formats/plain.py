@@ -1,6 +1,6 @@
-"""Any other body, JSON or not: the format `json`, which `auto` falls back to.
+"""The fallback format `json` for any body, JSON or not, and Standard Webhooks payloads.
 
-Nothing in the body is taken for a type or an id: keys of those names belong to what the event is about.
+No key of the body is taken as type or id: such keys belong to the event's own data.
 """
 
 import re
@@ -14,9 +14,9 @@ _TIME_KEYS = ("timestamp", "time", "occurred_at", "created_at")
 
 
 def read_plain_json(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
-    """The whole body as data; where AMQP tells no time, what usual keys of the body tell.
+    """Returns the whole body as data; without an AMQP timestamp, the time of the body's usual keys.
 
-    RabbitMQ's own events (exchange `amq.rabbitmq.event`) have a header with their milliseconds.
+    RabbitMQ's own events (exchange `amq.rabbitmq.event`) have a header with milliseconds.
     """
     if message.timestamp is not None:
         return Decoded(data=data)
@@ -34,15 +34,15 @@ def _time(data: dict[str, Any], timezone: ZoneInfo) -> str | None:
     return from_text(f"{date} {time}", timezone) if isinstance(date, str) and isinstance(time, str) else None
 
 
-# Payloads as Standard Webhooks recommends them: `type`, `timestamp` and `data`.
-# Source: standard-webhooks/standard-webhooks, spec, "Payload structure".
+# Payloads as recommended by Standard Webhooks: `type`, `timestamp` and `data`. Source:
+# standard-webhooks/standard-webhooks, spec, "Payload structure".
 
 
 _TYPE = re.compile(r"[A-Za-z0-9_]+(?:[./:-][A-Za-z0-9_]+)*")
 
 
 def is_standard_body(data: dict[str, Any]) -> bool:
-    """Whether a type, a time as text and an object of data are there."""
+    """Returns whether a type, a time as text and an object of data are present."""
     kind = data.get("type")
     return (
         isinstance(kind, str)
@@ -53,7 +53,7 @@ def is_standard_body(data: dict[str, Any]) -> bool:
 
 
 def read_standard(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Type, time and data."""
+    """Returns type, time and data."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     kind = data.get("type")

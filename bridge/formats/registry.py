@@ -1,4 +1,4 @@
-"""The formats by name: how each is read, and how a message that holds several events is split."""
+"""The registry of formats: how each is detected, read, and split into several events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -27,11 +27,11 @@ Split = Callable[[Any, Message], Sequence[Message] | None]
 
 
 class Format(NamedTuple):
-    """How the messages of one kind of publisher are read; no function ever raises.
+    """The functions of one format; none of them raises.
 
-    All are given the parsed body. `split` gives the single messages of one that holds several, each with its own
-    bytes; None: it is a single one. Its message has a body that is not compressed. `envelope` gives all that the
-    publisher said, where that is not the parsed body itself.
+    All take the parsed body. `split` returns the messages of a batch, each with its own bytes; None: a single event.
+    Its message has a decompressed body. `envelope` returns everything that the publisher sent, if that is not the
+    parsed body itself.
     """
 
     read: ReadEvent
@@ -66,9 +66,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 
 
-# What `auto` does: find the format of a message by the signs that it carries.
-# The order of precedence: content type and other properties, headers, keys of the body that only one publisher
-# has, then the systems whose bodies are known by several keys together. What none knows is `json`.
+# Format detection (`auto`). Order of precedence: content type and other properties, headers, keys of the body that only
+# one publisher has, then systems whose bodies are recognized by several keys together. Anything else is `json`.
 
 
 _UNTOLD = frozenset({None, "application/json"})
@@ -77,7 +76,7 @@ _CONTENT_TYPES = (
     (formats_dotnet.CONTENT_TYPE, "masstransit"),
     (formats_keycloak.SERIALISED, "spring"),
 )
-# in order of precedence; each only where one of its headers is there
+# in order of precedence; each is tried only if one of its headers is present
 _IN_HEADERS: tuple[tuple[str, frozenset[str], Callable[[Any, Message], bool]], ...] = (
     ("cloudevents", formats_cloudevents.CLOUDEVENTS_HEADERS, formats_cloudevents.has_cloudevents_headers),
     ("celery", formats_celery.CELERY_HEADERS, formats_celery.has_celery_headers),
@@ -109,7 +108,7 @@ _IN_LISTS = (
 
 
 def recognise(data: Any, message: Message) -> str:
-    """The name of the format of a message and of its parsed body; never raises."""
+    """Returns the name of the detected format. Never raises."""
     name = _by_properties(message)
     if name is None and message.headers:
         name = _by_headers(data, message)
@@ -143,7 +142,7 @@ def _by_headers(data: Any, message: Message) -> str | None:
 
 def _by_body(data: Any) -> str | None:
     if isinstance(data, dict):
-        # most bodies have none of these keys: one look instead of eight
+        # most bodies have none of these keys: one lookup instead of eight
         told = None if _KEYS.isdisjoint(data) else _by_keys(data)
         return told or _by_several_keys(data)
     if isinstance(data, list):
@@ -170,33 +169,31 @@ def _by_several_keys(data: dict[str, Any]) -> str | None:
     return "standard" if formats_plain.is_standard_body(data) else None
 
 
-# What stands in a message's body: the parsed whole, and of that the data; also of a copy, whose format is
-# known.
+# The content of a message body, the parsed whole and its data; also of a copy, whose format is known.
 
 
 MAX_BODY = 134_217_728
-"""Bytes of a body; what RabbitMQ 3.10 takes by default (`max_message_size`)."""
+"""Maximum bytes of a body: RabbitMQ 3.10's default `max_message_size`."""
 _ANY_ZONE = ZoneInfo("UTC")
 
 
 AT_ONCE = 262_144
-"""Bytes that are parsed while others wait; more takes longer than they should."""
+"""Bytes that are parsed on the event loop; more would delay other work."""
 _MANY = 4000
-"""Values that are parsed, and held against filters, while others wait: 2 us each where the engine cannot take them as they
-are, for each expression that looks at all of them.
-"""
+"""Values that are parsed and filtered on the event loop: 2 us each if the engine cannot take them unchanged, for
+each expression that reads all of them."""
 _FIELD = 150
-"""Bytes that a field of a form takes, measured with Python 3.11, beside its letters."""
+"""Bytes of a form's field in memory, measured with Python 3.11, in addition to its text."""
 _BETWEEN = (b",", b"[", b"{", b":", b"&", b"%", b"\n--")
 
 
 class Heavy(Exception):
-    """More has to be inflated or parsed than others should wait for."""
+    """The body is too large to be decompressed or parsed on the event loop."""
 
 
 def content_of(message: Message, form: str, bounds: Bounds = BOUNDS, at_once: int | None = None) -> Content:
-    """What a message in this format holds, as the decoder found it; a format that this version does not know has the
-    whole body for data. Raises as `read_body` does.
+    """Returns the content of a message in this format, as the decoder finds it; for a format unknown to this
+    version the data are the whole body. Raises as `read_body` does.
     """
     body = read_body(message, bounds, at_once)
     known = FORMATS.get(form)
@@ -206,10 +203,10 @@ def content_of(message: Message, form: str, bounds: Bounds = BOUNDS, at_once: in
 
 @value(frozen=True, slots=True)
 class Read:
-    """A body as it was read: its plain bytes, None where its codings cannot be undone, and the value that they are.
+    """A parsed body: its plain bytes, None if its codings cannot be removed, and its value.
 
-    `fault` says why there is no value; it is empty where that is null. `weight`: about how many bytes all of it takes, or
-    would be gone through to find once more that it is too large.
+    `fault` says why there is no value; it is empty for null. `weight` is the approximate size of the value in memory,
+    or the bytes that must be read to find that it is too large.
     """
 
     plain: bytes | None
@@ -218,7 +215,7 @@ class Read:
     weight: int = 0
 
     def content(self, found: Decoded) -> Content:
-        """With the data that a format found; where that is never read, nothing of it is."""
+        """Returns the content with the data that a format found; without data if the format is never parsed."""
         if found.data is not None:
             return Content(found.data, self.parsed, weight=self.weight)
         if found.unread:
@@ -227,9 +224,9 @@ class Read:
 
 
 def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = None) -> Read:
-    """The message's body without its codings, and parsed, as far as that is within bounds.
+    """Returns the message's body decompressed and parsed, within the limits.
 
-    Raises Heavy, and nothing else, where there are more than `at_once` bytes to go through.
+    Raises Heavy, and nothing else, if more than `at_once` bytes must be parsed.
     """
     body: bytes | None = message.body
     fault = ""
@@ -243,7 +240,7 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
     parsed, fault = read(body, bounds)
     weight = len(body) if fault else growth_of(body)
     if fault and message.content_type is not None and is_form(message.content_type):
-        # Only then: JSON is often labelled as a form.
+        # Only if JSON parsing failed: JSON is often labelled as a form.
         weight += _FIELD * body.count(b"&")
         return Read(body, *form_data(body, message.content_type, labels_of(message).charset), weight)
     if fault and (unknown := labels_of(message).unknown):
@@ -252,15 +249,17 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
 
 
 def _has_many_values(body: bytes) -> bool:
-    """Counted from above, by the signs that stand between values of JSON and of forms, and before files in forms."""
+    """Returns whether the body may have many values, estimated by the separators of JSON and forms, and by files in
+    forms.
+    """
     return len(body) > _MANY and sum(map(body.count, _BETWEEN)) > _MANY
 
 
-# What stands around an event's data; made only where somebody asks for it.
+# The envelope of an event; built only on request.
 
 
 def envelope_of(event: Event) -> Any:
-    """The whole message as its format understands it: mostly the parsed body, of which `data` is a part."""
+    """Returns the whole message as its format reads it: usually the parsed body, of which `data` is a part."""
     known = FORMATS.get(event.format)
     if known is None or known.envelope is None:
         return event.parsed
@@ -268,7 +267,7 @@ def envelope_of(event: Event) -> Any:
 
 
 def attributes_of(event: Event) -> Mapping[str, Any]:
-    """The attributes and extensions of a CloudEvent; of any other event none."""
+    """Returns the attributes and extensions of a CloudEvent; of other events none."""
     if event.format != "cloudevents":
         return {}
     return formats_cloudevents.all_attributes(event.parsed, event.message)

@@ -1,7 +1,8 @@
-"""Splynx hooks of type queue: an object `type`, `call`, `data`, where the queue leaves the first two empty.
+"""Splynx, Phlix, Plinqx and Cockpit. Splynx hooks of type queue: an object `type`, `call`, `data`, with the first two
+empty.
 
-Hooks of type webhook come through an inlet, and may be posted as a form. Source: Splynx documentation, hooks.md,
-and its public receivers. Every key may be absent.
+Hooks of type webhook arrive through an inlet and may be posted as a form. Source: Splynx documentation, hooks.md, and
+its public receivers. Every key may be absent.
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ from bridge.formats.text import from_value, utc_text
 
 
 def is_splynx_body(data: dict[str, Any]) -> bool:
-    """Whether `data.model` names a PHP class, or an object of that kind stands in the envelope."""
+    """Returns whether `data.model` is a PHP class, or the envelope holds an object of that shape."""
     inner = data.get("data")
     if not isinstance(inner, dict):
         return False
@@ -23,7 +24,7 @@ def is_splynx_body(data: dict[str, Any]) -> bool:
 
 
 def read_splynx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Type, time and the inner `data` object; an envelope without one is given whole."""
+    """Returns type, time and the inner `data` object; an envelope without one is returned whole."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     inner = data.get("data", data)
@@ -48,7 +49,7 @@ def _type_of_model(inner: dict[str, Any]) -> str | None:
 
 
 def _type_of_envelope(data: dict[str, Any]) -> str | None:
-    """`call` with dots, else `type` (a ping has nothing else), unless that only says "event"."""
+    """Returns `call` with dots, else `type` (a ping has nothing else), unless that is only "event"."""
     call = data.get("call")
     if isinstance(call, str) and call:
         return call.replace("/", ".").lower()
@@ -62,11 +63,11 @@ def _time(date: Any, time: Any, timezone: ZoneInfo) -> str | None:
     return None
 
 
-@lru_cache(maxsize=64)  # events of one second share it, and it costs more than parsing the body
+@lru_cache(maxsize=64)  # cached: events of one second share it, and it costs more than parsing the body
 def _in_utc(date: str, time: str, timezone: ZoneInfo) -> str | None:
-    """The publisher's local time in UTC, None where there is no such date.
+    """Returns the publisher's local time in UTC, None for an invalid date.
 
-    A time that a clock change skips is read with the offset before it, one that comes twice as the first.
+    A time skipped by a clock change gets the offset before it; an ambiguous time is the first one.
     """
     try:
         moment = datetime.fromisoformat(f"{date}T{time}")
@@ -75,12 +76,12 @@ def _in_utc(date: str, time: str, timezone: ZoneInfo) -> str | None:
     return utc_text(moment if moment.tzinfo else moment.replace(tzinfo=timezone))
 
 
-# Phlix's webhooks and its unsigned subscription deliveries, which say `timestamp` for `occurred_at`.
-# Source: detain/phlix-server, `src/Webhooks`. Its documentation calls the time `timestamp` everywhere.
+# Phlix's webhooks and its unsigned subscription deliveries, which use `timestamp` for `occurred_at`. Source:
+# detain/phlix-server, `src/Webhooks`. Its documentation calls the time `timestamp` everywhere.
 
 
 def is_phlix_body(data: dict[str, Any]) -> bool:
-    """Whether all keys of one of the two are there."""
+    """Returns whether all keys of either kind are present."""
     return (
         "event_type" in data
         and "payload" in data
@@ -90,7 +91,7 @@ def is_phlix_body(data: dict[str, Any]) -> bool:
 
 
 def read_phlix(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Type, time and payload; PHP writes an empty payload as an array."""
+    """Returns type, time and payload; PHP serializes an empty payload as an array."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     name = data.get("event_type")
@@ -101,12 +102,11 @@ def read_phlix(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
     )
 
 
-# Plinqx's webhooks: `event`, `timestamp`, `data`, and mostly `metadata`.
-# Source: Plinqx documentation, admin webhooks.
+# Plinqx's webhooks: `event`, `timestamp`, `data`, and mostly `metadata`. Source: Plinqx documentation, admin webhooks.
 
 
 def is_plinqx_body(data: dict[str, Any]) -> bool:
-    """Whether an event, a time as text and data are there."""
+    """Returns whether an event, a time as text and data are present."""
     return (
         "event" in data
         and "data" in data
@@ -116,7 +116,7 @@ def is_plinqx_body(data: dict[str, Any]) -> bool:
 
 
 def read_plinqx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Type, time and data."""
+    """Returns type, time and data."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     name = data.get("event")
@@ -127,13 +127,13 @@ def read_plinqx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
     )
 
 
-# Cockpit's webhooks: version 1 tells `event`, `hook`, `backend` and `args`, version 2 only the arguments.
-# Source: agentejo/cockpit, `modules/Cockpit/webhooks.php`, and the documentation of Cockpit Pro. An event that
-# is meant for one collection has its name at the end: `collections.save.after.articles`.
+# Cockpit's webhooks: version 1 sends `event`, `hook`, `backend` and `args`, version 2 only the arguments. Source:
+# agentejo/cockpit, `modules/Cockpit/webhooks.php`, and the documentation of Cockpit Pro. An event for one collection
+# has its name at the end: `collections.save.after.articles`.
 
 
 def is_cockpit_body(data: dict[str, Any]) -> bool:
-    """Whether all four keys of version 1 are there; a bare array of arguments could be anybody's."""
+    """Returns whether all four keys of version 1 are present; a bare array of arguments is not specific enough."""
     return (
         "hook" in data
         and "backend" in data
@@ -143,7 +143,7 @@ def is_cockpit_body(data: dict[str, Any]) -> bool:
 
 
 def read_cockpit(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """The event's own name as type, the arguments as data."""
+    """Returns the event's name as type, and the arguments as data."""
     if not isinstance(data, dict):
         return Decoded(data=data)
     name = data.get("event")

@@ -1,4 +1,4 @@
-"""Text of an event that patterns, header tables and database columns can hold."""
+"""Text helpers of formats: event types, times, ids and header tables."""
 
 import re
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from hashlib import sha256
 from typing import Any
 
 MAX_TYPE_BYTES = 255
-"""An event type fits in an AMQP short string."""
+"""Maximum bytes of an event type: an AMQP short string."""
 
-# Python refuses to write integers of over 4,300 digits; ids have 64 bits.
+# Python rejects converting integers of over 4,300 digits; ids have 64 bits.
 _INTEGERS = 2**64
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def event_type(text: str) -> str:
-    """`text` without surrounding space, control characters and lone surrogates replaced by U+FFFD, cut to
-    255 bytes of UTF-8; empty where nothing is left.
+    """Returns `text` without surrounding space, with control characters and lone surrogates replaced by U+FFFD, cut
+    to 255 bytes of UTF-8; may be empty.
     """
     text = text.strip()
     if text.isascii() and text.isprintable() and len(text) <= MAX_TYPE_BYTES:
@@ -26,9 +26,9 @@ def event_type(text: str) -> str:
 
 
 def text_of(value: Any) -> str | None:
-    """The text that a header or a key of a body holds, None where it holds none or an empty one.
+    """Returns the text of a header or of a key of a body, None if it is empty or not text.
 
-    Clients write text as bytes too, and ids as integers.
+    Accepts bytes and integers, because clients send text as bytes and ids as integers.
     """
     if isinstance(value, str):
         return value or None
@@ -40,7 +40,7 @@ def text_of(value: Any) -> str | None:
 
 
 def utc_seconds(at: float) -> str:
-    """RFC 3339 in UTC of Unix seconds, to the microsecond; what is off the calendar is its nearest end."""
+    """Returns RFC 3339 in UTC of Unix seconds, to the microsecond, clamped to the calendar."""
     try:
         return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat() + "Z"
     except (ValueError, OverflowError, OSError):
@@ -48,9 +48,9 @@ def utc_seconds(at: float) -> str:
 
 
 def utc_text(moment: datetime) -> str | None:
-    """RFC 3339 in UTC, such as `2025-03-14T08:26:53Z`; a moment without a zone is taken as UTC.
+    """Returns RFC 3339 in UTC, such as `2025-03-14T08:26:53Z`; a time without a zone is UTC.
 
-    None where the moment falls off the calendar once its offset is applied.
+    None if the time is outside of the calendar once its offset is applied.
     """
     if moment.tzinfo is None:
         return moment.isoformat() + "Z"
@@ -60,7 +60,7 @@ def utc_text(moment: datetime) -> str | None:
         return None
 
 
-# Times as publishers write them, as RFC 3339 text in UTC; what is no time is None.
+# Parsers of publishers' times, which return RFC 3339 text in UTC, None for invalid times.
 
 
 _LONGEST = 64
@@ -74,10 +74,10 @@ _YEAR_2000, _YEAR_2100, _YEAR_10000 = 946_684_800, 4_102_444_800, 253_402_300_80
 
 
 def from_text(text: Any, zone: tzinfo = UTC) -> str | None:
-    """The UTC of `2025-05-05T09:08:09.1234567+02:00`, with the fraction as it is.
+    """Returns the UTC of `2025-05-05T09:08:09.1234567+02:00`, with the fraction unchanged.
 
-    Seconds, fraction and offset may be missing, a space may stand for the T and before the offset, which may
-    be `UTC`, `+0200` or `+02`; a time without an offset is one of `zone`.
+    Seconds, fraction and offset may be missing, a space may replace the T and precede the offset, which may be `UTC`,
+    `+0200` or `+02`; a time without an offset is in `zone`.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return None
@@ -91,29 +91,29 @@ def from_text(text: Any, zone: tzinfo = UTC) -> str | None:
         moment = datetime.fromisoformat(f"{day}T{clock}{offset or ''}")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
-        # offsets are whole seconds: the fraction stays what it was
+        # offsets are whole seconds, so the fraction stays
         return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + ending
-    except (ValueError, OverflowError):  # no such date, or off the calendar once the offset is applied
+    except (ValueError, OverflowError):  # invalid date, or outside of the calendar once the offset is applied
         return None
 
 
 def from_seconds(number: Any) -> str | None:
-    """The UTC of so many seconds since 1970, whole or not, exact to the microsecond."""
+    """Returns the UTC of Unix seconds, whole or not, exact to the microsecond."""
     if not _is_number(number) or not 0 < number < _YEAR_10000:
         return None
     return _written(_EPOCH + timedelta(seconds=number))
 
 
 def from_milliseconds(number: Any) -> str | None:
-    """The UTC of so many milliseconds since 1970."""
+    """Returns the UTC of Unix milliseconds."""
     if not _is_number(number) or not 0 < number < _YEAR_10000 * 1000:
         return None
     return _written(_EPOCH + timedelta(milliseconds=number))
 
 
 def from_value(value: Any, zone: tzinfo = UTC) -> str | None:
-    """The UTC of a time of unknown kind: an AMQP timestamp, text, or seconds or milliseconds since 1970, where
-    these fall between 2000 and 2100.
+    """Returns the UTC of a time of unknown kind: an AMQP timestamp, text, or Unix seconds or milliseconds between
+    2000 and 2100.
     """
     if isinstance(value, str):
         return from_text(value, zone)
@@ -137,15 +137,15 @@ def _written(moment: datetime) -> str:
     return moment.isoformat() + "Z"
 
 
-# The ids of an event: the publisher's own, and the one that receivers see on every attempt.
+# Event ids: the publisher's own, and the webhook id that receivers get with every attempt.
 
 
 MAX_ID = 512
-"""Characters of a publisher's id; it travels in the headers of copies."""
+"""Maximum characters of a publisher's id; it is carried in the headers of copies."""
 
 
 def fitting_id(text: str) -> str:
-    """The id, or where it is over 512 characters its beginning and a digest of the whole."""
+    """Returns the id; beyond 512 characters its beginning and a digest of the whole."""
     if len(text) <= MAX_ID:
         return text
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -153,33 +153,33 @@ def fitting_id(text: str) -> str:
 
 
 def webhook_id(source: str, publisher_id: str, body: bytes) -> str:
-    """A UUID (version 8) made from where the event came from, the publisher's id and the body.
+    """Returns a UUID (version 8) derived from the source, the publisher's id and the body.
 
-    So it survives a crash after which the broker hands the message over once more, and two bodies under one
-    publisher id stay two. Only for events whose publisher gave an id; all others go by the event's own id.
+    The id stays the same when the broker redelivers the message after a crash, and two bodies with one publisher id get
+    two ids. Only for events with a publisher's id; others use the event's own id.
     """
     name = f"{len(source)}:{source}{len(publisher_id)}:{publisher_id}"
     digest = sha256(name.encode(errors="surrogatepass"))
     digest.update(body)
     text = digest.hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]
-    # version 8 is for recipes of one's own (RFC 9562, 5.8)
+    # version 8 is for custom schemes (RFC 9562, 5.8)
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
-# Headers of which only the name counts, not how it is capitalised on its way.
+# Headers whose names are case-insensitive.
 
 
 def by_lower_name(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers under their names in lower case."""
+    """Returns the headers by lower-case name."""
     return {name.lower(): value for name, value in headers.items()}
 
 
-# How large an AMQP header table becomes on the wire.
+# Size estimates of AMQP header tables.
 
 
 def table_size(table: Mapping[str, Any]) -> int:
-    """Bytes of the encoded table, from above: whatever has a fixed width counts as 8.
+    """Returns the upper bound of the encoded table's bytes: fixed-width values count as 8.
 
     Source: AMQP 0-9-1, 4.2.5.5 with RabbitMQ's field types.
     """
@@ -201,7 +201,7 @@ def table_size(table: Mapping[str, Any]) -> int:
 
 
 def _scalar_size(value: Any) -> int:
-    """Of the value alone, without the byte that tells its type."""
+    """Returns the size of the value, without its type byte."""
     if isinstance(value, str):
         return 4 + _text_size(value)
     if isinstance(value, (bytes, bytearray)):

@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from bridge.core.delivery import KnownEvidence, Status
 from bridge.core.event import Message
-from bridge.core.quarantine import KnownQuarantined
 from bridge.core.records import (
     Beyond,
     DeliveryFilter,
     KnownAttempt,
     KnownDelivery,
     KnownEvent,
+    KnownQuarantined,
     LastAttempt,
     Page,
 )

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from bridge.core.delivery import Entry, Known, weight
 from bridge.core.errors import Problem, SettingsError
-from bridge.core.names import IdOf
 from bridge.core.ports import DatabaseLogin, HistorySize, HookState
 from bridge.core.records import (
     Beyond,
     DeliveryFilter,
     EventFilter,
+    IdOf,
     KnownAttempt,
     KnownDelivery,
     KnownEvent,

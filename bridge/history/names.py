@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Connection, exists, select
 
-from bridge.core.names import IdOf
+from bridge.core.records import IdOf
 from bridge.db.admin_tables import replays
 from bridge.db.scan import distinct
 from bridge.db.tables import deliveries, events, quarantine

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.core.errors import BridgeError
 from bridge.core.event import OWN_EVENTS, Source
-from bridge.core.names import KnownNames
+from bridge.core.records import KnownNames
 from bridge.formats.event_types import beginning_with
 from bridge.hooks.presenter import seen_hook, seen_hooks
 from bridge.hooks.service import InForce

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bridge.core.budget import Budget
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.names import KnownNames
+from bridge.core.records import KnownNames
 from bridge.http.audit import AuditLog, guarded
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.operation import AUDITED, MOST_BODY, ConcurrencyLimit, Operation

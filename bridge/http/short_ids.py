@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.core.names import IdOf, KnownNames
+from bridge.core.records import IdOf, KnownNames
 from bridge.http.problem import Refused
 
 SHORTEST = 8

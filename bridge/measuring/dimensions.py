@@ -1,4 +1,4 @@
-"""What a source measures of its events: named CEL expressions, each of which gives a key, a number, or nothing."""
+"""Dimensions: a source's named CEL expressions whose values statistics are kept over."""
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from bridge.measuring.spans import DAY
 Value = str | int | float | bool
 
 MAX_KEY = 200
-"""Characters of a key; longer ones are cut."""
+"""Maximum characters of a key; longer keys are cut."""
 MAX_NUMBER = 1e15
-"""Greater ones are not summed: they are exact no longer, and would drown all others."""
+"""The largest number that is summed: greater ones are inexact and would dominate all others."""
 _OLDEST, _NEWEST = 3660 * DAY, DAY
 _TEXT = 16 * MAX_KEY
 
@@ -25,18 +25,18 @@ OF_PHLIX: Mapping[str, str] = {
     "duration": "event.data.duration_seconds",
     "completed": "event.data.completed",
 }
-"""What a source measures of Phlix's events, unless it says otherwise, where its format is phlix or auto."""
+"""The default dimensions of a source with format phlix or auto."""
 
 
 def dimensions_of(source: Source) -> Mapping[str, str]:
-    """The expressions that statistics of a source are kept over, by name."""
+    """Returns the expressions of a source's dimensions, by name."""
     if source.dimensions or source.format not in ("phlix", "auto"):
         return source.dimensions
     return OF_PHLIX
 
 
 def measured_by(source: Source) -> "Dimensions | None":
-    """What is measured of each event of the source; None where it is nothing. Raises ValueError as Dimensions does."""
+    """Returns the compiled dimensions of the source; None if it has none. Raises ValueError as Dimensions does."""
     expressions = dimensions_of(source)
     if not expressions:
         return None
@@ -46,7 +46,9 @@ def measured_by(source: Source) -> "Dimensions | None":
 
 
 def compile_dimension(text: str) -> cel.Expression:
-    """The expression; raises ValueError, which says where and what, for one that cannot give a key or number."""
+    """Returns the compiled expression. Raises ValueError, with position and reason, if it can return neither key
+    nor number.
+    """
     expression = compile_expression(text)
     kind = expression.return_type()
     if kind not in (
@@ -64,16 +66,18 @@ def compile_dimension(text: str) -> cel.Expression:
 
 
 class Dimensions:
-    """The expressions of one source, compiled."""
+    """The compiled dimensions of one source."""
 
     def __init__(self, expressions: Mapping[str, str], only: str | None = None) -> None:
-        """`only`: the format of the events that have any of them. Raises ValueError as `compile_dimension` does."""
+        """Compile the expressions; `only` restricts them to events of one format. Raises ValueError as
+        `compile_dimension` does.
+        """
         self._only = only
         self._expressions = [(name, compile_dimension(text)) for name, text in expressions.items()]
         self._view = View.union([view_for(text) for text in expressions.values()])
 
     def of(self, event: Event) -> dict[str, Value]:
-        """The value of each dimension that the event has one of; never raises."""
+        """Returns the values of the dimensions that the event has. Never raises."""
         found: dict[str, Value] = {}
         if self._only is not None and event.format != self._only:
             return found
@@ -82,7 +86,7 @@ class Dimensions:
             try:
                 answer = expression.eval(facts)
                 value = answer.value()
-            except (RuntimeError, ValueError):  # such as the iteration budget (10,000) being spent
+            except (RuntimeError, ValueError):  # such as an exceeded iteration budget (10,000)
                 continue
             if isinstance(value, bool | int | float | str) and answer.type() != cel.Type.ERROR:
                 found[name] = value[:_TEXT] if isinstance(value, str) else value
@@ -90,7 +94,7 @@ class Dimensions:
 
 
 def key_of(value: Value) -> str | None:
-    """The value as a key; None for an empty text and for numbers that are not whole: these are for sums only."""
+    """Returns the value as a key; None for empty text and for numbers with a fraction, which are only summed."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -103,16 +107,16 @@ def key_of(value: Value) -> str | None:
 
 
 def number_of(value: Value) -> float | None:
-    """The value as a number to sum, true as 1; None for text and for what is too great."""
+    """Returns the value as a number to sum, true as 1; None for text and for numbers that are too large."""
     if isinstance(value, str) or not math.isfinite(value) or abs(value) > MAX_NUMBER:
         return None
     return float(value)
 
 
 def counted_at(event: Event) -> float:
-    """When an event counts, in Unix seconds: by its own time, else by its receipt.
+    """Returns the time at which an event counts, in Unix seconds: its own time, else its receipt.
 
-    A time of over ten years before the receipt, or over a day after, is taken for a fault of the publisher's clock.
+    A time over ten years before the receipt, or over a day after it, is treated as a wrong clock of the publisher.
     """
     received = event.received_at
     if event.time is None:

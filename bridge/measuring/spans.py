@@ -1,6 +1,7 @@
-"""Which sums a span is put together from: whole days, and at both ends hours and minutes.
+"""Time spans of statistics: their buckets, histograms of durations, and times in requests.
 
-A month is then some thirty days and at most a few dozen hours and minutes, whatever happened in it.
+A span is composed of whole days, with hours and minutes at both ends: a month is some thirty days and at most a few
+dozen hours and minutes.
 """
 
 import re
@@ -20,12 +21,12 @@ DAY: Step = 86400
 MINUTES_KEPT = 2 * DAY
 HOURS_KEPT = 60 * DAY
 FAR = DAY * 3_000_000
-"""Beyond everything, in Unix seconds: the end of a span that has none."""
+"""The end of an unbounded span, in Unix seconds."""
 
 
 @value(frozen=True, slots=True)
 class Piece:
-    """Steps of one length, from `start` until before `end`, both in Unix seconds and multiples of it."""
+    """Buckets of one length, from `start` to `end` (exclusive), both in Unix seconds and multiples of the length."""
 
     step: Step
     start: int
@@ -33,19 +34,21 @@ class Piece:
 
 
 def widened(since: float | None, until: float | None, now: float, least: Step = MINUTE) -> tuple[int, int]:
-    """The span of whole steps around this one. Steps are as short as they are still kept, and at least `least`."""
+    """Returns the span rounded outwards to whole buckets, the shortest that are still stored, at least `least`
+    long.
+    """
     begin = 0 if since is None else _floor(since, max(least, _kept(since, now)))
     end = FAR if until is None else -_floor(-until, max(least, _kept(until, now)))
     return begin, max(begin, end)
 
 
 def pieces(begin: int, end: int) -> list[Piece]:
-    """What a widened span consists of, in order."""
+    """Returns the pieces of a rounded span, in order."""
     return list(_cut(begin, end, (DAY, HOUR, MINUTE)))
 
 
 def floor(at: float, step: Step) -> int:
-    """The beginning of the step that a moment lies in."""
+    """Returns the time rounded down to the beginning of its bucket."""
     return _floor(at, step)
 
 
@@ -72,9 +75,8 @@ def _floor(at: float, step: int) -> int:
     return int(at // step) * step
 
 
-# How long attempts took, kept as counts in buckets: percentiles of any span are then a sum and a look.
-# Four buckets for each doubling from 0.5 ms to 600 s: the edges of one are a fifth apart, and a percentile is
-# told within less than that.
+# Histograms of attempt durations: percentiles of any span are computed from sums of bucket counts. Four buckets for
+# each doubling from 0.5 ms to 600 s: the bounds of one are a fifth apart, so a percentile is accurate to that.
 
 
 LEAST_MS = 0.5
@@ -82,26 +84,27 @@ MOST_MS = 600_000.0
 PER_DOUBLING = 4
 _STEPS = ceil(PER_DOUBLING * log2(MOST_MS / LEAST_MS))
 EDGES = [min(LEAST_MS * 2.0 ** (step / PER_DOUBLING), MOST_MS) for step in range(_STEPS + 1)]
-"""Where each bucket ends, in milliseconds; what took just as long belongs to it. Those of a database rest on this."""
+"""The upper bound of each bucket in milliseconds, inclusive. Stored data depend on these values."""
 LAST = len(EDGES)
-"""The bucket of all that took longer than MOST_MS; 0 is that of what took LEAST_MS or less."""
+"""The bucket of durations over MOST_MS; bucket 0 is for LEAST_MS or less."""
 
 
 def bucket_of(duration_ms: float) -> int:
-    """The number of the bucket that a duration falls into."""
+    """Returns the number of the bucket of a duration."""
     return bisect_left(EDGES, duration_ms)
 
 
 def bounds(number: int) -> tuple[float, float]:
-    """What a bucket reaches from and to, in milliseconds; the last one has no width."""
+    """Returns the bounds of a bucket in milliseconds; the last one has no width."""
     low = EDGES[min(number, LAST) - 1] if number > 0 else 0.0
     return low, EDGES[min(max(number, 0), LAST - 1)]
 
 
 def percentile(durations: Mapping[int, int], share: float) -> float | None:
-    """The duration in milliseconds that this share of all stays within; None where there is none.
+    """Returns the percentile in milliseconds: the duration that this share of all attempts does not exceed; None
+    without attempts.
 
-    Within a bucket durations are taken as evenly spread. Beyond MOST_MS nothing is told apart: it is MOST_MS.
+    Durations are assumed to be evenly spread within a bucket. Durations beyond MOST_MS count as MOST_MS.
     """
     left = share * sum(durations.values())
     found: float | None = None
@@ -117,7 +120,7 @@ def percentile(durations: Mapping[int, int], share: float) -> float | None:
     return found
 
 
-# Moments as people ask for them: RFC 3339, a date, a word, or so long ago. All of it in UTC.
+# Times in requests: RFC 3339, a date, a keyword, or an age. All in UTC.
 
 
 _LONGEST = 64
@@ -144,10 +147,10 @@ EXPECTED = (
 
 
 def moment(text: str, now: float, *, end: bool = False) -> float:
-    """Unix seconds of what `text` says; raises ValueError, which says what is possible.
+    """Returns the Unix seconds of `text`. Raises ValueError, which lists the accepted forms.
 
-    A date, `today` and the like name a whole day: they are its beginning, and with `end` the end of it. A length of time
-    is so long ago. A time without an offset is UTC; months and years go by the calendar.
+    A date or a keyword such as `today` is a whole day: its beginning, with `end` its end. A duration is an age before
+    `now`. A time without an offset is UTC; months and years follow the calendar.
     """
     given = text.strip()
     if len(given) > _LONGEST:
@@ -190,12 +193,12 @@ def _day(within: datetime, end: bool) -> datetime:
 
 
 def _written(day: str, clock: str, offset: str | None) -> datetime:
-    """A + that was not encoded arrives as a blank; a leap second has no place of its own in Unix time."""
+    """Returns the parsed time. An unescaped + arrives as a blank; a leap second has no Unix time of its own."""
     clock = clock.replace(":60", ":59")
     zone = (offset or "Z").replace(" ", "+").upper()
     try:
         return max(datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC), _FIRST)
-    except OverflowError:  # the first and the last day of the calendar, which programs take for none
+    except OverflowError:  # the first and the last day of the calendar, which programs use for "none"
         return _FIRST if day < "5000" else _LAST
 
 
@@ -209,7 +212,7 @@ def _shifted(now: datetime, number: int, unit: str) -> datetime | None:
 
 
 def _months_on(now: datetime, months: int) -> datetime:
-    """The same day of another month, or the last one that it has."""
+    """Returns the same day of another month, or its last day."""
     year, month = divmod(now.year * 12 + now.month - 1 + months, 12)
     first = now.replace(year=year, month=month + 1, day=1)
     last = ((first + timedelta(days=31)).replace(day=1) - timedelta(days=1)).day

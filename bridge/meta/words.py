@@ -1,4 +1,4 @@
-"""What the bridge tells of itself: the data of each meta event, none of which holds a secret."""
+"""Meta events: their types and data, which contain no secrets, and the ports that publish them."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from enum import StrEnum
@@ -10,24 +10,26 @@ from bridge.core.hook import Hook
 from bridge.core.statistics import FEWEST
 from bridge.formats.text import utc_seconds
 
-# How often the same may be told: a hook that changes all the time must not flood those who listen.
+# Rate limiting of meta events: a hook that changes constantly must not flood the subscribers.
 
 
 AT_ONCE = 10
-"""Words about the same that may follow each other."""
+"""Maximum burst of events with the same key."""
 REFILL = 60.0
-"""Seconds after which one more is allowed."""
+"""Seconds after which one more event is allowed."""
 _MOST = 10_000
 
 
 class RateLimiter:
-    """A bucket of `AT_ONCE` words for each key, filled again by one every `REFILL` seconds."""
+    """A token bucket for each key, with `AT_ONCE` tokens and one new token every `REFILL` seconds."""
 
     def __init__(self) -> None:
         self._left: dict[Hashable, tuple[float, float, int]] = {}
 
     def take(self, key: Hashable, now: float) -> int | None:
-        """How many about this key were kept back since the last one, where it may be told; None: keep it back."""
+        """Returns how many events of this key were suppressed since the last one, if a token is free; None:
+        suppress this one.
+        """
         left, at, kept_back = self._left.get(key, (AT_ONCE, now, 0))
         left = min(AT_ONCE, left + (now - at) / REFILL)
         if left < 1:
@@ -39,7 +41,7 @@ class RateLimiter:
         return kept_back
 
     def _forget(self, now: float) -> None:
-        """Keys whose bucket is full again."""
+        """Drop the keys whose bucket is full."""
         self._left = {
             key: state
             for key, state in self._left.items()
@@ -47,20 +49,20 @@ class RateLimiter:
         }
 
 
-# How long a hook has only failed, and which words that is worth.
+# Warnings about hooks that only fail.
 
 
 LEVELS = (50, 70, 90, 100)
-"""Per cent of the time after which a hook that only fails is paused."""
+"""Percentages of the pause threshold at which a warning is published."""
 
 
 @value(frozen=True, slots=True)
 class Standing:
-    """How a hook has fared, and what was told of it. Times in Unix seconds; None: never.
+    """The recent results of a hook, and its last warning. Times are in Unix seconds; None: never.
 
-    `failed_attempts` counts since the last success, `failing_since` is the first of them. `warned` is the highest of
-    the LEVELS that was told (0: none), of a time that began at `warned_since`. `attended_at`: when a person last resumed
-    or changed the hook, as far as that is recorded.
+    `failed_attempts` counts since the last success, `failing_since` is the first of them. `warned` is the highest
+    published level of LEVELS (0: none), for a failing period that began at `warned_since`. `attended_at`: the last
+    manual resume or change of the hook, if recorded.
     """
 
     hook: str
@@ -75,7 +77,9 @@ class Standing:
 
 @value(frozen=True, slots=True)
 class Told:
-    """What is to be told now: that it recovered, or the `levels` it has reached, of a time that began at `since`."""
+    """The warnings to publish: that the hook recovered, or the `levels` it reached, for a failing period that began
+    at `since`.
+    """
 
     recovered: bool = False
     levels: tuple[int, ...] = ()
@@ -83,10 +87,10 @@ class Told:
 
 
 def words_for(standing: Standing, threshold: float) -> Told:
-    """What has to be told of a hook that is paused after `threshold` seconds of nothing but failures; 0: never.
+    """Returns the warnings to publish for a hook that is paused after `threshold` seconds of only failures; 0: never.
 
-    Once somebody has attended to it, it has all the time again. The time ends with the last failure: of a hook that
-    gets no events nobody knows whether it would still fail.
+    A manual change restarts the period. The period ends with the last failure: a hook without events may have
+    recovered.
     """
     if standing.warned and _later(standing.last_success_at, standing.warned_since):
         return Told(recovered=True)
@@ -104,7 +108,7 @@ def _later(moment: float | None, than: float | None) -> bool:
 
 
 class MetaType(StrEnum):
-    """The types of meta events, which patterns of hooks are compared with."""
+    """The types of meta events, which hooks' patterns are matched with."""
 
     FAILING = "hook.failing"
     RECOVERED = "hook.recovered"
@@ -147,7 +151,7 @@ _SWITCHES: Mapping[tuple[str, bool], MetaType] = MappingProxyType(
 
 
 def switched_by(action: str, detail: Mapping[str, Any]) -> list[MetaType]:
-    """What an entry of the audit log says of a hook: it was switched, or changed, and so perhaps switched too."""
+    """Returns the state changes of a hook in an audit log entry: a switch, or a change, which may include a switch."""
     if action in _ACTIONS:
         return [_ACTIONS[action]]
     if action not in {"hooks.replace", "hooks.patch"}:
@@ -156,7 +160,7 @@ def switched_by(action: str, detail: Mapping[str, Any]) -> list[MetaType]:
 
 
 def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **further: Any) -> Facts:
-    """The data of an event about a hook; `message` says it to people."""
+    """Returns the data of an event about a hook; `message` is for people."""
     return {
         "hook": hook.id,
         "name": hook.name,
@@ -169,12 +173,12 @@ def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **furthe
 
 
 def state_changed(hook: Hook, kind: MetaType, by: str, at: float, reason: str = "") -> Facts:
-    """Somebody paused, resumed, disabled or enabled it; `by` is the name of a token, or `bridge`."""
+    """Returns the data of a pause, resume, disable or enable; `by` is the name of a token, or `bridge`."""
     return of_hook(hook, kind, _SAID[kind].format(by=by), reason, since=utc_seconds(at), by=by)
 
 
 def failing(hook: Hook, standing: Standing, percent: int, since: float, threshold: float) -> Facts:
-    """It has only failed for so many per cent of the time after which it is paused."""
+    """Returns the data of a warning: the hook has only failed for this percentage of the pause threshold."""
     return of_hook(
         hook,
         MetaType.FAILING,
@@ -188,7 +192,7 @@ def failing(hook: Hook, standing: Standing, percent: int, since: float, threshol
 
 
 def recovered(hook: Hook, standing: Standing) -> Facts:
-    """It succeeded again after it had been told to fail."""
+    """Returns the data of a recovery: the hook succeeded after a warning."""
     return of_hook(
         hook,
         MetaType.RECOVERED,
@@ -201,7 +205,7 @@ def recovered(hook: Hook, standing: Standing) -> Facts:
 
 
 def breaker_opened(hook: Hook, fault: str, probe_in: float, at: float) -> Facts:
-    """Its endpoint is left alone but for probes."""
+    """Returns the data of an opened circuit breaker: attempts stop, except probes."""
     return of_hook(
         hook,
         MetaType.BREAKER_OPEN,
@@ -213,7 +217,7 @@ def breaker_opened(hook: Hook, fault: str, probe_in: float, at: float) -> Facts:
 
 
 def breaker_closed(hook: Hook, open_for: float, at: float) -> Facts:
-    """Its endpoint answers again."""
+    """Returns the data of a closed circuit breaker: the endpoint responds again."""
     return of_hook(
         hook,
         MetaType.BREAKER_CLOSED,
@@ -224,7 +228,7 @@ def breaker_closed(hook: Hook, open_for: float, at: float) -> Facts:
 
 
 def quarantine_growing(source: str, messages: int, since: float) -> Facts:
-    """Messages of a source could not be handled."""
+    """Returns the data of a growing quarantine of a source."""
     return {
         "source": source,
         "messages": messages,
@@ -238,32 +242,36 @@ def _moment(at: float | None) -> str | None:
     return None if at is None else utc_seconds(at)
 
 
-# Telling those who listen to the bridge's own events, and what was told already.
+# Ports: publishing meta events, and the record of published warnings.
 
 
 class Herald(Protocol):
-    """Publishes meta events to the hooks that listen to them (source `bridge`)."""
+    """The publisher of meta events to the hooks that receive them (source `bridge`)."""
 
     def tell(self, kind: MetaType, about: Hook, facts: Facts, *, by_person: bool) -> None:
-        """Publish it soon, where anybody listens; never raises and never waits.
+        """Publish the event in the background, if a hook receives it; never raises and never waits.
 
-        What nobody did, but came of deliveries, is not told of hooks that listen to meta events themselves: it may
-        have come of those.
+        An event caused by deliveries (not `by_person`) about a hook that itself receives meta events is not published,
+        because it may have been caused by meta events.
         """
         ...
 
 
 class Standings(Protocol):
-    """How hooks fare and what was told of it, for all replicas. All raise HistoryUnavailable."""
+    """The port to the failing state of hooks and the published warnings, shared by all replicas. Each method raises
+    HistoryUnavailable.
+    """
 
     async def standings(self) -> Sequence[Standing]:
-        """Of all hooks that fail now, or that were told to fail."""
+        """Returns the hooks that fail now, or whose last warning is not cleared."""
         ...
 
     async def told(self, before: Standing, level: int, since: float | None) -> bool:
-        """Remember the level told of a time since then (0: none); False where it has changed since `before`."""
+        """Store the published level of a failing period since then (0: none); returns False if the state changed
+        since `before`.
+        """
         ...
 
     async def quarantined(self, since: float) -> Mapping[str, int]:
-        """How many messages went into quarantine since that Unix time, by source; sources with none are absent."""
+        """Returns the number of messages quarantined since that Unix time, by source; sources with none are absent."""
         ...

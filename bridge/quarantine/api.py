@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.core.access import Role
 from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed
-from bridge.core.quarantine import REASONS, KnownQuarantined, QuarantineFilter
+from bridge.core.records import REASONS, KnownQuarantined, QuarantineFilter
 from bridge.events.documents import (
     AskedQuarantine,
     DroppedManyDocument,

@@ -11,8 +11,7 @@ from bridge.core.base import value
 from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge
 from bridge.core.event import Batch, Event, Message, Source, Undecodable
 from bridge.core.ports import Outgoing, Publisher
-from bridge.core.quarantine import KnownQuarantined, Quarantine, QuarantineFilter
-from bridge.core.records import Page
+from bridge.core.records import KnownQuarantined, Page, Quarantine, QuarantineFilter
 from bridge.formats.decoder import Decoder
 from bridge.wire.copies import INLET, REQUEUED
 

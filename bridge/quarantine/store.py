@@ -5,8 +5,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
-from bridge.core.quarantine import KnownQuarantined, QuarantineFilter
-from bridge.core.records import Page
+from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
 from bridge.db.engine import Engine
 from bridge.db.scan import Bounds, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
 from bridge.db.tables import quarantine
@@ -62,7 +61,7 @@ def _without_bodies(connection: Connection, ids: Sequence[str]) -> tuple[KnownQu
 
 
 class SqlQuarantine:
-    """The port Quarantine (bridge.core.quarantine) on a database."""
+    """The port Quarantine (bridge.core.records) on a database."""
 
     def __init__(self, engine: Engine) -> None:
         """The engine's database has this version's tables."""

@@ -1,6 +1,6 @@
-"""A hook's circuit breaker: an endpoint that is down is left alone and looked at now and then.
+"""The circuit breaker of a hook: stops attempts to a failing endpoint and probes it periodically.
 
-Closed: all attempts go. Open: none, until a probe is due. Half-open: one probe is under way.
+Closed: all attempts are made. Open: none, until a probe is due. Half-open: one probe is in-flight.
 """
 
 from dataclasses import dataclass
@@ -13,29 +13,31 @@ _OVERLOADED = frozenset({429, 502, 503, 504})
 
 
 def speaks_of_outage(answer: Answer) -> bool:
-    """Whether the endpoint is down or overloaded, whatever was sent to it.
+    """Returns whether the endpoint is down or overloaded, independent of the event.
 
-    All other faults may lie with the one event, and an endpoint that answers is there.
+    Other faults may be caused by the one event, and prove that the endpoint responds.
     """
     return answer.fault in _DOWN or (answer.fault is Fault.STATUS and answer.code in _OVERLOADED)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a breaker opens and how it probes; waits in seconds, doubling from the first to the longest."""
+    """The thresholds and waits of a circuit breaker; waits in seconds, doubling from the first to the longest."""
 
     failures: int = 5
-    """In a row that open it."""
+    """The number of consecutive failures that opens it."""
     window: int = 20
     share: float = 0.5
-    """Of the last `window` attempts that opens it, once there were so many."""
+    """The share of failures in the last `window` attempts that opens it, once the window is full."""
     first_probe: float = 1.0
     longest_probe: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`recent` holds the last attempts as bits, 1 is a failure; `seen` is how many there are, at most `window`."""
+    """The closed state. `recent` is a bit mask of the last attempts, 1 is a failure; `seen` is their number, at
+    most `window`.
+    """
 
     in_a_row: int = 0
     recent: int = 0
@@ -44,7 +46,9 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The next probe is due at `probe_at`, `wait` seconds after the breaker opened or the last one failed."""
+    """The open state. The next probe is due at `probe_at`, `wait` seconds after opening or after the last failed
+    probe.
+    """
 
     wait: float
     probe_at: float
@@ -52,7 +56,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class HalfOpen:
-    """A probe is under way since `since`; `wait` seconds were waited for it."""
+    """The half-open state: a probe is in-flight since `since`, after a wait of `wait` seconds."""
 
     wait: float
     since: float
@@ -62,9 +66,9 @@ State = Closed | Open | HalfOpen
 
 
 def after_attempt(state: State, rules: Rules, now: float, *, failed: bool, probe: bool) -> State:
-    """The state once an attempt ended.
+    """Returns the state after an attempt ended.
 
-    What was sent before the breaker opened and ends only now says nothing new.
+    Attempts that started before the breaker opened do not count.
     """
     match state:
         case Closed():
@@ -80,7 +84,7 @@ def after_attempt(state: State, rules: Rules, now: float, *, failed: bool, probe
 
 def _counted(state: Closed, rules: Rules, now: float, *, failed: bool) -> State:
     if not failed and not state.recent and state.seen == rules.window:
-        return state  # nothing but successes: the usual case makes no new object
+        return state  # the usual case, only successes, creates no new object
     recent = (state.recent << 1 | failed) & ((1 << rules.window) - 1)
     seen = min(state.seen + 1, rules.window)
     in_a_row = state.in_a_row + 1 if failed else 0
@@ -91,12 +95,12 @@ def _counted(state: Closed, rules: Rules, now: float, *, failed: bool) -> State:
 
 
 def probe_started(state: Open, now: float) -> HalfOpen:
-    """The state once the probe that was due is under way."""
+    """Returns the state after the due probe started."""
     return HalfOpen(state.wait, now)
 
 
 class Breaker:
-    """The state of one hook's breaker as it goes on; all times are from one monotonic clock."""
+    """The circuit breaker of one hook; all times are of one monotonic clock, in seconds."""
 
     __slots__ = ("_rules", "state")
 
@@ -106,18 +110,18 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        """All attempts may go."""
+        """Returns whether all attempts may be made."""
         return isinstance(self.state, Closed)
 
     @property
     def probing(self) -> bool:
-        """A probe is under way."""
+        """Returns whether a probe is in-flight."""
         return isinstance(self.state, HalfOpen)
 
     @property
     def probe_at(self) -> float:
-        """When to look again: the next probe's time, or while one is under way when the next could be at the
-        latest if it failed now; 0 while closed.
+        """Returns the time of the next probe, or, while one is in-flight, the earliest time of the probe after it
+        if it failed now; 0 while closed.
         """
         match self.state:
             case Closed():
@@ -130,17 +134,17 @@ class Breaker:
                 assert_never(self.state)
 
     def probe_due(self, now: float) -> bool:
-        """Whether one delivery may be attempted to see if the endpoint is back."""
+        """Returns whether one delivery may be attempted as a probe."""
         return isinstance(self.state, Open) and now >= self.state.probe_at
 
     def start_probe(self, now: float) -> bool:
-        """Take the probe that is due; False: none is, or another took it."""
+        """Start the due probe; returns False if none is due or another caller took it."""
         if isinstance(self.state, Open) and now >= self.state.probe_at:
             self.state = probe_started(self.state, now)
             return True
         return False
 
     def learn(self, answer: Answer, now: float, *, probe: bool) -> None:
-        """Count what an attempt met; every probe that was started must come back here."""
+        """Record the result of an attempt; must be called for every started probe."""
         failed = speaks_of_outage(answer)
         self.state = after_attempt(self.state, self._rules, now, failed=failed, probe=probe)

@@ -1,4 +1,4 @@
-"""How many messages of a queue may be held at once: none for longer than the broker bears, all within memory."""
+"""Prefetch limits of lanes, the retry ladder, and a paced rate."""
 
 MOST = 200
 _MOST_ROUNDS = 8
@@ -6,11 +6,11 @@ _LESS = 0.75
 
 
 def lane_prefetch(concurrency: int, rate: float | None, timeout: float, longest_hold: float) -> int:
-    """Enough to keep all slots busy while what is done waits for its commit, and no more than comes to its turn in time.
+    """Returns the prefetch that keeps all slots busy while commits are pending, within the broker's consumer timeout.
 
-    `timeout` of an attempt and `longest_hold`, a quarter of the broker's patience, are in seconds; `rate` is attempts
-    per second, None: any. Normally all comes to its turn within that quarter; where that makes less than two rounds
-    of attempts there are two, if both end within three quarters, else one.
+    `timeout` of an attempt and `longest_hold`, a quarter of the broker's consumer timeout, are in seconds; `rate` is
+    attempts per second, None: unlimited. All messages start within `longest_hold`; if that allows less than two rounds
+    of attempts, the prefetch is two rounds if both end within three quarters of the consumer timeout, else one.
     """
     rounds = min(_MOST_ROUNDS, int(longest_hold / max(timeout, 1.0)))
     if rounds < 2:
@@ -20,10 +20,10 @@ def lane_prefetch(concurrency: int, rate: float | None, timeout: float, longest_
 
 
 def fitting_prefetch(messages: int, octets: int, prefetch: int, *, share: int, most: int) -> int:
-    """How many messages may be handed out at once so that they take up to `share` bytes, and `most` in number.
+    """Returns the prefetch with which messages take up to `share` bytes, at most `most`.
 
-    Those that are held now tell how heavy they are. A consumer is renewed for each change, so that small ones are
-    passed over, and more is asked for only where the present number is used up.
+    The average size of the held messages is the estimate. Each change renews the consumer, so small changes are
+    ignored, and the prefetch is raised only if the present one is exhausted.
     """
     if not messages:
         return prefetch
@@ -34,22 +34,22 @@ def fitting_prefetch(messages: int, octets: int, prefetch: int, *, share: int, m
     return fit if used_up and fit > prefetch and (fit == most or fit >= 2 * prefetch) else prefetch
 
 
-# How a wait is composed of delay queues of fixed times: never early, little late, few hops.
+# The retry ladder: a wait is composed of delay queues with fixed TTLs: never early, little late, few hops.
 
 
 STEPS = (5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 36_000)
-"""Seconds that each delay queue holds a copy."""
+"""The TTL of each delay queue in seconds."""
 
 MOST_LATE_SHARE = 0.1
 MOST_LATE_SECONDS = 2.0
-"""A wait may be lengthened by a tenth of it or by two seconds, whichever is more."""
+"""A wait may be lengthened by a tenth or by this many seconds, whichever is more."""
 
 
 def fit(wait: float) -> float:
-    """The wait to plan for in place of `wait`: as long or a little longer, so that few hops make it up.
+    """Returns the wait to plan instead of `wait`: equal or a little longer, so that few hops compose it.
 
-    From the longest step down, as many as fit are taken, and at each step one more may end it if that is not
-    too late. The fewest hops win, among those the earliest; to wait at the lane counts as one.
+    Greedy from the longest step down; at each step one more hop may end the wait if that is not too late. The fewest
+    hops win, then the earliest; the rest that is waited for at the lane counts as one hop.
     """
     if wait < STEPS[0]:
         return max(wait, 0.0)
@@ -67,35 +67,36 @@ def fit(wait: float) -> float:
 
 
 def next_step(remaining: float) -> int | None:
-    """The delay queue for a copy that is due `remaining` seconds from now; None: too short, its lane waits.
+    """Returns the TTL of the delay queue for a copy due in `remaining` seconds; None: too short, the copy waits in its
+    lane.
 
-    A step may be up to two seconds longer than what remains: the hops before took a little longer than
-    their times, and that must not turn one hop into many.
+    A step may exceed `remaining` by up to two seconds: earlier hops took slightly longer than their TTLs, which must
+    not add many short hops.
     """
     if remaining < STEPS[0]:
         return None
     return next(step for step in reversed(STEPS) if step <= remaining + MOST_LATE_SECONDS)
 
 
-# An even pace: so many in a second, spread over it.
+# Rate pacing: a number per second, spread evenly.
 
 
 _BURST = 1.0
-"""Seconds' worth that may be caught up with after a delay, no more."""
+"""The burst in seconds' worth that may be caught up on after a delay."""
 _STEP = 0.1
-"""Seconds' worth that go together where many go in a second: each step costs a transaction."""
+"""The batch in seconds' worth at high rates: each step costs a transaction."""
 
 
 class Pace:
-    """When how many may go; times are monotonic seconds, which the caller tells."""
+    """A token bucket that spreads its rate evenly; callers pass the time, in monotonic seconds."""
 
     def __init__(self, rate: float | None, now: float) -> None:
-        """`rate` per second; None: any number at any time."""
+        """Start the pace: `rate` per second; None: unlimited."""
         self._rate = rate
         self._next = now
 
     def due(self, now: float, most: int) -> int:
-        """How many may go now, at most so many."""
+        """Returns how many may start now, at most `most`."""
         if self._rate is None:
             return most
         self._next = max(self._next, now - _BURST)
@@ -104,12 +105,12 @@ class Pace:
         return min(most, int((now - self._next) * self._rate) + 1)
 
     def went(self, count: int) -> None:
-        """So many went."""
+        """Record that this many started."""
         if self._rate is not None:
             self._next += count / self._rate
 
     def wait(self, now: float) -> float:
-        """Seconds until it is worth looking again."""
+        """Returns the seconds until more may start."""
         if self._rate is None:
             return 0.0
         together = max(0.0, _STEP - 1 / self._rate)

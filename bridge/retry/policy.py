@@ -1,4 +1,4 @@
-"""What an attempt comes to."""
+"""The retry policy: turns the Answer of an attempt into an Outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from bridge.core.target import WebhookTarget
 from bridge.retry.breaker import speaks_of_outage
 from bridge.retry.ladder import fit
 
-# When a failed attempt is tried again.
+# The retry schedule.
 
 
 class End(StrEnum):
-    """Why there is no further attempt."""
+    """The reason why no further attempt is made."""
 
     RETRIES_EXHAUSTED = "retries_exhausted"
     TOO_OLD = "too_old"
@@ -22,9 +22,9 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The waits between the attempts, in seconds; the last one repeats while `max_attempts` allows.
+    """The waits between attempts, in seconds; the last one repeats up to `max_attempts`.
 
-    A wait is lengthened by a random part of it, up to the share `jitter`. `max_age` is in seconds.
+    `jitter` lengthens each wait by a random share of it up to that value. `max_age` is in seconds.
     """
 
     waits: tuple[float, ...]
@@ -35,11 +35,11 @@ class Schedule:
     def next_wait(
         self, retries_used: int, *, event_age: float, random: float, at_least: float = 0.0
     ) -> float | End:
-        """Seconds until the next attempt, not under `at_least`, or why there is none.
+        """Returns the seconds until the next attempt, at least `at_least`, or the reason why there is none.
 
-        `retries_used` is how many waits were used before this one; attempts that used none, as probes do, do
-        not count. The event must not be older than `max_age` when the wait is over; where the delivery was started
-        anew, `event_age` counts from then. `random` is in [0, 1).
+        `retries_used` counts earlier waits; attempts without a wait, such as probes, do not count. The event must not
+        exceed `max_age` when the wait ends; after a manual retry `event_age` counts from the retry. `random` is in [0,
+        1).
         """
         if retries_used + 1 >= self.max_attempts or not self.waits:
             return End.RETRIES_EXHAUSTED
@@ -48,7 +48,7 @@ class Schedule:
         return End.TOO_OLD if self.too_old(event_age + wait) else wait
 
     def too_old(self, event_age: float) -> bool:
-        """Whether an event of this age, in seconds, gets no further attempt."""
+        """Returns whether an event of this age, in seconds, gets no further attempt."""
         return self.max_age is not None and event_age > self.max_age
 
 
@@ -65,18 +65,18 @@ PRESETS: Mapping[str, Schedule] = {
         *(10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR),
         jitter=0.1,
     ),
-    # as seen by a third party: at once, then after 1 minute, 10 minutes, 1 hour
+    # as observed: at once, then after 1 minute, 10 minutes, 1 hour
     "splynx": _of(0.0, _MINUTE, 10 * _MINUTE, _HOUR),
-    # min(1000 * 2^n, 32000) ms and a random part of up to the same, two retries
+    # min(1000 * 2^n, 32000) ms and a jitter of up to the same, two retries
     "phlix": _of(1.0, 2.0, jitter=1.0),
-    # `retries` 3, `retry_delay` 60 of its newest edition
+    # `retries` 3, `retry_delay` 60 of the newest edition
     "cockpit": _of(_MINUTE, _MINUTE, _MINUTE),
     "none": _of(),
 }
 
 
 def schedule_of(retry: Retry) -> Schedule:
-    """The schedule that a hook asks for; what it leaves out is the preset's, `standard` at last."""
+    """Returns the schedule that a hook configures; missing fields are the preset's, finally those of `standard`."""
     start = _of(*retry.schedule) if retry.schedule is not None else PRESETS[retry.preset or "standard"]
     return Schedule(
         waits=start.waits,
@@ -87,12 +87,12 @@ def schedule_of(retry: Retry) -> Schedule:
 
 
 RETRY_AFTER_MAX = 86_400.0
-"""Seconds of a Retry-After that are honoured."""
+"""The longest Retry-After that is honoured, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a hook wants of its failures: the schedule, and the status codes that end it.
+    """The retry policy of a hook: its schedule, and the status codes that are final.
 
     `retry_after_max` is the longest Retry-After that is honoured, in seconds.
     """
@@ -103,7 +103,7 @@ class Policy:
 
     @classmethod
     def of(cls, hook: Hook, *, retry_after_max: float = RETRY_AFTER_MAX) -> "Policy":
-        """The policy that the hook was configured with."""
+        """Returns the policy of a hook."""
         final = hook.target.final if isinstance(hook.target, WebhookTarget) else ()
         return cls(schedule_of(hook.retry), frozenset(final), retry_after_max)
 
@@ -111,10 +111,10 @@ class Policy:
 def judge(
     answer: Answer, delivery: Delivery, policy: Policy, *, now: float, random: float, probe: bool
 ) -> Outcome:
-    """Delivered, to be retried, or failed for good.
+    """Returns the outcome of an attempt: delivered, to be retried, or failed permanently.
 
-    `delivery` is as it was when it was attempted, `now` is in Unix seconds, `random` in [0, 1), `probe` tells
-    that the attempt was to find out whether the endpoint is back.
+    `delivery` is in its state at the attempt, `now` in Unix seconds, `random` in [0, 1); `probe`: the attempt was a
+    probe of the circuit breaker.
     """
     if answer.fault is None:
         return Delivered()
@@ -127,7 +127,7 @@ def judge(
 
 
 def _is_lasting(answer: Answer, policy: Policy) -> bool:
-    """Whether the same attempt could never succeed."""
+    """Returns whether the fault is permanent, so that no retry can succeed."""
     if answer.lasting or answer.fault is Fault.REDIRECT:
         return True
     code = answer.code
@@ -147,7 +147,7 @@ def _retry(
 
 
 def _reason(answer: Answer) -> str:
-    """The fault, with the status or exit code where that is the fault."""
+    """Returns the reason: the fault, with status or exit code if these are the fault."""
     if answer.fault in (Fault.STATUS, Fault.EXIT, Fault.REDIRECT) and answer.code is not None:
         return f"{answer.fault}_{answer.code}"
     return str(answer.fault)

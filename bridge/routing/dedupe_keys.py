@@ -1,4 +1,4 @@
-"""What tells that a publisher sent an event before: its own id, or what a CEL expression makes of the event."""
+"""Deduplication keys: the publisher's id, or the result of a CEL expression over the event."""
 
 import math
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ _TEXT_OR_NUMBER = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT, c
 
 
 def compile_key(text: str) -> cel.Expression | None:
-    """The expression, None for the publisher's id; raises ValueError, which says where and what, for one that cannot
-    give text or a number.
+    """Returns the compiled expression, None for the publisher's id. Raises ValueError, with position and reason, if
+    the expression can return neither text nor a number.
     """
     if text == PUBLISHER_ID:
         return None
@@ -27,12 +27,12 @@ def compile_key(text: str) -> cel.Expression | None:
 
 
 def keyed_by(source: Source) -> "Keys | None":
-    """The keys of the source's events, None where it takes all for different. Raises ValueError as `compile_key` does."""
+    """Returns the key function of a source, None without deduplication. Raises ValueError as `compile_key` does."""
     return None if source.dedupe is None else Keys(source.name, source.dedupe.by)
 
 
 def places(decoded: Event | Batch) -> Iterator[tuple[Event, int | None]]:
-    """Each event with its place in the batch, in their order."""
+    """Yield each event with its index in the batch (None: not a batch)."""
     if isinstance(decoded, Event):
         yield decoded, None
         return
@@ -42,23 +42,23 @@ def places(decoded: Event | Batch) -> Iterator[tuple[Event, int | None]]:
 
 
 class Keys:
-    """Of one source's events, compiled."""
+    """The compiled key function of one source."""
 
     def __init__(self, source: str, by: str) -> None:
-        """Raises ValueError as `compile_key` does."""
+        """Compile the key. Raises ValueError as `compile_key` does."""
         self._source = source
         self._expression = compile_key(by)
         self._view = view_for(by)
 
     def of_all(self, decoded: Event | Batch) -> Iterator[tuple[Event, str | EvaluationError | None]]:
-        """Each event with its key, in their order. The events of a batch that have only the message's id differ by their
-        places.
+        """Yield each event with its key. Events of a batch that only have the message's id are told apart by their
+        index.
         """
         for event, place in places(decoded):
             yield event, self.of(event, place)
 
     def of(self, event: Event, place: int | None = None) -> str | EvaluationError | None:
-        """The key; None where the event has none, and is no duplicate whatever came before; never raises."""
+        """Returns the key; None if the event has no key and is therefore never a duplicate. Never raises."""
         if self._expression is not None:
             return self._asked(self._expression, event)
         known = event.publisher_id
@@ -69,7 +69,7 @@ class Keys:
         return known
 
     def digest(self, key: str) -> str:
-        """What is kept of a key: the same for the same source and key only."""
+        """Returns the digest under which a key is stored: unique for source and key."""
         text = f"{len(self._source)}:{self._source}{key}"
         return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
@@ -77,7 +77,7 @@ class Keys:
         try:
             value = expression.eval(self._view.of(event))
             answer = value.value()
-        except (RuntimeError, ValueError) as error:  # such as the iteration budget (10,000) being spent
+        except (RuntimeError, ValueError) as error:  # such as an exceeded iteration budget (10,000)
             return EvaluationError(missing=False, detail=str(error)[:500])
         if value.type() == cel.Type.ERROR:
             why = unanswered(answer)
@@ -86,7 +86,9 @@ class Keys:
 
 
 def _key_of(answer: object) -> str | EvaluationError | None:
-    """Text and numbers with one spelling are different keys, numbers with one value are the same."""
+    """Returns the key of a value: text and numbers with the same spelling differ, numbers with the same value are
+    equal.
+    """
     match answer:
         case None | "":
             return None

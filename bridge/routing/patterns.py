@@ -1,4 +1,4 @@
-"""AMQP topic patterns on event types: `*` is one word, `#` any number of words, none included.
+"""AMQP topic patterns on event types: `*` matches one word, `#` zero or more words.
 
 Source: AMQP 0-9-1, 3.1.3.3, with one addition: `*` alone matches every type.
 """
@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 
 MAX_PATTERN_BYTES = 255
-"""A pattern fits in an AMQP short string, so that it could be a binding."""
+"""Maximum size of a pattern: an AMQP short string, so that it could be a binding key."""
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def check(pattern: str) -> None:
-    """Raise ValueError, saying what to write instead, where `pattern` is none."""
+    """Raises ValueError, with a correction, if `pattern` is not a valid pattern."""
     if not pattern:
         raise ValueError("an event pattern cannot be empty; `*` matches every event")
     if pattern != pattern.strip() or _UNFIT.search(pattern):
@@ -30,14 +30,14 @@ def check(pattern: str) -> None:
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether a valid `pattern` matches."""
+    """Returns whether a valid `pattern` matches the type."""
     index = PatternIndex()
     index.add(pattern, 0)
     return bool(index.find(event_type))
 
 
 class _Node:
-    """One word further into the patterns that begin alike; behind a `#` it takes any word and stays."""
+    """A node of the trie of patterns; a node after `#` matches any word and stays."""
 
     __slots__ = ("ends", "stays", "words")
 
@@ -53,23 +53,23 @@ class _Node:
 
 
 class PatternIndex:
-    """Many patterns, each with a number, searched at once: the cost hardly grows with how many there are."""
+    """A trie of topic patterns, each with a number: matching cost hardly grows with the number of patterns."""
 
     def __init__(self) -> None:
         self._root = _Node()
 
     def add(self, pattern: str, number: int) -> None:
-        """Let `find` give `number` for types that `pattern`, which must be valid, matches."""
+        """Add a valid pattern under `number`, which `find` returns for matching types."""
         node = self._root
         for word in ["#"] if pattern == "*" else pattern.split("."):
             node = node.child(word)
         node.ends.append(number)
 
     def find(self, event_type: str) -> set[int]:
-        """The numbers of all patterns that match.
+        """Returns the numbers of all matching patterns.
 
-        All ways through the patterns are followed in step, word by word, so that no pattern, however many
-        `#` it has, makes this slow.
+        Follows all paths through the trie in step, word by word, so no pattern is slow, regardless of how many `#` it
+        has.
         """
         places = _with_nothing_between({self._root})
         for word in event_type.split("."):
@@ -78,18 +78,18 @@ class PatternIndex:
 
 
 def _ahead(node: _Node, word: str) -> Iterator[_Node]:
-    """The places that one word leads to."""
+    """Yield the nodes that one word leads to."""
     if node.stays:
         yield node
     if one := node.words.get("*"):
         yield one
-    # "#" as a word of a type is text, in `words` it is the wildcard
+    # "#" as a word of a type is literal text; in `words` it is the wildcard
     if word != "#" and (same := node.words.get(word)):
         yield same
 
 
 def _with_nothing_between(places: set[_Node]) -> set[_Node]:
-    """The places and those behind a `#`, which matches no word as well."""
+    """Returns the nodes and those behind a `#`, which also matches zero words."""
     waiting = list(places)
     while waiting:
         behind = waiting.pop().words.get("#")

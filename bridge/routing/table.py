@@ -1,4 +1,4 @@
-"""Which hooks an event goes to."""
+"""The routing table: selects the hooks that an event is delivered to."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,26 +12,26 @@ from bridge.expressions.engine import EvaluationError, Facts, Filter, View, comp
 from bridge.routing import patterns
 from bridge.routing.patterns import PatternIndex
 
-# Which sources a hook listens to.
+# Selection by source.
 
 
 def listens(hook: Hook, source: str) -> bool:
-    """Whether events of the source are looked at for the hook.
+    """Returns whether the hook receives events of the source.
 
-    One that names no sources listens to all that people set up; the bridge's own events it has to ask for by name.
+    A hook without `sources` receives events of every configured source; meta events only if it names their source.
     """
     return source != OWN_EVENTS if hook.sources is None else source in hook.sources
 
 
 KNOWN_TYPES = 4096
-"""How many pairs of source and event type are remembered with their hooks."""
+"""The number of (source, event type) pairs whose hooks are cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The hooks that asked for an event, in the order of the table, disabled and paused ones among them.
+    """The hooks that match an event, in the order of the table, disabled and paused hooks included.
 
-    `unanswered` are hooks whose filter came to neither true nor false: no match, and to be counted.
+    `unanswered` are hooks whose filter failed to evaluate: no match, but counted in the metrics.
     """
 
     hooks: tuple[Hook, ...]
@@ -39,7 +39,7 @@ class Match:
 
 
 class Decision(StrEnum):
-    """What came of one hook for one event."""
+    """The result of matching one hook with one event."""
 
     MATCH = "match"
     DISABLED = "disabled"
@@ -52,13 +52,13 @@ class Decision(StrEnum):
 
 
 MATCHING = frozenset({Decision.MATCH, Decision.DISABLED})
-"""A hook asks for the event."""
+"""The decisions that mean that the hook matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hook does or does not get an event. DISABLED: it matches, and the delivery is skipped; TAKEN: it would match, but
-    takes only what no other hook asks for.
+    """The reason why a hook does or does not receive an event. DISABLED: it matches, and the delivery is skipped;
+    TAKEN: it matches, but receives only events that match no other hook.
     """
 
     hook: Hook
@@ -68,9 +68,9 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The hooks that one source and type lead to, and what their filters look at; None where none has one.
+    """The hooks that match one source and type, and the fields that their filters read; None without filters.
 
-    `rest` are those that take what no other hook asks for, where it depends on filters whether any does.
+    `rest` are the hooks for unmatched events, if the result depends on other hooks' filters.
     """
 
     match: Match
@@ -80,10 +80,12 @@ class _Candidates:
 
 
 class RoutingTable:
-    """All hooks, compiled; never changes. A new set of hooks is a new table."""
+    """All hooks, compiled. Immutable: a change of hooks builds a new table."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        """Raises ValueError, naming the hook, for a bad pattern or filter and for an id that comes twice."""
+        """Compile the hooks. Raises ValueError, naming the hook, for an invalid pattern or filter and for a
+        duplicate id.
+        """
         self.hooks = tuple(hooks)
         self._by_id = {hook.id: hook for hook in self.hooks}
         if len(self._by_id) < len(self.hooks):
@@ -96,15 +98,15 @@ class RoutingTable:
         self._candidates = lru_cache(maxsize=KNOWN_TYPES)(self._look_up)
 
     def get(self, hook_id: str) -> Hook | None:
-        """The hook with this id."""
+        """Returns the hook with this id."""
         return self._by_id.get(hook_id)
 
     def is_named(self, source: str) -> bool:
-        """Whether any hook asks for this source by its name."""
+        """Returns whether any hook names this source explicitly."""
         return source in self._of_source
 
     def match(self, event: Event) -> Match:
-        """The hooks that asked for `event`; never raises."""
+        """Returns the hooks that match `event`. Never raises."""
         candidates = self._candidates(event.source, event.type)
         rest = candidates.rest
         if candidates.view is None and rest is None:
@@ -116,7 +118,7 @@ class RoutingTable:
         return Match((*found.hooks, *left.hooks), (*found.unanswered, *left.unanswered))
 
     def explain(self, event: Event) -> list[Explanation]:
-        """What comes of each hook for `event`, in the order of the table."""
+        """Returns the decision of each hook for `event`, in the order of the table."""
         alone = [_explain(hook, each, event) for hook, each in zip(self.hooks, self._filters, strict=True)]
         takers = [each.hook.name for each in alone if each.decision in MATCHING and _takes(each.hook)]
         return [_taken(each, takers[0]) if takers else each for each in alone]
@@ -157,21 +159,23 @@ class RoutingTable:
 
 
 def _takes(hook: Hook) -> bool:
-    """What it gets is not for those who take the rest. A broken hook of which nobody knows what it asks for gets all
-    events, and may ask for none of them: what no other hook takes must not wait for it alone.
+    """Returns whether a match of this hook keeps events from hooks for unmatched events. A broken hook with unknown
+    restrictions receives all events but may match none of them, so it does not.
     """
     return not hook.unmatched and not (hook.fault is not None and hook.fault.provisional)
 
 
 def _taken(alone: Explanation, by: str) -> Explanation:
-    """What comes of a hook that would get the event if it were not for another one."""
+    """Returns TAKEN for a hook for unmatched events that another hook keeps the event from."""
     if not alone.hook.unmatched or alone.decision not in MATCHING:
         return alone
-    return Explanation(alone.hook, Decision.TAKEN, f"takes what no other hook asks for, and {by} does")
+    return Explanation(
+        alone.hook, Decision.TAKEN, f"receives only events that match no other hook, and {by} matches"
+    )
 
 
 def _filter_of(hook: Hook) -> Filter | None:
-    """The hook's filter; raises ValueError for what cannot be routed by."""
+    """Returns the hook's compiled filter. Raises ValueError for an invalid pattern or filter."""
     try:
         for pattern in hook.events:
             patterns.check(pattern)
@@ -185,7 +189,7 @@ def _asked(candidates: _Candidates, event: Event) -> Match:
 
 
 def _ask(candidates: _Candidates, facts: Facts, event: Event) -> Match:
-    """Let the filters decide; one that several hooks share is asked once."""
+    """Evaluate the filters; a filter that several hooks share is evaluated once."""
     answers: dict[Filter | None, bool | EvaluationError] = {None: True}
     matched: list[Hook] = []
     unanswered: list[tuple[Hook, EvaluationError]] = []
@@ -207,7 +211,7 @@ def _heard(hook: Hook) -> str:
 
 
 def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
-    """One hook by itself, without the index."""
+    """Returns the decision of one hook, without the index."""
     if not listens(hook, event.source):
         return Explanation(hook, Decision.OTHER_SOURCE, f"listens to {_heard(hook)}")
     pattern = next((each for each in hook.events if patterns.matches(each, event.type)), None)

@@ -1,4 +1,4 @@
-"""Profiles that prove nothing about the body: the request holds the secret itself."""
+"""Profiles without a signature: the request carries the secret itself, so the body is not protected."""
 
 import base64
 from base64 import b64encode
@@ -10,42 +10,43 @@ from bridge.signing.standard import StandardCheck
 
 
 class Cockpit(Untimed):
-    """HTTP basic authentication by the first secret, `user:password`; without one no header at all.
+    """HTTP basic authentication with the first secret, `user:password`; without a secret no header.
 
-    Only the first colon parts the two: a password may hold more, and any character (in UTF-8, as RFC 7617 has
-    it). Source: Cockpit v1, module `Webhooks`.
+    The first colon ends the user name: a password may contain colons and any character (in UTF-8, RFC 7617). Source:
+    Cockpit v1, module `Webhooks`.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._fields = [basic_field(key) for key in text_keys(secrets)][:1]
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """`Authorization`, where there is a secret."""
+        """Returns `Authorization`, if there is a secret."""
         del body, webhook_id, stamp, event_type
         return self._fields.copy()
 
 
 def basic_field(credentials: bytes) -> tuple[str, str]:
-    """The header of `user:password`. Raises ValueError when one of the two is missing."""
+    """Returns the header of `user:password`. Raises ValueError if either is missing."""
     user, _, password = credentials.partition(b":")
     if not user or not password:
         raise ValueError("a secret of profile cockpit is written `user:password`, and both have to be there")
     return "Authorization", "Basic " + b64encode(credentials).decode()
 
 
-# Verifiers of requests that hold the secret itself; the body is not protected by any of them.
+# Verifiers of requests that carry the secret itself; they do not protect the body.
 
 
 class Token:
-    """A header that holds one of the secrets, after a prefix such as `Bearer ` where there is one."""
+    """A header with one of the secrets, after an optional prefix such as `Bearer `."""
 
     def __init__(self, name: str, secrets: Sequence[bytes], prefix: str = "") -> None:
         self._name = name
-        # No header's value ends in a blank: one that the secret has comes from its file or variable.
+        # HTTP strips trailing blanks of a header's value; a blank at the end of a secret comes from its file or
+        # variable.
         self._right = [octets(prefix) + secret.strip() for secret in secrets]
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
         if isinstance(value, Refused):
@@ -55,16 +56,16 @@ class Token:
 
 
 class Basic:
-    """HTTP basic authentication, RFC 7617; senders write names and passwords in UTF-8 or in Latin-1."""
+    """HTTP basic authentication, RFC 7617; accepts names and passwords in UTF-8 and in Latin-1."""
 
     def __init__(self, name: str, credentials: Sequence[str]) -> None:
-        """`credentials`: each `user:password`."""
+        """Prepare the verifier; each of `credentials` is `user:password`."""
         self._name = name
         self._right = text_keys(credentials)
         self._right += [_latin1(text) for text in credentials]
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
         if isinstance(value, Refused):
@@ -79,7 +80,7 @@ class Basic:
 
 
 def _decoded(text: str) -> bytes | None:
-    """The bytes of base64, which has one spelling; some senders leave out its padding."""
+    """Returns the decoded base64, which must be canonical except for missing padding, which some senders omit."""
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
@@ -88,7 +89,7 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _latin1(text: str) -> bytes:
-    """Latin-1 where it can say this, else UTF-8 as before."""
+    """Returns the text in Latin-1 if possible, else in UTF-8."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
@@ -96,10 +97,10 @@ def _latin1(text: str) -> bytes:
 
 
 def credentials_of(secrets: Sequence[str], username: str | None, user: str | None) -> list[str]:
-    """Each `user:password` that is taken.
+    """Returns the accepted credentials, each as `user:password`.
 
-    With `username` a secret is the password. Without it a secret may be `user:password` in one, and it may be the
-    password of `user`. Raises ValueError when a secret tells no name and nothing else does.
+    With `username` a secret is the password. Without it a secret may be `user:password`, or the password of `user`.
+    Raises ValueError if no user name is given.
     """
     if username is not None and ":" in username:
         raise ValueError("a user name for basic authentication cannot hold a colon")
@@ -114,11 +115,11 @@ def credentials_of(secrets: Sequence[str], username: str | None, user: str | Non
 
 
 class GitLab:
-    """Both of GitLab's proofs: `X-Gitlab-Token` with a secret token, and signatures with a signing token.
+    """GitLab's two methods: `X-Gitlab-Token` with a secret token, and signatures with a signing token.
 
-    A signing token begins with `whsec_` and signs as Standard Webhooks does. A request that carries such a
-    signature is judged by it alone: a good token beside a bad signature does not help. Source: GitLab's
-    documentation of webhooks, "Signing token" and "Secret token".
+    A signing token begins with `whsec_` and signs as Standard Webhooks does. If a request has such a signature, only
+    the signature counts: a valid token does not make up for an invalid signature. Source: GitLab's documentation of
+    webhooks, "Signing token" and "Secret token".
     """
 
     def __init__(self, secrets: Sequence[str], tolerance: float, name: str = "X-Gitlab-Token") -> None:
@@ -128,7 +129,7 @@ class GitLab:
         self._token = Token(name, tokens) if tokens else None
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         if self._signed and ("webhook-signature" in request.headers or not self._token):
             return self._signed(request, now)
         assert self._token is not None

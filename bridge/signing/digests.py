@@ -23,11 +23,11 @@ from bridge.signing.shapes import (
 from bridge.wire.headers import header_text
 
 Spell = Callable[[hmac.HMAC], str]
-"""A finished HMAC as the header has it."""
+"""The function that encodes an HMAC for the header."""
 
 
 def spelling(encoding: str) -> Spell:
-    """How `hex` (in lower case) or `base64` is written."""
+    """Returns the encoder for `hex` (lower case) or `base64`."""
     return _base64 if encoding == "base64" else _hex
 
 
@@ -40,10 +40,10 @@ def _base64(digest: hmac.HMAC) -> str:
 
 
 class Untimed:
-    """What signers have in common that sign no timestamp."""
+    """The base of signers without a timestamp."""
 
     def stamp(self, now: float) -> str:
-        """Nothing, since nothing is sent."""
+        """Returns an empty stamp."""
         del now
         return ""
 
@@ -58,7 +58,7 @@ class Splynx(Untimed):
         self._key = keyed(signing_keys(secrets, "splynx")[0], SHA1)
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The one signature header."""
+        """Returns the signature header."""
         del webhook_id, stamp, event_type
         return [("X-Splynx-Signature", mac(self._key, body).hexdigest())]
 
@@ -75,7 +75,7 @@ class Tiki(Untimed):
         self._spell = spelling(encoding)
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The one signature header."""
+        """Returns the signature header."""
         del webhook_id, stamp, event_type
         return [(self._header, self._spell(mac(self._key, body)))]
 
@@ -91,7 +91,7 @@ class GitHub(Untimed):
         self._sha256, self._sha1 = keyed(key), keyed(key, SHA1)
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The event's type where it is known, the id that stays the same on every attempt, both signatures."""
+        """Returns the event's type if known, the id (the same for every attempt), and both signatures."""
         del stamp
         event = [("X-GitHub-Event", header_text(event_type))] if event_type else []
         return [
@@ -103,10 +103,10 @@ class GitHub(Untimed):
 
 
 class Unsigned(Untimed):
-    """No header at all."""
+    """The signer that adds no headers."""
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Nothing."""
+        """Returns no headers."""
         del body, webhook_id, stamp, event_type
         return []
 
@@ -115,7 +115,7 @@ class Unsigned(Untimed):
 
 
 class BodySignature:
-    """One header with an HMAC of the body."""
+    """A verifier of one header with an HMAC of the body."""
 
     def __init__(
         self, name: str, secrets: Sequence[bytes], algorithm: str, decode: Decode, prefix: str = ""
@@ -128,7 +128,7 @@ class BodySignature:
         self._malformed = Refused(f"the header {name} holds no {algorithm} signature in {encoding}")
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
         if isinstance(value, Refused):
@@ -138,7 +138,7 @@ class BodySignature:
         return self.compare(value[len(self._prefix) :], request.body)
 
     def compare(self, text: str, body: bytes) -> Refused | None:
-        """None when `text` is the signature of `body` by one of the secrets."""
+        """Returns None if `text` is the signature of `body` by one of the secrets."""
         given = self._decode(text)
         if given is None or len(given) != self._keys[0].digest_size:
             return self._malformed
@@ -146,27 +146,27 @@ class BodySignature:
 
 
 class SplynxCheck(BodySignature):
-    """Splynx's hex HMAC-SHA1; some receivers show it with `sha1=` before it, which is taken too."""
+    """The verifier of Splynx's hex HMAC-SHA1; also accepts the prefix `sha1=`, which some receivers document."""
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         super().__init__(name, secrets, SHA1, from_hex)
 
     def compare(self, text: str, body: bytes) -> Refused | None:
-        """As BodySignature."""
+        """Compare without the optional prefix, as BodySignature does."""
         return super().compare(text.removeprefix("sha1="), body)
 
 
 class GitHubCheck:
-    """`X-Hub-Signature-256`; `X-Hub-Signature` (SHA-1) counts only where the other one is absent."""
+    """The verifier of `X-Hub-Signature-256`; `X-Hub-Signature` (SHA-1) counts only if the former is absent."""
 
     def __init__(self, secrets: Sequence[bytes], name: str | None = None) -> None:
-        """`name`: a header to look at in place of both, with either kind of signature in it."""
+        """Prepare the verifier; `name` is one header in place of both, with either kind of signature."""
         self._sha256 = BodySignature(name or "X-Hub-Signature-256", secrets, SHA256, from_hex, "sha256=")
         self._sha1 = BodySignature(name or "X-Hub-Signature", secrets, SHA1, from_hex, "sha1=")
         self._name = name
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         if self._name:
             old = request.headers.get(self._name.lower(), "").strip().startswith("sha1=")
         else:

@@ -1,4 +1,4 @@
-"""The profile that is described in full by its options."""
+"""The signing profile that is fully defined by its options."""
 
 import hmac
 import re
@@ -25,7 +25,7 @@ from bridge.signing.shapes import (
 )
 from bridge.wire.headers import check_headers, header_text
 
-# What profile `generic` signs: text with holes, taken apart once.
+# The signed text of profile `generic`: a template with placeholders, parsed once.
 
 
 HOLES: Final = ("body", "timestamp", "id", "event", "method", "path")
@@ -33,19 +33,19 @@ _HOLE = re.compile(r"\{([a-z_]+)\}", re.IGNORECASE)
 
 
 class SignaturePlaceholder(NamedTuple):
-    """A place that each request fills for itself."""
+    """A placeholder that is filled for each request."""
 
     name: str
 
 
 class SignedText:
-    """A template whose text is never looked at again: braces in what fills it mean nothing.
+    """A template whose filled-in values are not parsed again: braces in values mean nothing.
 
-    Raises ValueError for a name in braces that is none of `HOLES`.
+    Raises ValueError for a placeholder that is not in `HOLES`.
     """
 
     def __init__(self, text: str, fixed: Mapping[str, str]) -> None:
-        """`fixed` fills holes that are the same for every request."""
+        """Parse the template; `fixed` fills the placeholders that are the same for every request."""
         parts = _HOLE.split(text)
         self.holes = frozenset(parts[1::2])
         if unknown := self.holes - frozenset(HOLES):
@@ -54,7 +54,7 @@ class SignedText:
         self._parts = tuple(_parts(parts, fixed))
 
     def mac(self, key: hmac.HMAC, filled: Mapping[str, bytes]) -> hmac.HMAC:
-        """The HMAC of the template with its holes filled."""
+        """Returns the HMAC of the template with its placeholders filled."""
         copy = key.copy()
         for part in self._parts:
             copy.update(part if isinstance(part, bytes) else filled[part.name])
@@ -62,7 +62,9 @@ class SignedText:
 
 
 def _parts(split: list[str], fixed: Mapping[str, str]) -> list[bytes | SignaturePlaceholder]:
-    """Text and names in turn, as `re.split` gives them, with fixed holes joined to the text around them."""
+    """Returns text and names, alternating as `re.split` returns them, with fixed values joined to the text around
+    them.
+    """
     parts: list[bytes | SignaturePlaceholder] = []
     text = b""
     for index, piece in enumerate(split):
@@ -80,9 +82,9 @@ DEFAULT_HEADER = "X-Signature"
 
 
 class Generic:
-    """One signature by the first secret, over whatever the template says, in any header.
+    """The signer with one signature by the first secret, over the template's text, in any header.
 
-    Raises ValueError, with a text for the operator, for options that cannot work.
+    Raises ValueError, with a text for the operator, for invalid options.
     """
 
     def __init__(self, secrets: Sequence[str], options: Signature, method: str, path: str) -> None:
@@ -98,13 +100,13 @@ class Generic:
         self._event_header = options.event_header
 
     def stamp(self, now: float) -> str:
-        """Unix seconds."""
+        """Returns Unix seconds."""
         return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The signature, after it timestamp, id and type in the headers that were named for them.
+        """Returns the signature, then timestamp, id and type in their configured headers.
 
-        What is signed is what these headers say.
+        The signature covers the values of these headers.
         """
         webhook_id, event_type = header_text(webhook_id), header_text(event_type)
         filled = {
@@ -125,22 +127,22 @@ class Generic:
 
 
 def check_prefix(prefix: str) -> None:
-    """Raise a ValueError for a prefix that cannot stand at the beginning of a header's value."""
+    """Raises ValueError for a prefix that is not valid at the beginning of a header's value."""
     if not prefix.isascii() or prefix.startswith((" ", "\t")):
         raise ValueError("the prefix is ASCII text that begins with no space")
     check_headers([("prefix", prefix)], ())
 
 
-# The verifier that is described in full by its options.
+# The verifier that is fully defined by its options.
 
 
 _STAMP = "{timestamp}"
 
 
 class GenericCheck:
-    """One signature in one header, over what the template says; see bridge.signing.generic.
+    """The verifier of one signature in one header, over the template's text; see the signer above.
 
-    Raises ValueError for options that cannot work, such as a hole that no header fills.
+    Raises ValueError for invalid options, such as a placeholder that no header fills.
     """
 
     def __init__(self, settings: Verifier, secrets: Sequence[bytes]) -> None:
@@ -166,7 +168,7 @@ class GenericCheck:
                 )
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         value = header(request, self._name)
         if isinstance(value, Refused):
             return value
@@ -204,7 +206,7 @@ class GenericCheck:
 
 
 def _prefix(text: str) -> re.Pattern[str]:
-    """What a header's value begins with; a timestamp in it becomes the group `timestamp`."""
+    """Returns the pattern of the prefix; a timestamp in it becomes the group `timestamp`."""
     before, hole, after = text.partition(_STAMP)
     if not hole:
         return re.compile(re.escape(text))

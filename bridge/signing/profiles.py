@@ -1,6 +1,6 @@
-"""Signature headers by profile: who sent a body, and that it is whole.
+"""Signers and verifiers by profile: they authenticate the sender and protect the body's integrity.
 
-The secrets are prepared when a signer is built; signing costs one pass over the body per secret.
+Keys are prepared when a signer is built; signing costs one pass over the body per secret.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ _FIXED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 _UNSIGNED = frozenset({"none", "cockpit"})
-"""Profiles that sign nothing, or need no credentials."""
+"""Profiles that sign nothing, or need no secrets."""
 _DEFAULT_HEADER: Mapping[str, str] = MappingProxyType(
     {"tiki": "Webhook-Signature", "stripe": "Stripe-Signature", "generic": generic.DEFAULT_HEADER}
 )
@@ -56,27 +56,27 @@ _OPEN: Mapping[str, frozenset[str]] = MappingProxyType(
         "generic": frozenset(Signature.model_fields),
     }
 )
-"""What a profile leaves to the options; the others leave nothing."""
+"""The options that each profile leaves open; other profiles have none."""
 ALL_SIGN = frozenset({"standard", "stripe"})
-"""Profiles whose headers hold a signature by every secret; receivers with any of them are content."""
+"""Profiles with a signature by every secret in their header; receivers accept any of them."""
 SOME_SIGN_ALL = frozenset({"phlix"})
-"""Those that have a header by every secret, and one by the first alone. All others sign by the first alone."""
+"""Profiles with one header by every secret and one by the first alone. All others sign with the first secret only."""
 _OURS = frozenset(
     {"accept", "accept-encoding", "content-encoding", "content-type", "traceparent", "user-agent"}
 )
-"""Sent with every request, so no signature can stand there."""
+"""Headers of every request, which cannot hold a signature."""
 
 
 def signer(
     profile: str, secrets: Sequence[str], options: Signature, *, method: str = "POST", path: str = "/"
 ) -> Signer:
-    """The signer of a hook's profile; `path` is the URL's, percent-encoded as it is sent, without the query.
+    """Returns the signer of a hook's profile; `path` is the URL's, percent-encoded as sent, without the query.
 
-    `standard` is the default and may go without a secret: then `webhook-id` and `webhook-timestamp` are sent,
-    for deduplication, and no signature, which every receiver that verifies refuses. `plinqx` and `cockpit` may go
-    without one too, as those systems do. `none` takes no secrets, since they would sign nothing.
+    `standard` is the default and may have no secret: then `webhook-id` and `webhook-timestamp` are sent for
+    deduplication, without a signature, and receivers that verify reject the request. `plinqx` and `cockpit` may have no
+    secret either, as in those systems. `none` accepts no secrets, since they would sign nothing.
 
-    Raises ValueError, with a text for the operator, when secrets or options do not fit the profile.
+    Raises ValueError, with a text for the operator, if secrets or options do not suit the profile.
     """
     _check(profile, options)
     if profile in _BY_SECRETS:
@@ -97,7 +97,7 @@ def signer(
 
 
 def unsigned(target: WebhookTarget) -> str:
-    """What is wrong with a target whose profile signs and that has no secret to sign with; empty: nothing."""
+    """Returns the error text for a target whose profile signs but that has no secret; "" otherwise."""
     if target.secrets or target.profile in _UNSIGNED:
         return ""
     return (
@@ -107,14 +107,14 @@ def unsigned(target: WebhookTarget) -> str:
 
 
 def names(profile: str, options: Signature, *, secrets: bool = True) -> frozenset[str]:
-    """The header names that a profile sets, in lower case; without `secrets`, `cockpit` sets none."""
+    """Returns the header names that a profile sets, in lower case; without `secrets`, `cockpit` sets none."""
     if profile == "cockpit" and not secrets:
         return frozenset()
     return _FIXED.get(profile, frozenset()) | {name.lower() for name in _named(profile, options)}
 
 
 def _named(profile: str, options: Signature) -> list[str]:
-    """The headers whose names are free, as they are written."""
+    """Returns the headers with configurable names, as configured."""
     own = (options.header or _DEFAULT_HEADER.get(profile), options.timestamp_header, options.id_header)
     return [name for name in (*own, options.event_header) if name]
 
@@ -132,26 +132,26 @@ def _check(profile: str, options: Signature) -> None:
         raise ValueError("two of the signature's headers have the same name")
 
 
-# Verifiers of requests that come in, by type.
-# The secrets are prepared when a verifier is built; it may then be called any number of times and never raises.
+# Verifiers of inlet requests, by type. Keys are prepared when a verifier is built; a verifier is reusable and never
+# raises.
 
 
 class Order(NamedTuple):
-    """What a verifier is built of: its settings, the bytes of its secrets, its header or the type's own."""
+    """The arguments of a verifier: its settings, its keys as bytes, and its header or the type's default."""
 
     settings: Verifier
     keys: list[bytes]
     secrets: tuple[str, ...]
 
     def header(self, default: str) -> str:
-        """The header of the settings, else `default`."""
+        """Returns the configured header, else `default`."""
         return self.settings.header or default
 
 
 def verifier(settings: Verifier) -> Verify:
-    """The verifier of these settings.
+    """Returns the verifier of these settings.
 
-    Raises ValueError, with a text for the operator that holds no secret, when secrets or options cannot work.
+    Raises ValueError, with a text for the operator that contains no secret, for invalid secrets or options.
     """
     named = (settings.header, settings.timestamp_header, settings.id_header, settings.event_header)
     check_headers([(name, "") for name in named if name], ())
@@ -183,7 +183,7 @@ def _basic(order: Order) -> Verify:
 
 
 def _cockpit(order: Order) -> Verify:
-    """A header of its own with a token in it, or basic authentication: Cockpit can send both."""
+    """Returns a verifier of a custom header with a token, or of basic authentication: Cockpit sends either."""
     if order.header("Authorization").lower() == "authorization":
         return _basic(order)
     return Token(order.header(""), order.keys)
@@ -202,7 +202,7 @@ def _plinqx_check(order: Order) -> Verify:
 
 
 def _standard(order: Order) -> Verify:
-    """Without a header named, that of the standard or that of Svix, whose senders had it before there was one."""
+    """Returns a verifier of the configured header; without one, of the headers of the standard or of Svix."""
     secrets, tolerance = order.secrets, order.settings.tolerance
     if order.settings.header:
         return StandardCheck(secrets, tolerance, order.settings.header)
@@ -241,16 +241,16 @@ _BUILD: Mapping[str, Callable[[Order], Verify]] = MappingProxyType(
 )
 
 
-# What a profile's headers tell of an event: its id and its type, in the sender's own words where it came as a
-# webhook of that system.
+# The event's id and type in a profile's headers: in the sender's own terms if the event arrived as a webhook of the
+# same system.
 
 
 Told = Callable[[Event], tuple[str, str]]
-"""Id and type of an event."""
+"""The function that returns id and type of an event."""
 
 
 def told_by(profile: str) -> Told:
-    """What the headers of this profile tell; an inlet may have put a prefix before the type that it read."""
+    """Returns the id and type function of a profile; an inlet may have added a prefix to the type that it read."""
     return _TOLD.get(profile, _own)
 
 
@@ -259,7 +259,7 @@ def _own(event: Event) -> tuple[str, str]:
 
 
 def _github(event: Event) -> tuple[str, str]:
-    """Receivers compare `X-GitHub-Event` with GitHub's names, and know a repetition by `X-GitHub-Delivery`."""
+    """Receivers compare `X-GitHub-Event` with GitHub's names and deduplicate by `X-GitHub-Delivery`."""
     webhook_id, kind = _own(event)
     headers = by_lower_name(event.message.headers)
     sent = text_of(headers.get("x-github-event"))
@@ -269,7 +269,7 @@ def _github(event: Event) -> tuple[str, str]:
 
 
 def _plinqx(event: Event) -> tuple[str, str]:
-    """Of an event of Plinqx's own the header says what its body says."""
+    """Returns the type as in the body if the event is Plinqx's own."""
     webhook_id, kind = _own(event)
     if event.format != "plinqx":
         return webhook_id, kind

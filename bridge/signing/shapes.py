@@ -1,4 +1,4 @@
-"""What signers and verifiers have in common: the request that is signed, and the two ports."""
+"""Types and helpers that signers and verifiers share: the signed request, the two interfaces, keys, encodings."""
 
 import base64
 import binascii
@@ -14,9 +14,9 @@ from bridge.core.base import value
 
 @value(frozen=True, slots=True)
 class SignedRequest:
-    """A request as a verifier sees it.
+    """The request that a verifier checks.
 
-    Names of `headers` are in lower case; `path` is without the query, percent-encoded as it was sent.
+    Names of `headers` are in lower case; `path` is without the query, percent-encoded as sent.
     """
 
     body: bytes
@@ -27,35 +27,35 @@ class SignedRequest:
 
 @value(frozen=True, slots=True)
 class Refused:
-    """Why a request does not verify, in words for its sender; never holds a secret or the right signature."""
+    """The reason why a request does not verify, for its sender; never contains a secret or a valid signature."""
 
     reason: str
 
 
 class Signer(Protocol):
-    """Makes the headers of one request."""
+    """The interface of signers, which create the headers of a request."""
 
     def stamp(self, now: float) -> str:
-        """The timestamp as this scheme writes it, of Unix seconds; empty where it has none."""
+        """Returns the scheme's timestamp for these Unix seconds; empty if the scheme has none."""
         ...
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Names and values for exactly these body bytes.
+        """Returns names and values of the headers for exactly these body bytes.
 
-        `stamp` is the attempt's, a text without line breaks; an empty `event_type` is one that is not known.
+        `stamp` is the attempt's, without line breaks; an empty `event_type` is unknown.
         """
         ...
 
 
 class Verify(Protocol):
-    """One verifier, ready for requests."""
+    """The interface of verifiers."""
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """None when the request proves to come from a holder of the secret; `now` in Unix seconds."""
+        """Returns None if the sender holds the secret, else the refusal; `now` is in Unix seconds."""
         ...
 
 
-# Secrets made ready for signing, and hashes by the names that people know them by.
+# Keys prepared from secrets, and hash algorithms by their common names.
 
 
 SHA256: Final = "sha256"
@@ -63,10 +63,10 @@ SHA1: Final = "sha1"
 
 
 def hash_name(text: str) -> str:
-    """The name in Python's hashlib of a hash as Python or PHP (`hash_hmac_algos()`) calls it.
+    """Returns hashlib's name of a hash given by its Python or PHP (`hash_hmac_algos()`) name.
 
-    `sha512/256` is sha512_256, `sha3-256` is sha3_256, `SHA-256` is sha256. Raises ValueError for a hash that
-    this platform lacks, or that no HMAC can be made with.
+    `sha512/256` is sha512_256, `sha3-256` is sha3_256, `SHA-256` is sha256. Raises ValueError for a hash that this
+    platform lacks, or that HMAC cannot use.
     """
     lower = text.strip().lower()
     for name in (lower.replace("/", "_").replace("-", "_"), lower.replace("-", "")):
@@ -76,7 +76,9 @@ def hash_name(text: str) -> str:
 
 
 def _makes_hmacs(name: str) -> bool:
-    """Some names are listed but not there (OpenSSL's legacy provider), and SHAKE has no fixed length."""
+    """Returns whether HMAC works with the hash: some are listed but missing (OpenSSL's legacy provider), and SHAKE
+    has no fixed length.
+    """
     try:
         return hmac.new(b"k", b"", name).digest_size > 0
     except (ValueError, TypeError):
@@ -84,7 +86,7 @@ def _makes_hmacs(name: str) -> bool:
 
 
 def text_keys(secrets: Iterable[str], *, empty: bool = False) -> list[bytes]:
-    """The UTF-8 bytes of secrets that are keys as they stand; raises ValueError for an empty one unless `empty`."""
+    """Returns the UTF-8 bytes of secrets used as keys. Raises ValueError for an empty secret unless `empty`."""
     try:
         keys = [secret.encode() for secret in secrets]
     except UnicodeEncodeError:
@@ -95,7 +97,7 @@ def text_keys(secrets: Iterable[str], *, empty: bool = False) -> list[bytes]:
 
 
 def signing_keys(secrets: Sequence[str], profile: str) -> list[bytes]:
-    """As `text_keys`, for a profile that exists for its signature: raises ValueError without any secret."""
+    """Returns `text_keys` for a profile that must sign. Raises ValueError without any secret."""
     if not secrets:
         raise ValueError(
             f"profile {profile} needs a secret to sign with; to send unsigned choose profile none"
@@ -104,14 +106,14 @@ def signing_keys(secrets: Sequence[str], profile: str) -> list[bytes]:
 
 
 def keyed(key: bytes, name: str = SHA256) -> hmac.HMAC:
-    """The state of an HMAC that has taken in its key and nothing else; `copy` it for each message."""
+    """Returns an HMAC initialized with its key; `copy` it for each message."""
     return hmac.new(key, None, name)
 
 
 def mac(key: hmac.HMAC, message: bytes) -> hmac.HMAC:
-    """The HMAC of one message.
+    """Returns the HMAC of one message.
 
-    A copy of the keyed state saves hashing the key again: 1.4 us, one-shot hmac.digest takes 2.0 us.
+    Copying the keyed state saves hashing the key again: 1.4 us, against 2.0 us of the one-shot hmac.digest.
     """
     copy = key.copy()
     copy.update(message)
@@ -119,31 +121,31 @@ def mac(key: hmac.HMAC, message: bytes) -> hmac.HMAC:
 
 
 def mac_of_two(key: hmac.HMAC, opening: bytes, body: bytes) -> hmac.HMAC:
-    """The HMAC of `opening` and `body` one after the other, without joining them."""
+    """Returns the HMAC of `opening` followed by `body`, without joining them."""
     copy = key.copy()
     copy.update(opening)
     copy.update(body)
     return copy
 
 
-# What verifiers read from a request: headers, signatures, timestamps. None of it raises, whatever was sent.
+# Parsers of request headers, signatures and timestamps for verifiers. None of them raises, for any input.
 
 
 MAX_VALUE = 8192
-"""Characters of a header that are looked at: what HTTP servers take, and no sender signs with more."""
+"""Maximum characters of a header that are parsed: the limit of HTTP servers, more than any sender signs with."""
 MAX_SIGNATURES = 32
-"""Signatures of one request that are tried: no sender has more secrets, and each try costs."""
+"""Maximum signatures of one request that are checked: no sender has more secrets, and each check costs time."""
 MISMATCH = Refused("the signature does not match the body")
 
 _UNIX = re.compile(r"[0-9]{1,19}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 Decode = Callable[[str], bytes | None]
-"""Bytes of a written signature; None when it is not written so."""
+"""The function that decodes a signature; None if the encoding is invalid."""
 
 
 def header(request: SignedRequest, name: str) -> str | Refused:
-    """The value of a header, without surrounding spaces; `name` in any case."""
+    """Returns the value of a header, stripped; `name` is case-insensitive."""
     value = request.headers.get(name.lower())
     if value is None:
         return Refused(f"no header {name}")
@@ -153,7 +155,7 @@ def header(request: SignedRequest, name: str) -> str | Refused:
 
 
 def octets(text: str) -> bytes:
-    """The bytes of a header as they were sent: servers decode UTF-8 and escape what is none."""
+    """Returns the bytes of a header as sent: servers decode UTF-8 and escape other bytes."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -161,7 +163,7 @@ def octets(text: str) -> bytes:
 
 
 def from_hex(text: str) -> bytes | None:
-    """The bytes of hex digits in either case."""
+    """Returns the decoded hex digits of either case."""
     try:
         return binascii.unhexlify(text)
     except ValueError:
@@ -169,10 +171,10 @@ def from_hex(text: str) -> bytes | None:
 
 
 def from_base64(text: str) -> bytes | None:
-    """The bytes of standard base64 as encoders write it.
+    """Returns the decoded standard base64 in its canonical encoding.
 
-    No other spelling is taken, neither without padding nor with stray bits in the last letter: senders' systems
-    compare the texts, and so a signature that was changed must not pass.
+    Rejects missing padding and stray bits in the last letter: senders' systems compare texts, so a modified signature
+    must not verify.
     """
     try:
         decoded = base64.b64decode(text, validate=True)
@@ -182,33 +184,33 @@ def from_base64(text: str) -> bytes | None:
 
 
 def decoding(encoding: str) -> Decode:
-    """How `hex` or `base64` is read."""
+    """Returns the decoder of `hex` or `base64`."""
     return from_base64 if encoding == "base64" else from_hex
 
 
 def keys_of(secrets: Iterable[bytes], algorithm: str) -> list[hmac.HMAC]:
-    """A keyed state for each secret."""
+    """Returns an initialized HMAC for each secret."""
     return [keyed(secret, algorithm) for secret in secrets]
 
 
 def one_of(candidates: Sequence[bytes], right: Sequence[bytes]) -> bool:
-    """Whether any candidate is any of the right ones; how long it takes tells nothing about which or where."""
+    """Returns whether any candidate equals any of the right values, in constant time."""
     return sum(hmac.compare_digest(a, b) for a in candidates for b in right) > 0
 
 
 def unix_seconds(text: str) -> int | None:
-    """A count of whole seconds as schemes with a fixed form of timestamps write it."""
+    """Returns whole Unix seconds, for schemes with that timestamp format."""
     return int(text) if _SECONDS.fullmatch(text) else None
 
 
 def moment(text: str) -> float | None:
-    """Unix seconds of a timestamp in any usual form.
+    """Returns Unix seconds of a timestamp in any usual format.
 
-    Seconds, or milli-, micro- or nanoseconds as its size tells, or ISO 8601; without a zone that is UTC.
+    Seconds, or milli-, micro- or nanoseconds by magnitude, or ISO 8601; without a zone it is UTC.
     """
     if _UNIX.fullmatch(text):
         number = float(text)
-        while number >= 1e11:  # as seconds that would be the year 5138
+        while number >= 1e11:  # as seconds this is the year 5138
             number /= 1000
         return number
     try:
@@ -219,7 +221,7 @@ def moment(text: str) -> float | None:
 
 
 def stale(at: float, now: float, tolerance: float) -> Refused | None:
-    """None while `at` lies within `tolerance` seconds of `now`, before or after it; fractions do not count."""
+    """Returns None if `at` is within `tolerance` seconds of `now`, before or after; fractions do not count."""
     age = int(now) - int(at)
     if abs(age) <= tolerance:
         return None

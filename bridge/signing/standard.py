@@ -32,26 +32,26 @@ from bridge.signing.shapes import (
 from bridge.wire.headers import header_text, identifier
 
 _FIT = re.compile(r"[!-\-/-~]+")
-"""Ids that are signed as they are: visible ASCII, and no full stop, which would blur where the id ends."""
+"""Ids that are signed unchanged: visible ASCII without a full stop, which would make the end of the id ambiguous."""
 
 Sign = Callable[[bytes, bytes], str]
-"""One signature as the header has it, over what stands before the body and the body."""
+"""The function that creates one signature for the header, over a prefix and the body."""
 
 
 class Standard:
-    """Signs as Standard Webhooks has it; without a secret there is no `webhook-signature`."""
+    """The signer of Standard Webhooks; without a secret it omits `webhook-signature`."""
 
     def __init__(self, secrets: Sequence[str], event_header: str | None = None) -> None:
-        """`event_header`: where the event's type is told, too."""
+        """Prepare the keys; `event_header` is an additional header with the event's type."""
         self._sign = [_sign(secret) for secret in secrets]
         self._event_header = event_header
 
     def stamp(self, now: float) -> str:
-        """Unix seconds."""
+        """Returns Unix seconds."""
         return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """`webhook-id` and `webhook-timestamp`, and `webhook-signature` where there is a secret."""
+        """Returns `webhook-id` and `webhook-timestamp`, and `webhook-signature` if there is a secret."""
         if not _FIT.fullmatch(webhook_id):
             webhook_id = identifier(webhook_id)
         headers = [("webhook-id", webhook_id), ("webhook-timestamp", stamp)]
@@ -64,7 +64,7 @@ class Standard:
 
 
 def symmetric_key(secret: str) -> hmac.HMAC:
-    """The key of a `whsec_` secret; raises ValueError."""
+    """Returns the key of a `whsec_` secret. Raises ValueError."""
     key = key_bytes(secret, "whsec_")
     if not key:
         raise ValueError("a secret is empty")
@@ -72,9 +72,9 @@ def symmetric_key(secret: str) -> hmac.HMAC:
 
 
 def key_bytes(secret: str, prefix: str) -> bytes:
-    """The bytes of `prefix`, which may be missing, and base64; raises ValueError.
+    """Returns the decoded bytes of an optional `prefix` followed by base64. Raises ValueError.
 
-    Missing padding is accepted, as the reference libraries do; blanks around it are no part of it.
+    Accepts missing padding, as the reference libraries do, and ignores surrounding blanks.
     """
     text = secret.strip().removeprefix(prefix)
     try:
@@ -105,7 +105,7 @@ def _version_1(key: hmac.HMAC) -> Sign:
 
 
 def _version_1a(key: bytes) -> Sign:
-    # loads a large library for a rare kind of key
+    # imported late: it loads a large library for a rare kind of key
 
     private = private_key(key)
 
@@ -115,20 +115,20 @@ def _version_1a(key: bytes) -> Sign:
     return sign
 
 
-# The verifier of Standard Webhooks; its source: see bridge.signing.standard.
+# The verifier of Standard Webhooks.
 
 
 Check = Callable[[Sequence[bytes], bytes], bool]
-"""Whether one of the signatures was made over the content with the key at hand."""
+"""The function that returns whether one of the signatures of the content is valid for its key."""
 
 
 STEMS = ("webhook-", "svix-")
-"""How the names of the three headers begin, of Standard Webhooks and of Svix."""
+"""The prefixes of the three headers, of Standard Webhooks and of Svix."""
 
 
 def stem_of(headers: Mapping[str, str], name: str | None) -> str:
-    """How the names begin of the headers that a request is verified by; `name`: that of the signature, where the verifier
-    has one. Names of `headers` are in lower case.
+    """Returns the prefix of the headers that a request is verified by; `name` is the configured signature header,
+    if any. Names of `headers` are in lower case.
     """
     if name:
         return name[: -len("signature")] if name.lower().endswith("-signature") else STEMS[0]
@@ -136,19 +136,20 @@ def stem_of(headers: Mapping[str, str], name: str | None) -> str:
 
 
 class Key(NamedTuple):
-    """One live secret: the version of the signatures that it can verify, and how."""
+    """One active secret: the signature version that it verifies, and its check."""
 
     version: str
     check: Check
 
 
 class StandardCheck:
-    """Signatures v1 and v1a over `id.timestamp.body`; any of them by any of the secrets is enough."""
+    """The verifier of signatures v1 and v1a over `id.timestamp.body`; one valid signature by any secret suffices."""
 
     def __init__(self, secrets: Sequence[str], tolerance: float, name: str = "webhook-signature") -> None:
-        """`name`: another header such as svix-signature; id and timestamp are then svix-id, svix-timestamp.
+        """Prepare the keys; with another header such as svix-signature, id and timestamp are svix-id and
+        svix-timestamp.
 
-        Raises ValueError for a secret that is none.
+        Raises ValueError for an invalid secret.
         """
         stem = stem_of({}, name)
         self._name, self._id_name, self._stamp_name = name, f"{stem}id", f"{stem}timestamp"
@@ -157,7 +158,7 @@ class StandardCheck:
         self._tolerance = tolerance
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         values = [header(request, name) for name in (self._name, self._id_name, self._stamp_name)]
         for value in values:
             if isinstance(value, Refused):
@@ -175,7 +176,7 @@ class StandardCheck:
         return stale(seconds, now, self._tolerance)
 
     def _given(self, value: str) -> dict[str, list[bytes]] | Refused:
-        """The signatures by version; versions that no key is for, and text that is no signature, are left out."""
+        """Returns the signatures by version, without versions that have no key and without invalid text."""
         items = value.split()
         if len(items) > MAX_SIGNATURES:
             return Refused(f"the header {self._name} holds more than {MAX_SIGNATURES} signatures")
@@ -191,13 +192,13 @@ class StandardCheck:
 
 
 class EitherOf:
-    """By the headers of Standard Webhooks where these are there, else by those of Svix."""
+    """A verifier by the headers of Standard Webhooks if present, else by those of Svix."""
 
     def __init__(self, standard: StandardCheck, svix: StandardCheck) -> None:
         self._by_stem = dict(zip(STEMS, (standard, svix), strict=True))
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         return self._by_stem[stem_of(request.headers, None)](request, now)
 
 
@@ -214,7 +215,7 @@ def _key(secret: str) -> Key:
 
 
 def _asymmetric(secret: str) -> Check:
-    # loads a large library for a rare kind of key
+    # imported late: it loads a large library for a rare kind of key
 
     prefix = secret[:5]
     key = key_bytes(secret, prefix)
@@ -222,8 +223,8 @@ def _asymmetric(secret: str) -> Check:
     return lambda given, content: any(verifies(public, one, content) for one in given)
 
 
-# Keys of Standard Webhooks' asymmetric scheme v1a.
-# Imported only where a hook or an inlet has such a key: the library behind it takes 30 ms to load.
+# Keys of Standard Webhooks' asymmetric scheme v1a. Imported only if a hook or an inlet has such a key: the library
+# takes 30 ms to load.
 
 
 SEED = 32
@@ -231,9 +232,9 @@ PUBLIC = 32
 
 
 def private_key(key: bytes) -> Ed25519PrivateKey:
-    """The key of a 32-byte seed, or of 64 bytes: the seed and the public key after it, as Svix writes it.
+    """Returns the key of a 32-byte seed, or of 64 bytes: seed and public key, in Svix's format.
 
-    Raises ValueError for another length, and for halves that do not belong together.
+    Raises ValueError for another length, and for halves that do not match.
     """
     if len(key) not in (SEED, SEED + PUBLIC):
         raise ValueError(
@@ -246,14 +247,14 @@ def private_key(key: bytes) -> Ed25519PrivateKey:
 
 
 def public_key(key: bytes) -> Ed25519PublicKey:
-    """The key of 32 bytes. Raises ValueError for another length."""
+    """Returns the key of 32 bytes. Raises ValueError for another length."""
     if len(key) != PUBLIC:
         raise ValueError(f"a whpk_ key holds {len(key)} bytes; an ed25519 public key has 32")
     return Ed25519PublicKey.from_public_bytes(key)
 
 
 def verifies(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
-    """Whether `signature` was made over `content` with the private half of `key`."""
+    """Returns whether `signature` of `content` is valid for `key`."""
     try:
         key.verify(signature, content)
     except InvalidSignature:

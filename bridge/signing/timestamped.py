@@ -1,4 +1,4 @@
-"""Profiles that sign a timestamp with the body, fresh on every attempt."""
+"""Profiles that sign a timestamp with the body, renewed for each attempt."""
 
 import hmac
 from collections.abc import Sequence
@@ -30,22 +30,22 @@ from bridge.wire.headers import header_text
 
 
 class Phlix:
-    """Both generations of Phlix's signature.
+    """The signer of both generations of Phlix's signature.
 
-    `X-Phlix-Signature`: `sha256=` and the hex HMAC-SHA256 of the body, by the first secret.
-    `X-Phlix-Signature-V2`: `t=<Unix seconds>` and a `v1=` for each secret, over `<t>.` and the body.
-    Source: Phlix's documentation of webhooks, and its signer `WebhookSigner`.
+    `X-Phlix-Signature`: `sha256=` and the hex HMAC-SHA256 of the body, by the first secret. `X-Phlix-Signature-V2`:
+    `t=<Unix seconds>` and a `v1=` for each secret, over `<t>.` and the body. Source: Phlix's documentation of webhooks,
+    and its signer `WebhookSigner`.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._keys = [keyed(key) for key in signing_keys(secrets, "phlix")]
 
     def stamp(self, now: float) -> str:
-        """Unix seconds."""
+        """Returns Unix seconds."""
         return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Both headers."""
+        """Returns both headers."""
         del webhook_id, event_type
         return [
             ("X-Phlix-Signature", "sha256=" + mac(self._keys[0], body).hexdigest()),
@@ -64,11 +64,11 @@ class Stripe:
         self._header = header
 
     def stamp(self, now: float) -> str:
-        """Unix seconds."""
+        """Returns Unix seconds."""
         return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The one signature header."""
+        """Returns the signature header."""
         del webhook_id, event_type
         return [(self._header, timed_signatures(self._keys, stamp, body))]
 
@@ -84,11 +84,11 @@ class Plinqx:
         self._key = keyed(keys[0]) if keys else None
 
     def stamp(self, now: float) -> str:
-        """ISO 8601 in UTC with whole seconds, such as 2025-05-05T07:08:09Z."""
+        """Returns ISO 8601 in UTC with whole seconds, such as 2025-05-05T07:08:09Z."""
         return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """The event's type where it is known, the timestamp as it was given, and the signature over it."""
+        """Returns the event's type if known, the timestamp as given, and the signature over it."""
         del webhook_id
         headers = [("X-Plinqx-Event", header_text(event_type))] if event_type else []
         headers.append(("X-Plinqx-Timestamp", stamp))
@@ -98,7 +98,7 @@ class Plinqx:
 
 
 def timed_signatures(keys: Sequence[hmac.HMAC], stamp: str, body: bytes) -> str:
-    """`t=...,v1=...` with one `v1` for each key."""
+    """Returns `t=...,v1=...` with one `v1` for each key."""
     opening = f"{stamp}.".encode()
     signatures = [f"v1={mac_of_two(key, opening, body).hexdigest()}" for key in keys]
     return ",".join((f"t={stamp}", *signatures))
@@ -108,7 +108,7 @@ def timed_signatures(keys: Sequence[hmac.HMAC], stamp: str, body: bytes) -> str:
 
 
 class Timed(NamedTuple):
-    """What a header of the form `t=...,v1=...` holds."""
+    """The parsed header of the form `t=...,v1=...`."""
 
     stamp: str
     seconds: int
@@ -116,7 +116,7 @@ class Timed(NamedTuple):
 
 
 class TimestampedCheck:
-    """One header `t=<Unix seconds>,v1=<hex>`, with any number of `v1`, over `<t>.` and the body."""
+    """The verifier of a header `t=<Unix seconds>,v1=<hex>`, with any number of `v1`, over `<t>.` and the body."""
 
     def __init__(
         self, name: str, secrets: Sequence[bytes], tolerance: float, algorithm: str = SHA256
@@ -126,7 +126,7 @@ class TimestampedCheck:
         self._tolerance = tolerance
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         value = header(request, self._name)
         if isinstance(value, Refused):
             return value
@@ -141,7 +141,7 @@ class TimestampedCheck:
 
 
 def _timed(name: str, value: str) -> Timed | Refused:
-    """Parts of other names are left alone; anything else that is not of the form fails closed."""
+    """Parse the header: parts with unknown names are ignored, any other deviation is refused."""
     parts = [part.partition("=") for part in value.split(",")]
     named = [(key.strip(), text.strip()) for key, _, text in parts]
     stamps = [text for key, text in named if key == "t"]
@@ -158,24 +158,24 @@ def _timed(name: str, value: str) -> Timed | Refused:
 
 
 class PhlixCheck:
-    """`X-Phlix-Signature-V2` where it is present, and then it alone; else the untimed `X-Phlix-Signature`."""
+    """The verifier of `X-Phlix-Signature-V2`, or, only if that is absent, of the untimed `X-Phlix-Signature`."""
 
     def __init__(self, name: str, secrets: Sequence[bytes], tolerance: float) -> None:
-        """`name`: of the untimed header; the other one's is the same with `-V2`."""
+        """Prepare the verifier; `name` is the untimed header, the other header has the suffix `-V2`."""
         self._present = f"{name}-v2".lower()
         self._timed = TimestampedCheck(f"{name}-V2", secrets, tolerance)
         self._legacy = BodySignature(name, secrets, SHA256, from_hex, "sha256=")
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         return (self._timed if self._present in request.headers else self._legacy)(request, now)
 
 
 class PlinqxCheck:
-    """Hex HMAC-SHA256 over the text of a timestamp header with the body right after it.
+    """The verifier of a hex HMAC-SHA256 over the text of a timestamp header followed by the body.
 
-    Plinqx does not publish the unit of its timestamp: it is signed as text, and its age is read from whatever
-    form it has. One that has none would be good for ever, so it is refused.
+    Plinqx does not publish the format of its timestamp: it is signed as text, and its age is parsed from any usual
+    format. A timestamp without a known format would be valid forever, so it is refused.
     """
 
     def __init__(self, name: str, stamp_name: str, secrets: Sequence[bytes], tolerance: float) -> None:
@@ -184,7 +184,7 @@ class PlinqxCheck:
         self._tolerance = tolerance
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
-        """As `Verify`."""
+        """Returns None if the request verifies, as the interface `Verify`."""
         value, stamp = header(request, self._name), header(request, self._stamp_name)
         if isinstance(value, Refused):
             return value

@@ -1,4 +1,4 @@
-"""The address gate: which addresses a webhook may be sent to."""
+"""SSRF protection: the addresses that a target may connect to, and the allowlist of networks."""
 
 from collections.abc import Sequence
 from ipaddress import (
@@ -10,8 +10,8 @@ from ipaddress import (
     ip_network,
 )
 
-# From the IANA special-purpose address registries (2024), not from ipaddress.is_global: that differs
-# between Python releases and calls multicast global.
+# From the IANA special-purpose address registries (2024), not from ipaddress.is_global, which differs between Python
+# releases and treats multicast as global.
 _REFUSED_4 = [
     (IPv4Network(network), why)
     for network, why in (
@@ -60,17 +60,19 @@ Network = IPv4Network | IPv6Network
 
 
 class AddressGate:
-    """Lets global addresses through, and those of the networks that are allowed."""
+    """The SSRF protection of targets: admits global addresses, and addresses of the allowlisted networks."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         self._allowed = tuple(parse_network(text) for text in allowed)
 
     def also(self, networks: Sequence[str]) -> "AddressGate":
-        """A gate that lets these networks through too; this one where there are none. Raises ValueError."""
+        """Returns a gate with these networks added to its allowlist; this gate if there are none. Raises
+        ValueError.
+        """
         return AddressGate([*map(str, self._allowed), *networks]) if networks else self
 
     def covers(self, network: str) -> bool:
-        """Whether every address of this network is allowed by one of the gate's. Raises ValueError."""
+        """Returns whether the allowlist covers every address of this network. Raises ValueError."""
         asked = parse_network(network)
         return any(_within(asked, allowed) for allowed in self._allowed)
 
@@ -81,9 +83,9 @@ class AddressGate:
         return hash(frozenset(self._allowed))
 
     def refusal(self, address: str) -> str | None:
-        """Why this IP address, as it is to be dialled, must not be: None means that it may be.
+        """Returns why a connection to this IP address is refused; None: it is admitted.
 
-        IPv4 addresses that are written as IPv6 ones (mapped, NAT64) are judged by what they lead to.
+        IPv4 addresses embedded in IPv6 (mapped, NAT64) are checked as IPv4 addresses.
         """
         try:
             dialled = ip_address(address.partition("%")[0])
@@ -97,7 +99,7 @@ class AddressGate:
 
 
 def parse_network(text: str) -> Network:
-    """The network of CIDR notation such as `10.0.0.0/8`, or of one address. Raises ValueError."""
+    """Returns the network in CIDR notation such as `10.0.0.0/8`, or of one address. Raises ValueError."""
     try:
         return ip_network(text.strip())
     except ValueError as error:
@@ -105,7 +107,7 @@ def parse_network(text: str) -> Network:
 
 
 def is_own_name(host: str) -> bool:
-    """Whether a name means the machine that looks it up (RFC 6761, 6.3)."""
+    """Returns whether a name resolves to the local machine by definition (RFC 6761, 6.3)."""
     return f".{host.lower().rstrip('.')}".endswith(".localhost")
 
 
@@ -133,11 +135,11 @@ def _why_refused(address: Address) -> str | None:
     return None if address in _GLOBAL_UNICAST else "reserved"
 
 
-# Which hosts of addresses are this machine itself.
+# Loopback hosts.
 
 
 def is_loopback(host: str) -> bool:
-    """Whether what goes to this host never leaves the machine: nobody can read it on its way."""
+    """Returns whether the host is loopback, so that traffic to it never leaves the machine."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:

@@ -1,19 +1,19 @@
-"""The head of an HTTP answer that a strict parser refuses, read the way other HTTP clients read it.
+"""A lenient parser of HTTP response heads that the strict parser rejects.
 
-What the status line says was decided by the receiver, whatever is wrong with the lines behind it. Only the framing
-is in doubt, and with it the connection, which is closed.
+The status line is the receiver's decision, whatever is wrong with the lines after it. Only the framing is uncertain, so
+the connection is closed.
 """
 
 import re
 from typing import NamedTuple
 
 MOST_HEAD = 128 * 1024
-"""Bytes of a head that are read."""
+"""Maximum bytes of a head that is parsed."""
 MOST_FIELDS = 1000
-"""Header lines that are read."""
+"""Maximum header lines that are parsed."""
 
 _END = re.compile(rb"\n\r?\n")
-# Any version, in capitals or not, and any white space between the words, as RFC 9112 (3 and 4) allows readers to take it.
+# Any version in any case, with any white space between the words, as RFC 9112 (3 and 4) allows readers to accept.
 _STATUS = re.compile(rb"(?i:HTTP)/[0-9](?:\.[0-9])?[ \t]+([1-9][0-9]{2})(?:[ \t][^\r\n]*)?\r?\n")
 _STATUS_BEGUN = re.compile(rb"(?i:HTTP)/[0-9](?:\.[0-9])?[ \t]+[1-9][0-9]{2}[ \t\r]")
 _LIKE = b"HTTP/1.1 200 "
@@ -21,42 +21,42 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
-"""About the connection, which is closed."""
+"""Headers about the connection, which is closed."""
 _NO_BODY = b"Content-Length: 0\r\n"
 
 
 class Head(NamedTuple):
-    """A head that every parser takes, of an answer after which its connection is closed; `fault`: what was wrong."""
+    """A well-formed head, of a response after which the connection is closed; `fault` is what was repaired."""
 
     content: bytes
     fault: str
 
 
 def status_of(head: bytes) -> int | None:
-    """The status code, where the status line is there to its end and is one."""
+    """Returns the status code of a complete, valid status line."""
     status = _STATUS.match(head)
     return int(status[1]) if status else None
 
 
 def is_hopeless(begun: bytes) -> bool:
-    """Whether this beginning, which a parser refused, can be no answer, whatever follows."""
+    """Returns whether these first bytes, which the parser rejected, cannot become a response."""
     if b"\n" in begun:
         return _STATUS.match(begun) is None
     return not any(_STATUS_BEGUN.match(begun + _LIKE[at:]) for at in range(len(_LIKE) + 1))
 
 
 def is_interim(code: int | None) -> bool:
-    """Whether another answer follows (RFC 9110, 15.2); 101 ends the talk in HTTP."""
+    """Returns whether another response follows (RFC 9110, 15.2); 101 ends HTTP on the connection."""
     return code is not None and code < 200 and code != 101
 
 
 def is_ended(received: bytes | bytearray, *, since: int) -> bool:
-    """Whether a head ends in what came, of which so many bytes are known to hold no end."""
+    """Returns whether the head is complete; the first `since` bytes are known not to contain its end."""
     return _END.search(received, max(0, since - 2)) is not None
 
 
 def divided(received: bytes) -> tuple[bytes, bytes | None]:
-    """The first head that is not an interim answer's, and what follows it; None where that head has not ended."""
+    """Returns the first head that is not an interim response's, and the bytes after it; None if it is incomplete."""
     while True:
         received = received.lstrip(b"\r\n")
         end = _END.search(received)
@@ -69,9 +69,9 @@ def divided(received: bytes) -> tuple[bytes, bytes | None]:
 
 
 def mended(head: bytes, fault: str = "") -> Head:
-    """The head as other clients read it. Raises ValueError where it has no status line.
+    """Returns the repaired head, as lenient clients read it. Raises ValueError without a status line.
 
-    `fault` says what made it end early: then nothing is known of a body.
+    `fault` is the reason if the head is truncated: then the body is unknown.
     """
     status = _STATUS.match(head)
     if status is None:
@@ -87,12 +87,12 @@ def mended(head: bytes, fault: str = "") -> Head:
 
 
 def bare(code: int) -> bytes:
-    """A head of nothing but a status."""
+    """Returns a head with a status line only."""
     return b"HTTP/1.1 %d -\r\n%bConnection: close\r\n\r\n" % (code, _NO_BODY)
 
 
 def _field(line: bytes) -> tuple[bytes, bytes] | None:
-    """Name and value; a blank before the colon is passed over."""
+    """Returns name and value; a blank before the colon is ignored."""
     name, colon, value = line.rstrip(b"\r").partition(b":")
     name, value = name.rstrip(b" \t"), value.strip(b" \t")
     return (name, value) if colon and _TOKEN.fullmatch(name) and not _CONTROL.search(value) else None
@@ -109,7 +109,7 @@ def _is_kept(name: bytes, _value: bytes) -> bool:
 
 
 def _framing(fields: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:
-    """The lines that say where the body ends (RFC 9112, 6.3), and what is in doubt about them."""
+    """Returns the header lines that delimit the body (RFC 9112, 6.3), and what is uncertain about them."""
     lengths = _values(fields, b"content-length")
     codings = _values(fields, b"transfer-encoding")
     if codings:

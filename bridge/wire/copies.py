@@ -1,7 +1,7 @@
-"""A delivery as a broker message of ours: what a copy in a lane or on the ladder carries, and how it is read.
+"""Copies: the messages that carry a delivery in a lane or on the retry ladder, how they are written and read.
 
-The body is the event's, byte for byte. Everything else of the delivery stands in headers `x-bridge-*`, so that
-a copy can be delivered and recorded by a process that knows nothing but the copy.
+The body is the event's, byte for byte. All other state of the delivery is in headers `x-bridge-*`, so that a process
+can deliver and record a copy without further data.
 """
 
 import hashlib
@@ -16,41 +16,41 @@ from bridge.core.event import Content, Event, Message, Undecodable
 PREFIX = "x-bridge-"
 HOPS = PREFIX + "hops"
 INLET = PREFIX + "inlet"
-"""Header in which an inlet says where a message came from."""
+"""The header in which an inlet marks the origin of a message."""
 REQUEUED = PREFIX + "requeued"
-"""Header of a message that a person put back from quarantine: it is no duplicate, whatever came before."""
+"""The header of a message requeued from quarantine by a user: it is exempt from deduplication."""
 ERROR_BYTES = 1000
 
 _ROUTING = frozenset({"cc", "bcc"})
 _DEATHS = ("x-death", "x-first-death-", "x-last-death-")
-"""An old `expired` entry in these makes RabbitMQ 3.x take a retry for a cycle and drop it."""
+"""An old `expired` entry in these headers makes RabbitMQ 3.x treat a retry as a cycle and drop it."""
 _COUNTS = ("x-delivery-count", "x-acquired-count")
 _OF_THIS_QUEUE = frozenset(_COUNTS)
 _BOOK_KEEPING = (PREFIX, *_DEATHS, *_COUNTS)
 
 ReadContent = Callable[[Message, str], Content]
-"""What stands in a message of the named format."""
+"""The function that parses the content of a message in the named format."""
 
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The publisher's own headers: without the broker's book-keeping, re-routing (CC, BCC) and ours."""
+    """Returns the publisher's headers: without the broker's, re-routing (CC, BCC) and the bridge's."""
     return {name: value for name, value in headers.items() if not is_taken(name)}
 
 
 def is_taken(name: str) -> bool:
-    """A header of this name belongs to the broker or to the bridge."""
+    """Returns whether the header belongs to the broker or to the bridge."""
     lower = name.lower()
     return lower in _ROUTING or lower.startswith(_BOOK_KEEPING)
 
 
-@lru_cache(maxsize=4096)  # the same few names on every message
+@lru_cache(maxsize=4096)  # cached: every message has the same few names
 def _is_visible(name: str) -> bool:
     lower = name.lower()
     return lower not in _ROUTING and (not lower.startswith(PREFIX) or lower == HOPS)
 
 
 def with_visible_headers(message: Message) -> Message:
-    """The message with the headers that an event shows: all but re-routing (CC, BCC) and ours."""
+    """Returns the message with the headers that events show: all but re-routing (CC, BCC) and the bridge's."""
     headers = message.headers
     if all(map(_is_visible, headers)):
         return message
@@ -58,8 +58,8 @@ def with_visible_headers(message: Message) -> Message:
 
 
 def _enclosed(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers that travel inside a copy, where the broker does not look: where a message died before stays
-    known, how often its source queue delivered it means nothing any more.
+    """Returns the headers that a copy carries in a nested table, which the broker ignores: `x-death` is kept, the
+    delivery count of the source queue is dropped.
     """
     return {
         name: value
@@ -69,13 +69,13 @@ def _enclosed(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hops_of(headers: Mapping[str, Any]) -> int:
-    """How many times bridges have passed this message on to a queue."""
+    """Returns how many times bridges have forwarded this message to a queue."""
     hops = headers.get(HOPS)
     return hops if isinstance(hops, int) and not isinstance(hops, bool) and hops > 0 else 0
 
 
 def write_copy(delivery: Delivery) -> dict[str, Any]:
-    """The headers of a copy; absent values are left out."""
+    """Returns the headers of a copy, without absent values."""
     event = delivery.event
     ours: dict[str, Any] = {
         "delivery": delivery.id,
@@ -101,7 +101,7 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "hops": hops_of(event.message.headers),
         "error": cut_text(delivery.error, ERROR_BYTES),
         "done": " ".join(delivery.done),
-        # As properties they would have the copy answered, put before others, or vanish.
+        # As properties these would have the copy replied to, prioritized, or expired.
         "reply-to": event.message.reply_to,
         "priority": event.message.priority,
         "expiration": event.message.expiration,
@@ -113,7 +113,7 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
 
 
 def read_copy(message: Message, content_of: ReadContent) -> Delivery | Undecodable:
-    """The delivery that a copy carries; `content_of` reads its body as the direct way does."""
+    """Returns the delivery of a copy; `content_of` parses its body as for a fresh message."""
     ours = {name[len(PREFIX) :]: value for name, value in message.headers.items() if name.startswith(PREFIX)}
     try:
         return Delivery(
@@ -169,7 +169,7 @@ def _event(ours: Mapping[str, Any], message: Message, content_of: ReadContent) -
 
 
 def cut_text(text: str, limit: int) -> str:
-    """The text, cut to `limit` bytes of UTF-8; what UTF-8 cannot hold is replaced."""
+    """Returns the text cut to `limit` bytes of UTF-8, with characters that UTF-8 cannot encode replaced."""
     return text.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 
@@ -191,7 +191,7 @@ def _number(ours: Mapping[str, Any], name: str) -> int:
     return value
 
 
-# What tells one message from another when the broker hands it out again: queues of today count or name nothing.
+# Digests that identify a message across redeliveries: classic queues neither count nor name messages.
 
 
 _DELIVERY_COUNTS = frozenset({"x-delivery-count", "x-acquired-count"})
@@ -210,17 +210,17 @@ _TOLD = (
 
 
 def message_digest(queue: str, message: Message) -> str:
-    """SHA-256 of a source's message and all that stays the same from one delivery to the next."""
+    """Returns the SHA-256 of a source's message, over everything that is the same in all its redeliveries."""
     headers = ((name, value) for name, value in message.headers.items() if name not in _DELIVERY_COUNTS)
     told = (queue, message.exchange, message.routing_key, message.message_id, message.type, list(headers))
     return _digest([repr(each).encode("utf-8", "surrogatepass") for each in told], message.body)
 
 
 def copy_digest(queue: str, message: Message) -> str:
-    """SHA-256 of which attempt a copy is for, of what, and for whom; of the whole message where it is no copy.
+    """Returns the SHA-256 that identifies a copy's attempt, event and hook; of the whole message if it is not a copy.
 
-    Not of the delivery's id: where a process died before it had settled the source's message there are several
-    copies of that, which end the next ones alike.
+    The delivery's id is not included: if a process died before it settled the source's message, there are several
+    copies of the same event, all of which may end the process alike.
     """
     if not all(message.headers.get(name) for name in _COPY):
         return message_digest(queue, message)
@@ -229,7 +229,7 @@ def copy_digest(queue: str, message: Message) -> str:
 
 
 def delivery_count(headers: Mapping[str, Any]) -> int:
-    """How often a quorum queue says that it handed the message out in vain; 0 where it does not say."""
+    """Returns a quorum queue's count of earlier deliveries; 0 without a count."""
     count = headers.get("x-delivery-count")
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 

@@ -1,4 +1,4 @@
-"""What a queue's type and arguments do to its messages, in words: for `run` and for `doctor`."""
+"""Warnings about queue types and arguments, for `run` and `doctor`, and delivery limits."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -12,7 +12,7 @@ Weight = Literal["ok", "warning", "problem"]
 
 @value(frozen=True, slots=True)
 class Effect:
-    """One thing that a queue does, how bad that is, and what to do; may be empty."""
+    """An effect of a queue's configuration, its severity, and the remedy; may be empty."""
 
     weight: Weight
     what: str
@@ -20,7 +20,7 @@ class Effect:
 
 
 def effects_of(kind: QueueKind) -> Iterator[Effect]:
-    """All that whoever consumes the queue should know; a delivery limit is told elsewhere (bridge.wire.effects)."""
+    """Yield the effects that consumers of the queue should know; the delivery limit is below."""
     if kind.taken:
         yield Effect(
             "problem",
@@ -91,28 +91,26 @@ def _of_size(kind: QueueKind) -> Iterator[Effect]:
     )
 
 
-# What becomes of messages that a quorum queue hands out in vain again and again, and when to take them away
-# from it.
-# Each death of a process, lost connection or closed channel counts one more return of every message that was
-# held there, begun or not (RabbitMQ before 4.3: a nack too). Over the queue's limit the broker drops the
-# message, or dead-letters it.
+# Delivery limits: a quorum queue counts how often a message was returned, and over its limit the broker drops or
+# dead-letters it. Each crash of a process, lost connection or closed channel counts one return of every message that
+# was held, started or not (RabbitMQ before 4.3: a nack too).
 
 
 NACKS_ARE_FREE = (4, 3)
-"""The RabbitMQ release since which a nack does not count."""
+"""The RabbitMQ release since which a nack is not counted."""
 ASSUMED = 20
-"""The limit of RabbitMQ 4 where nobody says another one."""
+"""The default limit of RabbitMQ 4."""
 _HALF, _MOST = 10, 15
 _SMALL = 8
-"""Below this limit a message may come to its last return by chance: it is taken into custody all the same."""
+"""Below this limit a message may reach its last return by chance: it is taken into custody early."""
 _FEW = 20
-"""Messages held at once where already the first return counts for half of the limit."""
+"""Prefetch at which the first return already counts for half of the limit."""
 
 
 @value(frozen=True, slots=True)
 class Returns:
-    """How a source's queue treats what comes back: `counted` says that it is a quorum queue (None: it is not known), `limit`
-    how often it may, `nacks_count` that a nack counts, too.
+    """The accounting of returns by a source's queue: `counted`: it is a quorum queue (None: unknown), `limit` is
+    its delivery limit, `nacks_count`: a nack counts too.
     """
 
     counted: bool | None = None
@@ -122,32 +120,34 @@ class Returns:
 
     @property
     def spent_by_nacks(self) -> bool:
-        """What goes back in order comes nearer to its last return all the same."""
+        """Returns whether a nack brings a message closer to its limit."""
         return self.counted is True and self.nacks_count
 
     @property
     def custody_from(self) -> int:
-        """A message with so many returns goes into the lanes of its hooks before anything is attempted."""
+        """Returns the count from which a message is parked in the lanes of its hooks before any attempt."""
         return min(_HALF, self.limit // 2)
 
     @property
     def kept_from(self) -> int | None:
-        """One with so many goes into quarantine unread: even its custody failed again and again. None: never."""
+        """Returns the count from which a message is quarantined unread, because parking it failed repeatedly. None:
+        never.
+        """
         if self.counted is False or self.limit < _SMALL:
             return None
         return min(_MOST, self.limit * 3 // 4)
 
     @property
     def all_at_once(self) -> bool:
-        """Already what comes for the first time must go into custody."""
+        """Returns whether even a message's first delivery must be parked."""
         return self.counted is True and self.custody_from == 0
 
     def holdable(self, prefetch: int) -> int:
-        """How many messages may be held at once, of `prefetch` that are wanted."""
+        """Returns the prefetch, at most the wanted `prefetch`, that the limit allows."""
         return min(prefetch, _FEW) if self.all_at_once else prefetch
 
     def near_the_end(self, headers: Mapping[str, Any]) -> bool:
-        """A message with these headers must go into custody."""
+        """Returns whether a message with these headers must be parked."""
         if self.all_at_once or self.counted is False:
             return self.all_at_once
         count = delivery_count(headers)
@@ -155,7 +155,7 @@ class Returns:
 
 
 def returns_of(kind: QueueKind, by_policy: int | None = None, *, nacks_count: bool = True) -> Returns:
-    """How a queue of this kind counts; of its own limit and that of a policy the lower one is in force."""
+    """Returns the accounting of a queue; the lower of its own limit and a policy's applies."""
     if kind.type in {"classic", "stream"}:
         return Returns(counted=False)
     said = (kind.number("x-delivery-limit"), by_policy)

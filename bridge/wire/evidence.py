@@ -1,8 +1,8 @@
-"""What an attempt sent and heard beside the bodies, in a form that costs little to keep.
+"""Evidence of attempts: requests and responses without bodies, in a compact form.
 
-Most of it is the same from one attempt to the next: the address, the names of headers, nearly all of their values. That
-is a `Form`, which is kept once; an attempt keeps the ids of two forms, a digest of the body, and the values that change.
-Which do is found out: a value is taken to stay until it does not.
+Most of it is the same in many attempts: the address, the names of headers, nearly all of their values. That part is a
+`Form`, which is stored once; an attempt stores the ids of two forms, a digest of the body, and the values that change.
+Which values change is learned: a value is constant until it differs.
 """
 
 import json
@@ -16,11 +16,11 @@ from bridge.core.delivery import Evidence, Form, KnownEvidence
 Pair = tuple[str, str]
 
 MOST_HEADERS = 64
-"""Of one direction; what comes behind them is left out."""
+"""Maximum headers of one direction; further ones are dropped."""
 LONGEST = 256
-"""Characters of a name or value; what is longer is cut."""
+"""Maximum characters of a name or value; longer ones are cut."""
 _MOST_SHAPES = 16
-"""Different lists of names in a row that are told apart; a receiver may make up a new one for every answer."""
+"""Maximum consecutive lists of names that are distinguished; a receiver may send different names in every response."""
 _SCHEME = 12
 _SHOWN = 20
 
@@ -29,9 +29,9 @@ Pick = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
 class _Shape:
-    """A list of names, and which of the values behind them have never changed: `known`.
+    """A list of header names, and the values that have never changed: `known`.
 
-    Values are picked by functions in C: every attempt comes by here.
+    Values are picked by C functions, because this code runs for every attempt.
     """
 
     __slots__ = ("changing", "form", "known", "signed", "unchanging")
@@ -47,7 +47,7 @@ class _Shape:
 
 
 class Folding:
-    """Takes the headers of one direction apart, into a form and what changes."""
+    """A compressor of the headers of one direction into a form and the changing values."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class Folding:
         is_secret: Callable[[str], bool],
         signatures: frozenset[str] = frozenset(),
     ) -> None:
-        """`about`: what else the form tells, headers that are always the same (`always`) among it. `is_secret`: whether
-        the values of a name, in lower case, are not shown. `signatures`: names, as they are written, whose values are
-        shortened.
+        """Prepare the compressor. `about` is further content of the form, including headers that are always the
+        same (`always`). `is_secret`: whether the values of a lower-case name are hidden. `signatures`: names whose
+        values are shortened.
         """
         self._about = about
         self._is_secret = is_secret
@@ -65,7 +65,7 @@ class Folding:
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
     def fold(self, pairs: Sequence[Pair]) -> tuple[Form, tuple[str, ...]]:
-        """The form, and the values that stand in it as None."""
+        """Returns the form, and the values that are None in it."""
         names, values = zip(*pairs, strict=True) if pairs else ((), ())
         shape = self._shapes.get(names)
         if shape is None:
@@ -84,7 +84,7 @@ class Folding:
         return shape.form, changing
 
     def _changed(self, names: tuple[str, ...], shape: _Shape, values: tuple[str, ...]) -> frozenset[int]:
-        """What changes, now that something does that was taken to stay."""
+        """Returns the indexes of changing values, after a constant value changed."""
         places = range(min(len(names), MOST_HEADERS))
         before = (
             dict(zip(shape.unchanging(tuple(map(str, places))), shape.known, strict=True)) if places else {}
@@ -123,7 +123,7 @@ class Folding:
 
 
 def _picking(places: Sequence[int]) -> Pick:
-    """A function that gives what stands at these places."""
+    """Returns a function that picks the values at these indexes."""
     match places:
         case []:
             return lambda _: ()
@@ -134,12 +134,12 @@ def _picking(places: Sequence[int]) -> Pick:
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of a body."""
+    """Returns the SHA-256 of a body."""
     return sha256(content).hexdigest()
 
 
 def hidden(name: str, value: str) -> str:
-    """The value of a secret header: nothing of it but the scheme of an `Authorization`."""
+    """Returns the redacted value of a secret header: only the scheme of an `Authorization`."""
     if not name.lower().endswith("authorization"):
         return "***"
     scheme, blank, _ = value.partition(" ")
@@ -147,18 +147,18 @@ def hidden(name: str, value: str) -> str:
 
 
 def shortened(signature: str) -> str:
-    """The beginning of a signature: enough to tell two apart, too little to be of use."""
+    """Returns the beginning of a signature: enough to compare two, too little to use."""
     return signature if len(signature) <= _SHOWN else f"{signature[:_SHOWN]}..."
 
 
 def unfolded(evidence: Evidence) -> KnownEvidence:
-    """What is told of an attempt that was just made."""
+    """Returns the evidence of an attempt that was just made, for display."""
     heard = evidence.heard
     return told(evidence.sent.text, heard.text if heard else None, evidence.digest, evidence.values)
 
 
 def told(sent: str, heard: str | None, body: str, values: Sequence[str]) -> KnownEvidence:
-    """What the texts of two forms say together with the values that changed."""
+    """Returns the evidence of two forms' texts and the changed values, for display."""
     about, rest = json.loads(sent), iter(values)
     always = ((name, value) for name, value in about.get("always", ()))
     headers = (*always, *_filled(about["headers"], rest))
@@ -174,7 +174,7 @@ def _filled(headers: Sequence[Any], values: Iterator[str]) -> Iterator[Pair]:
 
 
 def plain(text: str) -> str:
-    r"""Of a length that can be kept, and what is no text of a header as `\xff`."""
+    r"""Returns the text cut to the maximum length, with bytes that are invalid in a header as `\xff`."""
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}..."
     return text.encode("ascii", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Header fields: what may be sent, and what an answer's `Retry-After` and a message's `traceparent` say."""
+"""HTTP header fields: validation, `Retry-After`, `traceparent`, and the marks of inlets."""
 
 import hmac
 import math
@@ -42,11 +42,11 @@ FRAMING = frozenset(
         "upgrade",
     }
 )
-"""Names that belong to the HTTP client: a wrong value would break the framing of the connection."""
+"""Names that the HTTP client sets: a wrong value would break the framing of the connection."""
 
 
 def check_headers(headers: Iterable[tuple[str, str]], reserved: Collection[str]) -> None:
-    """Raise a ValueError that names the first header which cannot be sent, or is `reserved` (lower case)."""
+    """Raises ValueError, naming the first header that is invalid or `reserved` (lower case)."""
     for name, text in headers:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no header name; letters, digits and dashes are safe")
@@ -63,17 +63,16 @@ def check_headers(headers: Iterable[tuple[str, str]], reserved: Collection[str])
 
 
 def header_text(text: str) -> str:
-    """`text` if it can stand in a header field, otherwise its percent-encoded UTF-8."""
+    """Returns `text` if it is valid in a header field, otherwise its percent-encoded UTF-8."""
     if _VISIBLE.fullmatch(text):
         return text
     return quote(text.encode("utf-8", "backslashreplace"), safe="!#$&'()*+,/:;=?@[]|^`{}<>")
 
 
 def identifier(text: str) -> str:
-    """`text` if it may be signed as a `webhook-id`, otherwise percent-encoded, the same way every time.
+    """Returns `text` if it may be signed as a `webhook-id`, otherwise percent-encoded deterministically.
 
-    A full stop would make two different ids and timestamps sign the same bytes, a line break would
-    make a header of its own.
+    A full stop would make two different ids and timestamps sign the same bytes, a line break would inject a header.
     """
     if _IDENTIFIER.fullmatch(text):
         return text
@@ -81,13 +80,13 @@ def identifier(text: str) -> str:
 
 
 def traceparent(value: object) -> str | None:
-    """The W3C trace context of a message header, if it is one (https://www.w3.org/TR/trace-context/)."""
+    """Returns the W3C trace context of a message header, if valid (https://www.w3.org/TR/trace-context/)."""
     text = _text(value)
     return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def tracestate(value: object) -> str | None:
-    """What tracing systems add to a `traceparent`, if a header can hold it: up to 512 visible characters."""
+    """Returns the `tracestate` that accompanies a `traceparent`, if valid: up to 512 visible characters."""
     text = _text(value)
     return text if text is not None and _TRACESTATE.fullmatch(text) else None
 
@@ -99,11 +98,11 @@ def _text(value: object) -> str | None:
 
 
 def retry_after(values: Iterable[str], now: float, *, date: str = "") -> float | None:
-    """Seconds to wait that an answer's `Retry-After` asks for; None if it says nothing usable. Of several, the longest.
+    """Returns the seconds of a response's `Retry-After`, the longest if there are several; None if it is invalid.
 
-    What RFC 9110 (10.2.3) allows is read, and what else senders mean without doubt: decimals, a unit, several values,
-    ISO 8601. A moment that has passed is 0, one beyond all years ten years. `now` is in Unix time; `date`, the answer's
-    own `Date`, comes before it, so that nothing depends on two clocks being right.
+    Accepts RFC 9110 (10.2.3) and unambiguous deviations: decimals, a unit, several values, ISO 8601. A time in the past
+    is 0, one beyond the calendar ten years. `now` is in Unix seconds; the response's own `Date` in `date` takes
+    precedence, so that the two clocks need not agree.
     """
     said_at = _moment(date)
     waits = [_wait(value.strip(" \t\"'"), now if said_at is None else said_at) for value in values]
@@ -119,7 +118,9 @@ def _wait(text: str, now: float) -> float | None:
 
 
 def _moment(text: str) -> float | None:
-    """Unix time of a date in one of HTTP's three forms (RFC 9110, 5.6.7), in that of mail, or in ISO 8601."""
+    """Returns the Unix seconds of a date in one of HTTP's three formats (RFC 9110, 5.6.7), in the mail format, or
+    in ISO 8601.
+    """
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = parse(text)
@@ -129,10 +130,10 @@ def _moment(text: str) -> float | None:
     return math.inf if text.isascii() and ":" in text and _FAR_YEAR.search(text) else None
 
 
-# What an inlet says of the messages that it publishes, and why its word can be trusted.
-# Whoever may write to a source's queue may write any header. So an identity counts only with a proof beside it:
-# an HMAC over the body that takes a secret of the verifiers which give this identity. So does an id that
-# receivers are to see: with the id of another event they would drop one of the two.
+# The marks of inlets on the messages that they publish, and their verification. Everybody who may publish to a source's
+# queue may set any header. Therefore an identity counts only with a proof: an HMAC over the body with a secret of the
+# verifiers for this identity. The same holds for the webhook id that receivers see: with the id of another event they
+# would drop one of the two as a duplicate.
 
 
 _PURPOSE = b"amqp-bridge: identity of an inlet's message, version 1"
@@ -142,7 +143,9 @@ _PUBLIC_KEY = "whpk_"
 
 @value(frozen=True, slots=True)
 class Arrival:
-    """What an inlet vouches for; None where it says nothing, or where `identity` or `webhook_id` lack their proof."""
+    """The verified mark of an inlet; fields are None if absent, `identity` and `webhook_id` also if their proof is
+    invalid.
+    """
 
     event_type: str | None
     identity: str | None
@@ -150,9 +153,9 @@ class Arrival:
 
 
 def identity_keys(source: str, inlet: Inlet, verifier: Verifier) -> list[bytes]:
-    """The keys that prove the verifier's `user` in messages to `source`, the one to use first; may be empty.
+    """Returns the keys that prove the verifier's `user` in messages to `source`, the signing key first; may be empty.
 
-    A public key proves nothing to others, so for a verifier that has no other the inlet's remaining secrets serve.
+    A public key proves nothing, so a verifier with no other key uses the inlet's remaining secrets.
     """
     if verifier.user is None:
         return []
@@ -160,7 +163,7 @@ def identity_keys(source: str, inlet: Inlet, verifier: Verifier) -> list[bytes]:
 
 
 def id_keys(source: str, inlet: Inlet, verifier: Verifier) -> list[bytes]:
-    """The keys that prove the `webhook-id` of a sender of Standard Webhooks, as `identity_keys`."""
+    """Returns the keys that prove the `webhook-id` of a sender of Standard Webhooks, as `identity_keys`."""
     if verifier.type != "standard":
         return []
     return _derived(inlet, verifier, _PURPOSE_OF_IDS, source, inlet.name)
@@ -183,8 +186,8 @@ def mark(
     identity: tuple[str, bytes, bytes] | None,
     webhook_id: tuple[str, bytes, bytes] | None = None,
 ) -> dict[str, Any]:
-    """The table for the header `x-bridge-inlet`; `identity` is the user, the key that proves it, and the body, and so is
-    `webhook_id` for the id.
+    """Returns the table of the header `x-bridge-inlet`. `identity` is the user, the key that proves it, and the
+    body; `webhook_id` likewise for the id.
     """
     table: dict[str, Any] = {"name": inlet, "method": method, "path": path}
     if event_type:
@@ -199,10 +202,10 @@ def mark(
 
 
 class Arrivals:
-    """Reads the marks in the messages of one source."""
+    """A reader of inlet marks in the messages of one source."""
 
     def __init__(self, source: str, inlets: Iterable[Inlet]) -> None:
-        """`inlets`: all there are; those of other sources vouch for nothing here."""
+        """Prepare the keys; `inlets` are all inlets, of which those of other sources are ignored."""
         self._keys: dict[tuple[str, str], list[bytes]] = {}
         self._id_keys: dict[str, list[bytes]] = {}
         for inlet in inlets:
@@ -215,10 +218,10 @@ class Arrivals:
                     keys += identity_keys(source, inlet, verifier)
 
     def read(self, message: Message) -> Arrival | None:
-        """What an inlet vouches for in a whole message as it was published; never raises.
+        """Returns the verified mark of a whole message as published. Never raises.
 
-        The type needs no proof: whoever may write to the queue may also choose a body. A secret that is no longer
-        listed proves nothing any more, also in messages that waited.
+        The type needs no proof: everybody who may publish to the queue may also choose a body. A secret that was
+        removed from the settings proves nothing any more, also for messages that waited.
         """
         table = message.headers.get(INLET)
         if not isinstance(table, Mapping):
@@ -266,5 +269,5 @@ def _proof(key: bytes, claim: bytes) -> str:
 
 
 def _joined(*parts: bytes) -> bytes:
-    """Each part behind its length, so that no two lists give the same bytes."""
+    """Returns the parts, each prefixed with its length, so that no two lists give the same bytes."""
     return b"".join(b"%d:%s" % (len(part), part) for part in parts)

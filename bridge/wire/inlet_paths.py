@@ -1,23 +1,23 @@
-"""Paths of inlets: which request is whose, and what its path tells."""
+"""The routing of request paths to inlets."""
 
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 RESERVED = ("/health", "/metrics", "/api", "/openapi.json", "/docs", "/ui", "/in")
-"""The bridge's own paths, and all below them."""
+"""The bridge's own paths, with all paths below."""
 IN = "/in/"
-"""Each inlet answers below this by its name."""
+"""The prefix of each inlet's default path."""
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 def canonical(path: str) -> str:
-    """The one spelling of a path as it was sent, without its query.
+    """Returns the canonical form of a path as sent, without its query.
 
-    Escapes of characters that need none are undone, all others are in capitals (RFC 3986, 6.2.2); nothing else is
-    changed: slashes, dots and letters stay as they are.
+    Unreserved characters are unescaped, other escapes are in capitals (RFC 3986, 6.2.2); slashes, dots and letters are
+    unchanged.
     """
     return _ESCAPE.sub(_normal, quote(path, safe="!#$%&'()*+,/:;=?@[]~|^`{}\"<>\\", errors="surrogateescape"))
 
@@ -28,7 +28,7 @@ def _normal(escape: re.Match[str]) -> str:
 
 
 def check_path(path: str) -> None:
-    """Raise a ValueError, with a text for the operator, for a path that an inlet cannot have."""
+    """Raises ValueError, with a text for the operator, for a path that an inlet cannot have."""
     if any(each in path for each in "?#"):
         raise ValueError("a path has no `?` and no `#`: queries are not looked at")
     if re.search(r"%(?![0-9A-Fa-f]{2})", path):
@@ -45,15 +45,15 @@ def check_path(path: str) -> None:
 
 
 class PathTable:
-    """Finds the inlet of a path: an exact one first, then the one with the longest beginning."""
+    """The routing table of paths: an exact match first, then the longest prefix."""
 
     def __init__(self, exact: Iterable[tuple[str, str]], below: Iterable[tuple[str, str]]) -> None:
-        """Both are pairs of path and inlet; those of `below` answer for all that is under the path."""
+        """Build the table from pairs of path and inlet; those of `below` match all paths under theirs."""
         self._exact = {canonical(path): name for path, name in exact}
         self._below = {canonical(path): name for path, name in below}
 
     def find(self, path: str) -> tuple[str, str] | None:
-        """The inlet, and what follows its path with the slash before it; None where there is none."""
+        """Returns the inlet and the rest of the path with its leading slash; None without a match."""
         path = canonical(path)
         if name := self._exact.get(path):
             return name, ""
@@ -66,5 +66,5 @@ class PathTable:
 
 
 def type_in_path(rest: str) -> str:
-    """What follows an inlet's path as an event type: `/content/item/save` is content.item.save."""
+    """Returns the rest of an inlet's path as event type: `/content/item/save` is content.item.save."""
     return ".".join(unquote(part) for part in rest.split("/") if part)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.core.errors import SettingsError
-from bridge.core.owner import Owner
+from bridge.core.survey import Owner
 from bridge.db.ownership import SqlOwnership, owner_of
 from bridge.history.history import SqlHistory
 

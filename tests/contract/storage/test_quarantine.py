@@ -8,8 +8,7 @@ import pytest
 
 from bridge.core.delivery import Quarantined
 from bridge.core.event import Message
-from bridge.core.quarantine import QuarantineFilter
-from bridge.core.records import EventFilter
+from bridge.core.records import EventFilter, QuarantineFilter
 from bridge.history.history import SqlHistory
 from bridge.quarantine.store import SqlQuarantine
 from tests.support.records import NOW, delivered, in_quarantine, new_id

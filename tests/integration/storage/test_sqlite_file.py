@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection
 
 from bridge.core.errors import AlreadyRunning, HistoryUnavailable, SettingsError
-from bridge.core.owner import Owner
+from bridge.core.survey import Owner
 from bridge.db.migrations import migrate
 from bridge.db.ownership import SqlOwnership
 from bridge.db.sqlite import SqliteEngine

@@ -100,7 +100,9 @@ def test_a_hook_for_the_rest_gets_exactly_what_it_asks_for_and_no_other_does(sha
 def test_what_a_disabled_hook_skips_is_not_for_the_rest():
     table = RoutingTable([hook("off", enabled=False), hook("rest", unmatched=True)])
     assert names(table, event()) == ["off"]
-    assert table.explain(event())[1].detail == "takes what no other hook asks for, and off does"
+    assert (
+        table.explain(event())[1].detail == "receives only events that match no other hook, and off matches"
+    )
 
 
 def test_what_only_a_hook_gets_that_cannot_be_read_is_for_the_rest_all_the_same():
