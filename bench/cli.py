@@ -10,7 +10,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import backlog, history, replay, report
+from bench import backlog, history, replay, report, rules
 from bench.measuring.session import Result, measure, schedule
 from bench.measuring.stage import Stage, open_bench_broker, open_stage, version_of
 from bench.options import NAMES, parser
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         return history.main(arguments[1:])
     if arguments[:1] == ["replay"]:
         return replay.main(arguments[1:])
+    if arguments[:1] == ["rules"]:
+        return rules.main(arguments[1:])
     chosen = parser().parse_args(arguments)
     names = NAMES if "all" in chosen.scenarios else tuple(dict.fromkeys(chosen.scenarios))
     options = Options(

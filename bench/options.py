@@ -18,6 +18,7 @@ beside them, each with a --help of its own:
   backlog   a million messages wait: memory and rate of each tenth, from the first to the last
   history   pages of a history with a million deliveries, in milliseconds
   replay    20,000 failed deliveries replayed at a rate, with a kill -9 half-way: what arrives how often
+  rules     what counting, logging and hostile input cost the rules of the hot path, in microseconds
 
 Everything runs on this machine, on 127.0.0.1 only: a private broker, one endpoint, and whoever is
 measured, each in its own process. The order is reversed from round to round. Keep the machine idle

@@ -78,6 +78,7 @@ COMMANDS = {
 Without arguments: format, lint, shell scripts, sizes, generated files, layers, dependencies, types,
 then all tests. A failed step does not keep the others from running; the exit code is 1 if any failed.
 With arguments: pytest alone, with these arguments (./dev test tests/unit -k signature -x).
+--thorough: property tests try 500 examples each in place of 25; alone or before other arguments.
 Tests get a private broker and a private PostgreSQL, except when all paths given are in tests/unit.
 The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", N is printed on top.""",
         "devtools.checks.session:test",

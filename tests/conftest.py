@@ -13,10 +13,9 @@ pytest_plugins = [
 
 # Every test is under a time limit already. How long one example takes says more about the machine than about us.
 # CI tries the same examples each time, so that it fails for what was changed; everybody else looks for new ones.
-settings.register_profile(
-    "any machine",
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize="CI" in os.environ,
+_ANY_MACHINE = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
-settings.load_profile("any machine")
+settings.register_profile("fast", _ANY_MACHINE, max_examples=25, stateful_step_count=25)
+settings.register_profile("thorough", _ANY_MACHINE, max_examples=500)
+settings.load_profile(os.environ.get("TEST_PROFILE", "fast"))

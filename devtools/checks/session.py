@@ -17,11 +17,15 @@ from devtools.project import ROOT, program_environment, tell_environment, withou
 
 AMQP_VARIABLE = "BRIDGE_TEST_AMQP_URL"
 FOLDER_VARIABLE = "BRIDGE_TEST_BROKER_FOLDER"
+PROFILE_VARIABLE = "TEST_PROFILE"
 
 
 def test(arguments: Sequence[str]) -> int:
     """The exit code: without arguments of every check, with arguments of pytest alone."""
     tell_environment()
+    if "--thorough" in arguments:
+        os.environ[PROFILE_VARIABLE] = "thorough"
+        arguments = [argument for argument in arguments if argument != "--thorough"]
     results = [] if arguments else run_steps(static_steps())
     code = run_pytest(arguments, results)
     return 1 if code or not all(result.passed for result in results) else 0

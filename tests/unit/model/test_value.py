@@ -1,9 +1,6 @@
 """The values of the hot path: plain at run time, frozen for the type checker."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -26,12 +23,3 @@ def test_a_value_is_changed_by_making_another_one():
 def test_a_value_takes_no_other_field():
     with pytest.raises(AttributeError):
         EVENT.another = 1  # type: ignore[attr-defined]
-
-
-def test_the_type_checker_refuses_to_change_a_field(tmp_path: Path):
-    """What the run time no longer does; without it a value could be changed under another holder's feet."""
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text('from bridge.core.event import Message\n\nMessage(b"x").body = b"y"\n')
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), str(wrong)]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert 'Property "body" defined in "Message" is read-only' in checked.stdout

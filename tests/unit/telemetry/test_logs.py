@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import timeit
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,15 +75,6 @@ def test_a_delivered_attempt_is_a_line_at_debug_only():
 
     assert lines("info", write) == []
     assert [line["event"] for line in lines("debug", write)] == ["attempt.delivered"]
-
-
-def test_an_attempt_below_the_level_costs_next_to_nothing():
-    logs.set_up("info", "json", io.StringIO())
-    one = delivery()
-    best = min(
-        timeit.repeat(lambda: events.attempted(one, "webhook", DONE, Delivered()), number=5000, repeat=5)
-    )
-    assert best / 5000 < 2e-6
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\nb", "\x1b[2J", "ž", '"'])
