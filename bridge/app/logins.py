@@ -9,7 +9,7 @@ from bridge.amqp.connection import Address
 from bridge.checks.broker_address import broker_address
 from bridge.core.errors import SettingsError
 from bridge.settings.databases import PostgresServer
-from bridge.settings.logins import renewed
+from bridge.settings.loading import renewed
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics

@@ -27,9 +27,9 @@ from bridge.formats.decoder import Decoder, compile_told
 from bridge.formats.parse import Bounds
 from bridge.routing.dedupe_keys import Keys, keyed_by
 from bridge.routing.table import MATCHING, Explanation, RoutingTable
-from bridge.settings.environment import ENV_FILE, SECRETS_DIR
 from bridge.settings.loading import Loaded, load_with_places
 from bridge.settings.shape import nearest
+from bridge.settings.sources import ENV_FILE, SECRETS_DIR
 from bridge.settings.tree import Settings
 from bridge.terminal.groups import Commands, flag, option
 from bridge.terminal.input import STDIN, content

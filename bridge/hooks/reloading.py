@@ -19,7 +19,7 @@ from bridge.hooks.in_force import HooksInForce
 from bridge.http.body import answer
 from bridge.http.input import Parameters
 from bridge.http.operation import CHANGED, Operation
-from bridge.settings.logins import renewed, renewed_proxies
+from bridge.settings.loading import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 

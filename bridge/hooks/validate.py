@@ -13,12 +13,10 @@ from bridge.checks.configuration import hook_problems
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.hook import Hook
 from bridge.core.target import ScriptTarget, WebhookTarget
-from bridge.settings.environment import variable_in
-from bridge.settings.errors import explain
 from bridge.settings.loading import unknown_names
-from bridge.settings.shape import written
+from bridge.settings.shape import explain, written
 from bridge.settings.tree import Settings
-from bridge.settings.yaml import KeyPath
+from bridge.settings.yaml import KeyPath, variable_in
 from bridge.targets.factory import problems, unreachable
 from bridge.wire.address_gate import AddressGate
 

@@ -21,8 +21,7 @@ from bridge.core.event import Message
 from bridge.core.records import Beyond
 from bridge.http.input import invalid
 from bridge.http.problem import Refused
-from bridge.settings.errors import explain
-from bridge.settings.shape import written
+from bridge.settings.shape import explain, written
 
 # Answers of the admin API: JSON that keeps what publishers sent.
 

@@ -1,33 +1,25 @@
 """From a file and the environment to the settings, or to the list of all that is wrong with them."""
 
-import re
-from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.event import OWN_EVENTS
-from bridge.core.hook import Hook, HookFault
+from bridge.core.hook import Hook
 from bridge.core.inlet import Inlet
-from bridge.core.target import QueueTarget
-from bridge.settings.databases import PostgresServer
-from bridge.settings.environment import (
-    Given,
-    Names,
-    Substitution,
-    given_settings,
-    overlay,
-    secrets_folder,
-    with_env_file,
-)
-from bridge.settings.errors import explain
-from bridge.settings.partial import is_stand_in, remainder, stand_in_name, trustworthy
-from bridge.settings.shape import nearest, written
-from bridge.settings.transport import StorageTls
+from bridge.core.target import QueueTarget, WebhookTarget
+from bridge.settings.databases import PostgresServer, renewed_login
+from bridge.settings.partial import Remainder, broken_apart, remainder, trustworthy
+from bridge.settings.shape import explain, nearest, written
+from bridge.settings.sources import GatheredSettings, Reading, with_env_file
+from bridge.settings.transport import SecretUrl, StorageTls
 from bridge.settings.tree import Broker, OtherBroker, Settings, Storage
-from bridge.settings.yaml import Document, KeyPath, parse
+from bridge.settings.yaml import KeyPath
 from bridge.wire.inlet_paths import canonical, check_path
 
 # What each setting allows alone, but two of them together do not.
@@ -137,48 +129,6 @@ def _unknown_sources(path: KeyPath, hook: Hook, known: Sequence[str]) -> Iterato
             yield (*path, index), f"no source {name!r}{nearest(name, known)}"
 
 
-# Hooks with faults, told apart from faults that concern more than one hook.
-
-
-_OF_HOOK = re.compile(r"hooks\[(\d+)\]\.?(.*)", re.DOTALL)
-_ASKING = frozenset({"sources", "events", "filter"})
-_MOST_TOLD = 5
-
-
-def broken_apart(settings: Settings, problems: Sequence[Problem]) -> tuple[Settings, list[Problem]]:
-    """The settings with each hook that has problems marked as broken, and the problems that are not of one hook alone.
-
-    `settings` are what is valid, with stand-ins for the rest. A hook without a valid name of its own cannot be kept apart:
-    its lane goes by that name, and without one its events would be lost.
-    """
-    of_hooks: defaultdict[int, list[tuple[str, Problem]]] = defaultdict(list)
-    others: list[Problem] = []
-    for problem in problems:
-        found = _OF_HOOK.fullmatch(problem.path)
-        if found and _is_named(settings, int(found[1])) and found[2] != "name":
-            of_hooks[int(found[1])].append((found[2], problem))
-        else:
-            others.append(problem)
-    hooks = [
-        _broken(hook, of_hooks[index]) if index in of_hooks else hook
-        for index, hook in enumerate(settings.hooks)
-    ]
-    return settings.model_copy(update={"hooks": hooks}), others
-
-
-def _is_named(settings: Settings, index: int) -> bool:
-    return index < len(settings.hooks) and settings.hooks[index].name != stand_in_name(index)
-
-
-def _broken(hook: Hook, problems: Sequence[tuple[str, Problem]]) -> Hook:
-    told = [f"{path or hook.name}: {problem.message}" for path, problem in problems]
-    more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
-    heads = {re.split(r"[.\[]", path, maxsplit=1)[0] for path, _ in problems}
-    unread = _ASKING if "" in heads else heads & _ASKING
-    unread = unread | {"target"} if is_stand_in(hook.target) else unread
-    return hook.with_fault(HookFault("; ".join([*told[:_MOST_TOLD], *more]), frozenset(unread)))
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings, as far as they are valid, where each of them stands, and what is wrong with the others."""
@@ -228,67 +178,29 @@ def load_with_places(
 
     Raises SettingsError only for what cannot be read as settings at all; `Loaded.sound` does for every fault.
     """
-    env = with_env_file(env)
-    document = _read(path) if path is not None else Document(value={})
-    name = str(path or "")
-    draft = _Draft(origins={place: f"{name}:{line}" for place, line in document.lines.items()})
-    for place, message in document.problems:
-        if _wanted(place[0], sections):
-            draft.blame(place, message)
-    substitution = Substitution(Names(env, secrets_folder(env)), draft.private)
-    whole = _mapping(document, name)
-    value = substitution.fill({key: part for key, part in whole.items() if _wanted(key, sections)})
-    for place, message in substitution.problems:
-        draft.blame(place, message)
-        draft.empty.add(place)
-    given, problems = given_settings(Settings, env)
-    given = [item for item in given if item.path[0] in sections]
-    draft.lay_over(given, problems)
-    return draft.loaded(overlay(value, given))
+    reading = Reading(path, with_env_file(env), sections)
+    found = _gathered(reading)
+    for details in found.errors:
+        place, message = explain(Settings, details, reading.private)
+        if not any(place == other[: len(place)] for other in reading.empty):
+            reading.blame(place, message)
+    left_out = found.left_out | reading.empty
+    for place, message in contradictions(found.settings):
+        if trustworthy(written(place), left_out):
+            reading.blame(place, message)
+    return Loaded(found.settings, reading.origins, tuple(reading.problems), left_out)
 
 
-@dataclass
-class _Draft:
-    """What is known about each value on the way to the settings."""
-
-    origins: dict[KeyPath, str]
-    private: set[KeyPath] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
-    blamed: set[KeyPath] = field(default_factory=set)
-    empty: set[KeyPath] = field(default_factory=set)
-    """Where a variable is missing: what else is wrong there comes of that, and is not told."""
-
-    def lay_over(self, given: list[Given], problems: list[Problem]) -> None:
-        self.problems += problems
-        for item in given:
-            self.origins = {p: o for p, o in self.origins.items() if p[: len(item.path)] != item.path}
-            self.origins[item.path] = item.origin
-            if item.private:
-                self.private.add(item.path)
-
-    def blame(self, path: KeyPath, message: str) -> None:
-        if path not in self.blamed:
-            self.blamed.add(path)
-            self.problems.append(Problem(written(path), message, self._origin(path)))
-
-    def loaded(self, value: dict[str, Any]) -> Loaded:
-        """What is valid of the value, with all that is wrong with the rest."""
-        found = remainder(value, lambda error: explain(Settings, error, self.private)[0])
-        for details in found.errors:
-            place, message = explain(Settings, details, self.private)
-            if not any(place == other[: len(place)] for other in self.empty):
-                self.blame(place, message)
-        left_out = found.left_out | self.empty
-        for place, message in contradictions(found.settings):
-            if trustworthy(written(place), left_out):
-                self.blame(place, message)
-        return Loaded(found.settings, self.origins, tuple(self.problems), left_out)
-
-    def _origin(self, path: KeyPath) -> str:
-        """Where the value stands, or the nearest thing around it that stands somewhere."""
-        while path not in self.origins and path:
-            path = path[:-1]
-        return self.origins.get(path, "")
+def _gathered(reading: Reading) -> Remainder:
+    """What is valid of what all sources together give."""
+    arguments: dict[str, Any] = {"reading": reading}
+    try:
+        settings = GatheredSettings(**arguments)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        return remainder(reading.value, errors, lambda each: explain(Settings, each, reading.private)[0])
+    plain = Settings.model_construct(settings.model_fields_set, **dict(settings))
+    return Remainder(plain, [], frozenset())
 
 
 def _nearest_place(path: str, places: Mapping[str, str]) -> str:
@@ -303,32 +215,56 @@ def _line(problem: Problem) -> int:
     return int(line) if line.isdecimal() else 0
 
 
-def _wanted(section: object, sections: Container[str]) -> bool:
-    return section in sections or section not in Settings.model_fields
+# Logins that change while the bridge runs: only they are taken from settings that are read anew.
 
 
-def _mapping(document: Document, name: str) -> dict[str, Any]:
-    if isinstance(document.value, dict):
-        return document.value
-    found = (
-        "holds no settings" if document.value is None else "must be a mapping of sections such as `broker:`"
+B = TypeVar("B", Broker, OtherBroker)
+
+LOGINS = frozenset({"broker", "brokers", "storage"})
+"""The sections that have them."""
+
+
+def renewed(settings: Settings, anew: Settings) -> Settings:
+    """`settings` with the logins to brokers and database of `anew`, where they lead to the same places as before."""
+    brokers = {
+        name: _of_broker(known, anew.brokers[name]) if name in anew.brokers else known
+        for name, known in settings.brokers.items()
+    }
+    url = renewed_login(settings.storage.url.get_secret_value(), anew.storage.url.get_secret_value())
+    return settings.model_copy(
+        update={
+            "broker": _of_broker(settings.broker, anew.broker),
+            "brokers": brokers,
+            "storage": settings.storage.model_copy(update={"url": SecretUrl(url)}),
+        }
     )
-    raise SettingsError([Problem("", found, name)])
 
 
-def _read(path: FilePath) -> Document:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        message = "no such file"
-    except IsADirectoryError:
-        message = "is a folder, not a file"
-    except PermissionError:
-        message = "may not be read by this user"
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 text (byte {error.start + 1})"
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-    else:
-        return parse(text, str(path))
-    raise SettingsError([Problem("", message, str(path))])
+def _of_broker(known: B, anew: B) -> B:
+    changes: dict[str, object] = {}
+    if [_place(url) for url in known.url] == [_place(url) for url in anew.url]:
+        changes["url"] = anew.url
+    if known.oauth2 and anew.oauth2 and known.oauth2.token_url == anew.oauth2.token_url:
+        login = {"client_id": anew.oauth2.client_id, "client_secret": anew.oauth2.client_secret}
+        changes["oauth2"] = known.oauth2.model_copy(update=login)
+    return known.model_copy(update=changes)
+
+
+def _place(url: SecretUrl) -> tuple[str, str, str, str]:
+    parts = urlsplit(url.get_secret_value())
+    return parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query
+
+
+def renewed_proxies(hooks: Sequence[Hook], anew: Sequence[Hook]) -> list[Hook]:
+    """`hooks` with the logins to their proxies of `anew`, where these are the same proxies."""
+    proxies = {hook.id: hook.target.proxy for hook in anew if isinstance(hook.target, WebhookTarget)}
+    return [_of_proxy(hook, proxies.get(hook.id)) for hook in hooks]
+
+
+def _of_proxy(hook: Hook, proxy: str | None) -> Hook:
+    target = hook.target
+    if not isinstance(target, WebhookTarget) or not proxy or not target.proxy or proxy == target.proxy:
+        return hook
+    if _place(SecretUrl(proxy)) != _place(SecretUrl(target.proxy)):
+        return hook
+    return hook.model_copy(update={"target": target.model_copy(update={"proxy": proxy})})

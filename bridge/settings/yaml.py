@@ -1,8 +1,9 @@
-"""A YAML file as plain values, with the line on which each of them stands."""
+"""A YAML file as plain values, with the line on which each of them stands, and `${NAME}` replaced in them."""
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,6 +12,10 @@ from bridge.core.errors import Problem, SettingsError
 
 KeyPath = tuple[str | int, ...]
 MOST_VALUES = 1_000_000
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOLE = re.compile(r"\$?\$\{([^}]*)\}")
+MAY_BE_UNSET: frozenset[KeyPath] = frozenset({("http", "admin_token")})
+"""Settings that are null, and no problem, where their whole text is one variable that is not set."""
 NO_KEY = "a key must be plain text"
 _UNDEFINED = re.compile("undefined alias .*", re.DOTALL)
 
@@ -45,6 +50,25 @@ class Document:
     value: Any = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+
+def read(path: Path) -> Document:
+    """What the file holds; raises SettingsError where it cannot be read or is no YAML."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        message = "no such file"
+    except IsADirectoryError:
+        message = "is a folder, not a file"
+    except PermissionError:
+        message = "may not be read by this user"
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text (byte {error.start + 1})"
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    else:
+        return parse(text, str(path))
+    raise SettingsError([Problem("", message, str(path))])
 
 
 def parse(text: str, name: str) -> Document:
@@ -163,3 +187,52 @@ class _Reading:
             return "<<"
         key: Hashable = self._scalar(node)
         return key
+
+
+# `${NAME}` in texts.
+
+
+@dataclass
+class Substitution:
+    """A copy of plain values with each `${NAME}` replaced by the environment's text; `$${` is a plain `${`."""
+
+    env: Mapping[str, str]
+    private: set[KeyPath] = field(default_factory=set)
+    """Where text of the environment went; messages never show it."""
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+    def fill(self, value: Any, path: KeyPath = ()) -> Any:
+        """The copy; `path` is where the value stands."""
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*path, _step(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
+        return self._text(value, path) if isinstance(value, str) and "${" in value else value
+
+    def _text(self, text: str, path: KeyPath) -> str | None:
+        whole = _HOLE.fullmatch(text)
+        if path in MAY_BE_UNSET and whole and not text.startswith("$$") and whole[1] not in self.env:
+            return None
+        return _HOLE.sub(lambda match: self._hole(match, path), text)
+
+    def _hole(self, match: re.Match[str], path: KeyPath) -> str:
+        if match[0].startswith("$$"):
+            return match[0][1:]
+        name = match[1]
+        if not NAME.fullmatch(name):
+            message = f"{match[0]} names no environment variable; write ${match[0]} for that text itself"
+            self.problems.append((path, message))
+        elif name not in self.env:
+            self.problems.append((path, f"environment variable {name} is not set"))
+        self.private.add(path)
+        return self.env.get(name, "")
+
+
+def variable_in(text: str) -> str | None:
+    """The first `${NAME}` in a text, as it stands there."""
+    found = _HOLE.search(text)
+    return f"${{{found[1]}}}" if found else None
+
+
+def _step(key: Any) -> str | int:
+    return key if isinstance(key, int) else str(key)

@@ -10,10 +10,10 @@ from bridge.core.base import seconds
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.survey import FoundPolicies
 from bridge.core.target import TARGET_TYPES
-from bridge.settings.environment import ENV_FILE, NAME, secrets_folder
-from bridge.settings.loading import load_with_places
-from bridge.settings.logins import LOGINS
+from bridge.settings.loading import LOGINS, load_with_places
+from bridge.settings.sources import ENV_FILE, secrets_folder
 from bridge.settings.tree import Settings
+from bridge.settings.yaml import NAME
 
 USUAL_FILE = Path("bridge.yaml")
 _LONGEST_WAIT = 7 * 86_400

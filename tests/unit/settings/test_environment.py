@@ -62,6 +62,19 @@ def test_a_whole_section_is_laid_under_its_single_settings():
     assert (log.level, log.format) == ("error", "json")
 
 
+def test_a_whole_section_of_the_environment_beats_a_single_setting_of_the_secrets_directory(tmp_path: Path):
+    (tmp_path / "BRIDGE_LOG__LEVEL").write_text("error")
+    env = {"BRIDGE_SECRETS_DIR": str(tmp_path), "BRIDGE_LOG": "{level: debug}"}
+    assert load(None, env).log.level == "debug"
+
+
+def test_mappings_of_several_sources_are_merged_key_by_key(tmp_path: Path):
+    file = tmp_path / "bridge.yaml"
+    file.write_text("broker: {prefix: file, tls: {ca: ca.pem}}")
+    broker = load(file, {"BRIDGE_BROKER": "{tls: {verify: false}, heartbeat: 5s}"}).broker
+    assert (broker.prefix, broker.tls.ca, broker.tls.verify, broker.heartbeat) == ("file", "ca.pem", False, 5)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -72,6 +85,8 @@ def test_a_whole_section_is_laid_under_its_single_settings():
         ("BRIDGE_LOG__LEVEL__X", "x", "BRIDGE_LOG__LEVEL__X: log.level has nothing below it"),
         ("BRIDGE_LOG__LEVEL", "loud", "BRIDGE_LOG__LEVEL: log.level: expected one of debug, info, warning, error; got 'loud'"),
         ("BRIDGE_LIMITS__OPEN_DELIVERIES", "many", "BRIDGE_LIMITS__OPEN_DELIVERIES: limits.open_deliveries: expected a whole number, got 'many'"),
+        ("BRIDGE_HOOKS", "null", "BRIDGE_HOOKS: hooks: expected a list, got nothing"),
+        ("BRIDGE_BROKER", "~", "BRIDGE_BROKER: broker: expected a mapping, got nothing"),
         ("BRIDGE_BROKER", "amqp://x", "BRIDGE_BROKER: broker: expected a mapping, got text"),
         ("BRIDGE_HOOKS", "[{name: a", "BRIDGE_HOOKS: hooks: no valid YAML: while parsing a flow mapping"),
         ("BRIDGE_HOOKS", "[{name: a, name: b}]", "BRIDGE_HOOKS: hooks: [0].name given twice, first on line 1"),

@@ -194,6 +194,8 @@ WEBHOOK = "hooks: [{name: a, target: {type: webhook, url: u, %s}}]"
         (TARGET % "type: script, command: [x], exit_codes: {9: huh}", "hooks[0].target.exit_codes[9]: expected one of success, retry, fail; got 'huh'"),
         (WEBHOOK % "timout: 5s", "hooks[0].target.timout: unknown key; did you mean timeout?"),
         (WEBHOOK % "auth: {type: basic, pasword: x}", "hooks[0].target.auth.pasword: unknown key; did you mean password?"),
+        ("1: x", "[1]: a key must be text, not 1"),
+        ("~: x", "None: a key must be text, not 'None'"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_named_by_path_with_what_was_expected(write: Write, text: str, problem: str):

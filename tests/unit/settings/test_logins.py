@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.core.hook import Hook
-from bridge.settings.logins import renewed, renewed_proxies
+from bridge.settings.loading import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 
 
