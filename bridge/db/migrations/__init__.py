@@ -12,6 +12,8 @@ from bridge.db.tables import metadata
 
 OURS = frozenset(metadata.tables)
 """The names of our tables."""
+_SQUASHED = "0008"
+"""The revision that brings a history of any older one up to date by itself: Alembic need not know those."""
 _LOCK = 0x616D_7170_6272
 """Key of the advisory lock that replicas starting together queue up for."""
 
@@ -30,6 +32,8 @@ def migrate(connection: Connection) -> None:
     if unfit := misfit(tables, revision, ours):
         raise SettingsError([Problem("storage.url", unfit)])
     if revision != HEAD:
+        if revision is not None and revision < _SQUASHED:
+            connection.execute(text("DELETE FROM alembic_version"))
         _upgrade(connection)
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -18,9 +19,10 @@ from bridge.core.records import DeliveryFilter
 from bridge.db.migrations import alembic_config
 from bridge.db.ownership import HEAD
 from bridge.db.tables import metadata
-from bridge.history.history import _engine, open_history
-from bridge.settings.transport import StorageTls
-from tests.support.records import look, new_id
+from bridge.history.history import open_history
+from tests.support.records import delivered, look, new_id
+
+MADE_BY = Path(__file__).parents[2] / "data" / "history"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -44,7 +46,7 @@ def _differences(connection: Connection) -> list[object]:
 async def test_the_revisions_make_the_tables_that_the_code_uses(url: str):
     history = await open_history(url)
 
-    assert await history._engine.read(_differences) == []
+    assert await history.engine.read(_differences) == []
     await history.close()
 
 
@@ -61,32 +63,62 @@ async def test_publishers_ids_are_found_through_their_index(tmp_path: Path):
     assert "USING COVERING INDEX events_publisher" in str(plan)
 
 
-async def test_deliveries_of_before_are_listed_by_the_type_of_their_event(url: str):
-    engine = _engine(url, 10, StorageTls())
-    await engine.write(lambda connection: command.upgrade(alembic_config(connection), "0001"))
-    await engine.close()
+REVISIONS = tuple(f"{number:04}" for number in range(1, 9))
+
+
+def _made_by(dialect: str, revision: str) -> list[list[str]]:
+    """What the old revisions up to this one did, each its statements."""
+    text = (MADE_BY / f"{dialect}.sql").read_text()
+    found = re.split(r"^-- \d{4}\n", text, flags=re.MULTILINE)[1:]
+    steps = [[one for one in re.split(r";\n", step) if one.strip()] for step in found]
+    assert len(steps) == len(REVISIONS)
+    return steps[: REVISIONS.index(revision) + 1]
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings(
+    "ignore:autogenerate skipping .*expression-based index 'events_(publisher|webhook)'"
+)
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_a_history_that_any_old_revision_made_goes_on_with_what_it_holds(url: str, revision: str):
+    first, *others = _made_by(url.partition(":")[0], revision)
     one, other = new_id(), new_id()
     events = "id, source, type, format, webhook_id, received_at, exchange, routing_key, body"
     deliveries = "id, event_id, hook, target, status, reason, generation, attempts, created_at, updated_at"
-    await look(
-        url, f"INSERT INTO events ({events}) VALUES ('{one}', 's', 'a.b', 'json', 'w', 1, '', '', 'x')"
-    )
-    await look(
-        url,
+    first += [
+        f"INSERT INTO events ({events}) VALUES ('{one}', 's', 'a.b', 'json', 'w', 1, '', '', 'x')",
         f"INSERT INTO deliveries ({deliveries}) VALUES ('{other}', '{one}', 'h', 'webhook', 'SUCCESS', '', 1, 1, 1, 1)",
-    )
+    ]
+    for statement in chain(first, *others):
+        await look(url, statement)
 
     history = await open_history(url)
     page = await history.deliveries(DeliveryFilter(hook="h", event_type="a.b"), limit=9)
+    differences = await history.engine.read(_differences)
+    refused = await history.commit([delivered()])
     await history.close()
 
-    assert [item.id for item in page.items] == [other]
-    assert await look(url, "SELECT event_type FROM deliveries") == [("a.b",)]
+    assert ([item.id for item in page.items], differences, refused) == ([other], [], [])
+    assert await look(url, "SELECT event_type FROM deliveries WHERE hook = 'h'") == [("a.b",)]
+    assert await look(url, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_an_old_file_gets_the_indexes_of_a_new_one(tmp_path: Path, revision: str):
+    old, new = (f"sqlite:///{tmp_path}/{name}.db" for name in ("old", "new"))
+    for step in _made_by("sqlite", revision):
+        for statement in step:
+            await look(old, statement)
+    for url in (old, new):
+        await (await open_history(url)).close()
+
+    indexes = "SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name"
+    assert await look(old, indexes) == await look(new, indexes)
 
 
 async def test_the_newest_revision_is_the_one_that_is_looked_for(url: str):
     history = await open_history(url)
-    heads = await history._engine.read(
+    heads = await history.engine.read(
         lambda connection: ScriptDirectory.from_config(alembic_config(connection)).get_heads()
     )
     await history.close()
