@@ -9,7 +9,8 @@ from typing import Any
 from bench.archive import rows
 from bench.archive.answer import Answer
 from bridge.core.delivery import Status
-from bridge.core.records import DeliveryFilter, EventFilter, Page, Records
+from bridge.core.records import DeliveryFilter, EventFilter, Page
+from bridge.history.history import SqlHistory
 
 LIMIT = 50
 _TIMES = 5
@@ -18,7 +19,7 @@ _PAGES = 4
 Ask = Callable[[str | None], Awaitable[Page[Any]]]
 
 
-async def answers(records: Records) -> list[Answer]:
+async def answers(records: SqlHistory) -> list[Answer]:
     """Every question's."""
     asked = [*_delivery_lists(records), *_event_lists(records)]
     return [await _measure(title, ask) for title, ask in asked] + [await _single(records)]
@@ -41,7 +42,7 @@ async def _measure(title: str, ask: Ask) -> Answer:
     return Answer(title, took[0], median(took), max(took), len(first.items), short)
 
 
-async def _single(records: Records) -> Answer:
+async def _single(records: SqlHistory) -> Answer:
     """A delivery and its event, each by its id."""
     took: list[float] = []
     newest = await records.deliveries(DeliveryFilter(), after=None, limit=LIMIT)
@@ -53,7 +54,7 @@ async def _single(records: Records) -> Answer:
     return Answer("one delivery, one event", took[0], median(took), max(took), 1, short=False)
 
 
-def _delivery_lists(records: Records) -> Iterator[tuple[str, Ask]]:
+def _delivery_lists(records: SqlHistory) -> Iterator[tuple[str, Ask]]:
     hooks = (None, rows.BUSY, rows.DEAD, rows.QUIET, rows.FILTERED, "unknown")
     statuses = ((), ("SUCCESS",), ("FAILED",), ("RETRYING",), ("PENDING", "RETRYING"))
     kinds = (None, rows.FREQUENT, rows.RARE, rows.IMPORTED, rows.IGNORED, "unknown")
@@ -77,11 +78,11 @@ def _delivery_lists(records: Records) -> Iterator[tuple[str, Ask]]:
         yield "deliveries: " + (", ".join(filter(None, told)) or "all"), _deliveries(records, which)
 
 
-def _deliveries(records: Records, which: DeliveryFilter) -> Ask:
+def _deliveries(records: SqlHistory, which: DeliveryFilter) -> Ask:
     return lambda after: records.deliveries(which, after=after, limit=LIMIT)
 
 
-def _event_lists(records: Records) -> Iterator[tuple[str, Ask]]:
+def _event_lists(records: SqlHistory) -> Iterator[tuple[str, Ask]]:
     sources = (None, *rows.SOURCES, rows.SELDOM, "unknown")
     kinds = (None, rows.FREQUENT, rows.RARE, rows.IMPORTED, rows.IGNORED, "unknown")
     spans = (None, (rows.END - 4 * 86_400, rows.END - 3 * 86_400))
@@ -93,5 +94,5 @@ def _event_lists(records: Records) -> Iterator[tuple[str, Ask]]:
     yield "events: by publisher's id, unknown", _events(records, EventFilter(publisher_id="0123456789abcdef"))
 
 
-def _events(records: Records, which: EventFilter) -> Ask:
+def _events(records: SqlHistory, which: EventFilter) -> Ask:
     return lambda after: records.events(which, after=after, limit=LIMIT)

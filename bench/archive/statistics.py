@@ -6,8 +6,8 @@ from statistics import median
 
 from bench.archive import rows
 from bench.archive.answer import Answer
-from bridge.core.statistics import Statistics
 from bridge.measuring.spans import DAY, HOUR, widened
+from bridge.stats.store import SqlStatistics
 
 _TIMES = 10
 _MOST_HOOKS = 200
@@ -15,7 +15,7 @@ _MOST_HOOKS = 200
 Ask = Callable[[], Awaitable[Sized]]
 
 
-async def answers(statistics: Statistics) -> list[Answer]:
+async def answers(statistics: SqlStatistics) -> list[Answer]:
     """Every question's."""
     return [await _measure(title, ask) for title, ask in _questions(statistics)]
 
@@ -30,7 +30,7 @@ async def _measure(title: str, ask: Ask) -> Answer:
     return Answer(title, took[0], median(took), max(took), items, short=False)
 
 
-def _questions(statistics: Statistics) -> Iterator[tuple[str, Ask]]:
+def _questions(statistics: SqlStatistics) -> Iterator[tuple[str, Ask]]:
     end, middle = rows.END, HOUR / 2 + 7
     spans = {"an hour": HOUR, "a day": DAY, "a week": 7 * DAY, "a month": 30 * DAY}
     for name, length in spans.items():
@@ -47,7 +47,7 @@ def _questions(statistics: Statistics) -> Iterator[tuple[str, Ask]]:
     yield "statistics: measures of each hour, a month", _measured(statistics, month)
 
 
-def _sums(statistics: Statistics, hook: str | None, span: tuple[int, int]) -> Ask:
+def _sums(statistics: SqlStatistics, hook: str | None, span: tuple[int, int]) -> Ask:
     async def ask() -> Sized:
         found = await statistics.sums(hook, *span)
         assert found.attempts or hook == rows.QUIET
@@ -57,11 +57,11 @@ def _sums(statistics: Statistics, hook: str | None, span: tuple[int, int]) -> As
     return ask
 
 
-def _by_hook(statistics: Statistics, span: tuple[int, int]) -> Ask:
+def _by_hook(statistics: SqlStatistics, span: tuple[int, int]) -> Ask:
     return lambda: statistics.sums_by_hook(*span, most=_MOST_HOOKS)
 
 
-def _series(statistics: Statistics, grain: str, span: tuple[int, int]) -> Ask:
+def _series(statistics: SqlStatistics, grain: str, span: tuple[int, int]) -> Ask:
     match grain:
         case "minute" | "hour" | "day":
             return lambda: statistics.series(None, grain, *span)
@@ -69,12 +69,12 @@ def _series(statistics: Statistics, grain: str, span: tuple[int, int]) -> Ask:
             raise ValueError(grain)
 
 
-def _top(statistics: Statistics, order: str, span: tuple[int, int]) -> Ask:
+def _top(statistics: SqlStatistics, order: str, span: tuple[int, int]) -> Ask:
     begin, end = span
     return lambda: statistics.measured_top(
         rows.SOURCES[1], "user", order=order, begin=begin, end=end, limit=10, event_type="playback.ended"
     )
 
 
-def _measured(statistics: Statistics, span: tuple[int, int]) -> Ask:
+def _measured(statistics: SqlStatistics, span: tuple[int, int]) -> Ask:
     return lambda: statistics.measured_series(rows.SOURCES[1], "hour", *span)

@@ -7,7 +7,8 @@ from typing import Literal
 from aiohttp import web
 
 from bridge.access.service import RESERVED, TokenDesk
-from bridge.core.access import Audit, DeedFilter, Role
+from bridge.access.store import SqlAccess
+from bridge.core.access import DeedFilter, Role
 from bridge.hooks.names import AskedNames
 from bridge.http.audit import DeedDocument, document
 from bridge.http.body import page
@@ -23,7 +24,7 @@ _Word = Literal["actor", "action", "object_type"]
 class AuditRoutes:
     """Reads, and changes nothing."""
 
-    def __init__(self, audit: Audit, desk: TokenDesk, names: AskedNames) -> None:
+    def __init__(self, audit: SqlAccess, desk: TokenDesk, names: AskedNames) -> None:
         self._audit = audit
         self._desk = desk
         self._names = names

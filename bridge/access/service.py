@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from bridge.access.documents import MadeToken, NewToken, TokenDocument
-from bridge.core.access import Actor, Audit, KnownToken, Tokens
+from bridge.access.store import SqlAccess
+from bridge.core.access import Actor, KnownToken
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import Control
 from bridge.formats.text import utc_seconds
@@ -22,7 +23,7 @@ class TokenDesk:
     """Gives tokens out and takes them back."""
 
     def __init__(
-        self, tokens: Tokens, new_id: Callable[[], str], changed: Callable[[], Awaitable[None]]
+        self, tokens: SqlAccess, new_id: Callable[[], str], changed: Callable[[], Awaitable[None]]
     ) -> None:
         """`changed` is called after every change: all replicas are to look anew."""
         self._tokens = tokens
@@ -100,8 +101,8 @@ class Access:
 
     def __init__(
         self,
-        tokens: Tokens,
-        audit: Audit,
+        tokens: SqlAccess,
+        audit: SqlAccess,
         *,
         admin_token: str | None,
         new_id: Callable[[], str],

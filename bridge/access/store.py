@@ -1,6 +1,5 @@
 """Tokens and the audit log in the database."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
 from bridge.core.records import Page
 from bridge.db.admin_tables import audit, tokens
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import Bounds, cursor, first_id, key_of
 from bridge.db.text import storable
 from bridge.history.retention import newest_id
@@ -18,40 +17,8 @@ from bridge.history.retention import newest_id
 _KIND = "audit"
 
 
-class SqlAccess:
-    """The ports Tokens and Audit (bridge.core.access) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def add_token(self, token: KnownToken, digest: str) -> bool:
-        return await self._engine.write(partial(_add_token, token=token, digest=digest))
-
-    async def token_of(self, digest: str) -> KnownToken | None:
-        return await self._engine.read(partial(_token_of, digest=digest))
-
-    async def tokens(self) -> Sequence[KnownToken]:
-        return await self._engine.read(_all_tokens)
-
-    async def revoke_token(self, token_id: str, at: float) -> bool:
-        return await self._engine.write(partial(_revoke, token_id=token_id, at=at))
-
-    async def tokens_used(self, used: dict[str, float]) -> None:
-        if used:
-            await self._engine.write(partial(_tokens_used, used=used))
-
-    async def write_deed(self, deed: AuditEntry) -> None:
-        await self._engine.write(partial(_write_deed, deed=deed))
-
-    async def deeds(self, which: DeedFilter, *, after: str | None, limit: int) -> Page[AuditEntry]:
-        return await self._engine.read(partial(_deeds, which=which, after=after, limit=limit))
-
-    async def forget_deeds(self, before: float, limit: int) -> int:
-        return await self._engine.write(partial(_forget_deeds, before=before, limit=limit))
-
-
 def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
+    """Store it; False where one that is not revoked has the name already."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {name: getattr(token, name) for name in tokens.columns.keys() if name != "digest"}  # noqa: SIM118 - no dict
     connection.execute(insert(tokens).values(**row, digest=digest).on_conflict_do_nothing())
@@ -60,11 +27,13 @@ def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
 
 
 def _token_of(connection: Connection, digest: str) -> KnownToken | None:
+    """The one with this SHA-256 in hex, whatever its state."""
     row = connection.execute(select(tokens).where(tokens.c.digest == digest)).mappings().first()
     return None if row is None else _token(row)
 
 
 def _all_tokens(connection: Connection) -> list[KnownToken]:
+    """All that were ever made, by name."""
     chosen = select(tokens).order_by(tokens.c.name, tokens.c.created_at, tokens.c.id)
     return [_token(row) for row in connection.execute(chosen).mappings()]
 
@@ -75,6 +44,7 @@ def _token(row: RowMapping) -> KnownToken:
 
 
 def _revoke(connection: Connection, token_id: str, at: float) -> bool:
+    """No longer good; False where there is no such token that was."""
     good = tokens.c.id == token_id, tokens.c.revoked_at.is_(None)
     connection.execute(update(tokens).where(*good).values(revoked_at=at))
     return connection.scalar(select(tokens.c.revoked_at).where(tokens.c.id == token_id)) == at
@@ -95,6 +65,7 @@ def _write_deed(connection: Connection, deed: AuditEntry) -> None:
 
 
 def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: int) -> Page[AuditEntry]:
+    """Newest first; ValueError for a cursor that is none of ours."""
     bounds = Bounds(
         after=key_of(_KIND, after) if after is not None else None,
         since=first_id(which.since),
@@ -109,5 +80,22 @@ def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: 
 
 
 def _forget_deeds(connection: Connection, before: float, limit: int) -> int:
+    """Delete at most `limit` of those older than that Unix time, the oldest first; how many these were."""
     oldest = select(audit.c.id).where(audit.c.id <= newest_id(before)).order_by(audit.c.id).limit(limit)
     return connection.execute(delete(audit).where(audit.c.id.in_(oldest))).rowcount
+
+
+class SqlAccess(Store):
+    """Bearer tokens, hashed, and the audit log. All raise HistoryUnavailable."""
+
+    add_token = Writes(_add_token)
+    token_of = Reads(_token_of)
+    tokens = Reads(_all_tokens)
+    revoke_token = Writes(_revoke)
+    write_deed = Writes(_write_deed)
+    deeds = Reads(_deeds)
+    forget_deeds = Writes(_forget_deeds)
+
+    async def tokens_used(self, used: dict[str, float]) -> None:
+        if used:
+            await self.engine.write(partial(_tokens_used, used=used))

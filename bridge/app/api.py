@@ -13,9 +13,7 @@ from bridge.cluster.api import ReplicaRoutes
 from bridge.cluster.replicas import ALIVE
 from bridge.core.delivery import Status
 from bridge.core.event import Source
-from bridge.core.jobs import Leases
 from bridge.core.records import KnownDelivery
-from bridge.core.statistics import Statistics
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.requests import Requests
@@ -51,7 +49,7 @@ from bridge.stats.store import SqlStatistics
 
 
 def statistics_routes(
-    statistics: Statistics, sources: Sequence[Source], in_force: InForce, names: AskedNames
+    statistics: SqlStatistics, sources: Sequence[Source], in_force: InForce, names: AskedNames
 ) -> list[Part]:
     """Those of hooks in force, of what sources measure, and of Phlix."""
     measures = Measures(statistics, sources)
@@ -93,7 +91,7 @@ def dimension_names(parts: Container) -> list[str]:
 class Actions:
     """The use cases, the routes to them, and the outbox that works for them in the background."""
 
-    def __init__(self, parts: Container, history: SqlHistory, leases: Leases) -> None:
+    def __init__(self, parts: Container, history: SqlHistory, leases: SqlReplicas) -> None:
         self._parts = parts
         self._history = history
         stored = SqlOutbox(history.engine)
@@ -140,7 +138,9 @@ class Actions:
 class Repeating:
     """What is delivered again: many deliveries at once, and messages out of quarantine."""
 
-    def __init__(self, parts: Container, history: SqlHistory, leases: Leases, sender: CopySender) -> None:
+    def __init__(
+        self, parts: Container, history: SqlHistory, leases: SqlReplicas, sender: CopySender
+    ) -> None:
         self._parts = parts
         settings = parts.settings
         replays = SqlReplays(history.engine)

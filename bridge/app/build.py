@@ -21,16 +21,17 @@ from bridge.app.memory import Memory
 from bridge.checks.configuration import misfit_of
 from bridge.core.access import Actor, AuditEntry, Role
 from bridge.core.event import OWN_EVENTS, Message, Source, Undecodable, own_events
-from bridge.core.guards import Claims, Recollection, Suspects
 from bridge.core.ports import AckHandle, HookState
-from bridge.core.stored_hooks import HookStore
 from bridge.core.turn import Turn
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import Bounds
 from bridge.formats.registry import content_of
+from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlRecollection, SqlSuspects
 from bridge.history.history import SqlHistory
 from bridge.hooks.in_force import HooksInForce
 from bridge.hooks.runners import Hooks
+from bridge.hooks.store import SqlHooks
 from bridge.http.audit import AuditLog
 from bridge.inlets.receive import Reception
 from bridge.measuring.dimensions import measured_by
@@ -81,10 +82,10 @@ class Container:
         metrics: Metrics,
         deeds: AuditLog,
         *,
-        store: HookStore,
-        suspects: Suspects,
-        recollection: Recollection,
-        claims: Claims,
+        store: SqlHooks,
+        suspects: SqlSuspects,
+        recollection: SqlRecollection,
+        claims: SqlClaims,
         keys: MessageKeys,
         alone: bool,
         base: Path,
@@ -286,7 +287,7 @@ class Container:
             told=self._told,
         )
 
-    def _in_force(self, store: HookStore) -> HooksInForce:
+    def _in_force(self, store: SqlHooks) -> HooksInForce:
         return HooksInForce(
             store,
             self.history,

@@ -8,12 +8,12 @@ from typing import Any
 from bridge.app.build import Container
 from bridge.cluster.replicas import ReplicaHeartbeat
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.stored_hooks import HookStore
 from bridge.core.target import TARGET_TYPES
 from bridge.db.engine import Engine
 from bridge.history.leases import SqlReplicas
 from bridge.hooks.deletion import HookDeletion, SqlUnfinishedDeliveries
 from bridge.hooks.health import HookHealthPoller
+from bridge.hooks.store import SqlHooks
 from bridge.stats.store import SqlStatistics
 
 _LAST_WORD = 2.0
@@ -25,7 +25,7 @@ class ReplicaCoordination:
     def __init__(
         self,
         parts: Container,
-        store: HookStore,
+        store: SqlHooks,
         engine: Engine,
         *,
         served: frozenset[str] | None,

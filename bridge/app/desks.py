@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.core.stored_hooks import HookStore
 from bridge.hooks.api import HookRoutes
 from bridge.hooks.api_switches import HookSwitchRoutes
 from bridge.hooks.service import InForce, ManageHooks
+from bridge.hooks.store import SqlHooks
 from bridge.hooks.switch import RotateSecrets, SwitchHooks
 from bridge.hooks.validate import Grounds
 from bridge.http.api import Part
@@ -32,7 +32,7 @@ class HookDesk:
 
 
 def hook_desk(
-    in_force: InForce, store: HookStore, settings: Settings, base: Path, served: frozenset[str] | None
+    in_force: InForce, store: SqlHooks, settings: Settings, base: Path, served: frozenset[str] | None
 ) -> HookDesk:
     """`base`: where relative paths of scripts start; `served`: target types that are attempted here, None: all."""
     grounds = Grounds.of(settings, base, served)

@@ -24,7 +24,6 @@ from bridge.app.startup import despite_losses, there
 from bridge.cluster.ownership import Neighbours, Ownership, own_history
 from bridge.core.delivery import Parked
 from bridge.core.errors import BridgeError
-from bridge.core.stored_hooks import HookStore
 from bridge.db.ownership import SqlOwnership
 from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection, SqlSuspects
@@ -32,7 +31,7 @@ from bridge.history.history import SqlHistory, open_history
 from bridge.history.leases import SqlReplicas
 from bridge.history.retention import Retention
 from bridge.hooks.reloading import Reloading, Written
-from bridge.hooks.store import message_keys, open_hook_store
+from bridge.hooks.store import SqlHooks, message_keys, open_hook_store
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
@@ -160,7 +159,7 @@ class Bridge:
         return await despite_losses(claim)
 
     def _make_parts(
-        self, history: SqlHistory, store: HookStore, access: Access, keys: MessageKeys
+        self, history: SqlHistory, store: SqlHooks, access: Access, keys: MessageKeys
     ) -> Container:
         parts = Container(
             self._settings,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from bridge.core.jobs import Replica, Replicas
+from bridge.core.jobs import Replica
 from bridge.formats.text import utc_seconds
+from bridge.history.leases import SqlReplicas
 from bridge.http.body import page
 from bridge.http.documents import ClosedDocument, PageDocument, UtcMoment
 from bridge.http.input import PAGE, PAGED, Parameters
@@ -34,7 +35,7 @@ class ReplicaDocument(ClosedDocument):
 class ReplicaRoutes:
     """Reads, and changes nothing."""
 
-    def __init__(self, replicas: Replicas, alive: float) -> None:
+    def __init__(self, replicas: SqlReplicas, alive: float) -> None:
         """`alive`: seconds within which one must have been seen to be listed."""
         self._replicas = replicas
         self._alive = alive

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import structlog
 
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.jobs import Replica, Replicas
+from bridge.core.jobs import Replica
+from bridge.history.leases import SqlReplicas
 from bridge.hooks.in_force import HooksInForce
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ class ReplicaHeartbeat:
     """Writes down every two seconds what is in force here, and looks whether there is something newer."""
 
     def __init__(
-        self, replicas: Replicas, in_force: HooksInForce, replica_id: str, targets: Sequence[str]
+        self, replicas: SqlReplicas, in_force: HooksInForce, replica_id: str, targets: Sequence[str]
     ) -> None:
         """`targets`: the types that this process attempts."""
         self._replicas = replicas

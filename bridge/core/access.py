@@ -1,11 +1,9 @@
 """Roles, tokens and the audit log of the admin API, and the ports to their tables."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from bridge.core.base import value
-from bridge.core.records import Page
 
 
 class Role(StrEnum):
@@ -74,20 +72,8 @@ class KnownToken:
 class Tokens(Protocol):
     """The port to stored bearer tokens, which are kept as hashes. Each method raises HistoryUnavailable."""
 
-    async def add_token(self, token: KnownToken, digest: str) -> bool:
-        """Store the token; returns False if a token that is not revoked has the same name."""
-        ...
-
     async def token_of(self, digest: str) -> KnownToken | None:
         """Returns the token with this SHA-256 digest (hex), revoked or not."""
-        ...
-
-    async def tokens(self) -> Sequence[KnownToken]:
-        """Returns all tokens, revoked ones included, ordered by name."""
-        ...
-
-    async def revoke_token(self, token_id: str, at: float) -> bool:
-        """Revoke the token; returns False if the token is unknown or revoked already."""
         ...
 
     async def tokens_used(self, used: dict[str, float]) -> None:
@@ -111,13 +97,3 @@ class Audit(Protocol):
     """The port to the audit log. Each method raises HistoryUnavailable."""
 
     async def write_deed(self, deed: AuditEntry) -> None: ...
-
-    async def deeds(self, which: DeedFilter, *, after: str | None, limit: int) -> Page[AuditEntry]:
-        """Returns a page of entries, newest first. Raises ValueError for an invalid cursor."""
-        ...
-
-    async def forget_deeds(self, before: float, limit: int) -> int:
-        """Delete at most `limit` entries older than `before` (Unix seconds), oldest first; returns the number
-        deleted.
-        """
-        ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from bridge.core.base import value
-from bridge.core.delivery import Answer, Delivery, Entry, Evidence, Known, Reached
+from bridge.core.delivery import Answer, Delivery, Entry, Evidence, Known
 from bridge.core.event import Message
 from bridge.core.hook import Hook
 
@@ -240,22 +240,6 @@ class Begun:
     answer: str = ""
 
 
-class Idempotency(Protocol):
-    """The port to idempotency keys. Each method raises HistoryUnavailable."""
-
-    async def begin(self, key: str, request: str, answer: str, at: float) -> Begun:
-        """Reserve the key for the request with this digest and planned response; keys older than a day are deleted."""
-        ...
-
-    async def done(self, key: str) -> None:
-        """Mark the key as completed with its planned response."""
-        ...
-
-    async def failed(self, key: str) -> None:
-        """Release the key after a failure: a repeated request starts again, with the same planned response."""
-        ...
-
-
 # Logins with tokens, which expire and are renewed in time, and logins to the database.
 
 
@@ -296,15 +280,3 @@ class DatabaseLogin(Protocol):
 
 
 # Committed offsets of streams.
-
-
-class StreamPlaces(Protocol):
-    """The port to the committed offsets of streams. Each method raises HistoryUnavailable."""
-
-    async def stored(self, queue: str) -> Reached | None:
-        """Returns the committed offset of the queue; None if it was never read."""
-        ...
-
-    async def store(self, reached: Reached) -> None:
-        """Store the offset outside of a delivery's commit."""
-        ...

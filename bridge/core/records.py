@@ -1,8 +1,8 @@
 """The port that reads the history: lists in pages, and single events and deliveries with their details."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from bridge.core.base import value
 from bridge.core.delivery import KnownEvidence, Status
@@ -163,44 +163,6 @@ class KnownEvent:
         )
 
 
-class Records(Protocol):
-    """The port that reads the history. Each call returns within 200 ms on five million deliveries. Lists are ordered by
-    receipt: by event id, then delivery id; lists of deliveries optionally by their last change.
-
-    `after` is the `next` of the previous page. Raises ValueError for an invalid cursor, and HistoryUnavailable.
-    """
-
-    async def deliveries(
-        self, which: DeliveryFilter, *, after: str | None, limit: int
-    ) -> Page[KnownDelivery]: ...
-
-    async def deliveries_beyond(self, which: DeliveryFilter, *, after: str) -> Beyond: ...
-
-    async def delivery(self, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None: ...
-
-    async def events(self, which: EventFilter, *, after: str | None, limit: int) -> Page[KnownEvent]: ...
-
-    async def whole_events(
-        self, which: EventFilter, *, after: str | None, limit: int, most_bytes: int
-    ) -> Page[KnownEvent]:
-        """Returns the page of `events` with bodies and headers, of at most this many bytes in total or of one
-        event.
-        """
-        ...
-
-    async def listed_events(self, ids: Sequence[str]) -> Sequence[KnownEvent]:
-        """Returns these events in the form of `events`, newest first."""
-        ...
-
-    def behind(self, event_id: str) -> str:
-        """Returns the cursor of a list of events that continues after this event."""
-        ...
-
-    async def events_beyond(self, which: EventFilter, *, after: str) -> Beyond: ...
-
-    async def event(self, event_id: str) -> tuple[KnownEvent, Sequence[KnownDelivery]] | None: ...
-
-
 # Replay status.
 
 
@@ -218,30 +180,6 @@ class ReplayStatus(StrEnum):
 
 
 IdOf = Literal["event", "delivery", "quarantine", "replay"]
-
-
-class KnownNames(Protocol):
-    """The port that finds names and ids in the history. Each method raises HistoryUnavailable."""
-
-    async def has_hook(self, hook: str) -> bool:
-        """Returns whether the history has a delivery of the hook with this id."""
-        ...
-
-    async def has_source(self, source: str) -> bool:
-        """Returns whether the history has an event of this source."""
-        ...
-
-    async def has_event_type(self, kind: str) -> bool:
-        """Returns whether the history has an event of this type."""
-        ...
-
-    async def event_types(self) -> Sequence[str]:
-        """Returns the types of events, at most a fixed number of them."""
-        ...
-
-    async def ids_beginning(self, kind: IdOf, beginning: str, most: int) -> Sequence[str]:
-        """Returns at most `most` ids of that kind that begin with `beginning`, in the spelling of ids."""
-        ...
 
 
 # The quarantine (a dead-letter store): messages that could not be handled, stored whole.
@@ -276,27 +214,3 @@ class QuarantineFilter:
     reason: str | None = None
     since: float | None = None
     until: float | None = None
-
-
-class Quarantine(Protocol):
-    """The port to the quarantine. Each method raises HistoryUnavailable."""
-
-    async def messages(
-        self, which: QuarantineFilter, *, after: str | None, limit: int
-    ) -> Page[KnownQuarantined]:
-        """Returns a page of messages, newest first, without body, headers and properties. Raises ValueError for an
-        invalid cursor.
-        """
-        ...
-
-    async def message(self, quarantined_id: str) -> KnownQuarantined | None:
-        """Returns one message with its body, headers and properties."""
-        ...
-
-    async def ids(self, which: QuarantineFilter, behind: str, limit: int) -> Sequence[str]:
-        """Returns the ids of matching messages after the id `behind`, oldest first; with "" from the first one."""
-        ...
-
-    async def drop(self, ids: Sequence[str]) -> int:
-        """Delete the messages; returns the number deleted."""
-        ...

@@ -2,8 +2,8 @@
 month are fast.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Literal
 
 from bridge.core.base import value
 
@@ -64,58 +64,6 @@ class MeasuredStep:
     at: float
     events: int
     sums: Mapping[str, float]
-
-
-class Statistics(Protocol):
-    """The port that reads the statistics. Spans are whole buckets, in Unix seconds, from `begin` to `end`
-    (exclusive); `widened` of bridge.measuring.spans makes them. Each method raises HistoryUnavailable.
-    """
-
-    async def sums(self, hook: str | None, begin: int, end: int) -> Sums:
-        """Returns the totals of one hook; None: of all hooks, deleted ones included."""
-        ...
-
-    async def sums_by_hook(self, begin: int, end: int, most: int) -> Mapping[str, Sums]:
-        """Returns the totals by hook of at most `most` hooks, those with the most deliveries first."""
-        ...
-
-    async def series(
-        self, hook: str | None, grain: Grain, begin: int, end: int
-    ) -> Sequence[tuple[int, Sums]]:
-        """Returns, for each non-empty bucket, its beginning and its totals (without `durations`)."""
-        ...
-
-    async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
-        """Returns the results by hook id; hooks without attempts are absent."""
-        ...
-
-    async def measured_top(
-        self,
-        source: str,
-        dimension: str,
-        *,
-        order: str,
-        begin: int,
-        end: int,
-        limit: int,
-        event_type: str | None = None,
-    ) -> Sequence[Measured]:
-        """Returns the keys of a dimension with the greatest sum of the numeric dimension `order`; "": with the most
-        events.
-
-        Begin and end are day boundaries.
-        """
-        ...
-
-    async def measured_series(
-        self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
-    ) -> Sequence[MeasuredStep]:
-        """Returns the non-empty buckets, in order."""
-        ...
-
-    async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
-        """Delete about `limit` expired rows, rows of days after `keep` seconds; returns the number deleted."""
-        ...
 
 
 FEWEST = 3

@@ -1,11 +1,10 @@
 """Hooks that were created through the API, and the port that stores them."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal
 
 from bridge.core.base import value
 from bridge.core.hook import Hook
-from bridge.core.ports import HookState
 from bridge.core.target import WebhookTarget
 
 Deleting = Literal["", "drain", "drop", "gone"]
@@ -56,44 +55,6 @@ class StoredHooks:
     revision: int
     hooks: Sequence[StoredHook]
     gone: frozenset[str] = frozenset()
-
-
-class HookStore(Protocol):
-    """The port to hooks of the API, whose targets are encrypted at rest. A hook whose key is missing is returned as
-    broken, with a placeholder target. Each method raises HistoryUnavailable.
-    """
-
-    async def stored_hooks(self) -> StoredHooks: ...
-
-    async def stored_hook(self, hook_id: str) -> StoredHook | None:
-        """Returns the hook with this id, in any state."""
-        ...
-
-    async def revision(self) -> int:
-        """Returns the current revision."""
-        ...
-
-    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
-        """Store a new hook. Raises NameTaken if a hook that is not gone has the name, TooMany if `most` hooks are
-        stored.
-        """
-        ...
-
-    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
-        """Replace the hook with the same id. Raises Overtaken if its version differs or it is being dropped or
-        gone, NameTaken as `add_hook`.
-        """
-        ...
-
-    async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
-        """Advance the hook to this stage of deletion. Raises Overtaken; `version` None skips the version check."""
-        ...
-
-    async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
-        """Store the result of `change` on the hook's state (automatic pause and overrides) atomically; a hook
-        without a state starts with an empty one. `change` may be called twice.
-        """
-        ...
 
 
 class NameTaken(Exception):

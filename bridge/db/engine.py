@@ -1,8 +1,8 @@
 """The way into a database: functions over a connection, run where the database's driver wants them."""
 
 import sqlite3
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from bridge.core.errors import HistoryUnavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Engine(Protocol):
@@ -44,6 +45,31 @@ class Engine(Protocol):
     async def close(self) -> None:
         """End every connection, after what is under way."""
         ...
+
+
+class Store:
+    """What the history's database keeps of one thing. Methods that are made of functions raise HistoryUnavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self.engine = engine
+
+
+class Reads(Generic[P, T]):
+    """A store's method that runs a function over a connection, which sees one snapshot."""
+
+    def __init__(self, function: Callable[Concatenate[Connection, P], T]) -> None:
+        self._function = function
+
+    def __get__(self, store: Store, owner: type[Store]) -> Callable[P, Coroutine[Any, Any, T]]:
+        return lambda *args, **given: store.engine.read(lambda each: self._function(each, *args, **given))
+
+
+class Writes(Reads[P, T]):
+    """A store's method that runs a function over a connection in a transaction, perhaps twice (see Engine)."""
+
+    def __get__(self, store: Store, owner: type[Store]) -> Callable[P, Coroutine[Any, Any, T]]:
+        return lambda *args, **given: store.engine.write(lambda each: self._function(each, *args, **given))
 
 
 # Which errors mean that the database is away, and which that it refuses a row.

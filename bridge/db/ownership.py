@@ -2,7 +2,6 @@
 
 import re
 import time
-from functools import partial
 
 import uuid_utils
 from sqlalchemy import Connection, select, text, update
@@ -11,26 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.survey import Owner, refusal
 from bridge.db.admin_tables import owners
-from bridge.db.engine import Engine
+from bridge.db.engine import Store, Writes
 
 
-class SqlOwnership:
-    """The one row that says who owns the history."""
+def _claim(connection: Connection, bridge: Owner, take_over: str = "") -> str:
+    """Have the history for this bridge, and give its id, by which it differs from other histories.
 
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def claim(self, bridge: Owner, take_over: str = "") -> str:
-        """Have the history for this bridge, and give its id, by which it differs from other histories.
-
-        `take_over`: the owner, as it is told, that this bridge may follow. Raises SettingsError where it belongs to
-        another, HistoryUnavailable.
-        """
-        return await self._engine.write(partial(_claim, bridge=bridge, take_over=take_over.strip()))
-
-
-def _claim(connection: Connection, bridge: Owner, take_over: str) -> str:
+    `take_over`: the owner, as it is told, that this bridge may follow. Raises SettingsError where it belongs to another.
+    """
     of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     mine = {**bridge._asdict(), "history": str(uuid_utils.uuid4()), "since": time.time()}
     # Of two that start together on a new history, one comes first and the other waits here for its row.
@@ -41,10 +28,16 @@ def _claim(connection: Connection, bridge: Owner, take_over: str) -> str:
         if not found.broker and bridge.broker:
             connection.execute(update(owners).values(broker=bridge.broker))
         return str(row.history)
-    if take_over != str(found):
+    if take_over.strip() != str(found):
         raise SettingsError([Problem("storage.url", refusal(found, str(bridge)))])
     connection.execute(update(owners).values(mine))
     return str(mine["history"])
+
+
+class SqlOwnership(Store):
+    """The one row that says who owns the history."""
+
+    claim = Writes(_claim)
 
 
 def owner_of(connection: Connection) -> Owner | None:

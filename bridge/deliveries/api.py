@@ -6,7 +6,7 @@ from functools import partial
 from aiohttp import web
 
 from bridge.core.access import Role
-from bridge.core.records import DeliveryFilter, Records
+from bridge.core.records import DeliveryFilter
 from bridge.deliveries.documents import (
     DeliveryAlone,
     DeliveryInList,
@@ -16,6 +16,7 @@ from bridge.deliveries.documents import (
 )
 from bridge.deliveries.requests import Requests
 from bridge.deliveries.service import Found, NotNow, RetryDelivery, Unknown
+from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
 from bridge.hooks.presenter import Addresses
 from bridge.http.body import answer, large, page
@@ -65,7 +66,9 @@ _LISTED = (
 class DeliveryRoutes:
     """Reads, and changes nothing."""
 
-    def __init__(self, records: Records, addresses: Addresses, names: AskedNames, requests: Requests) -> None:
+    def __init__(
+        self, records: SqlHistory, addresses: Addresses, names: AskedNames, requests: Requests
+    ) -> None:
         self._records = records
         self._addresses = addresses
         self._names = names

@@ -1,6 +1,6 @@
 """Deliveries that are started anew or given up by somebody: generations rise in the rows themselves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
@@ -9,7 +9,7 @@ from bridge.core.delivery import Status
 from bridge.core.jobs import Restart
 from bridge.core.records import KnownEvent
 from bridge.db.admin_tables import outbox
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.scan import among, as_id
 from bridge.db.tables import deliveries, events
@@ -22,47 +22,14 @@ _AT_ONCE = 200
 _WAITING = sorted(str(status) for status in Status if status not in FINAL_STATUSES)
 
 
-class SqlOutbox:
-    """The port Outbox (bridge.core.jobs) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def restart(
-        self, delivery_ids: Sequence[str], at: float, *, statuses: frozenset[Status]
-    ) -> Sequence[Restart]:
-        return await self._engine.write(partial(restart, ids=delivery_ids, at=at, statuses=statuses))
-
-    async def cancel(self, delivery_id: str, at: float) -> bool:
-        return await self._engine.write(partial(_cancel, delivery_id=delivery_id, at=at))
-
-    async def outbox(self, older_than: float, limit: int) -> Sequence[Restart]:
-        found, overtaken = await self._engine.read(partial(_left, older_than=older_than, limit=limit))
-        if overtaken:
-            await self._engine.write(partial(_take_out, entries=overtaken))
-        return found
-
-    async def sizes(self, event_ids: Sequence[str]) -> Mapping[str, int]:
-        return await self._engine.read(partial(_sizes, ids=event_ids))
-
-    async def whole_events(self, event_ids: Sequence[str]) -> Sequence[KnownEvent]:
-        return await self._engine.read(partial(_whole, ids=event_ids))
-
-    async def sent(self, restarts: Sequence[Restart]) -> None:
-        entries = [(each.delivery_id, each.generation) for each in restarts]
-        if entries:
-            await self._engine.write(partial(_take_out, entries=entries))
-
-
-def restart(
-    connection: Connection, ids: Iterable[str], at: float, statuses: Iterable[Status]
+def restart_some(
+    connection: Connection, delivery_ids: Iterable[str], at: float, statuses: Iterable[Status]
 ) -> list[Restart]:
     """Within the connection's transaction: raise the generation of those that have one of the statuses and whose event
     is still there, make them PENDING, and put them into the outbox.
     """
     c = deliveries.c
-    known = sorted({known for each in ids if (known := as_id(each)) is not None})
+    known = sorted({known for each in delivery_ids if (known := as_id(each)) is not None})
     if not known:
         return []
     # By their ids: the bare column would lead through an index with all that ever failed.
@@ -108,6 +75,7 @@ def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> N
 
 
 def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
+    """FAILED `cancelled` with a raised generation, and out of the outbox; False where it is final or unknown."""
     known = as_id(delivery_id)
     if known is None:
         return False
@@ -160,14 +128,14 @@ def _left(
     )
 
 
-def _sizes(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+def _sizes(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
     c = events.c
     size = func.length(c.body) + func.coalesce(func.length(c.headers), 0)
-    return dict(connection.execute(select(c.id, size).where(among(connection, c.id, ids))).all())
+    return dict(connection.execute(select(c.id, size).where(among(connection, c.id, event_ids))).all())
 
 
-def _whole(connection: Connection, ids: Sequence[str]) -> list[KnownEvent]:
-    chosen = select(events).where(among(connection, events.c.id, ids))
+def _whole(connection: Connection, event_ids: Sequence[str]) -> list[KnownEvent]:
+    chosen = select(events).where(among(connection, events.c.id, event_ids))
     return [event_of(row) for row in connection.execute(chosen).mappings()]
 
 
@@ -188,3 +156,28 @@ def _take_out(connection: Connection, entries: Sequence[tuple[str, int]]) -> Non
         some = entries[start : start + _AT_ONCE]
         those = or_(*(and_(c.delivery_id == one, c.generation == generation) for one, generation in some))
         connection.execute(delete(outbox).where(those))
+
+
+class SqlOutbox(Store):
+    """Deliveries whose new copy is still to be published. All raise HistoryUnavailable.
+
+    A delivery is started anew in this order: its generation is raised and it is put into the outbox, in one
+    transaction; its copy is published; it is taken out. A crash anywhere repeats a publish at the most, and the fence
+    drops the second copy.
+    """
+
+    restart = Writes(restart_some)
+    cancel = Writes(_cancel)
+    sizes = Reads(_sizes)
+    whole_events = Reads(_whole)
+
+    async def outbox(self, older_than: float, limit: int) -> Sequence[Restart]:
+        found, overtaken = await self.engine.read(partial(_left, older_than=older_than, limit=limit))
+        if overtaken:
+            await self.engine.write(partial(_take_out, entries=overtaken))
+        return found
+
+    async def sent(self, restarts: Sequence[Restart]) -> None:
+        entries = [(each.delivery_id, each.generation) for each in restarts]
+        if entries:
+            await self.engine.write(partial(_take_out, entries=entries))

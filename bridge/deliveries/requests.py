@@ -4,18 +4,18 @@ import asyncio
 
 from bridge.core.delivery import Answer, Delivery
 from bridge.core.ports import Preview
-from bridge.core.records import Records
 from bridge.deliveries.documents import RequestDocument, request_document
 from bridge.deliveries.service import NotNow, Unknown
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
+from bridge.history.history import SqlHistory
 from bridge.pipeline.hook_table import HookTable
 
 
 class Requests:
     """Builds requests by today's hooks, and sends nothing."""
 
-    def __init__(self, records: Records, table: HookTable, bounds: Bounds) -> None:
+    def __init__(self, records: SqlHistory, table: HookTable, bounds: Bounds) -> None:
         """`bounds`: what is parsed of the bodies of events."""
         self._records = records
         self._table = table

@@ -9,10 +9,13 @@ import structlog
 
 from bridge.core.delivery import Delivery, Parked, Record, Status
 from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
-from bridge.core.jobs import Leases, Outbox, Restart
+from bridge.core.jobs import Restart
 from bridge.core.ports import Control, Copies, History
-from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent, Records
+from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent
+from bridge.deliveries.outbox import SqlOutbox
 from bridge.events.documents import as_event
+from bridge.history.history import SqlHistory
+from bridge.history.leases import SqlReplicas
 from bridge.pipeline.hook_table import HookTable
 from bridge.telemetry import events
 
@@ -32,8 +35,8 @@ class RetryDelivery:
 
     def __init__(
         self,
-        records: Records,
-        outbox: Outbox,
+        records: SqlHistory,
+        outbox: SqlOutbox,
         table: HookTable,
         *,
         publish: Callable[[Sequence[Restart]], None],
@@ -107,7 +110,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 class CopySender:
     """Publishes what is in the outbox, and takes it out."""
 
-    def __init__(self, outbox: Outbox, history: History, copies: Copies, table: HookTable) -> None:
+    def __init__(self, outbox: SqlOutbox, history: History, copies: Copies, table: HookTable) -> None:
         self._outbox = outbox
         self._history = history
         self._copies = copies
@@ -218,8 +221,8 @@ class OutboxTask:
     def __init__(
         self,
         sender: CopySender,
-        outbox: Outbox,
-        leases: Leases,
+        outbox: SqlOutbox,
+        leases: SqlReplicas,
         control: Control,
         *,
         replica: str,

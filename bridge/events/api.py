@@ -8,13 +8,14 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from bridge.core.records import EventFilter, EventStatus, Records
+from bridge.core.records import EventFilter, EventStatus
 from bridge.events.documents import EventAlone, EventPageDocument, as_event, event_alone, event_in_list
 from bridge.events.explain import Explain
 from bridge.events.search import Search
 from bridge.expressions.engine import Filter, compile_filter
 from bridge.formats.parse import Bounds
 from bridge.formats.text import utc_seconds
+from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
 from bridge.http.body import LARGE, answer, aside, large, page, size_of
 from bridge.http.input import (
@@ -56,7 +57,12 @@ class HistoryRoutes:
     """Reads, and changes nothing."""
 
     def __init__(
-        self, records: Records, explain: Explain, names: AskedNames, dimensions: Sequence[str], bounds: Bounds
+        self,
+        records: SqlHistory,
+        explain: Explain,
+        names: AskedNames,
+        dimensions: Sequence[str],
+        bounds: Bounds,
     ) -> None:
         """`dimensions`: names of those that sources have. `bounds`: what is parsed of the bodies of events."""
         self._records = records

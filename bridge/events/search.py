@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from bridge.core.base import value
-from bridge.core.records import EventFilter, KnownEvent, Records
+from bridge.core.records import EventFilter, KnownEvent
 from bridge.events.documents import as_event
 from bridge.expressions.engine import Filter
 from bridge.formats.parse import Bounds
+from bridge.history.history import SqlHistory
 
 MOST_LOOKED_AT = 20_000
 """Events that one page looks at."""
@@ -45,7 +46,7 @@ class Searched:
 class Search:
     """Asks events of the history an expression."""
 
-    def __init__(self, records: Records, bounds: Bounds) -> None:
+    def __init__(self, records: SqlHistory, bounds: Bounds) -> None:
         """`bounds`: what is parsed of the bodies of events."""
         self._records = records
         self._bounds = bounds

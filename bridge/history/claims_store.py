@@ -7,65 +7,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, false, select, t
 
 from bridge.core.guards import Claim, Claimed, Earlier
 from bridge.db.admin_tables import claims
-from bridge.db.engine import Engine
+from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.scan import among
 from bridge.db.upserts import Row, Upsert, keep_the_first
+from bridge.history import leases
 from bridge.history.guards_store import hooks_of
-from bridge.history.leases import now
 
 _NOBODY = ""
-
-
-class SqlClaims:
-    """The port Claims (bridge.core.guards) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-        self._insert = Upsert(claims, engine.dialect, keep_the_first)
-
-    async def now(self) -> float:
-        return await self._engine.read(now)
-
-    async def claim(self, wanted: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
-        rows: dict[str, Row] = {}
-        for one in wanted:
-            row = (one.digest, one.event_id, holder, at, at + one.seconds, False)
-            rows.setdefault(one.digest, row)
-        return await self._engine.write(partial(self._claim, rows=rows, holder=holder, at=at))
-
-    async def take_over(self, seen: Collection[Claimed], *, holder: str, at: float) -> Mapping[str, Earlier]:
-        return await self._engine.write(partial(_take_over, seen=seen, holder=holder, at=at))
-
-    async def renew(self, held: Collection[tuple[str, str]], *, holder: str, at: float) -> None:
-        await self._engine.write(partial(_renew, held=held, holder=holder, at=at))
-
-    async def release(self, held: Collection[tuple[str, str]], *, holder: str) -> None:
-        await self._engine.write(partial(_release, held=held, holder=holder))
-
-    async def forget_claims(self, before: float, limit: int) -> int:
-        return await self._engine.write(partial(_forget, before=before, limit=limit))
-
-    def _claim(
-        self, connection: Connection, rows: Mapping[str, Row], holder: str, at: float
-    ) -> dict[str, Claimed]:
-        # Rows that are there are not locked: those who finish them do so in another order.
-        self._insert.write(connection, rows.values())
-        found = _found(connection, rows)
-        if over := sorted(digest for digest, (*_, until) in found.items() if until <= at):
-            _replace(connection, [rows[digest] for digest in over], at)
-            found = _found(connection, rows)
-        return {
-            digest: Claimed(
-                digest,
-                event_id,
-                its_holder,
-                claimed_at,
-                done,
-                new=(event_id, its_holder, claimed_at, done) == (rows[digest][1], holder, at, False),
-            )
-            for digest, (event_id, its_holder, claimed_at, done, _) in found.items()
-        }
 
 
 def finish(connection: Connection, held: Sequence[tuple[str, str]]) -> None:
@@ -113,18 +61,66 @@ def _take_over(
 
 
 def _renew(connection: Connection, held: Collection[tuple[str, str]], holder: str, at: float) -> None:
+    """Say of (digest, event id) that this process is at it."""
     ours = and_(_those(connection, held), claims.c.holder == holder)
     connection.execute(update(claims).where(ours).values(claimed_at=at))
 
 
 def _release(connection: Connection, held: Collection[tuple[str, str]], holder: str) -> None:
+    """Say of (digest, event id) that nobody is at it any more, so that others need not wait."""
     ours = and_(_those(connection, held), claims.c.holder == holder, claims.c.done == false())
     connection.execute(update(claims).where(ours).values(holder=_NOBODY))
 
 
 def _forget(connection: Connection, before: float, limit: int) -> int:
+    """Delete at most `limit` claims that count no longer since that Unix time; gives how many."""
     over = select(claims.c.digest).where(claims.c.until < before).limit(limit)
     return connection.execute(delete(claims).where(claims.c.digest.in_(over))).rowcount
+
+
+class SqlClaims(Store):
+    """Keys of events that a publisher may send twice (`sources[].dedupe`). `holder` is the process that asks, `at` the
+    Unix time. Each call is one transaction and raises HistoryUnavailable.
+    """
+
+    now = Reads(leases.now)
+    take_over = Writes(_take_over)
+    renew = Writes(_renew)
+    release = Writes(_release)
+    forget_claims = Writes(_forget)
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self.engine = engine
+        self._insert = Upsert(claims, engine.dialect, keep_the_first)
+
+    async def claim(self, wanted: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
+        rows: dict[str, Row] = {}
+        for one in wanted:
+            row = (one.digest, one.event_id, holder, at, at + one.seconds, False)
+            rows.setdefault(one.digest, row)
+        return await self.engine.write(partial(self._claim, rows=rows, holder=holder, at=at))
+
+    def _claim(
+        self, connection: Connection, rows: Mapping[str, Row], holder: str, at: float
+    ) -> dict[str, Claimed]:
+        # Rows that are there are not locked: those who finish them do so in another order.
+        self._insert.write(connection, rows.values())
+        found = _found(connection, rows)
+        if over := sorted(digest for digest, (*_, until) in found.items() if until <= at):
+            _replace(connection, [rows[digest] for digest in over], at)
+            found = _found(connection, rows)
+        return {
+            digest: Claimed(
+                digest,
+                event_id,
+                its_holder,
+                claimed_at,
+                done,
+                new=(event_id, its_holder, claimed_at, done) == (rows[digest][1], holder, at, False),
+            )
+            for digest, (event_id, its_holder, claimed_at, done, _) in found.items()
+        }
 
 
 def _those(connection: Connection, held: Collection[tuple[str, str]]) -> ColumnElement[bool]:

@@ -133,7 +133,9 @@ def _is_escaped(row: Row, name: str) -> bool:
     return row["escaped"] is not None and name in row["escaped"].split(",")
 
 
-def page(connection: Connection, which: DeliveryFilter, after: str | None, limit: int) -> Page[KnownDelivery]:
+def page(
+    connection: Connection, which: DeliveryFilter, *, after: str | None = None, limit: int
+) -> Page[KnownDelivery]:
     """The newest `limit` deliveries of those, or those behind `after`; ValueError for a wrong one."""
     found = _found(connection, which, after, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit

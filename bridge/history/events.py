@@ -49,7 +49,9 @@ _ASKED = (
 )
 
 
-def page(connection: Connection, which: EventFilter, after: str | None, limit: int) -> Page[KnownEvent]:
+def page(
+    connection: Connection, which: EventFilter, *, after: str | None = None, limit: int
+) -> Page[KnownEvent]:
     """The newest `limit` events of those, or those behind `after`; ValueError for a wrong one."""
     found = _found(connection, which, after, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit
@@ -60,7 +62,7 @@ def page(connection: Connection, which: EventFilter, after: str | None, limit: i
 
 
 def whole_page(
-    connection: Connection, which: EventFilter, after: str | None, limit: int, most_bytes: int
+    connection: Connection, which: EventFilter, *, after: str | None = None, limit: int, most_bytes: int
 ) -> Page[KnownEvent]:
     """As `page`, with bodies: of so many bytes together, or of one event alone; without what came of them."""
     found = _found(connection, which, after, limit + 1)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from bridge.core.delivery import DUPLICATE, Status
 from bridge.core.guards import Earlier, EventKey
 from bridge.db.admin_tables import replicas, suspects
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import among
 from bridge.db.tables import INDEXED_LENGTH, deliveries, events
 from bridge.db.text import storable
@@ -37,33 +37,8 @@ _AT_ONCE = 500
 """Rows in one statement."""
 
 
-class SqlSuspects:
-    """The port Suspects (bridge.core.guards) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def died(self) -> int:
-        return await self._engine.write(_died)
-
-    async def times(self, digests: Collection[str], replica: str) -> Mapping[str, int]:
-        return await self._engine.read(partial(_times, digests=digests, replica=replica))
-
-    async def note(self, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
-        await self._engine.write(partial(_note, digests=digests, replica=replica, over=over))
-
-    async def doubt(self, digests: Collection[str], replica: str) -> None:
-        await self._engine.write(partial(_doubt, digests=digests, replica=replica))
-
-    async def clear(self, digests: Collection[str]) -> None:
-        await self._engine.write(partial(_clear, digests=digests))
-
-    async def leave(self, replica: str) -> None:
-        await self._engine.write(partial(_leave, replica=replica))
-
-
 def _died(connection: Connection) -> int:
+    """One more process ended without stopping in order; gives how many did in a row, minutes apart at the most."""
     c = suspects.c
     at = now(connection)
     connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
@@ -74,6 +49,7 @@ def _died(connection: Connection) -> int:
 
 
 def _times(connection: Connection, digests: Collection[str], replica: str) -> dict[str, int]:
+    """In how many lives before this one each was noted down and never over; those in none are absent."""
     c = suspects.c
     since = now(connection) - KEPT
     found: dict[str, int] = {}
@@ -85,7 +61,11 @@ def _times(connection: Connection, digests: Collection[str], replica: str) -> di
     return {digest: times for digest, times in found.items() if times > 0}
 
 
-def _note(connection: Connection, digests: Collection[str], replica: str, over: Collection[str]) -> None:
+def _note(connection: Connection, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
+    """One more for each, before it is begun with, once per life; those that are `over` are forgotten before.
+
+    In one transaction: whoever dies over the next one leaves nothing behind of the one before.
+    """
     c = suspects.c
     at = now(connection)
     _clear(connection, over)
@@ -102,19 +82,36 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
 
 
 def _doubt(connection: Connection, digests: Collection[str], replica: str) -> None:
+    """They were not alone after all: what this life counted up goes back to one."""
     c = suspects.c
     for some in _chunks(digests):
         connection.execute(update(suspects).where(c.digest.in_(some), c.replica == replica).values(times=1))
 
 
 def _clear(connection: Connection, digests: Collection[str]) -> None:
+    """They are over, and did not end the process."""
     for some in _chunks(digests):
         connection.execute(delete(suspects).where(suspects.c.digest.in_(some)))
 
 
 def _leave(connection: Connection, replica: str) -> None:
+    """The process stops in order: forget what was noted down, but for what others did that are still there."""
     others = select(replicas.c.id).where(replicas.c.id != replica)
     connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
+
+
+class SqlSuspects(Store):
+    """Messages that were under way when a process ended without stopping in order. All raise HistoryUnavailable.
+
+    `replica` is one life of a process. What was noted down more than a day ago is forgotten.
+    """
+
+    died = Writes(_died)
+    times = Reads(_times)
+    note = Writes(_note)
+    doubt = Writes(_doubt)
+    clear = Writes(_clear)
+    leave = Writes(_leave)
 
 
 def _chunks(digests: Collection[str], *, fill: bool = True) -> Iterator[list[str]]:
@@ -137,17 +134,13 @@ _NEWEST = 5000
 """Events with one of the publisher ids, at the most: a publisher may give the same one to all."""
 
 
-class SqlRecollection:
-    """The port Recollection (bridge.core.guards) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
+class SqlRecollection(Store):
+    """What the history knows of messages that the broker hands out again."""
 
     async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
         found: dict[EventKey, Earlier] = {}
         for some in _parts(keys):
-            found |= await self._engine.read(partial(_earlier, keys=some))
+            found |= await self.engine.read(partial(_earlier, keys=some))
         return found
 
 

@@ -1,43 +1,18 @@
 """Who is there, and who does what only one may do: told by the database's clock, for those of hosts differ."""
 
 import time
-from collections.abc import Sequence
-from functools import partial
 
 from sqlalchemy import Connection, delete, func, or_, select
 
 from bridge.core.jobs import Replica
 from bridge.db.admin_tables import leases, replicas
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.upserts import any_insert
 
 _STEP = 60.0
 """Seconds from which on a clock that goes back was set, and not merely corrected."""
 _FORGOTTEN_AFTER = 3600.0
 """Seconds after which nobody needs to know of a replica that did not stop in order."""
-
-
-class SqlReplicas:
-    """The ports Replicas and Leases (bridge.core.jobs) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def seen(self, replica: Replica) -> None:
-        await self._engine.write(partial(_seen, replica=replica))
-
-    async def replicas(self, within: float) -> Sequence[Replica]:
-        return await self._engine.read(partial(_there, within=within))
-
-    async def leave(self, replica_id: str) -> None:
-        await self._engine.write(partial(_leave, replica_id=replica_id))
-
-    async def lease(self, name: str, holder: str, seconds: float) -> bool:
-        return await self._engine.write(partial(_lease, name=name, holder=holder, seconds=seconds))
-
-    async def release(self, name: str, holder: str) -> None:
-        await self._engine.write(partial(_release, name=name, holder=holder))
 
 
 def now(connection: Connection) -> float:
@@ -48,6 +23,7 @@ def now(connection: Connection) -> float:
 
 
 def _seen(connection: Connection, replica: Replica) -> None:
+    """Write down that it lives now, and what it has in force."""
     at = now(connection)
     values = {
         "id": replica.id,
@@ -65,6 +41,7 @@ def _seen(connection: Connection, replica: Replica) -> None:
 
 
 def _there(connection: Connection, within: float) -> list[Replica]:
+    """Those seen within so many seconds."""
     at = now(connection)
     # Who was seen in the future has gone, and the clock was set back since.
     seen = replicas.c.seen_at.between(at - within, at + within)
@@ -76,11 +53,13 @@ def _there(connection: Connection, within: float) -> list[Replica]:
 
 
 def _leave(connection: Connection, replica_id: str) -> None:
+    """It stops in order: it is not there any more, and lets go of its leases."""
     connection.execute(delete(leases).where(leases.c.holder == replica_id))
     connection.execute(delete(replicas).where(replicas.c.id == replica_id))
 
 
 def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bool:
+    """Take or prolong it for so long; False while somebody else has it."""
     at = now(connection)
     statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
     # One that lasts longer than any is given was taken before the clock was set back.
@@ -96,4 +75,15 @@ def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bo
 
 
 def _release(connection: Connection, name: str, holder: str) -> None:
+    """Let go of it, if it is ours."""
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+
+class SqlReplicas(Store):
+    """Who else is there, and who may do a certain work now. All raise HistoryUnavailable."""
+
+    seen = Writes(_seen)
+    replicas = Reads(_there)
+    leave = Writes(_leave)
+    lease = Writes(_lease)
+    release = Writes(_release)

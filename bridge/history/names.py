@@ -9,6 +9,7 @@ from bridge.db.tables import deliveries, events, quarantine
 from bridge.db.text import storable
 
 _MOST_SOURCES = 100
+_MOST_TYPES = 500
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -23,11 +24,13 @@ def has_source(connection: Connection, source: str) -> bool:
     return _there(connection, events.c.source, source) or _there(connection, quarantine.c.source, source)
 
 
-def event_types(connection: Connection, most: int) -> list[str]:
+def event_types(connection: Connection) -> list[str]:
     """Those that events have, so many of each source at the most."""
     found: dict[str, None] = {}
     for source in distinct(connection, events.c.source, most=_MOST_SOURCES):
-        found.update(dict.fromkeys(distinct(connection, events.c.type, events.c.source == source, most=most)))
+        found.update(
+            dict.fromkeys(distinct(connection, events.c.type, events.c.source == source, most=_MOST_TYPES))
+        )
     return list(found)
 
 

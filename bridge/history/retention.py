@@ -3,19 +3,19 @@
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, Table, and_, delete, exists, not_, select
 
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.guards import Claims
-from bridge.core.jobs import Leases
 from bridge.core.ports import History
-from bridge.core.statistics import Statistics
 from bridge.db.admin_tables import durations, measures, sums
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.tables import attempts, deliveries, event_dimensions, events, evidence_forms, quarantine
+from bridge.history.claims_store import SqlClaims
+from bridge.history.leases import SqlReplicas
 from bridge.measuring.spans import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Step
 
 BEFORE_ALL = str(UUID(int=0))
@@ -128,15 +128,23 @@ _BETWEEN = 0.05
 """Seconds: group commits go through in between."""
 
 
+class KeptSums(Protocol):
+    """Sums of statistics, which are kept above the history."""
+
+    async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
+        """Delete some `limit` rows of sums that are no longer kept, those of days after `keep` seconds; gives how many."""
+        ...
+
+
 class Retention:
     """Prunes in small transactions, so that deliveries go on meanwhile; of several replicas one does it."""
 
     def __init__(
         self,
         history: History,
-        statistics: Statistics,
-        claims: Claims,
-        leases: Leases,
+        statistics: KeptSums,
+        claims: SqlClaims,
+        leases: SqlReplicas,
         replica_id: str,
         *,
         keep: float,

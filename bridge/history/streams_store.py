@@ -7,22 +7,8 @@ from sqlalchemy import Connection, and_, or_, select
 
 from bridge.core.delivery import Reached
 from bridge.db.admin_tables import stream_offsets
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store
 from bridge.db.upserts import inserting
-
-
-class SqlStreams:
-    """The port StreamPlaces (bridge.core.ports) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def stored(self, queue: str) -> Reached | None:
-        return await self._engine.read(partial(_stored, queue=queue))
-
-    async def store(self, reached: Reached) -> None:
-        await self._engine.write(partial(reach, places=[reached]))
 
 
 def reach(connection: Connection, places: Sequence[Reached]) -> None:
@@ -47,7 +33,17 @@ def reach(connection: Connection, places: Sequence[Reached]) -> None:
 
 
 def _stored(connection: Connection, queue: str) -> Reached | None:
+    """Where to go on; None: it was never read."""
     row = connection.execute(select(stream_offsets).where(stream_offsets.c.queue == queue)).first()
     if row is None:
         return None
     return Reached(row.queue, row.reached, int(row.ahead or "0", 16), row.digest, row.epoch, row.since)
+
+
+class SqlStreams(Store):
+    """How far each stream has been read. All raise HistoryUnavailable."""
+
+    stored = Reads(_stored)
+
+    async def store(self, reached: Reached) -> None:
+        await self.engine.write(partial(reach, places=[reached]))

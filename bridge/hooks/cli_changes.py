@@ -13,8 +13,8 @@ from bridge.core.hook import Hook, Retry
 from bridge.core.target import NotifyTarget, QueueTarget, WebhookTarget
 from bridge.formats.parse import parse as parse_json
 from bridge.hooks.cli import show_hook
-from bridge.settings.yaml import Substitution
 from bridge.settings.shape import written
+from bridge.settings.yaml import Substitution
 from bridge.settings.yaml import parse as parse_yaml
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option

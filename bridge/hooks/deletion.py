@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Literal
 
 import structlog
@@ -15,15 +14,16 @@ from bridge.amqp.topology import Topology
 from bridge.cluster.replicas import ReplicaHeartbeat
 from bridge.core.delivery import FINAL, Status
 from bridge.core.errors import BridgeError, BrokerRefused, BrokerUnavailable
-from bridge.core.jobs import Leases, UnfinishedDeliveries
 from bridge.core.ports import Receive
-from bridge.core.stored_hooks import HookStore, Overtaken, StoredHook
+from bridge.core.stored_hooks import Overtaken, StoredHook
 from bridge.db.admin_tables import outbox
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.tables import deliveries
+from bridge.history.leases import SqlReplicas
 from bridge.history.sums import count_ends
 from bridge.hooks.in_force import HooksInForce
 from bridge.hooks.service import Removal
+from bridge.hooks.store import SqlHooks
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -54,9 +54,9 @@ class HookDeletion:
         self,
         in_force: HooksInForce,
         presence: ReplicaHeartbeat,
-        store: HookStore,
-        remains: UnfinishedDeliveries,
-        leases: Leases,
+        store: SqlHooks,
+        remains: "SqlUnfinishedDeliveries",
+        leases: SqlReplicas,
         *,
         replica_id: str,
         topology: Topology,
@@ -245,30 +245,15 @@ _WAITING = sorted(str(status) for status in Status if status not in FINAL)
 _DELETED = "hook_deleted"
 
 
-class SqlUnfinishedDeliveries:
-    """The port Remains (bridge.core.jobs) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def waiting(self, hook: str) -> int:
-        return await self._engine.read(partial(_waiting, hook=hook))
-
-    async def end_waiting(self, hook: str, at: float, limit: int) -> int:
-        return await self._engine.write(partial(_end_waiting, hook=hook, at=at, limit=limit))
-
-    async def ended(self, hook: str) -> int:
-        return await self._engine.read(partial(_ended, hook=hook))
-
-
 def _waiting(connection: Connection, hook: str) -> int:
+    """How many of its deliveries have none."""
     c = deliveries.c
     counting = select(func.count()).where(c.hook == hook, c.status.in_(_WAITING))
     return connection.scalar(counting) or 0
 
 
 def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> int:
+    """Make up to `limit` of them FAILED `hook_deleted`, for good; gives how many these were."""
     c = deliveries.c
     some = select(c.id).where(c.hook == hook, c.status.in_(_WAITING)).order_by(c.id).limit(limit)
     # In one order, as commits of the pipeline do it, so that neither waits for the other for ever.
@@ -286,8 +271,17 @@ def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> in
 
 
 def _ended(connection: Connection, hook: str) -> int:
+    """How many of its deliveries are FAILED `hook_deleted`."""
     c = deliveries.c
     counting = select(func.count()).where(
         c.hook == hook, c.status == str(Status.FAILED), c.reason == _DELETED
     )
     return connection.scalar(counting) or 0
+
+
+class SqlUnfinishedDeliveries(Store):
+    """What of a deleted hook has no final status. All raise HistoryUnavailable."""
+
+    waiting = Reads(_waiting)
+    end_waiting = Writes(_end_waiting)
+    ended = Reads(_ended)

@@ -5,8 +5,8 @@ import asyncio
 import structlog
 
 from bridge.core.errors import BridgeError
-from bridge.core.statistics import Statistics
 from bridge.hooks.in_force import HooksInForce
+from bridge.stats.store import SqlStatistics
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +16,7 @@ _EVERY = 5.0
 class HookHealthPoller:
     """What is read is told to the hooks in force; of others nobody asks."""
 
-    def __init__(self, statistics: Statistics, in_force: HooksInForce) -> None:
+    def __init__(self, statistics: SqlStatistics, in_force: HooksInForce) -> None:
         self._statistics = statistics
         self._in_force = in_force
 

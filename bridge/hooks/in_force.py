@@ -16,9 +16,10 @@ from bridge.core.errors import HistoryUnavailable, SettingsError
 from bridge.core.hook import Hook, HookFault
 from bridge.core.ports import Control, History, HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import HookStore, StoredHook, StoredHooks
+from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.hooks.runners import Change, Effective, Hooks, effective
 from bridge.hooks.service import Removal
+from bridge.hooks.store import SqlHooks
 from bridge.pipeline.deliver import Deleted, Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.lanes import LaneScheduler
@@ -46,7 +47,7 @@ class HooksInForce:
 
     def __init__(
         self,
-        store: HookStore,
+        store: SqlHooks,
         history: History,
         written: Sequence[Hook],
         *,

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.core.errors import BridgeError
 from bridge.core.event import OWN_EVENTS, Source
-from bridge.core.records import KnownNames
 from bridge.formats.event_types import beginning_with
+from bridge.history.history import SqlHistory
 from bridge.hooks.presenter import seen_hook, seen_hooks
 from bridge.hooks.service import InForce
 from bridge.http.input import Parameters, is_id
@@ -20,7 +20,7 @@ class UnknownName(BridgeError):
 class Names:
     """What is configured, and what the history still knows of."""
 
-    def __init__(self, in_force: InForce, sources: Sequence[Source], known: KnownNames) -> None:
+    def __init__(self, in_force: InForce, sources: Sequence[Source], known: SqlHistory) -> None:
         self._in_force = in_force
         self._sources = [source.name for source in sources]
         self._known = known
@@ -81,7 +81,7 @@ def _is_pattern(text: str) -> bool:
 class AskedNames:
     """Reads names out of parameters; one that nobody has is kept there as what is wrong with the request."""
 
-    def __init__(self, names: Names, known: KnownNames) -> None:
+    def __init__(self, names: Names, known: SqlHistory) -> None:
         """`known` knows the ids that short ones stand for."""
         self.of_hook = names.of_hook
         self.nearest_hook = names.nearest_hook

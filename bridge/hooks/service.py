@@ -20,9 +20,10 @@ from bridge.core.errors import Problem, SettingsError
 from bridge.core.hook import Hook
 from bridge.core.ports import HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import Ends, HookStore, NameTaken, Overtaken, StoredHook
+from bridge.core.stored_hooks import Ends, NameTaken, Overtaken, StoredHook
 from bridge.core.target import TARGET_TYPES
 from bridge.hooks.merge import patched, replaced, unkept, without_read_only
+from bridge.hooks.store import SqlHooks
 from bridge.hooks.validate import Grounds, hook_of
 from bridge.pipeline.hook_table import HookTable
 
@@ -120,7 +121,7 @@ Make = Callable[[StoredHook], Awaitable[tuple[Hook, Ends]]]
 class HookChanges:
     """Reads, changes and writes; whoever names the version it saw is told if there is another one by now."""
 
-    def __init__(self, store: HookStore, in_force: InForce, now: Callable[[], float]) -> None:
+    def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self.store = store
         self.in_force = in_force
@@ -233,7 +234,7 @@ class ManageHooks:
     """
 
     def __init__(
-        self, store: HookStore, in_force: InForce, grounds: Grounds, *, most: int, now: Callable[[], float]
+        self, store: SqlHooks, in_force: InForce, grounds: Grounds, *, most: int, now: Callable[[], float]
     ) -> None:
         """`most`: hooks that may be stored; `now` gives Unix seconds."""
         self._changes = HookChanges(store, in_force, now)

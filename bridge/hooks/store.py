@@ -16,8 +16,9 @@ from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook, HookFault
 from bridge.core.ports import HookState
 from bridge.core.stored_hooks import Deleting, Ends, NameTaken, Overtaken, StoredHook, StoredHooks, TooMany
-from bridge.db.admin_tables import hooks, next_revision, revision
-from bridge.db.engine import Engine
+from bridge.db import admin_tables
+from bridge.db.admin_tables import hooks, next_revision
+from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.sealing import Sealer
 from bridge.db.tables import hook_states
 from bridge.db.upserts import padded
@@ -76,74 +77,6 @@ def about(hook_id: str) -> str:
 _AT_ONCE = 500
 
 
-class SqlHooks:
-    """The port HookStore; what was read is kept, so that a change costs the reading of what changed."""
-
-    def __init__(self, engine: Engine, sealer: Sealer) -> None:
-        """`engine` is that of the history, which also closes it."""
-        self._engine = engine
-        self._sealer = sealer
-        self._known: dict[str, StoredHook] = {}
-
-    async def stored_hooks(self) -> StoredHooks:
-        known = self._known
-        # One that could not be opened is tried again: another replica may have sealed it anew meanwhile.
-        versions = {one: stored.version for one, stored in known.items() if stored.hook.fault is None}
-        found = await self._engine.read(partial(_changed, known=versions))
-        # Opening thousands takes a while, in which deliveries must go on.
-        opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
-        fresh = {stored.hook.id: stored for stored in opened}
-        self._known = {one: fresh.get(one) or known[one] for one in found.there}
-        return StoredHooks(found.revision, list(self._known.values()), frozenset(found.gone))
-
-    async def stored_hook(self, hook_id: str) -> StoredHook | None:
-        row = await self._engine.read(partial(_row, hook_id=hook_id))
-        return None if row is None or row.deleting == "gone" else self._opened(row)
-
-    async def revision(self) -> int:
-        return await self._engine.read(revision)
-
-    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
-        sealed = sealed_of(hook, (), self._sealer)
-        row = await self._engine.write(partial(_add, hook=hook, sealed=sealed, at=at, most=most))
-        return _stored(row, hook, ())
-
-    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
-        sealed = sealed_of(hook, ends, self._sealer)
-        row = await self._engine.write(partial(_replace, hook=hook, sealed=sealed, at=at, version=version))
-        return _stored(row, hook, ends)
-
-    async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
-        row = await self._engine.write(partial(_delete, hook_id=hook_id, how=how, at=at, version=version))
-        before = self._opened(row)
-        return replace(before, version=before.version + 1, updated_at=at, deleting=how)
-
-    async def say(self, hook: str, change: Callable[[HookState], HookState]) -> HookState:
-        return await self._engine.write(partial(_say, hook=hook, change=change))
-
-    async def reseal(self) -> int:
-        """Seal everything with the newest key that another one sealed; gives how many hooks that were.
-
-        What cannot be opened stays as it is: its key may come back.
-        """
-        sealed = await self._engine.read(_all_sealed)
-        count = 0
-        for hook_id, piece in sealed:
-            if self._sealer.is_newest(piece):
-                continue
-            try:
-                clear = self._sealer.open(piece, about(hook_id))
-            except SettingsError:
-                continue
-            anew = self._sealer.seal(clear, about(hook_id))
-            await self._engine.write(partial(_put_sealed, hook_id=hook_id, old=piece, new=anew))
-            count += 1
-        return count
-
-    def _opened(self, row: Row[Any]) -> StoredHook:
-        return _stored(row, *hook_of(row.id, row.name, row.document, bytes(row.sealed), self._sealer))
-
-
 @dataclass(frozen=True, slots=True)
 class _Changes:
     """What stands in the table: all ids that are there, and the rows that are not known."""
@@ -163,7 +96,7 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
-    number = revision(connection)  # first: what is changed meanwhile must show as a newer one
+    number = admin_tables.revision(connection)  # first: what is changed meanwhile must show as a newer one
     stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
     there = {one: version for one, version, deleting in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]
@@ -238,11 +171,81 @@ def _check_name(connection: Connection, hook: Hook) -> None:
 
 
 def _say(connection: Connection, hook: str, change: Callable[[HookState], HookState]) -> HookState:
+    """Store, in one step, what `change` makes of all that was said of a hook, the bridge's own pause included; where
+    nothing was, it gets an empty state. It may be called twice.
+    """
     next_revision(connection)
     said = history.stored_hook_states(connection).get(hook)
     state = change(said or HookState(hook, paused=False, reason="", at=0.0))
     history.store_hook_state(connection, state)
     return state
+
+
+class SqlHooks(Store):
+    """Where hooks of the API are kept; their targets are encrypted there. One whose key is not given is read as broken, with
+    a stand-in for its target. All raise HistoryUnavailable.
+    """
+
+    revision = Reads(admin_tables.revision)
+    say = Writes(_say)
+
+    def __init__(self, engine: Engine, sealer: Sealer) -> None:
+        """`engine` is that of the history, which also closes it."""
+        self.engine = engine
+        self._sealer = sealer
+        self._known: dict[str, StoredHook] = {}
+
+    async def stored_hooks(self) -> StoredHooks:
+        known = self._known
+        # One that could not be opened is tried again: another replica may have sealed it anew meanwhile.
+        versions = {one: stored.version for one, stored in known.items() if stored.hook.fault is None}
+        found = await self.engine.read(partial(_changed, known=versions))
+        # Opening thousands takes a while, in which deliveries must go on.
+        opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
+        fresh = {stored.hook.id: stored for stored in opened}
+        self._known = {one: fresh.get(one) or known[one] for one in found.there}
+        return StoredHooks(found.revision, list(self._known.values()), frozenset(found.gone))
+
+    async def stored_hook(self, hook_id: str) -> StoredHook | None:
+        row = await self.engine.read(partial(_row, hook_id=hook_id))
+        return None if row is None or row.deleting == "gone" else self._opened(row)
+
+    async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
+        sealed = sealed_of(hook, (), self._sealer)
+        row = await self.engine.write(partial(_add, hook=hook, sealed=sealed, at=at, most=most))
+        return _stored(row, hook, ())
+
+    async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
+        sealed = sealed_of(hook, ends, self._sealer)
+        row = await self.engine.write(partial(_replace, hook=hook, sealed=sealed, at=at, version=version))
+        return _stored(row, hook, ends)
+
+    async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
+        row = await self.engine.write(partial(_delete, hook_id=hook_id, how=how, at=at, version=version))
+        before = self._opened(row)
+        return replace(before, version=before.version + 1, updated_at=at, deleting=how)
+
+    async def reseal(self) -> int:
+        """Seal everything with the newest key that another one sealed; gives how many hooks that were.
+
+        What cannot be opened stays as it is: its key may come back.
+        """
+        sealed = await self.engine.read(_all_sealed)
+        count = 0
+        for hook_id, piece in sealed:
+            if self._sealer.is_newest(piece):
+                continue
+            try:
+                clear = self._sealer.open(piece, about(hook_id))
+            except SettingsError:
+                continue
+            anew = self._sealer.seal(clear, about(hook_id))
+            await self.engine.write(partial(_put_sealed, hook_id=hook_id, old=piece, new=anew))
+            count += 1
+        return count
+
+    def _opened(self, row: Row[Any]) -> StoredHook:
+        return _stored(row, *hook_of(row.id, row.name, row.document, bytes(row.sealed), self._sealer))
 
 
 def _put_sealed(connection: Connection, hook_id: str, old: bytes, new: bytes) -> None:

@@ -11,10 +11,11 @@ from bridge.core.base import value
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.hook import Hook
 from bridge.core.ports import HookState
-from bridge.core.stored_hooks import Ends, HookStore, StoredHook
+from bridge.core.stored_hooks import Ends, StoredHook
 from bridge.core.target import WebhookTarget
 from bridge.formats.text import utc_seconds
 from bridge.hooks.service import HookChanges, InForce, Make, NoSecrets
+from bridge.hooks.store import SqlHooks
 from bridge.hooks.validate import not_read
 from bridge.settings.yaml import variable_in
 from bridge.signing.profiles import ALL_SIGN, SOME_SIGN_ALL
@@ -37,7 +38,7 @@ class _Switch:
 class SwitchHooks:
     """Each says it again without harm. All give the hook's id and raise as HookChanges.change, and HistoryUnavailable."""
 
-    def __init__(self, store: HookStore, in_force: InForce, now: Callable[[], float]) -> None:
+    def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._store = store
@@ -139,7 +140,7 @@ class Rotated:
 class RotateSecrets:
     """The new secret is given once and never shown again."""
 
-    def __init__(self, store: HookStore, in_force: InForce, now: Callable[[], float]) -> None:
+    def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
         """`now` gives Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._now = now

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bridge.core.budget import Budget
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.records import KnownNames
+from bridge.history.history import SqlHistory
 from bridge.http.audit import AuditLog, guarded
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.operation import AUDITED, MOST_BODY, ConcurrencyLimit, Operation
@@ -75,7 +75,7 @@ class Api:
         actors: Actors,
         log: AuditLog,
         new_id: Callable[[], str],
-        known: KnownNames,
+        known: SqlHistory,
         *,
         budget: Budget | None = None,
     ) -> None:

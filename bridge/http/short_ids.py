@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from bridge.core.records import IdOf, KnownNames
+from bridge.core.records import IdOf
+from bridge.history.history import SqlHistory
 from bridge.http.problem import Refused
 
 SHORTEST = 8
@@ -26,7 +27,7 @@ _KINDS: dict[str, IdOf] = {
 SHOWN_IDS = 5
 
 
-def short_ids(known: KnownNames) -> Middleware:
+def short_ids(known: SqlHistory) -> Middleware:
     """An id in a path may be short, as lists show it: its beginning, as long as no other begins so."""
 
     @web.middleware
@@ -42,7 +43,7 @@ def short_ids(known: KnownNames) -> Middleware:
     return whole
 
 
-async def whole_id(known: KnownNames, kind: IdOf, short: str) -> str | None:
+async def whole_id(known: SqlHistory, kind: IdOf, short: str) -> str | None:
     """The id that begins so, None where none does; raises Refused (409) where several do."""
     found = await known.ids_beginning(kind, short.lower(), SHOWN_IDS + 1)
     if len(found) > 1:

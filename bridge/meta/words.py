@@ -1,6 +1,6 @@
 """Meta events: their types and data, which contain no secrets, and the ports that publish them."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -254,24 +254,4 @@ class Herald(Protocol):
         An event caused by deliveries (not `by_person`) about a hook that itself receives meta events is not published,
         because it may have been caused by meta events.
         """
-        ...
-
-
-class Standings(Protocol):
-    """The port to the failing state of hooks and the published warnings, shared by all replicas. Each method raises
-    HistoryUnavailable.
-    """
-
-    async def standings(self) -> Sequence[Standing]:
-        """Returns the hooks that fail now, or whose last warning is not cleared."""
-        ...
-
-    async def told(self, before: Standing, level: int, since: float | None) -> bool:
-        """Store the published level of a failing period since then (0: none); returns False if the state changed
-        since `before`.
-        """
-        ...
-
-    async def quarantined(self, since: float) -> Mapping[str, int]:
-        """Returns the number of messages quarantined since that Unix time, by source; sources with none are absent."""
         ...

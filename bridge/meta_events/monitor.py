@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import structlog
@@ -12,16 +11,15 @@ from sqlalchemy import Connection, func, select, update
 
 from bridge.core.errors import BridgeError
 from bridge.core.event import OWN_EVENTS
-from bridge.core.jobs import Leases
 from bridge.db.admin_tables import hook_health as health
 from bridge.db.admin_tables import hooks
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.tables import hook_states, quarantine
+from bridge.history.leases import SqlReplicas
 from bridge.meta.words import (
     LEVELS,
     MetaType,
     Standing,
-    Standings,
     Told,
     failing,
     quarantine_growing,
@@ -48,8 +46,8 @@ class FailingHookMonitor:
 
     def __init__(
         self,
-        standings: Standings,
-        leases: Leases,
+        standings: "SqlStandings",
+        leases: SqlReplicas,
         table: HookTable,
         herald: MetaEventPublisher,
         *,
@@ -158,24 +156,8 @@ _FIELDS = (
 )
 
 
-class SqlStandings:
-    """The port Standings."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def standings(self) -> Sequence[Standing]:
-        return await self._engine.read(_standings)
-
-    async def told(self, before: Standing, level: int, since: float | None) -> bool:
-        return await self._engine.write(partial(_remember, before=before, level=level, since=since))
-
-    async def quarantined(self, since: float) -> Mapping[str, int]:
-        return await self._engine.read(partial(_quarantined, since=since))
-
-
 def _standings(connection: Connection) -> list[Standing]:
+    """Of all hooks that fail now, or that were told to fail."""
     wanted = (
         select(*_FIELDS, hook_states.c.changed_at, hooks.c.updated_at)
         .select_from(health)
@@ -192,6 +174,7 @@ def _standing(row: Sequence[Any]) -> Standing:
 
 
 def _remember(connection: Connection, before: Standing, level: int, since: float | None) -> bool:
+    """Remember the level told of a time since then (0: none); False where it has changed since `before`."""
     change = (
         update(health)
         .where(
@@ -205,9 +188,18 @@ def _remember(connection: Connection, before: Standing, level: int, since: float
 
 
 def _quarantined(connection: Connection, since: float) -> dict[str, int]:
+    """How many messages went into quarantine since that Unix time, by source; sources with none are absent."""
     wanted = (
         select(quarantine.c.source, func.count().label("messages"))
         .where(quarantine.c.quarantined_at >= since)
         .group_by(quarantine.c.source)
     )
     return {row.source: row.messages for row in connection.execute(wanted)}
+
+
+class SqlStandings(Store):
+    """How hooks fare and what was told of it, for all replicas. All raise HistoryUnavailable."""
+
+    standings = Reads(_standings)
+    told = Writes(_remember)
+    quarantined = Reads(_quarantined)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from bridge.core.access import Role
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook
-from bridge.core.records import Records
+from bridge.history.history import SqlHistory
 from bridge.hooks.api import refusing
 from bridge.hooks.service import NoSuchHook
 from bridge.http.body import answer, json_of
@@ -74,7 +74,7 @@ def _as_phlix(method: _Method) -> Any:
 class PhlixRoutes:
     """All are for admins, as Phlix has it; what is wrong with a body comes to 400."""
 
-    def __init__(self, webhooks: PhlixWebhooks, records: Records) -> None:
+    def __init__(self, webhooks: PhlixWebhooks, records: SqlHistory) -> None:
         self._webhooks = webhooks
         self._records = records
 

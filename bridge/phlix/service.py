@@ -13,11 +13,12 @@ from uuid import UUID, uuid5
 
 from bridge.core.delivery import Status
 from bridge.core.hook import Hook
-from bridge.core.records import DeliveryFilter, KnownAttempt, KnownDelivery, Records
+from bridge.core.records import DeliveryFilter, KnownAttempt, KnownDelivery
 from bridge.core.statistics import HookHealth
 from bridge.core.stored_hooks import NameTaken
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.service import NotNow
+from bridge.history.history import SqlHistory
 from bridge.hooks.api_switches import Testing
 from bridge.hooks.presenter import SeenHook, seen_hook, seen_hooks
 from bridge.hooks.service import InForce, ManageHooks, NoSuchHook, free_name
@@ -218,17 +219,17 @@ _STATUS: Mapping[Status, Literal["pending", "delivered", "failed"]] = {
 }
 
 
-async def dispatches_to(records: Records, hook: Hook, event_id: str | None) -> list[DispatchRow]:
+async def dispatches_to(records: SqlHistory, hook: Hook, event_id: str | None) -> list[DispatchRow]:
     """The latest to a webhook, or those of one event; raises HistoryUnavailable."""
     return await _rows(records, DeliveryFilter(hook=hook.id, event_id=event_id), {hook.id: hook})
 
 
-async def dispatches_of(records: Records, hooks: Mapping[str, Hook], event_id: str) -> list[DispatchRow]:
+async def dispatches_of(records: SqlHistory, hooks: Mapping[str, Hook], event_id: str) -> list[DispatchRow]:
     """Those of an event to these hooks, by their ids; raises HistoryUnavailable."""
     return await _rows(records, DeliveryFilter(event_id=event_id), hooks)
 
 
-async def _rows(records: Records, which: DeliveryFilter, hooks: Mapping[str, Hook]) -> list[DispatchRow]:
+async def _rows(records: SqlHistory, which: DeliveryFilter, hooks: Mapping[str, Hook]) -> list[DispatchRow]:
     page = await records.deliveries(which, after=None, limit=MOST)
     rows = []
     for known in page.items:

@@ -13,8 +13,8 @@ from bridge.core.delivery import FINAL, Delivery
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.event import Content, Message, Undecodable
 from bridge.core.ports import AckHandle
-from bridge.core.records import Records
 from bridge.formats.registry import AT_ONCE, Heavy
+from bridge.history.history import SqlHistory
 from bridge.pipeline.custody import LargeBodyReader
 from bridge.pipeline.settlement import SettledCallback
 from bridge.wire.authenticity import FORGED, Authenticator
@@ -89,7 +89,7 @@ class UnverifiedCopies:
     """
 
     def __init__(
-        self, records: Records, content_of: ReadContent, refuse: Refuse, aside: LargeBodyReader
+        self, records: SqlHistory, content_of: ReadContent, refuse: Refuse, aside: LargeBodyReader
     ) -> None:
         """`refuse` has a message quarantined; the bodies of the history are read `aside`."""
         self._aside = aside

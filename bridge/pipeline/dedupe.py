@@ -19,7 +19,9 @@ import structlog
 from bridge.core.base import Backoff
 from bridge.core.delivery import Finished
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.guards import Claim, Claimed, Claims, Earlier, Recollection
+from bridge.core.guards import Claim, Claimed, Earlier
+from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.received import Part, Recalled, ReceivedMessage
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import Settlement
@@ -96,7 +98,7 @@ def judge(claimed: Claimed, asking: Asking, running: Settlement | None) -> Verdi
 class DedupeLeases:
     """The claims of this process."""
 
-    def __init__(self, claims: Claims, holder: str, *, alone: bool) -> None:
+    def __init__(self, claims: SqlClaims, holder: str, *, alone: bool) -> None:
         """`holder` names this life of the process; `alone`: there are no others, so that all other holders are gone."""
         self.under_way = UnderWay()
         self._claims = claims
@@ -186,7 +188,7 @@ class RedeliveryFilter:
 
     def __init__(
         self,
-        recollection: Recollection,
+        recollection: SqlRecollection,
         claiming: DedupeLeases,
         recorder: Recorder,
         flush: Callable[[], Awaitable[None]],

@@ -20,8 +20,8 @@ import structlog
 from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.event import Message, Undecodable
-from bridge.core.guards import Suspects
 from bridge.core.ports import AckHandle
+from bridge.history.guards_store import SqlSuspects
 from bridge.pipeline.settlement import InFlight, SettledCallback
 from bridge.telemetry import events
 
@@ -97,7 +97,7 @@ async def _digest_of(held: _Held) -> str:
 class PoisonMessageGuard:
     """Holds back what may end the process. Until `watch_out` everything passes."""
 
-    def __init__(self, suspects: Suspects, load: InFlight, replica: str) -> None:
+    def __init__(self, suspects: SqlSuspects, load: InFlight, replica: str) -> None:
         """`load` tells what is under way; `replica` names this life of the process."""
         self._suspects = suspects
         self._load = load

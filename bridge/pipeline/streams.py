@@ -15,8 +15,8 @@ from bridge.amqp.streams import first_place, last_offset
 from bridge.core.delivery import Reached
 from bridge.core.errors import BridgeError, BrokerUnavailable, HistoryUnavailable
 from bridge.core.event import Source
-from bridge.core.jobs import Leases
-from bridge.core.ports import StreamPlaces
+from bridge.history.leases import SqlReplicas
+from bridge.history.streams_store import SqlStreams
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.stream import StreamReader, beginning
@@ -54,8 +54,8 @@ class Streams:
     def __init__(
         self,
         link: Link,
-        places: StreamPlaces,
-        leases: Leases,
+        places: SqlStreams,
+        leases: SqlReplicas,
         recorder: Recorder,
         tell: Callable[[str, int], None],
         *,

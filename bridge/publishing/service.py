@@ -15,9 +15,9 @@ from sqlalchemy import Connection, delete, select, update
 from bridge.core.base import value
 from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
 from bridge.core.event import Message, Source
-from bridge.core.ports import Begun, Idempotency, Outgoing, Publisher
+from bridge.core.ports import Begun, Outgoing, Publisher
 from bridge.db.admin_tables import idempotency
-from bridge.db.engine import Engine
+from bridge.db.engine import Store, Writes
 from bridge.db.upserts import any_insert
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Publishing:
         self,
         sources: Sequence[Source],
         publisher: Publisher,
-        idempotency: Idempotency,
+        idempotency: "SqlIdempotency",
         new_id: Callable[[], str],
         *,
         patience: float = _PATIENCE,
@@ -191,24 +191,10 @@ _FAILED = 0
 _DONE = 1
 
 
-class SqlIdempotency:
-    """The port Idempotency (bridge.core.ports) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def begin(self, key: str, request: str, answer: str, at: float) -> Begun:
-        return await self._engine.write(partial(_begin, key=key, request=request, answer=answer, at=at))
-
-    async def done(self, key: str) -> None:
-        await self._engine.write(partial(_end, key=key, status=_DONE))
-
-    async def failed(self, key: str) -> None:
-        await self._engine.write(partial(_end, key=key, status=_FAILED))
-
-
 def _begin(connection: Connection, key: str, request: str, answer: str, at: float) -> Begun:
+    """Take the key for the request with this digest, which plans this answer; keys of more than a day before
+    are forgotten.
+    """
     c = idempotency.c
     connection.execute(delete(idempotency).where(c.at < at - KEPT))
     made = connection.execute(
@@ -228,6 +214,18 @@ def _begin(connection: Connection, key: str, request: str, answer: str, at: floa
         return Begun("busy")
     connection.execute(update(idempotency).where(c.key == key).values(status=None, at=at))
     return Begun("go", row["answer"])
+
+
+class SqlIdempotency(Store):
+    """Requests under way and done, by key. All raise HistoryUnavailable."""
+
+    begin = Writes(_begin)
+
+    async def done(self, key: str) -> None:
+        await self.engine.write(partial(_end, key=key, status=_DONE))
+
+    async def failed(self, key: str) -> None:
+        await self.engine.write(partial(_end, key=key, status=_FAILED))
 
 
 def _end(connection: Connection, key: str, status: int) -> None:

@@ -11,8 +11,9 @@ from bridge.core.base import value
 from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge
 from bridge.core.event import Batch, Event, Message, Source, Undecodable
 from bridge.core.ports import Outgoing, Publisher
-from bridge.core.records import KnownQuarantined, Page, Quarantine, QuarantineFilter
+from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
 from bridge.formats.decoder import Decoder
+from bridge.quarantine.store import SqlQuarantine
 from bridge.wire.copies import INLET, REQUEUED
 
 LANES = "lanes"
@@ -82,7 +83,7 @@ class Requeuing:
 
     def __init__(
         self,
-        quarantine: Quarantine,
+        quarantine: SqlQuarantine,
         sources: Sequence[Source],
         publisher: Publisher,
         decoders: Mapping[str, Decoder],

@@ -1,12 +1,11 @@
 """Messages in quarantine: found, read, dropped."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, delete, select
 
 from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import Bounds, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
 from bridge.db.tables import quarantine
 from bridge.db.text import storable
@@ -60,29 +59,8 @@ def _without_bodies(connection: Connection, ids: Sequence[str]) -> tuple[KnownQu
     return tuple(quarantined_of(row) for row in connection.execute(chosen).mappings())
 
 
-class SqlQuarantine:
-    """The port Quarantine (bridge.core.records) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-
-    async def messages(
-        self, which: QuarantineFilter, *, after: str | None, limit: int
-    ) -> Page[KnownQuarantined]:
-        return await self._engine.read(partial(page, which=which, after=after, limit=limit))
-
-    async def message(self, quarantined_id: str) -> KnownQuarantined | None:
-        return await self._engine.read(partial(one, quarantined_id=quarantined_id))
-
-    async def ids(self, which: QuarantineFilter, behind: str, limit: int) -> Sequence[str]:
-        return await self._engine.read(partial(_ids, which=which, behind=behind, limit=limit))
-
-    async def drop(self, ids: Sequence[str]) -> int:
-        return await self._engine.write(partial(_drop, ids=ids))
-
-
 def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: int) -> list[str]:
+    """The oldest of those, behind this id; empty: from the first on."""
     c = quarantine.c
     where: list[ColumnElement[bool]] = [c.id > behind] if behind else []
     equal = ((c.source, which.source), (c.reason, which.reason))
@@ -95,8 +73,18 @@ def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: in
 
 
 def _drop(connection: Connection, ids: Sequence[str]) -> int:
+    """Delete them; gives how many were there."""
     known = [one for each in ids if (one := as_id(each)) is not None]
     if not known:
         return 0
     gone = connection.execute(delete(quarantine).where(among(connection, quarantine.c.id, known)))
     return gone.rowcount
+
+
+class SqlQuarantine(Store):
+    """All raise HistoryUnavailable."""
+
+    messages = Reads(page)
+    message = Reads(one)
+    ids = Reads(_ids)
+    drop = Writes(_drop)

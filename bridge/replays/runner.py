@@ -10,13 +10,16 @@ import structlog
 
 from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.jobs import Lacking, Leases, Outbox, Replay, Replays, Restart
+from bridge.core.jobs import Lacking, Replay, Restart
 from bridge.core.ports import Control
 from bridge.core.records import ReplayStatus
+from bridge.deliveries.outbox import SqlOutbox
 from bridge.formats.parse import Bounds
+from bridge.history.leases import SqlReplicas
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.replays.service import ENDED, Asking, takes_part, without
+from bridge.replays.store import SqlReplays
 from bridge.retry.ladder import Pace
 
 # One replay at work: batch by batch, at its pace, and no faster than the hooks take it.
@@ -46,8 +49,8 @@ class ReplayRunner:
 
     def __init__(
         self,
-        replays: Replays,
-        outbox: Outbox,
+        replays: SqlReplays,
+        outbox: SqlOutbox,
         table: HookTable,
         sender: Sender,
         *,
@@ -160,8 +163,8 @@ class ReplayScheduler:
 
     def __init__(
         self,
-        replays: Replays,
-        leases: Leases,
+        replays: SqlReplays,
+        leases: SqlReplicas,
         control: Control,
         work: ReplayRunner,
         *,

@@ -9,7 +9,7 @@ from bridge.core.delivery import Status
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event
 from bridge.core.hook import Hook
-from bridge.core.jobs import Lacking, Replay, ReplayFilter, Replays
+from bridge.core.jobs import Lacking, Replay, ReplayFilter
 from bridge.core.ports import Control
 from bridge.core.records import KnownEvent, Page, ReplayStatus
 from bridge.events.documents import as_event
@@ -19,6 +19,7 @@ from bridge.measuring.spans import moment
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.replays.documents import AskedReplay, AskedReplayFilter
+from bridge.replays.store import SqlReplays
 from bridge.routing.table import RoutingTable
 
 # Events that a hook asks for today: what a replay of missing deliveries looks for.
@@ -53,7 +54,7 @@ class Asking:
         return any(hook.id == self.hook.id for hook in self._routing.match(event).hooks)
 
 
-async def count_missing(replays: Replays, replay: Replay, asking: Asking) -> tuple[int, bool]:
+async def count_missing(replays: SqlReplays, replay: Replay, asking: Asking) -> tuple[int, bool]:
     """How many deliveries it would make, and whether that is the exact number."""
     count = looked_at = 0
     hook, ends_at = asking.hook.id, time.monotonic() + PATIENCE
@@ -99,7 +100,7 @@ class ReplayService:
 
     def __init__(
         self,
-        replays: Replays,
+        replays: SqlReplays,
         table: HookTable,
         names: Names,
         control: Control,

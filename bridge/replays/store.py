@@ -24,12 +24,12 @@ from bridge.core.delivery import Status
 from bridge.core.jobs import Counted, Lacking, Replay, ReplayFilter, Restart
 from bridge.core.records import Page, ReplayStatus
 from bridge.db.admin_tables import replays
-from bridge.db.engine import Engine
+from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.scan import Bounds, among, as_id, cursor, distinct, first_id, key_of
 from bridge.db.tables import deliveries, events
 from bridge.db.text import storable
-from bridge.deliveries.outbox import restart
-from bridge.replays.supply import Supplies, lacking, make_deliveries
+from bridge.deliveries.outbox import restart_some
+from bridge.replays.supply import Supplies, make_deliveries, next_lacking
 
 # Which deliveries a replay takes next, and how many there are; each function over a connection.
 # A hook's deliveries of one status stand in the order of their events in an index, so a batch begins where the
@@ -182,84 +182,24 @@ _UNFINISHED = (ReplayStatus.PENDING, ReplayStatus.RUNNING)
 _MOST_UNFINISHED = 1000
 
 
-class SqlReplays:
-    """The port Replays (bridge.core.jobs) on a database."""
-
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
-        self._supplies = Supplies(engine.dialect)
-
-    async def count(self, which: ReplayFilter) -> Counted:
-        named = [which.hook] if which.hook is not None else await self._engine.read(hooks_with_deliveries)
-        places: Sequence[Place] = [Place(hook, status) for hook in named for status in sorted(which.statuses)]
-        budget = _MOST_COUNTED // (1 if which.source is None else _DEARER_WITH_SOURCE)
-        counts = dict.fromkeys(named, 0)
-        while places and budget > 0:
-            look = partial(count_some, which=which, created_at=None, places=places)
-            some, looked, places = await self._engine.read(look)
-            budget -= looked
-            for hook, number in some.items():
-                counts[hook] += number
-        # A hook that was not reached may have some.
-        behind = dict.fromkeys((place.hook for place in places), 0)
-        return Counted(behind | {hook: number for hook, number in counts.items() if number}, not places)
-
-    async def add_replay(self, replay: Replay) -> None:
-        await self._engine.write(partial(_add, replay=replay))
-
-    async def replay(self, replay_id: str) -> Replay | None:
-        return await self._engine.read(partial(_one, replay_id=replay_id))
-
-    async def replays(self, *, after: str | None, limit: int) -> Page[Replay]:
-        return await self._engine.read(partial(_page, after=after, limit=limit))
-
-    async def unfinished(self) -> Sequence[Replay]:
-        return await self._engine.read(_unfinished)
-
-    async def take(
-        self, replay: Replay, hook: str, limit: int, at: float
-    ) -> tuple[Replay, Sequence[Restart]]:
-        return await self._engine.write(partial(_take, replay=replay, hook=hook, limit=limit, at=at))
-
-    async def lacking(self, replay: Replay, hook: str, limit: int) -> Lacking:
-        return await self._engine.read(partial(lacking, replay=replay, hook=hook, limit=limit))
-
-    async def supply(
-        self, replay: Replay, hook: str, target: str, found: Lacking, at: float
-    ) -> tuple[Replay, Sequence[Restart]]:
-        supply = partial(self._supply, hook=hook, target=target, found=found, at=at)
-        return await self._engine.write(partial(supply, replay=replay))
-
-    async def leave_out(self, replay: Replay, hook: str, at: float) -> Replay:
-        return await self._engine.write(partial(_leave_out, replay=replay, hook=hook, at=at))
-
-    async def end_replay(self, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:
-        return await self._engine.write(partial(_end, replay_id=replay_id, status=status, at=at, error=error))
-
-    def _supply(
-        self, connection: Connection, *, replay: Replay, hook: str, target: str, found: Lacking, at: float
-    ) -> tuple[Replay, Sequence[Restart]]:
-        now = _locked(connection, replay.id)
-        if not _goes_on(now, replay, hook):
-            return now, ()
-        made = make_deliveries(connection, self._supplies, hook, target, found=found.events, at=at)
-        return _move_on(connection, now, hook, found.reached, done=len(made), at=at), made
-
-
 def _take(
     connection: Connection, replay: Replay, hook: str, limit: int, at: float
 ) -> tuple[Replay, Sequence[Restart]]:
+    """The next of a hook: restarted into the outbox, and the job moved on, in one transaction.
+
+    Takes nothing where the job has ended or was moved on by somebody else; gives the job as it stands then.
+    """
     now = _locked(connection, replay.id)
     if not _goes_on(now, replay, hook):
         return now, ()
     batch = next_batch(connection, now, hook, limit)
-    taken = restart(connection, batch.ids, at, now.which.statuses) if batch.ids else ()
+    taken = restart_some(connection, batch.ids, at, now.which.statuses) if batch.ids else ()
     reached = None if batch.after is None else key_text(batch.after)
     return _move_on(connection, now, hook, reached, done=len(taken), at=at), taken
 
 
 def _leave_out(connection: Connection, replay: Replay, hook: str, at: float) -> Replay:
+    """The hook is gone or disabled: count what is left of it, and take no more."""
     now = _locked(connection, replay.id)
     if not _goes_on(now, replay, hook):
         return now
@@ -313,7 +253,8 @@ def _locked(connection: Connection, replay_id: str) -> Replay:
     return _replay_of(connection.execute(chosen).mappings().one())
 
 
-def _end(connection: Connection, replay_id: str, status: ReplayStatus, at: float, error: str) -> bool:
+def _end(connection: Connection, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:
+    """False where it had ended already."""
     ended = update(replays).where(
         replays.c.id == as_id(replay_id), replays.c.status.in_([str(each) for each in _UNFINISHED])
     )
@@ -335,6 +276,7 @@ def _one(connection: Connection, replay_id: str) -> Replay | None:
 
 
 def _page(connection: Connection, after: str | None, limit: int) -> Page[Replay]:
+    """Newest first; ValueError for a cursor that is none of ours."""
     bounds = Bounds(after=key_of(_KIND, after) if after is not None else None)
     chosen = select(replays).where(*bounds.condition([replays.c.id])).order_by(replays.c.id.desc())
     found = [_replay_of(row) for row in connection.execute(chosen.limit(limit + 1)).mappings()]
@@ -346,6 +288,58 @@ def _unfinished(connection: Connection) -> Sequence[Replay]:
     c = replays.c
     chosen = select(replays).where(c.status.in_([str(each) for each in _UNFINISHED])).order_by(c.id)
     return [_replay_of(row) for row in connection.execute(chosen.limit(_MOST_UNFINISHED)).mappings()]
+
+
+class SqlReplays(Store):
+    """Replays and the deliveries they take. All raise HistoryUnavailable.
+
+    A replay takes what fitted when it was made, once: a delivery that changed since is left alone, so one that fails
+    again is not taken again.
+    """
+
+    add_replay = Writes(_add)
+    replay = Reads(_one)
+    replays = Reads(_page)
+    unfinished = Reads(_unfinished)
+    take = Writes(_take)
+    lacking = Reads(next_lacking)
+    leave_out = Writes(_leave_out)
+    end_replay = Writes(_end)
+
+    def __init__(self, engine: Engine) -> None:
+        """The engine's database has this version's tables."""
+        self.engine = engine
+        self._supplies = Supplies(engine.dialect)
+
+    async def count(self, which: ReplayFilter) -> Counted:
+        named = [which.hook] if which.hook is not None else await self.engine.read(hooks_with_deliveries)
+        places: Sequence[Place] = [Place(hook, status) for hook in named for status in sorted(which.statuses)]
+        budget = _MOST_COUNTED // (1 if which.source is None else _DEARER_WITH_SOURCE)
+        counts = dict.fromkeys(named, 0)
+        while places and budget > 0:
+            look = partial(count_some, which=which, created_at=None, places=places)
+            some, looked, places = await self.engine.read(look)
+            budget -= looked
+            for hook, number in some.items():
+                counts[hook] += number
+        # A hook that was not reached may have some.
+        behind = dict.fromkeys((place.hook for place in places), 0)
+        return Counted(behind | {hook: number for hook, number in counts.items() if number}, not places)
+
+    async def supply(
+        self, replay: Replay, hook: str, target: str, found: Lacking, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        supply = partial(self._supply, hook=hook, target=target, found=found, at=at)
+        return await self.engine.write(partial(supply, replay=replay))
+
+    def _supply(
+        self, connection: Connection, *, replay: Replay, hook: str, target: str, found: Lacking, at: float
+    ) -> tuple[Replay, Sequence[Restart]]:
+        now = _locked(connection, replay.id)
+        if not _goes_on(now, replay, hook):
+            return now, ()
+        made = make_deliveries(connection, self._supplies, hook, target, found=found.events, at=at)
+        return _move_on(connection, now, hook, found.reached, done=len(made), at=at), made
 
 
 def _row(replay: Replay) -> dict[str, Any]:

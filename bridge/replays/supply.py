@@ -21,7 +21,7 @@ _MOST_BYTES = 8 * 1024 * 1024
 """Of bodies that are read at once."""
 
 
-def lacking(connection: Connection, replay: Replay, hook: str, limit: int) -> Lacking:
+def next_lacking(connection: Connection, replay: Replay, hook: str, limit: int) -> Lacking:
     """The next `limit` events behind where the replay stands that have no delivery for the hook."""
     c, which, created_at, after = events.c, replay.which, replay.created_at, replay.left[hook]
     until = min(created_at + 0.001, created_at + 0.001 if which.until is None else which.until)

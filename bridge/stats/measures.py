@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bridge.core.event import Source
-from bridge.core.statistics import Measured, MeasuredStep, Statistics
+from bridge.core.statistics import Measured, MeasuredStep
 from bridge.formats.text import utc_seconds
 from bridge.measuring.dimensions import dimensions_of
 from bridge.measuring.spans import DAY, HOUR, Step, widened
 from bridge.stats.service import Asked, bounds
+from bridge.stats.store import SqlStatistics
 
 PLAYBACK = "playback.ended"
 """The type of Phlix's event that its statistics are over."""
@@ -19,7 +20,7 @@ _STEPS: Mapping[Literal["hour", "day"], Step] = {"hour": HOUR, "day": DAY}
 class Measures:
     """Asks about sources that declare dimensions."""
 
-    def __init__(self, statistics: Statistics, sources: Sequence[Source]) -> None:
+    def __init__(self, statistics: SqlStatistics, sources: Sequence[Source]) -> None:
         self._statistics = statistics
         self._names = {source.name: list(dimensions_of(source)) for source in sources}
         self._of_phlix = [source.name for source in sources if source.format in ("phlix", "auto")]

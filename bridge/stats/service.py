@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bridge.core.base import value
-from bridge.core.statistics import Grain, HookHealth, Statistics, Sums
+from bridge.core.statistics import Grain, HookHealth, Sums
 from bridge.formats.text import utc_seconds
 from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, percentile, widened
+from bridge.stats.store import SqlStatistics
 
 STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 USUAL_SPANS: Mapping[Grain, float] = {"minute": HOUR, "hour": DAY, "day": 30 * DAY}
@@ -33,7 +34,7 @@ class HookStatistics:
 
     def __init__(
         self,
-        statistics: Statistics,
+        statistics: SqlStatistics,
         there: Callable[[], Collection[str]],
         name_of: Callable[[str], str],
         most_hooks: int = 200,

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, union_all
 from bridge.core.base import value
 from bridge.core.statistics import Grain, HookHealth, Measured, MeasuredStep, Sums
 from bridge.db.admin_tables import durations, measures, sums
-from bridge.db.engine import Engine
+from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import distinct
 from bridge.db.text import storable
 from bridge.db.upserts import padded
@@ -103,30 +103,40 @@ STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 _FIGURES = ("succeeded", "failed", "skipped", "attempts", "attempts_failed", "duration_ms")
 
 
-class SqlStatistics:
-    """The port Statistics."""
+def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> dict[str, Sums]:
+    """First which hooks, then theirs: percentiles of thousands of hooks would be a lot to add up."""
+    if begin >= end:
+        return {}
+    c = _within(sums, begin, end)
+    deliveries = func.sum(c.succeeded + c.failed + c.skipped)
+    wanted = select(c.hook).where(c.hook != ALL_HOOKS).group_by(c.hook)
+    hooks = connection.scalars(wanted.order_by(deliveries.desc(), c.hook).limit(most)).all()
+    found = _sums_of(connection, hooks, begin, end)
+    return {hook: found[hook] for hook in hooks}
 
-    def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
-        self._engine = engine
+
+class SqlStatistics(Store):
+    """Reading the sums. Spans are whole steps, in Unix seconds, `begin` until before `end`: see
+    bridge.measuring.spans, whose `widened` makes them. All raise HistoryUnavailable.
+    """
+
+    sums_by_hook = Reads(_sums_by_hook)
+    prune_statistics = Writes(prune)
 
     async def sums(self, hook: str | None, begin: int, end: int) -> Sums:
-        found = await self._engine.read(partial(_sums_of, hooks=[hook or ALL_HOOKS], begin=begin, end=end))
+        found = await self.engine.read(partial(_sums_of, hooks=[hook or ALL_HOOKS], begin=begin, end=end))
         return found.get(hook or ALL_HOOKS, Sums(durations={}))
-
-    async def sums_by_hook(self, begin: int, end: int, most: int) -> Mapping[str, Sums]:
-        return await self._engine.read(partial(_sums_by_hook, begin=begin, end=end, most=most))
 
     async def series(
         self, hook: str | None, grain: Grain, begin: int, end: int
     ) -> Sequence[tuple[int, Sums]]:
         work = partial(_series, hook=hook or ALL_HOOKS, step=STEPS[grain], begin=begin, end=end)
-        return await self._engine.read(work)
+        return await self.engine.read(work)
 
     async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
         if hooks is not None and not hooks:
             return {}
-        return await self._engine.read(partial(read_health, hooks=None if hooks is None else list(hooks)))
+        return await self.engine.read(partial(read_health, hooks=None if hooks is None else list(hooks)))
 
     async def measured_top(
         self,
@@ -140,28 +150,13 @@ class SqlStatistics:
         event_type: str | None = None,
     ) -> Sequence[Measured]:
         which = Which(source, dimension, DAY, begin, end, event_type)
-        return await self._engine.read(partial(top, which=which, order=order, limit=limit))
+        return await self.engine.read(partial(top, which=which, order=order, limit=limit))
 
     async def measured_series(
         self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
     ) -> Sequence[MeasuredStep]:
         which = Which(source, "", STEPS[grain], begin, end, event_type)
-        return await self._engine.read(partial(series, which=which))
-
-    async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
-        return await self._engine.write(partial(prune, now=now, keep=keep, limit=limit))
-
-
-def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> dict[str, Sums]:
-    """First which hooks, then theirs: percentiles of thousands of hooks would be a lot to add up."""
-    if begin >= end:
-        return {}
-    c = _within(sums, begin, end)
-    deliveries = func.sum(c.succeeded + c.failed + c.skipped)
-    wanted = select(c.hook).where(c.hook != ALL_HOOKS).group_by(c.hook)
-    hooks = connection.scalars(wanted.order_by(deliveries.desc(), c.hook).limit(most)).all()
-    found = _sums_of(connection, hooks, begin, end)
-    return {hook: found[hook] for hook in hooks}
+        return await self.engine.read(partial(series, which=which))
 
 
 def _sums_of(connection: Connection, hooks: Sequence[str], begin: int, end: int) -> dict[str, Sums]:

@@ -7,9 +7,10 @@ from typing import Literal
 from bridge.core.hook import Hook
 from bridge.core.ports import History, HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import HookStore, StoredHook
+from bridge.core.stored_hooks import StoredHook
 from bridge.hooks.runners import effective
 from bridge.hooks.service import Removal
+from bridge.hooks.store import SqlHooks
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.table import RoutingTable
@@ -21,7 +22,7 @@ class HooksOnTable:
     def __init__(
         self,
         table: HookTable,
-        store: HookStore,
+        store: SqlHooks,
         history: History,
         written: Sequence[Hook],
         runner_of: Callable[[Hook], HookWorker],

@@ -13,7 +13,8 @@ import uuid_utils
 
 from bridge.core.delivery import Attempt, Delivery, Quarantined, Record, Status
 from bridge.core.event import Event, Message
-from bridge.core.records import DeliveryFilter, KnownDelivery, Records
+from bridge.core.records import DeliveryFilter, KnownDelivery
+from bridge.history.history import SqlHistory
 
 NOW = 1_746_428_889.25
 
@@ -62,7 +63,7 @@ def in_quarantine(at: float = NOW, **fields: Any) -> Quarantined:
     return Quarantined(id=new_id(at), at=at, **{**known, **fields})
 
 
-async def newest(records: Records, limit: int) -> tuple[KnownDelivery, ...]:
+async def newest(records: SqlHistory, limit: int) -> tuple[KnownDelivery, ...]:
     """The newest deliveries of all."""
     return (await records.deliveries(DeliveryFilter(), after=None, limit=limit)).items
 

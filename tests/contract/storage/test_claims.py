@@ -6,7 +6,7 @@ import time
 import pytest
 
 from bridge.core.delivery import Counted, Entry, Finished
-from bridge.core.guards import Claim, Claimed, Claims, Earlier
+from bridge.core.guards import Claim, Claimed, Earlier
 from bridge.history.claims_store import SqlClaims
 from bridge.history.history import SqlHistory
 from bridge.pipeline.dedupe import DedupeLeases, Verdict
@@ -19,7 +19,7 @@ WINDOW = 60.0
 
 
 async def test_a_key_belongs_to_the_first_event_until_its_window_is_over(history: SqlHistory):
-    claims: Claims = SqlClaims(history.engine)
+    claims: SqlClaims = SqlClaims(history.engine)
 
     first = await claims.claim([Claim("k", E1, WINDOW), Claim("k", E2, WINDOW)], holder="a", at=NOW)
     second = await claims.claim([Claim("k", E2, WINDOW)], holder="b", at=NOW + WINDOW - 1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.delivery import Delivery, Record, Status
-from bridge.core.records import DeliveryFilter, KnownDelivery, LastAttempt, Records
+from bridge.core.records import DeliveryFilter, KnownDelivery, LastAttempt
 from bridge.db import scan
 from bridge.history import deliveries, lists
 from bridge.history.history import SqlHistory
@@ -61,7 +61,7 @@ def _fits(record: Record, which: DeliveryFilter) -> bool:
     )
 
 
-async def _all_pages(records: Records, which: DeliveryFilter, limit: int) -> list[KnownDelivery]:
+async def _all_pages(records: SqlHistory, which: DeliveryFilter, limit: int) -> list[KnownDelivery]:
     found: list[KnownDelivery] = []
     after: str | None = None
     for _ in range(1000):

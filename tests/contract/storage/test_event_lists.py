@@ -11,7 +11,7 @@ import pytest
 
 from bridge.core.delivery import Counted, Status, Unmatched
 from bridge.core.event import Event, Message
-from bridge.core.records import EventFilter, EventStatus, KnownEvent, Records
+from bridge.core.records import EventFilter, EventStatus, KnownEvent
 from bridge.db import scan
 from bridge.history import events
 from bridge.history.history import SqlHistory
@@ -59,7 +59,7 @@ def _expected(stored: Sequence[Event], which: EventFilter) -> list[str]:
     return sorted(fitting, reverse=True)
 
 
-async def _all_pages(records: Records, which: EventFilter, limit: int) -> list[KnownEvent]:
+async def _all_pages(records: SqlHistory, which: EventFilter, limit: int) -> list[KnownEvent]:
     found: list[KnownEvent] = []
     after: str | None = None
     for _ in range(1000):

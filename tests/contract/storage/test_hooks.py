@@ -70,7 +70,7 @@ async def test_every_kind_of_target_is_read_as_it_was_made(store: SqlHooks):
         await store.add_hook(hook(f"h{index}", target=target), NOW) for index, target in enumerate(targets)
     ]
     assert (await store.stored_hooks()).hooks == made
-    anew = SqlHooks(store._engine, Sealer([KEY]))
+    anew = SqlHooks(store.engine, Sealer([KEY]))
     assert (await anew.stored_hooks()).hooks == made
 
 
@@ -157,7 +157,7 @@ async def test_secrets_that_were_replaced_sign_until_they_end(store: SqlHooks):
     made = await store.add_hook(hook(), NOW)
     ends = (("Geheimnis-2", NOW + 60), ("Geheimnis-3", NOW + 90))
     stored = await store.replace_hook(made.hook, NOW, version=1, ends=ends)
-    assert (await SqlHooks(store._engine, Sealer([KEY])).stored_hooks()).hooks == [stored]
+    assert (await SqlHooks(store.engine, Sealer([KEY])).stored_hooks()).hooks == [stored]
     live = [
         [secret.get_secret_value() for secret in stored.live(NOW + at).target.secrets]  # type: ignore[union-attr]
         for at in (0, 59.9, 60, 90)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bridge.core.delivery import DUPLICATE, Record, Status, Unmatched
 from bridge.core.event import Event
-from bridge.core.guards import Earlier, EventKey, Recollection
+from bridge.core.guards import Earlier, EventKey
 from bridge.history.guards_store import SqlRecollection
 from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_event, delivered, waiting
@@ -20,7 +20,7 @@ def skipped(event: Event, hook: str, reason: str) -> Record:
 
 
 async def test_an_event_is_known_with_every_hook_that_has_a_fate_of_it(history: SqlHistory):
-    recollection: Recollection = SqlRecollection(history.engine)
+    recollection: SqlRecollection = SqlRecollection(history.engine)
     event = an_event(publisher_id="m-1", webhook_id="w-1")
     other_body = an_event(publisher_id="m-1", webhook_id="w-2")
     elsewhere = an_event(publisher_id="m-1", webhook_id="w-1", source="other")

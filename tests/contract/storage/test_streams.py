@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from bridge.core.delivery import Reached
-from bridge.core.ports import StreamPlaces
 from bridge.history.history import SqlHistory
 from bridge.history.streams_store import SqlStreams
 from tests.support.records import delivered
@@ -14,7 +13,7 @@ HERE = Reached("orders", 7, ahead=1 << 4000 | 0b101, digest="d", epoch=0, since=
 async def test_a_place_is_written_in_the_transaction_of_the_fates_and_comes_back_as_it_was(
     history: SqlHistory,
 ):
-    places: StreamPlaces = SqlStreams(history.engine)
+    places: SqlStreams = SqlStreams(history.engine)
     assert await places.stored("orders") is None
     assert await history.commit([delivered(), HERE]) == []
     assert await places.stored("orders") == HERE

@@ -190,7 +190,7 @@ async def test_a_commit_is_on_the_disk_when_it_returns(history: SqlHistory):
         names = ("journal_mode", "synchronous", "auto_vacuum")
         return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
-    assert await history._engine.write(look_at) == ["wal", 2, 2]
+    assert await history.engine.write(look_at) == ["wal", 2, 2]
 
 
 async def test_a_killed_process_leaves_what_it_committed(file: Path):

@@ -8,6 +8,8 @@ import pytest
 
 from bridge.core.delivery import Reached
 from bridge.core.event import Source
+from bridge.history.leases import SqlReplicas
+from bridge.history.streams_store import SqlStreams
 from bridge.pipeline import streams
 from bridge.pipeline.stream import StreamReader
 from bridge.pipeline.streams import Streams
@@ -61,8 +63,8 @@ def reading(database: Database) -> tuple[Streams, StreamReader]:
     intake: Any = SimpleNamespace(source=source, stream=None)
     made = Streams(
         nobody,
-        database,
-        database,
+        cast("SqlStreams", database),
+        cast("SqlReplicas", database),
         recorder,
         lambda _source, _offset: None,
         holder="ours",

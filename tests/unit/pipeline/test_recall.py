@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.guards import Claims, Earlier, EventKey
+from bridge.core.guards import Earlier, EventKey
+from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
 from bridge.pipeline.received import Part, Recalled, ReceivedMessage
 from bridge.pipeline.settlement import InFlight, Settlement
@@ -42,7 +44,10 @@ class Bench:
     def __init__(self, memory: Memory) -> None:
         nothing: Any = None
         self.recall = RedeliveryFilter(
-            memory, DedupeLeases(cast("Claims", nothing), "me", alone=True), nothing, self._flush
+            cast("SqlRecollection", memory),
+            DedupeLeases(cast("SqlClaims", nothing), "me", alone=True),
+            nothing,
+            self._flush,
         )
         self.gone_on: list[Recalled] = []
 
