@@ -1,4 +1,4 @@
-"""Who serves this bridge, over HTTP."""
+"""The replicas of the bridge, over HTTP."""
 
 from collections.abc import Sequence
 
@@ -16,27 +16,27 @@ from bridge.http.operation import Operation
 
 
 class ReplicaDocument(ClosedDocument):
-    """A process that serves this bridge's sources."""
+    """A process that consumes this bridge's sources."""
 
     id: str
-    """A new one with every start."""
+    """Id of the process, new with every start."""
     host: str
-    """Where it runs: name of the host and process id."""
+    """Host name and process id."""
     targets: list[str]
-    """The types of targets that it attempts; the others' deliveries it leaves in their lanes."""
+    """Types of targets that it attempts; deliveries of other types stay in their lanes."""
     started_at: UtcMoment
     """When it started."""
     seen_at: UtcMoment
-    """When it wrote down last that it lives."""
+    """Time of its last heartbeat."""
     revision: int
-    """That of the hooks it has in force: with every change of a hook it rises."""
+    """Revision of its active hooks; it rises with every change of a hook."""
 
 
 class ReplicaRoutes:
-    """Reads, and changes nothing."""
+    """The read-only routes of replicas."""
 
     def __init__(self, replicas: SqlReplicas, alive: float) -> None:
-        """`alive`: seconds within which one must have been seen to be listed."""
+        """Prepare the routes; `alive` is the maximum age in seconds of a listed replica's heartbeat."""
         self._replicas = replicas
         self._alive = alive
 

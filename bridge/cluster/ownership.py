@@ -1,6 +1,7 @@
-"""One history, one prefix on one broker: a bridge that has but one of them in common with another is refused.
+"""Ownership: one history for one prefix on one broker. A bridge that shares only one of the two with another is
+refused.
 
-Of a SQLite history's bridges there is one only: others on the same prefix are refused, too.
+With a SQLite history there is only one process: others with the same prefix are refused, too.
 """
 
 import asyncio
@@ -20,25 +21,27 @@ from bridge.telemetry import events
 log = structlog.get_logger(__name__)
 
 _PATIENCE = 10.0
-"""Seconds: the broker may take a moment to notice that a killed process is gone."""
+"""Seconds until the broker notices that a killed process is gone."""
 _NEWCOMER = 10.0
-"""Seconds from its start in which a bridge gives way to others; later it only tells of them."""
+"""Seconds after its start in which a bridge yields to another; later it only logs a warning."""
 _ANSWER_EVERY = 1.0
 _SHARED = 90.0
-"""Seconds for which another bridge counts as there: it says so every 30."""
+"""Seconds for which another bridge counts as present: it announces itself every 30."""
 
 
 async def own_history(link: Link, ownership: SqlOwnership, settings: Settings) -> str:
-    """Have the history for this bridge on the broker that the link leads to, and give the history's id.
+    """Register this bridge as the owner of the history, and return the history's id.
 
-    Raises SettingsError where it belongs to another bridge.
+    Raises SettingsError if the history belongs to another bridge.
     """
     owner = Owner(settings.broker.prefix, *await link.place())
     return await ownership.claim(owner, settings.storage.take_over)
 
 
 class Neighbours:
-    """Bridges with the same prefix on the same broker and another history: they would take each other's messages."""
+    """The detection of bridges with the same prefix on the same broker and another history, which would consume
+    each other's messages.
+    """
 
     def __init__(self, control: Control, prefix: str, history: str) -> None:
         self._control = control
@@ -51,13 +54,15 @@ class Neighbours:
 
     @property
     def problem(self) -> str:
-        """What is wrong as long as one is there; else empty."""
+        """Returns the error text while another bridge is present; else empty."""
         if time.monotonic() - self._heard_at > _SHARED:
             return ""
         return f"another bridge serves the prefix {self._prefix!r} on this broker with another history"
 
     async def run(self) -> None:
-        """Until cancelled; raises AlreadyRunning where one was there before."""
+        """Announce this bridge and listen until cancelled. Raises AlreadyRunning if another bridge was there
+        before.
+        """
         await self._met
         raise AlreadyRunning(
             f"another bridge serves the prefix {self._prefix!r} on this broker with another history (storage.url): they "
@@ -65,7 +70,7 @@ class Neighbours:
         )
 
     def _heard(self, about: str) -> None:
-        """With "" at the start, after each reconnect and every 30 s."""
+        """Handle an announcement; "" at the start, after each reconnect and every 30 s."""
         if not about:
             self._control.mention("history", f"{self._history} hello")
             return
@@ -76,12 +81,12 @@ class Neighbours:
             return
         now = time.monotonic()
         if word == "hello":
-            # It may give way: whether it stayed, the answer to our own next word tells.
+            # The other bridge may yield: the reply to the next announcement shows whether it did.
             if now - self._answered_at > _ANSWER_EVERY:
                 self._answered_at = now
                 self._control.mention("history", f"{self._history} here")
         elif not signed or now - self._begun >= _NEWCOMER:
-            # A word that anybody may have forged is told of, and ends nothing.
+            # An announcement without a valid code may be forged: it is logged, and stops nothing.
             self._heard_at = now
             events.prefix_shared(self._prefix)
         elif not self._met.done():
@@ -89,7 +94,7 @@ class Neighbours:
 
 
 class Ownership:
-    """Holds an exclusive queue on the broker, and claims it again after each reconnect."""
+    """The exclusive queue that only one process with a SQLite history holds, claimed again after each reconnect."""
 
     def __init__(self, link: Link, topology: Topology, heartbeat: float) -> None:
         self._link = link
@@ -98,9 +103,9 @@ class Ownership:
         self._queue = f"{topology.names.control}.sqlite"
 
     async def claim(self, patience: float = _PATIENCE) -> None:
-        """Become the only process; raises AlreadyRunning where another one is after `patience` seconds.
+        """Claim the queue. Raises AlreadyRunning if another process holds it after `patience` seconds.
 
-        Without the right to make the queue nobody can tell: then it is left to whoever starts processes.
+        Without the permission to declare the queue the check is impossible: the operator must ensure a single process.
         """
         deadline = asyncio.get_running_loop().time() + patience
         told = False
@@ -126,9 +131,9 @@ class Ownership:
             return True
 
     async def keep(self) -> None:
-        """Claim anew on every new connection, until cancelled; raises AlreadyRunning if another one came first.
+        """Claim the queue on every new connection, until cancelled. Raises AlreadyRunning if another process was first.
 
-        After a half-open loss the broker still holds our own claim, for up to two of its heartbeats.
+        After a half-open connection the broker keeps the previous claim for up to two heartbeats.
         """
         while True:
             connection = await self._link.connection()

@@ -1,4 +1,4 @@
-"""The replicas on one database: each tells that it lives, and sees who else does."""
+"""The heartbeat of the replicas on one database."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from bridge.hooks.in_force import HooksInForce
 log = structlog.get_logger(__name__)
 
 ALIVE = 15.0
-"""Seconds within which a replica must have been seen to count."""
+"""Maximum age in seconds of the heartbeat of a live replica."""
 _LOOKED_BACK = 86_400.0
-"""Seconds for which the database remembers a replica that did not stop in order."""
+"""Seconds for which the database keeps a replica that did not shut down gracefully."""
 _EVERY = 2.0
 _LOOK = 0.1
 _POLL = 0.02
@@ -28,12 +28,14 @@ _LAST_WORD = 2.0
 
 
 class ReplicaHeartbeat:
-    """Writes down every two seconds what is in force here, and looks whether there is something newer."""
+    """The heartbeat of this replica: every two seconds it stores its active revision, and reconciles with newer
+    ones.
+    """
 
     def __init__(
         self, replicas: SqlReplicas, in_force: HooksInForce, replica_id: str, targets: Sequence[str]
     ) -> None:
-        """`targets`: the types that this process attempts."""
+        """Prepare the heartbeat; `targets` are the types that this process attempts."""
         self._replicas = replicas
         self._in_force = in_force
         self._id = replica_id
@@ -43,7 +45,7 @@ class ReplicaHeartbeat:
         self._told = (-1, -1)
 
     async def run(self) -> None:
-        """Tell until cancelled; at once when what is in force here has changed."""
+        """Store the heartbeat until cancelled; immediately when the active hooks changed."""
         told_at = -_EVERY
         while True:
             now = time.monotonic()
@@ -57,9 +59,9 @@ class ReplicaHeartbeat:
             self._in_force.news.clear()
 
     async def begin(self, *, alone: bool) -> bool:
-        """Be there from now on; whether a process before this one ended without stopping in order.
+        """Register this replica; returns whether an earlier process ended without a graceful shutdown.
 
-        `alone`: whoever else is written down is gone. Raises HistoryUnavailable.
+        `alone`: all other registered replicas are gone. Raises HistoryUnavailable.
         """
         others = [each for each in await self._replicas.replicas(_LOOKED_BACK) if each.id != self._id]
         living = {each.id for each in await self._replicas.replicas(ALIVE)}
@@ -71,13 +73,14 @@ class ReplicaHeartbeat:
         return any(each.id not in living or _gone(each.host) for each in others)
 
     async def leave(self) -> None:
-        """Be there no longer."""
+        """Unregister this replica."""
         with contextlib.suppress(HistoryUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 await self._replicas.leave(self._id)
 
     async def all_have(self, revision: int, *, settled: bool = False) -> bool:
-        """Whether every replica that lives has this revision in force, and with `settled` nothing under way of before.
+        """Returns whether every live replica has activated this revision, and with `settled` has no older in-flight
+        work.
 
         Raises HistoryUnavailable.
         """
@@ -91,7 +94,7 @@ class ReplicaHeartbeat:
         )
 
     async def wait_for_all(self, revision: int) -> None:
-        """Return once every replica that lives has this revision in force, or has had a second for it."""
+        """Return once every live replica has activated this revision, at most after a second."""
         with contextlib.suppress(HistoryUnavailable):
             for _ in range(int(_PATIENCE / _POLL)):
                 if await self.all_have(revision):
@@ -115,7 +118,7 @@ class ReplicaHeartbeat:
 
 
 def _gone(host: str) -> bool:
-    """Whether it was a process of this host that is no more; in containers the one before had the very same number."""
+    """Returns whether it was a process of this host that has ended; in containers the process id is often the same."""
     name, _, number = host.rpartition(":")
     if name != socket.gethostname() or not number.isdecimal():
         return False
@@ -126,5 +129,5 @@ def _gone(host: str) -> bool:
     except ProcessLookupError:
         return True
     except OSError:
-        return False  # it is somebody else's
+        return False  # the process of another user
     return True

@@ -1,4 +1,4 @@
-"""What `doctor` makes of the broker: its addresses and versions, and its patience."""
+"""The diagnosis of the broker: addresses, versions, permissions, objects, timeouts and sources."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from bridge.doctor.policies import of_limit
 from bridge.settings.tree import Settings
 from bridge.wire.effects import effects_of, returns_of
 
-# What `doctor` makes of rights on the broker: each that is missing, with the names that it is missing on.
+# Permissions on the broker: each missing one, with the names that it is missing on.
 
 
 _RIGHTS: tuple[Right, ...] = ("configure", "write", "read")
@@ -17,14 +17,16 @@ _NAMED = 100
 
 
 def may_make(found: FoundBroker, settings: Settings) -> bool:
-    """Whether the start makes what is missing; else somebody has to make it beforehand."""
+    """Returns whether the bridge declares missing objects at start; otherwise the operator must declare them."""
     return settings.broker.topology == "create" and found.rights.configure is not False
 
 
 def of_rights(
     found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
 ) -> Iterator[Diagnosis]:
-    """`granted` are the user's expressions by right, as far as the management API tells them."""
+    """Yield findings on permissions; `granted` are the user's patterns by permission, if the management API shows
+    them.
+    """
     for right in _RIGHTS:
         lacking = [each.name for each in found.objects if right in each.refused]
         if granted is not None:
@@ -34,7 +36,9 @@ def of_rights(
 
 
 def _needed(right: Right, found: FoundBroker, settings: Settings) -> Iterator[str]:
-    """Who makes the objects binds them, too, which takes every right; later on only some are taken."""
+    """Yield the names that a permission is needed on: declaring and binding needs all permissions, running only
+    some.
+    """
     for each in found.objects:
         if settings.broker.topology == "create" or each.use == right:
             yield each.name
@@ -46,7 +50,7 @@ def _fits(expression: str, name: str) -> bool:
     try:
         return re.search(expression or "^$", name) is not None
     except re.error:
-        return True  # the broker's expressions know more; what it refuses is seen all the same
+        return True  # the broker's patterns are more powerful; a refusal is found by the test anyway
 
 
 def _right(right: Right, lacking: Sequence[str], found: FoundBroker, settings: Settings) -> Diagnosis:
@@ -79,7 +83,9 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Diagnosis]:
-    """Whatever is published into a queue by its name takes it."""
+    """Yield a finding if the bridge cannot publish through the default exchange, which queue targets and inlets
+    use.
+    """
     if writable is not False:
         return
     by_name = [
@@ -96,7 +102,7 @@ def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Dia
 
 
 def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
-    """Our exchanges and queues: as they should be, other ones, missing ones and how to make them."""
+    """Yield findings on the bridge's exchanges and queues: correct, different, or missing and how to declare them."""
     if settings.broker.queue_type == "classic":
         message = "our queues are classic ones: no delivery limit, and dead-lettering without confirms may lose copies"
         yield Diagnosis(
@@ -150,7 +156,7 @@ _USUAL_TIMEOUT = 1800.0
 def of_broker(
     found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
 ) -> Iterator[Diagnosis]:
-    """Addresses, versions, rights and our own objects; `granted` as in of_rights."""
+    """Yield findings on addresses, versions, permissions and the bridge's objects; `granted` as in of_rights."""
     alive = [endpoint for endpoint in found.endpoints if not endpoint.failure]
     for endpoint in found.endpoints:
         yield from _endpoint(endpoint, settings, others=bool(alive))
@@ -202,9 +208,9 @@ def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
 
 
 def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Diagnosis]:
-    """The longest attempt against the broker's patience with what is not settled.
+    """Yield findings on the longest attempt against the broker's consumer timeout.
 
-    `others` are the timeouts of hooks that a running bridge has beside those of the file.
+    `others` are the timeouts of hooks that a running bridge has in addition to those of the file.
     """
     timeout = settings.broker.consumer_timeout
     hook, longest = longest_attempt(settings, others)
@@ -221,12 +227,12 @@ def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Dia
 
 
 def longest_attempt(settings: Settings, others: Mapping[str, float]) -> tuple[str, float]:
-    """The hook whose attempts may take longest, and how many seconds."""
+    """Returns the hook with the longest timeout of an attempt, in seconds."""
     timeouts = {**others, **{hook.id: hook.target.timeout for hook in settings.hooks}}
     return max(timeouts.items(), key=lambda each: each[1], default=("", 0.0))
 
 
-# What `doctor` makes of sources: are they there, as their publishers declare them, and is nobody else at them.
+# Sources: whether their queues exist, as their publishers declare them, and without other consumers.
 
 
 _ARGUMENT = re.compile(r"inequivalent arg '([^']+)'")
@@ -236,9 +242,9 @@ _TYPE = "x-queue-type"
 def of_sources(
     found: FoundBroker, queues: Sequence[FoundQueue], settings: Settings, bridges: int | None
 ) -> Iterator[Diagnosis]:
-    """Each source's queue; `queues` as far as the management API tells of them.
+    """Yield findings on each source's queue; `queues` are those that the management API shows.
 
-    `bridges` is how many of ours consume, None: nobody answers who could tell.
+    `bridges` is the number of consuming replicas, None: unknown.
     """
     names = {source.queue: source.name for source in settings.sources}
     told = {queue.name: queue for queue in queues}
@@ -269,7 +275,9 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
 
 
 def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator[Diagnosis]:
-    """What the queue does to its messages; where the management API tells of it, its limit is told with policies."""
+    """Yield the effects of the queue's configuration; if the management API shows the queue, policies report its
+    limit.
+    """
     for effect in effects_of(found.kind):
         yield Diagnosis(effect.weight, "sources", subject, effect.what, effect.advice)
     if told is None and found.kind.type == "quorum":
@@ -298,7 +306,9 @@ def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: b
 
 
 def _drifted(found: FoundSource, subject: str) -> Diagnosis:
-    """Publishers declare durable=true without arguments; then the broker takes the virtual host's default type."""
+    """Returns the finding for a queue with other arguments: publishers declare durable=true without arguments,
+    which gives the virtual host's default type.
+    """
     named = _ARGUMENT.search(found.said)
     argument = named[1] if named else "something"
     effect = f"publishers who declare it without arguments are refused (406), the bridge consumes it all the same: {found.said}"

@@ -1,4 +1,4 @@
-"""`amqp-bridge doctor`."""
+"""The command `amqp-bridge doctor`."""
 
 import asyncio
 import os
@@ -86,11 +86,11 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-# Looks at the real broker and database and says what was found; changes nothing that stays.
+# The diagnosis of the real broker and database; nothing permanent is changed.
 
 
 _MOST_LANES = 500
-"""Lanes looked at: those of the first hooks, of the file and then of the API."""
+"""Maximum lanes that are checked: those of the first hooks, of the file and then of the API."""
 
 
 async def diagnose(
@@ -100,9 +100,10 @@ async def diagnose(
     policies: FoundPolicies,
     step: Callable[[str], None],
 ) -> list[Diagnosis]:
-    """All findings about this configuration, as far as it is valid.
+    """Returns all findings on this configuration, as far as it is valid.
 
-    `bridges` answer at its addresses, `policies` come from the management API; `step` hears what is looked at next.
+    `bridges` are the processes at its addresses, `policies` come from the management API; `step` is called with the
+    name of each step.
     """
     settings = loaded.settings
     problems = [*loaded.problems, *loaded.located(check(settings, base))]
@@ -130,7 +131,7 @@ async def diagnose(
 
 
 async def _broker(settings: Settings, others: Sequence[str]) -> FoundBroker:
-    """`others`: ids of hooks that are not in the file."""
+    """Returns the findings on the broker; `others` are the ids of hooks that are not in the file."""
     broker = settings.broker
     hooks = [*(hook.id for hook in settings.hooks), *others][:_MOST_LANES]
     async with reached(broker_address(broker, broker)) as (endpoints, link):
@@ -148,7 +149,7 @@ async def _broker(settings: Settings, others: Sequence[str]) -> FoundBroker:
             raise BrokerUnavailable(f"the connection was lost while looking: {error}") from error
 
 
-# What `amqp-bridge doctor` does.
+# The command's implementation.
 
 
 _PATIENCE = 5.0
@@ -156,7 +157,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def diagnosed(config: Path | None, management_url: str | None) -> list[Diagnosis]:
-    """All findings; raises SettingsError for a file that cannot be read as a configuration at all."""
+    """Returns all findings. Raises SettingsError for a file that is not a configuration at all."""
     logs.set_up("error", "console")
     configuration = find(config)
     loaded = load_with_places(configuration.file, configuration.env)
@@ -176,7 +177,7 @@ def diagnosed(config: Path | None, management_url: str | None) -> list[Diagnosis
 
 
 def _bridge(listen: str, http: Http) -> FoundBridge:
-    """Who answers there: a bridge, nobody, or somebody else."""
+    """Returns the process at this address: a bridge, none, or another program."""
     host, port = host_and_port(listen)
     if port == 0:
         return FoundBridge(listen, running=False)
@@ -213,7 +214,7 @@ def _running(client: Client, listen: str) -> FoundBridge:
 
 
 def _in_the_way(host: str | None, port: int) -> str:
-    """Why the address cannot be listened on; empty: it can."""
+    """Returns why the address cannot be bound; empty: it can."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -227,7 +228,7 @@ def _in_the_way(host: str | None, port: int) -> str:
 
 
 def print_findings(findings: Sequence[Diagnosis], *, quiet: bool, as_json: bool) -> None:
-    """All of them, for programs or for people; `quiet` leaves out what is in order."""
+    """Print the findings, as JSON or as text; `quiet` omits those without a problem."""
     if as_json:
         shown = [asdict(finding) for finding in findings if not (quiet and finding.level == "ok")]
         print_json({"ok": healthy(findings), "findings": shown})

@@ -1,4 +1,4 @@
-"""What `doctor` makes of what was found: each finding says how bad it is, what it means and what to do."""
+"""The findings of `doctor`: each has a severity, an explanation and a remedy."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -17,7 +17,9 @@ _SHORT_TOKEN = 16
 
 @value(frozen=True, slots=True)
 class Diagnosis:
-    """One finding: `about` is the group (broker, sources, ...), `subject` the thing, `advice` what to do; may be empty."""
+    """One finding: `about` is the group (broker, sources, ...), `subject` the object, `advice` the remedy; may be
+    empty.
+    """
 
     level: Level
     about: str
@@ -27,14 +29,14 @@ class Diagnosis:
 
 
 def healthy(findings: Sequence[Diagnosis]) -> bool:
-    """Nothing found is a problem."""
+    """Returns whether no finding is a problem."""
     return all(finding.level != "problem" for finding in findings)
 
 
 def of_configuration(
     problems: Sequence[Problem], warnings: Sequence[Problem], settings: Settings
 ) -> Iterator[Diagnosis]:
-    """What `check` finds: patterns, filters, programs and files of certificates included."""
+    """Yield the findings of `check`: patterns, filters, programs and certificate files included."""
     for found in problems:
         yield Diagnosis("problem", "configuration", _place(found), found.message)
     for found in warnings:
@@ -54,7 +56,7 @@ def _place(problem: Problem) -> str:
 
 
 def of_secrets(settings: Settings) -> Iterator[Diagnosis]:
-    """The key that seals secrets of hooks made through the API."""
+    """Yield findings on the key that encrypts secrets of hooks of the API at rest."""
     if settings.storage.encryption_keys:
         yield Diagnosis(
             "ok", "secrets", "storage.encryption_keys", "hooks made through the API are sealed with it"
@@ -74,7 +76,7 @@ def of_secrets(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def of_database(found: FoundDatabase) -> Iterator[Diagnosis]:
-    """Reachable, of this version, writable, with room."""
+    """Yield findings on the database: reachable, of this version, writable, with free space."""
     if found.failure:
         yield Diagnosis(
             "problem",
@@ -131,7 +133,7 @@ def _tables(found: FoundDatabase) -> Diagnosis:
 
 
 def of_owner(found: FoundDatabase, broker: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
-    """Whose history it is, as far as that can be told without a broker that answers."""
+    """Yield findings on the history's owner, as far as known without a reachable broker."""
     if found.owner is None:
         return
     reached = next((each for each in broker.endpoints if not each.failure), None)
@@ -165,7 +167,7 @@ def _bytes(number: float) -> str:
 
 
 def of_http(found: Sequence[FoundBridge], settings: Settings) -> Iterator[Diagnosis]:
-    """Addresses, and the token of the admin API."""
+    """Yield findings on HTTP addresses and the token of the admin API."""
     for each in found:
         if each.failure:
             advice = "stop what is there, or set another address (http.listen, http.admin_listen)"

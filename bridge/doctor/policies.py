@@ -1,4 +1,4 @@
-"""What `doctor` makes of the broker's policies: those that would have our queues lose copies, and sources events."""
+"""The diagnosis of the broker's policies: those that make queues lose copies or events."""
 
 import json
 import re
@@ -21,16 +21,16 @@ _LIMITS = {
 }
 _DELIVERY_LIMIT = 100_000
 _RISKY = 3
-"""Below this limit two deaths in a row, each within the blink after a message was handed out, may lose it."""
+"""Below this limit two consecutive crashes, each right after a message was delivered, may lose it."""
 _TO_QUEUES = frozenset({"all", "queues", "quorum_queues", "classic_queues"})
 
 
 def of_policies(
     found: FoundPolicies, ours: Sequence[str], settings: Settings, *, version: str, longest: float
 ) -> Iterator[Diagnosis]:
-    """What is in force on `ours`, the names of our queues, and on sources.
+    """Yield findings on the policies that apply to `ours`, the names of the bridge's queues, and to sources.
 
-    `version` is the broker's, `longest` the seconds that an attempt may take.
+    `version` is the broker's, `longest` the longest timeout of an attempt in seconds.
     """
     if found.failure:
         message = f"policies are not to be seen, nor whether sources have a delivery limit: {found.failure}"
@@ -50,7 +50,7 @@ def of_policies(
 
 
 def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
-    """What is in force on a queue of ours and harms what waits there."""
+    """Yield findings on the effective policy of a queue of the bridge that endangers its messages."""
     definition = in_force(queue, policies)
     advice = "narrow the policy's pattern so that it leaves our queues out"
     if told := _told(definition):
@@ -75,14 +75,14 @@ def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
 
 
 def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
-    """What a quorum queue does with a message that came back too often; classic ones count nothing."""
+    """Yield findings on the delivery limit of a quorum queue; classic queues do not count."""
     if queue.type == "quorum" and (limit := limit_of(queue, definition, version)) is not None:
         kept = "x-dead-letter-exchange" in queue.arguments or "dead-letter-exchange" in definition
         yield of_limit(queue.name, limit, kept=kept)
 
 
 def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
-    """What a delivery limit means for a source; `kept`: what goes over it is dead-lettered."""
+    """Returns the finding for a source's delivery limit; `kept`: messages over it are dead-lettered."""
     returns = Returns(counted=True, limit=limit, known=True)
     message = (
         f"delivery limit {limit}: what came back more often the broker {'dead-letters' if kept else 'drops'}, and each "
@@ -104,7 +104,7 @@ def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
 
 
 def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
-    """The lower one counts; since 4.0 there is one without being asked for."""
+    """Returns the effective delivery limit, the lowest; since 4.0 there is a default."""
     said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
     limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]
     if not limits and None in said and release_of(version) >= (4, 0):
@@ -115,7 +115,7 @@ def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> 
 def _patience(
     queues: Sequence[str], policies: Sequence[FoundPolicy], setting: float, longest: float
 ) -> Iterator[Diagnosis]:
-    """How long the broker waits for what is not settled, where a policy says so."""
+    """Yield findings on the consumer timeout, if a policy sets it."""
     told = {queue: in_force(queue, policies).get("consumer-timeout") for queue in sorted(set(queues))}
     for queue, milliseconds in told.items():
         if not isinstance(milliseconds, int) or milliseconds / 1000 >= max(setting, 2 * longest):
@@ -134,7 +134,9 @@ def _told(definition: Mapping[str, Any]) -> str:
 
 
 def in_force(queue: str, policies: Sequence[FoundPolicy]) -> dict[str, Any]:
-    """What the user's policy with the highest priority and the operator's say together; the lower number counts."""
+    """Returns the effective definition: the user policy with the highest priority merged with the operator policy;
+    the lower number applies.
+    """
     merged: dict[str, Any] = {}
     for operator in (False, True):
         fitting = [each for each in policies if each.operator == operator and _fits(queue, each)]
@@ -153,7 +155,7 @@ def _fits(queue: str, policy: FoundPolicy) -> bool:
     try:
         return re.search(policy.pattern, queue) is not None
     except re.error:
-        return False  # the broker's expressions know more; such a one is rare
+        return False  # the broker's patterns are more powerful; such a pattern is rare
 
 
 def _lower(one: Any, other: Any) -> Any:

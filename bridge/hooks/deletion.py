@@ -1,4 +1,4 @@
-"""What becomes of a deleted hook's lane: done by one replica, and by another if that one dies."""
+"""The deletion of hooks' lanes: done by one replica, and taken over by another if that one ends."""
 
 import asyncio
 import contextlib
@@ -39,15 +39,15 @@ _ENDED_AT_ONCE = 2000
 
 
 class LeaseLost(Exception):
-    """Another replica goes on with it."""
+    """Another replica holds the lease and continues."""
 
 
 class HookDeletion:
-    """Empties and deletes the lanes of deleted hooks.
+    """The worker that empties and deletes the lanes of deleted hooks.
 
-    drain: wait until nothing of the hook waits any more, then drop what is left, which is nothing.
-    drop: once no replica has the hook in force, take the lane out of its exchanges, end each copy that is in it as
-    FAILED `hook_deleted`, delete it, and end whatever the history still takes to be waiting: on the ladder, say.
+    drain: wait until no delivery of the hook waits, then drop the empty lane. drop: once no replica has the hook
+    active, unbind the lane, end each of its copies as FAILED `hook_deleted`, delete it, and end all deliveries that are
+    still waiting in the history, such as those on the retry ladder.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class HookDeletion:
         receive: Receive,
         metrics: Metrics,
     ) -> None:
-        """`channel` makes one to consume lanes on that are there; `receive` takes copies of deleted hooks."""
+        """Prepare the worker. `channel` opens a channel that consumes existing lanes; `receive` handles copies of
+        deleted hooks.
+        """
         self._in_force, self._presence, self._store = in_force, presence, store
         self._remains, self._leases, self._me = remains, leases, replica_id
         self._topology, self._channel, self._receive = topology, channel, receive
@@ -73,10 +75,10 @@ class HookDeletion:
         self._renewed: dict[str, float] = {}
         self._stopping = False
 
-    # ---- asked for ------------------------------------------------------------------------------------
+    # Requests.
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """See bridge.hooks.service.InForce."""
+        """Delete a hook; see bridge.hooks.service.InForce."""
         hook_id = hook.hook.id
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
@@ -96,7 +98,7 @@ class HookDeletion:
             return Removal("dropping")
 
     async def _waiting(self, hook_id: str) -> int:
-        """How many deliveries wait for the hook, as far as it shows from here."""
+        """Returns how many deliveries wait for the hook, as far as this process knows."""
         depth = 0
         with contextlib.suppress(BrokerUnavailable):
             depth = await self._topology.depth(self._topology.names.lane(hook_id)) or 0
@@ -104,10 +106,10 @@ class HookDeletion:
         here = runner.unrecorded if runner is not None else 0
         return max(await self._remains.waiting(hook_id), depth) + here
 
-    # ---- done -----------------------------------------------------------------------------------------
+    # Work.
 
     async def run(self) -> None:
-        """Do what is to be done until cancelled, also what others left undone."""
+        """Delete lanes until cancelled, including work left by other replicas."""
         while True:
             for hook_id, stored in self._in_force.stored.items():
                 if stored.deleting:
@@ -116,7 +118,7 @@ class HookDeletion:
             await asyncio.sleep(_LOOK_FOR_WORK)
 
     async def stop(self) -> None:
-        """Leave what is not done to others, or to the next start."""
+        """Stop; unfinished work is left to other replicas, or to the next start."""
         self._stopping = True
         jobs = list(self._jobs.values())
         for job in jobs:
@@ -124,7 +126,7 @@ class HookDeletion:
         await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _clean_up(self) -> None:
-        """A replica that was far behind may have made a lane anew after that was deleted: this one, here."""
+        """Delete a lane that a replica with outdated hooks recreated after its deletion."""
         for hook_id in list(self._in_force.outlived):
             try:
                 await self._bury(hook_id)
@@ -150,7 +152,7 @@ class HookDeletion:
             log.warning("hook.not_deleted_yet", hook=hook_id, error=str(error))
             await asyncio.sleep(1)
         except Exception:
-            # It is tried again soon: a bug here must not end the bridge.
+            # Retried soon: an error here must not stop the bridge.
             log.exception("hook.not_deleted_yet", hook=hook_id)
         finally:
             self._renewed.pop(hook_id, None)
@@ -158,7 +160,7 @@ class HookDeletion:
                 await self._leases.release(f"hook.{hook_id}", self._me)
 
     async def _hold(self, hook_id: str) -> None:
-        """Take the lease, or keep it; raises LeaseLost."""
+        """Acquire or renew the lease. Raises LeaseLost."""
         now = time.monotonic()
         if now - self._renewed.get(hook_id, -_RENEW) >= _RENEW:
             if not await self._leases.lease(f"hook.{hook_id}", self._me, _LEASE):
@@ -189,7 +191,7 @@ class HookDeletion:
         await self._until(hook_id, lambda: self._presence.all_have(revision))
         await self._ask(self._topology.unbind_lane(hook_id), hook_id)
         await self._empty_lane(hook_id)
-        # What is under way elsewhere ends by itself: its copies go to the orphans now.
+        # In-flight attempts elsewhere end by themselves: their copies now go to the orphans.
         await self._until(hook_id, lambda: self._presence.all_have(revision, settled=True))
         await self._bury(hook_id)
         ended = await self._remains.ended(hook_id)
@@ -200,7 +202,7 @@ class HookDeletion:
         await self._in_force.changed()
 
     async def _bury(self, hook_id: str) -> None:
-        """Nothing comes for it any more but from the ladder, which the orphans are for."""
+        """Mark the hook as gone: only the retry ladder can still deliver copies, which go to the orphans."""
         await self._ask(self._topology.unbind_lane(hook_id), hook_id)
         await self._empty_lane(hook_id)
         await self._ask(self._topology.delete_lane(hook_id), hook_id)
@@ -213,14 +215,14 @@ class HookDeletion:
             await self._hold(hook_id)
 
     async def _ask(self, work: Awaitable[None], hook_id: str) -> None:
-        """Where we may not, the lane stays; nobody uses it any more."""
+        """Run a broker operation; without the permission the unused lane stays."""
         try:
             await work
         except BrokerRefused as error:
             log.warning("hook.lane_stays", hook=hook_id, error=str(error), advice="delete the queue by hand")
 
     async def _empty_lane(self, hook_id: str) -> None:
-        """Have all that is in the lane ended."""
+        """Consume the lane until it is empty, ending each copy."""
         lane = self._topology.names.lane(hook_id)
         if not await self._topology.depth(lane):
             return
@@ -238,7 +240,7 @@ class HookDeletion:
             await asyncio.gather(consuming, return_exceptions=True)
 
 
-# What of a hook has no final status, counted and ended: for hooks that are deleted.
+# Deliveries of deleted hooks that are not final: counted and ended.
 
 
 _WAITING = sorted(str(status) for status in Status if status not in FINAL)
@@ -256,7 +258,7 @@ def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> in
     """Make up to `limit` of them FAILED `hook_deleted`, for good; gives how many these were."""
     c = deliveries.c
     some = select(c.id).where(c.hook == hook, c.status.in_(_WAITING)).order_by(c.id).limit(limit)
-    # In one order, as commits of the pipeline do it, so that neither waits for the other for ever.
+    # Rows are locked in one order, as in the pipeline's commits, to avoid deadlocks.
     ids = list(connection.scalars(some.with_for_update()))
     if not ids:
         return 0

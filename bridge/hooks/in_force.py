@@ -1,4 +1,4 @@
-"""The hooks in force here: those of the file and those of the API, kept in step with the database."""
+"""The active hooks of this process: those of the file and those of the API, reconciled with the database."""
 
 import asyncio
 import contextlib
@@ -37,10 +37,10 @@ _NO_MATCH = "nothing is matched with it, and what waits stays in its lane"
 
 
 class HooksInForce:
-    """What is stored is put in force here whenever it changes, by whichever replica.
+    """The reconciliation loop of active hooks: it activates stored changes of any replica.
 
-    The database holds the truth; a word on the control exchange only says when to look. Everything is read and put in
-    force under one lock, so that what is older never takes the place of what is newer.
+    The database is the source of truth; a control message only triggers an early check. Reading and activating happen
+    under one lock, so that an older state never replaces a newer one.
     """
 
     health: Mapping[str, HookHealth] = MappingProxyType({})
@@ -60,8 +60,8 @@ class HooksInForce:
         strays: OrphanedCopies,
         control: Control,
     ) -> None:
-        """`written`: the hooks of the file. Who deletes lanes is to be put into `remove`, who waits until all replicas have a
-        revision in force into `everywhere`.
+        """Prepare the loop. `written` are the hooks of the file. `remove` (deletes lanes) and `everywhere` (waits
+        for all replicas) are assigned later.
         """
         self.table = table
         self._store, self._history = store, history
@@ -71,9 +71,9 @@ class HooksInForce:
         self.remove: Remove | None = None
         self.everywhere: Callable[[int], Awaitable[None]] | None = None
         self.news = asyncio.Event()
-        """Set whenever something was put in force."""
+        """Set whenever a change was activated."""
         self.outlived: set[str] = set()
-        """Hooks that were in force here when their lanes were deleted: a copy may have made one anew."""
+        """Hooks that were active here when their lanes were deleted: a late copy may have recreated the lane."""
         self._written = tuple(written)
         self._found = _NEVER
         self._states: Mapping[str, HookState] = {}
@@ -86,57 +86,57 @@ class HooksInForce:
         self._leaving: dict[str, int] = {}
         self._next_end: float | None = None
 
-    # ---- what is in force -----------------------------------------------------------------------------
+    # State.
 
     @property
     def written(self) -> Mapping[str, Hook]:
-        """The hooks of the file as they are written there, by id; as they were before where they have become broken."""
+        """Returns the hooks of the file by id; for a hook that has become broken its last valid version."""
         return {hook.id: hook for hook in self._written}
 
     @property
     def stored(self) -> Mapping[str, StoredHook]:
-        """The hooks of the API as they were read last, by id."""
+        """Returns the hooks of the API as last read, by id."""
         return {each.hook.id: each for each in self._found.hooks}
 
     @property
     def states(self) -> Mapping[str, HookState]:
-        """What was said of hooks beside their configuration, what is not stored yet included."""
+        """Returns the pauses and overrides of hooks, including those not stored yet."""
         return self._said(self._states)
 
     @property
     def broken(self) -> Mapping[str, str]:
-        """Why hooks cannot be served as they are written, by id."""
+        """Returns why hooks cannot be served as configured, by id."""
         return self._broken
 
     @property
     def revision(self) -> int:
-        """That of what is in force; -1: nothing was read yet."""
+        """Returns the active revision; -1: nothing was read yet."""
         return self._found.revision
 
     @property
     def settled(self) -> int:
-        """The revision up to which nothing is under way here of hooks that went out of routing."""
+        """Returns the revision up to which no delivery of removed hooks is in-flight here."""
         self._leaving = {hook: at for hook, at in self._leaving.items() if self._hooks.busy(hook)}
         return min(self._leaving.values()) - 1 if self._leaving else self.revision
 
-    # ---- changes --------------------------------------------------------------------------------------
+    # Changes.
 
     async def changed(self) -> None:
-        """Put in force what is stored now, here and at the other replicas; for these it waits a second at the most."""
+        """Activate the stored hooks here and at the other replicas; waits at most a second for these."""
         await self._read()
         await self._control.tell("hooks")
         if self.everywhere is not None:
             await self.everywhere(self.revision)
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """Take it out of force on all replicas and do with its lane as said."""
+        """Deactivate the hook on all replicas, and drain or drop its lane."""
         assert self.remove is not None
         return await self.remove(hook, how)
 
     def rewrite(self, written: Sequence[Hook]) -> Change:
-        """The file has these hooks now. One that is broken stays as it was before, where it was sound then.
+        """Replace the hooks of the file. A hook that became broken keeps its last valid version.
 
-        What the bridge itself paused a hook for has been seen to by whoever changed it or took it out.
+        Automatic pauses of changed or removed hooks are lifted, because the operator has attended to them.
         """
         mine = {hook.id for hook in (*self._written, *written)}
         before, refused = self._refused, {hook.id: hook.fault.reason for hook in written if hook.fault}
@@ -154,26 +154,28 @@ class HooksInForce:
         return change
 
     def say(self, state: HookState) -> None:
-        """The bridge itself paused a hook, or lifts that: it is stored, and told to the replicas, soon."""
+        """Set or lift an automatic pause; it is stored and announced in the background."""
         self._pauses[state.hook] = state
         self._to_store.set()
         if not state.paused and (runner := self.table.get(state.hook)) is not None:
             runner.pause("")
 
     def heard(self, _about: str) -> None:
-        """Something changed, or may have: look soon."""
+        """Trigger a check."""
         self._wanted.set()
 
     async def start(self) -> None:
-        """Read for the first time; raises SettingsError for a bad hook of the file, HistoryUnavailable."""
+        """Read and activate the hooks at the start. Raises SettingsError for an invalid hook of the file,
+        HistoryUnavailable.
+        """
         await self._read()
 
     async def run(self) -> None:
-        """Follow what is stored until cancelled."""
+        """Reconcile with the database until cancelled."""
         await asyncio.gather(self._follow(), self._store_pauses())
 
     async def look(self) -> None:
-        """Put in force what is stored if it is of another revision; raises HistoryUnavailable."""
+        """Activate the stored hooks if their revision differs. Raises HistoryUnavailable."""
         if await self._store.revision() != self.revision:
             await self._read()
 
@@ -193,7 +195,7 @@ class HooksInForce:
                 backoff.reset()
 
     async def _wait(self) -> bool:
-        """Until something may have changed; True: until a secret is over, which no revision tells."""
+        """Wait for a trigger; returns True if a replaced secret expired, which changes no revision."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._next_end and max(0.05, self._next_end - time.time())):
                 await self._wanted.wait()
@@ -201,7 +203,7 @@ class HooksInForce:
         return self._next_end is not None and self._next_end <= time.time()
 
     async def _store_pauses(self) -> None:
-        """What the bridge said of a hook survives a restart, and holds for all replicas."""
+        """Store automatic pauses, so that they survive restarts and apply to all replicas."""
         while True:
             await self._to_store.wait()
             self._to_store.clear()
@@ -215,14 +217,14 @@ class HooksInForce:
                 await self._control.tell("hooks")
 
     async def _store_pause(self, state: HookState) -> None:
-        """Under the lock: whoever reads meanwhile would miss it in the database and here."""
+        """Store a pause under the lock: a concurrent reader would miss it in the database and here."""
         async with self._reading:
             await self._history.set_hook_state(state)
             self._states = {**self._states, state.hook: self._said(self._states)[state.hook]}
             if self._pauses[state.hook] is state:
                 del self._pauses[state.hook]
 
-    # ---- putting in force -----------------------------------------------------------------------------
+    # Activation.
 
     async def _read(self) -> None:
         async with self._reading:
@@ -253,7 +255,7 @@ class HooksInForce:
         return change
 
     def _said(self, states: Mapping[str, HookState]) -> dict[str, HookState]:
-        """What is stored, with the pauses that are to be; what a person said stays."""
+        """Returns the stored states with the pauses that are not stored yet; overrides are unchanged."""
         said = dict(states)
         for hook, state in self._pauses.items():
             before = said.get(hook, state)
@@ -261,7 +263,7 @@ class HooksInForce:
         return said
 
     def _fault_of(self, stored: StoredHook) -> HookFault | None:
-        """Why it cannot be served here: it was judged when it was made, but not by this process."""
+        """Returns why the hook cannot be served here: it was validated at creation, but by another process."""
         if stored.hook.fault is not None:
             return stored.hook.fault
         judged = self._judged.get(stored.hook.id)
@@ -270,7 +272,7 @@ class HooksInForce:
         return judged[1]
 
     def _tell_broken(self, wanted: Effective) -> None:
-        """Loudly, once for each reason."""
+        """Log an error for each broken hook, once for each reason."""
         broken = {hook.id: (hook, hook.fault.reason, _WAITS) for hook in wanted.routed if hook.fault}
         broken |= {hook.id: (hook, why, _NO_MATCH) for hook, why in wanted.left_out}
         for runner in self.table:

@@ -1,4 +1,4 @@
-"""The runners of a process: made for its hooks, swapped whole when these change."""
+"""The runners of hooks, and the atomic replacement of the routing table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from bridge.routing.table import RoutingTable
 from bridge.targets.factory import Targets
 from bridge.telemetry.metrics import Metrics
 
-# Which hooks are to be in force: those of the file and those of the API, with what was said of them.
+# The active hooks: those of the file and those of the API, with their overrides.
 
 
 @value(frozen=True, slots=True)
 class Effective:
-    """What follows from file and database at a moment, `revision` of the latter."""
+    """The hooks to activate, from file and database; `revision` is the database's."""
 
     revision: int
     routed: tuple[Hook, ...]
-    """Those that events are matched with; broken ones with all that they may ask for."""
+    """Hooks that events are matched with; broken ones without their unreadable restrictions."""
     draining: tuple[Hook, ...]
-    """Those that match nothing more, but whose lanes are served."""
+    """Hooks that match no new events, but whose lanes are still served."""
     deleted: Mapping[str, str]
-    """Those that nothing is delivered to any more, by id, with the type of target; empty where it is not known."""
+    """Deleted hooks by id, with the type of target; empty if unknown."""
     left_out: tuple[tuple[Hook, str], ...]
-    """Those of the API that cannot be in force, and why."""
+    """Hooks of the API that cannot be activated, with the reason."""
 
 
 def effective(
@@ -43,7 +43,9 @@ def effective(
     fault_of: Callable[[StoredHook], HookFault | None],
     now: float,
 ) -> Effective:
-    """`written`: the hooks of the file; `fault_of` says why one of the API cannot be served here, None: it can."""
+    """Returns the hooks to activate. `written` are the hooks of the file; `fault_of` returns why a hook of the API
+    cannot be served here, None: it can.
+    """
     taken = {hook.name for hook in written}
     routed = [_said(hook, states).widened() for hook in written]
     draining: list[Hook] = []
@@ -72,7 +74,7 @@ def _said(hook: Hook, states: Mapping[str, HookState]) -> Hook:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a swap changed, by hook id."""
+    """The changes of a replacement, by hook id."""
 
     added: list[str]
     removed: list[str]
@@ -81,17 +83,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A table that can be put in force, its runners made."""
+    """A routing table that is ready to be activated, with its runners."""
 
     routing: RoutingTable
     runners: Mapping[str, HookWorker]
     hooks: Mapping[str, Hook]
     pauses: Mapping[str, str]
-    """Why the bridge itself paused a hook, by id."""
+    """The reasons of automatic pauses, by hook id."""
 
 
 class Hooks:
-    """Makes runners and keeps the table of them up to date."""
+    """The factory of runners, which keeps the routing table up to date."""
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class Hooks:
         lane_changed: Callable[[HookWorker], None],
         told: Callable[[HookWorker, MetaType, Facts], None],
     ) -> None:
-        """`served`: types of targets that this process attempts; None: all."""
+        """Prepare the factory; `served` are the types of targets that this process attempts; None: all."""
         self._table = table
         self._targets = targets
         self._metrics = metrics
@@ -121,7 +123,7 @@ class Hooks:
         self._retired: list[HookWorker] = []
 
     def prepare(self, wanted: Effective, delivering: Delivering, states: Mapping[str, HookState]) -> Prepared:
-        """Make what is missing for these hooks; raises SettingsError, or ValueError, for a bad one."""
+        """Create what is missing for these hooks. Raises SettingsError or ValueError for an invalid hook."""
         routing = RoutingTable(wanted.routed)
         hooks = {hook.id: hook for hook in (*wanted.routed, *wanted.draining)}
         pauses = {name: state.reason or "paused" for name, state in states.items() if state.paused}
@@ -132,10 +134,10 @@ class Hooks:
         return Prepared(routing, runners, hooks, pauses)
 
     def swap(self, prepared: Prepared, delivering: Delivering) -> Change:
-        """Put it in force, atomically.
+        """Activate the table atomically.
 
-        A hook that is the same as before keeps its runner. A changed one gets a new runner, which takes over
-        what waits for it and its knowledge of the lane; attempts under way end with the old one.
+        An unchanged hook keeps its runner. A changed hook gets a new runner, which takes over the waiting deliveries
+        and the state of the lane; in-flight attempts end with the old runner.
         """
         before = {runner.hook.id: runner for runner in self._table}
         after = prepared.runners
@@ -156,7 +158,7 @@ class Hooks:
         )
 
     def fault(self, hook: Hook) -> HookFault | None:
-        """Why this process cannot serve it; None: it can."""
+        """Returns why this process cannot serve the hook; None: it can."""
         try:
             RoutingTable((hook,))
         except ValueError as error:
@@ -169,17 +171,17 @@ class Hooks:
         return None
 
     async def reap(self) -> None:
-        """Let go of replaced runners whose attempts have ended."""
+        """Close replaced runners without in-flight attempts."""
         for runner in [runner for runner in self._retired if not runner.busy]:
             self._retired.remove(runner)
             await runner.close()
 
     def all_runners(self) -> list[HookWorker]:
-        """Those in force and those replaced that still work."""
+        """Returns the active runners, and replaced ones that still work."""
         return [*self._table, *self._retired]
 
     def busy(self, hook: str) -> bool:
-        """Something that was matched with this hook is still under way, and waits in no lane."""
+        """Returns whether a delivery matched with this hook is in-flight and not in a lane."""
         runner = self._table.get(hook)
         if runner is not None and runner.unrecorded:
             return True
@@ -189,7 +191,7 @@ class Hooks:
         return self._served is None or hook.target.type in self._served
 
     def _kept(self, hook: Hook) -> HookWorker | None:
-        """The runner of today, if being enabled or paused is all that changes."""
+        """Returns the current runner if only `enabled` or `paused` change."""
         runner = self._table.get(hook.id)
         if runner is None or runner.hook is hook:
             return runner
@@ -214,7 +216,7 @@ class Hooks:
         return runner
 
     def _set_state(self, runner: HookWorker, hook: Hook, pause: str, delivering: Delivering) -> None:
-        """What waits here for a hook that must wait itself goes to its lane."""
+        """Park deliveries that wait here for a hook that must not be attempted."""
         if runner.hook != hook:
             runner.switch(hook)
         runner.metrics.paused.value = hook.paused or bool(pause)
@@ -233,7 +235,7 @@ class Hooks:
         for copy in copies:
             copy.settlement.give_back()
         if new is None:
-            # The hook is gone from the file, its lane stays: what waits here for it joins what waits there.
+            # The hook was removed from the file and its lane stays: deliveries that wait here join it.
             for work in waiting:
                 delivering.park(old, work, "hook_removed")
         else:
@@ -242,5 +244,5 @@ class Hooks:
                 if new.hook.enabled:
                     delivering.start(new, work)
                 else:
-                    delivering.park(new, work, "hook_disabled")  # it matched while the hook was enabled
+                    delivering.park(new, work, "hook_disabled")  # matched while the hook was enabled
         self._lane_changed(new or old)

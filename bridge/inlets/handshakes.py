@@ -1,4 +1,4 @@
-"""Requests by which a sender asks whether an endpoint wants its webhooks. They are answered, and are no events.
+"""Handshakes: requests by which a sender validates an endpoint. They are answered and create no events.
 
 Sources: CloudEvents, "HTTP 1.1 Web Hooks for Event Delivery", section 4; WebSub, section 5.3, and Meta's "Verification
 Requests"; Slack, "URL verification handshake"; Microsoft Graph, "Receive change notifications"; Azure Event Grid,
@@ -16,7 +16,7 @@ from bridge.formats.parse import parse
 
 ORIGIN = "webhook-request-origin"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH"})
-"""By which nobody tells an event: they ask only (RFC 9110, 9.2.1)."""
+"""Methods that never carry an event (safe methods, RFC 9110, 9.2.1)."""
 
 _LONGEST_BODY = 65_536
 _TOKEN = re.compile(r"[\x21-\x7e]{1,255}")
@@ -26,7 +26,7 @@ _EVENT_GRID = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 @value(frozen=True, slots=True)
 class Greeting:
-    """How a question is answered."""
+    """The response to a handshake."""
 
     label: str
     status: int = 200
@@ -37,12 +37,12 @@ class Greeting:
 
 PROBE = Greeting("probe", text="ok")
 DENIED = Greeting("refused", 404, "not wanted here")
-"""404 because a hub takes that for a no (WebSub, 5.3.1), and nobody else cares."""
+"""404 because a hub treats it as a refusal (WebSub, 5.3.1), and other senders do not distinguish."""
 
 
 @value(frozen=True, slots=True)
 class Question:
-    """A request's method, query and headers, names of headers in lower case."""
+    """A request's method, query and headers, header names in lower case."""
 
     method: str
     query: Mapping[str, str]
@@ -50,7 +50,7 @@ class Question:
 
 
 class Handshakes:
-    """Those of one inlet."""
+    """The handshakes of one inlet."""
 
     def __init__(self, inlet: Inlet) -> None:
         self._by_type = {each.type: each for each in inlet.handshakes}
@@ -60,7 +60,9 @@ class Handshakes:
         self._told_by_body = not self._by_type.keys().isdisjoint({"slack", "eventgrid"})
 
     def greet(self, asked: Question) -> Greeting | None:
-        """The answer to what is asked without a body, or None for an event, if the inlet takes the method."""
+        """Returns the response to a handshake without a body, or None for an event, if the inlet accepts the
+        method.
+        """
         if asked.method == "OPTIONS" and ORIGIN in asked.headers:
             return self._permission(asked.headers)
         if (hub := self._by_type.get("hub")) and asked.method == "GET" and "hub.challenge" in asked.query:
@@ -72,7 +74,7 @@ class Handshakes:
         return PROBE if self._is_probe(asked.method) else None
 
     def greet_verified(self, body: bytes) -> Greeting | None:
-        """The answer to what a verified request asks in its body, or None for an event."""
+        """Returns the response to a handshake in a verified request's body, or None for an event."""
         if not self._told_by_body or len(body) > _LONGEST_BODY:
             return None
         data = parse(body)
@@ -84,7 +86,9 @@ class Handshakes:
         return None
 
     def _is_probe(self, method: str) -> bool:
-        """Whoever lists methods has others answered with 405, but for HEAD, which goes with GET."""
+        """Returns whether the request is a probe: an inlet with a list of methods answers others with 405, except
+        HEAD, which follows GET.
+        """
         if not self._methods:
             return method in SAFE_METHODS
         return method == "HEAD" and "GET" in self._methods and "HEAD" not in self._methods
@@ -100,7 +104,7 @@ class Handshakes:
 
 
 def _hub(settings: Handshake, query: Mapping[str, str]) -> Greeting:
-    """Only subscribing is agreed to: whoever can reach the path could end somebody's subscription otherwise."""
+    """Confirm subscriptions only: anybody who can reach the path could end a subscription otherwise."""
     if query.get("hub.mode") != "subscribe":
         return DENIED
     if settings.topics and query.get("hub.topic") not in settings.topics:
@@ -113,7 +117,7 @@ def _hub(settings: Handshake, query: Mapping[str, str]) -> Greeting:
 
 
 def _graph_token(query: Mapping[str, str]) -> str | None:
-    """SharePoint writes the name in small letters."""
+    """Returns the token; SharePoint writes the name in lower case."""
     return next((text for name, text in query.items() if name.lower() == "validationtoken"), None)
 
 
@@ -127,5 +131,5 @@ def _validation_code(data: object) -> str | None:
 
 
 def _echo(challenge: str) -> Greeting:
-    """As text and never as a page: whoever makes a person follow a link chooses what it says."""
+    """Returns the challenge as plain text, never as HTML: its content may come from an attacker's link."""
     return Greeting("handshake", text=challenge) if _CHALLENGE.fullmatch(challenge) else DENIED

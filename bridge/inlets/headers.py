@@ -1,4 +1,4 @@
-"""What of a request's headers becomes a header of the message: never a secret, and nothing of the connection."""
+"""The request headers that are copied to the message: no secrets, and no connection headers."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +14,15 @@ MOST_HEADERS = 100
 MOST_BYTES = 32_768
 
 _LONGEST_NAME = 255
-"""Bytes of a short string, which is what names are in an AMQP table."""
+"""Maximum bytes of a name in an AMQP table (a short string)."""
 _SHORTEST_SECRET = 4
-"""Shorter ones stand in many a harmless value by chance."""
+"""Shorter secrets would match harmless values by chance."""
 
 _NOT_PASSED = frozenset(
     {
         "authorization", "connection", "cookie", "cookie2", "expect", "forwarded", "host", "http2-settings",
         "keep-alive", "set-cookie", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "x-real-ip",
-        # where the known systems put signatures and tokens
+        # signature and token headers of known systems
         "stripe-signature", "svix-signature", "webhook-signature", "x-gitlab-token", "x-hub-signature",
         "x-hub-signature-256", "x-phlix-signature", "x-phlix-signature-v2", "x-plinqx-signature", "x-signature",
         "x-splynx-signature", "x-webhook-signature",
@@ -34,12 +34,12 @@ _CREDENTIAL = re.compile(
 )
 
 _ID_HEADERS = ("webhook-id", "x-github-delivery", "idempotency-key", "x-gitlab-event-uuid", "svix-id")
-"""Where senders put an id that stays the same when they send an event once more."""
+"""Headers with a sender's id that stays the same when an event is sent again."""
 _ID = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by name in lower case; several fields of one name are joined as RFC 9110, 5.3 has it."""
+    """Returns headers by lower-case name; repeated fields are joined as in RFC 9110, 5.3."""
     found: dict[str, str] = {}
     for name, text in headers:
         lower = name.lower()
@@ -48,12 +48,12 @@ def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def sender_id(headers: Mapping[str, str]) -> str | None:
-    """The id that the sender gave the event; names in lower case."""
+    """Returns the sender's id of the event; header names are in lower case."""
     return next(filter(None, (_id_in(headers, name) for name in _ID_HEADERS)), None)
 
 
 def signed_id(headers: Mapping[str, str], signature_header: str | None) -> str | None:
-    """The id beside the signature of Standard Webhooks that a verifier looked at; it may be kept as it is."""
+    """Returns the id that a verified Standard Webhooks signature covers; it may be kept as `webhook-id`."""
     return _id_in(headers, f"{stem_of(headers, signature_header)}id".lower())
 
 
@@ -63,7 +63,7 @@ def _id_in(headers: Mapping[str, str], name: str) -> str | None:
 
 
 class PassedOn:
-    """Chooses the headers that one inlet passes on."""
+    """The selection of headers that one inlet passes on."""
 
     def __init__(self, inlet: Inlet) -> None:
         self._looked_at = frozenset(chain.from_iterable(map(looked_at, inlet.verify)))
@@ -71,7 +71,7 @@ class PassedOn:
         self._secrets = sorted(set(chain.from_iterable(map(_forms, secrets))))
 
     def choose(self, headers: Sequence[tuple[str, str]]) -> dict[str, str] | None:
-        """Names as they were sent, values as text; None for more than a message is to carry."""
+        """Returns names as sent, and values as text; None if they exceed what a message can carry."""
         found: dict[str, str] = {}
         spelled: dict[str, str] = {}
         hop_by_hop = _named_by_connection(headers)
@@ -97,7 +97,9 @@ class PassedOn:
 
 
 def looked_at(verifier: Verifier) -> set[str]:
-    """Names, in lower case, of the headers that this verifier may look at beside those that no inlet passes on."""
+    """Returns the lower-case names of the headers that this verifier may read, beyond those that are never passed
+    on.
+    """
     names = {verifier.header, verifier.timestamp_header, verifier.id_header, verifier.event_header} - {None}
     found = {str(name).lower() for name in names}
     header = (verifier.header or "").lower()
@@ -115,18 +117,18 @@ def looked_at(verifier: Verifier) -> set[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """The secret, and its password alone where it is written `user:password`."""
+    """Returns the secret, and its password alone if it is `user:password`."""
     return {form for form in (secret, secret.partition(":")[2]) if len(form) >= _SHORTEST_SECRET}
 
 
 def _named_by_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
-    """What concerns this connection only, by the word of its `Connection` fields (RFC 9110, 7.6.1)."""
+    """Returns the headers that concern this connection only, as listed in `Connection` (RFC 9110, 7.6.1)."""
     fields = (text for name, text in headers if name.lower() == "connection")
     return {option.strip().lower() for field in fields for option in field.split(",")}
 
 
 def _text(raw: str) -> str:
-    """As sent where that is UTF-8, which servers decode; other bytes are Latin-1."""
+    """Returns the value decoded as UTF-8, else as Latin-1."""
     try:
         raw.encode()
     except UnicodeEncodeError:
@@ -140,14 +142,14 @@ def _is_bounded(headers: Mapping[str, str]) -> bool:
     return sum(len(name) + len(text.encode()) for name, text in headers.items()) <= MOST_BYTES
 
 
-# Splynx's question whether an endpoint is there.
+# Splynx's ping.
 
 
 _LONGEST = 1000
 
 
 def is_ping(body: bytes) -> bool:
-    """Whether the body is `{"type": "ping"}`, or the same as a form, as Splynx's stock receiver understands it."""
+    """Returns whether the body is `{"type": "ping"}`, as JSON or as a form, as Splynx's stock receiver reads it."""
     if len(body) > _LONGEST:
         return False
     if body.strip() == b"type=ping":
@@ -156,19 +158,19 @@ def is_ping(body: bytes) -> bool:
     return isinstance(data, dict) and data.get("type") == "ping"
 
 
-# The type that a sender's own scheme puts into the body.
+# The event type in the body, by the sender's signature scheme.
 
 
 _LONGEST_BODY = 1024 * 1024
-"""Bytes of a body that are parsed while others wait; no event of these schemes has more."""
+"""Maximum bytes of a body that are parsed on the event loop; no event of these schemes is larger."""
 
 
 def type_in_body(scheme: str, body: bytes) -> str:
-    """The event's type, empty where the body tells none, or where `scheme`, a verifier's type, promises none.
+    """Returns the event's type, empty if the body has none, or if `scheme`, a verifier's type, defines none.
 
-    Stripe's events have it under `type`; so have the bodies that Standard Webhooks recommends, which are known by
-    their `timestamp` and `data` beside it. Sources: Stripe's API reference, "The Event object"; the specification
-    of Standard Webhooks, "Payload structure".
+    Stripe's events have it under `type`; so have bodies as recommended by Standard Webhooks, recognized by `timestamp`
+    and `data`. Sources: Stripe's API reference, "The Event object"; the specification of Standard Webhooks, "Payload
+    structure".
     """
     if scheme not in {"stripe", "standard"} or len(body) > _LONGEST_BODY:
         return ""

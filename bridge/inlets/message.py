@@ -1,4 +1,4 @@
-"""A verified request as a message for a source's queue."""
+"""The conversion of a verified request to a message for a source's queue, and the responses of inlets."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -21,16 +21,16 @@ from bridge.wire.copies import INLET
 from bridge.wire.headers import id_keys, identity_keys, mark
 from bridge.wire.inlet_paths import type_in_path
 
-# How an inlet answers.
+# Responses of inlets.
 
 
 RETRY_AFTER = 5
-"""Seconds after which a sender that got 503 may try again."""
+"""Seconds in `Retry-After` of a 503."""
 
 
 @value(frozen=True, slots=True)
 class Refusal:
-    """A request that was not accepted; `label` is the metric's, `reason` for the log alone."""
+    """A rejected request; `label` is the metric's, `reason` is for the log only."""
 
     label: str
     status: int
@@ -38,10 +38,10 @@ class Refusal:
     reason: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     close: bool = False
-    """The connection cannot be used further: a body is unread."""
+    """The connection cannot be reused: a body is unread."""
 
     def response(self) -> web.Response:
-        """The problem (RFC 9457)."""
+        """Returns the problem response (RFC 9457)."""
         response = problem(self.status, self.detail)
         response.headers.extend(self.headers)
         if self.close:
@@ -56,7 +56,7 @@ TOO_MANY_HEADERS = Refusal("headers_too_large", 431, "more headers than a messag
 
 
 def greeted(greeting: Greeting) -> web.Response:
-    """The answer to a question, in what a sender chose never taken for anything but text."""
+    """Returns the response to a handshake, with content chosen by the sender always served as plain text."""
     response = web.Response(
         status=greeting.status, text=greeting.text, content_type=greeting.content_type, charset="utf-8"
     )
@@ -66,7 +66,7 @@ def greeted(greeting: Greeting) -> web.Response:
 
 
 def unavailable(reason: str, label: str = "unavailable", *, close: bool = False) -> Refusal:
-    """Nothing was accepted, and the sender should try again soon; `reason` is for the log."""
+    """Returns a 503: nothing was accepted, and the sender should retry soon; `reason` is for the log."""
     return Refusal(
         label,
         503,
@@ -78,12 +78,12 @@ def unavailable(reason: str, label: str = "unavailable", *, close: bool = False)
 
 
 def too_large(limit: int) -> Refusal:
-    """A body over the limit, of which the rest is not read."""
+    """Returns a 413 for a body over the limit; the rest of it is not read."""
     return Refusal("too_large", 413, f"the body is larger than {limit} bytes", close=True)
 
 
 def wrong_method(method: str, allowed: tuple[str, ...]) -> Refusal:
-    """A method that the inlet does not take."""
+    """Returns a 405 for a method that the inlet does not accept."""
     names = ", ".join(allowed)
     return Refusal(
         "method", 405, f"{method} is not allowed here; allowed: {names}", headers=(("Allow", names),)
@@ -95,7 +95,7 @@ _LONGEST_PROPERTY = 255
 
 @value(frozen=True, slots=True)
 class Received:
-    """A request as it came in: `fields` in their order and spelling, `headers` joined by name in lower case."""
+    """A received request: `fields` in original order and spelling, `headers` joined by lower-case name."""
 
     method: str
     rest: str
@@ -105,7 +105,7 @@ class Received:
 
 
 class Messages:
-    """Makes the messages of one inlet."""
+    """The builder of one inlet's messages."""
 
     def __init__(self, inlet: Inlet, source: Source, new_id: Callable[[], str]) -> None:
         self._inlet = inlet
@@ -116,10 +116,10 @@ class Messages:
         self._id_keys = [id_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
 
     def message(self, request: Received, verified: int | None, now: float) -> Outgoing | Refusal:
-        """The message of a request that verifier number `verified` accepted (None: everybody is let in).
+        """Returns the message of a request that verifier number `verified` accepted (None: an open inlet).
 
-        The message's id is the sender's, where there is one: what a sender sends once more can be told by it. Every
-        other message gets an id of its own, so that equal bodies stay different events.
+        The message's id is the sender's, if any, so that repeated events can be deduplicated. Other messages get a new
+        id, so that equal bodies stay different events.
         """
         headers = self._passed_on.choose(request.fields)
         if headers is None:
@@ -155,14 +155,14 @@ class Messages:
         return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
 
     def _webhook_id(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
-        """The id that a sender of Standard Webhooks signed."""
+        """Returns the id that a sender of Standard Webhooks signed."""
         if verified is None or not self._id_keys[verified]:
             return None
         sent = signed_id(request.headers, self._inlet.verify[verified].header)
         return (sent, self._id_keys[verified][0], request.body) if sent else None
 
     def _type(self, request: Received) -> str | None:
-        """What the settings say or tell where to look for."""
+        """Returns the event type from the settings, or from where they tell to read it."""
         inlet = self._inlet
         if inlet.event_type:
             return event_type(inlet.event_type)
@@ -174,36 +174,36 @@ class Messages:
         return event_type(inlet.event_type_prefix + told) if told else None
 
     def _type_in_body(self, request: Received, verified: int | None) -> str | None:
-        """None: the source's format finds it in headers or body."""
+        """Returns the event type in the body; None: the source's format finds it in headers or body."""
         if verified is None:
             return None
         return type_in_body(self._inlet.verify[verified].type, request.body) or None
 
 
 def _property(text: str | None) -> str | None:
-    """Text that fits in a property; what does not is no use to anybody."""
+    """Returns text that fits in a property, else None."""
     return text if text and text.isascii() and len(text) <= _LONGEST_PROPERTY else None
 
 
-# Reading the bodies of requests: no larger, no slower and no more at once than there is room for.
+# Bounded reading of request bodies: size, duration and total memory are limited.
 
 
 MOST_REQUESTS = 1000
 MOST_BYTES = 256 * 1024 * 1024
 _SHARE = 0.25
 BODY_TIME = 30.0
-"""Seconds for a whole body to arrive."""
+"""Maximum seconds for a whole body to arrive."""
 
 _CROWDED = unavailable("too many requests at once", "too_many", close=True)
 
 
 class Room:
-    """What all requests together may hold, on both sockets."""
+    """The limits of all in-flight requests together, on both sockets."""
 
     def __init__(
         self, budget: Budget | None = None, requests: int = MOST_REQUESTS, octets: int = MOST_BYTES
     ) -> None:
-        """`octets` at the most, within a quarter of the `budget` and what of it is free."""
+        """Set the limits: at most `octets`, within a quarter of the `budget` and its free part."""
         self._budget = budget or Budget()
         self._holder = self._budget.holder("inlets")
         self._most_requests = requests
@@ -213,7 +213,7 @@ class Room:
 
     @contextmanager
     def place(self) -> Iterator["Place | None"]:
-        """A place for one request while it is handled; None where all are taken."""
+        """Reserve a slot for one request while it is handled; yields None if all are taken."""
         if self.requests >= self._most_requests:
             yield None
             return
@@ -227,26 +227,26 @@ class Room:
             self._holder.give_back(place.octets, 0)
 
     def has_space_for(self, octets: int) -> bool:
-        """One body has it always, however large a setting lets it be."""
+        """Returns whether this many bytes fit; a single body always fits, whatever the settings allow."""
         if self.requests == 1:
             return True
         return self.octets + octets <= self._most_octets and self._budget.fits(octets)
 
     def hold(self, octets: int) -> None:
-        """So much more is held."""
+        """Count this many more bytes as held."""
         self.octets += octets
         self._holder.take(octets, 0)
 
 
 class Place:
-    """What one request holds."""
+    """The slot of one request."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
         self.octets = 0
 
     def grow(self, octets: int) -> bool:
-        """Hold that much more; False where there is no room for it."""
+        """Reserve this many more bytes; returns False if they do not fit."""
         if not self._room.has_space_for(octets):
             return False
         self.octets += octets
@@ -255,7 +255,7 @@ class Place:
 
 
 async def read_body(request: web.Request, place: Place, limit: int, seconds: float) -> bytes | Refusal:
-    """The body as it was sent, content coding and all; what is refused is not read to its end."""
+    """Returns the body as sent, content coding included; a refused body is not read to its end."""
     if (request.content_length or 0) > limit:
         return too_large(limit)
     try:

@@ -1,4 +1,4 @@
-"""Inlets: a webhook comes in, is verified, and becomes a confirmed message of a source before it is answered."""
+"""Inlets: receive a webhook, verify it, publish it to a source, and respond after the broker's confirm."""
 
 import asyncio
 import time
@@ -37,17 +37,17 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.wire.inlet_paths import IN, PathTable
 
-# Routes of inlets: any method, and paths as they were sent.
+# Routes of inlets: any method, and paths exactly as sent.
 
 
 Handle = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
-"""Answers a request to the inlet of this name, whose path is followed by that text."""
+"""The handler of a request to the inlet of this name, with the rest of its path."""
 Judge = Callable[[web.Request, str], web.Response | None]
-"""Refuses a request by its headers, before its body is asked for."""
+"""The early rejection of a request by its headers, before its body is read."""
 
 
 class InletRoutes(web.AbstractRouteDef):
-    """All inlets as one route, which is asked last: the bridge's own paths come first."""
+    """All inlets as one route, which is matched last: the bridge's own paths take precedence."""
 
     def __init__(self, paths: PathTable, handle: Handle, judge: Judge) -> None:
         self._paths = paths
@@ -61,7 +61,7 @@ class InletRoutes(web.AbstractRouteDef):
 
 
 class _InletResource(web.AbstractResource):
-    """aiohttp's own resources compare decoded paths and know their methods beforehand."""
+    """A resource that matches raw paths and any method; aiohttp's own match decoded paths and fixed methods."""
 
     def __init__(self, paths: PathTable, handle: Handle, judge: Judge) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _InletResource(web.AbstractResource):
 
     @property
     def canonical(self) -> str:
-        """Where the router looks for it: below `/` is everything."""
+        """Returns the index key for the router: everything below `/`."""
         return "/"
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
@@ -85,12 +85,12 @@ class _InletResource(web.AbstractResource):
         return await self._handle(request, request.match_info["inlet"], request.match_info["rest"])
 
     async def _expect(self, request: web.Request) -> web.StreamResponse | None:
-        """Ask for the body of `Expect: 100-continue` only where it has a chance."""
+        """Send `100 Continue` only if the headers are acceptable."""
         if refusal := self._judge(request, request.match_info["inlet"]):
             return refusal
         if request.version == HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0  # the answer itself has not begun
+            request.writer.output_size = 0  # the final response has not begun
         return None
 
     def url_for(self, **_: str) -> URL:
@@ -113,7 +113,7 @@ class _InletResource(web.AbstractResource):
 
 
 _LARGE = 32_768
-"""Bytes from which on a body is hashed and looked into in a thread: it takes longer than others should wait."""
+"""Bytes from which on a body is hashed and parsed in a thread, so that the event loop is not blocked."""
 _STOPPING = unavailable("the bridge is stopping", close=True)
 _NO_BODY = frozenset({204, 205})
 _LAST_ANSWERS = 2.0
@@ -122,11 +122,11 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 CameTo = Refusal | Greeting | str
-"""A refusal, the answer to a question, or the label of what was taken."""
+"""A rejection, the response to a handshake, or the metric label of an accepted request."""
 
 
 class Inlets:
-    """All inlets of a process."""
+    """The inlets of a process."""
 
     def __init__(
         self,
@@ -140,9 +140,10 @@ class Inlets:
         room: Room | None = None,
         body_time: float = BODY_TIME,
     ) -> None:
-        """`publisher` must fail fast; `most_body`: bytes that no setting goes beyond; `body_time`: seconds.
+        """Prepare the inlets. `publisher` must fail fast; `most_body` is the upper limit of bytes for any setting;
+        `body_time` is in seconds.
 
-        Raises ValueError for a verifier that cannot work.
+        Raises ValueError for invalid verifier settings.
         """
         by_name = {source.name: source for source in sources}
         self._doors = {
@@ -161,11 +162,11 @@ class Inlets:
         self._closing = False
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """What the server is to serve."""
+        """Returns the routes for the server."""
         return [InletRoutes(_paths(self._inlets), self._handle, self._judge)] if self._inlets else []
 
     async def close(self) -> None:
-        """Accept nothing more (503), and let what is being published end, within a bound."""
+        """Reject new requests (503), and wait for in-flight publishes within a timeout (graceful shutdown)."""
         self._closing = True
         for _ in range(int(_LAST_ANSWERS / _LOOK_EVERY)):
             if not any(door.publishing for door in self._doors.values()):
@@ -192,7 +193,7 @@ class Inlets:
             body = await read_body(request, place, door.most_body, self._body_time)
             if isinstance(body, Refusal):
                 return body
-            if self._closing:  # by now
+            if self._closing:  # still in-flight
                 return _STOPPING
             return await door.take_in(request, rest, body)
 
@@ -213,11 +214,15 @@ class _Door:
         self._splynx = any(settings.type == "splynx" for settings in inlet.verify)
         self._handshakes = Handshakes(inlet)
         self._unavailable = 0
-        for label in ("accepted", "refused", "unavailable"):  # a rate needs the zero before the first one
+        for label in (
+            "accepted",
+            "refused",
+            "unavailable",
+        ):  # counters start at zero so that rates are complete
             _ = self._answers[label]
 
     def judge(self, request: web.Request) -> Refusal | Greeting | None:
-        """What method, query and headers alone tell."""
+        """Returns the rejection or handshake response that method, query and headers alone determine."""
         asked = Question(request.method, request.query, joined(request.headers.items()))
         if greeting := self._handshakes.greet(asked):
             return greeting
@@ -229,7 +234,7 @@ class _Door:
         return None
 
     async def take_in(self, request: web.Request, rest: str, body: bytes) -> CameTo:
-        """Verify and publish; returns once the broker confirmed, with the label for the metric."""
+        """Verify and publish; returns after the broker's confirm, with the label for the metric."""
         fields = tuple(request.headers.items())
         received = Received(request.method, rest, fields, joined(fields), body)
         signed = SignedRequest(body, received.headers, request.method, request.rel_url.raw_path)
@@ -249,7 +254,7 @@ class _Door:
         return message if isinstance(message, Refusal) else await self._publish(message)
 
     def _first_that_verifies(self, request: SignedRequest, now: float) -> int | list[str]:
-        """The number of the first verifier that accepts the request, or why each refuses it."""
+        """Returns the number of the first verifier that accepts the request, or the reasons of all."""
         reasons = []
         for number, (settings, verify) in enumerate(zip(self._inlet.verify, self._verifiers, strict=True)):
             refused = verify(request, now)
@@ -259,7 +264,9 @@ class _Door:
         return reasons
 
     def _is_ping(self, request: Received, verified: int | None) -> bool:
-        """Splynx asks an endpoint for `ok` before anything is signed; others may mean an event with this body."""
+        """Returns whether this is Splynx's unsigned ping, which must be answered with `ok`; for others the body may
+        be an event.
+        """
         if not self._splynx or (verified is not None and self._inlet.verify[verified].type != "splynx"):
             return False
         return is_ping(request.body)
@@ -280,7 +287,7 @@ class _Door:
         return "accepted"
 
     def answer(self, came_to: CameTo) -> web.Response:
-        """The response, counted and told."""
+        """Returns the response, and counts and logs it."""
         self._answers[came_to if isinstance(came_to, str) else came_to.label].value += 1
         if isinstance(came_to, Greeting):
             return greeted(came_to)
@@ -295,7 +302,9 @@ class _Door:
         return web.Response(status=status, text=None if status in _NO_BODY else text)
 
     def _tell_unavailable(self, refusal: Refusal) -> None:
-        """The first of a row is told, the others are counted: there may be thousands a second."""
+        """Log the first of consecutive rejections; the next ones are only counted, because there may be thousands a
+        second.
+        """
         if refusal.status == 503:
             self._unavailable += 1
             if self._unavailable == 1:
@@ -303,7 +312,7 @@ class _Door:
 
 
 async def _aside(body: bytes, work: Callable[_P, _T], /, *given: _P.args, **named: _P.kwargs) -> _T:
-    """What `work`, which hashes the body, returns; without holding up others where that is large."""
+    """Returns the result of `work`, which hashes the body; in a thread if the body is large."""
     return work(*given, **named) if len(body) < _LARGE else await asyncio.to_thread(work, *given, **named)
 
 
@@ -311,7 +320,7 @@ def _paths(inlets: Sequence[Inlet]) -> PathTable:
     exact, below = [], []
     for inlet in inlets:
         path = inlet.path or ""
-        # Where everybody is let in, the path may be the secret; names are none.
+        # For an open inlet the path may be the secret; names are not.
         own = [] if inlet.open and path else [IN + inlet.name]
         for each in filter(None, (*own, path.removesuffix("/*"))):
             exact.append((each, inlet.name))
@@ -320,11 +329,13 @@ def _paths(inlets: Sequence[Inlet]) -> PathTable:
     return PathTable(exact, below)
 
 
-# What comes in over HTTP and goes to a source: the inlets, and the publisher that they and the API share.
+# The publisher that inlets and the API share.
 
 
 class Reception:
-    """On channels of its own: what harms the channel that copies go through must not harm senders."""
+    """The publisher of incoming events, on channels of its own: errors on the channel of copies must not affect
+    senders.
+    """
 
     def __init__(
         self,
@@ -336,7 +347,7 @@ class Reception:
         metrics: Metrics,
         new_id: Callable[[], str],
     ) -> None:
-        """`prepare` makes a source's queue where it is missing."""
+        """Open the channels lazily; `prepare` declares a source's queue if it is missing."""
         self._publishers = (publisher(link), ConfirmedPublisher(link))
         self.prompt = PromptPublisher(link, *self._publishers, prepare=prepare)
         self.inlets = Inlets(

@@ -1,4 +1,4 @@
-"""Looks at how hooks fare and at the quarantine: warns in time, and pauses what has only failed for too long."""
+"""The monitor of failing hooks and of the quarantine: publishes warnings, and pauses hooks that fail for too long."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ from bridge.telemetry import events
 log = structlog.get_logger(__name__)
 
 FAILING = "failing"
-"""Why a hook is paused that has only failed for too long."""
+"""The reason of a pause after only failures for too long."""
 
 _LEASE = 60.0
 _QUARANTINE_WINDOW = 60.0
@@ -42,7 +42,7 @@ _QUARANTINE_QUIET = 600.0
 
 
 class FailingHookMonitor:
-    """Done by one process for all replicas: the one that holds the lease."""
+    """The monitor, run by one replica at a time: the holder of the lease."""
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class FailingHookMonitor:
         pause: Callable[[HookWorker, str], None],
         new_id: Callable[[], str],
     ) -> None:
-        """`threshold`: seconds of nothing but failures after which `pause` is called, 0: never. `holder` names this
-        process.
+        """Prepare the monitor. `threshold` is the time in seconds of only failures after which `pause` is called,
+        0: never. `holder` is this process.
         """
         self._standings = standings
         self._leases = leases
@@ -70,7 +70,7 @@ class FailingHookMonitor:
         self._leased_until = 0.0
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check periodically until cancelled."""
         every = min(max(self._threshold / 40, 0.25), 5.0) if self._threshold else 5.0
         while True:
             await asyncio.sleep(every)
@@ -80,11 +80,11 @@ class FailingHookMonitor:
             except BridgeError as error:
                 log.info("failing_hooks.failed", error=str(error), effect="looks again soon")
             except Exception:
-                # Whatever is wrong with looking, deliveries go on.
+                # Whatever error the check has, deliveries continue.
                 log.exception("failing_hooks.internal_error", effect="looks again soon")
 
     async def look(self, now: float) -> None:
-        """Once; raises BridgeError where broker or database are away, and leaves the rest for the next time."""
+        """Check once. Raises BridgeError if broker or database are unavailable; the rest is left to the next check."""
         for standing in await self._standings.standings():
             await self._look_at(standing)
         await self._look_at_quarantine(now)
@@ -110,7 +110,7 @@ class FailingHookMonitor:
             await self._warn(runner, standing, told)
 
     async def _warn(self, runner: HookWorker, standing: Standing, told: Told) -> None:
-        """Told first and remembered then: a crash in between repeats a warning and loses none."""
+        """Publish the warning, then store it: a crash in between repeats a warning and loses none."""
         for level in told.levels:
             facts = failing(runner.hook, standing, level, told.since, self._threshold)
             await self._herald.publish(MetaType.FAILING, facts, runner.hook)
@@ -122,7 +122,9 @@ class FailingHookMonitor:
             standing = replace(standing, warned=level, warned_since=told.since)
 
     async def _look_at_quarantine(self, now: float) -> None:
-        """At most once in ten minutes for each source, whoever looks: that is what each telling takes a lease for."""
+        """Check the quarantine; at most one event in ten minutes for each source, across replicas, by a lease for
+        each event.
+        """
         lately = await self._standings.quarantined(now - _QUARANTINE_WINDOW)
         fresh = [source for source in lately if source != OWN_EVENTS]
         if not fresh:
@@ -142,7 +144,7 @@ class FailingHookMonitor:
                 raise
 
 
-# How hooks fare, and what was told of it: the port Standings (bridge.meta.words) on a database.
+# The port Standings (bridge.meta.words) on a database.
 
 
 _FIELDS = (

@@ -1,4 +1,4 @@
-"""Publishes meta events: what the bridge tells of itself to the hooks that listen to its source."""
+"""The publisher of meta events to the hooks that receive them."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class MetaEventPublisher:
         new_id: Callable[[], str],
         authenticator: Authenticator,
     ) -> None:
-        """`errands` do what `tell` is asked for; `authenticator` signs what is published."""
+        """Prepare the publisher. `errands` run `tell` in the background; `authenticator` signs the messages."""
         self._publisher = publisher
         self._queue = queue
         self._table = table
@@ -56,15 +56,15 @@ class MetaEventPublisher:
             self._errands.add(partial(self._publish, self._message(kind, told)))
 
     async def publish(self, kind: MetaType, facts: Facts, about: Hook | None = None) -> None:
-        """Return once the broker has it, or at once where nobody is to hear it; raises BridgeError.
+        """Publish and return after the broker's confirm, or at once if no hook receives it. Raises BridgeError.
 
-        For what was found out by looking, and so will be found again where this fails.
+        For findings of a periodic check, which repeats the event if this fails.
         """
         if self._anybody_listens() and not (about is not None and listens(about, OWN_EVENTS)):
             await self._publish(self._message(kind, facts))
 
     def _anybody_listens(self) -> bool:
-        """Else the queue would hold what nobody wants to know."""
+        """Returns whether a hook receives meta events; otherwise the queue would grow without a consumer."""
         return self._table.routing.is_named(OWN_EVENTS)
 
     def _message(self, kind: MetaType, facts: Facts) -> Outgoing:

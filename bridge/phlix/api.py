@@ -1,4 +1,4 @@
-"""Phlix's admin API for webhooks, word for word: clients of Phlix manage hooks of the bridge by it."""
+"""The admin API of Phlix for webhooks, by which its clients manage hooks of the bridge."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -44,7 +44,7 @@ _PATH = "/v1/admin/webhooks"
 _ONE = f"{_PATH}/{{id}}"
 _FIELDS = ("name", "url", "secret", "events")
 _NAMES = {"description": "name", "target.url": "url", "target.secrets": "secret"}
-"""What a client of Phlix calls what is wrong with a hook."""
+"""The names that Phlix's clients use for a hook's fields."""
 _EXAMPLE = {
     "name": "My Discord alerts",
     "url": "https://hooks.example.net/phlix",
@@ -57,7 +57,7 @@ _Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
 
 
 def _as_phlix(method: _Method) -> Any:
-    """The handler, whose faults have the names and the status that Phlix gives them."""
+    """Wrap a handler so that its errors have Phlix's names and status."""
 
     @wraps(method)
     async def handle(self: Any, request: web.Request) -> web.StreamResponse:
@@ -72,7 +72,7 @@ def _as_phlix(method: _Method) -> Any:
 
 
 class PhlixRoutes:
-    """All are for admins, as Phlix has it; what is wrong with a body comes to 400."""
+    """The routes of Phlix's admin API. All require the role admin, as in Phlix; an invalid body gives 400."""
 
     def __init__(self, webhooks: PhlixWebhooks, records: SqlHistory) -> None:
         self._webhooks = webhooks
@@ -225,7 +225,7 @@ def _operation(
 
 
 def _checked(body: Any) -> dict[str, Any]:
-    """What is given and not null of the fields of a webhook; raises Refused for what is of another type."""
+    """Returns the given fields of a webhook that are not null. Raises Refused for a field of another type."""
     if not isinstance(body, Mapping):
         raise invalid([("", "must be an object with name, url, secret and events")])
     given = {name: body[name] for name in _FIELDS if body.get(name) is not None}
@@ -256,7 +256,7 @@ def _named(path: str) -> str:
 
 
 def _remember(request: web.Request, hook: Hook, **told: Any) -> None:
-    """For the audit log, which knows hooks by their own ids."""
+    """Add the hook's id to the audit log entry, which identifies hooks by their own ids."""
     request[CHANGED] = {"id": hook.id, "name": hook.name, "webhook": webhook_id(hook.id), **told}
 
 
@@ -266,11 +266,11 @@ def _shown(document: BaseModel, status: int = 200) -> web.Response:
     return response
 
 
-# Phlix's own statistics, under its paths and in its words, over the playbacks of all sources of its format.
+# Phlix's statistics, under its paths and in its terms, over the playbacks of all sources of its format.
 
 
 class PhlixStatisticsRoutes:
-    """Reads, and changes nothing."""
+    """The read-only routes of the statistics."""
 
     def __init__(self, measures: Measures) -> None:
         self._measures = measures

@@ -1,13 +1,13 @@
-"""Webhooks, deliveries and outcomes in the shapes of Phlix's own admin API."""
+"""The documents of Phlix's admin API: webhooks, deliveries and test results."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$")]
-"""As MySQL writes it, in UTC."""
+"""A time in MySQL's format, UTC."""
 _Offset = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00$")]
-"""As PHP writes it (DATE_ATOM), in UTC."""
+"""A time in PHP's format (DATE_ATOM), UTC."""
 
 
 class _Shape(BaseModel):
@@ -15,44 +15,44 @@ class _Shape(BaseModel):
 
 
 class NewWebhook(BaseModel):
-    """A webhook to be registered; further keys are passed over, as Phlix does."""
+    """A webhook to register; unknown keys are ignored, as in Phlix."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1, max_length=1000)]
-    """For people; several may have the same."""
+    """Name, for people; not unique."""
     url: Annotated[str, Field(min_length=1)]
-    """Where it goes, http:// or https://."""
+    """URL, http:// or https://."""
     secret: Annotated[str, Field(min_length=1)]
-    """What its requests are signed with; never shown again."""
+    """Secret that signs its requests; never returned."""
     events: Annotated[list[str], Field(min_length=1)]
-    """Event types, such as playback.started; AMQP topic patterns are taken too."""
+    """Event types, such as playback.started; AMQP topic patterns are accepted too."""
 
 
 class ChangedWebhook(BaseModel):
-    """What is to be changed of a webhook; what is absent or null stays."""
+    """The changes of a webhook; absent or null fields are left unchanged."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Annotated[str, Field(max_length=1000)] | None = None
-    """For people."""
+    """Name, for people."""
     url: str | None = None
-    """Where it goes."""
+    """URL."""
     secret: str | None = None
-    """A new secret; a blank one keeps the old."""
+    """A new secret; an empty one keeps the old secret."""
     events: list[str] | None = None
     """Event types."""
 
 
 class RegisteredWebhook(_Shape):
-    """A webhook as it was registered."""
+    """A registered webhook."""
 
     id: str
-    """A UUID, the same for ever."""
+    """A UUID that never changes."""
     name: str
-    """For people."""
+    """Name, for people."""
     url: str
-    """Where it goes, passwords in it hidden."""
+    """URL, with passwords hidden."""
     events: list[str]
     """Event types."""
 
@@ -63,21 +63,21 @@ class WebhookRow(RegisteredWebhook):
     is_active: bool
     """false: disabled or paused."""
     created_at: _Moment | None
-    """When it was registered, UTC; null for one of the file."""
+    """Time of registration, UTC; null for a hook of the file."""
     last_triggered_at: _Moment | None
-    """When it last succeeded, UTC."""
+    """Time of the last success, UTC."""
     failure_count: Annotated[int, Field(ge=0)]
-    """Deliveries that failed for good since the last success."""
+    """Deliveries that failed permanently since the last success."""
 
 
 class Registered(_Shape):
-    """What registering answers."""
+    """The response to registering a webhook."""
 
     webhook: RegisteredWebhook
 
 
 class Shown(_Shape):
-    """What changing answers."""
+    """The response to changing a webhook."""
 
     webhook: WebhookRow
 
@@ -89,7 +89,7 @@ class Webhooks(_Shape):
 
 
 class DispatchFailure(_Shape):
-    """Why a test failed."""
+    """The failure of a test."""
 
     webhook_id: str
     url: str
@@ -97,7 +97,7 @@ class DispatchFailure(_Shape):
 
 
 class DispatchResult(_Shape):
-    """The true outcome of a test."""
+    """The result of a test."""
 
     success: bool
     success_count: int
@@ -106,39 +106,39 @@ class DispatchResult(_Shape):
 
 
 class DispatchRow(_Shape):
-    """An event for a webhook, as Phlix's log shows it; code, body and error are those of the last attempt."""
+    """A delivery to a webhook, in the form of Phlix's log; code, body and error are those of the last attempt."""
 
     id: str
     """Id of the delivery."""
     webhook_id: str
     """Id of the webhook."""
     webhook_url: str
-    """Where it goes, passwords in it hidden."""
+    """URL, with passwords hidden."""
     event_id: str
     """Id of the event."""
     event_type: str
     """Type of the event."""
     attempt: Annotated[int, Field(ge=0)]
-    """How often it was tried."""
+    """Number of attempts."""
     status: Literal["pending", "delivered", "failed"]
-    """pending: it is tried again."""
+    """pending: it will be retried."""
     response_code: int | None
     """HTTP status."""
     response_body: str | None
-    """Beginning of the answer."""
+    """Beginning of the response."""
     error_message: str | None
-    """What went wrong."""
+    """Error message."""
     triggered_at: _Moment
-    """When it was last tried, UTC."""
+    """Time of the last attempt, UTC."""
     next_retry_at: _Offset | None
-    """When it is tried again."""
+    """Time of the next attempt."""
     created_at: _Offset
-    """When it was first recorded."""
+    """Time of the first record."""
     delivered_at: _Offset | None
-    """When it succeeded."""
+    """Time of the success."""
 
 
 class Dispatches(_Shape):
-    """A part of the log, the newest first."""
+    """A part of the log, newest first."""
 
     deliveries: list[DispatchRow]

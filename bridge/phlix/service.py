@@ -1,6 +1,6 @@
-"""Webhooks as Phlix's own admin API has them: hooks with a webhook of the profile `phlix`.
+"""The webhooks of Phlix's admin API: hooks with a webhook target of the profile `phlix`.
 
-Source: detain/phlix-server `WebhookAdminController` and `WebhookDispatcher`, which also say what each figure means.
+Source: detain/phlix-server `WebhookAdminController` and `WebhookDispatcher`, which also define each number.
 """
 
 import re
@@ -30,9 +30,9 @@ Health = Callable[[Sequence[str]], Awaitable[Mapping[str, HookHealth]]]
 
 _PROFILE = "phlix"
 _TIMEOUT = 5
-"""Seconds for an attempt, and for connecting, that Phlix gives."""
+"""The timeouts of an attempt and of connecting in Phlix, in seconds."""
 _IDS = UUID("6f2c9a52-1d0e-5b0a-9c52-7f5c1a3f6d11")
-"""The namespace of webhooks' ids: any would do, but it must never change."""
+"""The namespace of webhooks' ids, which must never change."""
 _TEST = "webhook.test"
 _LONGEST_NAME = 60
 _TRIES = 5
@@ -40,53 +40,53 @@ _TRIES = 5
 
 @lru_cache(maxsize=10_000)
 def webhook_id(hook_id: str) -> str:
-    """The UUID by which Phlix's clients know a hook."""
+    """Returns the UUID by which Phlix's clients know a hook."""
     return str(uuid5(_IDS, hook_id))
 
 
 def is_webhook(hook: Hook) -> bool:
-    """Whether it is one that these routes show."""
+    """Returns whether these routes include the hook."""
     return isinstance(hook.target, WebhookTarget) and hook.target.profile == _PROFILE
 
 
 class PhlixWebhooks:
-    """What is sent has been read as JSON; what it holds is judged here, as that of all hooks.
+    """The service behind Phlix's admin API. Requests are parsed JSON, validated as all hooks are.
 
-    All raise as ManageHooks, with NoSuchHook for an id that no webhook has; paths of problems are those of a hook.
+    Methods raise as ManageHooks does, with NoSuchHook for an unknown id; paths of problems are those of a hook.
     """
 
     def __init__(self, in_force: InForce, manage: ManageHooks, testing: Testing, health: Health) -> None:
-        """`health` tells how these hooks have fared."""
+        """Prepare the service; `health` has the hooks' recent results."""
         self._in_force = in_force
         self._manage = manage
         self._testing = testing
         self._health = health
 
     async def rows(self) -> list[WebhookRow]:
-        """All of them, the oldest first; those of the file before."""
+        """Returns all webhooks, those of the file first, then the oldest first."""
         webhooks = sorted(self._all(), key=lambda seen: seen.stored.created_at if seen.stored else 0.0)
         health = await self._health([seen.hook.id for seen in webhooks])
         return [_row(seen, health.get(seen.hook.id)) for seen in webhooks]
 
     async def row(self, hook_id: str) -> WebhookRow:
-        """One, by the hook's own id."""
+        """Returns one webhook, by the hook's own id."""
         seen = seen_hook(self._in_force, hook_id)
         if seen is None:
             raise NoSuchHook
         return _row(seen, (await self._health([hook_id])).get(hook_id))
 
     def hook(self, which: str) -> Hook:
-        """The hook of the webhook with this id."""
+        """Returns the hook of the webhook with this id."""
         return self._seen(which).hook
 
     def hooks(self) -> dict[str, Hook]:
-        """The hooks of all webhooks, by their own ids."""
+        """Returns the hooks of all webhooks, by their own ids."""
         return {seen.hook.id: seen.hook for seen in self._all()}
 
     async def register(
         self, name: str, url: str, secret: str, events: Sequence[str]
     ) -> tuple[Hook, RegisteredWebhook]:
-        """A new one, in force."""
+        """Create a webhook and activate it."""
         target = {
             "type": "webhook",
             "profile": _PROFILE,
@@ -105,7 +105,7 @@ class PhlixWebhooks:
         return hook, _registered(hook)
 
     async def change(self, which: str, changes: Tree) -> Hook:
-        """Change of a webhook what is given of `name`, `url`, `secret` and `events`."""
+        """Change those of `name`, `url`, `secret` and `events` that are given."""
         hook = self.hook(which)
         named = {"name": "description", "events": "events"}
         patch: dict[str, Any] = {named[name]: changes[name] for name in named if name in changes}
@@ -116,13 +116,15 @@ class PhlixWebhooks:
         return stored.hook
 
     async def remove(self, which: str) -> Hook:
-        """Delete it; what waits for it is dropped, as Phlix keeps nothing that waits."""
+        """Delete the webhook and drop its waiting deliveries, because Phlix keeps none."""
         hook = self.hook(which)
         await self._manage.delete(hook.id, "drop")
         return hook
 
     async def test(self, which: str) -> DispatchResult:
-        """Send it the event `webhook.test` past its patterns; an inactive one is not asked, and has failed."""
+        """Send the test event `webhook.test`, whatever the patterns; the test of an inactive webhook fails without
+        a request.
+        """
         seen = self._seen(which)
         error = await self._tested(seen) if _is_active(seen) else "the webhook is inactive"
         failure = DispatchFailure(webhook_id=webhook_id(seen.hook.id), url=shown_url(seen.hook), error=error)
@@ -134,7 +136,7 @@ class PhlixWebhooks:
         )
 
     async def _tested(self, seen: SeenHook) -> str:
-        """Why it failed; empty: it did not."""
+        """Returns why the test failed; empty: it succeeded."""
         data = {"message": "This is a test webhook event", "webhook_id": webhook_id(seen.hook.id)}
         try:
             tested = await self._testing.test_with(seen.hook.id, _TEST, data)
@@ -149,7 +151,7 @@ class PhlixWebhooks:
             try:
                 return (await self._manage.create({"name": free, **tree})).hook
             except NameTaken:
-                taken.add(free)  # somebody made one meanwhile, perhaps elsewhere
+                taken.add(free)  # lost a race: another request or replica created it first
         raise NameTaken
 
     def _all(self) -> list[SeenHook]:
@@ -167,13 +169,13 @@ class PhlixWebhooks:
 
 
 def slug(name: str) -> str:
-    """The name for a hook that a webhook's name suggests."""
+    """Returns a hook name derived from a webhook's name."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_NAME].strip("-") or "webhook"
 
 
 def moment(at: float) -> str:
-    """As MySQL writes it, in UTC."""
+    """Returns the time in MySQL's format, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -182,7 +184,7 @@ def _is_active(seen: SeenHook) -> bool:
 
 
 def shown_url(hook: Hook) -> str:
-    """Where it goes, passwords in it hidden."""
+    """Returns the URL with passwords hidden."""
     assert isinstance(hook.target, WebhookTarget)
     return without_password(hook.target.url)
 
@@ -204,11 +206,11 @@ def _row(seen: SeenHook, health: HookHealth | None) -> WebhookRow:
     )
 
 
-# What was sent to webhooks, as Phlix's log of dispatches and its records of deliveries show it, in one.
+# Deliveries to webhooks, in the combined form of Phlix's dispatch log and delivery records.
 
 
 MOST = 50
-"""Rows in one answer: each is read with its attempts."""
+"""Maximum rows of one response: each is read with its attempts."""
 
 _STATUS: Mapping[Status, Literal["pending", "delivered", "failed"]] = {
     Status.PENDING: "pending",
@@ -220,12 +222,12 @@ _STATUS: Mapping[Status, Literal["pending", "delivered", "failed"]] = {
 
 
 async def dispatches_to(records: SqlHistory, hook: Hook, event_id: str | None) -> list[DispatchRow]:
-    """The latest to a webhook, or those of one event; raises HistoryUnavailable."""
+    """Returns the latest deliveries of a webhook, or those of one event. Raises HistoryUnavailable."""
     return await _rows(records, DeliveryFilter(hook=hook.id, event_id=event_id), {hook.id: hook})
 
 
 async def dispatches_of(records: SqlHistory, hooks: Mapping[str, Hook], event_id: str) -> list[DispatchRow]:
-    """Those of an event to these hooks, by their ids; raises HistoryUnavailable."""
+    """Returns the deliveries of an event to these hooks, by their ids. Raises HistoryUnavailable."""
     return await _rows(records, DeliveryFilter(event_id=event_id), hooks)
 
 

@@ -1,4 +1,4 @@
-"""Runs replays: each by one replica, and by another one where that is gone."""
+"""The runner of replays: each is run by one replica, and taken over by another if that one ends."""
 
 import asyncio
 import contextlib
@@ -22,30 +22,32 @@ from bridge.replays.service import ENDED, Asking, takes_part, without
 from bridge.replays.store import SqlReplays
 from bridge.retry.ladder import Pace
 
-# One replay at work: batch by batch, at its pace, and no faster than the hooks take it.
+# One replay: batch by batch, at its rate, with backpressure from the hooks' lanes.
 
 
 MOST_WAITING = 800
-"""Copies in a lane with which a replay leaves it: a deeper one would take in the hook's new events, too."""
+"""The maximum depth of a lane that a replay fills: a deeper lane would also capture the hook's new events."""
 _BATCH = 200
 _LEAST_ROOM = 50
 _ROOM_EVERY = 0.05
 _SETTLED_EVERY = 1.0
 _SETTLED_AFTER = 10.0
-"""Seconds after which the history knows of a delivery, or this process has it under way."""
+"""Seconds after which a delivery is in the history, or in-flight in this process."""
 _OUTBOX_LOOK = 10_000
 
 
 class Sender(Protocol):
-    """Publishes copies of what was started anew."""
+    """The publisher of copies of replayed deliveries."""
 
     async def send(self, restarts: Sequence[Restart]) -> int:
-        """How many are in their lanes; the others stay in the outbox. Raises HistoryUnavailable."""
+        """Publish the copies; returns how many are in their lanes, the rest stays in the outbox. Raises
+        HistoryUnavailable.
+        """
         ...
 
 
 class ReplayRunner:
-    """What every replay of this process works with."""
+    """The runner shared by all replays of this process."""
 
     def __init__(
         self,
@@ -57,8 +59,8 @@ class ReplayRunner:
         bounds: Bounds,
         made_at: Callable[[str], float | None] = lambda _hook: None,
     ) -> None:
-        """`bounds`: what is parsed of the bodies of events. `made_at` tells when
-        a hook was made, in Unix seconds, as far as that is known.
+        """Prepare the runner. `bounds` limit the parsing of bodies. `made_at` returns the Unix time of a hook's
+        creation, if known.
         """
         self._replays = replays
         self._outbox = outbox
@@ -68,9 +70,9 @@ class ReplayRunner:
         self._made_at = made_at
 
     async def go(self, replay: Replay, lost: Callable[[], bool]) -> Replay:
-        """Take and publish until all is taken, the replay has ended, or somebody else has it (`lost`).
+        """Take and publish batches until the replay is done or ended, or another replica took over (`lost`).
 
-        Gives the replay as it stands then. Raises HistoryUnavailable; to be called again.
+        Returns the replay's current state. Raises HistoryUnavailable, after which it may be called again.
         """
         pace = Pace(replay.rate, time.monotonic())
         while replay.left and replay.status not in ENDED and not lost():
@@ -85,7 +87,7 @@ class ReplayRunner:
         return replay
 
     async def _step(self, replay: Replay, due: int) -> tuple[Replay, Sequence[Restart]]:
-        """The next batch of the next hook that has room; waits a moment where none has."""
+        """Take the next batch of the next hook with room in its lane; waits a moment if none has."""
         for hook in replay.left:
             runner = takes_part(self._table, hook)
             if runner is None:
@@ -99,10 +101,10 @@ class ReplayRunner:
         return (await self._looked_again(replay)), ()
 
     async def _looked_again(self, replay: Replay) -> Replay:
-        """The replay as it stands now: it may have been cancelled while nothing was to be done for it."""
+        """Returns the replay's current state: it may have been cancelled while it waited."""
         return await self._replays.replay(replay.id) or replay
 
-    # ---- deliveries that are missing ------------------------------------------------------------------
+    # Missing deliveries.
 
     async def _supply(
         self, replay: Replay, runner: HookWorker, limit: int
@@ -118,13 +120,17 @@ class ReplayRunner:
         return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
 
     def _settled_before(self, hook: str) -> float:
-        """What was received before then is in the history, or under way here; before the hook was made nothing was."""
+        """Returns the time before which all received events are in the history or in-flight here; at least the
+        hook's creation.
+        """
         return max(time.time() - _SETTLED_AFTER, self._made_at(hook) or 0.0)
 
-    # ---- their copies ---------------------------------------------------------------------------------
+    # Copies.
 
     async def _publish(self, restarts: Sequence[Restart]) -> None:
-        """Return once they are all on their way: while the broker is away nothing more goes into the outbox."""
+        """Publish until all copies are confirmed: while the broker is unavailable nothing more goes into the
+        outbox.
+        """
         left = restarts
         backoff = Backoff()
         while left:
@@ -133,7 +139,7 @@ class ReplayRunner:
                     return
                 left = await self._still_there(left)
             except HistoryUnavailable:
-                pass  # they are in the outbox, whatever happens
+                pass  # they stay in the outbox in any case
             if left:
                 await backoff.pause()
 
@@ -144,7 +150,7 @@ class ReplayRunner:
 
 
 def _held(runner: HookWorker) -> set[str]:
-    """Ids of the events that this process has under way for the hook."""
+    """Returns the ids of the events that are in-flight for the hook in this process."""
     return {work.delivery.event.id for work in (*runner.direct, *runner.running)}
 
 
@@ -152,14 +158,14 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 2.0
 _LEASE_SECONDS = 6.0
-"""Losing it by a slow database harms nothing: nobody moves a replay on from where somebody else did."""
+"""A lease lost to a slow database does no harm: a replay is only advanced from its stored position."""
 _AT_ONCE = 8
-"""Replays that one process runs."""
+"""Maximum replays that one process runs concurrently."""
 _LONGEST_ERROR = 500
 
 
 class ReplayScheduler:
-    """One for each process."""
+    """The scheduler of replays, one for each process."""
 
     def __init__(
         self,
@@ -171,7 +177,9 @@ class ReplayScheduler:
         replica: str,
         lease_seconds: float = _LEASE_SECONDS,
     ) -> None:
-        """`replica`: the id of this process; `lease_seconds`: how long after its death another one goes on."""
+        """Prepare the scheduler. `replica` is this process; `lease_seconds` is the time after which another replica
+        takes over.
+        """
         self._replays = replays
         self._leases = leases
         self._work = work
@@ -182,7 +190,7 @@ class ReplayScheduler:
         control.listen("jobs", self._heard)
 
     async def run(self) -> None:
-        """Look for replays and run them until cancelled."""
+        """Find replays and run them until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wanted.clear()
@@ -195,7 +203,7 @@ class ReplayScheduler:
                         await self._wanted.wait()
 
     def _heard(self, about: str) -> None:
-        """A word about one delivery is none about replays."""
+        """Handle a control message; one about a single delivery is ignored."""
         if not about:
             self._wanted.set()
 
@@ -208,7 +216,7 @@ class ReplayScheduler:
                 tasks.create_task(self._run(replay.id), name=f"replay {replay.id}")
 
     async def _run(self, replay_id: str) -> None:
-        """Until it has ended, or somebody else has it; never raises."""
+        """Run a replay until it ends or another replica has it. Never raises."""
         keeping = asyncio.create_task(self._keep(replay_id))
         backoff = Backoff()
         try:
@@ -228,7 +236,7 @@ class ReplayScheduler:
             self._running.discard(replay_id)
 
     async def _gone_on(self, replay_id: str, keeping: asyncio.Task[None]) -> bool:
-        """Whether it has ended."""
+        """Run the replay while the lease is held; returns whether it has ended."""
         replay = await self._replays.replay(replay_id)
         if replay is None or replay.status in ENDED:
             return True
@@ -247,7 +255,7 @@ class ReplayScheduler:
             await self._replays.end_replay(replay_id, ReplayStatus.FAILED, time.time(), told)
 
     async def _keep(self, replay_id: str) -> None:
-        """Prolong the lease; returns once somebody else has it."""
+        """Renew the lease; returns once another replica holds it."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             with contextlib.suppress(HistoryUnavailable):

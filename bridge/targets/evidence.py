@@ -1,4 +1,4 @@
-"""How targets tell what they sent and heard."""
+"""Evidence of what targets sent and received, and the rendering of large bodies."""
 
 import asyncio
 import re
@@ -18,11 +18,11 @@ from bridge.wire.evidence import Folding, Pair, digest, hidden, plain
 _PUBLIC = re.compile(
     r"(idempotency|routing)-key|bridge_.*|www-authenticate|x-bridge-.*|.*-expose-.*|message_id"
 )
-"""Names that sound like secrets and are none, and those that the bridge gives itself."""
+"""Header names that resemble secrets but are public, and those that the bridge sets itself."""
 
 
 class Told:
-    """What one target sends and hears, attempt after attempt, as it is kept."""
+    """The recorder of one target's evidence."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Told:
         always: Iterable[Pair] = (),
         signatures: frozenset[str] = frozenset(),
     ) -> None:
-        """`always`: headers of every request. `signatures`: headers that are shortened."""
+        """Prepare the recorder. `always` are headers of every request, `signatures` headers that are shortened."""
         about: dict[str, Any] = {
             "type": target.type,
             "to": address_of(target),
@@ -46,52 +46,52 @@ class Told:
         self._heard = Folding({}, is_secret)
 
     def sent(self, pairs: Sequence[Pair], content: bytes) -> Evidence:
-        """That this body went out with these headers; nothing is heard yet."""
+        """Returns the evidence that this body was sent with these headers, without a response."""
         form, values = self._sent.fold(pairs)
         return Evidence(form, None, digest(content), values)
 
     def heard(self, sent: Evidence, headers: Mapping[str, str]) -> Evidence:
-        """The same with the headers of the answer."""
+        """Returns the evidence with the headers of the response."""
         form, values = self._heard.fold(tuple(headers.items()))
         return Evidence(sent.sent, form, sent.digest, sent.values + values)
 
 
 @lru_cache(maxsize=1024)
 def is_secret(name: str) -> bool:
-    """Whether the values of this header or variable are not shown, by its name in lower case."""
+    """Returns whether the values of this header or variable are hidden, by its lower-case name."""
     return bool(TELLING.search(name)) and not _PUBLIC.fullmatch(name)
 
 
 def lines_of(head: bytes) -> Iterable[Pair]:
-    """Names and values of header lines behind a request line."""
+    """Yield names and values of the header lines after a request line."""
     for line in head.decode(errors="backslashreplace").split("\r\n")[1:]:
         if line:
             name, _, value = line.partition(": ")
             yield name, value
 
 
-# Making bodies of large events: in a thread, so that nobody waits for it, and not too many at once.
+# Bodies of large events are rendered in a thread, so that the event loop is not blocked, with bounded memory.
 
 
 T = TypeVar("T")
 
 LARGE = 262_144
-"""Bytes from which on others should not wait for what is made of them."""
+"""The size in bytes from which a body is rendered in a thread."""
 _SHARE = 0.25
-"""Of the memory, for what is made of all events that are under way."""
+"""The share of the memory budget for bodies rendered from in-flight events."""
 _ONE = ThreadPoolExecutor(1, thread_name_prefix="rendering")
-"""Two at once would be no faster, for the interpreter has one lock; and the event loop would wait for both of them."""
+"""One thread: two would be no faster because of the interpreter lock, and would delay the event loop twice."""
 
 
 class Rendering:
-    """Makes what is sent of large events."""
+    """The renderer of bodies of large events."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._holder = budget.holder("rendered")
 
     async def make(self, event: Event, build: Callable[[Event], T]) -> tuple[T, Hold | None]:
-        """What `build` makes of the event, and its memory, which counts until that is let go of."""
+        """Returns the result of `build` for the event, and its memory reservation, which lasts until `let_go`."""
         if event.weight <= LARGE:
             return build(event), None
         await self._holder.room(event.weight, self._budget.share(_SHARE))

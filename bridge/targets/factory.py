@@ -1,4 +1,4 @@
-"""Targets for hooks, and what is wrong with the ones that cannot be built."""
+"""The factory of hooks' targets, and the validation of their settings."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +21,14 @@ from bridge.wire.address_gate import AddressGate
 
 
 class Targets:
-    """Builds targets; all webhooks share its connections.
+    """The factory of targets; all webhooks share its connections.
 
-    `publishers` has the confirmed publisher of every broker by name, "" for the bridge's own. `allow_private`
-    are the networks that the address gate lets through. Relative paths of scripts are below `directory`,
-    an absolute one. `on_connection` is told for every request whether its connection was used before. `kept` bytes
-    of an HTTP answer go into the history. `adopt`: this process starts nothing but scripts, so that what they leave
-    behind can be given to it, and be ended. `rendering` makes the bodies of large events.
-    Raises SettingsError when `allow_private` holds something that is no network.
+    `publishers` has the confirming publisher of each broker by name, "" for the bridge's own. `allow_private` is the
+    allowlist of networks for SSRF protection. Relative paths of scripts are below the absolute `directory`.
+    `on_connection` is called for each request with whether its connection was reused. `kept` bytes of an HTTP response
+    are stored in the history. `adopt`: this process starts no other children than scripts, so orphaned processes of
+    scripts can be adopted and killed. `rendering` renders the bodies of large events. Raises SettingsError for an
+    invalid network in `allow_private`.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Targets:
         self._family = ProcessReaper(adopt=adopt)
 
     def build(self, hook: Hook) -> Target:
-        """The target of this hook. Raises SettingsError with all that is wrong in its settings.
+        """Returns the target of this hook. Raises SettingsError with all errors in its settings.
 
-        A program that does not exist yet is not an error here: attempts fail and are retried until it does.
+        A missing program is not an error here: attempts fail and are retried until it exists.
         """
         self.check(hook)
         match hook.target:
@@ -78,26 +78,26 @@ class Targets:
                 assert_never(hook.target)
 
     def _gate_of(self, hook: Hook, target: WebhookTarget) -> AddressGate:
-        """What of a hook made through the API may be reached is for the setting of today alone to say."""
+        """Returns the SSRF protection of a hook; a hook of the API is restricted by the current setting alone."""
         return self._gate.also(target.allow_private_targets) if hook.from_file else self._gate
 
     def check(self, hook: Hook) -> None:
-        """Raises SettingsError as `build` does."""
+        """Validate the target. Raises SettingsError as `build` does."""
         if found := lasting_problems(hook, self._publishers):
             raise SettingsError(found)
 
     def problems(self, hook: Hook) -> list[Problem]:
-        """As `problems`, with this object's brokers and directory."""
+        """Returns the problems of the hook with this factory's brokers and directory."""
         return problems(hook, self._directory, self._publishers)
 
     async def close(self) -> None:
-        """Close the shared connections, end what scripts left behind; attempts have ended before."""
+        """Close the shared connections and kill processes that scripts left behind; attempts have ended before."""
         await self._family.close()
         await self._pool.close()
 
 
 def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Problem]:
-    """All that is wrong with a hook's target as far as this machine shows, without any network.
+    """Returns all problems of a hook's target that can be found without network access.
 
     Paths start at the hook, such as `target.url`. `brokers` are the known names, "" for the bridge's own.
     """
@@ -108,9 +108,9 @@ def problems(hook: Hook, directory: Path, brokers: Collection[str]) -> list[Prob
 
 
 def unreachable(hook: Hook, gate: AddressGate) -> list[Problem]:
-    """Addresses in the target's URLs that `gate` refuses; names are judged when they are dialled.
+    """Returns the addresses in the target's URLs that `gate` refuses; names are checked when they are resolved.
 
-    Not among the problems: the bridge runs all the same, and each attempt says so.
+    They do not prevent a start: each attempt fails with the reason.
     """
     match hook.target:
         case WebhookTarget():
@@ -126,7 +126,7 @@ def unreachable(hook: Hook, gate: AddressGate) -> list[Problem]:
 
 
 def lasting_problems(hook: Hook, brokers: Collection[str]) -> list[Problem]:
-    """As `problems`, without what may come right by itself, such as a program that is not there yet."""
+    """Returns `problems` without transient ones, such as a program that does not exist yet."""
     return list(_found(_checks(hook, brokers)))
 
 
@@ -147,7 +147,7 @@ def _checks(hook: Hook, brokers: Collection[str]) -> list[Check]:
         case QueueTarget():
             return _queue(hook.target, brokers)
         case NotifyTarget():
-            # Apprise takes a third of a second to import, so only where a hook notifies.
+            # Imported late, only if a hook notifies: Apprise takes a third of a second to import.
             from bridge.targets.notify.target import notify_checks
 
             return list(notify_checks(hook.target))

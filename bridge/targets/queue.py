@@ -1,4 +1,4 @@
-"""Delivery to another queue or exchange."""
+"""The queue target: delivery to another queue or exchange."""
 
 import asyncio
 from dataclasses import replace
@@ -12,13 +12,13 @@ from bridge.targets.evidence import LARGE, Told
 from bridge.wire.copies import HOPS, clean_headers, hops_of, is_taken
 
 MOST_HOPS = 10
-"""A message that was passed on this often by bridges goes round in a circle."""
+"""Maximum number of times bridges forward a message: beyond it there is a loop."""
 
 _LONGEST_NAME = 255
 
 
 class QueueTarget:
-    """Publishes the event's own bytes, properties and headers, confirmed and mandatory.
+    """The target that publishes the event's bytes, properties and headers, confirmed and mandatory.
 
     `message_id` is the event's stable id, unless the hook keeps the publisher's.
     """
@@ -35,7 +35,7 @@ class QueueTarget:
         self._told = Told(settings)
 
     async def attempt(self, delivery: Delivery) -> Answer:
-        """Publish once; a missing queue is unroutable, and declared anew next time if it may be."""
+        """Publish once; a missing queue is unroutable, and is declared for the next attempt if `declare` is set."""
         event = delivery.event
         hops = hops_of(event.message.headers)
         if hops >= self._most_hops:
@@ -54,12 +54,12 @@ class QueueTarget:
         return Answer(evidence=told)
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
-        """The message as it would be published now."""
+        """Returns the message as it would be published now."""
         message = self._outgoing(delivery.event, hops_of(delivery.event.message.headers) + 1)
         return Preview(self._tell(message), message.body, delivery.event.message.content_type)
 
     async def close(self) -> None:
-        """Nothing is held: the publisher belongs to the broker's connection."""
+        """Do nothing: the publisher belongs to the broker's connection."""
 
     def _outgoing(self, event: Event, hops: int) -> Outgoing:
         message = event.message
@@ -77,7 +77,7 @@ class QueueTarget:
         )
 
     def _tell(self, message: Outgoing) -> Evidence:
-        """What is kept: the publisher's own properties and headers stand in the history already."""
+        """Returns the evidence, without the publisher's properties and headers, which are in the history already."""
         own = [(name, str(message.headers[name])) for name in (*self._settings.headers, HOPS)]
         return self._told.sent([("message_id", message.message_id), *own], message.body)
 
@@ -111,7 +111,7 @@ class QueueTarget:
 
 
 def check_own_headers(settings: Settings) -> None:
-    """Raise a ValueError for headers of the hook that a message cannot have or that would change its way."""
+    """Raises ValueError for headers of the hook that are invalid in a message or would change its routing."""
     for name in settings.headers:
         if not name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
             raise ValueError(f"{name!r}: a header name has 1 to {_LONGEST_NAME} bytes")
@@ -120,7 +120,7 @@ def check_own_headers(settings: Settings) -> None:
 
 
 def check_routing(settings: Settings) -> None:
-    """Raise a ValueError for a name that does not fit into AMQP's short strings."""
+    """Raises ValueError for a name that is too long for an AMQP short string."""
     for text in (settings.queue, settings.exchange, settings.routing_key):
         if text is not None and len(text.encode("utf-8", "replace")) > _LONGEST_NAME:
             raise ValueError(f"{text[:20]}...: a name has at most {_LONGEST_NAME} bytes in UTF-8")

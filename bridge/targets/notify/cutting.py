@@ -1,4 +1,4 @@
-"""Long messages in pieces that a service takes."""
+"""Splitting of long messages into pieces within a service's limit, and escaping of values."""
 
 import html
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ELLIPSIS = "…"
 MOST_PIECES = 10
-"""Pieces of one message; what is left then ends in an ellipsis."""
+"""Maximum pieces of one message; the rest is replaced by an ellipsis."""
 
 _JOINER = "\u200d"
 _TOKEN = re.compile(r"<[^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);|[^<&]+|[<&]", re.DOTALL)
@@ -22,10 +22,10 @@ _VOID = frozenset(
 def cut_text(
     text: str, size: Callable[[str], int], limit: int, *, taken: int = 0, most: int = MOST_PIECES
 ) -> list[str]:
-    """`text` in at most `most` pieces of up to `limit`, as `size` measures them; it grows with the text.
+    """Returns `text` in at most `most` pieces of up to `limit`, as measured by the monotonic function `size`.
 
-    `taken` of the first piece's room is in use already. Cuts fall between lines or words where there are any
-    near, and never inside of what is seen as one character. What does not fit any more becomes an ellipsis.
+    `taken` of the first piece's limit is used already. Cuts are between lines or words if possible, and never inside a
+    grapheme cluster. Text beyond the last piece becomes an ellipsis.
     """
     pieces: list[str] = []
     rest = text
@@ -44,7 +44,7 @@ def cut_text(
 
 
 def shorten(text: str, size: Callable[[str], int], limit: int, *, always: bool = False) -> str:
-    """The beginning of `text` and an ellipsis if it is over `limit`, or `always`."""
+    """Returns the beginning of `text` and an ellipsis if it is over `limit`, or `always`."""
     if size(text) <= limit and not always:
         return text
     if size(text + ELLIPSIS) <= limit:
@@ -54,10 +54,10 @@ def shorten(text: str, size: Callable[[str], int], limit: int, *, always: bool =
 
 
 def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) -> list[str]:
-    """As `cut_text` for HTML of up to `limit` characters a piece: never inside a tag or an entity.
+    """Returns HTML in pieces of up to `limit` characters, as `cut_text`; never cut inside a tag or an entity.
 
-    What is open at a cut is closed there and opened again in the next piece. Elements in which nothing is seen are
-    left out, as pieces could hold nothing else; so are comments, and tags that nest too deep for the limit.
+    Elements that are open at a cut are closed there and reopened in the next piece. Elements without visible content,
+    comments, and tags nested too deep for the limit are dropped.
     """
     pieces: list[str] = []
     now = _Piece()
@@ -79,10 +79,12 @@ def cut_html(text: str, limit: int, *, taken: int = 0, most: int = MOST_PIECES) 
 
 
 class _Piece:
-    """A piece of HTML under way. A tag is written once something stands in its element."""
+    """A piece of HTML under construction. A tag is written once its element has content."""
 
     def __init__(self, opened: Sequence[tuple[str, str]] = (), deep: Mapping[str, int] | None = None) -> None:
-        """`opened`: tags with their names, outermost first. `deep`: how many of a name nest too deep for it."""
+        """Start a piece. `opened` are open tags with their names, outermost first; `deep` counts dropped tags by
+        name.
+        """
         self.text = ""
         self.seen = False
         self._opened = list(opened)
@@ -100,7 +102,7 @@ class _Piece:
             self._taken += _room_of(tag, name)
 
     def close(self, name: str) -> None:
-        """End the innermost element of that name with all in it; a tag that ends nothing says nothing."""
+        """Close the innermost element of that name with all its children; ignore an unmatched tag."""
         if self._deep[name]:
             self._deep[name] -= 1
         elif self._names[name]:
@@ -146,7 +148,7 @@ def _without_comments(text: str) -> str:
 
 
 def _longest(text: str, size: Callable[[str], int], room: int) -> int:
-    """Characters of `text` that fit into `room`, at least one so that there is an end."""
+    """Returns how many characters of `text` fit into `room`, at least one so that splitting terminates."""
     fits, over = 1, min(len(text), max(room, 1)) + 1
     while over - fits > 1:
         middle = (fits + over) // 2
@@ -158,7 +160,7 @@ def _longest(text: str, size: Callable[[str], int], room: int) -> int:
 
 
 def _between_words(text: str, end: int) -> int:
-    """A place in the last half before `end` where a line, else a word ends; 0 if there is none."""
+    """Returns the end of a line, else of a word, in the last half before `end`; 0 if there is none."""
     if end < len(text) and text[end].isspace():
         return end
     first = end // 2
@@ -169,7 +171,7 @@ def _between_words(text: str, end: int) -> int:
 
 
 def _between_characters(text: str, end: int) -> int:
-    """The last place up to `end` where a character ends that is drawn as one: accents, flags, joined emoji."""
+    """Returns the last boundary of a grapheme cluster up to `end`: accents, flags, joined emoji."""
     at = end
     while at > 1 and at < len(text) and _joined(text, at):
         at -= 1
@@ -197,9 +199,9 @@ def _is_flag(character: str) -> bool:
 
 
 def _tokens(text: str, longest: int, all_room: int) -> Iterator[str]:
-    """Tags, entities, and words with the blanks behind them; words of at most `longest` characters.
+    """Yield tags, entities, and words with the following blanks; words of at most `longest` characters.
 
-    Of a word only `all_room` characters are given: more than all pieces together hold.
+    Of a word only `all_room` characters are yielded: more than all pieces together hold.
     """
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -211,7 +213,7 @@ def _tokens(text: str, longest: int, all_room: int) -> Iterator[str]:
             yield from cut_text(word, len, longest, most=len(word)) if len(word) > longest else [word]
 
 
-# What values from events become before they stand in a message, so that nothing in them acts as markup.
+# Escaping of events' values in messages, so that none of them acts as markup.
 
 
 _LONE = re.compile("[\ud800-\udfff]")
@@ -233,7 +235,7 @@ _BEGINS = re.compile(
 _INDENTED = re.compile(r"^(?: {4,}|[ ]*\t[ \t]*)", re.MULTILINE)
 _LINK = re.compile(r"(https?://[^\s<>]+)")
 _IN_LINK = re.compile(r"[`\[\]] | \|(?=\|) | (?<=\|)\|", re.VERBOSE)
-"""What acts inside an address that a service recognises by itself; a backslash would become a part of it."""
+"""Characters that act inside an address that a service links automatically; a backslash would become a part of it."""
 _NO_MARK_OF_SLACK = re.compile(r"\\([!-/:-@\[-`{-~])")
 _SPOILER = re.compile(r"\\. | (`+)(?!`).*?(?<!`)\1(?!`) | \|(?=\|) | (?<=\|)\|", re.VERBOSE | re.DOTALL)
 _CALLS = re.compile(r"@(?=(?:everyone|here|channel|all)\b|\*\*)|(?<=<)@", re.IGNORECASE)
@@ -241,28 +243,30 @@ _NO_BREAK = "\u200b"
 
 
 def clean(text: str) -> str:
-    """`text` without what no service takes: lone surrogates (they become U+FFFD) and control characters."""
+    """Returns `text` without characters that services reject: lone surrogates (become U+FFFD) and control
+    characters.
+    """
     return _CONTROL.sub("", _LONE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: a title may become a header of a mail, where a line break would begin another."""
+    """Returns `text` on one line: a title may become a mail header, where a line break would inject another header."""
     return _BLANKS.sub(" ", text).strip()
 
 
 def escape_html(text: str) -> str:
-    """`text` to stand in HTML, in an attribute too; its lines stay lines."""
+    """Returns `text` escaped for HTML, attributes included; line breaks are kept."""
     return html.escape(text).replace("\n", "<br/>")
 
 
 def escape_markdown(text: str, ampersand: str = r"\&", *, links: bool = False) -> str:
-    """`text` to stand in Markdown (CommonMark, and what Discord makes of it): a backslash where one is needed.
+    """Returns `text` escaped for Markdown (CommonMark and Discord's dialect), with backslashes only where needed.
 
-    What cannot act stays as it is, as services without Markdown show every backslash. `ampersand` is for one that
-    begins an entity: a backslash says little to Python-Markdown, which needs `&amp;`. `links`: the service makes
-    links of addresses, and so `*`, `_` and `~` in them are left alone.
+    Other characters stay unescaped, because services without Markdown show every backslash. `ampersand` replaces one
+    that begins an entity: Python-Markdown ignores a backslash there and needs `&amp;`. `links`: the service links
+    addresses, so `*`, `_` and `~` in them are left alone.
     """
-    text = _INDENTED.sub(lambda indent: "\u00a0" * len(indent[0].expandtabs(4)), text)  # else it is code
+    text = _INDENTED.sub(lambda indent: "\u00a0" * len(indent[0].expandtabs(4)), text)  # not code
     parts = _LINK.split(text) if links else [text]
     parts[::2] = [
         _ACTS.sub(lambda found: ampersand if found[0] == "&" else f"\\{found[0]}", part)
@@ -273,20 +277,20 @@ def escape_markdown(text: str, ampersand: str = r"\&", *, links: bool = False) -
 
 
 def escape_slack(text: str) -> str:
-    """`text` to stand in Markdown that Apprise rewrites for Slack.
+    """Returns `text` escaped for Markdown that Apprise rewrites for Slack.
 
-    Slack has no escape, it shows every backslash that is left: so there is one only where otherwise markup would
-    arise, before `*`, `_`, `~` and backticks, and those that Apprise takes away again.
+    Slack has no escape character and shows each backslash that Apprise leaves. So a backslash is added only before `*`,
+    `_`, `~` and backticks that would act as markup, and where Apprise removes it again.
     """
     escaped = escape_markdown(text, "&")
     return _NO_MARK_OF_SLACK.sub(lambda pair: pair[0] if pair[1] in "*_~`<>[]#\\" else pair[1], escaped)
 
 
 def escape_spoilers(markdown: str) -> str:
-    """Markdown in which `||`, which means something to Discord alone, hides nothing; code stays as it is."""
+    """Returns Markdown in which `||`, Discord's spoiler, is escaped; code is unchanged."""
     return _SPOILER.sub(lambda found: f"\\{found[0]}" if found[0] == "|" else found[0], markdown)
 
 
 def disarm(text: str) -> str:
-    """`text` that calls nobody: @everyone, @here, @channel, @all and <@id> get a blank of no width."""
+    """Returns `text` without mentions: @everyone, @here, @channel, @all and <@id> get a zero-width space."""
     return _CALLS.sub("@" + _NO_BREAK, text)

@@ -1,14 +1,14 @@
-"""What a plugin of Apprise may dial while it sends for us, how long, and what it met there.
+"""Isolation of Apprise's plugins: SSRF protection, timeouts, and capture of responses.
 
-Apprise hands out neither sockets nor answers: its plugins call requests, smtplib and paho-mqtt by themselves. So
-each call runs in a thread of ours that is marked with a Call, and
+Apprise exposes neither sockets nor responses: its plugins call requests, smtplib and paho-mqtt themselves. Therefore
+each call runs in a thread of the bridge that is marked with a Call, and
 
-- an audit hook (PEP 578) sees the address of every connect() of that thread, whichever library makes it and
-  after all name resolution, so neither DNS nor a redirect leads past the address gate;
-- the sockets it connected can be shut down from outside, which ends a thread that waits for a silent server;
-- what Apprise writes into its log is kept with the exception it speaks of, and goes nowhere else: it holds tokens.
+- an audit hook (PEP 578) checks the address of every connect() of that thread, in any library and after name
+  resolution, so neither DNS nor a redirect bypasses the SSRF protection;
+- the thread's sockets can be shut down from outside, which ends a thread that waits for a silent server;
+- Apprise's log records are kept with the exception they belong to, and are not emitted: they contain tokens.
 
-Threads without a Call are not touched.
+Threads without a Call are not affected.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from bridge.targets.webhook.address import TARGET
 from bridge.targets.webhook.pool import BlockedAddress
 from bridge.wire.address_gate import AddressGate
 
-# Threads for what blocks, a bounded number of them, that nobody ever has to wait for.
+# A bounded pool of threads for blocking calls, which the process never has to join.
 
 
 T = TypeVar("T")
 
 
 class TooManyHang(Exception):
-    """Half of the threads or more still work for attempts that ended long ago."""
+    """At least half of the threads are still blocked by attempts that ended long ago."""
 
 
 class Crew:
-    """Up to `size` daemon threads at once, one for each piece of work.
+    """A pool of up to `size` daemon threads, one for each call.
 
-    Not concurrent.futures: that joins its threads when Python exits. Whoever stops waiting for its work (by a
-    timeout, by being cancelled) leaves a thread behind that holds its place until it ends by itself.
+    concurrent.futures would join its threads when Python exits. A caller that stops waiting (by timeout or
+    cancellation) abandons its thread, which occupies its slot until it ends.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -52,13 +52,13 @@ class Crew:
 
     @property
     def left(self) -> int:
-        """Threads that nobody waits for any more."""
+        """Returns the number of abandoned threads."""
         return len(self._left)
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work`, run in a thread once there is a place for it, returns or raises.
+        """Returns or raises the result of `work`, run in a thread once a slot is free.
 
-        Raises TooManyHang at once while half of the places are held by threads left behind.
+        Raises TooManyHang at once while half of the slots are held by abandoned threads.
         """
         if self.left * 2 >= max(self._size, 2):
             raise TooManyHang(f"{self.left} earlier notifications of this hook still hang")
@@ -88,13 +88,13 @@ class Crew:
                 work()
             except Exception as raised:  # noqa: BLE001 - handed over to who waits
                 error = raised
-            # The loop may be gone: the bridge does not wait for what hangs.
+            # The loop may be closed: the bridge does not wait for blocked threads.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(end, error)
 
         try:
             threading.Thread(target=in_thread, name=self._name, daemon=True).start()
-        except RuntimeError:  # the system has no thread left to give
+        except RuntimeError:  # the system cannot start another thread
             self._places.release()
             raise
         return ended
@@ -102,35 +102,34 @@ class Crew:
     def _forget(self, ended: "asyncio.Future[None]") -> None:
         self._left.discard(ended)
         if not ended.cancelled():
-            ended.exception()  # Nobody asks any more; unasked it would be logged.
+            ended.exception()  # The result is not awaited any more; an unretrieved exception would be logged.
 
 
-# The request target of json://, xml:// and form:// as it stands in the URL.
-# Apprise decodes paths and queries and encodes them again, requests and urllib3 do so once more: %40 and %7E
-# become characters, %c3 becomes %C3, // becomes /. A receiver that compares or verifies what it was asked for
-# means the bytes that were written.
+# The request target of json://, xml:// and form:// exactly as in the URL. Apprise decodes paths and queries and encodes
+# them again, and so do requests and urllib3: %40 and %7E become characters, %c3 becomes %C3, // becomes /. A receiver
+# that compares or verifies the request target expects the bytes of the URL.
 
 
 _SCHEMES = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
 _PARTS = re.compile(r"[^:/?#]*://[^/?#]*(?P<path>[^?#]*)(?:[^?]*\?(?P<query>.*))?", re.DOTALL)
 _PARAMETER = re.compile(r"(?:-|%2[dD])(?P<sent>.*)", re.DOTALL)
-"""Options in the query are Apprise's own; those with a hyphen before their name are sent, without the hyphen."""
+"""Query options are for Apprise; options with a hyphen before their name are sent, without the hyphen."""
 
 
 class Written(NamedTuple):
-    """Path and query; the query None: what Apprise makes of it."""
+    """Path and query; the query None: Apprise's."""
 
     path: str
     query: str | None
 
     def instead_of(self, made: str) -> str:
-        """The target to send in place of the one that was made of it."""
+        """Returns the request target to send in place of Apprise's."""
         query = made.partition("?")[2] if self.query is None else self.query
         return f"{self.path}?{query}" if query else self.path
 
 
 def written(url: str, scheme: str, method: str) -> Written | None:
-    """What the URL says of the target; None where the service asks for something else, or it is no valid URL.
+    """Returns the request target of the URL; None if the service uses another one, or the URL is invalid.
 
     With GET Apprise puts the message into the query.
     """
@@ -153,7 +152,7 @@ _marked = threading.local()
 
 
 class Reply(NamedTuple):
-    """An HTTP answer that a plugin got; `body` is its beginning, `retry_after` as its header says."""
+    """An HTTP response that a plugin received; `body` is its beginning, `retry_after` its header."""
 
     code: int
     retry_after: str
@@ -161,10 +160,10 @@ class Reply(NamedTuple):
 
 
 class Call:
-    """One URL's turn in one attempt, from the thread that sends it to the attempt that waits for it.
+    """The state of one URL in one attempt, shared by the sending thread and the waiting attempt.
 
-    `deadline` is on the monotonic clock. `had` are the pieces of the message that arrived, now or earlier. `asks_for` is
-    the target of its requests, where it is known.
+    `deadline` is on the monotonic clock. `had` are the pieces of the message that were delivered, now or earlier.
+    `asks_for` is the request target, if known.
     """
 
     def __init__(
@@ -188,7 +187,7 @@ class Call:
         self._ended = False
 
     def left(self) -> float:
-        """Seconds to the deadline; TimeoutError when it has passed or the call was cut."""
+        """Returns the seconds to the deadline. Raises TimeoutError if it has passed or the call was cut."""
         left = self.deadline - time.monotonic()
         if left <= 0 or self._ended:
             raise TimeoutError("no time left")
@@ -205,12 +204,12 @@ class Call:
             self._close()
 
     def dialling(self, dialled: socket.socket, address: Any) -> None:
-        """Refuse an address (BlockedAddress), or remember the socket so that it can be cut."""
+        """Refuse an address (BlockedAddress), or register the socket so that it can be shut down."""
         host = address[0] if isinstance(address, tuple) else "a local socket"
         if reason := self._gate.refusal(str(host)):
             self.refusal = reason
             raise BlockedAddress(reason)
-        # A descriptor of our own: TLS takes the socket object apart, and a number alone may be anyone's later.
+        # A duplicated descriptor: TLS detaches the socket object, and a bare number may be reused by another socket.
         own = socket.socket(dialled.family, dialled.type, dialled.proto, fileno=os.dup(dialled.fileno()))
         with self._lock:
             if not self._ended:
@@ -220,7 +219,7 @@ class Call:
         raise TimeoutError("no time left")
 
     def cut(self) -> None:
-        """End what the thread waits for on the network; it may be called from any thread."""
+        """Shut down the thread's sockets. Thread-safe."""
         with self._lock:
             self._ended = True
             for one in self._sockets:
@@ -228,7 +227,7 @@ class Call:
                     one.shutdown(socket.SHUT_RDWR)
 
     def told(self, record: logging.LogRecord) -> None:
-        """Keep a line of Apprise's log and the exception at hand."""
+        """Keep a record of Apprise's log and the current exception."""
         raised = sys.exc_info()[1]
         if isinstance(raised, OSError):
             self.error = raised
@@ -244,13 +243,15 @@ class Call:
 
 
 def current() -> Call | None:
-    """The call that the current thread works for."""
+    """Returns the call of the current thread."""
     return getattr(_marked, "call", None)
 
 
 @contextlib.contextmanager
 def lifted() -> Iterator[None]:
-    """For what a library connects within its own process: paho-mqtt wakes its thread over a loopback socket."""
+    """Suspend the checks for connections inside a library's process: paho-mqtt wakes its thread over a loopback
+    socket.
+    """
     call = current()
     _marked.call = None
     try:
@@ -266,7 +267,7 @@ class _Listener(logging.Handler):
 
 
 def _audit(event: str, details: tuple[Any, ...]) -> None:
-    # Every audit event of the process comes through here: nothing may be slower than this comparison.
+    # Called for every audit event of the process: the common case must be this one comparison.
     if event == "socket.connect" and (call := current()) is not None:
         call.dialling(details[0], details[1])
 
@@ -277,7 +278,7 @@ def _install() -> None:
     apprise.addHandler(_Listener())
     apprise.setLevel(logging.DEBUG)
     apprise.propagate = False
-    # It logs the paths of requests at DEBUG, and at WARNING those of odd answers; paths hold tokens.
+    # urllib3 logs request paths at DEBUG and those of malformed responses at WARNING; paths contain tokens.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 

@@ -1,8 +1,8 @@
-"""The MQTT connection of Apprise's plugin, made to wait for the broker's word.
+"""An MQTT client for Apprise's plugin that waits for the broker's acknowledgement.
 
 Apprise's plugin (2.2) publishes 10 ms after the TCP connection, whether or not the broker has accepted it; lets
-paho-mqtt reconnect in a thread of its own, where no address gate stands; and cannot use TLS a second time after
-a failed start. It keeps its client in an attribute, so it gets this one.
+paho-mqtt reconnect in its own thread, outside of the SSRF protection; and cannot use TLS a second time after a failed
+start. It keeps its client in an attribute, which is replaced by this client.
 """
 
 import ssl
@@ -17,11 +17,11 @@ from bridge.targets.notify.guard import current, lifted
 
 
 class MqttRefused(ConnectionError):
-    """The broker answered the CONNECT with no, for example because of the password."""
+    """The broker rejected the CONNECT, for example because of the password."""
 
 
 class Client(paho.Client):
-    """Connects in the thread that sends, and only there; connected means accepted by the broker."""
+    """A client that connects only in the sending thread; connected means accepted by the broker."""
 
     def __init__(self, client_id: str | None, *, keep_session: bool, protocol: Any) -> None:
         super().__init__(
@@ -37,15 +37,15 @@ class Client(paho.Client):
         self.on_connect = self._heard
 
     def tls_set(self, *args: Any, **options: Any) -> None:
-        """As paho's, but once."""
+        """Configure TLS as paho does, but only once."""
         if not self._has_tls:
-            # paho's default context verifies; a second call would raise.
+            # paho's default context verifies certificates; a second call would raise.
             options["tls_version"] = ssl.PROTOCOL_TLS_CLIENT
             super().tls_set(*args, **options)
             self._has_tls = True
 
     def reconnect(self) -> MQTTErrorCode:
-        """Connect and wait for the broker's answer; connect() ends here too. Raises OSError."""
+        """Connect and wait for the broker's CONNACK; connect() calls this too. Raises OSError."""
         self.stop()
         self._word.clear()
         self._no = ""
@@ -56,15 +56,15 @@ class Client(paho.Client):
         return code
 
     def loop_start(self) -> MQTTErrorCode:
-        """As paho's."""
+        """Start paho's thread."""
         with lifted():
             return super().loop_start()
 
     def stop(self) -> None:
-        """Close the connection and end paho's thread."""
+        """Close the connection and stop paho's thread."""
         self.disconnect()
         self.loop_stop()
-        # paho 2.2 forgets the sockets with which it wakes that thread, and loop_start() makes new ones.
+        # paho 2.2 leaks the sockets with which it wakes that thread, and loop_start() creates new ones.
         self._reset_sockets(sockpair_only=True)
 
     def _await_word(self) -> None:
@@ -82,7 +82,7 @@ class Client(paho.Client):
 
 
 def adopt(plugin: Any) -> Callable[[], None]:
-    """Give the plugin its client, one sender at a time; returns what closes the connection."""
+    """Replace the plugin's client, for one sender at a time; returns the function that closes the connection."""
     client = Client(plugin.client_id, keep_session=plugin.session, protocol=plugin.mqtt_protocol)
     client.connect_timeout = plugin.socket_connect_timeout
     client.max_inflight_messages_set(plugin.mqtt_inflight_messages)

@@ -1,4 +1,4 @@
-"""What a call to a service came to, as the Answer of an attempt."""
+"""The conversion of calls' results to the Answer of an attempt."""
 
 import json
 import math
@@ -18,7 +18,9 @@ _LONGEST_TEXT = 300
 
 
 class Result(NamedTuple):
-    """One URL's end; no fault: it has the whole message. `where` names it without its secrets."""
+    """The result of one URL; without a fault the whole message was delivered. `where` names the URL without its
+    secrets.
+    """
 
     where: str
     fault: Fault | None = None
@@ -29,12 +31,12 @@ class Result(NamedTuple):
 
     @property
     def for_good(self) -> bool:
-        """No later attempt could go another way."""
+        """Returns whether the fault is permanent."""
         return self.fault is Fault.REDIRECT or (self.fault is Fault.STATUS and self.code == 410)
 
 
 def result_of(where: str, call: Call, *, sent: bool, speaks_http: bool, now: float) -> Result:
-    """What a call that ended came to; `now` in Unix seconds."""
+    """Returns the result of a finished call; `now` is in Unix seconds."""
     last = call.replies[-1] if call.replies else None
     if sent:
         return Result(where, code=last.code if last else None, response=last.body if last else b"")
@@ -49,10 +51,10 @@ def result_of(where: str, call: Call, *, sent: bool, speaks_http: bool, now: flo
 
 
 def merged(results: Sequence[Result], done: tuple[str, ...], *, others_have_it: bool) -> Answer:
-    """One Answer for the attempt; `done` is all that has arrived.
+    """Returns the Answer of the attempt; `done` is everything that was delivered.
 
-    When some of several URLs have the event, now or from earlier, the fault is PARTIAL. That is no outage to the
-    breaker, so what works goes on working. What is for good counts only where nothing else is left to hope for.
+    If some of several URLs have the event, now or from earlier, the fault is PARTIAL. The circuit breaker does not
+    count it, so the working URLs stay in use. Permanent faults count only if no other fault is left.
     """
     failed = [result for result in results if result.fault is not None]
     if not failed:
@@ -75,7 +77,7 @@ def merged(results: Sequence[Result], done: tuple[str, ...], *, others_have_it: 
 
 def _untold(where: str, call: Call, *, speaks_http: bool) -> Result:
     if speaks_http:
-        # What Apprise logs before it sends anything may quote the URL.
+        # Apprise's log records before sending may quote the URL.
         return Result(where, Fault.CONTENT, text="nothing was sent: Apprise's plugin gave up before")
     told = _short("; ".join(call.lines)) or "the server did not confirm it"
     return Result(where, Fault.NOT_CONFIRMED, text=told)
@@ -94,7 +96,9 @@ def _answered(where: str, reply: Reply, now: float) -> Result:
 
 
 def _wait_in(reply: Reply) -> float | None:
-    """The wait that Discord (`retry_after`) and Telegram (`parameters.retry_after`) write into a 429, in seconds."""
+    """Returns the wait that Discord (`retry_after`) and Telegram (`parameters.retry_after`) put into a 429, in
+    seconds.
+    """
     if reply.code != 429:
         return None
     try:
@@ -109,7 +113,7 @@ def _wait_in(reply: Reply) -> float | None:
 
 
 def _failed(where: str, error: OSError) -> Result:
-    """The innermost of a chain of exceptions says what happened; those around it are its libraries' words."""
+    """Returns the result for the innermost exception of a chain; outer ones are wrappers of libraries."""
     chain = list(_chain(error))
     for one in chain:
         match one:

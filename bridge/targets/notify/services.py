@@ -1,7 +1,7 @@
-"""Which of Apprise's services the bridge notifies by, and how each is set up.
+"""The allowlist of Apprise's services, and how each is set up.
 
-Apprise has local ones as well (syslog, desktops, programs), and options that read files or fetch attachments:
-only what is named here is ever constructed.
+Apprise also has local services (syslog, desktops, programs), and options that read files or fetch attachments: only
+services listed here are ever constructed.
 """
 
 import io
@@ -28,23 +28,24 @@ from bridge.targets.notify import mqtt
 from bridge.targets.notify.guard import Call, Reply, Written, current, written
 from bridge.targets.webhook.address import parse_url
 
-# The HTTP of Apprise's plugins, bounded.
-# They call requests.post(), which makes a new session each time and leaves nothing to hand in (Apprise 2.2).
-# The one place to stand is the adapter that every new session mounts: this one behaves as its original in every
-# thread but those that work for a Call.
+# A bounded HTTP adapter for Apprise's plugins. They call requests.post(), which creates a new session each time and
+# accepts no configuration (Apprise 2.2), so the adapter that every new session mounts is replaced: it behaves as the
+# original in all threads except those of a Call.
 
 
 _MOST_BYTES = 256 * 1024
-"""Bytes of an answer that are read; answers to notifications are short."""
+"""Maximum bytes of a response that are read; responses to notifications are short."""
 _KEPT = 16 * 1024
 _CHUNK = 16 * 1024
 
 
 class _AsWritten(HTTPConnection):
-    """Asks for what the call's URL says, byte for byte."""
+    """A connection that sends the request target of the call's URL byte for byte."""
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        """The last place before the request line is written: all above it encode the target anew."""
+        """Replace the request target, at the last point before the request line is written: all callers re-encode
+        it.
+        """
         call = current()
         if call is not None and call.asks_for is not None:
             url = call.asks_for.instead_of(url)
@@ -52,7 +53,7 @@ class _AsWritten(HTTPConnection):
 
 
 class _AsWrittenByTls(_AsWritten, HTTPSConnection):
-    """The same by TLS."""
+    """The same connection over TLS."""
 
 
 class _Pool(HTTPConnectionPool):
@@ -64,19 +65,19 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Sends within the call's deadline, reads a bounded answer, and remembers it for the call.
+    """The adapter that keeps the call's deadline, reads a bounded response, and stores it in the call.
 
-    Proxies of the environment are not used: the address gate could not see where a request goes. After a 429
-    the same URL is not asked again in the same call, as Discord's plugin would at once.
+    Proxies of the environment are not used: the SSRF protection could not see the destination. After a 429 the same URL
+    is not requested again in the same call, as Discord's plugin would do immediately.
     """
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """As HTTPAdapter's, with our connections."""
+        """Set up the pool manager with the bridge's connections."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:
-        """As HTTPAdapter.send; a session gives all but the request by name."""
+        """Send a request as HTTPAdapter.send does; a session passes all but the request by name."""
         call = current()
         if call is None:
             return super().send(request, *args, **options)
@@ -94,7 +95,7 @@ class BoundedAdapter(HTTPAdapter):
         try:
             _read(call, response)
         except HTTPError as error:
-            # Plugins expect the exceptions of requests only, as a session that reads by itself raises.
+            # Plugins expect exceptions of requests only, as a session raises them.
             raise requests.ConnectionError(error, request=request) from error
         return response
 
@@ -115,7 +116,7 @@ def _read(call: Call, response: Response) -> None:
             _left(call, response.request)
     finally:
         raw.close()
-        # Also an answer that breaks off: its status stands.
+        # Also for a truncated response: its status is valid.
         call.replies.append(
             Reply(response.status_code, response.headers.get("Retry-After", ""), bytes(body[:_KEPT]))
         )
@@ -134,13 +135,13 @@ _ALLOWED = frozenset({
 })
 # fmt: on
 _REFUSED = frozenset({"attach", "filename", "pgp", "pgppub", "pgpprv", "template", "wkd"})
-"""Options that make Apprise read files, or fetch what others name."""
+"""Options that make Apprise read files, or fetch URLs of others."""
 _FOREIGN = {
     "avatar": ("avatar",),
     "footer": ("footer", "include_footer"),
     "image": ("include_image",),
 }
-"""Options that are off unless the URL has them, and the attributes they set: pictures and words that are not ours."""
+"""Options that are off unless the URL has them, and their attributes: images and texts of Apprise."""
 _BASES = {
     "discord": ("notify_url",),
     "ntfy": ("cloud_notify_url",),
@@ -149,11 +150,11 @@ _BASES = {
     "slack": ("webhook_url", "webhook_gov_url", "workflow_url", "workflow_trigger_url", "api_url"),
     "tgram": ("notify_url",),
 }
-"""Where the plugins keep the addresses of services that have no host in their URL."""
+"""The attributes in which plugins keep the base URLs of services without a host in their URL."""
 _CONNECT_SECONDS = 10.0
 
 with warnings.catch_warnings():
-    # Asking for one loads all 174 plugins, and some of them import what Python is about to drop.
+    # The first lookup loads all 174 plugins, some of which import modules that Python deprecates.
     warnings.simplefilter("ignore", DeprecationWarning)
     _PLUGINS = NotificationManager()
     _ALLOWED &= set(_PLUGINS.schemas())
@@ -161,10 +162,10 @@ with warnings.catch_warnings():
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One URL, ready to send: Apprise's plugin for it, and what the URL says about long messages.
+    """One configured URL: Apprise's plugin, and the URL's option for long messages.
 
-    `where` names it without its secrets. `close` ends a connection that the plugin keeps. `asks_for` is the target of its
-    requests where that stands in the URL.
+    `where` names it without its secrets. `close` closes a connection that the plugin keeps. `asks_for` is the request
+    target, if the URL defines it.
     """
 
     where: str
@@ -176,7 +177,7 @@ class Service:
 
 
 def service(url: str, position: int, settings: Settings) -> Service:
-    """The service of a URL. Raises ValueError, which never quotes the URL."""
+    """Returns the service of a URL. Raises ValueError, which never quotes the URL."""
     scheme = _scheme(url)
     given = _parsed(url, scheme)
     options = set(given.get("qsd") or ())
@@ -198,7 +199,7 @@ def service(url: str, position: int, settings: Settings) -> Service:
 
 
 def check_endpoints(endpoints: Mapping[str, str]) -> None:
-    """Raise a ValueError for a scheme that takes no base URL, or for a base that is no URL."""
+    """Raises ValueError for a scheme without base URL, or for an invalid base URL."""
     for scheme, base in endpoints.items():
         if scheme not in _BASES:
             known = ", ".join(sorted(_BASES))
@@ -224,7 +225,7 @@ def _scheme(url: str) -> str:
 
 
 def _parsed(url: str, scheme: str) -> dict[str, Any]:
-    """What Apprise reads in the URL: its own form, or the address that a service gives to its users."""
+    """Returns Apprise's parsed URL, in its own form or in the form of the service's native URLs."""
     try:
         given: dict[str, Any] | None = url_to_dict(url.strip())
     except Exception:  # noqa: BLE001 - plugins raise whatever their parsing meets, with the URL in it
@@ -239,7 +240,7 @@ def _parsed(url: str, scheme: str) -> dict[str, Any]:
 
 
 def _check_address(given: Mapping[str, Any]) -> None:
-    """Apprise takes any number for a port, and MQTT without a topic, and finds out when it sends."""
+    """Check the address early: Apprise accepts any port number, and MQTT without a topic, and fails when it sends."""
     port = given.get("port")
     if port is not None and not 0 < int(port) < 65536:
         raise ValueError(f"{given['schema']}:// has a port that cannot be; they go from 1 to 65535")
@@ -260,7 +261,7 @@ def _plugin(given: dict[str, Any]) -> NotifyBase:
 
 
 def _asset() -> AppriseAsset:
-    """How we show ourselves, and that Apprise fetches no picture, follows no redirect and writes no file."""
+    """Returns the settings of Apprise: the bridge's identity, no fetched images, no redirects, no files."""
     return AppriseAsset(
         app_id="amqp-bridge",
         app_desc="amqp-bridge",
@@ -278,7 +279,7 @@ def _asset() -> AppriseAsset:
 
 
 def _bound(plugin: Any, options: set[str], timeout: float) -> None:
-    """Time limits within ours; no throttle, as the hook's `rate` rules; no cutting, as ours is better."""
+    """Apply the target's timeouts; disable throttling (the hook's `rate` applies) and Apprise's own splitting."""
     plugin.throttle = _nothing
     plugin.overflow_mode = OverflowMode.UPSTREAM
     plugin.retry = 0
@@ -287,10 +288,10 @@ def _bound(plugin: Any, options: set[str], timeout: float) -> None:
     if "rto" not in options:
         plugin.socket_read_timeout = timeout
     if hasattr(plugin, "smtp_host"):
-        # The one timeout that Apprise gives to smtplib is for its whole conversation.
+        # Apprise passes one timeout to smtplib, for each operation of the whole conversation.
         plugin.socket_connect_timeout = timeout
     if hasattr(plugin, "ntfy_json_upstream_size_limit"):
-        # Counted after JSON has made 12 characters of an emoji; then the text would become an attachment.
+        # Apprise counts after JSON escaping has made 12 characters of an emoji; the text would become an attachment.
         plugin.ntfy_json_upstream_size_limit = 1_000_000
 
 
@@ -303,4 +304,4 @@ def _set_base(plugin: Any, scheme: str, endpoints: Mapping[str, str]) -> None:
 
 
 def _nothing(*_: Any, **__: Any) -> None:
-    """For what is switched off."""
+    """The no-op for disabled functions."""

@@ -1,4 +1,4 @@
-"""Delivery by chat, push and mail services, through Apprise."""
+"""The notify target: delivery by chat, push and mail services, through Apprise."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ from bridge.targets.webhook.pool import literal_refusal
 from bridge.wire.address_gate import AddressGate
 
 MOST_THREADS = 16
-"""Threads of one hook: what may block at the same time."""
+"""Maximum threads of one hook: calls that may block at the same time."""
 
 _NO_HTTP = frozenset({"mailto", "mailtos", "mqtt", "mqtts"})
 
@@ -47,7 +47,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """What a part came to, and which pieces of its message have arrived so far."""
+    """The result of a URL, and the pieces of its message that were delivered so far."""
 
     part: _Part
     result: Result
@@ -55,11 +55,10 @@ class _Ended:
 
 
 class NotifyTarget:
-    """Tells each URL of a hook once of each event.
+    """The target that notifies each URL of a hook once of each event.
 
-    The URLs of an attempt are told at the same time, each in a thread of its own. The next attempt leaves out
-    those that have the event, and of a long message the pieces that arrived. Raises ValueError for settings that
-    cannot work; `checks.notify_checks` says which.
+    The URLs of an attempt are notified concurrently, each in its own thread. The next attempt skips URLs that have the
+    event, and delivered pieces of a long message. Raises ValueError for invalid settings; `notify_checks` names them.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class NotifyTarget:
         name: str,
         rendering: Rendering | None = None,
     ) -> None:
-        """`name` is the hook's, for the names of its threads."""
+        """Prepare the target; `name` is the hook's, for the names of its threads."""
         self._rendering = rendering or Rendering(Budget())
         self._timeout = settings.timeout
         self._gate = gate
@@ -82,7 +81,7 @@ class NotifyTarget:
         self._crew = Crew(min(MOST_THREADS, concurrency * len(self._parts)), f"notify-{name}")
 
     async def attempt(self, delivery: Delivery) -> Answer:
-        """Tell the URLs that do not have it yet; every fault is an Answer."""
+        """Notify the URLs that do not have the event yet; every fault is an Answer."""
         due = [part for part in self._parts if part.token not in delivery.done]
         wordings = [self._parts[0].wording, *(part.wording for part in due)]
         (plain, *worded), _held = await self._rendering.make(
@@ -106,7 +105,7 @@ class NotifyTarget:
         return answer if isinstance(plain, Answer) else replace(answer, evidence=self._evidence(*plain))
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
-        """Title and text as the first service would get them now."""
+        """Returns title and text as the first service would get them now."""
         words = self._words(self._parts[0].wording, delivery.event)
         if isinstance(words, Answer):
             return words
@@ -116,7 +115,7 @@ class NotifyTarget:
         return self._told.sent([("title", title)], body.encode(errors="backslashreplace"))
 
     async def close(self) -> None:
-        """Close what MQTT keeps open, without waiting for it."""
+        """Close MQTT connections without waiting."""
         for part in self._parts:
             if part.service.close is not None:
                 threading.Thread(target=part.service.close, name="notify-close", daemon=True).start()
@@ -125,7 +124,7 @@ class NotifyTarget:
         return [self._words(wording, event) for wording in wordings]
 
     def _words(self, wording: Wording, event: Event) -> tuple[str, str] | Answer:
-        """Title and body for a service, what holes bring escaped for it."""
+        """Returns title and body for a service, with the values of placeholders escaped."""
         title = self._title.render(event, str)
         if isinstance(title, EvaluationError):
             return unbuildable(f"title: {title.detail}")
@@ -156,7 +155,7 @@ class NotifyTarget:
         return _Ended(part, result, frozenset(call.had) - done)
 
     def _send(self, part: _Part, words: tuple[str, str], call: Call) -> bool:
-        """Send the pieces that have not arrived, in their order, up to the first that fails; runs in a thread."""
+        """Send the undelivered pieces in order, up to the first failure; runs in a thread."""
         with call.running():
             for number, piece in enumerate(part.wording.pieces(*words)):
                 token = f"{part.token}.{number}.{_digest(piece.title + piece.body)}"
@@ -187,7 +186,7 @@ def _parts(settings: Settings) -> Iterator[_Part]:
 
 
 def _done(before: Sequence[str], ended: Sequence[_Ended]) -> tuple[str, ...]:
-    """Of each URL that has the whole message its token, of others those of the pieces that arrived."""
+    """Returns the token of each URL with the whole message, and those of delivered pieces of the others."""
     whole = [one.part.token for one in ended if one.result.fault is None]
     kept = [token for token in before if not token.startswith(tuple(f"{token}." for token in whole))]
     pieces = [token for one in ended if one.result.fault is not None for token in sorted(one.had)]
@@ -195,15 +194,15 @@ def _done(before: Sequence[str], ended: Sequence[_Ended]) -> tuple[str, ...]:
 
 
 def _digest(text: str) -> str:
-    """Eight characters: enough to tell URLs apart, too few to find out which one it was."""
+    """Returns eight characters: enough to tell URLs apart, too few to reconstruct one."""
     return sha256(text.encode()).hexdigest()[:8]
 
 
-# What is wrong with the settings of a notify target, as far as can be seen without any network.
+# Validation of notify settings, without network access.
 
 
 def notify_checks(settings: Settings) -> Iterator[Check]:
-    """Titles, bodies, base URLs and each URL by its position; what they say never quotes a URL."""
+    """Yield the checks of titles, bodies, base URLs and each URL by its position; errors never quote a URL."""
     yield "target.title", partial(compile_template, settings.title, text=True)
     yield "target.body", partial(compile_template, settings.body, text=True)
     yield "target.endpoints", partial(check_endpoints, settings.endpoints)
@@ -212,7 +211,7 @@ def notify_checks(settings: Settings) -> Iterator[Check]:
 
 
 def notify_addresses(settings: Settings, gate: AddressGate) -> Iterator[Check]:
-    """Whether the addresses that stand in the settings themselves may be dialled."""
+    """Yield the SSRF checks of addresses in the settings themselves."""
     for position, url in enumerate(settings.urls):
         yield (
             f"target.urls[{position}]",
@@ -226,7 +225,7 @@ def _check_host(url: str, position: int, settings: Settings, gate: AddressGate) 
     try:
         plugin = service(url, position, settings).plugin
     except ValueError:
-        return  # notify_checks says so
+        return  # reported by notify_checks
     host = getattr(plugin, "smtp_host", None) or plugin.host
     _refuse(plugin.schema, str(host or "").strip("[]"), gate)
 

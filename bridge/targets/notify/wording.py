@@ -1,8 +1,7 @@
-"""How a message is worded for a service: its markup, its limits, its title.
+"""The conversion of a message for a service: its markup, its limits, its title.
 
-What a hook's `body` is written in is converted once into what the service reads, then cut into pieces of which
-each is whole in itself. Apprise's own cutting may end inside a tag, and starts anew as a whole when one of its
-pieces fails.
+A hook's `body` is converted once into the service's markup, then split into pieces that are each complete. Apprise's
+own splitting may cut inside a tag, and repeats all pieces when one of them fails.
 """
 
 import html
@@ -32,44 +31,44 @@ Format = Literal["text", "markdown", "html"]
 
 _TEXT, _MARKDOWN, _HTML = NotifyFormat.TEXT, NotifyFormat.MARKDOWN, NotifyFormat.HTML
 _READS: dict[str, dict[NotifyFormat, NotifyFormat]] = {
-    # It reads Markdown whatever Apprise calls it.
+    # Reads Markdown although Apprise declares text.
     "discord": {_TEXT: _MARKDOWN, _HTML: _MARKDOWN},
     "ntfy": {_MARKDOWN: _MARKDOWN},
     "ntfys": {_MARKDOWN: _MARKDOWN},
-    # Pushover's plugin would turn Markdown into HTML after it was cut.
+    # Pushover's plugin would convert Markdown to HTML after splitting.
     "pover": {_MARKDOWN: _HTML},
-    # Slack knows no escape, so Markdown made from HTML would show its backslashes.
+    # Slack has no escape character, so Markdown converted from HTML would show backslashes.
     "slack": {_HTML: _TEXT},
-    # The only one of Telegram's markups in which nothing that looks like markup is refused.
+    # The only markup of Telegram in which no input is rejected as malformed.
     "tgram": {_TEXT: _HTML, _MARKDOWN: _HTML},
 }
 _MARKS_UP = frozenset({"mmost", "mmosts"})
-"""Reads Markdown in what Apprise calls text."""
+"""Services that read Markdown in Apprise's text format."""
 _CALLS_PEOPLE = frozenset({"discord", "mmost", "mmosts", "nctalk", "nctalks", "rocket", "rockets", "zulip"})
-"""Notifies whoever is named in a text. Slack does by <!channel>, and there < is always escaped."""
+"""Services that notify people named in a text. Slack does so with <!channel>, where < is always escaped."""
 # fmt: off
 _NO_LIMIT = frozenset({
     "apprise", "apprises", "form", "forms", "json", "jsons", "mailto", "mailtos", "mqtt", "mqtts", "xml",
     "xmls",
 })
 # fmt: on
-"""What takes data or mail of any length: a piece of it would be worth nothing."""
+"""Services for data or mail of any length, which are never split."""
 _BYTES = {"ntfy": 4096, "ntfys": 4096}
-"""Services that count bytes of UTF-8, and how many they take."""
+"""Services that count bytes of UTF-8, and their limits."""
 _BLOCK, _BLOCK_TITLE = 3000, 150
-"""Characters of a section and of a header in Slack's blocks (?blocks=yes)."""
+"""Maximum characters of a section and of a header in Slack's blocks (?blocks=yes)."""
 _INTO_BLOCK = re.compile(
     r"(?i)(?:(?<=[^\s>])|(?<=</[abiu]>)|(?<=</em>)|(?<=</code>)|(?<=</span>)|(?<=</strong>))\s*"
     r"(?=<(?:p|div|h[1-6]|[uo]l|table|blockquote|pre)\b)"
 )
-"""Where a block follows text: Pushover's plugin ends lines at the ends of blocks only."""
+"""The places where a block follows text: Pushover's plugin breaks lines only at the ends of blocks."""
 _REPAIR = 40
-"""Characters that closing and opening again may add to a piece of Markdown."""
+"""Maximum characters that closing and reopening may add to a piece of Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One post: what the plugin is given."""
+    """One post: the arguments for the plugin."""
 
     title: str
     body: str
@@ -77,7 +76,7 @@ class Piece:
 
 
 class Wording:
-    """Words messages for one service. `overflow` is what its URL says: split, truncate or upstream."""
+    """The wording of messages for one service. `overflow` is the URL's option: split, truncate or upstream."""
 
     def __init__(self, scheme: str, plugin: NotifyBase, written: Format, overflow: str) -> None:
         self._plugin: Any = plugin
@@ -91,15 +90,15 @@ class Wording:
         self._in_bytes = scheme in _BYTES
         self._limit = _limit(scheme, self._plugin, overflow)
         self._most = {"most": 1} if overflow == "truncate" else {}
-        # Discord's plugin puts the title into the text too, unless it makes an embed (?format=markdown).
+        # Discord's plugin adds the title to the text, unless it creates an embed (?format=markdown).
         embeds = "format=markdown" in plugin.url(privacy=True)
         self._title_field = self._plugin.title_maxlen > 0 and (scheme != "discord" or embeds)
         if scheme in _BYTES and self._reads == _MARKDOWN:
-            self._plugin.notify_format = _MARKDOWN  # ntfy's plugin says by this what it sends
+            self._plugin.notify_format = _MARKDOWN  # ntfy's plugin derives the format from this
 
     @property
     def escape(self) -> Escape | None:
-        """What is done to the values that holes bring; None for text, which is looked after as a whole."""
+        """Returns the escape function for values of placeholders; None for text, which is escaped as a whole."""
         return None if self._written == _TEXT else self._escaped
 
     def _escaped(self, value: str) -> str:
@@ -114,10 +113,10 @@ class Wording:
             case NotifyFormat.MARKDOWN if self._marks_up or self._reads != _TEXT:
                 return escape_markdown(value, links=True)
             case _:
-                return value  # Markdown for a service that shows it as it is written, backslashes and all.
+                return value  # Markdown for a service that shows it verbatim, backslashes included.
 
     def pieces(self, title: str, body: str) -> list[Piece]:
-        """The posts that say it; `title` is plain text on one line."""
+        """Returns the posts of the message; `title` is plain text on one line."""
         if not body.strip():
             title, body = "", title
             made = self._from_text(body)
@@ -133,7 +132,7 @@ class Wording:
             for number, text in enumerate(bodies, 1)
         ]
 
-    # ---- into the markup that the service reads --------------------------------------------------------
+    # Conversion into the service's markup.
 
     def _converted(self, body: str) -> str:
         if self._written == _TEXT:
@@ -141,7 +140,7 @@ class Wording:
         if self._glues_paragraphs:
             body = _INTO_BLOCK.sub("<br/>", body)
         if self._limit and (self._written, self._reads) == (_MARKDOWN, _HTML):
-            # Python-Markdown's time grows with the square of a paragraph, and no more than this is ever seen.
+            # Python-Markdown is quadratic in a paragraph's length, and no more than this is ever shown.
             body = shorten(body, len, 2 * MOST_PIECES * self._limit)
         made = str(convert_between(self._written, self._reads, body))
         match self._written, self._reads:
@@ -173,7 +172,7 @@ class Wording:
         longest = _BLOCK_TITLE if getattr(self._plugin, "use_blocks", False) else self._plugin.title_maxlen
         return shorten(title, size, longest - len(count)) + count
 
-    # ---- into pieces that fit ---------------------------------------------------------------------------
+    # Splitting into pieces.
 
     def _cut(self, made: str, head: int) -> list[str]:
         limit = self._limit
@@ -182,7 +181,7 @@ class Wording:
         room = limit
         while True:
             pieces = self._cut_to(made, room, head)
-            # What the plugin makes of a piece may be longer than the piece; never by much.
+            # The plugin's result may be slightly longer than the piece.
             if room <= limit // 4 or all(self._size(piece) <= limit for piece in pieces):
                 return pieces
             room = room * 4 // 5
@@ -208,7 +207,7 @@ def _limit(scheme: str, plugin: Any, overflow: str) -> int | None:
 
 
 def _repaired(pieces: list[str]) -> list[str]:
-    """Each piece with its own emphasis and code closed, and opened again in the next."""
+    """Returns the pieces with open emphasis and code closed, and reopened in the next piece."""
     pending: dict[str, Any] = {}
     made = []
     for index, piece in enumerate(pieces):

@@ -1,8 +1,8 @@
-"""One run of a program: start it, feed it, collect the end of its output, and never wait for it too long.
+"""One run of a program: start it, write its input, read the end of its output, with a timeout for each wait.
 
-This starts processes with subprocess.Popen (vfork) and waits for them by pidfd. asyncio's own subprocesses cost
-more than twice the CPU, 850 runs of a shell script per second against 1,250, and 150 under uvloop (Python 3.11,
-uvloop 0.23, the same machine).
+Processes are started with subprocess.Popen (vfork) and awaited by pidfd. asyncio's own subprocesses cost more than
+twice the CPU, 850 runs of a shell script per second against 1,250, and 150 under uvloop (Python 3.11, uvloop 0.23, the
+same machine).
 """
 
 import asyncio
@@ -20,20 +20,20 @@ from bridge.targets.script.reaper import MARK, ProcessReaper
 
 _CHUNK = 65_536
 _LARGE = 1_048_576
-"""Bytes of an input that take longer to write than others should wait."""
+"""The size in bytes from which an input is written in a thread."""
 _FIRST_TO_GO = "500"
-"""Half of the way to what the kernel kills first when memory runs out, and inherited by children."""
+"""The OOM score adjustment: halfway to the maximum, inherited by children."""
 _MOST_CHUNKS = 16
-"""What is read at most after the end of a program whose children go on writing: 1 MiB."""
+"""Maximum reads after the end of a program whose children keep writing: 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start: argv without a shell, in its own session, with no open files but standard ones.
+    """The command to run: argv without a shell, in its own session, with only the standard files open.
 
-    `identity` are Popen's `user`, `group` and `extra_groups`, `output` bytes kept of the end of its output, `umask`
-    as umask(2) takes it, -1 for the bridge's own. `linger`: seconds that what it leaves behind may go on. `memory`:
-    bytes of data (RLIMIT_DATA) that it may have, set as far as the system lets us; None: no limit from here.
+    `identity` are Popen's `user`, `group` and `extra_groups`, `output` the bytes kept of the end of its output, `umask`
+    as for umask(2), -1 for the bridge's own. `linger` is the grace period in seconds of processes left behind. `memory`
+    is the limit of data (RLIMIT_DATA) in bytes, set if the system permits; None: no limit.
     """
 
     argv: Sequence[str]
@@ -47,7 +47,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a program ended: its exit code, or minus the signal's number; `late` if it had to be ended."""
+    """The result of a run: the exit code, or minus the signal's number; `late`: it timed out."""
 
     code: int
     output: bytes
@@ -65,9 +65,9 @@ async def run(
 ) -> Run:
     """Start the program and wait until it ends: at most `timeout` seconds, then `grace` more after SIGTERM.
 
-    Both signals go to its whole process group. What it leaves behind is not waited for, even if that holds its
-    output open; it may go on for `linger` seconds, for none if the program was late. Raises OSError when it cannot
-    be started.
+    Both signals go to its whole process group. Processes left behind are not awaited, even if they hold the output
+    open; they may run for `linger` seconds, or none if the program timed out. Raises OSError if the program cannot be
+    started.
     """
     mark = family.new_mark()
     source = _as_file(stdin) if len(stdin) < _LARGE else await asyncio.to_thread(_as_file, stdin)
@@ -90,14 +90,14 @@ async def run(
         ended.close()
         tail.close()
         if process.returncode is None:
-            # Nobody waits any longer (shutdown): it has been killed, and the kernel is quick about it.
+            # The attempt was cancelled (shutdown): the program has been killed, and the kernel ends it quickly.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)
         family.ended(mark, linger)
 
 
 def _start(command: Command, env: Mapping[str, str], stdin: Any) -> tuple[subprocess.Popen[bytes], int]:
-    """`stdin`: an open file, which is closed."""
+    """Start the process; `stdin` is an open file, which is closed here."""
     reading, writing = os.pipe()
     try:
         with stdin as source:
@@ -123,15 +123,15 @@ def _start(command: Command, env: Mapping[str, str], stdin: Any) -> tuple[subpro
 
 
 def _octets(text: str) -> bytes:
-    """UTF-8, whatever the locale is; bytes of file names and variables that are no UTF-8 stay what they are."""
+    """Returns UTF-8 regardless of the locale; invalid bytes of file names and variables are preserved."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def _restrain(pid: int, memory: int | None) -> None:
-    """Have the kernel refuse it more memory, and kill it before the bridge where there is none left.
+    """Limit the memory of the process, and make the kernel kill it before the bridge when memory runs out.
 
-    Not of any weight for what it does in its first microseconds. A program of another user may only be limited
-    with CAP_SYS_RESOURCE, which containers lack.
+    The first microseconds before the limit do not matter. Limiting a program of another user requires CAP_SYS_RESOURCE,
+    which containers lack.
     """
     with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:  # noqa: PTH123 - cheaper
         file.write(_FIRST_TO_GO)
@@ -141,7 +141,7 @@ def _restrain(pid: int, memory: int | None) -> None:
 
 
 def _as_file(content: bytes) -> Any:
-    """`content` as an open file. Unlike a pipe nobody has to feed it, and it does not matter who reads it."""
+    """Returns `content` as an open file, which unlike a pipe needs no writer and may stay unread."""
     file: Any
     if hasattr(os, "memfd_create"):
         file = os.fdopen(os.memfd_create("stdin"), "w+b", buffering=0)
@@ -155,13 +155,13 @@ def _as_file(content: bytes) -> Any:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    # The leader has not been reaped, so its number cannot belong to anybody else yet.
+    # The leader has not been reaped, so its process id cannot have been reused.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
 
 class _Exit:
-    """The end of a process."""
+    """The exit of a process, awaited by pidfd."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -176,18 +176,18 @@ class _Exit:
             self._loop.add_reader(self._fd, self._done)
 
     async def within(self, seconds: float) -> bool:
-        """Whether it ended; waits for that up to `seconds`."""
+        """Returns whether the process ended; waits up to `seconds`."""
         await asyncio.wait((self._over,), timeout=seconds)
         return self._over.done()
 
     def reap(self, *, kill: bool) -> int:
-        """The exit code, as Popen.returncode; first the whole group is killed if it is to be."""
+        """Returns the exit code, as Popen.returncode; `kill` first kills the whole group."""
         if kill:
             _signal_group(self._process.pid, signal.SIGKILL)
         return self._process.wait()
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching the pidfd."""
         if self._fd is not None:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
@@ -209,7 +209,7 @@ class _Exit:
 
 
 class _Tail:
-    """The last bytes that come out of a pipe."""
+    """The last bytes read from a pipe."""
 
     def __init__(self, pipe: int, limit: int) -> None:
         self._pipe = pipe
@@ -219,14 +219,14 @@ class _Tail:
         self._loop.add_reader(pipe, self._read)
 
     def rest(self) -> bytes:
-        """What is kept, together with what stands in the pipe now."""
+        """Returns the kept bytes, including those in the pipe now."""
         for _ in range(_MOST_CHUNKS):
             if not self._read():
                 break
         return bytes(self._kept[-self._limit :]) if self._limit else b""
 
     def close(self) -> None:
-        """Close the pipe; who still writes into it gets SIGPIPE."""
+        """Close the pipe; processes that still write into it get SIGPIPE."""
         self._loop.remove_reader(self._pipe)
         os.close(self._pipe)
 

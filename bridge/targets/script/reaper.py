@@ -1,8 +1,8 @@
-"""What scripts leave behind, found whatever it did to get away, and ended.
+"""The reaper of processes that scripts leave behind.
 
-A process group is left by setsid(2), and a parent by a double fork. On Linux the bridge therefore declares itself a
-subreaper: what has lost its parent becomes the bridge's child and not init's. Which run such a child comes from its
-environment tells, or its session. What the bridge cannot do after it was killed itself, a watchdog does for it.
+A process can leave its process group by setsid(2), and its parent by a double fork. On Linux the bridge therefore is a
+subreaper: orphans become children of the bridge instead of init. Their run is identified by their environment or
+session. After a SIGKILL of the bridge, a watchdog kills them.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 
 MARK = "BRIDGE_RUN"
-"""The variable that names the run, in the environment of its program and of all that this one starts."""
+"""The variable that identifies the run, in the environment of its program and all descendants."""
 _SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _EVERY = 0.5
@@ -31,17 +31,17 @@ _BETWEEN_LAST_LOOKS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """When what an ended run left behind is asked to end, and when it is killed: by time.monotonic()."""
+    """The deadlines for SIGTERM and SIGKILL of processes left behind by a finished run, by time.monotonic()."""
 
     ask: float
     kill: float
 
 
 class ProcessReaper:
-    """The processes of all scripts of one bridge.
+    """The reaper of all scripts of one bridge.
 
-    `adopt` is for a process that starts nothing but scripts: every child that it gets besides is taken for something
-    that a script left behind. Without it, or where the system has no subreapers, a run ends with its process group.
+    `adopt` is for a process that starts nothing but scripts: every other child is an orphan of a script. Without it, or
+    if the system has no subreapers, a run ends with its process group.
     """
 
     def __init__(self, *, adopt: bool) -> None:
@@ -57,34 +57,36 @@ class ProcessReaper:
         self._watchdog: subprocess.Popen[bytes] | None = None
 
     def new_mark(self) -> str:
-        """The value of BRIDGE_RUN for the next run. Raises OSError where no process can be started."""
+        """Returns the value of BRIDGE_RUN for the next run. Raises OSError if no process can be started."""
         if self._wanted:
             self._begin()
             self._wanted = False
         return f"{self._name}.{next(self._numbers)}"
 
     def _begin(self) -> None:
-        """With the first script: most bridges have none."""
+        """Start the watchdog with the first script: most bridges have none."""
         self.adopts = _become_subreaper()
         if self.adopts:
             self._strangers = _children()
             self._watchdog = _start_watchdog(f"{MARK}={self._name}.")
 
     def began(self, mark: str, leader: int) -> None:
-        """A program was started with this mark."""
+        """Record that a program was started with this mark."""
         if self.adopts:
             self._running[mark] = leader
             if self._watching is None or self._watching.done():
                 self._watching = asyncio.create_task(self._watch(), name="scripts' children")
 
     def ended(self, mark: str, linger: float) -> None:
-        """The program has been reaped; what it left may go on for `linger` seconds, 0: it is killed when it is seen."""
+        """Record that the program was reaped; processes left behind may run for `linger` seconds, 0: they are
+        killed when found.
+        """
         if self._running.pop(mark, None) is not None:
             ask = time.monotonic() + linger
             self._left[mark] = _Due(ask, ask + _GRACE if linger else ask)
 
     async def close(self) -> None:
-        """Kill all that is left; returns when it is gone, or after a second."""
+        """Kill all remaining processes; returns when they are gone, or after a second."""
         if not self.adopts:
             return
         if self._watching is not None:
@@ -110,14 +112,14 @@ class ProcessReaper:
             await asyncio.sleep(_EVERY)
             ended = set(self._left)
             left = self._look(await asyncio.to_thread(_children))
-            # Runs that ended after the look began are looked for in the next one.
+            # Runs that ended after the scan began are handled by the next scan.
             for mark in ended - left:
                 del self._left[mark]
             if not self._running and not self._left and not left:
                 return
 
     def _look(self, children: frozenset[int], *, everything: bool = False) -> set[str]:
-        """Reap and end what is due; returns the marks of what still lives, "" for children without one."""
+        """Reap or signal what is due; returns the marks of living processes, "" for children without one."""
         known = {*self._strangers, *self._running.values(), self._watchdog.pid if self._watchdog else 0}
         left = set()
         self._asked &= children
@@ -128,7 +130,7 @@ class ProcessReaper:
             if mark in self._running and not everything:
                 continue
             if mark is None and os.getpid() == 1:
-                continue  # In a container the first process gets orphans from everywhere, not only from scripts.
+                continue  # In a container, process 1 adopts orphans of other programs, not only those of scripts.
             left.add(mark or "")
             self._end(pid, self._left.get(mark or ""))
         return left
@@ -156,33 +158,33 @@ class ProcessReaper:
 
 
 def _become_subreaper() -> bool:
-    """Whether orphans of our children will be given to us."""
+    """Returns whether this process could become a subreaper."""
     if sys.platform != "linux":
         return False
     return bool(ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def _children() -> frozenset[int]:
-    """Our children, living and not yet reaped. Kernels without CONFIG_PROC_CHILDREN list no one's."""
+    """Returns the child processes, zombies included. Kernels without CONFIG_PROC_CHILDREN list none."""
     ours = str(os.getpid()).encode()
     with contextlib.suppress(OSError):
         text = Path(f"/proc/self/task/{os.getpid()}/children").read_bytes()
         return frozenset(map(int, text.split()))
-    # os.listdir: pathlib takes three times as long, and there may be thousands.
+    # os.listdir: pathlib takes three times as long, and there may be thousands of processes.
     names = filter(str.isdigit, os.listdir("/proc"))  # noqa: PTH208
     return frozenset(pid for pid in map(int, names) if _parent(pid) == ours)
 
 
 def _parent(pid: int) -> bytes:
     try:
-        # The name of a program, in brackets, may hold anything.
+        # The name of a program, in brackets, may contain anything.
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1]
     except OSError:
         return b""
 
 
 def _lives(pid: int) -> bool:
-    """Whether this is a living child of ours; one that has ended is reaped. Others' processes never are."""
+    """Returns whether this is a living child; reaps it if it has ended. Never reaps processes of others."""
     try:
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     except ChildProcessError:
@@ -190,7 +192,7 @@ def _lives(pid: int) -> bool:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    # A child that was not reaped: its number, and its group's, can belong to nobody else.
+    # An unreaped child: its process id, and its group's, cannot have been reused.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         group = os.getpgid(pid)
         if group != os.getpgrp():

@@ -1,4 +1,4 @@
-"""Delivery by running a program on this machine."""
+"""The script target: delivery by running a program on this machine."""
 
 import asyncio
 import os
@@ -23,20 +23,19 @@ from bridge.targets.evidence import LARGE, Rendering, Told
 from bridge.targets.script.process import Command, Run, run
 from bridge.targets.script.reaper import ProcessReaper
 
-# Why a file cannot be run as a program, in words that say what to do about it.
-# The kernel answers a script whose interpreter is missing with "No such file", and says of a line end from
-# Windows nothing at all: whoever wrote the script sees that the file is there and is none the wiser.
+# Explanations why a file cannot be executed. The kernel reports a missing interpreter as "No such file", and Windows
+# line ends not at all, although the file itself is there.
 
 
 _LOOK = 256
-"""Bytes of a first line that Linux reads (BINPRM_BUF_SIZE)."""
+"""Bytes of the first line that Linux reads (BINPRM_BUF_SIZE)."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def check_file(path: Path, search: str) -> None:
-    """Raise a ValueError that says why this file could not be run now, and what to do about it.
+    """Raises ValueError, with reason and remedy, if this file could not be executed now.
 
-    `search` is the PATH in which `#!/usr/bin/env` will look.
+    `search` is the PATH in which `#!/usr/bin/env` will search.
     """
     try:
         mode = path.stat().st_mode
@@ -56,7 +55,7 @@ def _check_beginning(path: Path, search: str) -> None:
         with path.open("rb") as file:
             beginning = file.read(_LOOK)
     except OSError:
-        return  # A program may be run without being read.
+        return  # A program may be executable but not readable.
     if beginning.startswith(b"#!"):
         _check_first_line(path, beginning[2:].partition(b"\n")[0], search)
     elif beginning.startswith(_BYTE_ORDER_MARK):
@@ -91,23 +90,25 @@ def _check_first_line(path: Path, line: bytes, search: str) -> None:
 _FAIL_FOR_GOOD = frozenset({64, 65, 77, 78})
 """EX_USAGE, EX_DATAERR, EX_NOPERM, EX_CONFIG of sysexits(3)."""
 _NOT_RUN = frozenset({126, 127})
-"""What shells, env(1) and prlimit(1) end with when they may not run or do not find a program, such as an interpreter."""
+"""Exit codes of shells, env(1) and prlimit(1) if they cannot find or execute a program, such as an interpreter."""
 _GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 _USUAL_MEMORY = 2 * 1024**3
-"""Bytes of data of a program without `limits.memory`. Address space would not do: Node.js reserves 10 GB of it."""
+"""Bytes of data of a program without `limits.memory`. A limit of address space would not work: Node.js reserves 10
+GB of it."""
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _LONGEST_VALUE = 32_768
-"""Bytes of an environment value: the kernel takes 128 kB, arguments and environment together may be less."""
+"""Maximum bytes of an environment value: the kernel's limit is 128 kB, that of arguments and environment together
+may be lower."""
 
 
 class ScriptTarget:
-    """Runs a hook's command once per attempt: argv, never a shell.
+    """The target that runs a hook's command once per attempt: argv, never a shell.
 
-    The program gets a minimal environment (PATH, HOME, language and time zone of the bridge), the hook's `env`,
-    and BRIDGE_EVENT_TYPE, BRIDGE_EVENT_ID, BRIDGE_SOURCE, BRIDGE_HOOK, BRIDGE_ATTEMPT, BRIDGE_USER (who sent
-    the event, where an inlet verified it) and BRIDGE_RUN (by which what it leaves behind is found). Its working directory is the configuration file's unless `cwd` says
-    otherwise. Raises ValueError for a `user` that the bridge cannot become.
+    The program gets a minimal environment (PATH, HOME, language and time zone of the bridge), the hook's `env`, and
+    BRIDGE_EVENT_TYPE, BRIDGE_EVENT_ID, BRIDGE_SOURCE, BRIDGE_HOOK, BRIDGE_ATTEMPT, BRIDGE_USER (the sender, if an inlet
+    verified it) and BRIDGE_RUN (by which processes left behind are found). Its working directory is the configuration
+    file's unless `cwd` is set. Raises ValueError for a `user` that the bridge cannot become.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class ScriptTarget:
         )
 
     async def attempt(self, delivery: Delivery) -> Answer:
-        """Run the program once; its last output is the response."""
+        """Run the program once; the end of its output is the response."""
         stdin, _held = await self._rendering.make(delivery.event, self._input)
         if isinstance(stdin, Answer):
             return stdin
@@ -145,14 +146,14 @@ class ScriptTarget:
         return replace(answer, evidence=told() if len(stdin) < LARGE else await asyncio.to_thread(told))
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
-        """What the program would be given now."""
+        """Returns the program's input and environment as they would be now."""
         stdin = self._input(delivery.event)
         if isinstance(stdin, Answer):
             return stdin
         return Preview(self._told.sent(list(self._about(delivery).items()), stdin), stdin)
 
     async def close(self) -> None:
-        """Nothing is held between attempts."""
+        """Do nothing: there are no resources between attempts."""
 
     async def _run(self, environment: dict[str, str], stdin: bytes) -> Answer:
         try:
@@ -174,7 +175,7 @@ class ScriptTarget:
         return self._judged(ended)
 
     def _about(self, delivery: Delivery) -> dict[str, str]:
-        """The variables that tell of the event."""
+        """Returns the variables that describe the event."""
         event = delivery.event
         return {
             "BRIDGE_EVENT_TYPE": _environment_value(event.type),
@@ -209,7 +210,7 @@ class ScriptTarget:
     def _not_started(self, error: OSError | ValueError) -> str:
         if not isinstance(error, OSError):
             return str(error)
-        # Popen names the directory if that is what it could not enter.
+        # Popen names the directory if it could not be entered.
         path = self._command.argv[0] if error.filename is None else os.fsdecode(error.filename)
         if path == self._command.argv[0] and (why := self._why_not()):
             return why
@@ -219,7 +220,7 @@ class ScriptTarget:
         return text
 
     def _why_not(self) -> str:
-        """Why the program cannot be run as far as the file shows, "" for nothing."""
+        """Returns why the program cannot be executed, judging by the file; "" if it can."""
         try:
             check_command(self._settings, self._directory)
         except ValueError as error:
@@ -228,17 +229,17 @@ class ScriptTarget:
 
 
 def program(name: str, directory: Path) -> str:
-    """The path of a command's program: as it is if absolute, a bare name for PATH, else below `directory`."""
+    """Returns the path of a command's program: absolute as it is, a bare name for PATH, else below `directory`."""
     return name if "/" not in name else str(directory / name)
 
 
 def working_directory(settings: Settings, directory: Path) -> Path:
-    """Where the program is started."""
+    """Returns the directory in which the program is started."""
     return directory / settings.cwd if settings.cwd else directory
 
 
 def check_command(settings: Settings, directory: Path) -> None:
-    """Raise a ValueError that says why the command could not be started now, and what to do about it."""
+    """Raises ValueError, with reason and remedy, if the command could not be started now."""
     name = settings.command[0]
     search = settings.env.get("PATH", os.environ.get("PATH", os.defpath))
     if "/" in name:
@@ -254,20 +255,20 @@ def check_command(settings: Settings, directory: Path) -> None:
 
 
 def check_directory(settings: Settings, directory: Path) -> None:
-    """Raise a ValueError when the directory to start in does not exist."""
+    """Raises ValueError if the working directory does not exist."""
     path = working_directory(settings, directory)
     if not path.is_dir():
         raise ValueError(f"{path} is no directory; create it or change `cwd`")
 
 
 def check_arguments(settings: Settings) -> None:
-    """Raise a ValueError for arguments that no program can be given."""
+    """Raises ValueError for arguments that cannot be passed to a program."""
     if not settings.command[0] or any("\0" in part for part in settings.command):
         raise ValueError("the program has no name, or an argument holds a NUL character")
 
 
 def check_env(settings: Settings) -> None:
-    """Raise a ValueError that names a variable which cannot be put into an environment."""
+    """Raises ValueError, naming the variable, if it cannot be in an environment."""
     for name, value in settings.env.items():
         if not name or "=" in name or "\0" in name:
             raise ValueError(f"{name!r} is no name of an environment variable")
@@ -276,7 +277,7 @@ def check_env(settings: Settings) -> None:
 
 
 def check_limits(settings: Settings) -> None:
-    """Raise a ValueError when the limits cannot be kept on this system."""
+    """Raises ValueError if the limits cannot be applied on this system."""
     if _limiter(settings.limits) and not shutil.which("prlimit"):
         raise ValueError(
             "limits of memory, CPU time and processes need the program prlimit; install util-linux"
@@ -284,11 +285,11 @@ def check_limits(settings: Settings) -> None:
 
 
 def _limiter(limits: ScriptLimits) -> list[str]:
-    """What stands before the command to limit it.
+    """Returns the prefix of the command that limits it.
 
-    prlimit(1) works under any user, and before the first instruction of the program. Setting limits from
-    here after the start would need CAP_SYS_RESOURCE for programs of other users, which containers lack; a
-    preexec_fn would run Python between fork and exec.
+    prlimit(1) works for any user, and before the first instruction of the program. Setting limits after the start would
+    require CAP_SYS_RESOURCE for programs of other users, which containers lack; a preexec_fn would run Python between
+    fork and exec.
     """
     options = []
     if limits.memory is not None:
@@ -302,9 +303,9 @@ def _limiter(limits: ScriptLimits) -> list[str]:
 
 
 def identity_of(user: str | None) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """Popen's arguments and the environment of running as this user; both empty for None and for ourselves.
+    """Returns Popen's arguments and the environment to run as this user; both empty for None and the bridge's own user.
 
-    Raises ValueError when there is no such user, or when it is another one and the bridge is not root.
+    Raises ValueError if the user does not exist, or differs from the bridge's and the bridge is not root.
     """
     if user is None:
         return {}, {}

@@ -1,8 +1,8 @@
-"""The process that outlives the bridge by a moment: when the bridge is gone, it ends what scripts left running.
+"""The watchdog: a process that outlives the bridge for a moment and kills the processes that scripts left running.
 
-Runs by itself, on the standard library alone, as `python -I -S watchdog.py MARK`. Whoever starts it holds the other end
-of its standard input and never writes: the end of that input, which comes with the end of the bridge however it ends,
-is the sign to kill every process that carries MARK in its environment.
+Runs on the standard library alone, as `python -I -S watchdog.py MARK`. Its parent holds the other end of its standard
+input and never writes: end of file means that the bridge has ended in any way, and that every process with MARK in its
+environment must be killed.
 """
 
 import os
@@ -11,11 +11,11 @@ import sys
 import time
 
 _LONGEST = 5.0
-"""Seconds in which processes that multiply are chased."""
+"""Maximum seconds of chasing processes that keep forking."""
 
 
 def marked(mark: bytes) -> list[int]:
-    """The processes whose environment begins a line with `mark`, as far as this one may look at them."""
+    """Returns the processes with `mark` at the beginning of an environment line, as far as they are readable."""
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - as below
         if not name.isdigit():
@@ -31,7 +31,7 @@ def marked(mark: bytes) -> list[int]:
 
 
 def end_all(mark: bytes) -> None:
-    """Kill them, and what they start meanwhile."""
+    """Kill these processes, and those that they start meanwhile."""
     deadline = time.monotonic() + _LONGEST
     while (found := marked(mark)) and time.monotonic() < deadline:
         for pid in found:
@@ -43,7 +43,7 @@ def end_all(mark: bytes) -> None:
 
 
 def main() -> None:
-    """Wait for the end of standard input, whatever is signalled meanwhile."""
+    """Wait for the end of standard input, ignoring signals."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 1024):

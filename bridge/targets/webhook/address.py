@@ -1,4 +1,4 @@
-"""A webhook's address and the part of its requests that never changes."""
+"""The URL of a webhook, the constant part of its requests, and the validation of its settings."""
 
 import re
 from base64 import b64encode
@@ -23,14 +23,14 @@ _NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]*|[0-9]+)\.?")
 _BLANK = re.compile(r"[\x00-\x20\x7f\\]")
 _PARTS = re.compile(r"[^:/?#]*://[^/?#]*(?P<target>[^#]*)")
 TARGET = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
-"""Of path and query (RFC 3986, sections 3.3 and 3.4)."""
+"""The pattern of path and query (RFC 3986, sections 3.3 and 3.4)."""
 
 
 class Endpoint(NamedTuple):
-    """The URL of requests: whom to dial, and what to ask for there.
+    """The parsed URL of requests: the host to connect to, and the request target.
 
-    `target` is path and query byte for byte as they were written: a signature in the URL, or a path that holds an
-    escaped slash, means nothing else. An URL object would decode, sort out and encode again.
+    `target` is path and query byte for byte as configured: a signature in the URL, or a path with an escaped slash,
+    would change if it were decoded, normalized and encoded again.
     """
 
     origin: URL
@@ -38,17 +38,17 @@ class Endpoint(NamedTuple):
 
     @property
     def host(self) -> str:
-        """Name or address, as it is looked up."""
+        """Returns the name or address for name resolution."""
         return self.origin.raw_host or ""
 
     @property
     def authority(self) -> str:
-        """Host, and port where it is not the scheme's own."""
+        """Returns the host, and the port unless it is the scheme's default."""
         return self.origin.host_port_subcomponent or ""
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """Returns the target without its query."""
         return self.target.partition("?")[0]
 
     def __str__(self) -> str:
@@ -56,7 +56,9 @@ class Endpoint(NamedTuple):
 
 
 def parse_url(text: str) -> Endpoint:
-    """The URL of a webhook: http or https, with a host, without fragment and user. Raises ValueError."""
+    """Returns the parsed URL of a webhook: http or https, with a host, without fragment and user. Raises
+    ValueError.
+    """
     url = _http_url(text)
     if "#" in text:
         raise ValueError("a URL with a fragment (#...) cannot be requested; leave that part out")
@@ -68,7 +70,9 @@ def parse_url(text: str) -> Endpoint:
 
 
 def parse_proxy(text: str) -> URL:
-    """The URL of a proxy: http or https, user and password allowed, nothing after the host. Raises ValueError."""
+    """Returns the URL of a proxy: http or https, user and password allowed, nothing after the host. Raises
+    ValueError.
+    """
     url = _http_url(text)
     if url.raw_path_qs not in {"", "/"} or "#" in text:
         raise ValueError("a proxy has no path; write for example http://proxy.example.net:3128")
@@ -82,10 +86,10 @@ def static_head(
     authorization: str | None,
     headers: Mapping[str, str],
 ) -> bytes:
-    """Request line and header lines that are the same for every request, each with its line end.
+    """Returns the request line and the header lines that are the same for every request, with line ends.
 
-    `authorization` is the value of that header, if there is one. `headers` are the hook's own, checked by
-    `check_headers` before; they replace ours.
+    `authorization` is the value of that header, if any. `headers` are the hook's, checked by `check_headers` before;
+    they replace the defaults.
     """
     through_proxy = proxy is not None and endpoint.origin.scheme == "http"
     fields = {"Host": endpoint.authority, "User-Agent": f"amqp-bridge/{__version__}"}
@@ -102,7 +106,7 @@ def static_head(
 
 
 def basic(user: str, password: str) -> str:
-    """Basic authentication (RFC 7617) as the value of a header."""
+    """Returns the header value of basic authentication (RFC 7617)."""
     return "Basic " + b64encode(f"{user}:{password}".encode("utf-8", "surrogatepass")).decode()
 
 
@@ -147,19 +151,19 @@ def _check_host(host: str) -> None:
         try:
             IPv4Address(host)
         except AddressValueError:
-            # inet_aton reads 127.1, 0x7f.1 and 2130706433 as addresses, and a proxy would too.
+            # inet_aton parses 127.1, 0x7f.1 and 2130706433 as addresses, and so would a proxy.
             raise ValueError(f"{host} is no IPv4 address; write four decimal numbers") from None
     elif not _NAME.fullmatch(host):
         raise ValueError(f"{host!r} is no host name")
 
 
-# Who the bridge says it is: the header `Authorization`, and what can be wrong with the settings for it.
+# The header `Authorization`, and the validation of its settings.
 
 
 def authorization(auth: Auth) -> str | None:
-    """The value of the header `Authorization`; None for oauth2, whose token changes.
+    """Returns the value of the header `Authorization`; None for oauth2, whose token changes.
 
-    Raises ValueError when something is missing.
+    Raises ValueError if a setting is missing.
     """
     match auth.type:
         case "bearer":
@@ -173,7 +177,7 @@ def authorization(auth: Auth) -> str | None:
 
 
 def auth_checks(auth: Auth) -> dict[str, Callable[[], object]]:
-    """By the name of a field, a call that raises a ValueError when it is wrong."""
+    """Returns a check for each field, which raises ValueError if the field is invalid."""
     match auth.type:
         case "basic":
             return {"username": lambda: authorization(auth)}
@@ -227,15 +231,15 @@ def _text(text: str) -> str:
     return text
 
 
-# What is wrong with the settings of a webhook, by path; nothing is contacted.
+# Validation of webhook settings, without network access.
 
 
 Check = tuple[str, Callable[[], object]]
-"""A setting's path, and a call that raises a ValueError when it is wrong."""
+"""A setting's path, and a function that raises ValueError if the setting is invalid."""
 
 
 def webhook_checks(settings: WebhookTarget) -> Iterator[Check]:
-    """All that no change of the world around can mend; paths start at `target`."""
+    """Yield the checks for permanent errors; paths start at `target`."""
     yield "target.url", lambda: parse_url(settings.url)
     yield "target.proxy", lambda: settings.proxy is not None and parse_proxy(settings.proxy)
     yield from _signing(settings)
@@ -250,7 +254,7 @@ def webhook_checks(settings: WebhookTarget) -> Iterator[Check]:
 
 
 def address_checks(settings: WebhookTarget, gate: AddressGate) -> Iterator[Check]:
-    """Addresses that stand in URLs which can be read, and that neither `gate` nor the hook's own list allows."""
+    """Yield the SSRF checks of addresses in valid URLs that neither `gate` nor the hook's own allowlist admits."""
     gate = gate.also(settings.allow_private_targets)
     yield "target.url", partial(_check_address, settings.url, gate)
     if settings.proxy is not None:
@@ -260,7 +264,7 @@ def address_checks(settings: WebhookTarget, gate: AddressGate) -> Iterator[Check
 
 
 def check_own_headers(settings: WebhookTarget) -> None:
-    """Raise a ValueError for headers of the hook that cannot be sent or that belong to profile or `auth`."""
+    """Raises ValueError for headers of the hook that are invalid or belong to the profile or `auth`."""
     reserved = names(settings.profile, settings.signature, secrets=bool(settings.secrets))
     if settings.auth:
         reserved |= {"authorization"}
@@ -268,13 +272,13 @@ def check_own_headers(settings: WebhookTarget) -> None:
 
 
 def check_success(settings: WebhookTarget) -> None:
-    """Raise a ValueError when no answer could ever be a success."""
+    """Raises ValueError if no response could be a success."""
     if settings.success is not None and not any(200 <= code <= 599 for code in settings.success):
         raise ValueError("no status code from 200 to 599, so nothing could ever be delivered")
 
 
 def _signing(settings: WebhookTarget) -> Iterator[Check]:
-    """Each option by itself, so that the one that is wrong is named, then all together."""
+    """Yield a check of each option by itself, so that the invalid one is named, then of all together."""
     options, fields = settings.signature, Signature.model_fields
     chosen = [name for name, field in fields.items() if getattr(options, name) != field.default]
     alone = {name: Signature().model_copy(update={name: getattr(options, name)}) for name in chosen}
@@ -294,7 +298,7 @@ def _check_secrets(settings: WebhookTarget) -> None:
 
 
 def _check_options(settings: WebhookTarget, options: Signature) -> None:
-    """With a secret that every profile takes which has options: what is wrong is not the secret."""
+    """Check the options with a secret that every profile accepts, so that errors are about the options alone."""
     if options == Signature():
         return
     signer(settings.profile, ["secret"], options)

@@ -1,4 +1,4 @@
-"""What each failure of an HTTP request means. The texts hold host and port, never path, query or user."""
+"""The conversion of HTTP errors to Answers. The texts contain host and port, never path, query or user."""
 
 import ssl
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from bridge.targets.webhook.pool import is_blocked
 
 
 class OutOfTime(Exception):
-    """The deadline of the attempt passed before a status came."""
+    """The deadline of the attempt passed before a status was received."""
 
 
 def answer_for(error: Exception) -> Answer:
-    """The Answer of an attempt that ended with `error`; BUG for what no request should ever raise."""
+    """Returns the Answer of an attempt that ended with `error`; BUG for an unexpected exception."""
     for kind, meaning in _MEANINGS:
         if isinstance(error, kind):
             return meaning(error)
@@ -63,7 +63,7 @@ def _not_connected(error: aiohttp.ClientConnectorError) -> Answer:
 
 
 def _text(cause: OSError) -> str:
-    # asyncio reports a peer that goes away during the TLS handshake without a word.
+    # asyncio reports a peer that closes during the TLS handshake without an error message.
     return cause.strerror or str(cause) or "closed while connecting"
 
 
@@ -104,4 +104,4 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
     (OSError, _broken),
     (aiohttp.ClientError, _broken),
 )
-"""In the order of the most special first: aiohttp's errors inherit from one another."""
+"""Most specific first: aiohttp's errors inherit from one another."""

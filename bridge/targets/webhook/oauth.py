@@ -1,4 +1,4 @@
-"""Access tokens by OAuth 2.0 client credentials (RFC 6749 section 4.4): one for a hook, kept while it lasts."""
+"""Access tokens by OAuth 2.0 client credentials (RFC 6749 section 4.4): one cached token for each hook."""
 
 import asyncio
 import re
@@ -23,15 +23,15 @@ from bridge.targets.webhook.faults import answer_for
 from bridge.targets.webhook.response import KEPT
 
 USUAL_LIFE = 300.0
-"""Seconds that a token is taken to last whose answer does not say."""
+"""The assumed lifetime in seconds of a token without `expires_in`."""
 _LONGEST_LIFE = 86_400.0
 _AHEAD = 60.0
-"""Seconds before its end in which a token is renewed, at most a fifth of its life."""
+"""Seconds before its expiry at which a token is renewed, at most a fifth of its lifetime."""
 _PAUSE = 1.0
-"""Seconds after a failure in which the token endpoint is not asked again."""
+"""Seconds after a failure without further requests to the token endpoint."""
 _LONGEST_PAUSE = 3600.0
 _VAIN_PAUSE = 30.0
-"""Seconds in which a receiver that refuses a new token too gets no further one."""
+"""Seconds without further tokens for a receiver that refuses a new one too."""
 FORM = "application/x-www-form-urlencoded"
 _BEARER = "Authorization: Bearer "
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -50,11 +50,11 @@ _REASONS = frozenset(
         "unsupported_grant_type",
     }
 )
-"""What of an answer is repeated in errors: any other text could be the secret or a token, echoed."""
+"""The parts of a response that errors repeat: other text could echo the secret or a token."""
 
 
 class Token(NamedTuple):
-    """An access token as a header line. Times are the event loop's."""
+    """An access token as a header line. Times are the event loop's, in seconds."""
 
     line: bytes
     renew_at: float
@@ -62,22 +62,22 @@ class Token(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The token itself."""
+        """Returns the token itself."""
         return self.line.decode().removeprefix(_BEARER).rstrip()
 
 
 class Tokens:
-    """The token of one hook: fetched when it is needed, by one attempt for all that wait, and kept.
+    """The cached token of one hook, fetched on demand by one request that all waiting attempts share.
 
-    Shortly before its end one attempt renews it while the others go on with it. A failure is an Answer that
-    names the token endpoint's host; it holds the hook back for a moment, and whoever asks in that moment gets
-    the same answer. It has no `code`, which is the receiver's: a 410 of the token endpoint pauses no hook, its
-    503 does not count for the breaker, and `final` is not about it. A token endpoint that cannot be reached does
-    count, since nothing of this hook can be delivered then.
+    Shortly before its expiry one attempt renews it while the others keep using it. A failure is an Answer that names
+    the token endpoint's host; it suspends the hook for a moment, during which all callers get the same Answer. It has
+    no `code`, which is the receiver's: a 410 of the token endpoint pauses no hook, its 503 does not count for the
+    circuit breaker, and `final` does not apply. An unreachable token endpoint does count, because the hook cannot
+    deliver anything.
     """
 
     def __init__(self, auth: Auth, url: Endpoint, proxy: URL | None, exchange: Exchange) -> None:
-        """`exchange` leads to `url`, which is `auth.token_url`."""
+        """Prepare the request; `exchange` connects to `url`, which is `auth.token_url`."""
         self._request = token_request(auth, url, proxy)
         self._name = f"token endpoint {url.authority}"
         self._exchange = exchange
@@ -89,7 +89,9 @@ class Tokens:
         self._vain_until = 0.0
 
     async def get(self, deadline: float) -> Token | Answer:
-        """A token that is not over, or why there is none; waits until `deadline` (the event loop's time)."""
+        """Returns a valid token, or the Answer that says why there is none; waits until `deadline` (the event
+        loop's time).
+        """
         token = self._token
         if token is not None:
             now = self._loop.time()
@@ -106,10 +108,10 @@ class Tokens:
             self._lock.release()
 
     async def instead_of(self, refused: Token, deadline: float) -> Token | Answer | None:
-        """Another token than this one, which the receiver answered with 401.
+        """Returns a replacement of the token `refused`, which the receiver answered with 401.
 
-        None where the last new one was of no use either: a receiver that refuses everybody must not make the
-        bridge fetch a token for every event.
+        None if the last new token was refused too: a receiver that refuses every token must not cause a token request
+        for every event.
         """
         if self._token is refused:
             now = self._loop.time()
@@ -120,15 +122,15 @@ class Tokens:
         return await self.get(deadline)
 
     def accepted(self) -> None:
-        """The receiver took a token: once it refuses one, a new one may help."""
+        """Record that the receiver accepted a token: a new one may help at the next 401."""
         self._vain_until = 0.0
 
     async def _renewed(self, deadline: float) -> Token | Answer:
-        """With the lock held."""
+        """Renew the token, with the lock held."""
         now = self._loop.time()
         token = self._token
         if token is not None and now < token.renew_at:
-            return token  # somebody else fetched it meanwhile
+            return token  # another attempt fetched it meanwhile
         usable = token if token is not None and now < token.expires_at else None
         if now < self._paused_until:
             return usable or replace(self._failure, retry_after=self._paused_until - now)
@@ -160,7 +162,7 @@ class Tokens:
 
 
 def token_request(auth: Auth, url: Endpoint, proxy: URL | None) -> bytes:
-    """The whole request for a token. Raises ValueError for what is not Unicode text."""
+    """Returns the whole token request. Raises ValueError for text that is not valid Unicode."""
     authorization, content = token_form(auth)
     headers = {"Accept": "application/json", "Content-Type": FORM}
     head = static_head("POST", url, proxy, authorization, headers)
@@ -168,19 +170,19 @@ def token_request(auth: Auth, url: Endpoint, proxy: URL | None) -> bytes:
 
 
 def token_form(auth: Auth) -> tuple[str | None, bytes]:
-    """What a request for a token holds: the header Authorization, if there is one, and the form."""
+    """Returns the header Authorization, if any, and the form of a token request."""
     fields = {"grant_type": "client_credentials"}
     fields |= {name: text for name in ("scope", "audience") if (text := getattr(auth, name))}
     secret = auth.client_secret.get_secret_value()
     if auth.client_auth == "basic":
-        # RFC 6749 section 2.3.1: each is form-urlencoded before both are joined.
+        # RFC 6749 section 2.3.1: both are form-urlencoded before they are joined.
         return basic(quote_plus(auth.client_id), quote_plus(secret)), urlencode(fields).encode()
     fields |= {"client_id": auth.client_id, **({"client_secret": secret} if secret else {})}
     return None, urlencode(fields).encode()
 
 
 def read_token(reply: Reply, asked_at: float) -> Token | str:
-    """The token of an answer (RFC 6749 section 5.1), or what is wrong with it, without anything secret.
+    """Returns the token of a response (RFC 6749 section 5.1), or the error without secrets.
 
     `asked_at` is the event loop's time from which `expires_in` counts.
     """
@@ -217,7 +219,7 @@ def _reason(fields: dict[str, Any]) -> str:
 
 
 def _life(expires_in: object) -> float:
-    # Some servers write the number as text.
+    # Some servers send the number as text.
     try:
         life = float(expires_in) if isinstance(expires_in, int | float | str) else 0.0
     except (ValueError, OverflowError):
@@ -225,17 +227,21 @@ def _life(expires_in: object) -> float:
     return min(life, _LONGEST_LIFE) if life > 0 else USUAL_LIFE
 
 
-# Access tokens for a broker: client credentials against the operator's own token endpoint.
-# No address gate stands before it: the operator's settings name it, and it may well be a private address.
+# Access tokens for a broker: client credentials at the operator's token endpoint. The SSRF protection does not apply:
+# the operator configures the endpoint, which may have a private address.
 
 
 class OAuthTokenProvider:
-    """The port Grants (bridge.core.ports): one token for all that ask together, none kept for later logins."""
+    """The port TokenProvider (bridge.core.ports): concurrent callers share one request; tokens are not cached for
+    later logins.
+    """
 
     def __init__(
         self, auth: Auth, url: Endpoint, tls: Callable[[], ssl.SSLContext], *, timeout: float, where: str
     ) -> None:
-        """`tls` is called for each request; `timeout` bounds one in seconds; `where`: the settings' path."""
+        """Prepare the request. `tls` is called for each request; `timeout` is in seconds; `where` is the settings'
+        path.
+        """
         self._auth = auth
         self._url = URL(str(url), encoded=True)
         self._tls = tls
@@ -271,7 +277,7 @@ class OAuthTokenProvider:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": FORM}
         if authorization is not None:
             headers["Authorization"] = authorization
-        # A session for each request: minutes lie between two, and files of `tls` may have changed meanwhile.
+        # A session for each request: minutes pass between two, and files of `tls` may have changed.
         secure = await asyncio.to_thread(self._tls) if self._url.scheme == "https" else True
         limit = aiohttp.ClientTimeout(total=self._timeout)
         async with (

@@ -1,4 +1,4 @@
-"""The one pool of HTTP connections that all webhooks share, and the address gate in front of it."""
+"""The pool of HTTP connections that all webhooks share, with the SSRF protection in front of it."""
 
 import asyncio
 import socket
@@ -17,17 +17,17 @@ from bridge.core.target import Tls
 from bridge.targets.webhook.response import Answering
 from bridge.wire.address_gate import AddressGate
 
-# Name resolution that a few dead names cannot stop.
+# Name resolution that dead name servers cannot block.
 
 
 _THREADS = 64
 
 
 class Resolver(AbstractResolver):
-    """The system's resolver on threads of its own.
+    """The system's resolver in its own threads.
 
-    A look-up at a dead name server occupies its thread for many seconds, whatever becomes of the attempt.
-    The event loops have few: uvloop 4, asyncio the number of processors and 4.
+    A lookup at a dead name server blocks its thread for many seconds, even after the attempt ended. The event loops
+    have few threads: uvloop 4, asyncio the number of processors plus 4.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a name. Raises OSError (socket.gaierror) when there are none."""
+        """Returns the addresses of a name. Raises OSError (socket.gaierror) if there are none."""
         look_up = partial(
             socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
@@ -51,12 +51,12 @@ class Resolver(AbstractResolver):
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
             for kind, _, protocol, _, address in found
-            # Where Python has no IPv6, such an address is raw bytes after a number.
+            # If Python has no IPv6, such an address is a number followed by raw bytes.
             if isinstance(address[0], str)
         ]
 
     async def close(self) -> None:
-        """Start no further look-up; those under way end by themselves."""
+        """Stop new lookups; those in progress end by themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -65,32 +65,31 @@ _IDLE_SECONDS = 60.0
 _DNS_SECONDS = 30
 
 Stamp = tuple[tuple[int, int] | None, ...]
-"""When each file of some TLS settings was changed."""
+"""The modification times of the files of TLS settings."""
 
 
 class BlockedAddress(OSError):
-    """The address gate refused to dial. Its errno is of our own, so no failure of the kernel's looks like it."""
+    """The SSRF protection refused a connection. Its errno is unique, so no kernel error equals it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(_BLOCKED, reason)
 
 
 def is_blocked(error: OSError) -> bool:
-    """Whether every address that a name has was refused by the gate.
+    """Returns whether every address of a name was refused by the SSRF protection.
 
-    The errno is what is left of BlockedAddress when several addresses were tried: aiohappyeyeballs joins
-    errors of one errno into a plain OSError with it.
+    Only the errno of BlockedAddress is left if several addresses were tried: aiohappyeyeballs merges errors with one
+    errno into a plain OSError.
     """
     return error.errno == _BLOCKED
 
 
 class Pool:
-    """Keep-alive connections by gate, host, port, TLS identity and proxy; no limit but the hooks' concurrency.
+    """The pool of keep-alive connections by gate, host, port, TLS identity and proxy; limited only by hooks'
+    concurrency.
 
-    Hooks with gates that let the same networks through share connections, others never do: a kept connection
-    leads where its own gate allowed.
-
-    `on_connection` is told for each request whether its connection was used before. The pool opens on first
+    Hooks with the same allowlist share connections, others never do: a kept connection leads where its own gate
+    admitted. `on_connection` is called for each request with whether its connection was reused. The pool opens on first
     use, on the running event loop.
     """
 
@@ -103,7 +102,7 @@ class Pool:
         self._resolver = Resolver()
 
     def connector(self, gate: AddressGate) -> "_Connector":
-        """The connector of the running event loop that dials what this gate lets through."""
+        """Returns the connector of the running event loop with this gate."""
         if gate not in self._open:
             self._open[gate] = _Connector(
                 self._renew,
@@ -116,10 +115,10 @@ class Pool:
         return self._open[gate]
 
     def tls(self, settings: Tls) -> ssl.SSLContext | bool:
-        """What aiohttp takes as `ssl`; the same object for the same settings, so that connections are shared.
+        """Returns aiohttp's `ssl` argument; the same object for the same settings, so that connections are shared.
 
-        Files that are exchanged later are read anew for the next connection, as far as they can be used then.
-        Raises ValueError that names the file which cannot be used.
+        Replaced files are reloaded for the next connection if they are valid. Raises ValueError, naming the file that
+        cannot be used.
         """
         if settings not in self._contexts:
             stamp = _stamp(settings)
@@ -135,31 +134,31 @@ class Pool:
         await self._resolver.close()
 
     def _renew(self, context: object) -> None:
-        """Certificates that end soon are exchanged under a running bridge; connections hang on this context."""
+        """Reload certificates before they expire; connections are keyed by this context."""
         if not isinstance(context, ssl.SSLContext) or context not in self._loaded:
             return
         settings, stamp = self._loaded[context]
         if (now := _stamp(settings)) == stamp:
             return
         try:
-            tls_context(settings)  # half of a pair that is just being written would spoil the one in use
+            tls_context(settings)  # half of a pair that is being written would break the one in use
             _load(context, settings)
         except ValueError:
-            return  # what was read before stays in use, and the next connection looks again
+            return  # the loaded files stay in use, and the next connection checks again
         self._loaded[context] = settings, now
 
 
 class Route(aiohttp.ClientRequest):
-    """What the connector wants to know of a request; one per webhook, kept for all its requests."""
+    """The properties of a request that the connector needs; one object per webhook, reused for all its requests."""
 
     @cached_property
     def connection_key(self) -> Any:
-        """The pool's key for these connections; aiohttp would make it anew for each request."""
+        """Returns the pool's key of these connections; aiohttp would compute it for each request."""
         return super().connection_key
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Knows which connections have not carried a request yet; `before` is given the `ssl` of each new one."""
+    """A connector that tracks unused connections; `before` is called with the `ssl` of each new one."""
 
     def __init__(self, before: Callable[[object], None], **options: Any) -> None:
         super().__init__(**options)
@@ -175,8 +174,8 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _vetted_socket(gate: AddressGate, address: Any) -> socket.socket:
-    # Called with the address that is dialled next, after name resolution: a name cannot change
-    # its mind between the check and the connection.
+    # Called with the address that is connected next, after name resolution: DNS rebinding cannot change it between
+    # check and connection.
     family, kind, protocol, _, target = address
     if reason := gate.refusal(target[0]):
         raise BlockedAddress(reason)
@@ -184,14 +183,16 @@ def _vetted_socket(gate: AddressGate, address: Any) -> socket.socket:
 
 
 def literal_refusal(gate: AddressGate, host: str) -> str | None:
-    """Why the gate refuses this host of a URL, an IP address; None for names, which are judged once resolved."""
+    """Returns why the gate refuses this host of a URL, if it is an IP address; None for names, which are checked
+    once resolved.
+    """
     return gate.refusal(host) if _is_ip(host) else None
 
 
 def tls_context(settings: Tls) -> ssl.SSLContext | bool:
-    """The TLS context of these settings; True and False are aiohttp's own, with and without verification.
+    """Returns the TLS context of these settings; True and False are aiohttp's, with and without verification.
 
-    Raises ValueError that names the file which cannot be used.
+    Raises ValueError, naming the file that cannot be used.
     """
     if settings.client_key and not settings.client_cert:
         raise ValueError("client_key needs client_cert")
@@ -232,7 +233,7 @@ def _unusable_bundle(settings: Tls, error: Exception) -> ValueError:
 
 
 def _stamp(settings: Tls) -> Stamp:
-    """What changes when one of the files does."""
+    """Returns a value that changes with any of the files."""
     return tuple(
         _changed_at(path) for path in (settings.ca_bundle, settings.client_cert, settings.client_key) if path
     )
@@ -247,7 +248,7 @@ def _changed_at(path: str) -> tuple[int, int] | None:
 
 
 def _no_password() -> str:
-    # Without this, OpenSSL would ask for it on the terminal and wait.
+    # Without this, OpenSSL would prompt for the passphrase on the terminal and wait.
     raise ValueError("the private key is encrypted; give one without a passphrase")
 
 

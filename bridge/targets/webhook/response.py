@@ -1,7 +1,7 @@
-"""What comes from a receiver: aiohttp's protocol and parser, held to this: a status that was read counts.
+"""The response side of a connection: aiohttp's protocol and parser, changed so that a received status counts.
 
-aiohttp (3.14) gives up an answer whose framing is at fault, or not, as its TCP segments happen to fall: what was
-parsed of a segment is lost with an error in the same segment.
+aiohttp (3.14) drops a response with a framing error or not, depending on TCP segments: messages parsed from a segment
+are lost with an error later in the same segment.
 """
 
 import asyncio
@@ -31,23 +31,22 @@ from bridge.wire.answer_head import (
     status_of,
 )
 
-# What the kernel knows of a connection: whether it is still one, and whether the receiver has what was sent.
-# A receiver that closes a kept-alive connection while a request is on its way answers nothing, and has not seen
-# it. One that read the request and ended may have done what it asks. Only TCP's acknowledgements tell them
-# apart.
+# The kernel's state of a connection: whether it is open, and whether the receiver has what was sent. A receiver that
+# closes a kept-alive connection while a request is sent has not read it; a receiver that read the request and ended may
+# have acted on it. Only TCP acknowledgements tell the two apart.
 
 
 _INT, _LONG, _LONGS = struct.Struct("=I"), struct.Struct("=Q"), struct.Struct("=QQ")
 _INFO_SIZE = 232
-"""Bytes of struct tcp_info up to what is read here (linux/tcp.h, Linux 4.19)."""
+"""Bytes of struct tcp_info up to the fields read here (linux/tcp.h, Linux 4.19)."""
 _BYTES_ACKED, _NOT_SENT, _BYTES_SENT = 120, 144, 200
 _GONE = select.POLLERR | select.POLLHUP | getattr(select, "POLLRDHUP", 0)
 
 
 def news_of(transport: BaseTransport, *, secure: bool) -> Callable[[int], object]:
-    """What to call to know what came from the receiver that the event loop has not heard of; 0: without waiting.
+    """Returns a function that waits for input that the event loop has not seen yet; 0: without waiting.
 
-    Its closing is such a thing. So are bytes that nobody asked for, but with TLS, which has words of its own.
+    End of file counts, and so do unexpected bytes, except with TLS, which sends records of its own.
     """
     poll = select.poll()
     sock = transport.get_extra_info("socket")
@@ -57,15 +56,15 @@ def news_of(transport: BaseTransport, *, secure: bool) -> Callable[[int], object
 
 
 def unacknowledged(transport: BaseTransport | None) -> int | None:
-    """How much of what was sent had not arrived when the receiver closed its side; None: the kernel does not tell.
+    """Returns the unacknowledged bytes when the receiver closed its side; None: unknown.
 
-    Of a reset it is not told: whoever reads a request and resets at once has not acknowledged it either.
+    Unknown after a reset: a receiver that reads a request and resets at once does not acknowledge it either.
     """
     sock = transport.get_extra_info("socket") if transport is not None else None
     if sock is None:
         return None
     try:
-        # uvloop's has no getsockopt. Detached, so that the descriptor stays open.
+        # uvloop's transport has no getsockopt. Detached, so that the descriptor stays open.
         whole = socket.socket(fileno=sock.fileno())
         try:
             info = whole.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
@@ -75,30 +74,30 @@ def unacknowledged(transport: BaseTransport | None) -> int | None:
         sent, again = _LONGS.unpack_from(info, _BYTES_SENT)
     except (AttributeError, OSError, ValueError, struct.error):
         return None
-    # The first that is acknowledged is the SYN.
+    # The first acknowledged one is the SYN.
     return int(sent - again - (acked - 1) + waiting)
 
 
 KEPT = 16 * 1024
-"""Bytes of an answer's body that are kept."""
+"""Maximum bytes of a response body that are kept."""
 _PIECE = 16_384
-"""Bytes of answers that are parsed at a time."""
+"""Maximum bytes of responses that are parsed at a time."""
 _MOST_ANSWERS = 20
-"""That may wait on a connection beyond what one piece brings: nobody reads so many interim ones."""
+"""Maximum responses queued on a connection beyond one piece: no client reads so many interim ones."""
 _MOST_BYTES = 2 * 1024 * 1024
-"""Of one answer, whatever they are: heads that are taken and the part of a body that is read are smaller."""
+"""Maximum bytes of one response: heads and the drained part of a body are smaller."""
 _EMPTY = frozenset({204, 304})
-"""Statuses whose answers have no body, whatever their head says."""
+"""Statuses without a body, whatever the head declares."""
 
 Parsed = tuple[Any, bool, bytes]
 _NOTHING: Parsed = ((), False, b"")
 
 
 class Answering(ResponseHandler):
-    """One connection. Parses no more of an answer than anybody reads, for what it parses holds up all other hooks.
+    """One connection. Parses no more of a response than is read, because parsing blocks all other hooks.
 
-    A quarter of a megabyte of interim answers comes in one piece, and takes 60 ms. The size of a chunk may have zeros
-    before it without end, or extensions behind it, and all the bridge's time until the attempt's is over.
+    A quarter of a megabyte of interim responses can arrive at once and takes 60 ms. A chunk size may have endless
+    leading zeros or extensions, which could use all CPU time until the attempt's timeout.
     """
 
     _answer: "_AnswerParser | None" = None
@@ -108,27 +107,27 @@ class Answering(ResponseHandler):
         super().__init__(loop)
         self._received = 0
         self.unarrived: int | None = None
-        """Bytes that had not arrived when the receiver closed its side; None: not known, or it did not."""
+        """Bytes not acknowledged when the receiver closed its side; None: unknown, or still open."""
 
     @property
     def begun(self) -> bool:
-        """Whether anything came since the request."""
+        """Returns whether any bytes arrived since the request."""
         return self._received > 0
 
     @property
     def fault(self) -> str:
-        """What is wrong with the framing of the answer; a connection that has one is not used again."""
+        """Returns the framing error of the response; the connection is then not reused."""
         return self._answer.fault if self._answer is not None else ""
 
     def expect_answer(self) -> None:
-        """Called before each request; aiohttp's set_response_params without what is the same each time."""
+        """Called before each request; aiohttp's set_response_params without its constant parts."""
         self._received = 0
         self._read_bufsize = KEPT
         self._parser: Any = _AnswerParser(self)
         self._answer = self._parser
 
     def another_parser(self) -> HttpResponseParser:
-        """One that has seen nothing yet."""
+        """Returns a new parser."""
         return HttpResponseParser(
             self,
             self._loop,
@@ -142,7 +141,7 @@ class Answering(ResponseHandler):
         )
 
     def is_idle(self, *, secure: bool) -> bool:
-        """Whether nothing came on this kept connection, neither its end nor bytes that nobody asked for."""
+        """Returns whether this kept connection received nothing, neither end of file nor unexpected bytes."""
         if self.should_close or self.transport is None:
             return False
         if self._news is None:
@@ -150,7 +149,7 @@ class Answering(ResponseHandler):
         return not self._news(0)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport. What is left out comes on a connection that is closed for what went before."""
+        """Called by the transport. Input beyond the limits is dropped; the connection is closed anyway."""
         self._received += len(data)
         if len(data) <= _PIECE and self._received <= _MOST_BYTES:
             super().data_received(data)
@@ -164,27 +163,27 @@ class Answering(ResponseHandler):
             super().data_received(data[start : start + _PIECE])
 
     def give_up(self) -> None:
-        """The time is over."""
+        """The timeout expired."""
         if self._answer is not None:
             self._answer.give_up("it did not end within the time limit")
 
     def eof_received(self) -> None:
-        """The receiver ends its side; over TLS the socket is not there any more when the connection is lost."""
+        """The receiver closed its side; with TLS the socket is gone when connection_lost is called."""
         self.unarrived = unacknowledged(self.transport)
         super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Called once."""
+        """Called once, when the connection is closed."""
         if exc is None and self.unarrived is None:
             self.unarrived = unacknowledged(self.transport)
         super().connection_lost(exc)
 
 
 class _AnswerParser:
-    """Stands where the protocol has its parser, and asks it; fails only where there was no status line.
+    """The parser that replaces the protocol's and wraps it; fails only without a valid status line.
 
-    Until the final head is parsed, what came is kept: where the parser refuses it, it is read anew once it is whole,
-    as other clients read it, so that nothing depends on how it was cut into segments.
+    Until the final head is parsed, its bytes are kept: if the strict parser rejects them, the complete head is parsed
+    leniently, so that the result does not depend on TCP segmentation.
     """
 
     __slots__ = ("_head", "_looked", "_parser", "_payload", "_protocol", "_refused", "fault")
@@ -199,7 +198,7 @@ class _AnswerParser:
         self._payload: Any = None
 
     def feed_data(self, data: bytes) -> Parsed:
-        """The answers that begin in these bytes, whether the protocol is another from now on, and what is left."""
+        """Returns the responses that begin in these bytes, whether the protocol was upgraded, and the rest."""
         if self._payload is not None:
             return self._rest(data)
         parsed = None if self._refused else self._tried(data)
@@ -213,7 +212,7 @@ class _AnswerParser:
         return self._read_anew()
 
     def _tried(self, data: bytes) -> Parsed | None:
-        """What the parser makes of it; None if it refuses."""
+        """Returns the strict parser's result; None if it rejects the bytes."""
         try:
             parsed: Parsed = self._parser.feed_data(data)
         except Exception:  # noqa: BLE001 - whatever it is, what came is read anew
@@ -221,14 +220,14 @@ class _AnswerParser:
         return self._begin(parsed) if parsed[0] else parsed
 
     def feed_eof(self) -> None:
-        """The connection ended; so does a body that ends with it."""
+        """End of connection, which also ends a body without length."""
         if self._payload is not None and not self._payload.is_eof():
-            with suppress(Exception):  # of what a body lacks, in words of the parser
+            with suppress(Exception):  # the parser's message about the incomplete body
                 self._parser.feed_eof()
         self.give_up("it broke off")
 
     def give_up(self, fault: str) -> None:
-        """No more is waited for: what came of the answer is all of it."""
+        """Stop waiting: the received part is the whole response."""
         if self._payload is None:
             head, _ = divided(bytes(self._head))
             if begun := self._mended(head, fault):
@@ -238,11 +237,11 @@ class _AnswerParser:
             self._payload.set_exception(ClientPayloadError())
 
     def pause_reading(self) -> None:
-        """Whoever reads the body does not keep up."""
+        """Called when the reader of the body does not keep up."""
         self._parser.pause_reading()
 
     def _begin(self, parsed: Parsed) -> Parsed:
-        """Note where the final answer began; what comes behind it, nobody asked for."""
+        """Record where the final response began; bytes after it are unexpected."""
         messages, upgraded, tail = parsed
         for index, (message, payload) in enumerate(messages, 1):
             code = message.code
@@ -284,7 +283,7 @@ class _AnswerParser:
         return begun
 
     def _mended(self, head: bytes, fault: str = "") -> Parsed | None:
-        """What is made of a head that is at fault; None where it has no final status."""
+        """Returns the result for a malformed head; None if it has no final status."""
         code = status_of(head)
         if code is None or is_interim(code):
             return None
@@ -293,13 +292,13 @@ class _AnswerParser:
         return self._parsed(content) or self._parsed(bare(code))
 
     def _parsed(self, head: bytes) -> Parsed | None:
-        """What a new parser makes of a whole head; None if it refuses."""
+        """Returns a new parser's result for a whole head; None if it rejects it."""
         self._parser = self._protocol.another_parser()
         parsed = self._tried(head)
         return parsed if self._payload is not None else None
 
     def _rest(self, data: bytes) -> Parsed:
-        """The body, as far as it goes."""
+        """Returns the result for the body's bytes."""
         payload = self._payload
         if payload.is_eof() or payload.exception() is not None:
             if data:

@@ -1,4 +1,4 @@
-"""Delivery by HTTP request."""
+"""The webhook target: delivery by HTTP request."""
 
 import asyncio
 import time
@@ -39,14 +39,13 @@ _TOKEN = ("Authorization", "Bearer ***")
 _ANY_SIZE = 1 << 60
 
 Fields = list[tuple[str, str]]
-"""Headers of one request that are not of all."""
+"""Headers of one request in addition to the constant ones."""
 
 
 class WebhookTarget:
-    """Sends a hook's events to one URL over the shared pool.
+    """The target that sends a hook's events to one URL over the shared pool.
 
-    All that is the same for every request is made here, once. Raises ValueError for settings that cannot
-    work; `factory.problems` says which.
+    The constant part of requests is built once. Raises ValueError for invalid settings; `factory.problems` names them.
     """
 
     def __init__(
@@ -60,8 +59,8 @@ class WebhookTarget:
         gate: AddressGate | None = None,
         rendering: Rendering | None = None,
     ) -> None:
-        """`hook`: the hook's name, which some bodies tell. `kept`: bytes of an answer's body that go into the
-        history, at most `exchange.KEPT`. `gate`: what may be dialled; default: the pool's own.
+        """Prepare the target. `hook` is the hook's name, which some bodies contain. `kept` is the number of bytes of a
+        response body for the history. `gate` is the SSRF protection; default: the pool's own.
         """
         self._settings = settings
         self._pool, self._kept, self._clock = pool, kept, clock
@@ -91,7 +90,7 @@ class WebhookTarget:
         self._tokens: Tokens | None = None
 
     async def attempt(self, delivery: Delivery) -> Answer:
-        """Send once. Redirects are never followed, cookies never kept, answers never decompressed."""
+        """Send once. Redirects are not followed, cookies not stored, responses not decompressed."""
         event = delivery.event
         if event.weight > self._at_once:
             built, _held = await self._rendering.make(event, self._build)
@@ -120,7 +119,7 @@ class WebhookTarget:
         )
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
-        """The request as it would be made now."""
+        """Returns the request as it would be sent now."""
         built = self._build(delivery.event)
         if isinstance(built, Answer):
             return built
@@ -128,7 +127,7 @@ class WebhookTarget:
         return Preview(told, built.content, built.content_type)
 
     async def close(self) -> None:
-        """Nothing is held: connections belong to the pool."""
+        """Do nothing: connections belong to the pool."""
 
     def _refused_address(self) -> Answer | None:
         for what, url in (("", self._url), ("token endpoint ", self._token_url)):
@@ -137,7 +136,7 @@ class WebhookTarget:
         return None
 
     def _refusal(self, host: str) -> str | None:
-        """What is known without asking for an address, which a proxy does for itself."""
+        """Returns a refusal that is known without name resolution, which a proxy does itself."""
         if self._proxy is not None and is_own_name(host):
             reason = self._gate.refusal("127.0.0.1")
             return f"{host}, asked of a proxy: {reason}" if reason else None
@@ -158,7 +157,7 @@ class WebhookTarget:
     async def _with_token(
         self, exchange: Exchange, tokens: Tokens, fields: Fields, built: Body
     ) -> Reply | Answer:
-        """The receiver's answer; where it refuses the token, the one to a second request with a new token."""
+        """Returns the receiver's response; if it refuses the token, that to a second request with a new token."""
         deadline = exchange.deadline()
         token = await tokens.get(deadline)
         if isinstance(token, Answer):
@@ -181,7 +180,7 @@ class WebhookTarget:
     async def _send(
         self, exchange: Exchange, fields: Fields, built: Body, deadline: float, authorization: bytes = b""
     ) -> Reply:
-        """A large body is sent as it is: of so many bytes there is no second copy. `authorization` is a header line."""
+        """Send the request; a large body is not copied. `authorization` is a header line."""
         lines = [f"{name}: {value}\r\n" for name, value in fields]
         lines.append("\r\n")
         head = b"".join((self._head, authorization, "".join(lines).encode()))
@@ -190,7 +189,7 @@ class WebhookTarget:
         return await exchange.send(head, deadline, built.content)
 
     def _fields(self, event: Event, built: Body) -> Fields:
-        """The headers that belong to this request, as late as can be: one holds the time."""
+        """Returns the headers of this request, built as late as possible because one holds the time."""
         content = built.content
         stamp = self._signer.stamp(self._clock())
         webhook_id, kind = self._told(event)
@@ -236,7 +235,7 @@ class WebhookTarget:
 
 
 def trace_fields(headers: Mapping[str, Any]) -> Fields:
-    """The trace context of a message as headers; a `tracestate` means nothing without its `traceparent`."""
+    """Returns the trace context of a message as headers; a `tracestate` is invalid without its `traceparent`."""
     parent = traceparent(headers["traceparent"])
     if parent is None:
         return []
@@ -256,7 +255,7 @@ def _evidence_of(settings: Settings, head: bytes, made: Signer) -> Told:
 
 
 def _signatures_of(made: Signer) -> frozenset[str]:
-    """The headers that depend on the body."""
+    """Returns the headers that depend on the body."""
     stamp = made.stamp(0.0)
     one, other = (dict(made.headers(body, "id", stamp, "type")) for body in (b"one", b"other"))
     return frozenset(name for name, value in one.items() if other.get(name) != value)
@@ -269,7 +268,7 @@ def _signer_of(settings: Settings) -> Signer:
 
 
 def _build_of(settings: Settings, hook: str) -> Build:
-    """A GET has no body, so nothing has to be made for it but the headers of a CloudEvent."""
+    """Returns the body builder; a GET has no body, so it only builds the headers of a CloudEvent."""
     build = builder(settings.body, settings.profile, hook=hook, template=settings.template)
     if settings.method != "GET":
         return build
