@@ -164,7 +164,7 @@ PLINQX = Catalogue(
 
 
 # Splynx: the types in its documentation, its samples and public receivers; its full list is not published. A type is
-# composed of the last two parts of `data.model` and of `data.action`: see bridge.formats.splynx.
+# composed of the last two parts of `data.model` and of `data.action`: see bridge.formats.systems.
 
 
 SPLYNX = Catalogue(

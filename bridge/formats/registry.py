@@ -9,15 +9,7 @@ from bridge.codings.inflating import is_plain, plain_of
 from bridge.codings.labels import labels_of
 from bridge.core.base import value
 from bridge.core.event import Content, Decoded, Event, Message
-from bridge.formats import celery as formats_celery
-from bridge.formats import cloudevents as formats_cloudevents
-from bridge.formats import debezium as formats_debezium
-from bridge.formats import dotnet as formats_dotnet
-from bridge.formats import keycloak as formats_keycloak
-from bridge.formats import messaging as formats_messaging
-from bridge.formats import oslo as formats_oslo
-from bridge.formats import plain as formats_plain
-from bridge.formats import splynx as formats_splynx
+from bridge.formats import cloudevents, frameworks, plain, platforms, systems
 from bridge.formats.forms import form_data, is_form
 from bridge.formats.parse import BOUNDS, Bounds, growth_of, read
 
@@ -41,27 +33,25 @@ class Format(NamedTuple):
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "cloudevents": Format(
-            formats_cloudevents.read_cloudevents, formats_cloudevents.split, formats_cloudevents.envelope
-        ),
-        "celery": Format(formats_celery.read_celery, formats_celery.split, formats_celery.envelope),
-        "masstransit": Format(formats_dotnet.read_masstransit),
-        "nservicebus": Format(formats_dotnet.read_nservicebus),
-        "spring": Format(formats_keycloak.read_spring),
-        "laravel": Format(formats_keycloak.read_laravel),
-        "keycloak": Format(formats_keycloak.read_keycloak),
-        "oslo": Format(formats_oslo.read_oslo, envelope=formats_oslo.envelope),
-        "debezium": Format(formats_debezium.read_debezium),
-        "gitlab": Format(formats_debezium.read_gitlab),
-        "nestjs": Format(formats_messaging.read_nestjs),
-        "symfony": Format(formats_messaging.read_symfony),
-        "dramatiq": Format(formats_messaging.read_dramatiq),
-        "standard": Format(formats_plain.read_standard),
-        "splynx": Format(formats_splynx.read_splynx),
-        "phlix": Format(formats_splynx.read_phlix),
-        "plinqx": Format(formats_splynx.read_plinqx),
-        "cockpit": Format(formats_splynx.read_cockpit),
-        "json": Format(formats_plain.read_plain_json),
+        "cloudevents": Format(cloudevents.read_cloudevents, cloudevents.split, cloudevents.envelope),
+        "celery": Format(frameworks.read_celery, frameworks.split_celery, frameworks.celery_envelope),
+        "masstransit": Format(frameworks.read_masstransit),
+        "nservicebus": Format(frameworks.read_nservicebus),
+        "spring": Format(frameworks.read_spring),
+        "laravel": Format(frameworks.read_laravel),
+        "keycloak": Format(platforms.read_keycloak),
+        "oslo": Format(platforms.read_oslo, envelope=platforms.oslo_envelope),
+        "debezium": Format(platforms.read_debezium),
+        "gitlab": Format(platforms.read_gitlab),
+        "nestjs": Format(frameworks.read_nestjs),
+        "symfony": Format(frameworks.read_symfony),
+        "dramatiq": Format(frameworks.read_dramatiq),
+        "standard": Format(plain.read_standard),
+        "splynx": Format(systems.read_splynx),
+        "phlix": Format(systems.read_phlix),
+        "plinqx": Format(systems.read_plinqx),
+        "cockpit": Format(systems.read_cockpit),
+        "json": Format(plain.read_plain_json),
     }
 )
 
@@ -72,38 +62,38 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 _UNTOLD = frozenset({None, "application/json"})
 _CONTENT_TYPES = (
-    (formats_cloudevents.CONTENT_TYPE, "cloudevents"),
-    (formats_dotnet.CONTENT_TYPE, "masstransit"),
-    (formats_keycloak.SERIALISED, "spring"),
+    (cloudevents.CONTENT_TYPE, "cloudevents"),
+    (frameworks.MASSTRANSIT_CONTENT_TYPE, "masstransit"),
+    (frameworks.JAVA_SERIALIZED, "spring"),
 )
 # in order of precedence; each is tried only if one of its headers is present
 _IN_HEADERS: tuple[tuple[str, frozenset[str], Callable[[Any, Message], bool]], ...] = (
-    ("cloudevents", formats_cloudevents.CLOUDEVENTS_HEADERS, formats_cloudevents.has_cloudevents_headers),
-    ("celery", formats_celery.CELERY_HEADERS, formats_celery.has_celery_headers),
-    ("masstransit", formats_dotnet.MASSTRANSIT_HEADERS, formats_dotnet.has_masstransit_headers),
-    ("nservicebus", formats_dotnet.NSERVICEBUS_HEADERS, formats_dotnet.has_nservicebus_headers),
-    ("gitlab", formats_debezium.GITLAB_HEADERS, formats_debezium.has_gitlab_headers),
-    ("laravel", formats_keycloak.LARAVEL_HEADERS, formats_keycloak.has_laravel_headers),
-    ("spring", formats_keycloak.SPRING_HEADERS, formats_keycloak.has_spring_headers),
-    ("symfony", formats_messaging.SYMFONY_HEADERS, formats_messaging.has_symfony_headers),
+    ("cloudevents", cloudevents.CLOUDEVENTS_HEADERS, cloudevents.has_cloudevents_headers),
+    ("celery", frameworks.CELERY_HEADERS, frameworks.has_celery_headers),
+    ("masstransit", frameworks.MASSTRANSIT_HEADERS, frameworks.has_masstransit_headers),
+    ("nservicebus", frameworks.NSERVICEBUS_HEADERS, frameworks.has_nservicebus_headers),
+    ("gitlab", platforms.GITLAB_HEADERS, platforms.has_gitlab_headers),
+    ("laravel", frameworks.LARAVEL_HEADERS, frameworks.has_laravel_headers),
+    ("spring", frameworks.SPRING_HEADERS, frameworks.has_spring_headers),
+    ("symfony", frameworks.SYMFONY_HEADERS, frameworks.has_symfony_headers),
 )
 _HEADERS = frozenset[str]().union(*(names for _, names, _ in _IN_HEADERS))
 _IN_BODY: tuple[tuple[str, frozenset[str], Callable[[Any], bool]], ...] = (
-    ("cloudevents", formats_cloudevents.CLOUDEVENTS_KEYS, formats_cloudevents.is_cloudevents_body),
-    ("celery", formats_celery.CELERY_KEYS, formats_celery.is_celery_body),
-    ("masstransit", formats_dotnet.MASSTRANSIT_KEYS, formats_dotnet.is_masstransit_body),
-    ("laravel", formats_keycloak.LARAVEL_KEYS, formats_keycloak.is_laravel_body),
-    ("keycloak", formats_keycloak.KEYCLOAK_KEYS, formats_keycloak.is_keycloak_body),
-    ("oslo", formats_oslo.OSLO_KEYS, formats_oslo.is_oslo_body),
-    ("debezium", formats_debezium.DEBEZIUM_KEYS, formats_debezium.is_debezium_body),
-    ("gitlab", formats_debezium.GITLAB_KEYS, formats_debezium.is_gitlab_body),
-    ("dramatiq", formats_messaging.DRAMATIQ_KEYS, formats_messaging.is_dramatiq_body),
-    ("nestjs", formats_messaging.NESTJS_KEYS, formats_messaging.is_nestjs_body),
+    ("cloudevents", cloudevents.CLOUDEVENTS_KEYS, cloudevents.is_cloudevents_body),
+    ("celery", frameworks.CELERY_KEYS, frameworks.is_celery_body),
+    ("masstransit", frameworks.MASSTRANSIT_KEYS, frameworks.is_masstransit_body),
+    ("laravel", frameworks.LARAVEL_KEYS, frameworks.is_laravel_body),
+    ("keycloak", platforms.KEYCLOAK_KEYS, platforms.is_keycloak_body),
+    ("oslo", platforms.OSLO_KEYS, platforms.is_oslo_body),
+    ("debezium", platforms.DEBEZIUM_KEYS, platforms.is_debezium_body),
+    ("gitlab", platforms.GITLAB_KEYS, platforms.is_gitlab_body),
+    ("dramatiq", frameworks.DRAMATIQ_KEYS, frameworks.is_dramatiq_body),
+    ("nestjs", frameworks.NESTJS_KEYS, frameworks.is_nestjs_body),
 )
 _KEYS = frozenset[str]().union(*(names for _, names, _ in _IN_BODY))
 _IN_LISTS = (
-    ("cloudevents", formats_cloudevents.is_cloudevents_body),
-    ("celery", formats_celery.is_celery_body),
+    ("cloudevents", cloudevents.is_cloudevents_body),
+    ("celery", frameworks.is_celery_body),
 )
 
 
@@ -123,11 +113,11 @@ def _by_properties(message: Message) -> str | None:
         for beginning, name in _CONTENT_TYPES:
             if told.startswith(beginning):
                 return name
-    if message.app_id == formats_keycloak.APP_ID or message.routing_key.startswith(
-        formats_keycloak.ROUTING_KEYS
+    if message.app_id == platforms.KEYCLOAK_APP_ID or message.routing_key.startswith(
+        platforms.KEYCLOAK_ROUTING_KEYS
     ):
         return "keycloak"
-    return "celery" if message.exchange == formats_celery.EXCHANGE else None
+    return "celery" if message.exchange == frameworks.CELERY_EXCHANGE else None
 
 
 def _by_headers(data: Any, message: Message) -> str | None:
@@ -158,15 +148,15 @@ def _by_keys(data: dict[str, Any]) -> str | None:
 
 
 def _by_several_keys(data: dict[str, Any]) -> str | None:
-    if formats_splynx.is_splynx_body(data):
+    if systems.is_splynx_body(data):
         return "splynx"
-    if formats_splynx.is_phlix_body(data):
+    if systems.is_phlix_body(data):
         return "phlix"
-    if formats_splynx.is_plinqx_body(data):
+    if systems.is_plinqx_body(data):
         return "plinqx"
-    if formats_splynx.is_cockpit_body(data):
+    if systems.is_cockpit_body(data):
         return "cockpit"
-    return "standard" if formats_plain.is_standard_body(data) else None
+    return "standard" if plain.is_standard_body(data) else None
 
 
 # The content of a message body, the parsed whole and its data; also of a copy, whose format is known.
@@ -270,4 +260,4 @@ def attributes_of(event: Event) -> Mapping[str, Any]:
     """Returns the attributes and extensions of a CloudEvent; of other events none."""
     if event.format != "cloudevents":
         return {}
-    return formats_cloudevents.all_attributes(event.parsed, event.message)
+    return cloudevents.all_attributes(event.parsed, event.message)

@@ -1,13 +1,108 @@
-"""Debezium's change events, with or without their schema, and GitLab's webhooks. Tombstones cannot be recognized.
+"""Formats of platforms: Keycloak, OpenStack, Debezium, GitLab."""
 
-Source: Debezium documentation of the connectors: `op` (c, u, d, r, t, m), `source`, `before`, `after`, `ts_ms`.
-"""
-
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.core.event import Decoded, Message
+from bridge.formats.parse import parse
 from bridge.formats.text import by_lower_name, from_milliseconds, from_text, text_of
+
+# Keycloak's events, as its RabbitMQ plugin publishes them: the routing key is the type.
+# Source: aznamier/keycloak-event-listener-rabbitmq, `KK.EVENT.ADMIN.<realm>.<result>.<resource>.<operation>` and
+# `KK.EVENT.CLIENT.<realm>.<result>.<client>.<type>`; `time` is in milliseconds.
+
+
+KEYCLOAK_APP_ID = "Keycloak"
+KEYCLOAK_ROUTING_KEYS = "KK.EVENT."
+"""The prefix of its routing keys."""
+KEYCLOAK_KEYS = frozenset({"@class"})
+_CLASSES = "com.github.aznamier.keycloak."
+
+
+def is_keycloak_body(data: Any) -> bool:
+    """Returns whether the plugin's class is named."""
+    name = data.get("@class") if isinstance(data, dict) else None
+    return isinstance(name, str) and name.startswith(_CLASSES)
+
+
+def read_keycloak(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:
+    """Returns the routing key as type, if it is one of Keycloak's, and the whole body as data."""
+    return Decoded(
+        type=next((key for key in _routing_keys(message) if key.startswith(KEYCLOAK_ROUTING_KEYS)), None),
+        data=data,
+        time=from_milliseconds(data.get("time")) if isinstance(data, dict) else None,
+    )
+
+
+def _routing_keys(message: Message) -> Iterator[str]:
+    """Yield the message's routing key, then those from before it was dead-lettered: a queue may replace the key."""
+    yield message.routing_key
+    deaths = message.headers.get("x-death")
+    for death in deaths if isinstance(deaths, list) else ():
+        keys = death.get("routing-keys") if isinstance(death, Mapping) else None
+        yield from (key for key in (keys if isinstance(keys, list) else ()) if isinstance(key, str))
+
+
+# OpenStack notifications by oslo.messaging: JSON text in `oslo.message`; version 1 has no such envelope.
+# Source: oslo.messaging, `common.serialize_msg` and `notify.notifier`. Keys `_context_*` carry the request's context
+# with tokens, which are removed from the data.
+
+
+OSLO_KEYS = frozenset({"oslo.message", "publisher_id"})
+_SECRET = re.compile(r"token|password|secret", re.IGNORECASE)
+
+
+def is_oslo_body(data: Any) -> bool:
+    """Returns whether the body is the envelope, or a notification without one."""
+    if not isinstance(data, dict):
+        return False
+    if isinstance(data.get("oslo.message"), (str, dict)):
+        return True
+    return (
+        isinstance(data.get("event_type"), str)
+        and "publisher_id" in data
+        and "payload" in data
+        and ("priority" in data or "message_id" in data)
+    )
+
+
+def read_oslo(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
+    """Returns type, id, time (UTC) and payload of the notification; without a payload, everything but its secrets."""
+    inner = _notification(data)
+    if not isinstance(inner, dict):
+        return Decoded(data=data)
+    kind = inner.get("event_type")
+    return Decoded(
+        type=kind if isinstance(kind, str) else None,
+        data=_without_secrets(inner.get("payload", inner)),
+        time=from_text(inner.get("timestamp")),
+        publisher_id=text_of(inner.get("message_id")) or text_of(inner.get("_unique_id")),
+    )
+
+
+def oslo_envelope(data: Any, _message: Message) -> Any:
+    """Returns the notification without its secrets."""
+    return _without_secrets(_notification(data))
+
+
+def _notification(data: Any) -> Any:
+    inner = data.get("oslo.message", data) if isinstance(data, dict) else data
+    return parse(inner.encode(errors="surrogatepass")) if isinstance(inner, str) else inner
+
+
+def _without_secrets(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: item for key, item in value.items() if not (key.startswith("_context_") and _SECRET.search(key))
+    }
+
+
+# Debezium's change events, with or without their schema; tombstones cannot be recognized.
+# Source: Debezium documentation of the connectors: `op` (c, u, d, r, t, m), `source`, `before`, `after`, `ts_ms`.
+
 
 DEBEZIUM_KEYS = frozenset({"op", "payload"})
 _OPERATIONS = frozenset({"c", "u", "d", "r", "t", "m"})
