@@ -13,12 +13,11 @@ from bridge.amqp.connection import Link
 from bridge.amqp.consumer import ConsumeChannel
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Topology
-from bridge.core.budget import NOTHING, Held
+from bridge.core.budget import NOTHING, Held, Turn
 from bridge.core.delivery import Delivery
 from bridge.core.errors import BridgeError, BrokerRefused, Unroutable
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing, Receive
-from bridge.core.turn import Turn
 from bridge.retry.ladder import next_step
 from bridge.wire.authenticity import Authenticator
 from bridge.wire.copies import PREFIX, write_copy

@@ -20,9 +20,9 @@ from bridge.app.gauges import MetricsAdapter
 from bridge.app.memory import Memory
 from bridge.checks.configuration import misfit_of
 from bridge.core.access import Actor, AuditEntry, Role
+from bridge.core.budget import Turn
 from bridge.core.event import OWN_EVENTS, Message, Source, Undecodable, own_events
 from bridge.core.ports import AckHandle, HookState
-from bridge.core.turn import Turn
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import Bounds
 from bridge.formats.registry import content_of

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from bridge.bodies.trial import TRIAL_TYPE, told_event, trial_event
+from bridge.bodies.builder import TRIAL_TYPE, told_event, trial_event
 from bridge.core.access import Role
 from bridge.core.base import value
 from bridge.core.delivery import Answer, Delivery, Fault

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from bridge.codings.inflating import is_compressed
-from bridge.core.budget import Budget
+from bridge.core.budget import Budget, Turn
 from bridge.core.event import Message
-from bridge.core.turn import Turn
 from bridge.pipeline.settlement import InFlight
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from functools import partial
 from typing import assert_never
 
 from bridge.core.base import Backoff
+from bridge.core.budget import Turn
 from bridge.core.delivery import (
     Answer,
     Attempt,
@@ -36,7 +37,6 @@ from bridge.core.delivery import (
 from bridge.core.errors import BridgeError, PublishTooLarge
 from bridge.core.event import Batch, Event, Message, Refused, Undecodable
 from bridge.core.ports import Copies
-from bridge.core.turn import Turn
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.recorder import Recorder

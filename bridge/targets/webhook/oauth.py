@@ -18,8 +18,7 @@ from bridge.core.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.core.ports import Grant
 from bridge.core.target import Auth
 from bridge.targets.webhook.address import Endpoint, basic, static_head
-from bridge.targets.webhook.exchange import Exchange, Reply
-from bridge.targets.webhook.faults import answer_for
+from bridge.targets.webhook.exchange import Exchange, Reply, answer_for
 from bridge.targets.webhook.response import KEPT
 
 USUAL_LIFE = 300.0

@@ -26,8 +26,7 @@ from bridge.targets.webhook.address import (
     parse_url,
     static_head,
 )
-from bridge.targets.webhook.exchange import Exchange, Reply
-from bridge.targets.webhook.faults import answer_for
+from bridge.targets.webhook.exchange import Exchange, Reply, answer_for
 from bridge.targets.webhook.oauth import Tokens
 from bridge.targets.webhook.pool import Pool, Route, literal_refusal
 from bridge.targets.webhook.response import KEPT

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.bodies.body import Body
-from bridge.bodies.builder import builder
-from bridge.bodies.trial import told_event, trial_event
+from bridge.bodies.builder import builder, told_event, trial_event
 from bridge.core.hook import Hook
 from bridge.core.target import Profile
 

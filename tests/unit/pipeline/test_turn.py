@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from bridge.core.budget import Turn
 from bridge.core.event import Message
-from bridge.core.turn import Turn
 from bridge.formats.registry import AT_ONCE, Heavy, read_body
 from bridge.targets.evidence import LARGE
 
