@@ -18,7 +18,7 @@ _KIND = "audit"
 
 
 def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
-    """Store it; False where one that is not revoked has the name already."""
+    """Store the token; returns False if a token that is not revoked has the same name."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {name: getattr(token, name) for name in tokens.columns.keys() if name != "digest"}  # noqa: SIM118 - no dict
     connection.execute(insert(tokens).values(**row, digest=digest).on_conflict_do_nothing())
@@ -27,13 +27,13 @@ def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
 
 
 def _token_of(connection: Connection, digest: str) -> KnownToken | None:
-    """The one with this SHA-256 in hex, whatever its state."""
+    """Returns the token with this SHA-256 digest (hex), revoked or not."""
     row = connection.execute(select(tokens).where(tokens.c.digest == digest)).mappings().first()
     return None if row is None else _token(row)
 
 
 def _all_tokens(connection: Connection) -> list[KnownToken]:
-    """All that were ever made, by name."""
+    """Returns all tokens, revoked ones included, ordered by name."""
     chosen = select(tokens).order_by(tokens.c.name, tokens.c.created_at, tokens.c.id)
     return [_token(row) for row in connection.execute(chosen).mappings()]
 
@@ -44,7 +44,7 @@ def _token(row: RowMapping) -> KnownToken:
 
 
 def _revoke(connection: Connection, token_id: str, at: float) -> bool:
-    """No longer good; False where there is no such token that was."""
+    """Revoke the token; returns False if the token is unknown or revoked already."""
     good = tokens.c.id == token_id, tokens.c.revoked_at.is_(None)
     connection.execute(update(tokens).where(*good).values(revoked_at=at))
     return connection.scalar(select(tokens.c.revoked_at).where(tokens.c.id == token_id)) == at
@@ -80,7 +80,7 @@ def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: 
 
 
 def _forget_deeds(connection: Connection, before: float, limit: int) -> int:
-    """Delete at most `limit` of those older than that Unix time, the oldest first; how many these were."""
+    """Delete at most `limit` entries older than `before` (Unix seconds), oldest first; returns the number deleted."""
     oldest = select(audit.c.id).where(audit.c.id <= newest_id(before)).order_by(audit.c.id).limit(limit)
     return connection.execute(delete(audit).where(audit.c.id.in_(oldest))).rowcount
 

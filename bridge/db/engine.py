@@ -51,7 +51,7 @@ class Store:
     """What the history's database keeps of one thing. Methods that are made of functions raise HistoryUnavailable."""
 
     def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
+        """Prepare the store; the database has this version's tables."""
         self.engine = engine
 
 

@@ -75,7 +75,9 @@ def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> N
 
 
 def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
-    """FAILED `cancelled` with a raised generation, and out of the outbox; False where it is final or unknown."""
+    """Set the delivery to FAILED `cancelled`, raise its generation and remove it from the outbox; returns False if
+    it is final or unknown.
+    """
     known = as_id(delivery_id)
     if known is None:
         return False
@@ -159,10 +161,10 @@ def _take_out(connection: Connection, entries: Sequence[tuple[str, int]]) -> Non
 
 
 class SqlOutbox(Store):
-    """Deliveries whose new copy is still to be published. All raise HistoryUnavailable.
+    """The transactional outbox: deliveries whose new copy is not published yet. Each method raises HistoryUnavailable.
 
-    A delivery is started anew in this order: its generation is raised and it is put into the outbox, in one
-    transaction; its copy is published; it is taken out. A crash anywhere repeats a publish at the most, and the fence
+    A manual retry first raises the delivery's generation and adds the delivery to the outbox, in one transaction; then
+    publishes its copy; then removes it from the outbox. A crash at any point at most repeats the publish, and the fence
     drops the second copy.
     """
 

@@ -61,26 +61,27 @@ def _take_over(
 
 
 def _renew(connection: Connection, held: Collection[tuple[str, str]], holder: str, at: float) -> None:
-    """Say of (digest, event id) that this process is at it."""
+    """Renew the leases of these (digest, event id) pairs."""
     ours = and_(_those(connection, held), claims.c.holder == holder)
     connection.execute(update(claims).where(ours).values(claimed_at=at))
 
 
 def _release(connection: Connection, held: Collection[tuple[str, str]], holder: str) -> None:
-    """Say of (digest, event id) that nobody is at it any more, so that others need not wait."""
+    """Release the leases of these (digest, event id) pairs, so that other processes need not wait for their expiry."""
     ours = and_(_those(connection, held), claims.c.holder == holder, claims.c.done == false())
     connection.execute(update(claims).where(ours).values(holder=_NOBODY))
 
 
 def _forget(connection: Connection, before: float, limit: int) -> int:
-    """Delete at most `limit` claims that count no longer since that Unix time; gives how many."""
+    """Delete at most `limit` leases that expired before that Unix time; returns the number deleted."""
     over = select(claims.c.digest).where(claims.c.until < before).limit(limit)
     return connection.execute(delete(claims).where(claims.c.digest.in_(over))).rowcount
 
 
 class SqlClaims(Store):
-    """Keys of events that a publisher may send twice (`sources[].dedupe`). `holder` is the process that asks, `at` the
-    Unix time. Each call is one transaction and raises HistoryUnavailable.
+    """The store of deduplication leases: keys of events that a publisher may send twice (`sources[].dedupe`).
+
+    `holder` is the calling process, `at` the Unix time. Each call is one transaction and raises HistoryUnavailable.
     """
 
     now = Reads(leases.now)
@@ -90,7 +91,7 @@ class SqlClaims(Store):
     forget_claims = Writes(_forget)
 
     def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
+        """Prepare the store; the database has this version's tables."""
         self.engine = engine
         self._insert = Upsert(claims, engine.dialect, keep_the_first)
 

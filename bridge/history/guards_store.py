@@ -38,7 +38,7 @@ _AT_ONCE = 500
 
 
 def _died(connection: Connection) -> int:
-    """One more process ended without stopping in order; gives how many did in a row, minutes apart at the most."""
+    """Record another unclean shutdown; returns how many happened in a row, at most minutes apart."""
     c = suspects.c
     at = now(connection)
     connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
@@ -49,7 +49,7 @@ def _died(connection: Connection) -> int:
 
 
 def _times(connection: Connection, digests: Collection[str], replica: str) -> dict[str, int]:
-    """In how many lives before this one each was noted down and never over; those in none are absent."""
+    """Returns in how many earlier runs each message was in-flight at the end; messages without a record are absent."""
     c = suspects.c
     since = now(connection) - KEPT
     found: dict[str, int] = {}
@@ -62,9 +62,9 @@ def _times(connection: Connection, digests: Collection[str], replica: str) -> di
 
 
 def _note(connection: Connection, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
-    """One more for each, before it is begun with, once per life; those that are `over` are forgotten before.
+    """Count each message once per run, before it is started; messages in `over` are forgotten first.
 
-    In one transaction: whoever dies over the next one leaves nothing behind of the one before.
+    Both happen in one transaction, so that a crash over the next message leaves no record of the previous one.
     """
     c = suspects.c
     at = now(connection)
@@ -82,28 +82,29 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
 
 
 def _doubt(connection: Connection, digests: Collection[str], replica: str) -> None:
-    """They were not alone after all: what this life counted up goes back to one."""
+    """Reset the count of this run to one: the messages were not processed alone after all."""
     c = suspects.c
     for some in _chunks(digests):
         connection.execute(update(suspects).where(c.digest.in_(some), c.replica == replica).values(times=1))
 
 
 def _clear(connection: Connection, digests: Collection[str]) -> None:
-    """They are over, and did not end the process."""
+    """Delete the records: the messages were settled and did not end the process."""
     for some in _chunks(digests):
         connection.execute(delete(suspects).where(suspects.c.digest.in_(some)))
 
 
 def _leave(connection: Connection, replica: str) -> None:
-    """The process stops in order: forget what was noted down, but for what others did that are still there."""
+    """Delete the records of this run at a graceful shutdown, except counts of other processes that still run."""
     others = select(replicas.c.id).where(replicas.c.id != replica)
     connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
 
 
 class SqlSuspects(Store):
-    """Messages that were under way when a process ended without stopping in order. All raise HistoryUnavailable.
+    """The store to poison candidates: messages that were in-flight when a process ended without a graceful shutdown.
 
-    `replica` is one life of a process. What was noted down more than a day ago is forgotten.
+    `replica` identifies one run of a process. Records older than a day are deleted. Each method raises
+    HistoryUnavailable.
     """
 
     died = Writes(_died)
@@ -135,7 +136,7 @@ _NEWEST = 5000
 
 
 class SqlRecollection(Store):
-    """What the history knows of messages that the broker hands out again."""
+    """The store of duplicate detection: earlier events of messages that the broker redelivers."""
 
     async def earlier(self, keys: Collection[EventKey]) -> Mapping[EventKey, Earlier]:
         found: dict[EventKey, Earlier] = {}

@@ -180,7 +180,7 @@ class SqlHistory(Store):
     behind = staticmethod(history_events.behind)
 
     def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
+        """Prepare the store; the database has this version's tables."""
         self.engine = engine
         self._batches = Batches(engine.dialect)
         self._pruned_to = BEFORE_ALL

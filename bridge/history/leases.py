@@ -23,7 +23,7 @@ def now(connection: Connection) -> float:
 
 
 def _seen(connection: Connection, replica: Replica) -> None:
-    """Write down that it lives now, and what it has in force."""
+    """Store this replica's heartbeat and its revisions."""
     at = now(connection)
     values = {
         "id": replica.id,
@@ -41,7 +41,7 @@ def _seen(connection: Connection, replica: Replica) -> None:
 
 
 def _there(connection: Connection, within: float) -> list[Replica]:
-    """Those seen within so many seconds."""
+    """Returns the replicas with a heartbeat in the last `within` seconds."""
     at = now(connection)
     # Who was seen in the future has gone, and the clock was set back since.
     seen = replicas.c.seen_at.between(at - within, at + within)
@@ -53,13 +53,13 @@ def _there(connection: Connection, within: float) -> list[Replica]:
 
 
 def _leave(connection: Connection, replica_id: str) -> None:
-    """It stops in order: it is not there any more, and lets go of its leases."""
+    """Remove a replica and its leases at its graceful shutdown."""
     connection.execute(delete(leases).where(leases.c.holder == replica_id))
     connection.execute(delete(replicas).where(replicas.c.id == replica_id))
 
 
 def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bool:
-    """Take or prolong it for so long; False while somebody else has it."""
+    """Acquire or renew the lease for this many seconds; returns False while another replica holds it."""
     at = now(connection)
     statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
     # One that lasts longer than any is given was taken before the clock was set back.
@@ -75,7 +75,7 @@ def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bo
 
 
 def _release(connection: Connection, name: str, holder: str) -> None:
-    """Let go of it, if it is ours."""
+    """Release the lease if `holder` holds it."""
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
 

@@ -35,7 +35,7 @@ def event_types(connection: Connection) -> list[str]:
 
 
 def has_event_type(connection: Connection, kind: str) -> bool:
-    """Whether there is an event of this type."""
+    """Returns whether the history has an event of this type."""
     return any(
         connection.scalar(select(exists().where(events.c.source == source, events.c.type == storable(kind))))
         for source in distinct(connection, events.c.source, most=_MOST_SOURCES)

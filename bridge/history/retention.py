@@ -132,7 +132,7 @@ class KeptSums(Protocol):
     """Sums of statistics, which are kept above the history."""
 
     async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
-        """Delete some `limit` rows of sums that are no longer kept, those of days after `keep` seconds; gives how many."""
+        """Delete about `limit` expired rows, rows of days after `keep` seconds; returns the number deleted."""
         ...
 
 

@@ -33,7 +33,7 @@ def reach(connection: Connection, places: Sequence[Reached]) -> None:
 
 
 def _stored(connection: Connection, queue: str) -> Reached | None:
-    """Where to go on; None: it was never read."""
+    """Returns the committed offset of the queue; None if it was never read."""
     row = connection.execute(select(stream_offsets).where(stream_offsets.c.queue == queue)).first()
     if row is None:
         return None
@@ -41,7 +41,7 @@ def _stored(connection: Connection, queue: str) -> Reached | None:
 
 
 class SqlStreams(Store):
-    """How far each stream has been read. All raise HistoryUnavailable."""
+    """The store to the committed offsets of streams. Each method raises HistoryUnavailable."""
 
     stored = Reads(_stored)
 

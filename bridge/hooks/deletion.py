@@ -248,14 +248,14 @@ _DELETED = "hook_deleted"
 
 
 def _waiting(connection: Connection, hook: str) -> int:
-    """How many of its deliveries have none."""
+    """Returns how many deliveries of the hook are not final."""
     c = deliveries.c
     counting = select(func.count()).where(c.hook == hook, c.status.in_(_WAITING))
     return connection.scalar(counting) or 0
 
 
 def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> int:
-    """Make up to `limit` of them FAILED `hook_deleted`, for good; gives how many these were."""
+    """Set up to `limit` of them to FAILED with reason `hook_deleted`; returns how many."""
     c = deliveries.c
     some = select(c.id).where(c.hook == hook, c.status.in_(_WAITING)).order_by(c.id).limit(limit)
     # Rows are locked in one order, as in the pipeline's commits, to avoid deadlocks.
@@ -273,7 +273,7 @@ def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> in
 
 
 def _ended(connection: Connection, hook: str) -> int:
-    """How many of its deliveries are FAILED `hook_deleted`."""
+    """Returns how many deliveries of the hook are FAILED with reason `hook_deleted`."""
     c = deliveries.c
     counting = select(func.count()).where(
         c.hook == hook, c.status == str(Status.FAILED), c.reason == _DELETED
@@ -282,7 +282,7 @@ def _ended(connection: Connection, hook: str) -> int:
 
 
 class SqlUnfinishedDeliveries(Store):
-    """What of a deleted hook has no final status. All raise HistoryUnavailable."""
+    """The store to the deliveries of a deleted hook that are not final. Each method raises HistoryUnavailable."""
 
     waiting = Reads(_waiting)
     end_waiting = Writes(_end_waiting)

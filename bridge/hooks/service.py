@@ -68,7 +68,7 @@ class InForce(Protocol):
 
     @property
     def broken(self) -> Mapping[str, str]:
-        """Why hooks cannot be served as they are written, by id."""
+        """Returns why hooks cannot be served as configured, by id."""
         ...
 
     @property

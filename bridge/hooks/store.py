@@ -171,8 +171,8 @@ def _check_name(connection: Connection, hook: Hook) -> None:
 
 
 def _say(connection: Connection, hook: str, change: Callable[[HookState], HookState]) -> HookState:
-    """Store, in one step, what `change` makes of all that was said of a hook, the bridge's own pause included; where
-    nothing was, it gets an empty state. It may be called twice.
+    """Store the result of `change` on the hook's state (automatic pause and overrides) atomically; a hook without a
+    state starts with an empty one. `change` may be called twice.
     """
     next_revision(connection)
     said = history.stored_hook_states(connection).get(hook)
@@ -182,8 +182,8 @@ def _say(connection: Connection, hook: str, change: Callable[[HookState], HookSt
 
 
 class SqlHooks(Store):
-    """Where hooks of the API are kept; their targets are encrypted there. One whose key is not given is read as broken, with
-    a stand-in for its target. All raise HistoryUnavailable.
+    """The store to hooks of the API, whose targets are encrypted at rest. A hook whose key is missing is returned as
+    broken, with a placeholder target. Each method raises HistoryUnavailable.
     """
 
     revision = Reads(admin_tables.revision)

@@ -159,7 +159,7 @@ _FIELDS = (
 
 
 def _standings(connection: Connection) -> list[Standing]:
-    """Of all hooks that fail now, or that were told to fail."""
+    """Returns the hooks that fail now, or whose last warning is not cleared."""
     wanted = (
         select(*_FIELDS, hook_states.c.changed_at, hooks.c.updated_at)
         .select_from(health)
@@ -176,7 +176,9 @@ def _standing(row: Sequence[Any]) -> Standing:
 
 
 def _remember(connection: Connection, before: Standing, level: int, since: float | None) -> bool:
-    """Remember the level told of a time since then (0: none); False where it has changed since `before`."""
+    """Store the published level of a failing period since then (0: none); returns False if the state changed since
+    `before`.
+    """
     change = (
         update(health)
         .where(
@@ -190,7 +192,7 @@ def _remember(connection: Connection, before: Standing, level: int, since: float
 
 
 def _quarantined(connection: Connection, since: float) -> dict[str, int]:
-    """How many messages went into quarantine since that Unix time, by source; sources with none are absent."""
+    """Returns the number of messages quarantined since that Unix time, by source; sources with none are absent."""
     wanted = (
         select(quarantine.c.source, func.count().label("messages"))
         .where(quarantine.c.quarantined_at >= since)
@@ -200,7 +202,9 @@ def _quarantined(connection: Connection, since: float) -> dict[str, int]:
 
 
 class SqlStandings(Store):
-    """How hooks fare and what was told of it, for all replicas. All raise HistoryUnavailable."""
+    """The store to the failing state of hooks and the published warnings, shared by all replicas. Each method raises
+    HistoryUnavailable.
+    """
 
     standings = Reads(_standings)
     told = Writes(_remember)

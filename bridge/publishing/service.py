@@ -192,9 +192,7 @@ _DONE = 1
 
 
 def _begin(connection: Connection, key: str, request: str, answer: str, at: float) -> Begun:
-    """Take the key for the request with this digest, which plans this answer; keys of more than a day before
-    are forgotten.
-    """
+    """Reserve the key for the request with this digest and planned response; keys older than a day are deleted."""
     c = idempotency.c
     connection.execute(delete(idempotency).where(c.at < at - KEPT))
     made = connection.execute(
@@ -217,7 +215,7 @@ def _begin(connection: Connection, key: str, request: str, answer: str, at: floa
 
 
 class SqlIdempotency(Store):
-    """Requests under way and done, by key. All raise HistoryUnavailable."""
+    """The store to idempotency keys. Each method raises HistoryUnavailable."""
 
     begin = Writes(_begin)
 

@@ -60,7 +60,7 @@ def _without_bodies(connection: Connection, ids: Sequence[str]) -> tuple[KnownQu
 
 
 def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: int) -> list[str]:
-    """The oldest of those, behind this id; empty: from the first on."""
+    """Returns the ids of matching messages after the id `behind`, oldest first; with "" from the first one."""
     c = quarantine.c
     where: list[ColumnElement[bool]] = [c.id > behind] if behind else []
     equal = ((c.source, which.source), (c.reason, which.reason))
@@ -73,7 +73,7 @@ def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: in
 
 
 def _drop(connection: Connection, ids: Sequence[str]) -> int:
-    """Delete them; gives how many were there."""
+    """Delete the messages; returns the number deleted."""
     known = [one for each in ids if (one := as_id(each)) is not None]
     if not known:
         return 0

@@ -185,9 +185,9 @@ _MOST_UNFINISHED = 1000
 def _take(
     connection: Connection, replay: Replay, hook: str, limit: int, at: float
 ) -> tuple[Replay, Sequence[Restart]]:
-    """The next of a hook: restarted into the outbox, and the job moved on, in one transaction.
+    """Move the next deliveries of a hook to the outbox and advance the job, in one transaction; returns the job.
 
-    Takes nothing where the job has ended or was moved on by somebody else; gives the job as it stands then.
+    Takes nothing if the job has ended or another process advanced it.
     """
     now = _locked(connection, replay.id)
     if not _goes_on(now, replay, hook):
@@ -199,7 +199,7 @@ def _take(
 
 
 def _leave_out(connection: Connection, replay: Replay, hook: str, at: float) -> Replay:
-    """The hook is gone or disabled: count what is left of it, and take no more."""
+    """Count the hook's remaining deliveries as skipped and end its part: the hook is deleted or disabled."""
     now = _locked(connection, replay.id)
     if not _goes_on(now, replay, hook):
         return now
@@ -254,7 +254,7 @@ def _locked(connection: Connection, replay_id: str) -> Replay:
 
 
 def _end(connection: Connection, replay_id: str, status: ReplayStatus, at: float, error: str = "") -> bool:
-    """False where it had ended already."""
+    """Set the final status; returns False if the replay has ended already."""
     ended = update(replays).where(
         replays.c.id == as_id(replay_id), replays.c.status.in_([str(each) for each in _UNFINISHED])
     )
@@ -291,10 +291,10 @@ def _unfinished(connection: Connection) -> Sequence[Replay]:
 
 
 class SqlReplays(Store):
-    """Replays and the deliveries they take. All raise HistoryUnavailable.
+    """The store of replays. Each method raises HistoryUnavailable.
 
-    A replay takes what fitted when it was made, once: a delivery that changed since is left alone, so one that fails
-    again is not taken again.
+    A replay takes each delivery that matched when it was created, once. A delivery that has changed since is left
+    alone, so a delivery that fails again is not taken again.
     """
 
     add_replay = Writes(_add)
@@ -307,7 +307,7 @@ class SqlReplays(Store):
     end_replay = Writes(_end)
 
     def __init__(self, engine: Engine) -> None:
-        """The engine's database has this version's tables."""
+        """Prepare the store; the database has this version's tables."""
         self.engine = engine
         self._supplies = Supplies(engine.dialect)
 

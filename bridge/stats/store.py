@@ -116,8 +116,8 @@ def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> di
 
 
 class SqlStatistics(Store):
-    """Reading the sums. Spans are whole steps, in Unix seconds, `begin` until before `end`: see
-    bridge.measuring.spans, whose `widened` makes them. All raise HistoryUnavailable.
+    """The store that reads the statistics. Spans are whole buckets, in Unix seconds, from `begin` to `end`
+    (exclusive); `widened` of bridge.measuring.spans makes them. Each method raises HistoryUnavailable.
     """
 
     sums_by_hook = Reads(_sums_by_hook)
