@@ -13,7 +13,7 @@ import typer
 from typer import Argument
 
 from bridge.bodies.exact import json_text
-from bridge.terminal.client import Answer, segment
+from bridge.terminal.client import Answer, answer_of, segment
 from bridge.terminal.groups import flag, option
 from bridge.terminal.input import body_members, content
 from bridge.terminal.options import SOURCE, SPAN, WATCHED, YES, RemoteCommands, examples
@@ -196,7 +196,7 @@ def _requeue_many(to: Remote, which: Mapping[str, Any]) -> None:
         total |= {"kept": told["kept"], "error": total["error"] or told["error"], "more": told["more"]}
         if not told["requeued"]:
             break
-    to.say(_answer(total), _show_requeued)
+    to.say(answer_of(total), _show_requeued)
     if total["kept"]:
         raise typer.Exit(FAILED)
 
@@ -214,11 +214,7 @@ def _drop_many(to: Remote, which: Mapping[str, Any]) -> None:
         total = {"dropped": total["dropped"] + told["dropped"], "more": told["more"]}
         if not told["dropped"]:
             break
-    to.say(_answer(total), lambda paper, told: paper.line(f"{count(told['dropped'], 'message')} deleted"))
-
-
-def _answer(total: Mapping[str, Any]) -> Answer:
-    return Answer(200, {}, json_text(total).encode(), total)
+    to.say(answer_of(total), lambda paper, told: paper.line(f"{count(told['dropped'], 'message')} deleted"))
 
 
 # What a person corrects of a message, in an editor or by options.

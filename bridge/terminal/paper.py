@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TextIO
+from typing import IO, Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -127,14 +127,6 @@ def value_at(row: Row, path: str) -> Any:
     return row
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The columns that there is room for, each with its width; no columns: there is room for none."""
-
-    columns: tuple[Column, ...]
-    widths: tuple[int, ...]
-
-
 def cells(columns: Sequence[Column], rows: Sequence[Row]) -> list[list[str]]:
     """The texts of all rows."""
     return [[column.cell(row) for column in columns] for row in rows]
@@ -148,15 +140,17 @@ def natural(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[i
     ]
 
 
-def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> Fitted:
-    """As many columns as go into `room`, none cut that must not be, and those that may be cut as wide as can be."""
+def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[tuple[Column, int]]:
+    """As many columns as go into `room`, each with its width: none cut that must not be, and those that may be cut as wide
+    as can be. No columns: there is room for none.
+    """
     chosen = list(zip(columns, widths, strict=True))
     while chosen and _least(chosen) > room:
         expendable = max((column.drop for column, _ in chosen), default=0)
         if expendable == 0:
-            return Fitted((), ())
+            return []
         chosen.remove(next(pair for pair in reversed(chosen) if pair[0].drop == expendable))
-    return Fitted(tuple(column for column, _ in chosen), tuple(_shared(chosen, room)))
+    return [(column, width) for (column, _), width in zip(chosen, _shared(chosen, room), strict=True)]
 
 
 def _least(chosen: Sequence[tuple[Column, int]]) -> int:
@@ -194,61 +188,27 @@ def status_style(status: str) -> str:
     return _STYLES.get(status, "")
 
 
-class TablePrinter(Protocol):
-    """Takes what a command has to say."""
+class TablePrinter:
+    """Takes what a command has to say: columns padded with blanks and never cut, for files and pipes."""
 
-    def line(self, text: str = "", style: str = "") -> None:
-        """One line, or several."""
-        ...
-
-    def facts(self, facts: Iterable[tuple[str, str]]) -> None:
-        """Names and values below each other; empty values are left out."""
-        ...
-
-    def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
-        """A table, or the words for none."""
-        ...
-
-
-class ListView:
-    """A list of the API as a table, or the words for none."""
-
-    def __init__(self, nothing: str, *columns: Column) -> None:
-        self.nothing = nothing
-        self.columns = columns
-
-    def __call__(self, paper: TablePrinter, answer: Any) -> None:
-        """The items of an answer."""
-        paper.table(self.columns, answer["items"], self.nothing)
-
-
-View = Callable[[TablePrinter, Any], None]
-"""Writes what the API answered."""
-
-
-def paper(stream: TextIO) -> TablePrinter:
-    """That of the stream: a terminal, or plain."""
-    return TerminalPaper(Console(file=stream)) if stream.isatty() else PlainPaper(stream)
-
-
-class PlainPaper:
-    """Columns padded with blanks and never cut, for files and pipes."""
-
-    def __init__(self, stream: TextIO, *, headings: bool = True) -> None:
+    def __init__(self, stream: IO[str], *, headings: bool = True) -> None:
         """`headings`: tables begin with the titles of their columns."""
         self._stream = stream
         self._headings = headings
 
     def line(self, text: str = "", style: str = "") -> None:  # noqa: ARG002 - plain has no colours
+        """One line, or several."""
         self._stream.write(f"{text}\n")
 
     def facts(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Names and values below each other; empty values are left out."""
         told = [(name, value) for name, value in facts if value]
         width = max((cell_len(name) for name, _ in told), default=0)
         for name, value in told:
             self.line(f"{_padded(name, width)}{_GAP}{value}")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
+        """A table, or the words for none."""
         if not rows:
             self.line(nothing)
             return
@@ -262,10 +222,11 @@ class PlainPaper:
             self.line(_GAP.join(padded).rstrip())
 
 
-class TerminalPaper:
+class TerminalPaper(TablePrinter):
     """Tables as wide as the terminal is; what has no room is cut, or goes below each other."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
         self.console = console
 
     def line(self, text: str = "", style: str = "") -> None:
@@ -288,12 +249,14 @@ class TerminalPaper:
         if sum(widths) + GAP * (len(widths) - 1) > self.console.width:
             columns = [replace(each, cell=each.short) if each.short else each for each in columns]
             widths = natural(columns, cells(columns, rows))
-        fit = fitted(columns, widths, self.console.width)
-        if not fit.columns:
-            self._below_each_other(columns, rows)
+        if not (fit := fitted(columns, widths, self.console.width)):
+            for number, row in enumerate(rows):
+                if number:
+                    self.line()
+                self.facts(described(row, columns))
             return
         table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
-        for column, width in zip(fit.columns, fit.widths, strict=True):
+        for column, width in fit:
             table.add_column(
                 column.title,
                 width=width,
@@ -301,15 +264,30 @@ class TerminalPaper:
                 overflow="ellipsis",
                 justify="right" if column.right else "left",
             )
-        for row in cells(fit.columns, rows):
-            table.add_row(*(_styled(column, text) for column, text in zip(fit.columns, row, strict=True)))
+        for row in rows:
+            table.add_row(*(_styled(column, column.cell(row)) for column, _ in fit))
         self.console.print(table)
 
-    def _below_each_other(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-        for number, row in enumerate(rows):
-            if number:
-                self.line()
-            self.facts(described(row, columns))
+
+class ListView:
+    """A list of the API as a table, or the words for none."""
+
+    def __init__(self, nothing: str, *columns: Column) -> None:
+        self.nothing = nothing
+        self.columns = columns
+
+    def __call__(self, paper: TablePrinter, answer: Any) -> None:
+        """The items of an answer."""
+        paper.table(self.columns, answer["items"], self.nothing)
+
+
+View = Callable[[TablePrinter, Any], None]
+"""Writes what the API answered."""
+
+
+def paper(stream: IO[str]) -> TablePrinter:
+    """That of the stream: a terminal, or plain."""
+    return TerminalPaper(Console(file=stream)) if stream.isatty() else TablePrinter(stream)
 
 
 def _styled(column: Column, text: str) -> Text:

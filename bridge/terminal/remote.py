@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from bridge.bodies.exact import json_text
-from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access
+from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access, answer_of
 from bridge.terminal.output import Failure, ended_by, tell, usage
-from bridge.terminal.paper import PlainPaper, TablePrinter, TerminalPaper, View, paper
+from bridge.terminal.paper import TablePrinter, TerminalPaper, View, paper
 
 MANY = 50
 """Entries of a list where --limit is not given."""
@@ -62,7 +62,7 @@ class Remote:
 
     def show(self, path: str, view: View, query: Mapping[str, Any] | None = None) -> None:
         """What stands at the path, as JSON or as `view` writes it; again and again with --watch."""
-        self._look(lambda: self._refusing(lambda: self.client.ask("GET", path, query=query)), view)
+        self._look(lambda: self.client.ask("GET", path, query=query), view)
 
     def pages(
         self,
@@ -84,13 +84,13 @@ class Remote:
             view(paper, answer)
             tell_more(paper, answer)
 
-        self._look(lambda: self._refusing(lambda: page(self.client, path, asked, self.limit, seconds)), shown)
+        self._look(lambda: answer_of(self.client.items(path, asked, self.limit, seconds)), shown)
 
     def _look(self, ask: Callable[[], Answer], view: View) -> None:
         if self._watch is not None:
-            watch(ask, view, self._watch, as_json=self.as_json)
+            watch(lambda: self._refusing(ask), view, self._watch, as_json=self.as_json)
         else:
-            self.say(ask(), view)
+            self.say(self._refusing(ask), view)
 
     # ---- what is changed ------------------------------------------------------------------------------
 
@@ -157,17 +157,6 @@ def needs_one(names: list[str] | None, what: str) -> list[str]:
     return names
 
 
-# Several pages of a list as one.
-
-
-def page(
-    client: Client, path: str, query: Mapping[str, Any], limit: int | None, seconds: float | None = None
-) -> Answer:
-    """Up to `limit` entries (None: all), within `seconds`, as the API would answer them on one page."""
-    whole = client.items(path, query, limit, seconds)
-    return Answer(200, {}, json_text(whole).encode(), whole)
-
-
 def tell_more(paper: TablePrinter, answer: Any) -> None:
     """How much of the list is not shown."""
     shown, more = len(answer["items"]), answer.get("more")
@@ -208,94 +197,77 @@ def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: boo
     Ends with Ctrl-C, in order. A bridge that is away for a while is waited for; one that is not there at first is an
     error, and so is whatever it refuses.
     """
-    show: _Redrawn | _Appended
-    if as_json:
-        show = _Appended(_print_line)
-    elif sys.stdout.isatty():
-        show = _Redrawn(view, seconds)
-    else:
-        show = _Appended(lambda told, first: view(PlainPaper(sys.stdout, headings=first), told.value))
-    try:
-        answer = ask()
-        while True:
-            show(answer)
-            answer = _next(ask, seconds)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if isinstance(show, _Redrawn):
-            show.end()
+    answers = _rounds(ask, seconds)
+    with suppress(KeyboardInterrupt):
+        if sys.stdout.isatty() and not as_json:
+            _redraw(answers, view, f"every {seconds:g} s, Ctrl-C ends it")
+        for answer, first in _news(answers):
+            if as_json:
+                print_answer(answer, lines=True)
+            else:
+                view(TablePrinter(sys.stdout, headings=first), answer.value)
+            sys.stdout.flush()
 
 
-def _next(ask: Callable[[], Answer], seconds: float) -> Answer:
+def _rounds(ask: Callable[[], Answer], seconds: float) -> Iterator[Answer]:
+    yield ask()
     told = False
     while True:
         time.sleep(seconds)
         try:
-            return ask()
+            answer = ask()
         except Unreachable as away:
             if not told:
                 tell(away)
             told = True
+        else:
+            told = False
+            yield answer
 
 
-def _print_line(answer: Answer, _first: bool) -> None:
-    print_answer(answer, lines=True)
-
-
-class _Appended:
-    """What was not there before, one round after the other: of a list the rows that are new or have changed, of anything
+def _news(answers: Iterator[Answer]) -> Iterator[tuple[Answer, bool]]:
+    """What was not there before, and whether it is the first: of a list the rows that are new or have changed, of anything
     else the whole where it has changed.
     """
-
-    def __init__(self, show: Callable[[Answer, bool], None]) -> None:
-        """`show(answer, first)`."""
-        self._show = show
-        self._before: Any = None
-
-    def __call__(self, answer: Answer) -> None:
-        before, self._before = self._before, answer.value
-        if before == answer.value:
-            return
-        if before is not None and isinstance(items := _items(answer.value), list):
-            known = {json_text(item) for item in _items(before)}
-            fresh = {**answer.value, "items": [item for item in items if json_text(item) not in known]}
+    before: Any = None
+    for answer in answers:
+        value, known = answer.value, before
+        before = value
+        if value == known:
+            continue
+        if known is not None and isinstance(items := _items(value), list):
+            texts = {json_text(item) for item in _items(known)}
+            fresh = {**value, "items": [item for item in items if json_text(item) not in texts]}
             if not fresh["items"]:
-                return
-            answer = replace(answer, value=fresh, content=json_text(fresh).encode())
-        self._show(answer, before is None)
-        sys.stdout.flush()
+                continue
+            answer = answer_of(fresh)  # noqa: PLW2901 - the new rows of it
+        yield answer, known is None
 
 
 def _items(value: Any) -> Any:
     return value.get("items") if isinstance(value, dict) else None
 
 
-class _Redrawn:
+def _redraw(answers: Iterator[Answer], view: View, when: str) -> None:
     """Each round in place of the one before, on a screen of its own; the last one stays when it is over."""
+    console, last = Console(), ""
+    console.set_alt_screen(True)
 
-    def __init__(self, view: View, seconds: float) -> None:
-        self._view = view
-        self._every = f"every {seconds:g} s, Ctrl-C ends it"
-        self._console = Console()
-        self._last = ""
-        self._console.set_alt_screen(True)
+    def write(text: str) -> None:
+        console.file.write(text)
+        console.file.flush()
 
-    def __call__(self, answer: Answer) -> None:
-        with self._console.capture() as captured:
-            self._view(TerminalPaper(self._console), answer.value)
-        self._last = captured.get()
-        lines = self._last.splitlines()
-        room = self._console.height - 2
-        if len(lines) > room:
-            lines = [*lines[: room - 1], f"... {len(lines) - room + 1} more lines"]
-        head = f"{datetime.now(UTC):%H:%M:%SZ}, {self._every}"
-        self._write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in [head, *lines]) + "\x1b[J")
-
-    def end(self) -> None:
-        self._console.set_alt_screen(False)
-        self._write(self._last)
-
-    def _write(self, text: str) -> None:
-        self._console.file.write(text)
-        self._console.file.flush()
+    try:
+        for answer in answers:
+            with console.capture() as captured:
+                view(TerminalPaper(console), answer.value)
+            last = captured.get()
+            lines = last.splitlines()
+            room = console.height - 2
+            if len(lines) > room:
+                lines = [*lines[: room - 1], f"... {len(lines) - room + 1} more lines"]
+            head = f"{datetime.now(UTC):%H:%M:%SZ}, {when}"
+            write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in [head, *lines]) + "\x1b[J")
+    finally:
+        console.set_alt_screen(False)
+        write(last)

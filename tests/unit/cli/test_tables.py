@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bridge.deliveries.cli import DELIVERIES
-from bridge.terminal.paper import GAP, Column, PlainPaper, TerminalPaper, column, fitted, visible
+from bridge.terminal.paper import GAP, Column, TablePrinter, TerminalPaper, column, fitted, visible
 from bridge.terminal.remote import tell_more
 
 ID = "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77"
@@ -29,7 +29,7 @@ def on_terminal(width: int) -> list[str]:
 
 def test_a_pipe_gets_every_column_whole():
     stream = io.StringIO()
-    PlainPaper(stream).table(COLUMNS, ROWS, "none")
+    TablePrinter(stream).table(COLUMNS, ROWS, "none")
     head, *rows = stream.getvalue().splitlines()
     assert head.split() == ["id", "hook", "type"]
     assert rows[0].endswith("customers.customer.create.with.a.long.tail")
@@ -52,7 +52,7 @@ def test_columns_that_have_no_room_go_and_the_last_resort_is_below_each_other():
 
 def test_nothing_is_said_in_words():
     stream = io.StringIO()
-    PlainPaper(stream).table(COLUMNS, [], "no deliveries")
+    TablePrinter(stream).table(COLUMNS, [], "no deliveries")
     assert stream.getvalue() == "no deliveries\n"
 
 
@@ -68,15 +68,15 @@ def test_what_is_chosen_fits_and_only_what_may_be_cut_is(parts: list[tuple[int, 
     columns = [Column("", str, least, drop) for _, least, drop in parts]
     widths = [width for width, _, _ in parts]
     found = fitted(columns, widths, room)
-    assert sum(found.widths) + GAP * (len(found.widths) - 1) <= room
+    assert sum(width for _, width in found) + GAP * (len(found) - 1) <= room
     natural = {id(each): width for each, width in zip(columns, widths, strict=True)}
-    for each, width in zip(found.columns, found.widths, strict=True):
+    for each, width in found:
         assert width <= natural[id(each)]
         assert width == natural[id(each)] or (
             each.least is not None and width >= min(each.least, natural[id(each)])
         )
     if sum(widths) + GAP * (len(widths) - 1) <= room:
-        assert list(found.widths) == widths
+        assert [width for _, width in found] == widths
 
 
 @given(st.text())
@@ -99,7 +99,7 @@ def a_row(number: int) -> dict[str, Any]:
 
 def listed(width: int | None, answer: Any) -> str:
     stream = io.StringIO()
-    paper = PlainPaper(stream) if width is None else TerminalPaper(Console(file=stream, width=width))
+    paper = TablePrinter(stream) if width is None else TerminalPaper(Console(file=stream, width=width))
     DELIVERIES(paper, answer)
     tell_more(paper, answer)
     return stream.getvalue()
