@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
-from typer import Option
 
 from bridge.amqp.survey import Survey, reached
 from bridge.amqp.topology import Names
@@ -40,9 +38,9 @@ from bridge.settings.tree import Http, Settings
 from bridge.telemetry import logs
 from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
 from bridge.terminal.configuration import find
-from bridge.terminal.groups import Commands
+from bridge.terminal.groups import Commands, flag, option
 from bridge.terminal.output import FAILED, print_json
-from bridge.terminal.paper import visible
+from bridge.terminal.paper import count, visible
 
 EXAMPLES = """\b
 Examples:
@@ -59,23 +57,16 @@ Exit codes: 0 no problem, 1 a problem, 2 wrong usage or a file that cannot be re
 app = Commands()
 
 
-@app.command(epilog=EXAMPLES)
-def doctor(
-    config: Annotated[
-        Path | None, Option("--config", "-c", metavar="FILE", help="Default: bridge.yaml in this folder.")
-    ] = None,
-    *,
-    management_url: Annotated[
-        str | None,
-        Option(
-            "--management-url",
-            metavar="URL",
-            help="Of the broker's management API. Default: beside the broker.",
-        ),
-    ] = None,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Leave out what is in order.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
+@app.local(
+    epilog=EXAMPLES,
+    own=(
+        option("--config -c", "FILE", "Default: bridge.yaml in this folder.", Path),
+        option("--management-url", "URL", "Of the broker's management API. Default: beside the broker."),
+        flag("--quiet -q", "Leave out what is in order."),
+        flag("--json", "Print the findings as JSON.", name="as_json"),
+    ),
+)
+def doctor(*, config: Path | None, management_url: str | None, quiet: bool, as_json: bool) -> None:
     """Look at the real broker and database: what is granted, what is there, and what is wrong.
 
     Each finding is ok, a warning or a problem, says what it means and what to do. Nothing that stays is changed.
@@ -238,7 +229,7 @@ def print_findings(findings: Sequence[Diagnosis], *, quiet: bool, as_json: bool)
             _print(finding)
     counts = Counter(finding.level for finding in findings)
     typer.echo(
-        f"{counts['ok']} in order, {_many(counts['warning'], 'warning')}, {_many(counts['problem'], 'problem')}"
+        f"{counts['ok']} in order, {count(counts['warning'], 'warning')}, {count(counts['problem'], 'problem')}"
     )
 
 
@@ -249,7 +240,3 @@ def _print(finding: Diagnosis) -> None:
     typer.echo(f"{mark}  {finding.about}: {visible(finding.subject)}: {visible(finding.message)}")
     if finding.advice:
         typer.echo(f"         {visible(finding.advice)}")
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

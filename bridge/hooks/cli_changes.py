@@ -107,22 +107,29 @@ def _by_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return body | ({"target": target} if target else {})
 
 
+_TARGETS = {
+    "url": ("--to", "webhook"),
+    "queue": ("--queue", "queue"),
+    "command": ("--command", "script"),
+    "urls": ("--notify", "notify"),
+}
+
+
 def _address(said: Mapping[str, Any]) -> dict[str, Any]:
     """Where it delivers; one option tells that."""
-    options = {"url": "--to", "queue": "--queue", "command": "--command", "urls": "--notify"}
-    match [name for name in options if said.get(name)]:
+    match [name for name in _TARGETS if said.get(name)]:
         case []:
             return {}
-        case ["url"]:
-            return {"type": "webhook", "url": filled(said["url"], "--to")}
-        case ["queue"]:
-            return {"type": "queue", "queue": said["queue"]}
-        case ["command"]:
-            return {"type": "script", "command": shlex.split(said["command"])}
-        case ["urls"]:
-            return {"type": "notify", "urls": filled(said["urls"], "--notify")}
+        case [name]:
+            option, kind = _TARGETS[name]
+            value = said[name]
+            if kind == "script":
+                value = shlex.split(value)
+            elif kind != "queue":
+                value = filled(value, option)
+            return {"type": kind, name: value}
         case [first, second, *_]:
-            raise usage(options[second], f"goes not with {options[first]}: a hook has one target")
+            raise usage(_TARGETS[second][0], f"goes not with {_TARGETS[first][0]}: a hook has one target")
     raise AssertionError
 
 

@@ -31,6 +31,10 @@ def test_bash_completes_event_types(tmp_path: Path):
     assert completed(tmp_path, "amqp-bridge publish -t no.such").split() == []
 
 
+def test_a_time_that_cannot_be_read_does_not_keep_the_rest_from_being_completed(tmp_path: Path):
+    assert completed(tmp_path, "amqp-bridge deliveries list --since soon --status F").split() == ["FAILED"]
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_shells_that_can_show_meanings_do(tmp_path: Path, shell: str):
     offered = completed(tmp_path, "amqp-bridge publish --type approval.e", shell)
