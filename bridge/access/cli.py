@@ -30,7 +30,7 @@ ROLES = one_of(
     admin="also changes hooks, secrets and tokens",
 )
 
-app = RemoteCommands("tokens", help="Tokens of the admin API: make, list, revoke.", no_args_is_help=True)
+app = RemoteCommands("tokens", no_args_is_help=True)
 lists = RemoteCommands()
 
 

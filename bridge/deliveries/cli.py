@@ -86,7 +86,7 @@ ATTEMPTS = (
     Column("said", lambda row: text(row["error"] or row["response"]), least=12, drop=3),
 )
 
-app = RemoteCommands("deliveries", help="Deliveries: look, retry, cancel.", no_args_is_help=True)
+app = RemoteCommands("deliveries", no_args_is_help=True)
 app.listing(
     "list",
     "/deliveries",

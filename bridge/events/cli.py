@@ -109,7 +109,7 @@ DECISIONS = (
     column("reason", "why", least=20, drop=1),
 )
 
-app = RemoteCommands("events", help="Events: look, explain, publish.", no_args_is_help=True)
+app = RemoteCommands("events", no_args_is_help=True)
 top = RemoteCommands()
 
 

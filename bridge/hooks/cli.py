@@ -161,12 +161,7 @@ STATE = (
     column("state.served", "served here"),
 )
 
-app = RemoteCommands(
-    "hooks",
-    cls=_Hooks,
-    help="Hooks of a running bridge: look, make, change, switch, test.",
-    no_args_is_help=True,
-)
+app = RemoteCommands("hooks", cls=_Hooks, no_args_is_help=True)
 app.listing(
     "list",
     "/hooks",

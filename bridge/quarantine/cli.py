@@ -45,9 +45,7 @@ REASON = option("--reason", "WORD", "For this reason.")
 ALL = flag("--all", "Every message there.", name="everything")
 _LONGEST = 4000
 
-app = RemoteCommands(
-    "quarantine", help="Messages that could not be handled: look, put back, drop.", no_args_is_help=True
-)
+app = RemoteCommands("quarantine", no_args_is_help=True)
 app.listing(
     "list",
     "/quarantine",

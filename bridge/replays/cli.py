@@ -54,9 +54,7 @@ Id = Annotated[str, Argument(metavar="ID", help="Of the replay.", show_default=F
 _EVERY = 0.5
 _ENDED = frozenset({"done", "cancelled", "failed"})
 
-app = RemoteCommands(
-    "replay", help="Start many deliveries anew; also: list, show, watch, cancel such jobs.", epilog=EXAMPLES
-)
+app = RemoteCommands("replay", epilog=EXAMPLES)
 
 
 def _filter(which: Any) -> str:

@@ -70,9 +70,7 @@ SERIES = (
     column("average_ms", "average", milliseconds, right=True, drop=1),
 )
 
-app = RemoteCommands(
-    "stats", help="Totals and time series; also: top, measures, dimensions.", epilog=EXAMPLES
-)
+app = RemoteCommands("stats", epilog=EXAMPLES)
 
 
 @app.alone

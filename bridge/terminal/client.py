@@ -265,7 +265,7 @@ class Answer:
 
 
 def answer_of(value: Any) -> Answer:
-    """As if the API had answered this."""
+    """Returns an answer with this value, as the API would send it."""
     return Answer(200, {}, json_text(value).encode(), value)
 
 

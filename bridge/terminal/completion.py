@@ -1,4 +1,4 @@
-"""What the shell is offered after the tab key; what a running bridge knows within half a second, or not at all."""
+"""Shell completion. Names come from the running bridge if it answers within half a second."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,12 +15,12 @@ _MOST = 200
 
 
 def event_types(incomplete: str) -> list[tuple[str, str]]:
-    """The event types of the catalogues that begin with what was typed, each with its meaning."""
+    """Returns the event types of the catalogues that begin with what was typed, each with its meaning."""
     return [(known.type, known.meaning) for known in beginning_with(incomplete)]
 
 
 def _offered(path: str, word: str, meaning: Callable[[Any], str]) -> Complete:
-    """The names in a list of the API, each with what it means."""
+    """Returns a completer for the names in a list of the API, each with its meaning."""
 
     def complete(ctx: Context, incomplete: str) -> list[tuple[str, str]]:
         return _beginning(((row[word], meaning(row)) for row in _items(ctx, path)), incomplete)
@@ -34,14 +34,14 @@ token_names = _offered("/tokens", "name", lambda row: str(row["role"]))
 
 
 def seen_event_types(ctx: Context, incomplete: str) -> list[tuple[str, str]]:
-    """Types of the latest events, then those of the catalogues."""
+    """Returns the types of the latest events, then those of the catalogues."""
     seen = dict.fromkeys(row["type"] for row in _items(ctx, "/events"))
     known = event_types(incomplete)
     return _beginning([*((each, "seen lately") for each in seen), *known], incomplete)
 
 
 def one_of(**words: str) -> Complete:
-    """Known words, each with its meaning."""
+    """Returns a completer for known words, each with its meaning."""
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         return _beginning(words.items(), incomplete)

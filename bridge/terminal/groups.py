@@ -1,4 +1,4 @@
-"""Commands as they are said, and groups whose modules are imported when one of their commands is called."""
+"""Declares commands, options and command groups; the module of a command is imported when the command is called."""
 
 import inspect
 import re
@@ -13,11 +13,11 @@ from typer.core import TyperCommand, TyperGroup
 F = TypeVar("F", bound=Callable[..., Any])
 
 OFTEN = "2"
-"""Seconds between two rounds of --watch where none are given."""
+"""Default of --watch, in seconds."""
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 
 CONNECTION = frozenset({"url", "token", "token_file", "ca_file", "config"})
-"""Names of the options that say where a running bridge is."""
+"""Names of the options that say how to reach a running bridge."""
 
 
 def option(
@@ -30,7 +30,7 @@ def option(
     default: Any = None,
     **more: Any,
 ) -> inspect.Parameter:
-    """An option as a parameter of a command; its name is that of the first flag, unless another one is given."""
+    """Returns an option as a parameter of a command, named after its first flag unless `name` is given."""
     names = flags.split()
     told: Any = Option(default, *names, metavar=metavar, help=help, **more)
     return inspect.Parameter(
@@ -42,19 +42,22 @@ def option(
 
 
 def flag(flags: str, help: str, *, name: str = "") -> inspect.Parameter:  # noqa: A002 - Typer's word
-    """An option that is there or not."""
+    """Returns a boolean option without a value."""
     return option(flags, None, help, bool, name=name, default=False)
 
 
 class Later(NamedTuple):
-    """A command whose module is not imported yet: `module:app`, and what the list of commands says of it."""
+    """A command whose module is not imported yet: where it is (`module:app`), and its short help.
+
+    The short help is also the help of a group; a command repeats it in the first line of its docstring.
+    """
 
     where: str
     help: str
 
 
 def _in_sections(command: Any, ctx: Any, formatter: Any) -> None:
-    """Arguments, options, and, where the command asks a running bridge, how to reach it."""
+    """Writes arguments and options; those that say how to reach a running bridge get a section of their own."""
     sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": [], "Connection": []}
     parameters = command.get_params(ctx)
     remote = {parameter.name for parameter in parameters} >= CONNECTION
@@ -70,7 +73,7 @@ def _in_sections(command: Any, ctx: Any, formatter: Any) -> None:
 
 
 def with_seconds(args: list[str]) -> Iterator[str]:
-    """The arguments with OFTEN behind each --watch that has no number behind it."""
+    """Yields the arguments, with OFTEN after each --watch that has no number after it."""
     for number, argument in enumerate(args):
         if argument == "--":
             yield from args[number:]
@@ -86,7 +89,7 @@ def _meant(command: Any, args: list[str]) -> list[str]:
 
 
 class Command(TyperCommand):
-    """A command whose help has the connection in a section of its own; its --watch may stand without seconds."""
+    """A command whose help lists connection options in their own section, and whose --watch takes an optional value."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _in_sections(self, ctx, formatter)
@@ -96,10 +99,10 @@ class Command(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """As Command, for a group. The modules of its commands `later` are imported when they are called."""
+    """A group that imports the modules of its commands `later` when they are called. Help and --watch are as in Command."""
 
     later: ClassVar[Mapping[str, Later | None]] = {}
-    """In the order of the help; None: a command of that name is there already."""
+    """Commands in the order of the help; None stands for a command that is registered already."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -121,16 +124,19 @@ class LazyGroup(TyperGroup):
         return name, command and self.load(str(name)), rest
 
     def load(self, name: str) -> Any:
-        """The command of this name, its module imported."""
+        """Imports the module of the command and returns the command."""
         if (later := self.later.get(name)) is not None:
             module, _, app = later.where.partition(":")
             group = typer.main.get_group(getattr(import_module(module), app))
-            return group if group.name == name else group.commands[name]
+            if group.name != name:
+                return group.commands[name]
+            group.help = later.help
+            return group
         return self.commands[name]
 
 
 def all_commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The command and all below it, each with the words that call it; the modules of all are imported."""
+    """Yields the command and all its subcommands, each with the words that call it; imports all their modules."""
     yield path, command
     if isinstance(command, LazyGroup):
         for name in command.commands:
@@ -138,7 +144,7 @@ def all_commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], An
 
 
 class Commands(typer.Typer):
-    """Commands of one module; without a name they stand in the group above."""
+    """The commands of one module; without a name they belong to the parent group."""
 
     def __init__(self, name: str = "", *, cls: type[TyperGroup] = LazyGroup, **options: Any) -> None:
         usual = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -152,7 +158,7 @@ class Commands(typer.Typer):
     def local(
         self, name: str | None = None, *, epilog: str, own: Sequence[inspect.Parameter]
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Register a command with the options of its signature and its `own`."""
+        """Registers a command with the options of its signature and the options `own`."""
 
         def register(command: Callable[..., None]) -> Callable[..., None]:
             parameters = beside(inspect.signature(command).parameters.values(), own)
@@ -164,13 +170,13 @@ class Commands(typer.Typer):
 def beside(
     parameters: Iterable[inspect.Parameter], own: Iterable[inspect.Parameter]
 ) -> list[inspect.Parameter]:
-    """Those of a signature that are not said as options."""
+    """Returns the parameters of a signature that are not declared as options."""
     said = {each.name for each in own}
     return [each for each in parameters if each.kind is not each.VAR_KEYWORD and each.name not in said]
 
 
 def signed(run: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
-    """The function, which Typer takes to have these parameters (PEP 362)."""
+    """Returns the function with these parameters as its signature (PEP 362), which Typer reads."""
     vars(run)["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

@@ -1,4 +1,4 @@
-"""What commands read: files or standard input in their place, bodies, headers and secrets."""
+"""Reads what commands take from files, standard input and options: bodies, headers, JSON and secrets."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Commands of a running bridge as groups of them are said, and the options that several have in common."""
+"""Declares commands that talk to a running bridge, and the options that several commands share."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage."""
 
 
 def examples(text: str, notes: str = "") -> str:
-    """What stands below a command's help: its examples, one a line, notes, and where the bridge is."""
+    """Returns the text below a command's help: examples, one per line, notes, and how the bridge is found."""
     lines = [f"  {line}" for line in text.strip("\n").splitlines()]
     return "\n".join(["\b", "Examples:", *lines, *notes.split("\n")]).rstrip() + f"\n\n{WHERE}"
 
@@ -47,14 +47,14 @@ LISTED = (
 
 
 def queried(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What options of these names ask of the API; a switch that is not set asks for nothing."""
+    """Returns the API query of these options; a flag that is not set is left out."""
     return {name.removesuffix("_"): None if value is False else value for name, value in given.items()}
 
 
 def remote(
     own: Sequence[inspect.Parameter] = (), common: Sequence[inspect.Parameter] = REMOTE
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The command with the options of its signature, its `own` and the `common` ones, in place of the Remote."""
+    """Returns a decorator that adds the options `own` and `common` to a command and passes it the Remote first."""
 
     def remotely(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -69,7 +69,7 @@ def remote(
 
 
 class RemoteCommands(Commands):
-    """Commands that ask a running bridge; they get the Remote as their first argument."""
+    """Commands that talk to a running bridge; each gets the Remote as its first argument."""
 
     def __init__(self, name: str = "", **options: Any) -> None:
         super().__init__(name, **{"epilog": WHERE, **options})
@@ -82,7 +82,7 @@ class RemoteCommands(Commands):
         own: Sequence[inspect.Parameter] = (),
         common: Sequence[inspect.Parameter] = REMOTE,
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Register a command that asks a running bridge; as `remote`."""
+        """Registers a command that talks to a running bridge; options are as in `remote`."""
         return lambda command: self.command(name, epilog=epilog)(remote(own, common)(command))
 
     def listing(
@@ -95,7 +95,10 @@ class RemoteCommands(Commands):
         epilog: str = WHERE,
         counted: bool = False,
     ) -> None:
-        """Register a list: what stands at `path` of the API as a table; `filters` are named as in its query."""
+        """Registers a command that lists the items at `path` of the API; `filters` are named as in its query.
+
+        `counted`: the API counts the items that are not shown.
+        """
 
         def list_(to: Remote, **query: Any) -> None:
             to.pages(path, view, queried(query), counted=counted)
@@ -104,7 +107,7 @@ class RemoteCommands(Commands):
         self.remote(name, epilog=epilog, own=filters, common=LISTED)(list_)
 
     def alone(self, command: Callable[..., None]) -> None:
-        """Have the group itself run this command where none of its commands is named."""
+        """Makes this command run when the group is called without a subcommand."""
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         context = inspect.Parameter("context", kind, annotation=Context)
 
@@ -161,7 +164,7 @@ def _upper(value: list[str] | None) -> list[str] | None:
 
 
 def time(flags: str, help: str, *, name: str) -> inspect.Parameter:  # noqa: A002 - Typer's word
-    """An option of a time, as `moment` reads it."""
+    """Returns an option that takes a time, as `moment` parses it."""
     return option(flags, "TIME", help, name=name, callback=_moment)
 
 

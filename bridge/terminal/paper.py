@@ -101,7 +101,9 @@ class Column:
 
 
 def column(path: str, title: str = "", show: Callable[[Any], str] = text, **options: Any) -> Column:
-    """The column of a member, as `show` writes it; dots lead into objects, and without a title its name is the title."""
+    """Returns the column of a member of each row, formatted by `show`; dots lead into nested objects. The default title is
+    the name of the member.
+    """
     return Column(title or path.replace("_", " "), lambda row: show(value_at(row, path)), **options)
 
 
@@ -111,12 +113,12 @@ def identity(name: str) -> Column:
 
 
 def columns(names: str) -> list[Column]:
-    """Columns of these members, in words with blanks between them."""
+    """Returns a column for each of these names, which are separated by blanks."""
     return [column(name) for name in names.split()]
 
 
 def described(row: Row, columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
-    """The columns of one row as facts, each below the other."""
+    """Returns the title and the text of each column of one row."""
     return ((column.title, column.cell(row)) for column in columns)
 
 
@@ -270,19 +272,19 @@ class TerminalPaper(TablePrinter):
 
 
 class ListView:
-    """A list of the API as a table, or the words for none."""
+    """Prints a list of the API as a table, or `nothing` if it is empty."""
 
     def __init__(self, nothing: str, *columns: Column) -> None:
         self.nothing = nothing
         self.columns = columns
 
     def __call__(self, paper: TablePrinter, answer: Any) -> None:
-        """The items of an answer."""
+        """Prints the items of an answer."""
         paper.table(self.columns, answer["items"], self.nothing)
 
 
 View = Callable[[TablePrinter, Any], None]
-"""Writes what the API answered."""
+"""Prints an answer of the API."""
 
 
 def paper(stream: IO[str]) -> TablePrinter:
