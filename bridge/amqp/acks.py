@@ -6,7 +6,9 @@ import struct
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from aiormq.abc import AbstractChannel, ChannelFrame
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import AbstractChannel as UnderlayChannel
+from aiormq.abc import ChannelFrame
 from aiormq.exceptions import AMQPError
 
 from bridge.amqp.connection import close_whole, lost_not_cancelled
@@ -82,21 +84,25 @@ _WRITER_IS_BUSY = 0.005
 class ChannelSession:
     """One life of a channel: a ticket of an earlier life settles nothing (the broker redelivers)."""
 
-    def __init__(self, connection: ReceivingConnection, channel: AbstractChannel) -> None:
+    def __init__(
+        self, connection: ReceivingConnection, channel: AbstractChannel, underlay: UnderlayChannel
+    ) -> None:
+        """`underlay`: what aio-pika has `channel` from; acks go out there, in frames of our own."""
         self.connection = connection
         self.channel = channel
+        self.underlay = underlay
         self.acks = AckTracker()
         self._given_back: list[int] = []
         self._unsent = b""
         self._over = False
         # Set in the same step in which the library answers a close with CloseOk, or sends one of its own. A
         # frame behind that makes the broker end the whole connection (504), and `is_closed` comes later.
-        self._closing: asyncio.Event = vars(channel)["_Channel__close_event"]
+        self._closing: asyncio.Event = vars(underlay)["_Channel__close_event"]
 
     @property
     def alive(self) -> bool:
         """Tickets of this life still mean something."""
-        return not (self._over or self._closing.is_set() or self.channel.is_closed)
+        return not (self._over or self._closing.is_set() or self.underlay.is_closed)
 
     def give_back(self, tag: int) -> bool:
         """Nack with the next flush, for which this asks if True."""
@@ -115,11 +121,18 @@ class ChannelSession:
         while self._unsent and self.alive:
             try:
                 # Not `put`: the channel may begin to close while that waits.
-                self.connection.write_queue.put_nowait(ChannelFrame(self._unsent, should_close=False))
+                self.connection.underlay.write_queue.put_nowait(
+                    ChannelFrame(self._unsent, should_close=False)
+                )
             except asyncio.QueueFull:
                 await asyncio.sleep(_WRITER_IS_BUSY)
             else:
                 self._unsent = b""
+
+    async def cancel(self, queue: str, consumer: str) -> None:
+        """Consume no more under this tag: returns when the broker has confirmed, and nothing comes any more."""
+        await (await self.channel.get_queue(queue, ensure=False)).cancel(consumer)
+        self.connection.forget(consumer)
 
     async def prove(self) -> None:
         """Return once the broker has worked through what was sent on this channel.
@@ -131,16 +144,15 @@ class ChannelSession:
                 contextlib.suppress(AMQPError, OSError, RuntimeError, TimeoutError, BrokerUnavailable),
                 lost_not_cancelled(),
             ):
-                await self.channel.basic_qos(prefetch_count=1, timeout=5)
+                await self.channel.set_qos(prefetch_count=1, timeout=5)
 
     async def close(self) -> None:
         """Close the channel; what was not flushed comes again."""
         self._over = True
-        if not self.channel.is_closed:
-            await close_whole(self.channel)
+        await close_whole(self.channel)
 
     def _due(self) -> bytes:
-        channel = self.channel.number
+        channel = self.underlay.number
         given_back, self._given_back = self._given_back, []
         frames = [
             _METHOD_FRAME(1, channel, _ARGUMENTS_SIZE, *_NACK, tag, _REQUEUE, _END) for tag in given_back

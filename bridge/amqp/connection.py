@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from aio_pika.abc import AbstractChannel
 from aiormq import exceptions as amqp
-from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from bridge.amqp.errors import Attempted, meaning, redacted, told
@@ -250,7 +250,7 @@ class Link:
         """A throw-away channel: an error of the broker's kills it and nothing else."""
         with lost_not_cancelled():
             connection = await self.connection()
-            channel = await connection.channel(publisher_confirms=confirms)
+            channel = await connection.open_channel(confirms=confirms)
             try:
                 yield channel
             finally:
@@ -262,19 +262,14 @@ class Link:
         """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
         if self._connection is None or not self.up:
             return False
-        try:
-            async with asyncio.timeout(0.05):
-                await self._connection.ready()
-        except TimeoutError:
-            return True
-        return False
+        return await self._connection.blocked()
 
     async def close(self) -> None:
         """Close politely, within a bound; the supervisor must have been cancelled."""
         connection, self._connection = self._connection, None
         self._ready.clear()
-        if connection is not None and not connection.is_closed:
-            with contextlib.suppress(Exception):
+        if connection is not None:
+            with contextlib.suppress(Exception), lost_not_cancelled():
                 async with asyncio.timeout(3):
                     await connection.close()
 
@@ -334,11 +329,7 @@ class Link:
             if keeping:
                 keeping.cancel()
                 await asyncio.wait({keeping})
-        if closing.done():
-            self._connection = None
-            self._ready.clear()
-        else:
-            await self.close()
+        await self.close()
         self._watch.lost(self.role, reason)
 
     def _kept_logged_in(self, connection: ReceivingConnection) -> "asyncio.Task[str] | None":

@@ -145,8 +145,7 @@ class ConsumeChannel:
     async def _replace(self, life: ChannelSession, subscription: Subscription) -> None:
         old = list(subscription.tags)
         for tag in old:
-            await life.channel.basic_cancel(tag)
-            life.connection.forget(tag)
+            await life.cancel(subscription.queue, tag)
         if subscription.tags:  # else the broker ended them meanwhile, and it is consumed anew already
             await self._consume(life, subscription, subscription.prefetch)
             for tag in old:
@@ -215,10 +214,11 @@ class ConsumeChannel:
 
     async def _live(self) -> None:
         connection = await self._link.connection()
-        channel = await connection.channel(publisher_confirms=False)
-        life = self._life = ChannelSession(connection, channel)
-        channel.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
-        closing = asyncio.ensure_future(asyncio.wait([channel.closing]))
+        channel = await connection.open_channel()
+        underlay = await channel.get_underlay_channel()
+        life = self._life = ChannelSession(connection, channel, underlay)
+        underlay.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
+        closing = asyncio.ensure_future(asyncio.wait([underlay.closing]))
         try:
             while life.alive:
                 self._changed.clear()
@@ -230,8 +230,8 @@ class ConsumeChannel:
             closing.cancel()
             if asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
                 await life.close()
-        if channel.closing.done():
-            raise BrokerUnavailable(why_closed(channel.closing))
+        if underlay.closing.done():
+            raise BrokerUnavailable(why_closed(underlay.closing))
 
     async def _consume_missing(self, life: ChannelSession) -> float | None:
         """Subscribe what is not; gives the seconds until those that failed should be tried again."""
@@ -248,7 +248,7 @@ class ConsumeChannel:
 
     async def _consume(self, life: ChannelSession, subscription: Subscription, prefetch: int) -> None:
         # Per-consumer QoS holds for consumers started after it, so the pair must not be interleaved.
-        await life.channel.basic_qos(prefetch_count=prefetch)
+        await life.channel.set_qos(prefetch_count=prefetch)
         receive, acks, holder = subscription.receive, life.acks, subscription.holder
 
         def take(tag: int, message: Message) -> None:
@@ -275,7 +275,7 @@ class ConsumeChannel:
         for tag in tags:
             if life.alive:
                 with contextlib.suppress(*_BROKEN), lost_not_cancelled():
-                    await life.channel.basic_cancel(tag)
+                    await life.cancel(subscription.queue, tag)
             life.connection.forget(tag)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
@@ -317,11 +317,11 @@ class ConsumeChannel:
 
 def _why_lost(life: ChannelSession | None) -> str:
     """Whether the broker closed the channel, and over what, or the connection went with all its channels."""
-    if life is None or life.connection.is_closed or not life.channel.closing.done():
+    if life is None or life.connection.is_closed or not life.underlay.closing.done():
         return "connection"
     # 406 has many meanings, which the broker tells apart by text alone (3.10.8: "delivery acknowledgement on
     # channel 1 timed out").
-    return "timeout" if "timed out" in why_closed(life.channel.closing) else "refused"
+    return "timeout" if "timed out" in why_closed(life.underlay.closing) else "refused"
 
 
 # Messages with one id are published one after the other.

@@ -118,10 +118,10 @@ class FanoutControl:
         try:
             async with self._hearing.channel() as channel:
                 # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
-                await channel.queue_declare(
+                declared = await channel.declare_queue(
                     queue, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic"}
                 )
-                await channel.queue_bind(queue, self._exchange)
+                await declared.bind(self._exchange, "")
         except (amqp.AMQPError, OSError, RuntimeError, BridgeError) as error:
             if not self._refused:
                 self._refused = True

@@ -56,8 +56,8 @@ async def taken_by(link: Link, queue: str) -> str:
     """
     try:
         async with link.channel() as channel:
-            await channel.basic_qos(prefetch_count=1)
-            await channel.basic_consume(queue, _untaken)
+            await channel.set_qos(prefetch_count=1)
+            await (await channel.get_queue(queue, ensure=False)).consume(_untaken)
     except amqp.ChannelAccessRefused as error:
         return str(error) if IN_EXCLUSIVE_USE in str(error) else ""
     return ""
@@ -66,8 +66,8 @@ async def taken_by(link: Link, queue: str) -> str:
 async def _type_of(link: Link, queue: str) -> QueueType:
     try:
         async with link.channel() as channel:
-            await channel.basic_qos(prefetch_count=1)
-            await channel.basic_consume(queue, _untaken, arguments=dict(_OFFSET))
+            await channel.set_qos(prefetch_count=1)
+            await (await channel.get_queue(queue, ensure=False)).consume(_untaken, arguments=dict(_OFFSET))
     except amqp.ChannelPreconditionFailed as error:
         found = _OF_TYPE.search(str(error))
         if found is None:
@@ -83,7 +83,7 @@ async def _arguments_of(link: Link, queue: str) -> tuple[dict[str, Any], bool, b
     for _ in range(_MOST_ARGUMENTS):
         try:
             async with link.channel() as channel:
-                await channel.queue_declare(queue, durable=True, arguments=dict(arguments) or None)
+                await channel.declare_queue(queue, durable=True, arguments=dict(arguments) or None)
         except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
             if (flag := _FLAG.search(str(error))) is not None:
                 return {**arguments, flag[1]: flag[1] != "durable"}, False, False

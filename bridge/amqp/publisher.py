@@ -6,8 +6,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 
+import aio_pika
+from aio_pika.abc import AbstractChannel
 from aiormq import exceptions as amqp
-from aiormq.channel import Channel
+from aiormq.channel import Channel as UnderlayChannel
+from pamqp import commands
 
 from bridge.amqp.codec import HEADER_LIMIT, properties_of
 from bridge.amqp.connection import Link, close_whole
@@ -36,6 +39,19 @@ _LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size 
 """RabbitMQ tells 406 apart by text alone; 3.10.8 says `configured`."""
 
 
+class _Encoded(aio_pika.Message):
+    """A message with the properties that we encode: aio-pika's own would have a priority, and no text as expiration."""
+
+    def __init__(self, message: Outgoing) -> None:
+        super().__init__(message.body)
+        self._properties = properties_of(message)
+
+    @property
+    def properties(self) -> commands.Basic.Properties:
+        """What goes out with it."""
+        return self._properties
+
+
 class ConfirmedPublisher:
     """Publishes on one channel of a supervised connection; see bridge.core.ports.Publisher."""
 
@@ -47,14 +63,20 @@ class ConfirmedPublisher:
         body_limit: int = 16 * 1024 * 1024,
         declare: Callable[[str], Awaitable[bool]] | None = None,
         watch: Callable[[str, float], None] = lambda _outcome, _seconds: None,
+        underneath: bool = False,
     ) -> None:
-        """`watch(outcome, seconds)` hears of every publish: ack, nack, returned, timeout or error."""
+        """`watch(outcome, seconds)` hears of every publish: ack, nack, returned, timeout or error.
+
+        `underneath`: for many messages, on the channel that aio-pika has from aiormq, without waiting for the socket.
+        """
         self._link = link
         self._timeout = timeout
         self._body_limit = body_limit
         self._declare = declare
         self._watch = watch
-        self._channel: Channel | None = None
+        self._underneath = underneath
+        self._channel: AbstractChannel | None = None
+        self._underlay: UnderlayChannel | None = None
         self._opened_at = 0.0
         self._left: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
@@ -114,16 +136,20 @@ class ConfirmedPublisher:
         return Hold(self._holder, len(body))
 
     async def _confirmed(self, message: Outgoing) -> str:
-        channel = await self._ready_channel()
+        channel, underlay = await self._ready_channel()
         try:
-            await channel.basic_publish(
-                message.body,
-                exchange=message.exchange,
-                routing_key=message.routing_key,
-                properties=properties_of(message),
-                mandatory=True,
-                wait=False,
-            )
+            if self._underneath:
+                await underlay.basic_publish(
+                    message.body,
+                    exchange=message.exchange,
+                    routing_key=message.routing_key,
+                    properties=properties_of(message),
+                    mandatory=True,
+                    wait=False,
+                )
+            else:
+                exchange = await channel.get_exchange(message.exchange, ensure=False)
+                await exchange.publish(_Encoded(message), message.routing_key)
         except (TypeError, ValueError, OverflowError) as error:
             raise PublishTooLarge(f"AMQP cannot hold the message: {error}") from error
         except amqp.PublishError:
@@ -144,7 +170,7 @@ class ConfirmedPublisher:
         except asyncio.CancelledError as error:
             # aiormq cancels pending confirms when their channel goes; our own cancellation must pass.
             task = asyncio.current_task()
-            if channel.is_closed and (task is None or not task.cancelling()):
+            if underlay.is_closed and (task is None or not task.cancelling()):
                 raise PublishFailed("the channel was lost before the confirm") from error
             raise
         return "ack"
@@ -165,7 +191,7 @@ class ConfirmedPublisher:
             try:
                 if exchange:  # the default one is always there, and cannot be asked for
                     async with self._link.channel() as channel:
-                        await channel.exchange_declare(exchange, passive=True)
+                        await channel.get_exchange(exchange)
             except amqp.ChannelNotFoundEntity:
                 missing = Unroutable(f"there is no exchange {exchange!r}")
                 self._bad[exchange] = (time.monotonic() + _MISSING_FOR, missing)
@@ -174,20 +200,26 @@ class ConfirmedPublisher:
                 raise PublishFailed(f"cannot look for exchange {exchange!r}: {error}") from error
             self._known.add(exchange)
 
-    async def _ready_channel(self) -> Channel:
-        if self._channel is None or self._channel.is_closed:
+    async def _ready_channel(self) -> tuple[AbstractChannel, UnderlayChannel]:
+        while self._channel is None or self._underlay is None or self._underlay.is_closed:
             async with self._opening:
-                if self._channel is None or self._channel.is_closed:
-                    connection = await self._link.connection()
-                    try:
-                        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
-                        raise PublishFailed(f"no channel to publish on: {error}") from error
-                    assert isinstance(channel, Channel)
-                    self._channel = channel
-                    self._opened_at = time.monotonic()
-                    self._known = {""}  # an exchange that is gone may have ended the channel before
-        return self._channel
+                if self._underlay is None or self._underlay.is_closed:
+                    await self._open()
+        return self._channel, self._underlay
+
+    async def _open(self) -> None:
+        connection, old = await self._link.connection(), self._channel
+        try:
+            if old is not None:
+                await close_whole(old)  # lets go of what aio-pika holds of a channel that was lost
+            self._channel = await connection.open_channel(confirms=True)
+            underlay = await self._channel.get_underlay_channel()
+        except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
+            raise PublishFailed(f"no channel to publish on: {error}") from error
+        assert isinstance(underlay, UnderlayChannel)
+        self._underlay = underlay
+        self._opened_at = time.monotonic()
+        self._known = {""}  # an exchange that is gone may have ended the channel before
 
     def _ask_anew(self) -> None:
         """Publish on a new channel from now on.
@@ -199,9 +231,9 @@ class ConfirmedPublisher:
             task = asyncio.create_task(self._leave(self._channel))
             self._left.add(task)
             task.add_done_callback(self._left.discard)
-            self._channel = None
+            self._channel = self._underlay = None
 
-    async def _leave(self, channel: Channel) -> None:
+    async def _leave(self, channel: AbstractChannel) -> None:
         """Close it when all that was published on it has its answer."""
         try:
             await asyncio.sleep(self._timeout)

@@ -1,7 +1,7 @@
-"""Connections on which messages reach our consumers straight from the socket.
+"""Connections of aio-pika on which messages reach our consumers straight from the socket.
 
-The seam is the library's own: a transport factory. Its stream reader passes on all frames but those of messages
-for consumers made with `ReceivingConnection.consume`.
+The seam is the transport factory of aiormq, the client underneath. Its stream reader passes on all frames but those of
+messages for consumers made with `ReceivingConnection.consume`.
 """
 
 import asyncio
@@ -9,8 +9,10 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+import aio_pika
 import aiormq
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, UnderlayConnection
+from aiormq.abc import ExceptionType
 from aiormq.connection import SSLContextProvider, TransportFactory
 from aiormq.exceptions import AMQPConnectionError, InvalidFrameError
 from yarl import URL
@@ -26,38 +28,135 @@ _PATIENCE = 5.0
 _LOOK_AGAIN = 0.02
 
 
-class ReceivingConnection(aiormq.Connection):
-    """A connection of the library's that hands messages over as they arrive, without a task for each."""
+class _Channel(aio_pika.Channel):
+    """A channel that leaves nothing behind on its connection."""
+
+    async def close(self, exc: ExceptionType | None = None) -> None:
+        """Close it; aio-pika 10.2 leaves a callback behind for each channel that the broker closed before."""
+        await super().close(exc)
+        if (underlay := self._channel) is not None:
+            underlay.channel.connection.closing.remove_done_callback(underlay.close_callback)
+
+
+class _Underlay(aiormq.Connection):
+    """The connection underneath: as aiormq's, but for two faults of version 7.2."""
+
+    _observer: asyncio.Future[Any] | None = None
+    unblocked = aiormq.Connection.ready
+
+    @property
+    def closing(self) -> asyncio.Future[Any]:
+        """Done when the connection has ended: one future, where aiormq makes another each time and keeps them all."""
+        if self._observer is None:
+            self._observer = super().closing
+        return self._observer
+
+    async def ready(self) -> None:
+        """Return once the broker takes messages; aiormq waits forever where the connection ends before that."""
+        unblocked = asyncio.ensure_future(self.unblocked())
+        try:
+            await asyncio.wait({unblocked, self.closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            unblocked.cancel()
+        if self.is_closed:
+            raise AMQPConnectionError("the connection was lost")
+
+
+class _UnderlayConnection(UnderlayConnection):
+    @classmethod
+    async def make_connection(
+        cls, url: URL, timeout: float | None = None, **kwargs: Any
+    ) -> aiormq.abc.AbstractConnection:
+        connection = _Underlay(url, **kwargs)
+        async with asyncio.timeout(timeout):
+            await connection.connect()
+            await connection.ready()
+        return connection
+
+
+class ReceivingConnection(aio_pika.Connection):
+    """A connection of aio-pika's that hands messages over as they arrive, without a task for each."""
+
+    CHANNEL_CLASS = _Channel
+    PARAMETERS = ()
 
     def __init__(
         self, url: URL | str, *, context: ssl.SSLContext | None = None, budget: Budget | None = None
     ) -> None:
         """`budget`: while it is crowded nothing is read from a connection that has consumers."""
+        super().__init__(URL(url), ssl_context=context)
         self._takers: dict[bytes, Take] = {}
-        transport = _SievedTransport(self._takers, budget or Budget())
-        super().__init__(url, context=context, transport_factory=transport)
+        self._opening: set[int] = set()
+        self.kwargs["transport_factory"] = _SievedTransport(self._takers, budget or Budget())
+
+    def __del__(self) -> None:
+        """aio-pika's starts a task, on whichever thread the garbage is collected."""
+
+    async def connect(self, timeout: float | None = None) -> None:
+        """Connect and log in."""
+        self.transport = await _UnderlayConnection.connect(
+            self.url, self._on_connection_close, timeout, **self.kwargs
+        )
+        assert isinstance(self.transport.connection, _Underlay)
+        self.underlay = self.transport.connection
+        await self._on_connected()
+
+    @property
+    def is_closed(self) -> bool:
+        """It was closed or lost; aio-pika's own knows of a loss only when it is closed after that."""
+        return super().is_closed or self.underlay.is_closed
+
+    @property
+    def closing(self) -> asyncio.Future[Any]:
+        """Done when the connection has ended."""
+        return self.underlay.closing
+
+    @property
+    def server_properties(self) -> Mapping[str, Any]:
+        """What the broker says of itself."""
+        return self.underlay.server_properties
+
+    @property
+    def vhost(self) -> str:
+        """The virtual host."""
+        return self.underlay.vhost
 
     @property
     def most_channels(self) -> int:
         """How many channels the broker allows here at once (its `channel_max`)."""
-        return self.connection_tune.channel_max or _MOST_CHANNELS
+        return self.underlay.connection_tune.channel_max or _MOST_CHANNELS
 
-    async def channel(self, *args: Any, **kwargs: Any) -> AbstractChannel:
+    async def blocked(self) -> bool:
+        """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
+        try:
+            async with asyncio.timeout(0.05):
+                await self.underlay.unblocked()
+        except TimeoutError:
+            return True
+        return False
+
+    async def open_channel(self, *, confirms: bool = False) -> AbstractChannel:
         """A channel as soon as the broker allows one more; raises BrokerUnavailable where none is given back in time.
 
-        aiormq 7.2 asks for more than the broker allows, and over that the broker closes the connection (530).
+        aiormq 7.2 asks for more than the broker allows, and over that the broker closes the connection (530). With
+        `confirms` a publish raises where the message comes back.
         """
-        await self.connected.wait()
-        return await super().channel(await self._free_number(), *args, **kwargs)
+        number = await self._free_number()
+        self._opening.add(number)
+        try:
+            channel = self.channel(number, publisher_confirms=confirms, on_return_raises=confirms)
+            await channel.initialize()
+        finally:
+            self._opening.discard(number)
+        return channel
 
     async def _free_number(self) -> int:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _PATIENCE
+        until = self.loop.time() + _PATIENCE
         while not self.is_closed:
             for number in range(1, self.most_channels + 1):
-                if number not in self.channels:
+                if number not in self.underlay.channels and number not in self._opening:
                     return number
-            if loop.time() > until:
+            if self.loop.time() > until:
                 raise BrokerUnavailable(
                     f"all {self.most_channels} channels are in use that the broker allows a connection (channel_max)"
                 )
@@ -78,9 +177,8 @@ class ReceivingConnection(aiormq.Connection):
         """
         self._takers[consumer.encode()] = take
         try:
-            await channel.basic_consume(
-                queue, _passed_by, consumer_tag=consumer, arguments=dict(arguments or {})
-            )
+            consumed = await channel.get_queue(queue, ensure=False)
+            await consumed.consume(_passed_by, consumer_tag=consumer, arguments=dict(arguments or {}))
         except BaseException:
             self.forget(consumer)
             raise
@@ -189,5 +287,5 @@ class _SievedTransport(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-async def _passed_by(delivered: DeliveredMessage) -> None:
-    raise AssertionError(f"message {delivered.delivery_tag} was not taken out of the stream")
+async def _passed_by(message: AbstractIncomingMessage) -> None:
+    raise AssertionError(f"message {message.delivery_tag} was not taken out of the stream")

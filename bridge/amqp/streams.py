@@ -3,13 +3,15 @@
 import asyncio
 import math
 import time
-from typing import Any, Literal
+import uuid
+from typing import Literal
 
 from aiormq import exceptions as amqp
-from aiormq.abc import DeliveredMessage
 
 from bridge.amqp.connection import Link
 from bridge.core.errors import BrokerUnavailable
+from bridge.core.event import Message
+from bridge.core.survey import OUR_CONSUMERS
 
 _AT_ONCE = 200
 _STILL = 1.0
@@ -38,25 +40,30 @@ async def last_offset(link: Link, queue: str, enough: int, *, within: float = ma
     `within`: seconds after which the one that came last is enough. Raises BrokerUnavailable.
     """
     until = time.monotonic() + within
-    offsets: asyncio.Queue[int] = asyncio.Queue()
+    offsets: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+    consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
     last: int | None = None
+
+    def take(tag: int, message: Message) -> None:
+        offsets.put_nowait((tag, int(message.headers.get("x-stream-offset", -1))))
+
+    connection = await link.connection()
     try:
         async with link.channel() as channel:
-
-            async def read(message: DeliveredMessage) -> None:
-                headers: Any = message.header.properties.headers or {}
-                offsets.put_nowait(int(headers.get("x-stream-offset", -1)))
-                if message.delivery_tag is not None:
-                    await channel.basic_ack(message.delivery_tag, wait=False)
-
-            await channel.basic_qos(prefetch_count=_AT_ONCE)
-            await channel.basic_consume(queue, read, arguments={"x-stream-offset": "last"})
+            underlay = await channel.get_underlay_channel()
+            await channel.set_qos(prefetch_count=_AT_ONCE)
+            # Through our own reader, which takes any message: the library's ends the connection over some.
+            await connection.consume(channel, queue, consumer, take, {"x-stream-offset": "last"})
             for _ in range(_MOST):
-                last = await asyncio.wait_for(offsets.get(), _STILL)
-                if last >= enough or time.monotonic() > until:
+                tag, offset = await asyncio.wait_for(offsets.get(), _STILL)
+                last = offset
+                await underlay.basic_ack(tag, wait=False)
+                if offset >= enough or time.monotonic() > until:
                     break
     except TimeoutError:
         return last
     except (amqp.AMQPError, OSError, RuntimeError) as error:
         raise BrokerUnavailable(str(error)) from error
+    finally:
+        connection.forget(consumer)
     return last

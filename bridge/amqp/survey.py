@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal
 
+import aio_pika
 from aiormq import exceptions as amqp
-from aiormq.abc import AbstractChannel
-from pamqp.commands import Basic
 
 from bridge.amqp.connection import Address, Link
 from bridge.amqp.errors import redacted
 from bridge.amqp.kinds import kind_of, taken_by
-from bridge.amqp.topology import Names, Planned, planned
+from bridge.amqp.topology import Names, Planned, declare, planned
 from bridge.core.errors import BrokerRefused, BrokerUnavailable
 from bridge.core.survey import Endpoint, FoundObject, FoundSource, Right, Rights
 
@@ -86,18 +85,19 @@ class Survey:
         said = ""
         async with self._link.channel(confirms=True) as channel:
             # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
-            await channel.queue_declare(
+            await channel.declare_queue(
                 name, exclusive=True, auto_delete=True, arguments={"x-queue-type": "classic"}
             )
-            await channel.exchange_declare(name, exchange_type="fanout", auto_delete=True)
+            await channel.declare_exchange(name, "fanout", auto_delete=True)
         try:
             async with self._link.channel(confirms=True) as channel:
-                await channel.basic_publish(b"", exchange=name)
+                exchange = await channel.get_exchange(name, ensure=False)
+                await exchange.publish(aio_pika.Message(b""), "", mandatory=False)
         except _REFUSED as error:
             write, said = False, _text(error)
         try:
             async with self._link.channel() as channel:
-                await channel.basic_get(name, no_ack=True)
+                await (await channel.get_queue(name, ensure=False)).get(no_ack=True, fail=False)
         except _REFUSED as error:
             read, said = False, _text(error)
         async with self._link.channel() as channel:
@@ -107,16 +107,13 @@ class Survey:
 
     async def _writable(self, exchange: str) -> bool | None:
         """Whether one may publish to it, without doing so: the broker looks at the right before it looks at properties,
-        and refuses (406) an expiration that is no number.
+        and refuses (406) an expiration below zero.
         """
         try:
             async with self._link.channel(confirms=True) as channel:
-                await channel.basic_publish(
-                    b"",
-                    exchange=exchange,
-                    routing_key=f"doctor {secrets.token_hex(8)}",
-                    properties=Basic.Properties(expiration="doctor", user_id="doctor"),
-                )
+                refused = aio_pika.Message(b"", expiration=-1, user_id="doctor")
+                asked = await channel.get_exchange(exchange, ensure=False)
+                await asked.publish(refused, f"doctor {secrets.token_hex(8)}", mandatory=False)
         except _REFUSED:
             return False
         except (amqp.ChannelPreconditionFailed, amqp.PublishError, amqp.DeliveryError):
@@ -129,8 +126,9 @@ class Survey:
         """Whether one may consume from it, without taking a message."""
         try:
             async with self._link.channel() as channel:
-                await channel.basic_qos(prefetch_count=1)
-                await channel.basic_consume(queue, _untaken, arguments=dict(_NO_PRIORITY))
+                await channel.set_qos(prefetch_count=1)
+                asked = await channel.get_queue(queue, ensure=False)
+                await asked.consume(_untaken, arguments=dict(_NO_PRIORITY))
         except _REFUSED:
             return False
         except amqp.ChannelPreconditionFailed:
@@ -143,14 +141,14 @@ class Survey:
         """The queue of a source, compared with the fixed parameters of its publishers. Raises BrokerUnavailable."""
         try:
             async with self._link.channel() as channel:
-                answer = await channel.queue_declare(queue, passive=True)
+                found = (await channel.get_queue(queue)).declaration_result
         except amqp.ChannelNotFoundEntity as error:
             away = "home node" in str(error) or "inaccessible" in str(error)
             return FoundSource(queue, None if away else False, said=_text(error))
         except (*_OTHER, _REFUSED) as error:
             return FoundSource(queue, None, said=_text(error))
         kept, said = await self._kept(queue)
-        depth, consumers = answer.message_count or 0, answer.consumer_count or 0
+        depth, consumers = found.message_count or 0, found.consumer_count or 0
         kind, _ = await kind_of(self._link, queue, may_declare=kept is not None)
         if kind.type == "classic" and consumers and not depth:
             kind = replace(kind, taken=await taken_by(self._link, queue))
@@ -160,7 +158,7 @@ class Survey:
     async def _kept(self, queue: str) -> tuple[bool | None, str]:
         try:
             async with self._link.channel() as channel:
-                await channel.queue_declare(queue, durable=True)
+                await channel.declare_queue(queue, durable=True)
         except _OTHER as error:
             return False, _text(error)
         except _REFUSED as error:
@@ -185,7 +183,8 @@ class Survey:
         try:
             for passive in (True, False):
                 async with self._link.channel() as channel:
-                    depth = await _declared(channel, plan, passive=passive)
+                    queue = await declare(channel, plan, passive=passive)
+                    depth = queue.declaration_result.message_count or 0 if queue else 0
         except amqp.ChannelNotFoundEntity as error:
             away = "home node" in str(error) or "inaccessible" in str(error)
             return FoundObject(plan.kind, plan.name, "unknown" if away else "missing", depth, _text(error))
@@ -195,18 +194,6 @@ class Survey:
             refused: tuple[Right, ...] = () if passive else ("configure",)
             return FoundObject(plan.kind, plan.name, "unknown", depth, _text(error), refused=refused)
         return FoundObject(plan.kind, plan.name, "right", depth)
-
-
-async def _declared(channel: AbstractChannel, plan: Planned, *, passive: bool) -> int:
-    """Declare it, or look whether it is there; gives how many messages it holds."""
-    arguments = None if passive else dict(plan.arguments)
-    if plan.kind == "exchange":
-        await channel.exchange_declare(
-            plan.name, exchange_type=plan.type, durable=True, passive=passive, arguments=arguments
-        )
-        return 0
-    answer = await channel.queue_declare(plan.name, durable=True, passive=passive, arguments=arguments)
-    return answer.message_count or 0
 
 
 async def _untaken(_: object) -> None:

@@ -1,14 +1,15 @@
 """What stands on the broker: our exchanges, the ladder, the lanes; and sources, by their publishers' rules."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import structlog
+from aio_pika.abc import AbstractChannel, AbstractQueue
 from aiormq import exceptions as amqp
-from aiormq.abc import AbstractChannel
 
 from bridge.amqp.connection import Link
 from bridge.core.base import Backoff
@@ -82,6 +83,67 @@ def queue_arguments(kind: Literal["quorum", "classic"], dead_letter_exchange: st
     return arguments
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An exchange or a queue, durable. `type` is that of an exchange, `bindings` are exchanges and routing keys.
+
+    `use` is the right that the bridge takes while it runs.
+    """
+
+    kind: Kind
+    name: str
+    type: Literal["fanout", "direct", ""] = ""
+    use: Right | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    bindings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def made(self) -> str:
+        """How it is made by hand, in words; arguments as JSON."""
+        told = [f"a durable {self.type} exchange" if self.kind == "exchange" else "a durable queue"]
+        if self.arguments:
+            told.append(f"with the arguments {json.dumps(self.arguments)}")
+        bound = [f"{exchange} with the routing key {json.dumps(key)}" for exchange, key in self.bindings]
+        return " ".join(told) + ("; bind it to " + " and to ".join(bound) if bound else "")
+
+
+def planned(
+    names: Names, queue_type: Literal["quorum", "classic"], hooks: Sequence[str]
+) -> Iterator[Planned]:
+    """All shared objects and the lanes of these hooks, each after what it is bound to."""
+    plain = queue_arguments(queue_type, None)
+    yield Planned("exchange", names.orphans, "fanout")
+    yield Planned("exchange", names.dead, "fanout")
+    yield Planned("exchange", names.lanes, "direct", "write")
+    yield Planned("exchange", names.requeue, "direct", None, {"alternate-exchange": names.orphans})
+    yield Planned("exchange", names.control, "fanout", "write")
+    for step in STEPS:
+        yield Planned("exchange", names.delay(step), "fanout", "write")
+    for store in (names.orphans, names.dead):
+        yield Planned("queue", store, "", "read", plain, ((store, ""),))
+    yield Planned("queue", names.events, "", "read", plain)
+    for step in STEPS:
+        arguments = queue_arguments(queue_type, names.requeue) | {"x-message-ttl": step * 1000}
+        yield Planned("queue", names.delay(step), "", None, arguments, ((names.delay(step), ""),))
+    for hook in hooks:
+        yield planned_lane(names, queue_type, hook)
+
+
+def planned_lane(names: Names, queue_type: Literal["quorum", "classic"], hook: str) -> Planned:
+    """The lane of a hook: first the way back from the ladder, then the way in, so that no copy may return to nowhere."""
+    ways = (names.requeue, hook), (names.lanes, hook)
+    return Planned("queue", names.lane(hook), "", "read", queue_arguments(queue_type, names.dead), ways)
+
+
+async def declare(channel: AbstractChannel, plan: Planned, *, passive: bool) -> AbstractQueue | None:
+    """Declare it, or see whether it is there; returns the queue."""
+    arguments = None if passive else dict(plan.arguments)
+    if plan.kind == "queue":
+        return await channel.declare_queue(plan.name, durable=True, passive=passive, arguments=arguments)
+    await channel.declare_exchange(plan.name, plan.type, durable=True, passive=passive, arguments=arguments)
+    return None
+
+
 class Topology:
     """Declares and looks at queues, each time on a channel that may die without harm."""
 
@@ -106,31 +168,10 @@ class Topology:
 
     async def ensure_base(self) -> None:
         """Make (or in verify mode look for) all shared objects; raises BrokerRefused with what is missing."""
-        names = self.names
-        try:
+        with self._explained("declaring"):
             async with self._link.channel() as channel:
-                for store in (names.orphans, names.dead):
-                    await self._exchange(channel, store, "fanout")
-                    await self._queue(channel, store, self._arguments(None))
-                    await self._bind(channel, store, store)
-                await self._queue(channel, names.events, self._arguments(None))
-                await self._exchange(channel, names.requeue, "direct", {"alternate-exchange": names.orphans})
-                await self._exchange(channel, names.lanes, "direct")
-                await self._exchange(channel, names.control, "fanout")
-                for step in STEPS:
-                    delay = names.delay(step)
-                    await self._exchange(channel, delay, "fanout")
-                    arguments = self._arguments(names.requeue) | {"x-message-ttl": step * 1000}
-                    await self._queue(channel, delay, arguments)
-                    await self._bind(channel, delay, delay)
-        except (
-            amqp.ChannelPreconditionFailed,
-            amqp.ChannelAccessRefused,
-            amqp.ChannelNotFoundEntity,
-        ) as error:
-            raise BrokerRefused(self._advice(error)) from error
-        except _LOST as error:
-            raise BrokerUnavailable(f"the connection was lost while declaring: {error}") from error
+                for plan in planned(self.names, self._queue_type, ()):
+                    await self._ensure(channel, plan)
 
     async def keep(self) -> None:
         """Look after the shared objects anew whenever the connection is new, until cancelled.
@@ -171,21 +212,10 @@ class Topology:
                 return
             if hook in self._no_lanes:
                 raise BrokerRefused(f"hook {hook} is deleted")
-            lane = self.names.lane(hook)
-            try:
+            lane = planned_lane(self.names, self._queue_type, hook)
+            with self._explained(f"declaring {lane.name}"):
                 async with self._link.channel() as channel:
-                    await self._queue(channel, lane, self._arguments(self.names.dead))
-                    # First the way back from the ladder, then the way in: no copy may return to nowhere.
-                    await self._bind(channel, lane, self.names.requeue, hook)
-                    await self._bind(channel, lane, self.names.lanes, hook)
-            except (
-                amqp.ChannelPreconditionFailed,
-                amqp.ChannelAccessRefused,
-                amqp.ChannelNotFoundEntity,
-            ) as error:
-                raise BrokerRefused(self._advice(error)) from error
-            except _LOST as error:
-                raise BrokerUnavailable(f"the connection was lost while declaring {lane}: {error}") from error
+                    await self._ensure(channel, lane)
             self._lanes.add(hook)
         self._lane_made(hook)
 
@@ -193,15 +223,9 @@ class Topology:
         """Nothing reaches the lane any more; what comes back from the ladder for it goes to the orphans."""
         lane = self.names.lane(hook)
         for exchange in (self.names.lanes, self.names.requeue):
-            try:
+            with self._explained(f"unbinding {lane}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
                 async with self._link.channel() as channel:
-                    await channel.queue_unbind(lane, exchange, routing_key=hook)
-            except amqp.ChannelNotFoundEntity:
-                return
-            except amqp.ChannelAccessRefused as error:
-                raise BrokerRefused(self._advice(error)) from error
-            except _LOST as error:
-                raise BrokerUnavailable(f"the connection was lost while unbinding {lane}: {error}") from error
+                    await (await channel.get_queue(lane, ensure=False)).unbind(exchange, hook)
 
     async def delete_lane(self, hook: str) -> None:
         """Delete the lane with all that it holds: see first that this is nothing.
@@ -209,28 +233,22 @@ class Topology:
         Quorum queues know no `if-empty`: they close the connection over it (3.10.8).
         """
         lane = self.names.lane(hook)
-        try:
+        with self._explained(f"deleting {lane}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
             async with self._link.channel() as channel:
                 await channel.queue_delete(lane)
-        except amqp.ChannelNotFoundEntity:
-            return
-        except amqp.ChannelAccessRefused as error:
-            raise BrokerRefused(self._advice(error)) from error
-        except _LOST as error:
-            raise BrokerUnavailable(f"the connection was lost while deleting {lane}: {error}") from error
 
     async def depth(self, queue: str) -> int | None:
         """Messages ready in a queue, None where there is no such queue; raises BrokerUnavailable."""
         try:
             async with self._link.channel() as channel:
-                answer = await channel.queue_declare(queue, passive=True)
+                found = (await channel.get_queue(queue)).declaration_result
         except amqp.ChannelNotFoundEntity as error:
             if _home_node_down(error):
                 raise BrokerUnavailable(str(error)) from error
             return None
         except _LOST as error:
             raise BrokerUnavailable(str(error)) from error
-        return answer.message_count or 0
+        return found.message_count or 0
 
     async def claim(self, queue: str) -> bool:
         """Hold an exclusive queue for as long as the connection lives; False where another one holds it.
@@ -240,7 +258,7 @@ class Topology:
         try:
             async with self._link.channel() as channel:
                 # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
-                await channel.queue_declare(queue, exclusive=True, arguments={"x-queue-type": "classic"})
+                await channel.declare_queue(queue, exclusive=True, arguments={"x-queue-type": "classic"})
         except amqp.ChannelLockedResource:
             return False
         except amqp.ChannelAccessRefused as error:
@@ -262,7 +280,7 @@ class Topology:
                 async with self._link.channel() as channel:
                     while waiting:
                         queue = waiting.pop()
-                        answer = await channel.queue_declare(queue, passive=True)
+                        answer = (await channel.get_queue(queue)).declaration_result
                         found[queue] = answer.message_count or 0, answer.consumer_count or 0
             except amqp.ChannelClosed:
                 continue  # missing, or not to be had now; the broker closed the channel: the others on a new one
@@ -274,7 +292,8 @@ class Topology:
         """The queue of the bridge's own events can be consumed; made anew where somebody deleted it."""
         try:
             async with self._link.channel() as channel:
-                await self._queue(channel, queue, self._arguments(None))
+                plan = Planned("queue", queue, arguments=queue_arguments(self._queue_type, None))
+                await self._ensure(channel, plan)
         except _LOST as error:
             log.warning("events.not_available", queue=queue, error=str(error))
             return False
@@ -284,32 +303,30 @@ class Topology:
         """Declare a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""
         try:
             async with self._link.channel() as channel:
-                await channel.queue_declare(queue, durable=True)
+                await channel.declare_queue(queue, durable=True)
         except _LOST as error:
             log.warning("source.cannot_declare", queue=queue, error=str(error))
             return False
         return True
 
-    def _arguments(self, dead_letter_exchange: str | None) -> dict[str, Any]:
-        return queue_arguments(self._queue_type, dead_letter_exchange)
+    async def _ensure(self, channel: AbstractChannel, plan: Planned) -> None:
+        queue = await declare(channel, plan, passive=self._verify_only)
+        if queue is not None and not self._verify_only:
+            for exchange, key in plan.bindings:
+                await queue.bind(exchange, key)
 
-    async def _exchange(
-        self, channel: AbstractChannel, name: str, kind: str, arguments: dict[str, Any] | None = None
-    ) -> None:
-        if self._verify_only:
-            await channel.exchange_declare(name, exchange_type=kind, passive=True)
-        else:
-            await channel.exchange_declare(name, exchange_type=kind, durable=True, arguments=arguments)
-
-    async def _queue(self, channel: AbstractChannel, name: str, arguments: dict[str, Any]) -> None:
-        if self._verify_only:
-            await channel.queue_declare(name, passive=True)
-        else:
-            await channel.queue_declare(name, durable=True, arguments=arguments)
-
-    async def _bind(self, channel: AbstractChannel, queue: str, exchange: str, key: str = "") -> None:
-        if not self._verify_only:
-            await channel.queue_bind(queue, exchange, routing_key=key)
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (
+            amqp.ChannelPreconditionFailed,
+            amqp.ChannelAccessRefused,
+            amqp.ChannelNotFoundEntity,
+        ) as error:
+            raise BrokerRefused(self._advice(error)) from error
+        except _LOST as error:
+            raise BrokerUnavailable(f"the connection was lost while {doing}: {error}") from error
 
     def _advice(self, error: Exception) -> str:
         if " limit in vhost" in str(error):  # 406, too (3.10.8: "queue limit in vhost '/' (20) is reached")
@@ -326,54 +343,3 @@ class Topology:
 def _home_node_down(error: Exception) -> bool:
     """404 also means `home node of durable queue is down`: the broker tells them apart by text alone."""
     return "home node" in str(error) or "inaccessible" in str(error)
-
-
-# Everything of ours on the broker as a list, for whoever has to make it by hand or to compare it.
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An exchange or a queue, durable. `type` is that of an exchange, `bindings` are exchanges and routing keys.
-
-    `use` is the right that the bridge takes while it runs.
-    """
-
-    kind: Kind
-    name: str
-    type: Literal["fanout", "direct", ""] = ""
-    use: Right | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    bindings: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def made(self) -> str:
-        """How it is made by hand, in words; arguments as JSON."""
-        told = [f"a durable {self.type} exchange" if self.kind == "exchange" else "a durable queue"]
-        if self.arguments:
-            told.append(f"with the arguments {json.dumps(self.arguments)}")
-        bound = [f"{exchange} with the routing key {json.dumps(key)}" for exchange, key in self.bindings]
-        return " ".join(told) + ("; bind it to " + " and to ".join(bound) if bound else "")
-
-
-def planned(
-    names: Names, queue_type: Literal["quorum", "classic"], hooks: Sequence[str]
-) -> Iterator[Planned]:
-    """All shared objects and the lanes of these hooks, each after what it is bound to."""
-    plain, dead = queue_arguments(queue_type, None), queue_arguments(queue_type, names.dead)
-    yield Planned("exchange", names.orphans, "fanout")
-    yield Planned("exchange", names.dead, "fanout")
-    yield Planned("exchange", names.lanes, "direct", "write")
-    yield Planned("exchange", names.requeue, "direct", None, {"alternate-exchange": names.orphans})
-    yield Planned("exchange", names.control, "fanout", "write")
-    for step in STEPS:
-        yield Planned("exchange", names.delay(step), "fanout", "write")
-    for store in (names.orphans, names.dead):
-        yield Planned("queue", store, "", "read", plain, ((store, ""),))
-    yield Planned("queue", names.events, "", "read", plain)
-    for step in STEPS:
-        arguments = queue_arguments(queue_type, names.requeue) | {"x-message-ttl": step * 1000}
-        yield Planned("queue", names.delay(step), "", None, arguments, ((names.delay(step), ""),))
-    for hook in hooks:
-        yield Planned(
-            "queue", names.lane(hook), "", "read", dead, ((names.requeue, hook), (names.lanes, hook))
-        )

@@ -128,8 +128,9 @@ class Container:
             verify_only=broker.topology == "verify",
             lane_made=lambda hook: self.control.mention("lane", hook),
         )
-        self.publisher = self._publisher(self.links.publish)
-        self.other_publishers = {name: self._publisher(link) for name, link in self.links.others.items()}
+        for_copies = partial(self._publisher, underneath=True)
+        self.publisher = for_copies(self.links.publish)
+        self.other_publishers = {name: for_copies(link) for name, link in self.links.others.items()}
         self.copies = BrokerCopies(
             self.publisher, self.topology, self._keys.copies, self.ladder.published, self.turn
         )
@@ -237,13 +238,14 @@ class Container:
 
     # ---- making ---------------------------------------------------------------------------------------
 
-    def _publisher(self, link: Link) -> ConfirmedPublisher:
+    def _publisher(self, link: Link, *, underneath: bool = False) -> ConfirmedPublisher:
         return ConfirmedPublisher(
             link,
             timeout=self.settings.broker.publish_timeout,
             body_limit=self.settings.limits.body,
             declare=Topology(link, self.names).declare_source,
             watch=self.gauges.published,
+            underneath=underneath,
         )
 
     def _recorder(self) -> Recorder:

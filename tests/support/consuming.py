@@ -13,7 +13,7 @@ from bridge.amqp.kinds import SourceQueues
 from bridge.amqp.topology import Names, Topology
 from bridge.core.event import Message
 from bridge.core.ports import AckHandle
-from tests.support.links import Heard
+from tests.support.links import Heard, raw_channel
 from tests.support.waiting import until
 
 
@@ -78,7 +78,7 @@ async def supervised(url: str, heard: Heard, **address: Any) -> AsyncIterator[Li
 
 async def publish(link: Link, queue: str, *bodies: bytes, **properties: Any) -> None:
     """Publish; returns once all are confirmed."""
-    async with link.channel(confirms=True) as channel:
+    async with raw_channel(link, confirms=True) as channel:
         for body in bodies:
             await channel.basic_publish(
                 body,
@@ -90,7 +90,7 @@ async def publish(link: Link, queue: str, *bodies: bytes, **properties: Any) -> 
 
 async def publish_fast(link: Link, queue: str, bodies: Collection[bytes]) -> None:
     """Publish thousands; returns once the broker has worked through them."""
-    async with link.channel() as channel:
+    async with raw_channel(link) as channel:
         for body in bodies:
             await channel.basic_publish(body, routing_key=queue)
         await channel.basic_qos()

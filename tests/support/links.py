@@ -5,6 +5,8 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from aiormq.abc import AbstractChannel
+
 from bridge.amqp.connection import Address, Link
 
 
@@ -34,6 +36,13 @@ async def running_link(url: str, heard: Heard | None = None) -> AsyncIterator[Li
     finally:
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
+
+
+@asynccontextmanager
+async def raw_channel(link: Link, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
+    """A channel that speaks AMQP method by method."""
+    async with link.channel(confirms=confirms) as channel:
+        yield await channel.get_underlay_channel()
 
 
 def unique(name: str) -> str:

@@ -75,7 +75,7 @@ async def replica(amqp_url: str, exchange: str, every: float = LONG) -> AsyncIte
 async def exchange(amqp_url):
     names = Names(unique("t"))
     async with running_link(amqp_url) as link, link.channel() as channel:
-        await channel.exchange_declare(names.control, exchange_type="fanout", durable=True)
+        await channel.declare_exchange(names.control, "fanout", durable=True)
         yield names.control
         await channel.exchange_delete(names.control)
 
@@ -134,7 +134,7 @@ async def test_a_word_for_an_exchange_that_is_gone_is_given_up(two, amqp_url, ex
         await channel.exchange_delete(exchange)
         await two[0].control.tell("hooks", "x")
         assert ("hooks", "x") in two[0].words
-        await channel.exchange_declare(exchange, exchange_type="fanout", durable=True)
+        await channel.declare_exchange(exchange, "fanout", durable=True)
 
 
 HOSTILE = {

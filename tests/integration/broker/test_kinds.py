@@ -4,7 +4,7 @@ import pytest
 
 from bridge.amqp.kinds import kind_of, taken_by
 from bridge.core.survey import QueueKind
-from tests.support.links import unique
+from tests.support.links import raw_channel, unique
 
 EVERYTHING = {
     "x-queue-type": "quorum",
@@ -34,7 +34,7 @@ async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_tou
     link, arguments, kind, name
 ):
     queue = unique(name)
-    async with link.channel(confirms=True) as channel:
+    async with raw_channel(link, confirms=True) as channel:
         await channel.queue_declare(queue, durable=True, arguments=arguments or None)
         await channel.basic_publish(b"here", routing_key=queue)
     found, bare = await kind_of(link, queue, may_declare=True)
@@ -45,17 +45,17 @@ async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_tou
     assert bare is not bool(told)
     seen, bare = await kind_of(link, queue, may_declare=False)
     assert (seen.type, seen.whole, bare) == (kind, False, None)
-    async with link.channel() as channel:
+    async with raw_channel(link) as channel:
         if kind == "classic":
             message = await channel.basic_get(queue)
             assert message.body == b"here"
-            assert not message.delivery.redelivered
+            assert not message.redelivered
         await channel.queue_delete(queue)
 
 
 async def test_a_queue_that_another_consumer_has_for_itself_is_told_of(link):
     queue = unique("taken")
-    async with link.channel() as channel:
+    async with raw_channel(link) as channel:
         await channel.queue_declare(queue, durable=True)
         assert await taken_by(link, queue) == ""
         await channel.basic_consume(queue, never, exclusive=True)
@@ -65,7 +65,7 @@ async def test_a_queue_that_another_consumer_has_for_itself_is_told_of(link):
 
 async def test_a_queue_that_goes_with_its_consumer_or_the_broker_is_told_of(link):
     passing, short_lived = unique("passing"), unique("short")
-    async with link.channel() as channel:
+    async with raw_channel(link) as channel:
         await channel.queue_declare(passing, durable=True, auto_delete=True)
         await channel.queue_declare(short_lived, durable=False)
         assert (await kind_of(link, passing, may_declare=True))[0].arguments == {"auto_delete": True}

@@ -18,9 +18,9 @@ def outgoing(queue, message_id="m", body=b"{}", headers=None, exchange=""):
     return Outgoing(exchange, queue, message_id, body, headers or {}, Message(body))
 
 
-@pytest.fixture
-async def publisher(link):
-    publisher = ConfirmedPublisher(link, timeout=5)
+@pytest.fixture(params=[False, True], ids=["through aio-pika", "underneath"])
+async def publisher(link, request):
+    publisher = ConfirmedPublisher(link, timeout=5, underneath=request.param)
     yield publisher
     await publisher.close()
 
@@ -86,7 +86,7 @@ async def test_however_many_publish_at_once_to_an_exchange_it_is_not_looked_for_
     queue, looks, channel = unique("q"), itertools.count(), link.channel
     await Topology(link, Names()).declare_source(queue)
     async with link.channel() as binding:
-        await binding.queue_bind(queue, "amq.direct", queue)
+        await (await binding.get_queue(queue)).bind("amq.direct", queue)
     monkeypatch.setattr(link, "channel", lambda **options: (next(looks), channel(**options))[1])
 
     await asyncio.gather(

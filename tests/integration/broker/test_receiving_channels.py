@@ -74,7 +74,7 @@ async def test_a_consumer_that_may_hold_more_is_kept_beside_another_one_and_all_
 
 async def consumers(link, queue) -> int:
     async with link.channel() as channel:
-        return int((await channel.queue_declare(queue, passive=True)).consumer_count or 0)
+        return (await channel.get_queue(queue)).declaration_result.consumer_count or 0
 
 
 async def has_consumers(link, queue, count: int) -> bool:
@@ -90,7 +90,7 @@ async def test_flushes_that_overlap_ack_no_tag_twice(link, queue):
         for ticket in consumer.tickets[1:250]:
             ticket.finish()
         first = asyncio.create_task(consumer.channel.flush())
-        fill(connection.write_queue)  # so that the first flush has to wait
+        fill(connection.underlay.write_queue)  # so that the first flush has to wait
         await asyncio.sleep(0)
         for ticket in (consumer.tickets[0], *consumer.tickets[250:]):
             ticket.finish()
@@ -117,8 +117,8 @@ async def test_a_channel_that_the_broker_closes_comes_back_and_the_connection_st
         await until(lambda: len(consumer.got) == len(bodies))
         tickets = iter(consumer.tickets[:])
         # 406 PRECONDITION_FAILED: a delivery tag that does not exist. Acks go on all the while.
-        unknown = frame.marshal(commands.Basic.Ack(99_999), max(connection.channels))
-        await connection.write_queue.put(ChannelFrame(unknown, should_close=False))
+        unknown = frame.marshal(commands.Basic.Ack(99_999), max(connection.underlay.channels))
+        await connection.underlay.write_queue.put(ChannelFrame(unknown, should_close=False))
         for ticket in tickets:
             if not ticket.valid:
                 break

@@ -14,9 +14,11 @@ from yarl import URL
 
 from bridge.amqp import reader as receiving
 from bridge.amqp.topology import Names, Topology
+from bridge.core.errors import BrokerUnavailable
 from devtools.rabbitmq import RabbitMQNode
 from tests.support.consuming import consuming, depth, publish, supervised
-from tests.support.links import Heard, running_link, unique
+from tests.support.links import Heard, raw_channel, running_link, unique
+from tests.support.proxy import open_proxy
 from tests.support.waiting import until
 
 TLS = Path(__file__).parents[2] / "data" / "tls"
@@ -106,7 +108,7 @@ async def test_a_connection_busy_with_messages_alone_is_not_taken_for_dead(amqp_
     async with (
         supervised(amqp_url, heard, heartbeat=1) as busy,
         consuming(busy, queue) as consumer,
-        link.channel() as channel,
+        raw_channel(link) as channel,
     ):
         while time.monotonic() < stop:
             await channel.basic_publish(b"x", routing_key=queue)
@@ -151,6 +153,29 @@ async def test_a_broker_that_falls_silent_is_noticed(own_node):
             await until(lambda: heard.connects == 2 and consumer.channel.up(queue), 30)
             await publish(link, queue, b"after")
             await until(lambda: consumer.bodies == [b"after"])
+
+
+async def test_who_waits_for_a_channel_is_told_when_the_broker_blocks_the_connection_and_it_is_lost(own_node):
+    """The library's wait for the broker to go on never ends."""
+    url, heard = URL(own_node.url), Heard()
+    async with (
+        open_proxy(url.port or 5672) as proxy,
+        running_link(str(url.with_port(proxy.port)), heard) as link,
+    ):
+        topology, queue = Topology(link, Names()), unique("blocked")
+        await topology.declare_source(queue)
+        await asyncio.to_thread(own_node.rabbitmqctl, "set_vm_memory_high_watermark", "0.0000001")
+        try:
+            publishing = asyncio.create_task(publish(link, queue, b"taken later"))
+            await until(link.blocked)
+            waiting = asyncio.create_task(topology.depth(queue))
+            await asyncio.sleep(0)
+            proxy.cut()
+            with pytest.raises(BrokerUnavailable):
+                await asyncio.wait_for(waiting, 10)
+        finally:
+            await asyncio.to_thread(own_node.rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
+            await asyncio.gather(publishing, return_exceptions=True)
 
 
 def test_the_sign_of_life_is_the_librarys_heartbeat():

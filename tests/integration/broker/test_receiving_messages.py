@@ -10,15 +10,16 @@ from aiormq.abc import ChannelFrame
 from pamqp import commands, frame
 from pamqp.body import ContentBody
 
+from bridge.amqp.streams import last_offset
 from bridge.core.event import Message
 from tests.support.consuming import consuming, depth, publish, publish_fast
-from tests.support.links import unique
+from tests.support.links import raw_channel, unique
 from tests.support.waiting import holds, until
 
 
 async def publish_octets(link, queue, flags, properties, body=b"{}"):
     """A message with properties that the AMQP library would not write."""
-    async with link.channel() as channel:
+    async with raw_channel(link) as channel:
         header = struct.pack(">HHQH", 60, 0, len(body), flags) + properties
         octets = b"".join(
             (
@@ -145,6 +146,20 @@ async def test_what_the_library_cannot_read_arrives_and_ends_nothing(link, queue
     assert await link.connection() is connection
 
 
+async def test_the_end_of_a_stream_is_found_whatever_its_last_message_is(link):
+    """The library closes the connection over it."""
+    stream = unique("stream")
+    async with link.channel() as channel:
+        await channel.declare_queue(stream, durable=True, arguments={"x-queue-type": "stream"})
+    await publish(link, stream, b"{}")
+    await publish_octets(link, stream, 1 << 13, table(b"\x01tT" + b"\xff" * 8))
+    try:
+        assert await last_offset(link, stream, 1) == 1
+    finally:
+        async with link.channel() as channel:
+            await channel.queue_delete(stream)
+
+
 async def test_bodies_of_any_size_arrive_whole_and_in_order(link, queue):
     sizes = (0, 1, 131_064, 131_065, 300_000, 0, 20_000_000, 5)
     bodies = [random.Random(size).randbytes(size) for size in sizes]
@@ -157,7 +172,7 @@ async def test_bodies_of_any_size_arrive_whole_and_in_order(link, queue):
 
 async def test_unicode_exchanges_and_routing_keys_arrive(link, queue):
     exchange, key = unique("výměna"), "zákazníci.vytvoření." + "š" * 100
-    async with link.channel(confirms=True) as channel:
+    async with raw_channel(link, confirms=True) as channel:
         await channel.exchange_declare(exchange, exchange_type="topic", auto_delete=True)
         await channel.queue_bind(queue, exchange, routing_key="#")
         await channel.basic_publish(b"{}", exchange=exchange, routing_key=key, mandatory=True)

@@ -1,8 +1,11 @@
 """Channels for one call, whose caller may give up at any moment."""
 
 import asyncio
+import gc
 
 import pytest
+from aio_pika.tools import OneShotCallback
+from aiormq.exceptions import ChannelNotFoundEntity
 from yarl import URL
 
 from bridge.amqp.connection import Link
@@ -32,9 +35,31 @@ async def test_a_call_that_is_given_up_leaves_the_connection_to_the_others(amqp_
         closing = (await link.connection()).closing
         # What the broker has against a frame it says when it comes to it, not in order.
         await asyncio.wait({closing}, timeout=0.3)
-        closing.cancel()
 
     assert (heard.connects, heard.losses) == (1, [])
+
+
+async def test_channels_that_ended_leave_nothing_on_their_connection(link: Link):
+    """The library's keeps a callback for each, which is all that a connection of many weeks would hold."""
+    await channels_that_end(link)
+    before = callbacks()
+    for _ in range(20):
+        await channels_that_end(link)
+    assert callbacks() == before
+
+
+async def channels_that_end(link: Link) -> None:
+    """One that the broker closes, and one that we do."""
+    with pytest.raises(ChannelNotFoundEntity):
+        async with link.channel() as channel:
+            await channel.get_queue(unique("missing"))
+    async with link.channel() as channel:
+        await channel.set_qos(prefetch_count=1)
+
+
+def callbacks() -> int:
+    gc.collect()
+    return sum(isinstance(each, OneShotCallback) for each in gc.get_objects())
 
 
 async def ask(link: Link, proxy: Proxy, *, slow_from: str = "never") -> None:
@@ -42,5 +67,5 @@ async def ask(link: Link, proxy: Proxy, *, slow_from: str = "never") -> None:
     proxy.delay = DELAY if slow_from == "opening" else 0.0
     async with link.channel() as channel:
         proxy.delay = DELAY if slow_from == "asking" else proxy.delay
-        await channel.queue_declare(unique("asked"), exclusive=True)
+        await channel.declare_queue(unique("asked"), exclusive=True)
         proxy.delay = DELAY if slow_from == "closing" else proxy.delay

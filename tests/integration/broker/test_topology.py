@@ -27,7 +27,7 @@ def sources(link, topology, told):
 
 async def declare(link, queue, **how):
     async with link.channel() as channel:
-        await channel.queue_declare(queue, **how)
+        await channel.declare_queue(queue, **how)
 
 
 @pytest.mark.parametrize("name", ["plain", "with spaces", "a/b/c", "žluťoučký kůň 🐎", "x" * 255, "ü" * 127])
