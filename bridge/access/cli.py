@@ -11,7 +11,7 @@ from bridge.terminal.groups import flag, option
 from bridge.terminal.options import SPAN, YES, RemoteCommands, examples
 from bridge.terminal.output import usage
 from bridge.terminal.paper import Column, ListView, TablePrinter, column, columns, described, moment, text
-from bridge.terminal.remote import Remote, sure
+from bridge.terminal.remote import Remote, confirm
 
 EXAMPLES = examples(
     """
@@ -110,7 +110,7 @@ def revoke(
 ) -> None:
     """Revoke a token; whoever holds it is refused from now on."""
     found = to.change("GET", f"/tokens/{segment(which)}").value
-    sure(f"Revoke the token {found['name']} ({found['role']})?", yes=yes)
+    confirm(f"Revoke the token {found['name']} ({found['role']})?", yes=yes)
     answer = to.change("DELETE", f"/tokens/{segment(found['id'])}")
     to.say(answer, lambda paper, _: paper.line(f"{found['name']}: revoked"))
 

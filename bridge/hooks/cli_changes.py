@@ -22,7 +22,7 @@ from bridge.terminal.input import all_secrets, content, json_option
 from bridge.terminal.options import YES, HookName, RemoteCommands, examples
 from bridge.terminal.output import FAILED, usage
 from bridge.terminal.paper import Column, TablePrinter, column, count, described, moment, text
-from bridge.terminal.remote import Remote, sure
+from bridge.terminal.remote import Remote, confirm
 
 CREATE = examples(
     r"""
@@ -243,7 +243,7 @@ def update(
 def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
     """Delete a hook, and deliver or drop what waits in its lane."""
     fate = "still delivered" if lane == "drain" else "given up (FAILED hook_deleted)"
-    sure(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
+    confirm(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
     to.say(to.change("DELETE", f"/hooks/{segment(hook)}", query={"lane": lane}), _show_removal)
 
 

@@ -29,7 +29,7 @@ from bridge.terminal.paper import (
     moment,
     text,
 )
-from bridge.terminal.remote import Remote, needs_one, sure
+from bridge.terminal.remote import Remote, confirm, needs_one
 
 EXAMPLES = examples("""
 amqp-bridge quarantine list --source splynx
@@ -155,11 +155,11 @@ def _requeued(paper: TablePrinter, row: Any) -> None:
 def drop(to: Remote, messages: Ids = None, *, yes: bool, **which: Any) -> None:
     """Delete messages from quarantine, for good."""
     if many := _chosen(messages, **which):
-        sure("Delete all of these from quarantine for good?", yes=yes)
+        confirm("Delete all of these from quarantine for good?", yes=yes)
         _drop_many(to, many)
         return
     ids = needs_one(messages, "the id of a message")
-    sure("Delete from quarantine for good?", yes=yes or "-" in ids)
+    confirm("Delete from quarantine for good?", yes=yes or "-" in ids)
 
     def dropped(message: str) -> Answer:
         answer = to.change("DELETE", f"/quarantine/{segment(message)}")

@@ -1,4 +1,4 @@
-"""Where commands write for people: a terminal with its width and colours, or plain text that is never cut."""
+"""Prints tables and facts: fitted to the width of a terminal and coloured, or as plain text that is never cut."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ def visible(text: str) -> str:
 
 
 def text(value: Any) -> str:
-    """Any value in a cell: nothing for null, yes and no, lists with commas."""
+    """Returns any value as the text of a cell: null is empty, booleans are yes and no, lists are separated by commas."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -39,30 +39,30 @@ def text(value: Any) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """As `visible`, but lines and tabs stay."""
+    """Returns the text as `visible` does, but keeps line breaks and tabs."""
     return _CONTROL.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", text)
 
 
 def short_id(text: str) -> str:
-    """The beginning of an id, its time and what tells it from others of the same millisecond."""
+    """Returns the start of a UUID: its time, and enough to tell it from others of the same millisecond."""
     return text[:_SHORT] if _ID.fullmatch(text) else text
 
 
 def moment(value: Any) -> str:
-    """A time of the API, to the second."""
+    """Returns a time of the API without fractions of a second."""
     found = _MOMENT.fullmatch(str(value))
     return f"{found[1]}Z" if found else text(value)
 
 
 def milliseconds(value: Any) -> str:
-    """A duration in the unit that reads best: `12 ms`, `1.25 s`."""
+    """Returns a duration in milliseconds or seconds: `12 ms`, `1.25 s`."""
     if not isinstance(value, (int, float)):
         return text(value)
     return f"{value:.3g} ms" if value < 999.5 else f"{value / 1000:.3g} s"
 
 
 def percent(value: Any) -> str:
-    """A share of 100; nothing where there is none."""
+    """Returns a percentage; empty if there is none."""
     return f"{value:.4g} %" if isinstance(value, (int, float)) else ""
 
 
@@ -79,12 +79,12 @@ def count(number: int, word: str) -> str:
 GAP = 2
 
 Row = Any
-"""One entry of a list as the API answered it."""
+"""One item of a list, as the API returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What stands in one column.
+    """One column of a table.
 
     `least`: it may be cut to so many characters (None: never); `drop`: 0 always stays, of the others the highest goes
     first where there is no room.
@@ -97,7 +97,7 @@ class Column:
     right: bool = False
     style: Callable[[str], str] | None = None
     short: Callable[[Row], str] | None = None
-    """What stands there where not everything has room, in place of `cell`."""
+    """Replaces `cell` if the table does not fit."""
 
 
 def column(path: str, title: str = "", show: Callable[[Any], str] = text, **options: Any) -> Column:
@@ -108,7 +108,7 @@ def column(path: str, title: str = "", show: Callable[[Any], str] = text, **opti
 
 
 def identity(name: str) -> Column:
-    """A column of an id, of which the beginning is shown where there is little room; commands take that too."""
+    """Returns a column of an id; only its start is shown if the table does not fit. Commands accept the start as well."""
     return column(name, short=lambda row: short_id(text(value_at(row, name))))
 
 
@@ -123,19 +123,19 @@ def described(row: Row, columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
 
 
 def value_at(row: Row, path: str) -> Any:
-    """What stands at `state.reason`; None where there is nothing."""
+    """Returns the value at a path such as `state.reason`; None if there is none."""
     for name in path.split("."):
         row = row.get(name) if isinstance(row, dict) else None
     return row
 
 
 def cells(columns: Sequence[Column], rows: Sequence[Row]) -> list[list[str]]:
-    """The texts of all rows."""
+    """Returns the texts of all cells."""
     return [[column.cell(row) for column in columns] for row in rows]
 
 
 def natural(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[int]:
-    """How wide each column would be if there were all the room in the world."""
+    """Returns the width of each column without any limit."""
     return [
         max([cell_len(column.title), *(cell_len(row[number]) for row in texts)])
         for number, column in enumerate(columns)
@@ -143,8 +143,8 @@ def natural(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[i
 
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[tuple[Column, int]]:
-    """As many columns as go into `room`, each with its width: none cut that must not be, and those that may be cut as wide
-    as can be. No columns: there is room for none.
+    """Returns as many columns as fit into `room`, each with its width, or none. Only columns with `least` are truncated, and
+    no more than needed.
     """
     chosen = list(zip(columns, widths, strict=True))
     while chosen and _least(chosen) > room:
@@ -164,7 +164,7 @@ def _bound(column: Column, width: int) -> int:
 
 
 def _shared(chosen: Sequence[tuple[Column, int]], room: int) -> list[int]:
-    """Everybody the least, and what is left over to those who want more, in equal parts."""
+    """Returns the widths: each column gets its minimum, the rest is shared equally among those that need more."""
     widths = [_bound(column, width) for column, width in chosen]
     left = room - GAP * (len(chosen) - 1) - sum(widths)
     while left > 0 and (hungry := [n for n, (_, width) in enumerate(chosen) if widths[n] < width]):
@@ -186,12 +186,12 @@ _STYLES = {
 
 
 def status_style(status: str) -> str:
-    """The colour of a delivery's status."""
+    """Returns the colour of a delivery status."""
     return _STYLES.get(status, "")
 
 
 class TablePrinter:
-    """Takes what a command has to say: columns padded with blanks and never cut, for files and pipes."""
+    """Prints the output of a command for files and pipes: columns are padded with blanks and never cut."""
 
     def __init__(self, stream: IO[str], *, headings: bool = True) -> None:
         """`headings`: tables begin with the titles of their columns."""
@@ -224,8 +224,8 @@ class TablePrinter:
             self.line(_GAP.join(padded).rstrip())
 
 
-class TerminalPaper(TablePrinter):
-    """Tables as wide as the terminal is; what has no room is cut, or goes below each other."""
+class TerminalPrinter(TablePrinter):
+    """Prints tables as wide as the terminal; what does not fit is truncated, dropped or printed as facts."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console.file)
@@ -288,8 +288,8 @@ View = Callable[[TablePrinter, Any], None]
 
 
 def paper(stream: IO[str]) -> TablePrinter:
-    """That of the stream: a terminal, or plain."""
-    return TerminalPaper(Console(file=stream)) if stream.isatty() else TablePrinter(stream)
+    """Returns the printer for a terminal or for a plain stream."""
+    return TerminalPrinter(Console(file=stream)) if stream.isatty() else TablePrinter(stream)
 
 
 def _styled(column: Column, text: str) -> Text:

@@ -1,4 +1,4 @@
-"""A running bridge as one command asks it, and where the command's words go."""
+"""Sends the requests of one command to a running bridge and prints the answers."""
 
 import json
 import sys
@@ -14,14 +14,14 @@ from rich.console import Console
 from bridge.bodies.exact import json_text
 from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access, answer_of
 from bridge.terminal.output import Failure, ended_by, tell, usage
-from bridge.terminal.paper import TablePrinter, TerminalPaper, View, paper
+from bridge.terminal.paper import TablePrinter, TerminalPrinter, View, paper
 
 MANY = 50
-"""Entries of a list where --limit is not given."""
+"""Default of --limit."""
 
 
 class Remote:
-    """A running bridge as one command asks it, and where the command's words go."""
+    """Sends the requests of one command to a running bridge and prints the answers."""
 
     def __init__(
         self,
@@ -142,8 +142,8 @@ def _names(given: list[str]) -> Iterator[str]:
             yield name
 
 
-def sure(question: str, *, yes: bool) -> None:
-    """Ask on a terminal, unless `yes`; raises Failure for a no."""
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks for confirmation on a terminal, unless `yes`. Raises Failure if the answer is no."""
     if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
         return
     if not typer.confirm(question, err=True):
@@ -151,14 +151,14 @@ def sure(question: str, *, yes: bool) -> None:
 
 
 def needs_one(names: list[str] | None, what: str) -> list[str]:
-    """The names; raises SettingsError for none."""
+    """Returns the names. Raises SettingsError if there are none."""
     if not names:
         raise usage("", f"give {what}, or - to read them from standard input")
     return names
 
 
 def tell_more(paper: TablePrinter, answer: Any) -> None:
-    """How much of the list is not shown."""
+    """Prints how many items of the list are not shown."""
     shown, more = len(answer["items"]), answer.get("more")
     if answer["next"] is None or "searched" in answer:
         return
@@ -173,7 +173,7 @@ def tell_more(paper: TablePrinter, answer: Any) -> None:
 
 
 def print_answer(answer: Answer, *, lines: bool = False) -> None:
-    """The answer's own text, laid out for people on a terminal; one line with `lines`."""
+    """Prints the JSON of the answer: indented on a terminal, on one line with `lines`, else as it came."""
     sys.stdout.write(_laid_out(answer, lines=lines) + "\n")
 
 
@@ -192,10 +192,9 @@ def _laid_out(answer: Answer, *, lines: bool) -> str:
 
 
 def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:
-    """Ask every so many seconds: redrawn on a terminal, else what is new, as text or one JSON document a line.
+    """Asks every `seconds`. Redraws the screen on a terminal; elsewhere prints what is new, as text or as JSON lines.
 
-    Ends with Ctrl-C, in order. A bridge that is away for a while is waited for; one that is not there at first is an
-    error, and so is whatever it refuses.
+    Ends with Ctrl-C and exit code 0. Waits while the bridge is unreachable, but not for the first answer; raises Refused.
     """
     answers = _rounds(ask, seconds)
     with suppress(KeyboardInterrupt):
@@ -226,8 +225,8 @@ def _rounds(ask: Callable[[], Answer], seconds: float) -> Iterator[Answer]:
 
 
 def _news(answers: Iterator[Answer]) -> Iterator[tuple[Answer, bool]]:
-    """What was not there before, and whether it is the first: of a list the rows that are new or have changed, of anything
-    else the whole where it has changed.
+    """Yields what is new, and whether it is the first answer: the items of a list that are new or changed, of anything else
+    the whole answer if it changed.
     """
     before: Any = None
     for answer in answers:
@@ -249,7 +248,7 @@ def _items(value: Any) -> Any:
 
 
 def _redraw(answers: Iterator[Answer], view: View, when: str) -> None:
-    """Each round in place of the one before, on a screen of its own; the last one stays when it is over."""
+    """Draws each answer over the one before on the alternate screen; the last one stays visible after the end."""
     console, last = Console(), ""
     console.set_alt_screen(True)
 
@@ -260,7 +259,7 @@ def _redraw(answers: Iterator[Answer], view: View, when: str) -> None:
     try:
         for answer in answers:
             with console.capture() as captured:
-                view(TerminalPaper(console), answer.value)
+                view(TerminalPrinter(console), answer.value)
             last = captured.get()
             lines = last.splitlines()
             room = console.height - 2

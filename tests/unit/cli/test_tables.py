@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bridge.deliveries.cli import DELIVERIES
-from bridge.terminal.paper import GAP, Column, TablePrinter, TerminalPaper, column, fitted, visible
+from bridge.terminal.paper import GAP, Column, TablePrinter, TerminalPrinter, column, fitted, visible
 from bridge.terminal.remote import tell_more
 
 ID = "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77"
@@ -23,7 +23,7 @@ COLUMNS = (column("id"), column("hook", least=8), column("type", least=10, drop=
 
 def on_terminal(width: int) -> list[str]:
     stream = io.StringIO()
-    TerminalPaper(Console(file=stream, width=width)).table(COLUMNS, ROWS, "none")
+    TerminalPrinter(Console(file=stream, width=width)).table(COLUMNS, ROWS, "none")
     return stream.getvalue().splitlines()
 
 
@@ -99,7 +99,7 @@ def a_row(number: int) -> dict[str, Any]:
 
 def listed(width: int | None, answer: Any) -> str:
     stream = io.StringIO()
-    paper = TablePrinter(stream) if width is None else TerminalPaper(Console(file=stream, width=width))
+    paper = TablePrinter(stream) if width is None else TerminalPrinter(Console(file=stream, width=width))
     DELIVERIES(paper, answer)
     tell_more(paper, answer)
     return stream.getvalue()
