@@ -1,4 +1,4 @@
-"""One connection to the running bridge: requests out, values in."""
+"""The API client of the command line: address, token, requests, and errors with advice."""
 
 import os
 import re
@@ -18,10 +18,10 @@ from bridge.terminal.output import FAILED, USAGE, Failure, usage
 from bridge.terminal.paper import visible
 
 if TYPE_CHECKING:
-    # Imported when something is asked: it takes longer than all else that a help needs.
+    # Imported with the first request: its import takes longer than everything else that help needs.
     import httpx
 
-# Where the running bridge answers, and what lets a command in.
+# Address and token.
 
 
 USUAL_URL = "http://127.0.0.1:8080"
@@ -31,7 +31,7 @@ _EVERY_ADDRESS = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noq
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What options say; None: not given."""
+    """Connection options; None: not given."""
 
     url: str | None = None
     token: str | None = field(default=None, repr=False)
@@ -42,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The bridge's address without a slash at the end, and the token with the place that it is from."""
+    """The base URL of the bridge, without a trailing slash, and the token with its origin."""
 
     url: str
     token: str | None = field(default=None, repr=False)
@@ -51,9 +51,9 @@ class Access:
 
 
 def access(given: Given, env: Mapping[str, str] = os.environ) -> Access:
-    """Options win over the configuration file, and that over BRIDGE_URL, BRIDGE_TOKEN and BRIDGE_ADMIN_TOKEN.
+    """Resolves the connection: options, then the configuration file, then BRIDGE_URL, BRIDGE_TOKEN, BRIDGE_ADMIN_TOKEN.
 
-    Raises SettingsError for what cannot be an address, and for files that cannot be read.
+    Raises SettingsError for an invalid address and for files that cannot be read.
     """
     url, token = (None, None) if given.config is None else _configured(given.config, env, given.url is None)
     address = given.url or url or env.get("BRIDGE_URL") or USUAL_URL
@@ -64,7 +64,7 @@ def access(given: Given, env: Mapping[str, str] = os.environ) -> Access:
 
 
 def normal(url: str, where: str = "--url") -> str:
-    """The address without a slash at the end and without /api/v1; http:// where it names no scheme."""
+    """Returns the URL without a trailing slash and without /api/v1; the default scheme is http."""
     whole = url.strip() if "://" in url else f"http://{url.strip()}"
     try:
         parts = urlsplit(whole)
@@ -113,7 +113,7 @@ def _configured(file: Path, env: Mapping[str, str], needs_url: bool) -> tuple[st
 
 
 def listening(listen: str) -> str:
-    """The address on this machine of what listens there. Raises SettingsError for a port that nobody knows."""
+    """Returns the local URL of a listen address. Raises SettingsError for port 0."""
     from bridge.settings.transport import host_and_port
 
     host, port = host_and_port(listen)
@@ -123,11 +123,11 @@ def listening(listen: str) -> str:
     return f"http://[{here}]:{port}" if ":" in str(here) else f"http://{here}:{port}"
 
 
-# What a command says when the bridge refuses, or does not answer: what, where and what to do.
+# Error messages: what failed, where, and what to do.
 
 
 _TYPED = frozenset({400, 405, 413, 415, 422})
-"""What the user typed is wrong; anything else is about the bridge, or how things stand there."""
+"""Statuses that mean wrong usage (exit code 2); all others mean failure (exit code 1)."""
 _LONGEST = 500
 _LISTS = {
     "hooks": "hooks list",
@@ -142,7 +142,7 @@ _WHERE = "say where it is with --url, BRIDGE_URL or -c bridge.yaml"
 
 
 class Refused(Failure):
-    """The bridge answered with a problem; `document` is what it answered."""
+    """The bridge answered with a problem document."""
 
     def __init__(self, lines: list[str], code: int, status: int, document: Any) -> None:
         super().__init__(lines, code)
@@ -151,11 +151,11 @@ class Refused(Failure):
 
 
 class Unreachable(Failure):
-    """Nothing that is a bridge answers."""
+    """No bridge answers."""
 
 
 def refusal(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
-    """The problem in words."""
+    """Returns the error for a problem response."""
     document = parse(response.content)
     if not isinstance(document, dict) or "status" not in document:
         return unreadable(access, method, path, response)
@@ -193,14 +193,14 @@ def _advice(access: Access, path: str, response: "httpx.Response") -> Iterator[s
 
 
 def _missing(parts: list[str]) -> str:
-    """What to do about a path, taken apart, that leads to nothing."""
+    """Returns the advice for a path that was not found."""
     if len(parts) > 1 and parts[0] in _LISTS:
         return f"see what there is with `amqp-bridge {_LISTS[parts[0]]}`"
     return "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"
 
 
 def unreadable(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
-    """Something answers that is no bridge."""
+    """Returns the error for a response that does not come from a bridge."""
     status = f"{response.status_code} {_phrase(response.status_code)}"
     kind = visible(response.headers.get("Content-Type", "no content type"))
     return Unreachable(
@@ -209,7 +209,7 @@ def unreadable(access: Access, method: str, path: str, response: "httpx.Response
 
 
 def nothing_answers(access: Access, error: Exception) -> Failure:
-    """The connection could not be made, or ended too early."""
+    """Returns the error for a connection that failed or ended early."""
     import httpx
 
     if isinstance(error, httpx.ReadTimeout):
@@ -244,19 +244,19 @@ def _phrase(status: int) -> str:
 
 
 PATIENCE = 60.0
-"""Seconds for an answer, where a request does not say otherwise."""
+"""Default timeout of a request, in seconds."""
 _CONNECT_SECONDS = 5.0
 _LOOPBACK = ("127.", "localhost", "::1")
 
 _KINDS = ("json", "application/octet-stream")
 
 Query = Mapping[str, Any]
-"""What is None is left out, lists are repeated."""
+"""Parameters that are None are left out, lists are repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API answered: the text as it is, and the value that it stands for."""
+    """A response of the API: its body, and the parsed value."""
 
     status: int
     headers: Mapping[str, str]
@@ -270,10 +270,10 @@ def answer_of(value: Any) -> Answer:
 
 
 class Client:
-    """Asks the API of one bridge. Every method raises Refused for a problem, and Unreachable."""
+    """Sends requests to the API of one bridge. Every method raises Refused for a problem, and Unreachable."""
 
     def __init__(self, access: Access, seconds: float = PATIENCE) -> None:
-        """`seconds` bounds each answer. Raises SettingsError for a CA file that cannot be used."""
+        """`seconds` is the timeout of each request. Raises SettingsError for a CA file that cannot be used."""
         import httpx
 
         self.access = access
@@ -296,7 +296,7 @@ class Client:
         self._http.close()
 
     def ask(self, method: str, path: str, **options: Any) -> Answer:
-        """The answer at this path below /api/v1; options as `_exchange` has them."""
+        """Sends a request to a path below /api/v1; options are those of `_exchange`."""
         path = f"/api/v1{path}"
         response = self._exchange(method, path, **options)
         if response.status_code >= 400:
@@ -305,19 +305,19 @@ class Client:
         return Answer(response.status_code, response.headers, response.content, value)
 
     def get(self, path: str, query: Query | None = None) -> Any:
-        """The value that stands there."""
+        """Returns the value at a path."""
         return self.ask("GET", path, query=query).value
 
     def health(self) -> Any:
-        """What /health/ready says, with whatever status."""
+        """Returns the answer of /health/ready, with any status."""
         return self._value("GET", "/health/ready", self._exchange("GET", "/health/ready"))
 
     def items(
         self, path: str, query: Query, limit: int | None, seconds: float | None = None
     ) -> dict[str, Any]:
-        """Up to `limit` entries of a list (None: all), page after page, as one page: with the cursor where it goes on.
+        """Reads up to `limit` items of a list (None: all), page by page, and returns them as one page with its next cursor.
 
-        `seconds`: how long it may go on; what was found by then is told.
+        After `seconds` it returns what was read by then.
         """
         ends_at = None if seconds is None else time.monotonic() + seconds
         found: list[Any] = []
@@ -351,7 +351,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> "httpx.Response":
-        """`body` is sent as JSON, None not at all; `seconds` bounds the answer, in place of the client's own bound."""
+        """Sends `body` as JSON unless it is None; `seconds` replaces the default timeout."""
         import httpx
 
         kind = {} if body is None else {"Content-Type": "application/json"}
@@ -369,8 +369,8 @@ class Client:
 
 
 def segment(text: str) -> str:
-    """A name or an id as one part of a path."""
-    # A path of dots would be taken for a way up before it is sent.
+    """Returns a name or an id as one path segment."""
+    # A segment of dots would be resolved as a parent directory before the request is sent.
     return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
 
 

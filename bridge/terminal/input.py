@@ -13,11 +13,11 @@ from bridge.formats.parse import parse
 from bridge.terminal.output import usage
 
 STDIN = "-"
-"""Stands for standard input where a file is to be named."""
+"""The file name that stands for standard input."""
 
 
 def opened(name: str) -> BinaryIO:
-    """The file, or standard input for STDIN. Raises SettingsError when it cannot be read."""
+    """Opens the file, or standard input for STDIN. Raises SettingsError if it cannot be read."""
     if name == STDIN:
         return sys.stdin.buffer
     try:
@@ -27,13 +27,13 @@ def opened(name: str) -> BinaryIO:
 
 
 def content(name: str) -> bytes:
-    """All bytes of the file, or of standard input for STDIN. Raises SettingsError when it cannot be read."""
+    """Reads the file, or standard input for STDIN. Raises SettingsError if it cannot be read."""
     with opened(name) as stream:
         return stream.read()
 
 
 def json_option(option: str, text: str) -> Any:
-    """The JSON of an option's text, of a file for `@FILE`, of standard input for `@-`; raises SettingsError."""
+    """Parses the JSON of an option: its text, a file for `@FILE`, standard input for `@-`. Raises SettingsError."""
     whole = content(text[1:]) if text.startswith("@") else text.encode()
     value = parse(whole)
     if value is None and whole.strip() != b"null":
@@ -42,7 +42,7 @@ def json_option(option: str, text: str) -> Any:
 
 
 def body_of(file: str | None, text: str | None, content_type: str | None) -> dict[str, Any]:
-    """The members of a message that hold its body, byte for byte, and tell its type.
+    """Returns the body and content type of a message, as the API takes them. The body stays as it is, byte for byte.
 
     Raises SettingsError where neither or both are given, and for a body that is not JSON without a content type.
     """
@@ -55,7 +55,7 @@ def body_of(file: str | None, text: str | None, content_type: str | None) -> dic
 
 
 def body_members(whole: bytes) -> dict[str, str]:
-    """The member that holds these bytes: as text where they are."""
+    """Returns the body as text if it is UTF-8, else as base64."""
     try:
         return {"body": whole.decode()}
     except UnicodeDecodeError:
@@ -63,7 +63,7 @@ def body_members(whole: bytes) -> dict[str, str]:
 
 
 def parsed_headers(given: list[str]) -> dict[str, str]:
-    """The headers of `name=value` texts; raises SettingsError for another form."""
+    """Parses headers of the form `name=value`; raises SettingsError for another form."""
     headers = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -74,7 +74,7 @@ def parsed_headers(given: list[str]) -> dict[str, str]:
 
 
 def all_secrets(given: list[str] | None, files: list[Path] | None, variables: list[str] | None) -> list[str]:
-    """Every secret, in this order. Raises SettingsError for a file that cannot be read and a variable that is not set."""
+    """Returns all secrets, in this order. Raises SettingsError for an unreadable file or an unset variable."""
     found = [*(given or []), *map(_secret_of_file, files or []), *map(_secret_of_variable, variables or [])]
     if any(secret != secret.strip() for secret in found):
         typer.echo("warning: a secret has a blank or a line break at an end", err=True)

@@ -1,4 +1,4 @@
-"""How a command ends when it cannot do what it was asked to: messages, and exit codes 1 and 2."""
+"""Error messages, exit codes and JSON output of commands."""
 
 import sys
 import traceback
@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 
 class Failure(BridgeError):
-    """Ends a command with this exit code; the first line says what is wrong, the others what belongs to it."""
+    """Ends a command with this exit code; the first line is the error, the others give details."""
 
     def __init__(self, lines: list[str], code: int = FAILED) -> None:
         super().__init__("\n".join(lines))
@@ -24,7 +24,7 @@ class Failure(BridgeError):
 
 
 def ended_by(error: BaseException, *, debug: bool) -> int:
-    """Say on standard error what went wrong, one line for each problem, and give the exit code."""
+    """Prints the error on standard error, one line per problem, and returns the exit code."""
     if debug:
         traceback.print_exception(error)
     if isinstance(error, SettingsError):
@@ -44,7 +44,7 @@ def ended_by(error: BaseException, *, debug: bool) -> int:
 
 
 def tell(failure: Failure) -> None:
-    """Say on standard error what failed, and go on."""
+    """Prints a failure on standard error; the command goes on."""
     first, *others = failure.lines
     _say(first)
     for line in others:
@@ -52,7 +52,7 @@ def tell(failure: Failure) -> None:
 
 
 def usage(option: str, message: str) -> SettingsError:
-    """What is wrong with the command line: with an option, or as a whole where `option` is empty."""
+    """Returns the error for wrong usage of an option, or of the whole command if `option` is empty."""
     return SettingsError([Problem(option, message)])
 
 
@@ -65,5 +65,5 @@ def _say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, for programs."""
+    """Prints an indented JSON document."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
