@@ -277,6 +277,3 @@ class DatabaseLogin(Protocol):
     def taken(self) -> None:
         """Called when the server accepted the login."""
         ...
-
-
-# Committed offsets of streams.

@@ -1,4 +1,4 @@
-"""The port to the statistics: totals that are maintained in the commit of each delivery, so that queries over a
+"""What the statistics return: totals that are maintained in the commit of each delivery, so that queries over a
 month are fast.
 """
 

@@ -10,9 +10,8 @@ from bridge.db.engine import is_outage, told, unavailable
 from bridge.db.rows import rows_of
 from bridge.db.upserts import Upserts
 from bridge.history.claims_store import finish
-from bridge.history.measures import MeasuresWriter
 from bridge.history.streams_store import reach
-from bridge.history.sums import Tally, add_tally
+from bridge.history.sums import MeasuresWriter, Tally, add_tally
 
 Refused = list[tuple[Entry, str]]
 

@@ -5,27 +5,28 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Column, Connection, delete, exists, func, insert, select, text, update
 
 from bridge.core.delivery import Entry, Known, weight
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.ports import DatabaseLogin, HistorySize, HookState
 from bridge.core.records import (
+    IdOf,
     KnownDelivery,
     KnownEvent,
 )
-from bridge.db.admin_tables import next_revision
+from bridge.db.admin_tables import next_revision, replays
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.migrations import migrate
 from bridge.db.postgres import PostgresEngine
 from bridge.db.rows import FINAL_STATUSES
+from bridge.db.scan import distinct
 from bridge.db.sqlite import SqliteEngine
-from bridge.db.tables import deliveries, hook_states, metadata, quarantine
+from bridge.db.tables import deliveries, events, hook_states, metadata, quarantine
 from bridge.db.text import storable
 from bridge.db.upserts import padded
 from bridge.history import deliveries as history_deliveries
 from bridge.history import events as history_events
-from bridge.history import names
 from bridge.history.batches import Batches, KnownAlready, RowsRefused
 from bridge.history.retention import BEFORE_ALL, prune_beside, prune_events, prune_quarantine
 from bridge.settings.databases import SqliteFile, read_database
@@ -151,6 +152,64 @@ def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[
     return (found, history_deliveries.of_event(connection, found.id)) if found is not None else None
 
 
+# Names and ids that the history knows, each found in an index.
+
+
+_MOST_SOURCES = 100
+_MOST_TYPES = 500
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+def _has_hook(connection: Connection, hook: str) -> bool:
+    """Whether there is a delivery of it."""
+    return _there(connection, deliveries.c.hook, hook)
+
+
+def _has_source(connection: Connection, source: str) -> bool:
+    """Whether there is an event of it, or a message in quarantine."""
+    return _there(connection, events.c.source, source) or _there(connection, quarantine.c.source, source)
+
+
+def _event_types(connection: Connection) -> list[str]:
+    """Those that events have, so many of each source at the most."""
+    found: dict[str, None] = {}
+    for source in distinct(connection, events.c.source, most=_MOST_SOURCES):
+        found.update(
+            dict.fromkeys(distinct(connection, events.c.type, events.c.source == source, most=_MOST_TYPES))
+        )
+    return list(found)
+
+
+def _has_event_type(connection: Connection, kind: str) -> bool:
+    """Returns whether the history has an event of this type."""
+    return any(
+        connection.scalar(select(exists().where(events.c.source == source, events.c.type == storable(kind))))
+        for source in distinct(connection, events.c.source, most=_MOST_SOURCES)
+    )
+
+
+def _ids_beginning(connection: Connection, kind: IdOf, beginning: str, most: int) -> list[str]:
+    """The ids of that kind that begin so."""
+    columns: dict[IdOf, Column[str]] = {
+        "event": events.c.id,
+        "delivery": deliveries.c.id,
+        "quarantine": quarantine.c.id,
+        "replay": replays.c.id,
+    }
+    column = columns[kind]
+    first, last = beginning + _NO_ID[len(beginning) :], beginning + _LAST_ID[len(beginning) :]
+    chosen = select(column).where(column >= first, column <= last).order_by(column).limit(most)
+    return [str(one) for one in connection.scalars(chosen)]
+
+
+def _there(connection: Connection, column: Column[str], value: str) -> bool:
+    return bool(connection.scalar(select(exists().where(column == storable(value)))))
+
+
+# The store.
+
+
 class SqlHistory(Store):
     """Events, deliveries and attempts: committed in groups, and read.
 
@@ -171,11 +230,11 @@ class SqlHistory(Store):
     events_beyond = Reads(history_events.beyond)
     event = Reads(_event)
     size = Reads(_size)
-    has_hook = Reads(names.has_hook)
-    has_source = Reads(names.has_source)
-    has_event_type = Reads(names.has_event_type)
-    ids_beginning = Reads(names.ids_beginning)
-    event_types = Reads(names.event_types)
+    has_hook = Reads(_has_hook)
+    has_source = Reads(_has_source)
+    has_event_type = Reads(_has_event_type)
+    ids_beginning = Reads(_ids_beginning)
+    event_types = Reads(_event_types)
     ping = Reads(touch)
     behind = staticmethod(history_events.behind)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +22,8 @@ from bridge.db.admin_tables import hooks, next_revision
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.sealing import Sealer
 from bridge.db.tables import hook_states
-from bridge.db.upserts import padded
+from bridge.db.upserts import any_insert, keep_the_first, padded
 from bridge.history import history
-from bridge.history.message_keys import stored_key
 from bridge.settings.partial import stand_in_target
 from bridge.settings.tree import Settings
 from bridge.wire.authenticity import MessageKeys
@@ -285,5 +285,30 @@ async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
     The history's key still verifies after keys were added to the settings. Raises HistoryUnavailable.
     """
     secrets = [key.get_secret_value().encode() for key in settings.storage.encryption_keys]
-    kept = await stored_key(engine, make=not secrets)
+    kept = await _kept_key(engine, make=not secrets)
     return MessageKeys.derived_from(secrets if kept is None else [*secrets, kept])
+
+
+# The key that codes of the bridge's own messages are made with, where the settings name none.
+
+
+_ONLY = 1
+_BYTES = 32
+
+
+async def _kept_key(engine: Engine, *, make: bool) -> bytes | None:
+    """The key of this history, the same for all replicas; made if there is none and `make`, else None.
+
+    Raises HistoryUnavailable.
+    """
+    return await engine.write(partial(_stored_key, new=os.urandom(_BYTES) if make else None))
+
+
+def _stored_key(connection: Connection, new: bytes | None) -> bytes | None:
+    if new is not None:
+        # Replicas that start together: the first one's stands, and is what all of them read.
+        insert = any_insert(connection, admin_tables.message_keys).values(id=_ONLY, secret=new)
+        connection.execute(keep_the_first(insert, admin_tables.message_keys))
+    c = admin_tables.message_keys.c
+    found: bytes | None = connection.scalar(select(c.secret).where(c.id == _ONLY))
+    return None if found is None else bytes(found)

@@ -144,7 +144,7 @@ class FailingHookMonitor:
                 raise
 
 
-# The port Standings (bridge.meta.words) on a database.
+# How hooks fare and which warnings were sent, in the database.
 
 
 _FIELDS = (

@@ -1,4 +1,4 @@
-"""The sums, read: the port Statistics (bridge.core.statistics) on a database."""
+"""Queries over the sums of statistics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +14,8 @@ from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import distinct
 from bridge.db.text import storable
 from bridge.db.upserts import padded
-from bridge.history.measures import ALL_EVENTS, OTHER
 from bridge.history.retention import prune
-from bridge.history.sums import ALL_HOOKS, read_health
+from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, OTHER, read_health
 from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, pieces
 
 # What sources measured, read.

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.delivery import Entry
 from bridge.core.statistics import Measured, MeasuredStep
-from bridge.history import measures
+from bridge.history import sums
 from bridge.history.history import SqlHistory, open_history
 from bridge.measuring.spans import FAR
 from bridge.stats.store import SqlStatistics
@@ -99,7 +99,7 @@ async def test_a_publishers_wild_keys_types_and_numbers_are_taken_as_they_can_be
 async def test_more_keys_than_a_day_may_have_are_counted_together(
     history: SqlHistory, history_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(measures, "MOST_KEYS", 3)
+    monkeypatch.setattr(sums, "MOST_KEYS", 3)
     await history.commit([counted({"user": f"u{number}"}) for number in range(3)])
     again = await open_history(history_url)
     await again.commit([counted({"user": f"v{number}"}) for number in range(5)] + [counted({"user": "u1"})])
