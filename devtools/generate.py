@@ -39,6 +39,8 @@ FILES: tuple[Generated, ...] = (
     Generated("schemas/tiki.schema.json", "devtools.documents:tiki_schema_text"),
     Generated("schemas/cloudevents.schema.json", "devtools.documents:cloudevents_schema_text"),
     Generated("schemas/openapi.json", "devtools.openapi_docs:openapi_text"),
+    Generated("bridge/http/openapi.json", "devtools.openapi_docs:served_text"),
+    Generated("bridge/http/docs.html", "devtools.openapi_docs:page_text"),
     Generated("schemas/cli-help.txt", "devtools.surface:help_text"),
     Generated("schemas/log-events.txt", "devtools.surface:log_events_text"),
     Generated("schemas/broker.json", "devtools.surface:broker_text"),

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import orjson
 from prometheus_client import CollectorRegistry
 
 from bridge.access.service import Access
@@ -20,17 +22,32 @@ from bridge.history.history import SqlHistory, open_history
 from bridge.hooks.reloading import Reloading
 from bridge.hooks.store import message_keys, open_hook_store
 from bridge.http.api import PREFIX
-from bridge.http.openapi import description
 from bridge.settings.tree import Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.terminal.configuration import Configuration, Written
+from devtools.openapi_description import description
+from devtools.openapi_page import DocsPage
 
 
 def openapi_text() -> str:
-    """The OpenAPI document."""
+    """The OpenAPI document, for people who read it in the repository."""
+    return json.dumps(_made(), indent=2, ensure_ascii=False) + "\n"
+
+
+def served_text() -> str:
+    """The OpenAPI document as the server sends it."""
+    return orjson.dumps(_made()).decode()
+
+
+def page_text() -> str:
+    """The OpenAPI document as the HTML page at /docs."""
+    return DocsPage(orjson.loads(served_text())).html()
+
+
+@cache
+def _made() -> dict[str, Any]:
     with TemporaryDirectory() as folder:
-        document = asyncio.run(_document(Path(folder)))
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return asyncio.run(_document(Path(folder)))
 
 
 async def _document(folder: Path) -> dict[str, Any]:

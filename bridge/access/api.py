@@ -1,19 +1,24 @@
-"""Tokens, and who one is, over HTTP."""
+"""Tokens, who one is, and who changed what, over HTTP."""
 
 from collections.abc import Sequence
-
-from aiohttp import web
+from functools import partial
+from typing import Literal
 
 from bridge.access.documents import MadeToken, NewToken, TokenDocument
-from bridge.access.service import TokenDesk
-from bridge.access.service import document as token_document
-from bridge.core.access import Role
-from bridge.http.audit import ActorDocument
-from bridge.http.body import answer, body_of, page
+from bridge.access.service import RESERVED, TokenDesk
+from bridge.access.store import SqlAccess
+from bridge.core.access import DeedFilter, Role
+from bridge.hooks.names import AskedNames
+from bridge.http.audit import ActorDocument, DeedDocument
 from bridge.http.documents import PageDocument
-from bridge.http.input import PAGE, PAGED, Parameters, flag, not_found
-from bridge.http.operation import ACTOR, CHANGED, Operation, reading
-from bridge.http.problem import Refused
+from bridge.http.input import SPAN, PageQuery, Query, flag, read_page, text
+from bridge.http.operation import AUDITED, Call, Operation, Reply, reading
+from bridge.http.problem import NotFound, Refused
+from bridge.settings.shape import nearest
+
+
+class _TokensQuery(PageQuery):
+    revoked = flag("revoked", "true: with those that were revoked.")
 
 
 class AccessRoutes:
@@ -32,31 +37,24 @@ class AccessRoutes:
                 ActorDocument,
             ),
             reading("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me, ActorDocument),
-            *self._of_tokens(),
-            *self._changing_tokens(),
-        ]
-
-    def _of_tokens(self) -> list[Operation]:
-        return [
             Operation(
                 name="tokens.list",
-                method="GET",
                 path="/v1/tokens",
                 summary="Tokens by name, without what is shown for them",
-                handler=self._list,
+                run=self._list,
                 role=Role.ADMIN,
-                parameters=(flag("revoked", "true: with those that were revoked."), *PAGE),
+                query=_TokensQuery,
                 answers={200: PageDocument[TokenDocument]},
             ),
             Operation(
                 name="tokens.show",
-                method="GET",
                 path="/v1/tokens/{id}",
                 summary="One token, by its id, or by its name while it is not revoked",
-                handler=self._show,
+                run=self._show,
                 role=Role.ADMIN,
                 answers={200: TokenDocument},
             ),
+            *self._changing_tokens(),
         ]
 
     def _changing_tokens(self) -> list[Operation]:
@@ -66,7 +64,7 @@ class AccessRoutes:
                 method="POST",
                 path="/v1/tokens",
                 summary="Make a token; only this answer holds what is to be shown for it",
-                handler=self._create,
+                run=self._create,
                 role=Role.ADMIN,
                 body=NewToken,
                 example={"name": "grafana", "role": "viewer", "expires_in": "90d"},
@@ -78,54 +76,123 @@ class AccessRoutes:
                 method="DELETE",
                 path="/v1/tokens/{id}",
                 summary="Revoke a token, by its id or its name; in force on every replica within a second",
-                handler=self._revoke,
+                run=self._revoke,
                 role=Role.ADMIN,
                 answers={204: None},
             ),
         ]
 
-    async def _me(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        actor = request[ACTOR]
-        return answer(ActorDocument(name=actor.name, role=actor.role).model_dump())
+    async def _me(self, call: Call[Query, None]) -> ActorDocument:
+        return ActorDocument(name=call.actor.name, role=call.actor.role)
 
-    async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "revoked"))
-        revoked, limit, cursor = given.flag("revoked"), given.limit(), given.cursor()
-        given.check()
-        tokens = await self._desk.listed(revoked=revoked)
+    async def _list(self, call: Call[_TokensQuery, None]) -> PageDocument[TokenDocument]:
+        query = call.query
+        tokens = await self._desk.listed(revoked=query.revoked)
         places = {token.id: place for place, token in enumerate(tokens, 1)}
-        if cursor is not None and cursor not in places:
-            given.wrong("cursor", "is none of those that this list gave as `next`")
-            given.check()
-        start = 0 if cursor is None else places[cursor]
-        found = tokens[start : start + limit]
-        following = found[-1].id if start + limit < len(tokens) else None
-        return page(map(token_document, found), following)
+        if query.cursor is not None and query.cursor not in places:
+            query.no_cursor()
+            query.check()
+        start = 0 if query.cursor is None else places[query.cursor]
+        found = tokens[start : start + query.limit]
+        following = found[-1].id if start + query.limit < len(tokens) else None
+        return PageDocument.of(map(TokenDocument.of, found), following)
 
-    async def _show(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        token = await self._desk.find(request.match_info["id"])
+    async def _show(self, call: Call[Query, None]) -> TokenDocument:
+        token = await self._desk.find(call.which)
         if token is None:
-            raise not_found(request)
-        return answer(token_document(token).model_dump())
+            raise NotFound
+        return TokenDocument.of(token)
 
-    async def _create(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        asked = await body_of(request, NewToken)
-        made = await self._desk.make(asked, request[ACTOR])
+    async def _create(self, call: Call[Query, NewToken]) -> Reply:
+        made = await self._desk.make(call.body, call.actor)
         if made is None:
-            raise Refused(409, f"the name {asked.name} is taken")
-        request[CHANGED] = made.model_dump(include={"id", "name", "expires_at"}) | {"role": made.role}
-        response = answer(made.model_dump())
-        response.set_status(201)
-        response.headers["Location"] = f"{request.path}/{made.id}"
-        return response
+            raise Refused(409, f"the name {call.body.name} is taken")
+        changed = made.model_dump(include={"name", "expires_at"}) | {"role": made.role}
+        return Reply(document=made, made=made.id, changed=changed)
 
-    async def _revoke(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        token = await self._desk.revoke(request.match_info["id"])
+    async def _revoke(self, call: Call[Query, None]) -> Reply:
+        token = await self._desk.revoke(call.which)
         if token is None:
-            raise not_found(request)
-        request[CHANGED] = {"id": token.id, "name": token.name, "role": token.role}
-        return web.Response(status=204)
+            raise NotFound
+        return Reply(changed={"id": token.id, "name": token.name, "role": token.role})
+
+
+# The audit log.
+
+
+_Word = Literal["actor", "action", "object_type"]
+
+
+class _DeedsQuery(PageQuery, looks_up=True):
+    actor = text("actor", "Name of a token; `admin` for `http.admin_token`.")
+    action = text("action", "An operation, such as `hooks.pause`.")
+    object_type = text("object_type", "Kind of what was changed, such as `hook`.")
+    object_id = text("object_id", "Its id; of a hook its name too.")
+    span = SPAN
+
+
+class AuditRoutes:
+    """Reads, and changes nothing."""
+
+    def __init__(self, audit: SqlAccess, desk: TokenDesk, names: AskedNames) -> None:
+        self._audit = audit
+        self._desk = desk
+        self._names = names
+
+    def operations(self) -> Sequence[Operation]:
+        return [
+            Operation(
+                name="audit.list",
+                path="/v1/audit",
+                summary="Who changed what, the newest first",
+                run=self._deeds,
+                role=Role.ADMIN,
+                query=_DeedsQuery,
+                answers={200: PageDocument[DeedDocument]},
+            )
+        ]
+
+    async def _deeds(self, call: Call[_DeedsQuery, None]) -> PageDocument[DeedDocument]:
+        query, audited = call.query, call.request.app[AUDITED]
+        actors = {*RESERVED, *(token.name for token in await self._desk.listed(revoked=True))}
+        which = DeedFilter(
+            actor=await self._known(query, "actor", actors),
+            action=await self._known(query, "action", {each.name for each in audited}),
+            object_type=await self._known(query, "object_type", {each.object_type for each in audited}),
+            object_id=await self._object(query),
+            since=query.span[0],
+            until=query.span[1],
+        )
+        found = await read_page(query, partial(self._audit.deeds, which))
+        name_of = self._names.of_hook
+        return PageDocument.of((DeedDocument.of(each, name_of) for each in found.items), found.next)
+
+    async def _known(self, query: _DeedsQuery, name: _Word, known: set[str]) -> str | None:
+        """The word that is given; kept as a fault where neither this version nor an entry has it."""
+        word: str | None = getattr(query, name)
+        if word is not None and word not in known and not await self._has(_of_word(name, word)):
+            query.unknown(name, f"there is no {name} {word[:60]!r}{nearest(word, sorted(known))}")
+        return word
+
+    async def _object(self, query: _DeedsQuery) -> str | None:
+        """The id that is given, or that of the hook with this name."""
+        which, kind = query.object_id, query.object_type
+        if which is None or kind not in {None, "hook"}:
+            return which
+        found = self._names.id_of_hook(which)
+        if found is None and kind == "hook" and not await self._has(DeedFilter(object_id=which)):
+            query.unknown("object_id", f"there is no hook {which[:60]!r}{self._names.nearest_hook(which)}")
+        return found or which
+
+    async def _has(self, which: DeedFilter) -> bool:
+        return bool((await self._audit.deeds(which, after=None, limit=1)).items)
+
+
+def _of_word(name: _Word, word: str) -> DeedFilter:
+    match name:
+        case "actor":
+            return DeedFilter(actor=word)
+        case "action":
+            return DeedFilter(action=word)
+        case "object_type":
+            return DeedFilter(object_type=word)

@@ -1,12 +1,13 @@
 """Tokens and the audit log, as the API takes and shows them."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from bridge.core.access import Role
+from bridge.core.access import KnownToken, Role
 from bridge.core.base import StrictModel, seconds
-from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.formats.text import utc_seconds
+from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 
 _LONGEST = 3660 * 86_400
 
@@ -56,6 +57,21 @@ class TokenDocument(ClosedDocument):
     """Until when it is good; null: until it is revoked."""
     revoked_at: UtcMoment | None
     """Since when it is good no longer."""
+
+    @classmethod
+    def of(cls, known: KnownToken, **more: str) -> Self:
+        """The token; `more` are further members."""
+        return cls(
+            id=known.id,
+            name=known.name,
+            role=known.role,
+            created_at=utc_seconds(known.created_at),
+            created_by=known.created_by,
+            last_used_at=moment_or_none(known.last_used_at),
+            expires_at=moment_or_none(known.expires_at),
+            revoked_at=moment_or_none(known.revoked_at),
+            **more,
+        )
 
 
 class MadeToken(TokenDocument):

@@ -6,12 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from bridge.access.documents import MadeToken, NewToken, TokenDocument
+from bridge.access.documents import MadeToken, NewToken
 from bridge.access.store import SqlAccess
 from bridge.core.access import Actor, KnownToken
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import Control
-from bridge.formats.text import utc_seconds
 from bridge.http.audit import AuditLog
 from bridge.http.auth import LENGTH, LETTERS, PREFIX, Actors, digest_of
 
@@ -49,7 +48,7 @@ class TokenDesk:
         if not await self._tokens.add_token(token, digest_of(text)):
             return None
         await self._changed()
-        return MadeToken(token=text, **document(token).model_dump())
+        return MadeToken.of(token, token=text)
 
     async def listed(self, *, revoked: bool) -> Sequence[KnownToken]:
         """Those that are not revoked, or with `revoked` all, by name."""
@@ -68,24 +67,6 @@ class TokenDesk:
             return None
         await self._changed()
         return token
-
-
-def document(token: KnownToken) -> TokenDocument:
-    """The token as the API shows it."""
-    return TokenDocument(
-        id=token.id,
-        name=token.name,
-        role=token.role,
-        created_at=utc_seconds(token.created_at),
-        created_by=token.created_by,
-        last_used_at=_moment(token.last_used_at),
-        expires_at=_moment(token.expires_at),
-        revoked_at=_moment(token.revoked_at),
-    )
-
-
-def _moment(at: float | None) -> str | None:
-    return None if at is None else utc_seconds(at)
 
 
 # Who may do what, in a running bridge: tokens and the audit log, on the history's database.

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from bridge.access.api import AccessRoutes
-from bridge.access.api_audit import AuditRoutes
+from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.app.build import Container, new_id
 from bridge.app.connections import Links

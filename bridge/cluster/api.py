@@ -1,16 +1,14 @@
 """The replicas of the bridge, over HTTP."""
 
 from collections.abc import Sequence
-
-from aiohttp import web
+from typing import Self
 
 from bridge.core.jobs import Replica
 from bridge.formats.text import utc_seconds
 from bridge.history.leases import SqlReplicas
-from bridge.http.body import page
 from bridge.http.documents import ClosedDocument, PageDocument, UtcMoment
-from bridge.http.input import PAGE, PAGED, Parameters
-from bridge.http.operation import Operation
+from bridge.http.input import PageQuery, page_by_key
+from bridge.http.operation import Call, Operation, reading
 
 # The replicas of a bridge, as the API shows them.
 
@@ -31,6 +29,18 @@ class ReplicaDocument(ClosedDocument):
     revision: int
     """Revision of its active hooks; it rises with every change of a hook."""
 
+    @classmethod
+    def of(cls, replica: Replica) -> Self:
+        """The replica."""
+        return cls(
+            id=replica.id,
+            host=replica.host,
+            targets=replica.targets.split(",") if replica.targets else [],
+            started_at=utc_seconds(replica.started_at),
+            seen_at=utc_seconds(replica.seen_at),
+            revision=replica.revision,
+        )
+
 
 class ReplicaRoutes:
     """The read-only routes of replicas."""
@@ -42,32 +52,17 @@ class ReplicaRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="replicas.list",
-                method="GET",
-                path="/v1/replicas",
-                summary="The processes that serve this bridge now",
-                handler=self._list,
-                parameters=PAGE,
-                answers={200: PageDocument[ReplicaDocument]},
+            reading(
+                "replicas.list",
+                "/v1/replicas",
+                "The processes that serve this bridge now",
+                self._list,
+                PageDocument[ReplicaDocument],
+                query=PageQuery,
             )
         ]
 
-    async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, PAGED)
-        limit, cursor = given.limit(), given.cursor()
-        given.check()
+    async def _list(self, call: Call[PageQuery, None]) -> PageDocument[ReplicaDocument]:
         alive = await self._replicas.replicas(self._alive)
-        left = [each for each in alive if cursor is None or each.id > cursor]
-        return page(map(_document, left[:limit]), left[limit - 1].id if len(left) > limit else None)
-
-
-def _document(replica: Replica) -> ReplicaDocument:
-    return ReplicaDocument(
-        id=replica.id,
-        host=replica.host,
-        targets=replica.targets.split(",") if replica.targets else [],
-        started_at=utc_seconds(replica.started_at),
-        seen_at=utc_seconds(replica.seen_at),
-        revision=replica.revision,
-    )
+        found, following = page_by_key(call.query, alive, lambda replica: replica.id)
+        return PageDocument.of(map(ReplicaDocument.of, found), following)

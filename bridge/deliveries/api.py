@@ -3,64 +3,53 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from aiohttp import web
-
 from bridge.core.access import Role
 from bridge.core.records import DeliveryFilter
-from bridge.deliveries.documents import (
-    DeliveryAlone,
-    DeliveryInList,
-    RequestDocument,
-    delivery_alone,
-    delivery_in_list,
-)
+from bridge.deliveries.documents import DeliveryAlone, DeliveryInList, RequestDocument
 from bridge.deliveries.requests import Requests
 from bridge.deliveries.service import Found, NotNow, RetryDelivery, Unknown
 from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
 from bridge.hooks.presenter import Addresses
-from bridge.http.body import answer, large, page
 from bridge.http.documents import CountedPageDocument
 from bridge.http.input import (
-    COUNT,
-    COUNTED,
     EVENT_TYPE,
     HOOK,
-    HOW,
-    PAGE,
     SPAN,
     STATUSES,
-    Parameters,
-    When,
-    counted_page,
-    not_found,
+    CountedQuery,
+    Given,
+    Query,
+    count_behind,
     one_of,
-    path_id,
+    read_page,
     text,
+    when,
 )
-from bridge.http.operation import CHANGED, Operation, Parameter
-from bridge.http.problem import Refused
+from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
+from bridge.http.problem import NotFound
 
-_ORDERS = ("received", "updated")
-_FILTERS = ("hook", "status", "type", "event_id", "from", "to", "updated_from", "updated_to", "order")
+_ONE = "/v1/deliveries/{id}"
+_PROBLEMS: Problems = {Unknown: lambda _, __: NotFound(), NotNow: conflict}
 
-_LISTED = (
-    HOOK,
-    STATUSES,
-    EVENT_TYPE,
-    text("event_id", "Id of its event; its beginning is enough."),
-    *SPAN,
-    Parameter("updated_from", When, f"Became what it is from this moment on: {HOW}."),
-    Parameter("updated_to", When, f"Became what it is before this moment: {HOW}."),
-    one_of(
+
+class _DeliveriesQuery(CountedQuery, looks_up=True):
+    hook = HOOK
+    statuses = STATUSES
+    type = EVENT_TYPE
+    event_id = text("event_id", "Id of its event; its beginning is enough.")
+    span = SPAN
+    updated = Given(
+        lambda given: given.span("updated_from", "updated_to"),
+        when("updated_from", "Became what it is from this moment on"),
+        when("updated_to", "Became what it is before this moment"),
+    )
+    order = one_of(
         "order",
-        _ORDERS,
+        ("received", "updated"),
         "By receipt of the event, or by when the delivery became what it is (a final one: final); "
         "default updated where `updated_from` or `updated_to` is given.",
-    ),
-    COUNT,
-    *PAGE,
-)
+    )
 
 
 class DeliveryRoutes:
@@ -76,75 +65,59 @@ class DeliveryRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="deliveries.list",
-                method="GET",
-                path="/v1/deliveries",
-                summary="Deliveries, the newest first",
-                handler=self._list,
-                parameters=_LISTED,
-                answers={200: CountedPageDocument[DeliveryInList]},
+            reading(
+                "deliveries.list",
+                "/v1/deliveries",
+                "Deliveries, the newest first",
+                self._list,
+                CountedPageDocument[DeliveryInList],
+                query=_DeliveriesQuery,
             ),
-            Operation(
-                name="deliveries.show",
-                method="GET",
-                path="/v1/deliveries/{id}",
-                summary="One delivery with its attempts",
-                handler=self._show,
-                answers={200: DeliveryAlone},
-            ),
+            reading("deliveries.show", _ONE, "One delivery with its attempts", self._show, DeliveryAlone),
             Operation(
                 name="deliveries.request",
-                method="GET",
-                path="/v1/deliveries/{id}/request",
+                path=f"{_ONE}/request",
                 summary="What it would send now, and whether that is what it sent last",
-                handler=self._request,
+                run=self._request,
                 answers={200: RequestDocument},
+                problems=_PROBLEMS,
                 refusals=frozenset({409}),
             ),
         ]
 
-    async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*COUNTED, *_FILTERS))
-        since, until = given.span()
-        updated_since, updated_until = given.span("updated_from", "updated_to")
-        by_update = updated_since is not None or updated_until is not None
-        order = given.word("order", _ORDERS)
-        if by_update and order == "received":
-            given.wrong("order", "must be updated, as `updated_from` and `updated_to` are of that order")
-        which = DeliveryFilter(
-            hook=await self._names.hook(given),
-            statuses=given.statuses("status"),
-            event_type=await self._names.event_type(given),
-            event_id=await self._names.event(given),
-            since=since,
-            until=until,
-            updated_since=updated_since,
-            updated_until=updated_until,
-            by_update=by_update or order == "updated",
-        )
-        found, more = await counted_page(
-            given, partial(self._records.deliveries, which), partial(self._records.deliveries_beyond, which)
-        )
+    async def _list(self, call: Call[_DeliveriesQuery, None]) -> CountedPageDocument[DeliveryInList]:
+        which = await self._filter(call.query)
+        found = await read_page(call.query, partial(self._records.deliveries, which))
+        more = await count_behind(call.query, found, partial(self._records.deliveries_beyond, which))
         name_of = self._names.of_hook
-        return page((delivery_in_list(each, name_of) for each in found.items), found.next, more)
+        items = (DeliveryInList.of(each, name_of) for each in found.items)
+        return CountedPageDocument.counted(items, found.next, more)
 
-    async def _show(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        found = await self._records.delivery(path_id(request))
+    async def _filter(self, query: _DeliveriesQuery) -> DeliveryFilter:
+        by_update = query.updated != (None, None)
+        if by_update and query.order == "received":
+            query.wrong("order", "must be updated, as `updated_from` and `updated_to` are of that order")
+        return DeliveryFilter(
+            hook=await self._names.hook(query, query.hook),
+            statuses=query.statuses,
+            event_type=await self._names.event_type(query, query.type),
+            event_id=await self._names.event(query, query.event_id),
+            since=query.span[0],
+            until=query.span[1],
+            updated_since=query.updated[0],
+            updated_until=query.updated[1],
+            by_update=by_update or query.order == "updated",
+        )
+
+    async def _show(self, call: Call[Query, None]) -> DeliveryAlone:
+        found = await self._records.delivery(call.id)
         if found is None:
-            raise not_found(request)
+            raise NotFound
         return _alone(found, self._addresses, self._names)
 
-    async def _request(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        try:
-            document = await self._requests.of(path_id(request))
-        except Unknown:
-            raise not_found(request) from None
-        except NotNow as reason:
-            raise Refused(409, str(reason)) from None
-        return await large(document.model_dump, len(document.body_text or document.body_base64 or ""))
+    async def _request(self, call: Call[Query, None]) -> Reply:
+        document = await self._requests.of(call.id)
+        return Reply(document=document, size=len(document.body_text or document.body_base64 or ""))
 
 
 class DeliveryActions:
@@ -157,50 +130,31 @@ class DeliveryActions:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="deliveries.retry",
-                method="POST",
-                path="/v1/deliveries/{id}/retry",
-                summary="Start it anew, whatever its status",
-                handler=self._retry,
-                role=Role.OPERATOR,
-                answers={202: DeliveryAlone},
-                refusals=frozenset({409}),
-            ),
-            Operation(
-                name="deliveries.cancel",
-                method="POST",
-                path="/v1/deliveries/{id}/cancel",
-                summary="Give up one that waits",
-                handler=self._cancel,
-                role=Role.OPERATOR,
-                answers={200: DeliveryAlone},
-                refusals=frozenset({409}),
-            ),
+            self._action("retry", "Start it anew, whatever its status", 202, self._restarting.retry),
+            self._action("cancel", "Give up one that waits", 200, self._restarting.cancel),
         ]
 
-    async def _retry(self, request: web.Request) -> web.Response:
-        return await self._done(request, self._restarting.retry, 202)
+    def _action(
+        self, verb: str, summary: str, status: int, act: Callable[[str], Awaitable[Found]]
+    ) -> Operation:
+        async def run(call: Call[Query, None]) -> Reply:
+            found = await act(call.id)
+            changed = {"hook": found[0].hook, "generation": found[0].generation}
+            return Reply(document=_alone(found, self._addresses, self._names), changed=changed)
 
-    async def _cancel(self, request: web.Request) -> web.Response:
-        return await self._done(request, self._restarting.cancel, 200)
-
-    async def _done(
-        self, request: web.Request, action: Callable[[str], Awaitable[Found]], status: int
-    ) -> web.Response:
-        Parameters(request).check()
-        try:
-            found = await action(path_id(request))
-        except Unknown:
-            raise not_found(request) from None
-        except NotNow as reason:
-            raise Refused(409, str(reason)) from None
-        request[CHANGED] = {"hook": found[0].hook, "generation": found[0].generation}
-        response = _alone(found, self._addresses, self._names)
-        response.set_status(status)
-        return response
+        return Operation(
+            name=f"deliveries.{verb}",
+            method="POST",
+            path=f"{_ONE}/{verb}",
+            summary=summary,
+            run=run,
+            role=Role.OPERATOR,
+            answers={status: DeliveryAlone},
+            problems=_PROBLEMS,
+            refusals=frozenset({409}),
+        )
 
 
-def _alone(found: Found, addresses: Addresses, names: AskedNames) -> web.Response:
+def _alone(found: Found, addresses: Addresses, names: AskedNames) -> DeliveryAlone:
     known, attempts = found
-    return answer(delivery_alone(known, attempts, addresses.of(known.hook), names.of_hook).model_dump())
+    return DeliveryAlone.of(known, attempts, addresses.of(known.hook), names.of_hook)

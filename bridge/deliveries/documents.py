@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -11,8 +11,11 @@ from bridge.core.ports import Preview
 from bridge.core.records import KnownAttempt, KnownDelivery, LastAttempt
 from bridge.core.target import TargetType
 from bridge.formats.text import utc_seconds
-from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 from bridge.wire.evidence import unfolded
+
+NameOf = Callable[[str], str]
+"""The name of the hook with an id; the id itself where there is none."""
 
 
 class HeaderDocument(ClosedDocument):
@@ -22,6 +25,11 @@ class HeaderDocument(ClosedDocument):
     """As it was written."""
     value: str
     """Its value; secrets stand as `***`, signatures are shortened."""
+
+    @classmethod
+    def all_of(cls, pairs: Iterable[tuple[str, str]]) -> list[Self]:
+        """These headers."""
+        return [cls.unchecked(name=name, value=value) for name, value in pairs]
 
 
 class SentDocument(ClosedDocument):
@@ -39,6 +47,19 @@ class SentDocument(ClosedDocument):
     """SHA-256 of the body, in hex, as it went out."""
     settings: str
     """Changes with the settings of the target, template included, and not with its secrets."""
+
+    @classmethod
+    def of(cls, known: KnownEvidence, **more: Any) -> Self:
+        """What was sent; `more` are further members."""
+        return cls.unchecked(
+            type=known.type,
+            to=known.to,
+            method=known.method,
+            headers=HeaderDocument.all_of(known.headers),
+            body_sha256=known.body_sha256,
+            settings=known.settings,
+            **more,
+        )
 
 
 class AttemptDocument(ClosedDocument):
@@ -65,6 +86,24 @@ class AttemptDocument(ClosedDocument):
     response_headers: list[HeaderDocument] | None
     """Those of the HTTP answer, as they came but for secrets; null where there was none."""
 
+    @classmethod
+    def of(cls, known: KnownAttempt) -> Self:
+        """The attempt."""
+        evidence = known.evidence
+        answered = None if evidence is None else evidence.answered
+        return cls.unchecked(
+            number=known.number,
+            generation=known.generation,
+            started_at=utc_seconds(known.started_at),
+            duration_ms=round(known.duration_ms, 3),
+            outcome=known.outcome,
+            status_code=known.status_code,
+            response=known.response or None,
+            error=known.error or None,
+            request=None if evidence is None else SentDocument.of(evidence),
+            response_headers=None if answered is None else HeaderDocument.all_of(answered),
+        )
+
 
 class LastAttemptDocument(ClosedDocument):
     """What the latest try came to."""
@@ -79,6 +118,17 @@ class LastAttemptDocument(ClosedDocument):
     """HTTP status or exit code."""
     error: str | None
     """What went wrong."""
+
+    @classmethod
+    def of(cls, known: LastAttempt) -> Self:
+        """The attempt."""
+        return cls.unchecked(
+            at=utc_seconds(known.at),
+            duration_ms=round(known.duration_ms, 3),
+            outcome=known.outcome,
+            status_code=known.status_code,
+            error=known.error or None,
+        )
 
 
 class _DeliveryDocument(ClosedDocument):
@@ -103,6 +153,22 @@ class _DeliveryDocument(ClosedDocument):
     next_attempt_at: UtcMoment | None
     """When it is tried again."""
 
+    @classmethod
+    def _of(cls, known: KnownDelivery, name_of: NameOf, **more: Any) -> Self:
+        return cls.unchecked(
+            id=known.id,
+            event_id=known.event_id,
+            event_type=known.event_type,
+            hook=known.hook,
+            hook_name=name_of(known.hook),
+            status=known.status,
+            reason=known.reason or None,
+            created_at=utc_seconds(known.created_at),
+            updated_at=utc_seconds(known.updated_at),
+            next_attempt_at=moment_or_none(known.next_attempt_at),
+            **more,
+        )
+
 
 class DeliveryInList(_DeliveryDocument):
     """A delivery in a list."""
@@ -111,6 +177,12 @@ class DeliveryInList(_DeliveryDocument):
     """How often it was tried."""
     last: LastAttemptDocument | None
     """What the latest try came to; null where nothing was tried."""
+
+    @classmethod
+    def of(cls, known: KnownDelivery, name_of: NameOf) -> Self:
+        """The delivery."""
+        last = None if known.last is None else LastAttemptDocument.of(known.last)
+        return cls._of(known, name_of, attempts=known.attempts, last=last)
 
 
 class AddressDocument(ClosedDocument):
@@ -130,6 +202,18 @@ class DeliveryAlone(_DeliveryDocument):
     target: AddressDocument | None
     """Where it goes, by today's hook; null where the hook is gone."""
 
+    @classmethod
+    def of(
+        cls,
+        known: KnownDelivery,
+        attempts: Sequence[KnownAttempt],
+        target: AddressDocument | None,
+        name_of: NameOf,
+    ) -> Self:
+        """The delivery with every attempt, those before it was started anew first; `target` is where it goes."""
+        every = sorted(attempts, key=lambda each: (each.generation, each.number))
+        return cls._of(known, name_of, attempts=list(map(AttemptDocument.of, every)), target=target)
+
 
 class RequestDocument(SentDocument):
     """What an attempt of a delivery would send now, by today's hook."""
@@ -147,118 +231,26 @@ class RequestDocument(SentDocument):
     same_settings: bool | None
     """Whether the settings of the target are those of that attempt."""
 
+    @classmethod
+    def compared(cls, preview: Preview, attempts: Sequence[KnownAttempt]) -> Self:
+        """What would be sent now, compared with what the latest of these attempts sent."""
+        now = unfolded(preview.evidence)
+        told = [each for each in attempts if each.evidence is not None]
+        last = max(told, key=lambda each: (each.generation, each.number), default=None)
+        then = None if last is None else last.evidence
+        try:
+            text, encoded = preview.content.decode(), None
+        except UnicodeDecodeError:
+            text, encoded = None, b64encode(preview.content).decode()
+        return cls.of(
+            now,
+            content_type=preview.content_type,
+            body_text=text,
+            body_base64=encoded,
+            compared_with=None if last is None else last.number,
+            same_body=None if then is None else then.body_sha256 == now.body_sha256,
+            same_settings=None if then is None else then.settings == now.settings,
+        )
+
 
 DeliveryDocument = DeliveryInList | DeliveryAlone
-
-
-# Deliveries of the history, as documents.
-
-
-# `model_construct` throughout: what is recorded is shown as it is, and never refused for what it holds.
-
-NameOf = Callable[[str], str]
-"""The name of the hook with an id; the id itself where there is none."""
-
-
-def delivery_in_list(known: KnownDelivery, name_of: NameOf) -> DeliveryInList:
-    """The delivery with the count of its attempts, and what the last of them came to."""
-    return DeliveryInList.model_construct(
-        **_common(known, name_of), attempts=known.attempts, last=_last(known.last)
-    )
-
-
-def delivery_alone(
-    known: KnownDelivery, attempts: Sequence[KnownAttempt], target: AddressDocument | None, name_of: NameOf
-) -> DeliveryAlone:
-    """The delivery with every attempt, those before it was started anew first; `target` is where it goes."""
-    return DeliveryAlone.model_construct(
-        **_common(known, name_of),
-        attempts=[
-            _attempt(each) for each in sorted(attempts, key=lambda each: (each.generation, each.number))
-        ],
-        target=target,
-    )
-
-
-def request_document(preview: Preview, attempts: Sequence[KnownAttempt]) -> RequestDocument:
-    """What would be sent now, compared with what the latest of these attempts sent."""
-    now = unfolded(preview.evidence)
-    told = [each for each in attempts if each.evidence is not None]
-    last = max(told, key=lambda each: (each.generation, each.number), default=None)
-    then = None if last is None else last.evidence
-    try:
-        text, encoded = preview.content.decode(), None
-    except UnicodeDecodeError:
-        text, encoded = None, b64encode(preview.content).decode()
-    return RequestDocument.model_construct(
-        **_sent(now),
-        content_type=preview.content_type,
-        body_text=text,
-        body_base64=encoded,
-        compared_with=None if last is None else last.number,
-        same_body=None if then is None else then.body_sha256 == now.body_sha256,
-        same_settings=None if then is None else then.settings == now.settings,
-    )
-
-
-def _common(known: KnownDelivery, name_of: NameOf) -> dict[str, Any]:
-    return {
-        "id": known.id,
-        "event_id": known.event_id,
-        "event_type": known.event_type,
-        "hook": known.hook,
-        "hook_name": name_of(known.hook),
-        "status": known.status,
-        "reason": known.reason or None,
-        "created_at": utc_seconds(known.created_at),
-        "updated_at": utc_seconds(known.updated_at),
-        "next_attempt_at": _moment(known.next_attempt_at),
-    }
-
-
-def _attempt(known: KnownAttempt) -> AttemptDocument:
-    evidence = known.evidence
-    answered = None if evidence is None else evidence.answered
-    return AttemptDocument.model_construct(
-        number=known.number,
-        generation=known.generation,
-        started_at=utc_seconds(known.started_at),
-        duration_ms=round(known.duration_ms, 3),
-        outcome=known.outcome,
-        status_code=known.status_code,
-        response=known.response or None,
-        error=known.error or None,
-        request=None if evidence is None else SentDocument.model_construct(**_sent(evidence)),
-        response_headers=None if answered is None else _headers(answered),
-    )
-
-
-def _sent(known: KnownEvidence) -> dict[str, Any]:
-    return {
-        "type": cast("Any", known.type),
-        "to": known.to,
-        "method": known.method,
-        "headers": _headers(known.headers),
-        "body_sha256": known.body_sha256,
-        "settings": known.settings,
-    }
-
-
-def _headers(pairs: Iterable[tuple[str, str]]) -> list[HeaderDocument]:
-    return [HeaderDocument.model_construct(name=name, value=value) for name, value in pairs]
-
-
-def _last(known: LastAttempt | None) -> LastAttemptDocument | None:
-    if known is None:
-        return None
-    return LastAttemptDocument.model_construct(
-        at=utc_seconds(known.at),
-        duration_ms=round(known.duration_ms, 3),
-        outcome=known.outcome,
-        status_code=known.status_code,
-        error=known.error or None,
-    )
-
-
-def _moment(at: float | None) -> str | None:
-    return None if at is None else utc_seconds(at)

@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.core.delivery import Answer, Delivery
 from bridge.core.ports import Preview
-from bridge.deliveries.documents import RequestDocument, request_document
+from bridge.deliveries.documents import RequestDocument
 from bridge.deliveries.service import NotNow, Unknown
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
@@ -50,4 +50,4 @@ class Requests:
         preview = await asyncio.to_thread(built)
         if isinstance(preview, Answer):
             raise NotNow(f"the body cannot be built: {preview.error}")
-        return request_document(preview, attempts)
+        return RequestDocument.compared(preview, attempts)

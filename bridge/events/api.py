@@ -5,39 +5,37 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from aiohttp import web
 from pydantic import Field
 
 from bridge.core.records import EventFilter, EventStatus
-from bridge.events.documents import EventAlone, EventPageDocument, as_event, event_alone, event_in_list
+from bridge.events.documents import EventAlone, EventInList, EventPageDocument, SearchedDocument, as_event
 from bridge.events.explain import Explain
 from bridge.events.search import Search
 from bridge.expressions.engine import Filter, compile_filter
 from bridge.formats.parse import Bounds
-from bridge.formats.text import utc_seconds
 from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
-from bridge.http.body import LARGE, answer, aside, large, page, size_of
+from bridge.http.body import LARGE, aside, size_of
+from bridge.http.documents import moment_or_none
 from bridge.http.input import (
-    COUNT,
-    COUNTED,
     EVENT_TYPE,
-    PAGE,
     SOURCE,
     SPAN,
+    CountedQuery,
+    Given,
+    Parameter,
     Parameters,
-    counted_page,
+    Query,
+    count_behind,
     flag,
-    not_found,
     one_of,
-    path_id,
     read_page,
     text,
 )
-from bridge.http.operation import Operation, Parameter, reading
+from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.problem import NotFound
 from bridge.settings.shape import nearest
 
-_FILTERS = ("source", "type", "publisher_id", "webhook_id", "status", "dimension", "where", "from", "to")
 _MOST_DIMENSIONS = 5
 MOST_WHERE = 2000
 """Characters of an expression in a query."""
@@ -51,6 +49,39 @@ _DIMENSION = (
     "`name=value`: events whose source has this dimension (`sources[].dimensions`), with this value; found by an index, "
     "for events received since the dimension is declared. May be repeated."
 )
+
+
+def _compiled(text: str) -> Filter:
+    if len(text) > MOST_WHERE:
+        raise ValueError(f"has {len(text)} characters, the limit is {MOST_WHERE}")
+    return compile_filter(text)
+
+
+def _status(given: Parameters) -> EventStatus | None:
+    word = given.text("status")
+    if word is not None and word not in set(EventStatus):
+        told = f"{word[:60]!r} is no status; there are {', '.join(EventStatus)}"
+        given.unknown("status", told + nearest(word, list(EventStatus)))
+        return None
+    return None if word is None else EventStatus(word)
+
+
+class _EventsQuery(CountedQuery, looks_up=True):
+    source = SOURCE
+    type = EVENT_TYPE
+    publisher_id = text("publisher_id", "The publisher's own id.")
+    webhook_id = text("webhook_id", "The id that receivers see (`webhook-id`).")
+    status = Given(_status, *one_of("status", tuple(EventStatus), "What came of it.").parameters)
+    dimensions = Given(lambda given: given.all("dimension"), Parameter("dimension", list[str], _DIMENSION))
+    where = Given(
+        lambda given: given.read("where", _compiled),
+        Parameter("where", Annotated[str, Field(min_length=1, max_length=MOST_WHERE)], _WHERE),
+    )
+    span = SPAN
+
+
+class _EventQuery(Query):
+    explain = flag("explain", "true: with what every hook would decide today.")
 
 
 class HistoryRoutes:
@@ -80,16 +111,7 @@ class HistoryRoutes:
                 "Events, the newest first",
                 self._events,
                 EventPageDocument,
-                SOURCE,
-                EVENT_TYPE,
-                text("publisher_id", "The publisher's own id."),
-                text("webhook_id", "The id that receivers see (`webhook-id`)."),
-                one_of("status", tuple(EventStatus), "What came of it."),
-                Parameter("dimension", list[str], _DIMENSION),
-                Parameter("where", Annotated[str, Field(min_length=1, max_length=MOST_WHERE)], _WHERE),
-                *SPAN,
-                COUNT,
-                *PAGE,
+                query=_EventsQuery,
             ),
             reading(
                 "events.show",
@@ -97,85 +119,64 @@ class HistoryRoutes:
                 "One event with its deliveries",
                 self._event,
                 EventAlone,
-                flag("explain", "true: with what every hook would decide today."),
+                query=_EventQuery,
             ),
         ]
 
-    async def _events(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*COUNTED, *_FILTERS))
-        since, until = given.span()
+    async def _events(self, call: Call[_EventsQuery, None]) -> EventPageDocument:
+        query = call.query
         which = EventFilter(
-            source=await self._names.source(given),
-            type=await self._names.event_type(given),
-            publisher_id=given.text("publisher_id"),
-            since=since,
-            until=until,
-            status=_status(given),
-            webhook_id=given.text("webhook_id"),
-            dimensions=self._keys(given),
+            source=await self._names.source(query, query.source),
+            type=await self._names.event_type(query, query.type),
+            publisher_id=query.publisher_id,
+            since=query.span[0],
+            until=query.span[1],
+            status=query.status,
+            webhook_id=query.webhook_id,
+            dimensions=self._keys(query),
         )
-        where = given.read("where", _compiled)
-        if where is not None:
-            return await self._searched(given, which, where)
-        found, more = await counted_page(
-            given, partial(self._records.events, which), partial(self._records.events_beyond, which)
+        if query.where is not None:
+            return await self._searched(query, which, query.where)
+        found = await read_page(query, partial(self._records.events, which))
+        more = await count_behind(query, found, partial(self._records.events_beyond, which))
+        return EventPageDocument.counted(map(EventInList.of, found.items), found.next, more)
+
+    async def _searched(self, query: _EventsQuery, which: EventFilter, where: Filter) -> EventPageDocument:
+        if query.count:
+            query.wrong("count", "goes not with `where`: what is behind the page was not looked at")
+        found = await read_page(query, partial(self._search.page, which, where))
+        page = EventPageDocument.of(map(EventInList.of, found.items), found.next)
+        page.searched = SearchedDocument(
+            events=found.looked_at, back_to=moment_or_none(found.back_to), unanswered=found.unanswered
         )
-        return page(map(event_in_list, found.items), found.next, more)
+        return page
 
-    async def _searched(self, given: Parameters, which: EventFilter, where: Filter) -> web.Response:
-        if given.flag("count"):
-            given.wrong("count", "goes not with `where`: what is behind the page was not looked at")
-        found = await read_page(given, partial(self._search.page, which, where))
-        searched = {
-            "events": found.looked_at,
-            "back_to": None if found.back_to is None else utc_seconds(found.back_to),
-            "unanswered": found.unanswered,
-        }
-        items = [event_in_list(each).model_dump() for each in found.items]
-        return answer({"items": items, "next": found.next, "searched": searched})
-
-    def _keys(self, given: Parameters) -> tuple[tuple[str, str], ...]:
+    def _keys(self, query: _EventsQuery) -> tuple[tuple[str, str], ...]:
         """The dimensions that are asked for, each with its key."""
         found = []
-        for each in given.all("dimension"):
+        for each in query.dimensions:
             pair = _PAIR.fullmatch(each)
             if pair is None:
-                given.wrong("dimension", "is written name=value, such as customer=17")
+                query.wrong("dimension", "is written name=value, such as customer=17")
             elif pair[1] not in self._dimensions:
-                given.unknown(
+                query.unknown(
                     "dimension", f"no source has a dimension {pair[1]!r}{nearest(pair[1], self._dimensions)}"
                 )
             else:
                 found.append((pair[1], pair[2]))
         if len(found) > _MOST_DIMENSIONS:
-            given.wrong("dimension", f"there may be {_MOST_DIMENSIONS} of them")
+            query.wrong("dimension", f"there may be {_MOST_DIMENSIONS} of them")
         return tuple(found)
 
-    async def _event(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("explain",))
-        explained = given.flag("explain")
-        given.check()
-        found = await self._records.event(path_id(request))
+    async def _event(self, call: Call[_EventQuery, None]) -> Reply:
+        explained = call.query.explain
+        found = await self._records.event(call.id)
         if found is None:
-            raise not_found(request)
+            raise NotFound
         known, deliveries = found
         # However small it is, all hooks are asked.
         size = LARGE if explained else size_of(known.message)
         event = await aside(partial(as_event, known, self._bounds), size)
         hooks = await aside(partial(self._explain.event, event), size) if explained else None
-        return await large(partial(event_alone, known, event, deliveries, self._names.of_hook, hooks), size)
-
-
-def _compiled(text: str) -> Filter:
-    if len(text) > MOST_WHERE:
-        raise ValueError(f"has {len(text)} characters, the limit is {MOST_WHERE}")
-    return compile_filter(text)
-
-
-def _status(given: Parameters) -> EventStatus | None:
-    word = given.text("status")
-    if word is not None and word not in set(EventStatus):
-        told = f"{word[:60]!r} is no status; there are {', '.join(EventStatus)}"
-        given.unknown("status", told + nearest(word, list(EventStatus)))
-        return None
-    return None if word is None else EventStatus(word)
+        whole = partial(EventAlone.whole, known, event, deliveries, self._names.of_hook, hooks)
+        return Reply(document=await aside(whole, size), size=size)

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
@@ -14,7 +14,7 @@ from bridge.core.base import StrictModel
 from bridge.core.delivery import Status
 from bridge.core.event import TEXT_PROPERTIES, Content, Event, Message
 from bridge.core.records import EventStatus, KnownDelivery, KnownEvent, KnownQuarantined
-from bridge.deliveries.documents import DeliveryInList, NameOf, delivery_in_list
+from bridge.deliveries.documents import DeliveryInList, NameOf
 from bridge.events.inspection import beside_data
 from bridge.formats.parse import Bounds
 from bridge.formats.registry import content_of
@@ -39,6 +39,17 @@ class MessageDocument(ClosedDocument):
     """The broker had handed it out before."""
 
 
+def _published(message: Message) -> dict[str, Any]:
+    """The members of a MessageDocument."""
+    return {
+        "exchange": message.exchange,
+        "routing_key": message.routing_key,
+        "properties": _properties(message),
+        "headers": message.headers,
+        "redelivered": message.redelivered,
+    }
+
+
 class QuarantinedInList(ClosedDocument):
     """A message that could not be handled."""
 
@@ -53,6 +64,18 @@ class QuarantinedInList(ClosedDocument):
     quarantined_at: UtcMoment
     """Since when."""
 
+    @classmethod
+    def of(cls, known: KnownQuarantined, **more: Any) -> Self:
+        """The message without what it holds; `more` are further members."""
+        return cls.unchecked(
+            id=known.id,
+            source=known.source,
+            reason=known.reason,
+            detail=known.detail,
+            quarantined_at=utc_seconds(known.at),
+            **more,
+        )
+
 
 class QuarantinedAlone(QuarantinedInList, MessageDocument):
     """A message in quarantine, whole."""
@@ -61,6 +84,17 @@ class QuarantinedAlone(QuarantinedInList, MessageDocument):
     """Its bytes."""
     body_text: str | None
     """The same as text, where it is UTF-8."""
+
+    @classmethod
+    def whole(cls, known: KnownQuarantined) -> Self:
+        """The message, byte for byte."""
+        body = known.message.body
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            text = None
+        encoded = b64encode(body).decode()
+        return cls.of(known, **_published(known.message), body_base64=encoded, body_text=text)
 
 
 class RequeuedDocument(ClosedDocument):
@@ -165,6 +199,24 @@ class EventInList(ClosedDocument):
     counts: dict[Status, Annotated[int, Field(ge=1)]] | None
     """How many of its deliveries have each status, a status that none has left out; null where they are too many."""
 
+    @classmethod
+    def of(cls, known: KnownEvent, **more: Any) -> Self:
+        """The event without what it holds; `more` are further members."""
+        return cls.unchecked(
+            status=(known.status or EventStatus.UNMATCHED).value,
+            id=known.id,
+            source=known.source,
+            type=known.type,
+            format=known.format,
+            publisher_id=known.publisher_id,
+            webhook_id=known.webhook_id,
+            time=known.time,
+            received_at=utc_seconds(known.received_at),
+            identity=known.identity,
+            counts=None if known.counts is None else dict(known.counts),
+            **more,
+        )
+
 
 class SearchedDocument(ClosedDocument):
     """How far an expression was asked of events."""
@@ -219,22 +271,27 @@ class EventAlone(EventInList, MessageDocument):
     hooks: list[DecisionDocument] = Field(default_factory=list)
     """What every hook would decide today; on request only."""
 
-
-def event_in_list(known: KnownEvent) -> EventInList:
-    """The event without what it holds."""
-    return EventInList.model_construct(
-        status=(known.status or EventStatus.UNMATCHED).value,
-        id=known.id,
-        source=known.source,
-        type=known.type,
-        format=known.format,
-        publisher_id=known.publisher_id,
-        webhook_id=known.webhook_id,
-        time=known.time,
-        received_at=utc_seconds(known.received_at),
-        identity=known.identity,
-        counts=None if known.counts is None else dict(known.counts),
-    )
+    @classmethod
+    def whole(
+        cls,
+        known: KnownEvent,
+        event: Event,
+        deliveries: Sequence[KnownDelivery],
+        name_of: NameOf,
+        hooks: list[dict[str, Any]] | None = None,
+    ) -> Self:
+        """The event; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
+        key, content = data_member(event)
+        # What filters can name, beside the reasons that may name it; it is nearly the whole body once more.
+        decisions = {} if hooks is None else {**beside_data(event), "hooks": hooks}
+        return cls.of(
+            _counted(known, deliveries),
+            **_published(known.message),
+            **{key: content},
+            data_fault=event.data_fault or None,
+            deliveries=[DeliveryInList.of(each, name_of) for each in deliveries],
+            **decisions,
+        )
 
 
 def as_event(known: KnownEvent, bounds: Bounds | None) -> Event:
@@ -242,28 +299,7 @@ def as_event(known: KnownEvent, bounds: Bounds | None) -> Event:
     return known.as_routed(Content() if bounds is None else content_of(known.message, known.format, bounds))
 
 
-def event_alone(
-    known: KnownEvent,
-    event: Event,
-    deliveries: Sequence[KnownDelivery],
-    name_of: NameOf,
-    hooks: list[dict[str, Any]] | None = None,
-) -> dict[str, Any]:
-    """The EventAlone; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
-    key, content = data_member(event)
-    # What filters can name, beside the reasons that may name it; it is nearly the whole body once more.
-    decisions = {} if hooks is None else {**beside_data(event), "hooks": hooks}
-    return {
-        **event_in_list(_told(known, deliveries)).model_dump(),
-        **_envelope(known.message),
-        key: content,
-        "data_fault": event.data_fault or None,
-        "deliveries": [delivery_in_list(each, name_of).model_dump() for each in deliveries],
-        **decisions,
-    }
-
-
-def _told(known: KnownEvent, deliveries: Sequence[KnownDelivery]) -> KnownEvent:
+def _counted(known: KnownEvent, deliveries: Sequence[KnownDelivery]) -> KnownEvent:
     return replace(known, status=_status(deliveries), counts=Counter(each.status for each in deliveries))
 
 
@@ -272,43 +308,6 @@ def _status(deliveries: Sequence[KnownDelivery]) -> EventStatus:
         return EventStatus.UNMATCHED
     skipped = all(each.status is Status.SKIPPED for each in deliveries)
     return EventStatus.SKIPPED if skipped else EventStatus.MATCHED
-
-
-def quarantined_in_list(known: KnownQuarantined) -> QuarantinedInList:
-    """The message in quarantine without what it holds."""
-    return QuarantinedInList.model_construct(
-        id=known.id,
-        source=known.source,
-        reason=known.reason,
-        detail=known.detail,
-        quarantined_at=utc_seconds(known.at),
-    )
-
-
-def quarantined_alone(known: KnownQuarantined) -> dict[str, Any]:
-    """The QuarantinedAlone."""
-    body = known.message.body
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        text = None
-    return {
-        **quarantined_in_list(known).model_dump(),
-        **_envelope(known.message),
-        "body_base64": b64encode(body).decode(),
-        "body_text": text,
-    }
-
-
-def _envelope(message: Message) -> dict[str, Any]:
-    """Where and how it was published; `inspect --message` and /api/v1/explain understand it."""
-    return {
-        "exchange": message.exchange,
-        "routing_key": message.routing_key,
-        "properties": _properties(message),
-        "headers": message.headers,
-        "redelivered": message.redelivered,
-    }
 
 
 def _properties(message: Message) -> dict[str, str | int]:

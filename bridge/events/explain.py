@@ -5,9 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar, cast
-
-from aiohttp import web
+from typing import Any, Protocol
 
 from bridge.core.base import value
 from bridge.core.errors import BridgeError, Problem, SettingsError
@@ -17,10 +15,11 @@ from bridge.events.message_json import described
 from bridge.formats.decoder import Decoder
 from bridge.hooks.documents import SourceDocument
 from bridge.hooks.presenter import breaker_word
-from bridge.http.body import LARGE, aside, body_in_time, large, page
+from bridge.http.body import LARGE, aside, body_in_time
 from bridge.http.documents import PageDocument
-from bridge.http.input import PAGE, Parameters, invalid
-from bridge.http.operation import Operation, reading
+from bridge.http.input import PageQuery, Query, invalid, page_by_key
+from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.problem import Refused
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.dedupe_keys import keyed_by
@@ -135,7 +134,6 @@ _PATIENCE = 2.0
 
 Counts = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, int]]]]
 """Messages ready and consumers of each of these queues that is there; raises a BridgeError."""
-State = Literal["consuming", "connecting", "standing_by", "left"]
 
 
 class Consumed(Protocol):
@@ -157,7 +155,7 @@ async def source_documents(
     counted = await _counted([source.queue for source in sources], counts)
     states, held = consumed.state(), consumed.held()
     return [
-        _document(source, states[source.name], held[source.name][0], counted.get(source.queue))
+        SourceDocument.of(source, states[source.name], held[source.name][0], counted.get(source.queue))
         for source in sources
     ]
 
@@ -170,26 +168,9 @@ async def _counted(queues: Sequence[str], counts: Counts) -> Mapping[str, tuple[
         return {}
 
 
-def _document(source: Source, state: str, held: int, counted: tuple[int, int] | None) -> SourceDocument:
-    depth, consumers = counted or (None, None)
-    return SourceDocument.model_construct(
-        name=source.name,
-        queue=source.queue,
-        format=source.format,
-        state=cast("State", state),
-        depth=depth,
-        consumers=consumers,
-        held=held,
-        prefetch=source.prefetch,
-    )
-
-
 # What this process does now, over HTTP: sources, and why events go where they go.
 
 
-T = TypeVar("T")
-
-_PAGED = ("limit", "cursor")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,67}")
 
 
@@ -217,39 +198,30 @@ class LiveRoutes:
                 "Sources with their queues",
                 self._list_sources,
                 PageDocument[SourceDocument],
-                *PAGE,
+                query=PageQuery,
             ),
             Operation(
                 name="explain.message",
                 method="POST",
                 path="/v1/explain",
                 summary="What would come of a message, and why; nothing is delivered or recorded",
-                handler=self._explain_message,
+                run=self._explain_message,
                 body=dict[str, Any],
+                read=body_in_time,
                 answers={200: dict[str, Any]},
+                problems={SettingsError: _invalid},
                 audited=False,
             ),
         ]
 
-    async def _list_sources(self, request: web.Request) -> web.Response:
-        sources, following = _page(Parameters(request, _PAGED), self._sources, lambda source: source.name)
-        return page(await source_documents(sources, self._consumed, self._counts), following)
+    async def _list_sources(self, call: Call[PageQuery, None]) -> PageDocument[SourceDocument]:
+        found, following = page_by_key(call.query, self._sources, lambda source: source.name, _CURSOR)
+        return PageDocument.of(await source_documents(found, self._consumed, self._counts), following)
 
-    async def _explain_message(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        body = await body_in_time(request)
-        try:
-            what = await aside(partial(asked, body), len(body))
-            return await large(partial(self._explain.message, what), LARGE)
-        except SettingsError as error:
-            raise invalid((fault.path, fault.message) for fault in error.problems) from None
+    async def _explain_message(self, call: Call[Query, bytes]) -> Reply:
+        what = await aside(partial(asked, call.body), len(call.body))
+        return Reply(document=await aside(partial(self._explain.message, what), LARGE), size=LARGE)
 
 
-def _page(given: Parameters, items: Sequence[T], name: Callable[[T], str]) -> tuple[list[T], str | None]:
-    """Items in the order of their names; the cursor is the last name of the page before."""
-    limit, cursor = given.limit(), given.cursor()
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        given.wrong("cursor", "is none of those that this list gave as `next`")
-    given.check()
-    left = sorted((item for item in items if cursor is None or name(item) > cursor), key=name)
-    return left[:limit], name(left[limit - 1]) if len(left) > limit else None
+def _invalid(error: SettingsError, _: Call[Any, Any]) -> Refused:
+    return invalid((fault.path, fault.message) for fault in error.problems)

@@ -1,9 +1,7 @@
 """Hooks over HTTP: looked at, made, replaced, patched, deleted."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import wraps
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from aiohttp import web
@@ -11,10 +9,10 @@ from aiohttp import web
 from bridge.core.access import Role
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook
-from bridge.core.stored_hooks import NameTaken, Overtaken, TooMany
+from bridge.core.stored_hooks import NameTaken, Overtaken, StoredHook, TooMany
 from bridge.core.target import TARGET_TYPES
-from bridge.hooks.documents import HookDocument, NewHook, RemovalDocument
-from bridge.hooks.presenter import SeenHook, hook_document, seen_hook, seen_hooks
+from bridge.hooks.documents import NewHook, RemovalDocument
+from bridge.hooks.presenter import HookDocument, SeenHook, seen_hook, seen_hooks
 from bridge.hooks.service import (
     BeingDeleted,
     InForce,
@@ -24,109 +22,105 @@ from bridge.hooks.service import (
     NoSuchHook,
     Unreadable,
 )
-from bridge.http.body import answer, json_of, page, raw_body, unfit
+from bridge.http.body import json_of, raw_body, unfit
 from bridge.http.documents import PageDocument
-from bridge.http.input import PAGE, PAGED, Parameters, no_hook, not_found, one_of, text
-from bridge.http.operation import CHANGED, Operation, Parameter
-from bridge.http.problem import Refused
+from bridge.http.input import Given, PageQuery, Parameter, Parameters, Query, one_of, page_by_key, text
+from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
+from bridge.http.problem import NotFound, Refused
 from bridge.settings.shape import nearest
 from bridge.settings.shown import without_password
 
-# What all operations on hooks have in common: a hook as an answer, and what cannot be done as a problem.
+# What all operations on hooks have in common.
 
 
 MOST_HOOK = 1024 * 1024
 """Bytes of a hook as it is sent."""
-IF_MATCH = Parameter(
-    "If-Match", str, "The `ETag` of the hook as it was seen: 412 where it was changed since.", where="header"
-)
-
 _BY_FILE = (
     "this hook is managed by the file: change it there and send SIGHUP (to pause, resume, enable and disable it works "
     "here)"
 )
-_REFUSALS: Mapping[type[Exception], tuple[int, str]] = MappingProxyType(
-    {
-        Overtaken: (412, "the hook was changed or deleted meanwhile: read it again"),
-        ManagedByFile: (409, _BY_FILE),
-        BeingDeleted: (409, "the hook is being deleted"),
-        TooMany: (409, "as many hooks are stored as may be (limits.hooks): delete some first"),
-        NoSecrets: (409, ""),
-        Unreadable: (409, ""),
+_TAKEN = "another hook has this name"
+
+
+def hook_problems(hint: Callable[[str], str]) -> Problems:
+    """The problems of operations on hooks; `hint` offers the nearest name of a hook."""
+    return {
+        SettingsError: lambda error, _: unfit((fault.path, fault.message) for fault in error.problems),
+        NoSuchHook: lambda _, call: NotFound(f"no hook has this name or id{hint(call.which)}"),
+        NameTaken: lambda _, __: Refused(
+            409, f"name: {_TAKEN}", members={"invalid-params": [{"name": "name", "reason": _TAKEN}]}
+        ),
+        Overtaken: lambda _, __: Refused(412, "the hook was changed or deleted meanwhile: read it again"),
+        ManagedByFile: lambda _, __: Refused(409, _BY_FILE),
+        BeingDeleted: lambda _, __: Refused(409, "the hook is being deleted"),
+        TooMany: lambda _, __: Refused(
+            409, "as many hooks are stored as may be (limits.hooks): delete some first"
+        ),
+        NoSecrets: conflict,
+        Unreadable: conflict,
     }
-)
-_REFUSED: tuple[type[Exception], ...] = (NoSuchHook, NameTaken, *_REFUSALS)
-_Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
 
 
-def refusing(method: _Method) -> Any:
-    """The handler, with what the use cases raise as problems."""
-
-    @wraps(method)
-    async def handle(self: Any, request: web.Request) -> web.StreamResponse:
-        try:
-            return await method(self, request)
-        except SettingsError as error:
-            raise unfit((fault.path, fault.message) for fault in error.problems) from None
-        except _REFUSED as error:
-            raise _refusal(request, error, getattr(self, "_in_force", None)) from None
-
-    return handle
-
-
-def _refusal(request: web.Request, error: Exception, in_force: InForce | None) -> Refused:
-    if isinstance(error, NoSuchHook):
-        return (
-            not_found(request) if in_force is None else _no_hook(request, in_force, request.match_info["id"])
-        )
-    if isinstance(error, NameTaken):
-        taken = [{"name": "name", "reason": "another hook has this name"}]
-        return Refused(409, "name: another hook has this name", members={"invalid-params": taken})
-    status, detail = _REFUSALS[type(error)]
-    return Refused(status, detail or str(error))
-
-
-async def tree_of(request: web.Request) -> Any:
+async def _tree(request: web.Request) -> Any:
     """The body, JSON of at most MOST_HOOK bytes; raises Refused."""
     if len(await raw_body(request)) > MOST_HOOK:
         raise Refused(413, f"a hook has at most {MOST_HOOK} bytes")
     return await json_of(request)
 
 
-def matched(request: web.Request) -> int | None:
+def _match(given: Parameters) -> int | None:
     """The version that `If-Match` names; None: any. One that is none of ours never matches."""
-    given = ",".join(request.headers.getall("If-Match", [])).strip()
-    if given in {"", "*"}:
+    text = ",".join(given.headers.getall("If-Match", [])).strip()
+    if text in {"", "*"}:
         return None
-    tags = [tag.strip() for tag in given.split(",")]
+    tags = [tag.strip() for tag in text.split(",")]
     versions = [tag.strip('"') for tag in tags if not tag.startswith("W/")]
     known = [int(each) for each in versions if each.isascii() and each.isdecimal() and len(each) < 10]
     return max(known, default=-1)
 
 
-def seen(request: web.Request, in_force: InForce, which: str) -> SeenHook:
-    """The hook with this id or name; raises Refused (404)."""
-    found = seen_hook(in_force, which)
-    if found is None:
-        raise _no_hook(request, in_force, which)
-    return found
+class MatchQuery(Query):
+    """The version of a hook that is to be changed."""
+
+    match = Given(
+        _match,
+        Parameter(
+            "If-Match",
+            str,
+            "The `ETag` of the hook as it was seen: 412 where it was changed since.",
+            where="header",
+        ),
+    )
 
 
-def _no_hook(request: web.Request, in_force: InForce, which: str) -> Refused:
-    names = [each.hook.name for each in seen_hooks(in_force)]
-    return no_hook(request, nearest(which, names))
+class ShownHooks:
+    """Shows hooks in answers of operations."""
+
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
+        self.problems = hook_problems(self._hint)
+
+    def shown(self, which: str, made: str = "", **changed: Any) -> Reply:
+        """The hook with this id or name, and the version it has; raises NotFound."""
+        found = seen_hook(self._in_force, which)
+        if found is None:
+            raise NotFound(f"no hook has this name or id{self._hint(which)}")
+        return Reply(
+            document=HookDocument.of(found), headers={"ETag": found.etag}, made=made, changed=changed
+        )
+
+    def seen(self, which: str) -> SeenHook | None:
+        """The hook with this id or name."""
+        return seen_hook(self._in_force, which)
+
+    def all(self) -> list[SeenHook]:
+        """All hooks by their names."""
+        return seen_hooks(self._in_force)
+
+    def _hint(self, which: str) -> str:
+        return nearest(which, [each.hook.name for each in self.all()])
 
 
-def shown(found: SeenHook, status: int = 200) -> web.Response:
-    """The hook and what its configuration is known by."""
-    response = answer(hook_document(found).model_dump())
-    response.set_status(status)
-    response.headers["ETag"] = found.etag
-    return response
-
-
-_MANAGED_BY = ("api", "file")
-_STATES = ("active", "paused", "disabled", "broken", "failing")
 _UNDER_WAY = {"dropping", "draining"}
 _CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 _EXAMPLE = {
@@ -139,18 +133,31 @@ _EXAMPLE = {
     },
 }
 
-_LANE = one_of(
-    "lane",
-    ("drop", "drain"),
-    "drop (default): what waits becomes FAILED hook_deleted; drain: it is still delivered.",
-)
+
+class _HooksQuery(PageQuery):
+    target = one_of("target", TARGET_TYPES, "Type of their target.")
+    managed_by = one_of("managed_by", ("api", "file"), "Where they are written.")
+    state = one_of(
+        "state",
+        ("active", "paused", "disabled", "broken", "failing"),
+        "active: neither paused, disabled nor broken.",
+    )
+    q = text("q", "Text that stands in name, id, description or address, in any case.")
+
+
+class _DeleteQuery(MatchQuery):
+    lane = one_of(
+        "lane",
+        ("drop", "drain"),
+        "drop (default): what waits becomes FAILED hook_deleted; drain: it is still delivered.",
+    )
 
 
 class HookRoutes:
     """Those of the file are shown, and changed in the file."""
 
     def __init__(self, in_force: InForce, manage: ManageHooks) -> None:
-        self._in_force = in_force
+        self._hooks = ShownHooks(in_force)
         self._manage = manage
 
     def operations(self) -> Sequence[Operation]:
@@ -161,12 +168,14 @@ class HookRoutes:
                 method="POST",
                 path="/v1/hooks",
                 summary="Make a hook; in force on every replica within a second",
-                handler=self._create,
+                run=self._create,
                 role=Role.ADMIN,
                 body=NewHook,
+                read=_tree,
                 example=_EXAMPLE,
                 answers={201: HookDocument},
                 answer_headers=("ETag",),
+                problems=self._hooks.problems,
                 refusals=frozenset({409}),
             ),
             self._change("replace", "PUT", "Replace a whole hook; secrets that are absent are kept", Hook),
@@ -178,37 +187,30 @@ class HookRoutes:
                 method="DELETE",
                 path="/v1/hooks/{id}",
                 summary="Delete a hook; what waits in its lane is dropped, or still delivered",
-                handler=self._delete,
+                run=self._delete,
                 role=Role.ADMIN,
-                parameters=(_LANE, IF_MATCH),
+                query=_DeleteQuery,
                 answers={200: RemovalDocument, 202: RemovalDocument},
+                problems=self._hooks.problems,
                 refusals=frozenset({409, 412}),
             ),
         ]
 
     def _looking(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="hooks.list",
-                method="GET",
-                path="/v1/hooks",
-                summary="Hooks by name, without their secrets",
-                handler=self._list,
-                parameters=(
-                    one_of("target", TARGET_TYPES, "Type of their target."),
-                    one_of("managed_by", _MANAGED_BY, "Where they are written."),
-                    one_of("state", _STATES, "active: neither paused, disabled nor broken."),
-                    text("q", "Text that stands in name, id, description or address, in any case."),
-                    *PAGE,
-                ),
-                answers={200: PageDocument[HookDocument]},
+            reading(
+                "hooks.list",
+                "/v1/hooks",
+                "Hooks by name, without their secrets",
+                self._list,
+                PageDocument[HookDocument],
+                query=_HooksQuery,
             ),
             Operation(
                 name="hooks.show",
-                method="GET",
                 path="/v1/hooks/{id}",
                 summary="One hook, by its id or its name, and how it is doing",
-                handler=self._show,
+                run=self._show,
                 answers={200: HookDocument},
                 answer_headers=("ETag",),
             ),
@@ -220,84 +222,59 @@ class HookRoutes:
             method=method,
             path="/v1/hooks/{id}",
             summary=summary,
-            handler=self._replace if method == "PUT" else self._patch,
+            run=self._replace if method == "PUT" else self._patch,
             role=Role.ADMIN,
-            parameters=(IF_MATCH,),
+            query=MatchQuery,
             body=body,
+            read=_tree,
             example=_EXAMPLE if method == "PUT" else {"concurrency": 4, "filter": None},
             answers={200: HookDocument},
             answer_headers=("ETag",),
+            problems=self._hooks.problems,
             refusals=frozenset({409, 412}),
         )
 
-    async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "target", "managed_by", "state", "q"))
-        words = {"target": TARGET_TYPES, "managed_by": _MANAGED_BY, "state": _STATES}
-        chosen = {name: given.word(name, known) for name, known in words.items()}
-        text, limit, cursor = given.text("q"), given.limit(), given.cursor()
-        if cursor is not None and not _CURSOR.fullmatch(cursor):
-            given.wrong("cursor", "is none of those that this list gave as `next`")
-        given.check()
-        fitting = [
-            each
-            for each in seen_hooks(self._in_force)
-            if (cursor is None or each.hook.name > cursor) and _fits(each, chosen, text)
-        ]
-        following = fitting[limit - 1].hook.name if len(fitting) > limit else None
-        return page(map(hook_document, fitting[:limit]), following)
+    async def _list(self, call: Call[_HooksQuery, None]) -> PageDocument[HookDocument]:
+        fitting = [each for each in self._hooks.all() if _fits(each, call.query)]
+        found, following = page_by_key(call.query, fitting, lambda each: each.hook.name, _CURSOR)
+        return PageDocument.of(map(HookDocument.of, found), following)
 
-    async def _show(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        return shown(seen(request, self._in_force, request.match_info["id"]))
+    async def _show(self, call: Call[Query, None]) -> Reply:
+        return self._hooks.shown(call.which)
 
-    @refusing
-    async def _create(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        stored = await self._manage.create(await tree_of(request))
+    async def _create(self, call: Call[Query, Any]) -> Reply:
+        hook = (await self._manage.create(call.body)).hook
+        return self._hooks.shown(hook.id, made=hook.id, name=hook.name, target=hook.target.type)
+
+    async def _replace(self, call: Call[MatchQuery, Any]) -> Reply:
+        before = self._hooks.seen(call.which)
+        stored = await self._manage.replace(call.which, call.body, match=call.query.match)
+        return self._changed(before, stored)
+
+    async def _patch(self, call: Call[MatchQuery, Any]) -> Reply:
+        before = self._hooks.seen(call.which)
+        stored = await self._manage.patch(call.which, call.body, match=call.query.match)
+        return self._changed(before, stored, fields=sorted(call.body))
+
+    def _changed(self, before: SeenHook | None, stored: StoredHook, **told: Any) -> Reply:
         hook = stored.hook
-        request[CHANGED] = {"id": hook.id, "name": hook.name, "target": hook.target.type}
-        response = shown(seen(request, self._in_force, hook.id), 201)
-        response.headers["Location"] = f"{request.path}/{hook.id}"
-        return response
+        told = {"name": hook.name, "version": stored.version, **told, **_switched(before, hook)}
+        return self._hooks.shown(hook.id, id=hook.id, **told)
 
-    @refusing
-    async def _replace(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        which, tree = request.match_info["id"], await tree_of(request)
-        before = seen_hook(self._in_force, which)
-        stored = await self._manage.replace(which, tree, match=matched(request))
-        told = {"id": stored.hook.id, "name": stored.hook.name, "version": stored.version}
-        request[CHANGED] = told | _switched(before, stored.hook)
-        return shown(seen(request, self._in_force, stored.hook.id))
-
-    @refusing
-    async def _patch(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        which, patch = request.match_info["id"], await tree_of(request)
-        before = seen_hook(self._in_force, which)
-        stored = await self._manage.patch(which, patch, match=matched(request))
-        told = {"id": stored.hook.id, "name": stored.hook.name, "version": stored.version}
-        request[CHANGED] = {**told, "fields": sorted(patch), **_switched(before, stored.hook)}
-        return shown(seen(request, self._in_force, stored.hook.id))
-
-    @refusing
-    async def _delete(self, request: web.Request) -> web.StreamResponse:
-        given = Parameters(request, ("lane",))
-        how: Literal["drain", "drop"] = (
-            "drain" if given.word("lane", ("drop", "drain")) == "drain" else "drop"
-        )
-        given.check()
-        stored, removal = await self._manage.delete(request.match_info["id"], how, match=matched(request))
+    async def _delete(self, call: Call[_DeleteQuery, None]) -> Reply:
+        how: Literal["drain", "drop"] = "drain" if call.query.lane == "drain" else "drop"
+        stored, removal = await self._manage.delete(call.which, how, match=call.query.match)
         document = RemovalDocument(
             id=stored.hook.id,
             lane=removal.lane,
             deliveries=removal.deliveries,
             waiting=removal.waiting,
-        ).model_dump()
-        request[CHANGED] = {**document, "name": stored.hook.name}
-        response = answer(document)
-        response.set_status(202 if removal.lane in _UNDER_WAY else 200)
-        return response
+        )
+        return Reply(
+            document=document,
+            status=202 if removal.lane in _UNDER_WAY else 200,
+            changed={**document.model_dump(), "name": stored.hook.name},
+        )
 
 
 def _switched(before: SeenHook | None, after: Hook) -> dict[str, bool]:
@@ -308,16 +285,16 @@ def _switched(before: SeenHook | None, after: Hook) -> dict[str, bool]:
     return {name: value for name, value in now.items() if getattr(before.hook, name) is not value}
 
 
-def _fits(each: SeenHook, chosen: dict[str, str | None], text: str | None) -> bool:
+def _fits(each: SeenHook, query: _HooksQuery) -> bool:
     hook = each.hook
-    found: dict[str, set[str]] = {
-        "target": {hook.target.type},
-        "managed_by": {"file" if each.stored is None else "api"},
-        "state": _states(each),
-    }
-    if not all(wanted is None or wanted in found[name] for name, wanted in chosen.items()):
+    found = (
+        (query.target, {hook.target.type}),
+        (query.managed_by, {"file" if each.stored is None else "api"}),
+        (query.state, _states(each)),
+    )
+    if not all(wanted is None or wanted in there for wanted, there in found):
         return False
-    return text is None or text.lower() in _searched(hook)
+    return query.q is None or query.q.lower() in _searched(hook)
 
 
 def _states(each: SeenHook) -> set[str]:

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Self
 
-from aiohttp import web
 from pydantic import Field
 
 from bridge.bodies.builder import TRIAL_TYPE, told_event, trial_event
@@ -16,16 +16,17 @@ from bridge.core.event import Event
 from bridge.core.ports import Target
 from bridge.deliveries.service import NotNow, Unknown
 from bridge.formats.text import event_type, utc_seconds
-from bridge.hooks.api import IF_MATCH, matched, refusing, seen, shown
-from bridge.hooks.documents import HookDocument, NewSecretDocument, PauseBody, SecretBody
+from bridge.hooks.api import MatchQuery, ShownHooks
+from bridge.hooks.documents import NewSecretDocument, PauseBody, SecretBody
 from bridge.hooks.names import AskedNames
+from bridge.hooks.presenter import HookDocument
 from bridge.hooks.service import InForce
 from bridge.hooks.switch import RotateSecrets, SwitchHooks
-from bridge.http.body import answer, body_of, unfit
-from bridge.http.documents import ClosedDocument
-from bridge.http.input import Parameters, no_hook
-from bridge.http.operation import CHANGED, Operation, OperationHandler
-from bridge.http.problem import Refused
+from bridge.http.body import unfit
+from bridge.http.documents import ClosedDocument, moment_or_none
+from bridge.http.input import Query
+from bridge.http.operation import Call, Operation, Reply, conflict
+from bridge.http.problem import NotFound
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 
@@ -34,108 +35,82 @@ class HookSwitchRoutes:
     """Those of the file too, by an overlay; but their secrets stand in the file."""
 
     def __init__(self, in_force: InForce, switch: SwitchHooks, rotate: RotateSecrets) -> None:
-        self._in_force = in_force
+        self._hooks = ShownHooks(in_force)
         self._switch = switch
         self._rotate = rotate
 
     def operations(self) -> Sequence[Operation]:
+        switch = self._switch
         return [
-            _switch("enable", "Deliver what matches from now on", self._enable),
-            _switch("disable", "Skip what matches from now on; what waits goes on waiting", self._disable),
-            Operation(
-                name="hooks.pause",
-                method="POST",
-                path="/v1/hooks/{id}/pause",
-                summary="Have what matches wait in the lane",
-                handler=self._pause,
-                role=Role.OPERATOR,
+            self._operation("enable", "Deliver what matches from now on", switch.enable),
+            self._operation(
+                "disable", "Skip what matches from now on; what waits goes on waiting", switch.disable
+            ),
+            replace(
+                self._operation("pause", "Have what matches wait in the lane", switch.resume),
+                run=self._pause,
                 body=PauseBody,
                 body_required=False,
                 example={"reason": "maintenance until 6 p.m."},
-                answers={200: HookDocument},
-                answer_headers=("ETag",),
-                refusals=frozenset({409}),
             ),
-            _switch("resume", "Deliver what waits; ends the bridge's own pause too", self._resume),
+            self._operation("resume", "Deliver what waits; ends the bridge's own pause too", switch.resume),
             Operation(
                 name="hooks.rotate_secret",
                 method="POST",
                 path="/v1/hooks/{id}/secret",
                 summary="Sign with a new secret; the former ones sign beside it for a while, or before it",
-                handler=self._new_secret,
+                run=self._new_secret,
                 role=Role.ADMIN,
-                parameters=(IF_MATCH,),
+                query=MatchQuery,
                 body=SecretBody,
                 body_required=False,
                 example={"keep": "24h"},
                 answers={200: NewSecretDocument},
                 answer_headers=("ETag",),
+                problems=self._hooks.problems,
                 refusals=frozenset({409, 412}),
             ),
         ]
 
-    @refusing
-    async def _enable(self, request: web.Request) -> web.StreamResponse:
-        return await self._switched(request, self._switch.enable)
+    def _operation(self, verb: str, summary: str, switch: Callable[[str], Awaitable[str]]) -> Operation:
+        async def run(call: Call[Query, None]) -> Reply:
+            hook_id = await switch(call.which)
+            return self._hooks.shown(hook_id, id=hook_id)
 
-    @refusing
-    async def _disable(self, request: web.Request) -> web.StreamResponse:
-        return await self._switched(request, self._switch.disable)
+        return Operation(
+            name=f"hooks.{verb}",
+            method="POST",
+            path=f"/v1/hooks/{{id}}/{verb}",
+            summary=summary,
+            run=run,
+            role=Role.OPERATOR,
+            answers={200: HookDocument},
+            answer_headers=("ETag",),
+            problems=self._hooks.problems,
+            refusals=frozenset({409}),
+        )
 
-    @refusing
-    async def _resume(self, request: web.Request) -> web.StreamResponse:
-        return await self._switched(request, self._switch.resume)
+    async def _pause(self, call: Call[Query, PauseBody]) -> Reply:
+        hook_id = await self._switch.pause(call.which, call.body.reason)
+        return self._hooks.shown(hook_id, id=hook_id, reason=call.body.reason)
 
-    @refusing
-    async def _pause(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        reason = (await body_of(request, PauseBody, optional=True)).reason
-        hook_id = await self._switch.pause(request.match_info["id"], reason)
-        request[CHANGED] = {"id": hook_id, "reason": reason}
-        return shown(seen(request, self._in_force, hook_id))
-
-    async def _switched(
-        self, request: web.Request, switch: Callable[[str], Awaitable[str]]
-    ) -> web.StreamResponse:
-        Parameters(request).check()
-        hook_id = await switch(request.match_info["id"])
-        request[CHANGED] = {"id": hook_id}
-        return shown(seen(request, self._in_force, hook_id))
-
-    @refusing
-    async def _new_secret(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        wanted = await body_of(request, SecretBody, optional=True)
+    async def _new_secret(self, call: Call[MatchQuery, SecretBody]) -> Reply:
+        wanted = call.body
         secret = None if wanted.secret is None else wanted.secret.get_secret_value()
-        which, match = request.match_info["id"], matched(request)
-        made = await self._rotate.rotate(which, secret, keep=wanted.keep, match=match)
-        until = None if made.expires_at is None else utc_seconds(made.expires_at)
-        request[CHANGED] = {"id": made.stored.hook.id, "expires_at": until}
+        made = await self._rotate.rotate(call.which, secret, keep=wanted.keep, match=call.query.match)
         document = NewSecretDocument(
             id=made.stored.hook.id,
             secret=made.secret,
             starts_at=utc_seconds(made.starts_at),
-            expires_at=until,
+            expires_at=moment_or_none(made.expires_at),
             together=made.together,
             explanation=made.explanation,
         )
-        response = answer(document.model_dump())
-        response.headers["ETag"] = f'"{made.stored.version}"'
-        return response
-
-
-def _switch(verb: str, summary: str, handler: OperationHandler) -> Operation:
-    return Operation(
-        name=f"hooks.{verb}",
-        method="POST",
-        path=f"/v1/hooks/{{id}}/{verb}",
-        summary=summary,
-        handler=handler,
-        role=Role.OPERATOR,
-        answers={200: HookDocument},
-        answer_headers=("ETag",),
-        refusals=frozenset({409}),
-    )
+        return Reply(
+            document=document,
+            headers={"ETag": f'"{made.stored.version}"'},
+            changed=document.model_dump(include={"id", "expires_at"}),
+        )
 
 
 # Testing a hook: one event straight to its target, and what came of it.
@@ -266,6 +241,20 @@ class TestedDocument(ClosedDocument):
     event_type: str
     """Its type."""
 
+    @classmethod
+    def of(cls, tested: Tested) -> Self:
+        """What came of the test."""
+        return cls.unchecked(
+            delivered=tested.delivered,
+            outcome=tested.outcome,
+            status_code=tested.status_code,
+            duration_ms=round(tested.duration_ms, 3),
+            response=tested.response or None,
+            error=tested.error or None,
+            event_id=tested.event_id,
+            event_type=tested.event_type,
+        )
+
 
 # Testing a hook over HTTP.
 
@@ -286,44 +275,28 @@ class TestRoutes:
                 method="POST",
                 path="/v1/hooks/{id}/test",
                 summary="Send a test event to the hook's target, and tell what came of it",
-                handler=self._test,
+                run=self._test,
                 role=Role.OPERATOR,
                 body=TestBody,
                 body_required=False,
                 answers={200: TestedDocument},
+                problems={Unknown: self._unknown, NotNow: conflict},
                 refusals=frozenset({409}),
             )
         ]
 
-    async def _test(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        which = request.match_info["id"]
-        body = await body_of(request, TestBody, optional=True)
+    async def _test(self, call: Call[Query, TestBody]) -> Reply:
+        body = call.body
         if body.type is not None and event_type(body.type) != body.type:
             raise unfit([("type", "no event has such a type: at most 255 bytes, without control characters")])
-        try:
-            tested = await self._tested(which, body)
-        except Unknown:
-            raise no_hook(request, self._names.nearest_hook(which)) from None
-        except NotNow as reason:
-            raise Refused(409, str(reason)) from None
-        request[CHANGED] = {"id": tested.hook, "outcome": tested.outcome, "event_id": tested.event_id}
-        return answer(_document(tested).model_dump())
+        tested = await self._tested(call.which, body)
+        changed = {"id": tested.hook, "outcome": tested.outcome, "event_id": tested.event_id}
+        return Reply(document=TestedDocument.of(tested), changed=changed)
+
+    def _unknown(self, _: Unknown, call: Call[Any, Any]) -> NotFound:
+        return NotFound(f"no hook has this name or id{self._names.nearest_hook(call.which)}")
 
     async def _tested(self, hook: str, body: TestBody) -> Tested:
         if "data" in body.model_fields_set:
             return await self._testing.test_with(hook, body.type, body.data)
         return await self._testing.test(hook, body.type)
-
-
-def _document(tested: Tested) -> TestedDocument:
-    return TestedDocument.model_construct(
-        delivered=tested.delivered,
-        outcome=tested.outcome,
-        status_code=tested.status_code,
-        duration_ms=round(tested.duration_ms, 3),
-        response=tested.response or None,
-        error=tested.error or None,
-        event_id=tested.event_id,
-        event_type=tested.event_type,
-    )

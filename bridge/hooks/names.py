@@ -8,8 +8,8 @@ from bridge.formats.event_types import beginning_with
 from bridge.history.history import SqlHistory
 from bridge.hooks.presenter import seen_hook, seen_hooks
 from bridge.hooks.service import InForce
-from bridge.http.input import Parameters, is_id
-from bridge.http.short_ids import SHORTEST, SHOWN_IDS, is_short, listed_ids
+from bridge.http.api import SHORTEST, SHOWN_IDS, is_short, listed_ids
+from bridge.http.input import Query, is_id
 from bridge.settings.shape import nearest
 
 
@@ -79,7 +79,7 @@ def _is_pattern(text: str) -> bool:
 
 
 class AskedNames:
-    """Reads names out of parameters; one that nobody has is kept there as what is wrong with the request."""
+    """Looks up names that are given in a query; one that nobody has is kept there as what is wrong with the request."""
 
     def __init__(self, names: Names, known: SqlHistory) -> None:
         """`known` knows the ids that short ones stand for."""
@@ -89,13 +89,13 @@ class AskedNames:
         self._names = names
         self._known = known
 
-    async def hook(self, given: Parameters, name: str = "hook") -> str | None:
-        """The id of the hook that is named."""
-        return await _read(given, name, given.name(name), self._names.hook)
+    async def hook(self, query: Query, which: str | None) -> str | None:
+        """The id of the hook that `hook` names."""
+        return await _find(query, "hook", which, self._names.hook)
 
-    async def source(self, given: Parameters, name: str = "source") -> str | None:
-        """The source that is named."""
-        return await _read(given, name, given.name(name), self._names.source)
+    async def source(self, query: Query, which: str | None) -> str | None:
+        """The source that `source` names."""
+        return await _find(query, "source", which, self._names.source)
 
     async def no_source(self, name: str) -> str:
         """Why no source is called so; empty: one is."""
@@ -105,23 +105,22 @@ class AskedNames:
             return str(error)
         return ""
 
-    async def event_type(self, given: Parameters, name: str = "type") -> str | None:
-        """The event type that is named."""
-        return await _read(given, name, given.event_type(name), self._names.event_type)
+    async def event_type(self, query: Query, which: str | None) -> str | None:
+        """The event type that `type` names."""
+        return await _find(query, "type", which, self._names.event_type)
 
-    async def event(self, given: Parameters, name: str = "event_id") -> str | None:
-        """The id of the event that is named by it, or by its beginning."""
-        text = given.text(name)
+    async def event(self, query: Query, text: str | None) -> str | None:
+        """The id of the event that `event_id` names by it, or by its beginning."""
         if text is None or is_id(text):
             return None if text is None else text.lower()
         if not is_short(text):
-            given.wrong(name, f"must be a UUID, or its first {SHORTEST} characters or more")
+            query.wrong("event_id", f"must be a UUID, or its first {SHORTEST} characters or more")
             return None
         found = await self._known.ids_beginning("event", text.lower(), SHOWN_IDS + 1)
         if len(found) == 1:
             return found[0]
-        given.unknown(
-            name,
+        query.unknown(
+            "event_id",
             f"several ids begin with {text}: {listed_ids(found)}"
             if found
             else f"no event's id begins with {text}",
@@ -129,11 +128,11 @@ class AskedNames:
         return None
 
 
-async def _read(
-    given: Parameters, name: str, text: str | None, find: Callable[[str], Awaitable[str]]
+async def _find(
+    query: Query, name: str, text: str | None, find: Callable[[str], Awaitable[str]]
 ) -> str | None:
     try:
         return None if text is None else await find(text)
     except UnknownName as error:
-        given.unknown(name, str(error))
+        query.unknown(name, str(error))
         return None

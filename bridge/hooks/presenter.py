@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from bridge.checks.secret_ends import secret_ends_of
 from bridge.core.base import value
@@ -14,15 +14,8 @@ from bridge.core.stored_hooks import StoredHook
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.documents import AddressDocument
 from bridge.formats.text import utc_seconds
-from bridge.hooks.documents import (
-    FailingDocument,
-    HookDocument,
-    HookStateDocument,
-    OverlayDocument,
-    SecretDocument,
-    SigningDocument,
-)
 from bridge.hooks.service import InForce
+from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.retry.breaker import Closed, HalfOpen
@@ -92,99 +85,6 @@ def _seen(in_force: InForce, hook: Hook, stored: StoredHook | None) -> SeenHook:
     )
 
 
-def hook_document(seen: SeenHook) -> HookDocument:
-    """A hook and its state now."""
-    hook, stored = seen.hook, seen.stored
-    return HookDocument.model_construct(
-        id=hook.id,
-        name=hook.name,
-        description=hook.description,
-        sources=hook.sources,
-        events=hook.events,
-        filter=hook.filter,
-        unmatched=hook.unmatched,
-        enabled=hook.enabled,
-        paused=hook.paused,
-        concurrency=hook.concurrency,
-        rate=hook.rate,
-        retry=hook.retry.model_dump(),
-        target=_target(hook),
-        managed_by="file" if stored is None else "api",
-        created_at=None if stored is None else utc_seconds(stored.created_at),
-        updated_at=None if stored is None else utc_seconds(stored.updated_at),
-        signing=_signing(hook, {} if stored is None else dict(stored.ends), time.time()),
-        state=_state(seen),
-    )
-
-
-def _target(hook: Hook) -> dict[str, Any]:
-    """Where it delivers; its type alone where nothing else of it can be read."""
-    unread = hook.fault is not None and "target" in hook.fault.unread
-    return {"type": hook.target.type} if unread else shown(hook.target)
-
-
-def _signing(hook: Hook, ends: Mapping[str, float], now: float) -> SigningDocument | None:
-    """`ends`: secrets that end, each with when."""
-    target = hook.target
-    if not isinstance(target, WebhookTarget):
-        return None
-    untils = [ends.get(secret.get_secret_value()) for secret in target.secrets]
-    live = [until for until in untils if until is None or until > now]
-    return SigningDocument.model_construct(
-        signs=bool(live) and target.profile != "none",
-        secrets=[
-            SecretDocument.model_construct(until=None if until is None else utc_seconds(until))
-            for until in live
-        ],
-        warning="; ".join(_warnings(hook, target)) or None,
-    )
-
-
-def _warnings(hook: Hook, target: WebhookTarget) -> Iterator[str]:
-    if told := unsigned(target):
-        yield told
-    for found in secret_ends_of(hook):
-        yield f"{found.path} {found.message}"
-
-
-def _state(seen: SeenHook) -> HookStateDocument:
-    runner, said, deleting = seen.runner, seen.said, seen.stored.deleting if seen.stored else ""
-    reason = (runner.pause_reason if runner is not None else "") or (said.reason if said else "")
-    return HookStateDocument.model_construct(
-        paused=seen.paused,
-        reason=(reason or None) if seen.paused else None,
-        breaker="closed" if runner is None else breaker_word(runner),
-        held_until=None if runner is None else _held_until(runner),
-        lane_depth=0 if runner is None else runner.lane.depth,
-        in_flight=0 if runner is None else len(runner.running),
-        served=runner is not None and runner.target is not None,
-        broken=seen.broken,
-        failing=_failing(seen.health),
-        last_success_at=None
-        if seen.health is None or seen.health.last_success_at is None
-        else utc_seconds(seen.health.last_success_at),
-        overlay=_overlay(said) if seen.stored is None and said is not None and said.overlaid else None,
-        deleting=deleting if deleting in {"drain", "drop"} else None,
-    )
-
-
-def _failing(health: HookHealth | None) -> FailingDocument | None:
-    if health is None or health.failing_since is None or not health.only_fails:
-        return None
-    return FailingDocument.model_construct(
-        since=utc_seconds(health.failing_since), failed_attempts=health.failed_attempts
-    )
-
-
-def _overlay(said: HookState) -> OverlayDocument:
-    return OverlayDocument.model_construct(
-        enabled=said.said_enabled,
-        paused=said.said_paused,
-        reason=said.reason or None,
-        at=utc_seconds(said.at),
-    )
-
-
 def breaker_word(runner: HookWorker) -> Literal["closed", "open", "half_open"]:
     """The state of its breaker."""
     match runner.breaker.state:
@@ -199,6 +99,210 @@ def breaker_word(runner: HookWorker) -> Literal["closed", "open", "half_open"]:
 def _held_until(runner: HookWorker) -> str | None:
     remaining = runner.held_until - time.monotonic()
     return utc_seconds(time.time() + remaining) if remaining > 0 else None
+
+
+def _target(hook: Hook) -> dict[str, Any]:
+    """Where it delivers; its type alone where nothing else of it can be read."""
+    unread = hook.fault is not None and "target" in hook.fault.unread
+    return {"type": hook.target.type} if unread else shown(hook.target)
+
+
+def _warnings(hook: Hook, target: WebhookTarget) -> Iterator[str]:
+    if told := unsigned(target):
+        yield told
+    for found in secret_ends_of(hook):
+        yield f"{found.path} {found.message}"
+
+
+class OverlayDocument(ClosedDocument):
+    """What a person said of a hook from the file, through the API; null: as the file has it."""
+
+    enabled: bool | None
+    """Enabled or disabled."""
+    paused: bool | None
+    """Paused or resumed."""
+    reason: str | None
+    """Why, as given."""
+    at: UtcMoment
+    """When it was last said."""
+
+    @classmethod
+    def of(cls, said: HookState) -> Self:
+        """What was said."""
+        return cls.unchecked(
+            enabled=said.said_enabled,
+            paused=said.said_paused,
+            reason=said.reason or None,
+            at=utc_seconds(said.at),
+        )
+
+
+class FailingDocument(ClosedDocument):
+    """A hook that only fails."""
+
+    since: UtcMoment
+    """The first failed attempt since the last success."""
+    failed_attempts: int
+    """How many failed since then."""
+
+    @classmethod
+    def of(cls, health: HookHealth | None) -> Self | None:
+        """How it fails; None: it does not."""
+        if health is None or health.failing_since is None or not health.only_fails:
+            return None
+        return cls.unchecked(since=utc_seconds(health.failing_since), failed_attempts=health.failed_attempts)
+
+
+class SecretDocument(ClosedDocument):
+    """A live secret of a hook, without what it is."""
+
+    until: UtcMoment | None
+    """When it ends; null: it stays."""
+
+
+class SigningDocument(ClosedDocument):
+    """Whether a webhook signs, and with what."""
+
+    signs: bool
+    """Whether requests carry a signature, or of profile cockpit the credentials."""
+    secrets: list[SecretDocument]
+    """Those that are live, the newest first."""
+    warning: str | None
+    """What is wrong with that: a profile that signs has no secret to sign with, or a secret, a header or a credential has a
+    blank or a line break at an end."""
+
+    @classmethod
+    def of(cls, hook: Hook, ends: Mapping[str, float]) -> Self | None:
+        """How a hook signs; `ends`: secrets that end, each with when. None: it is no webhook."""
+        target, now = hook.target, time.time()
+        if not isinstance(target, WebhookTarget):
+            return None
+        untils = [ends.get(secret.get_secret_value()) for secret in target.secrets]
+        live = [until for until in untils if until is None or until > now]
+        return cls.unchecked(
+            signs=bool(live) and target.profile != "none",
+            secrets=[SecretDocument.unchecked(until=moment_or_none(until)) for until in live],
+            warning="; ".join(_warnings(hook, target)) or None,
+        )
+
+
+class HookStateDocument(ClosedDocument):
+    """What goes for a hook now, beside its configuration; as this process sees it."""
+
+    paused: bool
+    """By configuration, by what was said since, or by the bridge itself."""
+    reason: str | None
+    """Why it is paused; null where nobody told."""
+    breaker: Literal["closed", "open", "half_open"]
+    """open: the endpoint is down and looked at now and then; half_open: a probe is under way."""
+    held_until: UtcMoment | None
+    """The receiver asked to be left alone until then (Retry-After)."""
+    lane_depth: int
+    """Messages that wait in its lane."""
+    in_flight: int
+    """Attempts under way in this process."""
+    served: bool
+    """Whether this process serves targets of its kind."""
+    broken: str | None
+    """Why it cannot be served as it is written; null: it can. What it asks for waits in its lane until it is mended; one of
+    the file that was sound before stays in force as it was."""
+    failing: FailingDocument | None
+    """It only fails: three attempts at the least since the last success; null: it does not. Some seconds old."""
+    last_success_at: UtcMoment | None
+    """When an attempt last succeeded; null: never, as far as is known. Some seconds old."""
+    overlay: OverlayDocument | None
+    """What was said of a hook from the file; null: nothing."""
+    deleting: Literal["drain", "drop"] | None
+    """drain: deleted, what waits is still delivered; drop: deleted, what waits becomes FAILED; null: not deleted."""
+
+    @classmethod
+    def of(cls, seen: SeenHook) -> Self:
+        """How the hook is doing."""
+        runner, said, deleting = seen.runner, seen.said, seen.stored.deleting if seen.stored else ""
+        reason = (runner.pause_reason if runner is not None else "") or (said.reason if said else "")
+        return cls.unchecked(
+            paused=seen.paused,
+            reason=(reason or None) if seen.paused else None,
+            breaker="closed" if runner is None else breaker_word(runner),
+            held_until=None if runner is None else _held_until(runner),
+            lane_depth=0 if runner is None else runner.lane.depth,
+            in_flight=0 if runner is None else len(runner.running),
+            served=runner is not None and runner.target is not None,
+            broken=seen.broken,
+            failing=FailingDocument.of(seen.health),
+            last_success_at=None if seen.health is None else moment_or_none(seen.health.last_success_at),
+            overlay=None
+            if seen.stored is not None or said is None or not said.overlaid
+            else OverlayDocument.of(said),
+            deleting=deleting if deleting in {"drain", "drop"} else None,
+        )
+
+
+class HookDocument(ClosedDocument):
+    """A hook as it is written, without its secrets, and how it is doing."""
+
+    id: str
+    """Its id, which never changes."""
+    name: str
+    """Its name, unique."""
+    description: str
+    """For people: what it is for."""
+    sources: list[str] | None
+    """Names of the sources it listens to; null: every source."""
+    events: list[str]
+    """AMQP topic patterns on the event type."""
+    filter: str | None
+    """A CEL expression over `event` that must be true."""
+    unmatched: bool
+    """true: it gets only what no other hook asks for."""
+    enabled: bool
+    """false: matching events are recorded SKIPPED. With what was said of a hook from the file."""
+    paused: bool
+    """true: matching events wait. With what was said of a hook from the file; the bridge's own pause stands in `state`
+    alone."""
+    concurrency: int
+    """Attempts at once, per process."""
+    rate: float | None
+    """Attempts per second, per process."""
+    retry: dict[str, Any]
+    """When failed attempts are tried again."""
+    target: dict[str, Any]
+    """Where its deliveries go. Secrets, values of `auth` and `urls` of a notify target are left out."""
+    managed_by: Literal["api", "file"]
+    """file: read-only here."""
+    created_at: UtcMoment | None
+    """When it was made; null for a hook from the file."""
+    updated_at: UtcMoment | None
+    """When it was last changed; null for a hook from the file."""
+    signing: SigningDocument | None
+    """Whether it signs, and with how many secrets; null: it is no webhook."""
+    state: HookStateDocument
+    """How it is doing."""
+
+    @classmethod
+    def of(cls, seen: SeenHook) -> Self:
+        """The hook and its state now."""
+        hook, stored = seen.hook, seen.stored
+        return cls.unchecked(
+            id=hook.id,
+            name=hook.name,
+            description=hook.description,
+            sources=hook.sources,
+            events=hook.events,
+            filter=hook.filter,
+            unmatched=hook.unmatched,
+            enabled=hook.enabled,
+            paused=hook.paused,
+            concurrency=hook.concurrency,
+            rate=hook.rate,
+            retry=hook.retry.model_dump(),
+            target=_target(hook),
+            managed_by="file" if stored is None else "api",
+            created_at=None if stored is None else utc_seconds(stored.created_at),
+            updated_at=None if stored is None else utc_seconds(stored.updated_at),
+            signing=SigningDocument.of(hook, {} if stored is None else dict(stored.ends)),
+            state=HookStateDocument.of(seen),
+        )
 
 
 # Where a hook delivers, in one line and without what is secret.
@@ -220,4 +324,4 @@ class Addresses:
         if runner is None:
             return None
         target = runner.hook.target
-        return AddressDocument.model_construct(type=target.type, to=address_of(target))
+        return AddressDocument.unchecked(type=target.type, to=address_of(target))

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
-from aiohttp import web
 
 from bridge.checks.secret_ends import secret_ends
 from bridge.core.access import Role
@@ -13,12 +12,11 @@ from bridge.core.base import value
 from bridge.core.errors import BridgeError, SettingsError
 from bridge.core.ports import Control
 from bridge.core.survey import FoundPolicies
-from bridge.hooks.api import refusing
+from bridge.hooks.api import hook_problems
 from bridge.hooks.documents import ReloadedDocument
 from bridge.hooks.in_force import HooksInForce
-from bridge.http.body import answer
-from bridge.http.input import Parameters
-from bridge.http.operation import CHANGED, Operation
+from bridge.http.input import Query
+from bridge.http.operation import Call, Operation, Reply
 from bridge.settings.loading import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
@@ -194,29 +192,22 @@ class ReloadRoutes:
                 description="The answer tells of the replica that was asked; the others read what is written where they "
                 "are. 422: the file cannot be used, and nothing was changed. A hook that has a problem does not hinder "
                 "the others: it stands in `broken`.",
-                handler=self._handle,
+                run=self._run,
                 role=Role.OPERATOR,
                 answers={200: ReloadedDocument},
+                problems=hook_problems(lambda _: ""),
                 refusals=frozenset({422}),
             )
         ]
 
-    @refusing
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
+    async def _run(self, _: Call[Query, None]) -> Reply:
         done = await self._reload()
-        request[CHANGED] = {
-            "id": "file",
-            "added": [*done.added],
-            "removed": [*done.removed],
-            "changed": [*done.changed],
-        }
-        return answer(
-            ReloadedDocument(
-                added=[*done.added],
-                removed=[*done.removed],
-                changed=[*done.changed],
-                broken=dict(done.broken),
-                needs_restart=[*done.needs_restart],
-            ).model_dump()
+        document = ReloadedDocument(
+            added=[*done.added],
+            removed=[*done.removed],
+            changed=[*done.changed],
+            broken=dict(done.broken),
+            needs_restart=[*done.needs_restart],
         )
+        changed = {"id": "file", **document.model_dump(include={"added", "removed", "changed"})}
+        return Reply(document=document, changed=changed)

@@ -2,60 +2,38 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from bridge.core.budget import Budget
 from bridge.core.errors import HistoryUnavailable
+from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
-from bridge.http.audit import AuditLog, guarded
+from bridge.http.audit import AuditLog
 from bridge.http.auth import AccessGate, Actors
-from bridge.http.operation import AUDITED, MOST_BODY, ConcurrencyLimit, Operation
-from bridge.http.problem import REQUEST_ID, Refused, errors_as_phlix, errors_as_problems
-from bridge.http.short_ids import short_ids
+from bridge.http.operation import ACTOR, AUDITED, Operation, runner
+from bridge.http.problem import REQUEST_ID, Refused, problem_of
 from bridge.telemetry import events
 
-# Every request to the admin API: its id, its line in the log, and what an outage comes to.
-
-
+PREFIX = "/api"
 HEADER = "X-Request-Id"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _RETRY_AFTER = "5"
-
-
-def identified(new_id: Callable[[], str]) -> Middleware:
-    """Give each request an id, the client's own where it is sane, and tell it in answer and log."""
-
-    @web.middleware
-    async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.headers.get(HEADER, "")
-        name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else new_id()
-        started = time.monotonic()
-        response = await handler(request)
-        response.headers[HEADER] = name
-        response.headers.setdefault("Cache-Control", "no-store")
-        duration = (time.monotonic() - started) * 1000
-        events.api_answered(name, request.method, request.path, response.status, duration)
-        return response
-
-    return identify
-
-
-@web.middleware
-async def outages_as_503(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The database away is nobody's mistake: try again soon."""
-    try:
-        return await handler(request)
-    except HistoryUnavailable as error:
-        events.api_unavailable(request[REQUEST_ID], str(error))
-        detail = "the database of the history does not answer now; try again"
-        raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
-
-
-PREFIX = "/api"
+SHORTEST = 8
+"""Characters of a short id at the least."""
+_WHOLE = 36
+SHOWN_IDS = 5
+_KINDS: dict[str, IdOf] = {
+    "events": "event",
+    "deliveries": "delivery",
+    "quarantine": "quarantine",
+    "replays": "replay",
+}
+"""What has ids that may be given by their beginning, by its name in paths."""
 
 
 class Part(Protocol):
@@ -82,40 +60,80 @@ class Api:
         """`new_id` names requests whose client does not; `known` knows the ids that short ones stand for; `budget`: what
         bodies of requests count in.
         """
-        self._budget = budget
         self._parts = tuple(parts)
         self._gate = AccessGate(actors)
+        self._limit = ConcurrencyLimit(budget=budget)
         self._log = log
         self._new_id = new_id
         self._known = known
 
     def application(self) -> web.Application:
         """To be mounted at PREFIX."""
-        app = web.Application(
-            middlewares=[
-                identified(self._new_id),
-                errors_as_problems,
-                errors_as_phlix,
-                outages_as_503,
-                self._gate.middleware(),
-                ConcurrencyLimit(budget=self._budget).middleware(),
-                short_ids(self._known),
-            ],
-            client_max_size=MOST_BODY,
-        )
-        app[AUDITED] = [operation for operation in self.operations() if operation.is_audited]
-        paths = {operation.path for operation in self.operations()}
+        app = web.Application(middlewares=[self._serve], client_max_size=MOST_BODY)
+        operations = self.operations()
+        app[AUDITED] = [operation for operation in operations if operation.is_audited]
+        paths = {operation.path for operation in operations}
         app.add_routes(
-            [
-                web.route(each.method, exact(each.path, paths), guarded(each, self._log))
-                for each in self.operations()
-            ]
+            [web.route(each.method, exact(each.path, paths), runner(each, self._log)) for each in operations]
         )
         return app
 
     def operations(self) -> list[Operation]:
         """All that is served."""
         return [operation for part in self._parts for operation in part.operations()]
+
+    @web.middleware
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Gives the request an id, the client's own where it is sane, and logs how it was answered."""
+        given = request.headers.get(HEADER, "")
+        name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else self._new_id()
+        started = time.monotonic()
+        try:
+            response = await self._admit(request, handler)
+        except Exception as error:  # noqa: BLE001 -- the outermost frame of a request
+            response = problem_of(request, error)
+        response.headers[HEADER] = name
+        response.headers.setdefault("Cache-Control", "no-store")
+        duration = (time.monotonic() - started) * 1000
+        events.api_answered(name, request.method, request.path, response.status, duration)
+        return response
+
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Only whose token is known gets a place among the requests at once."""
+        try:
+            request[ACTOR] = await self._gate.actor(request)
+            with self._limit.place(request):
+                await self._expand_id(request)
+                return await handler(request)
+        except HistoryUnavailable as error:
+            events.api_unavailable(request[REQUEST_ID], str(error))
+            detail = "the database of the history does not answer now; try again"
+            raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
+
+    async def _expand_id(self, request: web.Request) -> None:
+        """An id in a path may be short, as lists show it: its beginning, as long as no other id begins so."""
+        given = request.match_info.get("id", "")
+        kind = _KINDS.get(request.path.removeprefix("/api/v1/").partition("/")[0])
+        if kind is None or not is_short(given):
+            return
+        found = await self._known.ids_beginning(kind, given.lower(), SHOWN_IDS + 1)
+        if len(found) > 1:
+            raise Refused(409, f"several ids begin with {given}: {listed_ids(found)}")
+        if found:
+            request.match_info["id"] = found[0]
+
+
+def is_short(text: str) -> bool:
+    """Whether it may be the beginning of an id."""
+    return SHORTEST <= len(text) < _WHOLE and all(
+        character == "-" if place in (8, 13, 18, 23) else character in "0123456789abcdef"
+        for place, character in enumerate(text.lower())
+    )
+
+
+def listed_ids(ids: Sequence[str]) -> str:
+    """The first ids of several."""
+    return ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
 
 
 def exact(path: str, paths: Iterable[str]) -> str:
@@ -133,3 +151,53 @@ def exact(path: str, paths: Iterable[str]) -> str:
         if taken:
             parts[place] = f"{part[:-1]}:(?!(?:{'|'.join(sorted(map(re.escape, taken)))})$)[^{{}}/]+}}"
     return "/".join(parts)
+
+
+# Requests to the admin API at once: each may hold a body, and a connection to the database.
+
+
+MOST_BODY = 16 * 1024 * 1024
+"""Bytes of a request's body; more is answered with 413."""
+MOST_AT_ONCE = 200
+MOST_BYTES = 128 * 1024 * 1024
+"""Bytes of all bodies that are read at once; one has room always."""
+
+
+_SHARE = 0.25
+
+
+class ConcurrencyLimit:
+    """Lets in so many requests, and bodies of so many bytes in all, and refuses the others at once."""
+
+    def __init__(
+        self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES, budget: Budget | None = None
+    ) -> None:
+        """`most_bytes` at the most, within a quarter of the `budget`."""
+        self._most = most
+        self._budget = budget or Budget()
+        self._holder = self._budget.holder("api")
+        self._most_bytes = min(most_bytes, self._budget.share(_SHARE))
+        self._requests = 0
+
+    @contextmanager
+    def place(self, request: web.Request) -> Iterator[None]:
+        """A place for this request; raises Refused (503) where there is none."""
+        size = _body_size(request)
+        held = self._holder.octets
+        if self._requests >= self._most or (held and held + size > self._most_bytes):
+            raise Refused(503, "too many requests at once; try again", headers={"Retry-After": "1"})
+        self._requests += 1
+        self._holder.take(size)
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._holder.give_back(size)
+
+
+def _body_size(request: web.Request) -> int:
+    """What is announced, at most what is read; a body that comes in chunks may become that large."""
+    if not request.can_read_body:
+        return 0
+    announced = request.content_length
+    return MOST_BODY if announced is None else min(announced, MOST_BODY)

@@ -4,17 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from aiohttp import web
+from typing import Any, Self
 
 from bridge.bodies.exact import json_text
 from bridge.core.access import Actor, Audit, AuditEntry, Role
 from bridge.formats.text import utc_seconds
-from bridge.http.body import body_of
-from bridge.http.documents import ClosedDocument, Nothing, UtcMoment
-from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation, OperationHandler
-from bridge.http.problem import REQUEST_ID, Refused
+from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.telemetry import events
 
 # What the API says of who changed what.
@@ -54,6 +49,23 @@ class DeedDocument(ClosedDocument):
     """Address that the request came from."""
     detail: dict[str, Any]
     """What changed, with how many; never a secret."""
+
+    @classmethod
+    def of(cls, deed: AuditEntry, name_of: Callable[[str], str]) -> Self:
+        """The entry; `name_of` gives the name of the hook with an id."""
+        return cls(
+            id=deed.id,
+            at=utc_seconds(deed.at),
+            actor=deed.actor,
+            role=deed.role,
+            action=deed.action,
+            object_type=deed.object_type,
+            object_id=deed.object_id,
+            object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
+            request_id=deed.request_id,
+            remote=deed.remote,
+            detail=json.loads(deed.detail),
+        )
 
 
 _PATIENCE = 5.0
@@ -108,67 +120,5 @@ class AuditLog:
             hear(deed)
 
 
-def document(deed: AuditEntry, name_of: Callable[[str], str]) -> DeedDocument:
-    """The entry as the API shows it; `name_of` gives the name of the hook with an id."""
-    return DeedDocument(
-        id=deed.id,
-        at=utc_seconds(deed.at),
-        actor=deed.actor,
-        role=deed.role,
-        action=deed.action,
-        object_type=deed.object_type,
-        object_id=deed.object_id,
-        object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
-        request_id=deed.request_id,
-        remote=deed.remote,
-        detail=json.loads(deed.detail),
-    )
-
-
 def _bounded(text: str) -> str:
     return text if len(text) <= _MOST_DETAIL else json.dumps({"cut": text[: _MOST_DETAIL // 2]})
-
-
-# What goes before and after every operation: whether the role is enough, and the entry in the audit log.
-
-
-def guarded(operation: Operation, log: AuditLog) -> OperationHandler:
-    """The operation's handler for whose role is enough; what it changes is written into the audit log."""
-    return _allowed(operation, _written(operation, log) if operation.is_audited else operation.handler)
-
-
-def _allowed(operation: Operation, handler: OperationHandler) -> OperationHandler:
-    async def check(request: web.Request) -> web.StreamResponse:
-        actor = request[ACTOR]
-        if not actor.role.may(operation.role):
-            challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
-            detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
-            raise Refused(403, detail, headers={"WWW-Authenticate": challenge})
-        if operation.body is None and operation.method != "GET":
-            await body_of(request, Nothing, optional=True)
-        return await handler(request)
-
-    return check
-
-
-def _written(operation: Operation, log: AuditLog) -> OperationHandler:
-    async def change(request: web.Request) -> web.StreamResponse:
-        response = await operation.handler(request)
-        if response.status < 400 and UNCHANGED not in request:
-            changed = request.get(CHANGED, {})
-            await log.write(
-                request[ACTOR],
-                operation.name,
-                (operation.object_type, _object_id(request, changed)),
-                {name: told for name, told in changed.items() if name != "id"},
-                request_id=request[REQUEST_ID],
-                remote=request.remote or "",
-            )
-        return response
-
-    return change
-
-
-def _object_id(request: web.Request, changed: Mapping[str, Any]) -> str:
-    """Told by the handler where the path has another name of the thing, or none."""
-    return str(changed.get("id", request.match_info.get("id", "")))

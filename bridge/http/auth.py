@@ -13,11 +13,9 @@ from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from bridge.core.access import Actor, KnownToken, Role, Tokens
 from bridge.core.errors import HistoryUnavailable
-from bridge.http.operation import ACTOR
 from bridge.http.problem import Refused
 from bridge.telemetry import events
 
@@ -191,17 +189,8 @@ class AccessGate:
         self._guesses = FailedAuthLimiter(events.tokens_guessed)
         self._waiting: Counter[str] = Counter()
 
-    def middleware(self) -> Middleware:
-        """Sets ACTOR, or refuses: 401, 429."""
-
-        @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            request[ACTOR] = await self._actor(request)
-            return await handler(request)
-
-        return check
-
-    async def _actor(self, request: web.Request) -> Actor:
+    async def actor(self, request: web.Request) -> Actor:
+        """Who asks; raises Refused: 401, 429."""
         shown = _shown(request)
         if shown is None:
             raise self._unauthorized("the admin API wants the header `Authorization: Bearer <token>`", shown)

@@ -18,13 +18,9 @@ from pydantic_core import ErrorDetails
 from bridge.bodies.exact import json_text
 from bridge.codings.inflating import is_plain
 from bridge.core.event import Message
-from bridge.core.records import Beyond
 from bridge.http.input import invalid
 from bridge.http.problem import Refused
 from bridge.settings.shape import explain, written
-
-# Answers of the admin API: JSON that keeps what publishers sent.
-
 
 Item = TypeVar("Item")
 
@@ -40,31 +36,11 @@ def size_of(message: Message) -> int:
     return len(message.body) if is_plain(message) else LARGE
 
 
-def answer(document: Any) -> web.Response:
-    """A document as it is."""
-    return _response(json_text(document))
-
-
-def page(items: Iterable[BaseModel], following: str | None, more: Beyond | None = None) -> web.Response:
-    """One page of a list; `more`: what comes behind it, where that was asked for."""
-    whole = {"items": [item.model_dump() for item in items], "next": following}
-    return answer(whole if more is None else {**whole, "more": {"count": more.count, "exact": more.exact}})
-
-
-async def large(make: Callable[[], Any], size: int) -> web.Response:
-    """The document that `make` gives, of about so many bytes."""
-    return _response(await aside(lambda: json_text(make()), size))
-
-
 async def aside(work: Callable[[], Item], size: int) -> Item:
     """What `work` gives; in a thread where it works on many bytes."""
     if size < LARGE:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, work)
-
-
-def _response(text: str) -> web.Response:
-    return web.Response(body=text.encode(), content_type="application/json")
 
 
 T = TypeVar("T", bound=BaseModel)

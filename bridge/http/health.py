@@ -1,15 +1,20 @@
-"""/health/live and /health/ready."""
+"""What answers without a token: health, metrics, and the description of the API."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
 
 import orjson
-from aiohttp import web
-
-from bridge.http.openapi import description
-from bridge.http.openapi_page import DocsPage
-from bridge.http.operation import Operation
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 Status = Callable[[], Mapping[str, Any]]
 """Tells the state of broker, database and consumers, as plain JSON values."""
@@ -72,12 +77,7 @@ _FRONT = (
 
 
 class Docs:
-    """The description of these operations, made when it is first asked for."""
-
-    def __init__(self, operations: Sequence[Operation], prefix: str) -> None:
-        """The operations' paths stand behind `prefix`."""
-        self._operations = operations
-        self._prefix = prefix
+    """Serves the OpenAPI document and its page, which `./dev generate` makes from the operations."""
 
     def routes(self) -> list[web.RouteDef]:
         """What the server is to serve."""
@@ -87,15 +87,6 @@ class Docs:
             web.get("/docs", self._docs),
         ]
 
-    @cached_property
-    def _document(self) -> bytes:
-        return orjson.dumps(description(self._operations, self._prefix))
-
-    @cached_property
-    def _page(self) -> tuple[bytes, str]:
-        page = DocsPage(orjson.loads(self._document))
-        return page.html().encode(), page.policy
-
     async def _front(self, _: web.Request) -> web.Response:
         headers = {**_COMMON, "Content-Security-Policy": "default-src 'none'"}
         return web.Response(body=_FRONT, content_type="text/html", charset="utf-8", headers=headers)
@@ -103,9 +94,55 @@ class Docs:
     async def _openapi(self, _: web.Request) -> web.Response:
         # Programs on other sites may read it: it tells what everybody may know.
         headers = {**_COMMON, "Access-Control-Allow-Origin": "*"}
-        return web.Response(body=self._document, content_type="application/json", headers=headers)
+        return web.Response(body=_packaged("openapi.json"), content_type="application/json", headers=headers)
 
     async def _docs(self, _: web.Request) -> web.Response:
-        html, policy = self._page
-        headers = {**_COMMON, "Content-Security-Policy": policy}
-        return web.Response(body=html, content_type="text/html", charset="utf-8", headers=headers)
+        page = _packaged("docs.html")
+        headers = {**_COMMON, "Content-Security-Policy": _policy(page)}
+        return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+
+
+@cache
+def _packaged(name: str) -> bytes:
+    return files("bridge.http").joinpath(name).read_bytes()
+
+
+@cache
+def _policy(page: bytes) -> str:
+    """The Content-Security-Policy: nothing is loaded, and no style but the page's own applies."""
+    style = page.partition(b"<style>")[2].partition(b"</style>")[0]
+    digest = b64encode(sha256(style).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+# /metrics, rendered in a thread: hundreds of hooks make a megabyte of text, and deliveries go on meanwhile.
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected(Collector):
+    """What was counted at one moment."""
+
+    metrics: Sequence[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metrics
+
+
+def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
+    """The text of all metrics."""
+
+    async def scrape(request: web.Request) -> web.Response:
+        metrics: list[Metric] = []
+        for metric in registry.collect():
+            metrics.append(metric)
+            await asyncio.sleep(0)  # one metric of 200 hooks takes some ten milliseconds
+        encode, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
+        text = await asyncio.to_thread(encode, _Collected(metrics))
+        response = web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
+        response.enable_compression()
+        return response
+
+    return web.get("/metrics", scrape)

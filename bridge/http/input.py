@@ -1,10 +1,11 @@
-"""Parameters of the admin API: what is wrong with them is told by name, and all of it at once."""
+"""Parameters of the admin API: each is described and parsed in one place; a problem names all that are invalid."""
 
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 from uuid import UUID
 
 from aiohttp import web
@@ -13,7 +14,6 @@ from pydantic import Field, WithJsonSchema
 from bridge.core.delivery import Status
 from bridge.core.records import Beyond, Page
 from bridge.formats.text import MAX_ID, event_type
-from bridge.http.operation import Parameter
 from bridge.http.problem import Refused
 from bridge.measuring.spans import moment
 from bridge.settings.shape import nearest
@@ -40,11 +40,12 @@ def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> Refused:
 
 
 class Parameters:
-    """Those in the query of one request. Read them all, then `check`."""
+    """The parameters of one request: parses each, and keeps what is invalid for `check`."""
 
     def __init__(self, request: web.Request, known: Iterable[str] = ()) -> None:
         """`known`: the names that may be there."""
         self._query = request.rel_url.query
+        self.headers = request.headers
         names = list(known)
         self._unknown: list[tuple[str, str]] = []
         self._faults = [
@@ -156,24 +157,6 @@ def is_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def path_id(request: web.Request) -> str:
-    """The id in the path; raises Refused (404) for what cannot be one of ours."""
-    given = request.match_info["id"]
-    if not is_id(given):
-        raise not_found(request)
-    return given.lower()
-
-
-def not_found(request: web.Request) -> Refused:
-    """There is nothing with this id."""
-    return Refused(404, f"there is nothing at {request.path}")
-
-
-def no_hook(request: web.Request, hint: str) -> Refused:
-    """No hook has the name or id in the path; `hint` offers the nearest."""
-    return Refused(404, f"there is nothing at {request.path}: no hook has this name or id{hint}")
-
-
 def _filled(text: str) -> str:
     if not text:
         raise ValueError("is empty")
@@ -216,8 +199,68 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-# Parameters that many operations have, as the description of the API tells them.
-# What stands here is what `Parameters` (api_parameters.py) takes, said as a type.
+# The query of an operation, declared parameter by parameter.
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query, or a header, as the OpenAPI document describes it."""
+
+    name: str
+    type: Any
+    """A type that pydantic makes a JSON Schema of."""
+    description: str
+    where: Literal["query", "header"] = "query"
+    required: bool = False
+
+
+class Given(Generic[T]):
+    """An attribute of a Query: how parameters are parsed, and their descriptions."""
+
+    def __init__(self, read: Callable[[Parameters], T], *parameters: Parameter) -> None:
+        self.read = read
+        self.parameters = parameters
+
+    @overload
+    def __get__(self, query: None, owner: type) -> "Given[T]": ...
+
+    @overload
+    def __get__(self, query: "Query", owner: type) -> T: ...
+
+    def __get__(self, query: "Query | None", owner: type) -> "Given[T] | T":
+        return self if query is None else query.value_of(self)
+
+
+class Query:
+    """The parameters of one request. A subclass declares them as class attributes, each a `Given`.
+
+    With `looks_up=True` the operation looks up names before it calls `check`, so that one problem names all faults;
+    for other queries the runner calls it.
+    """
+
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    looks_up: ClassVar[bool] = False
+    _attributes: ClassVar[tuple[Given[Any], ...]] = ()
+
+    def __init_subclass__(cls, *, looks_up: bool = False) -> None:
+        cls.looks_up = looks_up
+        found = [each for base in cls.__mro__ for each in vars(base).values() if isinstance(each, Given)]
+        cls._attributes = tuple(dict.fromkeys(found))
+        cls.parameters = tuple(parameter for each in cls._attributes for parameter in each.parameters)
+
+    def __init__(self, request: web.Request) -> None:
+        names = [each.name for each in self.parameters if each.where == "query"]
+        given = Parameters(request, names)
+        self._values = {each: each.read(given) for each in self._attributes}
+        self.has, self.wrong, self.unknown, self.check = given.has, given.wrong, given.unknown, given.check
+
+    def value_of(self, attribute: Given[T]) -> T:
+        """What was parsed for this attribute."""
+        found: T = self._values[attribute]
+        return found
+
+
+# Parameters that many operations have.
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,67}$")]
@@ -233,82 +276,120 @@ When = Annotated[
         {"type": "string", "maxLength": 64, "examples": ["-7d", "2025-05-05", "2025-05-05T07:08:09Z"]}
     ),
 ]
-
-LIMIT = Parameter(
-    "limit",
-    Annotated[
-        int,
-        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}),
-    ],
-    "How many items the page may have.",
-)
-CURSOR = Parameter("cursor", Text, "Where the page begins: `next` of the page before, with the same filters.")
-PAGE = (LIMIT, CURSOR)
-"""The parameters of every list."""
-
 HOW = "RFC 3339, a date, now, today, yesterday, or so long ago, such as 7d, -7d or 24h; all in UTC"
-FROM = Parameter("from", When, f"From this moment on: {HOW}.")
-TO = Parameter("to", When, f"Before this moment: {HOW}; of a date its end.")
-SPAN = (FROM, TO)
-COUNT = Parameter("count", bool, "true: `more` tells how many entries come behind this page, up to 1,000.")
-
-EVENT_TYPE = Parameter("type", EventType, "The event type, whole.")
-HOOK = Parameter("hook", Name, "Id or name of a hook.")
-SOURCE = Parameter("source", Name, "Name of a source.")
-STATUSES = Parameter(
-    "status", list[Status], "One status or several: the parameter repeated, or with commas between them."
-)
 
 
-def text(name: str, description: str) -> Parameter:
+def at_most(usual: int, description: str) -> Given[int]:
+    """How many items may be in the answer."""
+    schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": usual}
+    kind: Any = Annotated[int, WithJsonSchema(schema)]
+    return Given(lambda given: given.limit(usual), Parameter("limit", kind, description))
+
+
+def text(name: str, description: str) -> Given[str | None]:
     """Any text of up to 512 characters."""
-    return Parameter(name, Text, description)
+    return Given(lambda given: given.text(name), Parameter(name, Text, description))
 
 
-def uuid(name: str, description: str) -> Parameter:
-    """An id of ours."""
-    return Parameter(name, Uuid, description)
+def name(name: str, description: str, *, required: bool = False) -> Given[str | None]:
+    """The name of a hook, source or dimension."""
+    return Given(lambda given: given.name(name), Parameter(name, Name, description, required=required))
 
 
-def flag(name: str, description: str) -> Parameter:
+def uuid(name: str, description: str, *, required: bool = False) -> Given[str | None]:
+    """A UUID."""
+    return Given(lambda given: given.uuid(name), Parameter(name, Uuid, description, required=required))
+
+
+def flag(name: str, description: str) -> Given[bool]:
     """`true` or `false`; false where it is absent."""
-    return Parameter(name, bool, description)
+    return Given(lambda given: given.flag(name), Parameter(name, bool, description))
 
 
-def one_of(name: str, words: tuple[str, ...], description: str) -> Parameter:
+def one_of(name: str, words: tuple[str, ...], description: str) -> Given[str | None]:
     """One of these words."""
     kind: Any = Literal[words]
-    return Parameter(name, kind, description)
+    return Given(lambda given: given.word(name, words), Parameter(name, kind, description))
 
 
-# One page of a list, as the parameters of a request ask for it.
+def when(name: str, description: str) -> Parameter:
+    """A moment; for a Given that reads a span."""
+    return Parameter(name, When, f"{description}: {HOW}.")
+
+
+SPAN = Given(
+    lambda given: given.span(),
+    when("from", "From this moment on"),
+    Parameter("to", When, f"Before this moment: {HOW}; of a date its end."),
+)
+COUNT = flag("count", "true: `more` tells how many entries come behind this page, up to 1,000.")
+EVENT_TYPE = Given(
+    lambda given: given.event_type("type"), Parameter("type", EventType, "The event type, whole.")
+)
+HOOK = name("hook", "Id or name of a hook.")
+SOURCE = name("source", "Name of a source.")
+STATUSES = Given(
+    lambda given: given.statuses("status"),
+    Parameter(
+        "status", list[Status], "One status or several: the parameter repeated, or with commas between them."
+    ),
+)
+
+
+class PageQuery(Query):
+    """Where a page of a list begins, and how many items it may have."""
+
+    limit = at_most(DEFAULT_LIMIT, "How many items the page may have.")
+    cursor = Given(
+        lambda given: given.cursor(),
+        Parameter("cursor", Text, "Where the page begins: `next` of the page before, with the same filters."),
+    )
+
+    def no_cursor(self) -> None:
+        """Keeps for `check` that the cursor is invalid."""
+        self.wrong("cursor", "is none of those that this list gave as `next`")
 
 
 P = TypeVar("P")
 """A page of any kind."""
 
-PAGED = ("limit", "cursor")
-"""The parameters of every list."""
-COUNTED = (*PAGED, "count")
-"""Those of a list that tells how much there is behind a page."""
 
-
-async def read_page(given: Parameters, read: Callable[..., Awaitable[P]]) -> P:
-    """What `read` gives for `after` and `limit`; raises Refused for parameters that are wrong."""
-    limit, cursor = given.limit(), given.cursor()
-    given.check()
+async def read_page(query: PageQuery, read: Callable[..., Awaitable[P]]) -> P:
+    """What `read` returns for `after` and `limit`; raises Refused for invalid parameters."""
+    query.check()
     try:
-        return await read(after=cursor, limit=limit)
-    except ValueError as error:
-        raise invalid([("cursor", "is none of those that this list gave as `next`")]) from error
+        return await read(after=query.cursor, limit=query.limit)
+    except ValueError:
+        query.no_cursor()
+        query.check()
+        raise
 
 
-async def counted_page(
-    given: Parameters, read: Callable[..., Awaitable[Page[T]]], beyond: Callable[..., Awaitable[Beyond]]
-) -> tuple[Page[T], Beyond | None]:
-    """The page, and where that is asked for what `beyond` counts behind it."""
-    counts = given.flag("count")
-    found = await read_page(given, read)
-    if not counts:
-        return found, None
-    return found, Beyond(0, exact=True) if found.next is None else await beyond(after=found.next)
+class CountedQuery(PageQuery):
+    """A page of a list that can tell how many items come behind it."""
+
+    count = COUNT
+
+
+async def count_behind(
+    query: CountedQuery, page: Page[Any], beyond: Callable[..., Awaitable[Beyond]]
+) -> Beyond | None:
+    """How many items come behind the page, where that was asked for."""
+    if not query.count:
+        return None
+    return Beyond(0, exact=True) if page.next is None else await beyond(after=page.next)
+
+
+def page_by_key(
+    query: PageQuery, items: Iterable[T], key: Callable[[T], str], form: re.Pattern[str] | None = None
+) -> tuple[list[T], str | None]:
+    """One page of items in the order of their unique keys; the cursor is the last key of the page before.
+
+    Raises Refused for invalid parameters, and for a cursor that has not the `form` of a key.
+    """
+    cursor = query.cursor
+    if cursor is not None and form is not None and not form.fullmatch(cursor):
+        query.no_cursor()
+    query.check()
+    left = sorted((item for item in items if cursor is None or key(item) > cursor), key=key)
+    return left[: query.limit], key(left[query.limit - 1]) if len(left) > query.limit else None

@@ -1,40 +1,78 @@
-"""An operation of the admin API: what serves it, who may, and what its description says."""
+"""An operation of the admin API: what its description says, and how a request to it is answered."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
+from bridge.bodies.exact import json_text
 from bridge.core.access import Actor, Role
-from bridge.core.budget import Budget
-from bridge.http.problem import Refused
-
-OperationHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from bridge.http.audit import AuditLog
+from bridge.http.body import aside, body_of
+from bridge.http.documents import Nothing, plain
+from bridge.http.input import Parameter, Query, is_id
+from bridge.http.problem import REQUEST_ID, NotFound, Refused
 
 ACTOR = web.RequestKey("actor", Actor)
-"""Who asks; set before the handler runs."""
-CHANGED = web.RequestKey("changed", dict)
-"""What the handler did, for the audit log: JSON values without secrets; `id` where the path does not tell it, or tells
-another name of the thing.
-"""
+"""Who asks; set before the operation runs."""
 AUDITED: web.AppKey[Sequence["Operation"]] = web.AppKey("audited", Sequence)
 """In the API's application: the operations that are written into the audit log."""
-UNCHANGED = web.RequestKey("unchanged", bool)
-"""True: nothing was changed (a dry run), and there is no entry."""
+
+Q = TypeVar("Q", bound=Query)
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the query, or a header, as the description tells it; paths tell their own."""
+class Call(Generic[Q, B]):
+    """One request to an operation: its query, its body and who asks."""
 
-    name: str
-    type: Any
-    """What its text is read as: a type that pydantic makes a JSON Schema of."""
-    description: str
-    where: Literal["query", "header"] = "query"
-    required: bool = False
+    query: Q
+    body: B
+    actor: Actor
+    request: web.Request
+
+    @property
+    def which(self) -> str:
+        """The id or name in the path."""
+        return self.request.match_info["id"]
+
+    @property
+    def id(self) -> str:
+        """The UUID in the path; raises NotFound for what cannot be one."""
+        if not is_id(self.which):
+            raise NotFound
+        return self.which.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What an operation answers, where there is more to say than a document."""
+
+    document: Any = None
+    """A model, JSON values, or bytes; None: the answer has no body."""
+    status: int | None = None
+    """None: the one that the operation has."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    made: str = ""
+    """Id of what was made: the answer is 201, with its path in `Location`."""
+    changed: Mapping[str, Any] | None = field(default_factory=dict)
+    """For the audit log: JSON values without secrets; `id` where the path does not tell it, or tells another name of the
+    thing. None: nothing was changed, and there is no entry.
+    """
+    size: int = 0
+    """Bytes of a large document, which is written in a thread."""
+
+
+Problems = Mapping[type[Exception], Callable[[Any, Call[Any, Any]], Refused]]
+"""The problem for each exception of a service."""
+
+
+def conflict(error: Exception, _: Call[Any, Any]) -> Refused:
+    """409, with the text of the exception."""
+    return Refused(409, str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +85,24 @@ class Operation:
 
     name: str
     """`group.verb`, such as `hooks.pause`: the operation's id, and the action in the audit log."""
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: str
     """Below /api, with `{id}` for the parts that name something."""
     summary: str
-    handler: OperationHandler
+    run: Callable[[Any], Awaitable[Any]]
+    """Takes the Call; returns the document, or a Reply."""
     role: Role = Role.VIEWER
-    parameters: tuple[Parameter, ...] = ()
+    query: type[Query] = Query
     body: Any = None
     """The type of the JSON body, None: there is none."""
     body_required: bool = True
+    read: Callable[[web.Request], Awaitable[Any]] | None = None
+    """Reads the body; None: it is parsed by its type."""
     answers: Mapping[int, Any] = field(default_factory=dict)
     """By status the type of the JSON answer, None: it has no body."""
     answer_headers: tuple[Literal["ETag", "Location", "Idempotent-Replayed"], ...] = ()
     """Further headers of its answers; 201 always has Location."""
+    problems: Problems = field(default_factory=dict)
     refusals: frozenset[int] = frozenset()
     audited: bool | None = None
     """Whether it is written into the audit log; None: unless the method is GET."""
@@ -68,6 +110,11 @@ class Operation:
     """More than the summary, for its page in /docs; CommonMark."""
     example: Any = None
     """A body as people write it, for /docs and the command lines there."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those of the query, and headers."""
+        return self.query.parameters
 
     @property
     def is_audited(self) -> bool:
@@ -87,69 +134,88 @@ class Operation:
 
 
 def reading(
-    name: str, path: str, summary: str, handler: OperationHandler, document: Any, *parameters: Parameter
+    name: str,
+    path: str,
+    summary: str,
+    run: Callable[[Any], Awaitable[Any]],
+    document: Any,
+    *,
+    query: type[Query] = Query,
 ) -> Operation:
     """A GET that any token may ask, answered with 200 and this document."""
-    return Operation(
-        name=name,
-        method="GET",
-        path=path,
-        summary=summary,
-        handler=handler,
-        parameters=parameters,
-        answers={200: document},
+    return Operation(name=name, path=path, summary=summary, run=run, query=query, answers={200: document})
+
+
+# How a request is answered, the same for all operations.
+
+
+def runner(operation: Operation, log: AuditLog) -> Handler:
+    """The handler of an operation: role, query and body, the operation itself, its answer, and the audit log."""
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        actor = request[ACTOR]
+        if not actor.role.may(operation.role):
+            raise _not_enough(operation, actor)
+        call = await _call(operation, request, actor)
+        try:
+            done = await operation.run(call)
+        except tuple(operation.problems) as error:
+            kind = next(each for each in type(error).__mro__ if each in operation.problems)
+            raise operation.problems[kind](error, call) from None
+        reply = done if isinstance(done, Reply) else Reply(document=done)
+        response = await _response(operation, call, reply)
+        if operation.is_audited and reply.changed is not None:
+            await _write(operation, call, reply, log)
+        return response
+
+    return run
+
+
+def _not_enough(operation: Operation, actor: Actor) -> Refused:
+    challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
+    detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
+    return Refused(403, detail, headers={"WWW-Authenticate": challenge})
+
+
+async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call[Any, Any]:
+    if operation.body is None and operation.method != "GET":
+        await body_of(request, Nothing, optional=True)
+    query, body = operation.query(request), None
+    if not operation.query.looks_up:
+        query.check()
+    if operation.read is not None:
+        body = await operation.read(request)
+    elif operation.body is not None:
+        body = await body_of(request, operation.body, optional=not operation.body_required)
+    return Call(query, body, actor, request)
+
+
+async def _response(operation: Operation, call: Call[Any, Any], reply: Reply) -> web.Response:
+    status = 201 if reply.made else reply.status or min(operation.answers)
+    document = reply.document
+    response = web.Response(status=status, headers=reply.headers)
+    if reply.made:
+        response.headers["Location"] = f"{call.request.path}/{reply.made}"
+    if isinstance(document, bytes):
+        response.body, response.content_type = document, "application/octet-stream"
+    elif document is not None:
+        response.body = await aside(partial(_written, document), reply.size)
+        response.content_type = "application/json"
+    return response
+
+
+def _written(document: Any) -> bytes:
+    return json_text(plain(document)).encode()
+
+
+async def _write(operation: Operation, call: Call[Any, Any], reply: Reply, log: AuditLog) -> None:
+    changed = {"id": reply.made or call.request.match_info.get("id", ""), **(reply.changed or {})}
+    thing = str(changed.pop("id"))
+    await log.write(
+        call.actor,
+        operation.name,
+        (operation.object_type, thing),
+        changed,
+        request_id=call.request[REQUEST_ID],
+        remote=call.request.remote or "",
     )
-
-
-# Requests to the admin API at once: each may hold a body, and a connection to the database.
-
-
-MOST_BODY = 16 * 1024 * 1024
-"""Bytes of a request's body; more is answered with 413."""
-MOST_AT_ONCE = 200
-MOST_BYTES = 128 * 1024 * 1024
-"""Bytes of all bodies that are read at once; one has room always."""
-
-
-_SHARE = 0.25
-
-
-class ConcurrencyLimit:
-    """Lets in so many requests, and bodies of so many bytes in all, and refuses the others at once."""
-
-    def __init__(
-        self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES, budget: Budget | None = None
-    ) -> None:
-        """`most_bytes` at the most, within a quarter of the `budget`."""
-        self._most = most
-        self._budget = budget or Budget()
-        self._holder = self._budget.holder("api")
-        self._most_bytes = min(most_bytes, self._budget.share(_SHARE))
-        self._requests = 0
-
-    def middleware(self) -> Middleware:
-        """Refuses with 503; to stand behind the look at the token, for who has none holds no place."""
-
-        @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            size = _body_size(request)
-            held = self._holder.octets
-            if self._requests >= self._most or (held and held + size > self._most_bytes):
-                raise Refused(503, "too many requests at once; try again", headers={"Retry-After": "1"})
-            self._requests += 1
-            self._holder.take(size)
-            try:
-                return await handler(request)
-            finally:
-                self._requests -= 1
-                self._holder.give_back(size)
-
-        return check
-
-
-def _body_size(request: web.Request) -> int:
-    """What is announced, at most what is read; a body that comes in chunks may become that large."""
-    if not request.can_read_body:
-        return 0
-    announced = request.content_length
-    return MOST_BODY if announced is None else min(announced, MOST_BODY)

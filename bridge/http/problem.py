@@ -34,6 +34,14 @@ class Refused(Exception):
         self.members = members or {}
 
 
+class NotFound(Refused):
+    """Nothing is at the path of the request: 404."""
+
+    def __init__(self, why: str = "") -> None:
+        """`why` is put behind the path."""
+        super().__init__(404, why)
+
+
 def problem(status: int, detail: str = "", **members: Any) -> web.Response:
     """A problem response; `members` are additional members of the object (RFC 9457, 3.2)."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
@@ -44,52 +52,50 @@ def problem(status: int, detail: str = "", **members: Any) -> web.Response:
 
 @web.middleware
 async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals, aiohttp's own errors and our bugs into problems; a bug's text stays in the log."""
-    named = {"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}
+    """Turns refusals, aiohttp's own errors and bugs into problems."""
     try:
         return await handler(request)
-    except Refused as refused:
-        response = problem(refused.status, refused.detail, **named, **refused.members)
-        response.headers.update(refused.headers)
-        return response
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _of(request, error, named)
     except Exception as error:  # noqa: BLE001 -- the outermost frame of a request
+        return problem_of(request, error)
+
+
+def problem_of(request: web.Request, error: Exception) -> web.Response:
+    """The problem for an error; the text of a bug stays in the log. Raises redirects again."""
+    named = {"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}
+    if isinstance(error, Refused):
+        return _refused(request, error, named)
+    if not isinstance(error, web.HTTPException):
         # Of an inlet that lets everybody in, the path may be the secret; the API has none in its paths.
         path = request.path if named else "(outside of the API)"
         events.request_failed(request.method, path, error, **named)
         return problem(500, **named)
-
-
-def _of(request: web.Request, error: web.HTTPException, named: Mapping[str, str]) -> web.Response:
+    if error.status < 400:
+        raise error
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        detail = f"{request.method} is not allowed here; allowed: {allowed}"
-        response = problem(405, detail, **named)
+        response = problem(405, f"{request.method} is not allowed here; allowed: {allowed}", **named)
         response.headers["Allow"] = allowed
         return response
-    if isinstance(error, web.HTTPNotFound):
-        return problem(404, f"there is nothing at {request.path}", **named)
-    return problem(error.status, error.text or "", **named)
-
-
-# Problems below /api/v1/admin with what clients of Phlix look for in them beside.
+    detail = _nothing_at(request) if isinstance(error, web.HTTPNotFound) else error.text or ""
+    return problem(error.status, detail, **named)
 
 
 BELOW = "/api/v1/admin/"
 _ACCESS = {401: ("Unauthorized", "auth.required"), 403: ("Forbidden", "auth.not_admin")}
 
 
-@web.middleware
-async def errors_as_phlix(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Put `error`, and where it is about access `code`, into the problem."""
-    try:
-        return await handler(request)
-    except Refused as refused:
-        if not request.path.startswith(BELOW):
-            raise
-        word, code = _ACCESS.get(refused.status, (refused.detail, ""))
-        told = {"error": word, **({"code": code} if code else {}), **refused.members}
-        raise Refused(refused.status, refused.detail, headers=refused.headers, members=told) from None
+def _refused(request: web.Request, refused: Refused, named: Mapping[str, str]) -> web.Response:
+    detail, members = refused.detail, refused.members
+    if isinstance(refused, NotFound):
+        detail = _nothing_at(request) + (f": {detail}" if detail else "")
+    if request.path.startswith(BELOW):
+        # Clients of Phlix look for `error`, and where access is refused for `code`.
+        word, code = _ACCESS.get(refused.status, (detail, ""))
+        members = {"error": word, **({"code": code} if code else {}), **members}
+    response = problem(refused.status, detail, **named, **members)
+    response.headers.update(refused.headers)
+    return response
+
+
+def _nothing_at(request: web.Request) -> str:
+    return f"there is nothing at {request.path}"

@@ -10,11 +10,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 
 from bridge.core.errors import ListenFailed
-from bridge.http.api import PREFIX, Api
+from bridge.http.api import MOST_BODY, PREFIX, Api
 from bridge.http.connections import IDLE, Connections
-from bridge.http.exposition import metrics_route
-from bridge.http.health import Docs, Health
-from bridge.http.operation import MOST_BODY
+from bridge.http.health import Docs, Health, metrics_route
 from bridge.http.problem import errors_as_problems
 from bridge.settings.transport import host_and_port
 from bridge.settings.tree import Http
@@ -51,7 +49,7 @@ class HttpServer:
         api: Api | None = None,
     ) -> None:
         open_routes = [*health.routes(), *inlets]
-        described = [] if api is None else Docs(api.operations(), PREFIX).routes()
+        described = [] if api is None else Docs().routes()
         every_route = [*open_routes, metrics_route(registry), *described, *admin]
         if settings.admin_listen is None:
             self._sockets = [_Socket("http", settings.listen, every_route, settings.connections, api)]

@@ -1,22 +1,17 @@
 """The admin API of Phlix for webhooks, by which its clients manage hooks of the bridge."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import wraps
-from typing import Any, Literal
-
-from aiohttp import web
-from pydantic import BaseModel
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bridge.core.access import Role
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook
 from bridge.history.history import SqlHistory
-from bridge.hooks.api import refusing
+from bridge.hooks.api import hook_problems
 from bridge.hooks.service import NoSuchHook
-from bridge.http.body import answer, json_of
-from bridge.http.input import Parameters, invalid, uuid
-from bridge.http.operation import CHANGED, Operation, OperationHandler, reading
+from bridge.http.body import json_of
+from bridge.http.input import SPAN, Given, Query, invalid, uuid, when
+from bridge.http.operation import Call, Operation, Problems, Reply, reading
 from bridge.http.problem import Refused
 from bridge.phlix.documents import (
     ChangedWebhook,
@@ -28,17 +23,10 @@ from bridge.phlix.documents import (
     Webhooks,
 )
 from bridge.phlix.service import MOST, PhlixWebhooks, dispatches_of, dispatches_to, webhook_id
-from bridge.stats.api import TOP, TOP_LIMIT
-from bridge.stats.documents import (
-    FROM,
-    SINCE,
-    TO,
-    PlaybackDocument,
-    TopMediaDocument,
-    TopUsersDocument,
-    asked_span,
-)
+from bridge.stats.api import TOP
+from bridge.stats.documents import PlaybackDocument, TopMediaDocument, TopUsersDocument
 from bridge.stats.measures import Measures
+from bridge.stats.service import Asked
 
 _PATH = "/v1/admin/webhooks"
 _ONE = f"{_PATH}/{{id}}"
@@ -51,24 +39,19 @@ _EXAMPLE = {
     "secret": "s3cr3t",
     "events": ["playback.started", "playback.ended", "library.updated"],
 }
-_EVENT = uuid("event_id", "Id of an event.")
-_OVERTAKEN = frozenset({409, 412})
-_Method = Callable[[Any, web.Request], Awaitable[web.StreamResponse]]
+_PROBLEMS: Problems = {
+    **hook_problems(lambda _: ""),
+    SettingsError: lambda error, _: invalid((_named(fault.path), fault.message) for fault in error.problems),
+    NoSuchHook: lambda _, __: Refused(404, "Webhook not found"),
+}
 
 
-def _as_phlix(method: _Method) -> Any:
-    """Wrap a handler so that its errors have Phlix's names and status."""
+class _EventQuery(Query):
+    event_id = uuid("event_id", "Id of an event.")
 
-    @wraps(method)
-    async def handle(self: Any, request: web.Request) -> web.StreamResponse:
-        try:
-            return await method(self, request)
-        except SettingsError as error:
-            raise invalid((_named(fault.path), fault.message) for fault in error.problems) from None
-        except NoSuchHook:
-            raise Refused(404, "Webhook not found") from None
 
-    return refusing(handle)
+class _OneEventQuery(Query, looks_up=True):
+    event_id = uuid("event_id", "Id of an event.", required=True)
 
 
 class PhlixRoutes:
@@ -79,70 +62,83 @@ class PhlixRoutes:
         self._records = records
 
     def operations(self) -> Sequence[Operation]:
-        read = [
+        return [
             _operation(
-                "list", "GET", _PATH, "Webhooks with Phlix's profile", self._list, answers={200: Webhooks}
+                "list",
+                _PATH,
+                summary="Webhooks with Phlix's profile",
+                run=self._list,
+                answers={200: Webhooks},
             ),
             _operation(
                 "deliveries_of_event",
-                "GET",
                 f"{_PATH}/deliveries",
-                "What came of an event at all webhooks",
-                self._of_event,
+                summary="What came of an event at all webhooks",
+                run=self._of_event,
+                query=_OneEventQuery,
                 answers={200: Dispatches},
-                parameters=(replace(_EVENT, required=True),),
             ),
             _operation(
                 "deliveries",
-                "GET",
                 f"{_ONE}/deliveries",
-                f"The last {MOST} dispatches to a webhook",
-                self._deliveries,
+                summary=f"The last {MOST} dispatches to a webhook",
+                run=self._deliveries,
+                query=_EventQuery,
                 answers={200: Dispatches},
-                parameters=(_EVENT,),
+            ),
+            *self._changing(),
+            _operation(
+                "test",
+                f"{_ONE}/test",
+                method="POST",
+                summary="Send the event webhook.test, and tell the true outcome",
+                run=self._test,
+                answers={200: DispatchResult},
             ),
         ]
-        return [*read, *self._changing()]
 
     def _changing(self) -> list[Operation]:
-        create = _operation(
-            "create",
-            "POST",
-            _PATH,
-            "Register a webhook; it gets what matches at once",
-            self._create,
-            answers={201: Registered},
-            body=NewWebhook,
-            example=_EXAMPLE,
-            refusals=frozenset({409}),
-        )
-        update = _operation(
-            "update",
-            "PUT",
-            _ONE,
-            "Change a webhook; a blank secret keeps the old",
-            self._update,
-            answers={200: Shown},
-            body=ChangedWebhook,
-            example={"name": "Alerts", "secret": ""},
-            refusals=_OVERTAKEN,
-        )
-        what = "Delete a webhook; what waits for it is dropped"
-        delete = _operation(
-            "delete", "DELETE", _ONE, what, self._delete, answers={204: None}, refusals=_OVERTAKEN
-        )
-        what = "Send the event webhook.test, and tell the true outcome"
-        test = _operation("test", "POST", f"{_ONE}/test", what, self._test, answers={200: DispatchResult})
-        return [create, update, delete, test]
+        return [
+            _operation(
+                "create",
+                _PATH,
+                method="POST",
+                summary="Register a webhook; it gets what matches at once",
+                run=self._create,
+                body=NewWebhook,
+                read=json_of,
+                example=_EXAMPLE,
+                answers={201: Registered},
+                refusals=frozenset({409}),
+            ),
+            _operation(
+                "update",
+                _ONE,
+                method="PUT",
+                summary="Change a webhook; a blank secret keeps the old",
+                run=self._update,
+                body=ChangedWebhook,
+                read=json_of,
+                example={"name": "Alerts", "secret": ""},
+                answers={200: Shown},
+                refusals=frozenset({409, 412}),
+            ),
+            _operation(
+                "delete",
+                _ONE,
+                method="DELETE",
+                summary="Delete a webhook; what waits for it is dropped",
+                run=self._delete,
+                answers={204: None},
+                refusals=frozenset({409, 412}),
+            ),
+        ]
 
-    async def _list(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        return _shown(Webhooks(webhooks=await self._webhooks.rows()))
+    async def _list(self, _: Call[Query, None]) -> Webhooks:
+        return Webhooks(webhooks=await self._webhooks.rows())
 
-    @_as_phlix
-    async def _create(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        given = _checked(await json_of(request))
+    async def _create(self, call: Call[Query, Any]) -> Reply:
+        given = _checked(call.body)
         missing = [name for name in ("name", "url", "secret") if not given.get(name)]
         if missing:
             faults = [{"name": name, "reason": "is required"} for name in missing]
@@ -151,77 +147,43 @@ class PhlixRoutes:
         hook, made = await self._webhooks.register(
             given["name"], given["url"], given["secret"], given.get("events") or []
         )
-        _remember(request, hook)
-        return _shown(Registered(webhook=made), 201)
+        return Reply(document=Registered(webhook=made), changed=_changed(hook))
 
-    @_as_phlix
-    async def _update(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        given = _checked(await json_of(request))
+    async def _update(self, call: Call[Query, Any]) -> Reply:
+        given = _checked(call.body)
         empty = [(name, "must not be blank") for name in ("name", "url") if given.get(name) == ""]
         if empty:
             raise invalid(empty)
-        which = request.match_info["id"]
         if not given:
-            self._webhooks.hook(which)
+            self._webhooks.hook(call.which)
             raise invalid([("", "No fields to update")])
-        hook = await self._webhooks.change(which, given)
-        _remember(request, hook, fields=sorted(given))
-        return _shown(Shown(webhook=await self._webhooks.row(hook.id)))
+        hook = await self._webhooks.change(call.which, given)
+        shown = Shown(webhook=await self._webhooks.row(hook.id))
+        return Reply(document=shown, changed=_changed(hook, fields=sorted(given)))
 
-    @_as_phlix
-    async def _delete(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        _remember(request, await self._webhooks.remove(request.match_info["id"]))
-        return web.Response(status=204)
+    async def _delete(self, call: Call[Query, None]) -> Reply:
+        return Reply(changed=_changed(await self._webhooks.remove(call.which)))
 
-    @_as_phlix
-    async def _test(self, request: web.Request) -> web.StreamResponse:
-        Parameters(request).check()
-        which = request.match_info["id"]
-        hook = self._webhooks.hook(which)
-        result = await self._webhooks.test(which)
-        _remember(request, hook, success=result.success)
-        return _shown(result)
+    async def _test(self, call: Call[Query, None]) -> Reply:
+        hook = self._webhooks.hook(call.which)
+        result = await self._webhooks.test(call.which)
+        return Reply(document=result, changed=_changed(hook, success=result.success))
 
-    @_as_phlix
-    async def _deliveries(self, request: web.Request) -> web.StreamResponse:
-        given = Parameters(request, ("event_id",))
-        event_id = given.uuid("event_id")
-        given.check()
-        hook = self._webhooks.hook(request.match_info["id"])
-        return _shown(Dispatches(deliveries=await dispatches_to(self._records, hook, event_id)))
+    async def _deliveries(self, call: Call[_EventQuery, None]) -> Dispatches:
+        hook = self._webhooks.hook(call.which)
+        return Dispatches(deliveries=await dispatches_to(self._records, hook, call.query.event_id))
 
-    async def _of_event(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("event_id",))
-        event_id = given.uuid("event_id")
-        if "event_id" not in request.query:
-            given.wrong("event_id", "is required")
-        given.check()
-        rows = await dispatches_of(self._records, self._webhooks.hooks(), event_id or "")
-        return _shown(Dispatches(deliveries=rows))
+    async def _of_event(self, call: Call[_OneEventQuery, None]) -> Dispatches:
+        query = call.query
+        if not query.has("event_id"):
+            query.wrong("event_id", "is required")
+        query.check()
+        rows = await dispatches_of(self._records, self._webhooks.hooks(), query.event_id or "")
+        return Dispatches(deliveries=rows)
 
 
-def _operation(
-    verb: str,
-    method: Literal["GET", "POST", "PUT", "DELETE"],
-    path: str,
-    summary: str,
-    handler: OperationHandler,
-    *,
-    answers: Mapping[int, Any],
-    **further: Any,
-) -> Operation:
-    return Operation(
-        name=f"webhooks.{verb}",
-        method=method,
-        path=path,
-        summary=summary,
-        handler=handler,
-        role=Role.ADMIN,
-        answers=answers,
-        **further,
-    )
+def _operation(verb: str, path: str, **further: Any) -> Operation:
+    return Operation(name=f"webhooks.{verb}", path=path, role=Role.ADMIN, problems=_PROBLEMS, **further)
 
 
 def _checked(body: Any) -> dict[str, Any]:
@@ -255,18 +217,21 @@ def _named(path: str) -> str:
     return path
 
 
-def _remember(request: web.Request, hook: Hook, **told: Any) -> None:
-    """Add the hook's id to the audit log entry, which identifies hooks by their own ids."""
-    request[CHANGED] = {"id": hook.id, "name": hook.name, "webhook": webhook_id(hook.id), **told}
-
-
-def _shown(document: BaseModel, status: int = 200) -> web.Response:
-    response = answer(document.model_dump())
-    response.set_status(status)
-    return response
+def _changed(hook: Hook, **told: Any) -> dict[str, Any]:
+    """The members of the audit log entry, which identifies hooks by their own ids."""
+    return {"id": hook.id, "name": hook.name, "webhook": webhook_id(hook.id), **told}
 
 
 # Phlix's statistics, under its paths and in its terms, over the playbacks of all sources of its format.
+
+
+class _PlaybackQuery(Query):
+    span = SPAN
+
+
+class _TopQuery(Query):
+    limit = TOP
+    span = Given(lambda given: given.span("since", None), when("since", "From this moment on"))
 
 
 class PhlixStatisticsRoutes:
@@ -283,8 +248,7 @@ class PhlixStatisticsRoutes:
                 "Phlix: playbacks day by day",
                 self._playback,
                 PlaybackDocument,
-                FROM,
-                TO,
+                query=_PlaybackQuery,
             ),
             reading(
                 "phlix.top_users",
@@ -292,8 +256,7 @@ class PhlixStatisticsRoutes:
                 "Phlix: who watches most",
                 self._top_users,
                 TopUsersDocument,
-                TOP,
-                SINCE,
+                query=_TopQuery,
             ),
             reading(
                 "phlix.top_media",
@@ -301,25 +264,15 @@ class PhlixStatisticsRoutes:
                 "Phlix: what is watched most",
                 self._top_media,
                 TopMediaDocument,
-                TOP,
-                SINCE,
+                query=_TopQuery,
             ),
         ]
 
-    async def _playback(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("from", "to"))
-        asked = asked_span(given)
-        given.check()
-        return answer({"data": await self._measures.playback(asked)})
+    async def _playback(self, call: Call[_PlaybackQuery, None]) -> PlaybackDocument:
+        return await self._measures.playback(Asked(*call.query.span))
 
-    async def _top_users(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("limit", "since"))
-        asked, limit = asked_span(given, "since", None), given.limit(TOP_LIMIT)
-        given.check()
-        return answer({"data": await self._measures.top_users(asked, limit)})
+    async def _top_users(self, call: Call[_TopQuery, None]) -> TopUsersDocument:
+        return await self._measures.top_users(Asked(*call.query.span), call.query.limit)
 
-    async def _top_media(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("limit", "since"))
-        asked, limit = asked_span(given, "since", None), given.limit(TOP_LIMIT)
-        given.check()
-        return answer({"data": await self._measures.top_media(asked, limit)})
+    async def _top_media(self, call: Call[_TopQuery, None]) -> TopMediaDocument:
+        return await self._measures.top_media(Asked(*call.query.span), call.query.limit)

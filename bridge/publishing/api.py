@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from aiohttp import web
 from pydantic import Field
 
 from bridge.bodies.exact import to_json
 from bridge.core.access import Role
 from bridge.core.errors import PublishTooLarge
 from bridge.core.event import Message
-from bridge.http.body import answer, body_of, raw_body, unfit
-from bridge.http.input import Parameters, invalid
-from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation, Parameter
+from bridge.http.body import raw_body, unfit
+from bridge.http.input import Given, Parameter, Parameters, Query
+from bridge.http.operation import Call, Operation, Problems, Reply
 from bridge.http.problem import Refused
 from bridge.publishing.documents import PublishBody, PublishedDocument, WithBody
 from bridge.publishing.service import (
@@ -23,7 +22,6 @@ from bridge.publishing.service import (
     NoSuchSource,
     NotAccepted,
     Once,
-    Published,
     Publishing,
     UnderWay,
     Wanted,
@@ -39,6 +37,44 @@ _YEARS = range(1970, 2106)
 _JSON = "application/json"
 
 
+def _key(given: Parameters) -> str | None:
+    keys = given.headers.getall(KEY, [])
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        given.wrong(KEY, "must be given once, with 1 to 255 visible characters of ASCII")
+    return keys[0]
+
+
+class _PublishQuery(Query):
+    key = Given(
+        _key,
+        Parameter(
+            KEY,
+            Annotated[str, Field(pattern=r"^[!-~]{1,255}$")],
+            "The same key with the same body publishes once, and is answered alike for 24 hours.",
+            where="header",
+        ),
+    )
+
+
+def _another(error: AnotherRequest, _: Call[Any, Any]) -> Refused:
+    return Refused(422, str(error), members={"invalid-params": [{"name": KEY, "reason": str(error)}]})
+
+
+def _not_accepted(error: NotAccepted, _: Call[Any, Any]) -> Refused:
+    return Refused(503, f"nothing was accepted, try again: {error}", headers={"Retry-After": "5"})
+
+
+_PROBLEMS: Problems = {
+    NoSuchSource: lambda error, _: unfit([("source", str(error))]),
+    AnotherRequest: _another,
+    UnderWay: lambda error, _: Refused(409, str(error), headers={"Retry-After": "1"}),
+    PublishTooLarge: lambda error, _: Refused(413, str(error)),
+    NotAccepted: _not_accepted,
+}
+
+
 class PublishRoutes:
     """Publishes."""
 
@@ -52,75 +88,32 @@ class PublishRoutes:
                 method="POST",
                 path="/v1/events",
                 summary="Publish a message to a source; answered once the broker confirmed it",
-                handler=self._publish,
+                run=self._publish,
                 role=Role.OPERATOR,
-                parameters=(
-                    Parameter(
-                        KEY,
-                        Annotated[str, Field(pattern=r"^[!-~]{1,255}$")],
-                        "The same key with the same body publishes once, and is answered alike for 24 hours.",
-                        where="header",
-                    ),
-                ),
+                query=_PublishQuery,
                 body=PublishBody,
                 answers={202: PublishedDocument},
+                problems=_PROBLEMS,
                 refusals=frozenset({409}),
             )
         ]
 
-    async def _publish(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        key = _key_of(request)
-        body = await body_of(request, PublishBody)
+    async def _publish(self, call: Call[_PublishQuery, PublishBody]) -> Reply:
+        body, key = call.body, call.query.key
         if faults := list(_faults(body)):
             raise unfit(faults)
         once = None
         if key is not None:
-            actor = request[ACTOR]
-            once = Once(key, actor.token_id or actor.name, await raw_body(request))
-        published = await self._published(Wanted(body.source, _message(body)), once)
-        request[CHANGED] = {"id": published.message_id, "source": published.source}
-        request[UNCHANGED] = published.replayed
-        return _answer(published)
-
-    async def _published(self, wanted: Wanted, once: Once | None) -> Published:
-        try:
-            return await self._publishing.publish(wanted, once)
-        except NoSuchSource as error:
-            raise unfit([("source", str(error))]) from None
-        except AnotherRequest as error:
-            raise Refused(422, str(error), members=_named(KEY, str(error))) from None
-        except UnderWay as error:
-            raise Refused(409, str(error), headers={"Retry-After": "1"}) from None
-        except PublishTooLarge as error:
-            raise Refused(413, str(error)) from None
-        except NotAccepted as error:
-            detail = f"nothing was accepted, try again: {error}"
-            raise Refused(503, detail, headers={"Retry-After": "5"}) from None
-
-
-def _answer(published: Published) -> web.Response:
-    document = PublishedDocument(
-        source=published.source, queue=published.queue, message_id=published.message_id
-    )
-    response = answer(document.model_dump())
-    response.set_status(202)
-    if published.replayed:
-        response.headers[REPLAYED] = "true"
-    return response
-
-
-def _key_of(request: web.Request) -> str | None:
-    given = request.headers.getall(KEY, [])
-    if not given:
-        return None
-    if len(given) > 1 or not _KEY.fullmatch(given[0]):
-        raise invalid([(KEY, "must be given once, with 1 to 255 visible characters of ASCII")])
-    return given[0]
-
-
-def _named(name: str, reason: str) -> dict[str, list[dict[str, str]]]:
-    return {"invalid-params": [{"name": name, "reason": reason}]}
+            once = Once(key, call.actor.token_id or call.actor.name, await raw_body(call.request))
+        published = await self._publishing.publish(Wanted(body.source, _message(body)), once)
+        changed = {"id": published.message_id, "source": published.source}
+        return Reply(
+            document=PublishedDocument(
+                source=published.source, queue=published.queue, message_id=published.message_id
+            ),
+            headers={REPLAYED: "true"} if published.replayed else {},
+            changed=None if published.replayed else changed,
+        )
 
 
 def body_faults(body: WithBody, *, needed: bool) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from aiohttp import web
-
 from bridge.core.access import Role
 from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed
 from bridge.core.records import REASONS, KnownQuarantined, QuarantineFilter
@@ -19,21 +17,20 @@ from bridge.events.documents import (
     QuarantinedInList,
     RequeuedDocument,
     RequeuedManyDocument,
-    quarantined_alone,
-    quarantined_in_list,
 )
 from bridge.hooks.names import AskedNames
-from bridge.http.body import answer, body_of, large, page, unfit
+from bridge.http.body import aside, unfit
 from bridge.http.documents import PageDocument
-from bridge.http.input import PAGE, PAGED, SOURCE, SPAN, Parameters, flag, not_found, path_id, read_page, text
-from bridge.http.operation import CHANGED, UNCHANGED, Operation
-from bridge.http.problem import Refused
+from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
+from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.problem import NotFound, Refused
 from bridge.publishing.api import body_faults, content_of, header_faults
 from bridge.publishing.documents import RequeueBody
 from bridge.quarantine.service import LANES, Correction, NoWayBack, Requeuing
 from bridge.settings.shape import nearest
 
 _PATH = "/v1/quarantine"
+_ONE = f"{_PATH}/{{id}}"
 _PATIENCE = 30.0
 _RETRY_AFTER = "5"
 _REASON = text("reason", "Why it could not be handled, as one word.")
@@ -44,6 +41,19 @@ One message may be corrected on its way: its body, its headers, its type.
 """
 
 
+class _ListQuery(PageQuery, looks_up=True):
+    source = SOURCE
+    reason = _REASON
+    span = SPAN
+
+
+class _DropQuery(Query, looks_up=True):
+    source = SOURCE
+    reason = _REASON
+    span = SPAN
+    all = flag("all", "true: all of them, where nothing else is given.")
+
+
 class QuarantineRoutes:
     """What a person does with messages in quarantine."""
 
@@ -52,57 +62,49 @@ class QuarantineRoutes:
         self._names = names
 
     def operations(self) -> Sequence[Operation]:
-        return [*self._looking(), *self._acting()]
+        return [*self._looking(), *self._requeueing(), *self._dropping()]
 
     def _looking(self) -> list[Operation]:
         return [
-            Operation(
-                name="quarantine.list",
-                method="GET",
-                path=_PATH,
-                summary="Messages that could not be handled, the newest first",
-                handler=self._list,
-                parameters=(SOURCE, _REASON, *SPAN, *PAGE),
-                answers={200: PageDocument[QuarantinedInList]},
+            reading(
+                "quarantine.list",
+                _PATH,
+                "Messages that could not be handled, the newest first",
+                self._list,
+                PageDocument[QuarantinedInList],
+                query=_ListQuery,
             ),
-            Operation(
-                name="quarantine.show",
-                method="GET",
-                path=f"{_PATH}/{{id}}",
-                summary="One message, byte for byte",
-                handler=self._show,
-                answers={200: QuarantinedAlone},
-            ),
-            Operation(
-                name="quarantine.body",
-                method="GET",
-                path=f"{_PATH}/{{id}}/body",
-                summary="Its bytes alone",
-                handler=self._body,
-                answers={200: bytes},
-            ),
+            reading("quarantine.show", _ONE, "One message, byte for byte", self._show, QuarantinedAlone),
+            reading("quarantine.body", f"{_ONE}/body", "Its bytes alone", self._body, bytes),
         ]
 
-    def _acting(self) -> list[Operation]:
+    def _requeueing(self) -> list[Operation]:
         return [
-            _changing(
-                "quarantine.requeue",
-                f"{_PATH}/{{id}}/requeue",
-                "Put a message back into the queue of its source",
-                self._requeue,
-                {200: RequeuedDocument, 202: RequeuedDocument},
+            Operation(
+                name="quarantine.requeue",
+                method="POST",
+                path=f"{_ONE}/requeue",
+                summary="Put a message back into the queue of its source",
+                description=_BACK.strip(),
+                run=self._requeue,
+                role=Role.OPERATOR,
                 body=RequeueBody,
                 body_required=False,
+                answers={200: RequeuedDocument, 202: RequeuedDocument},
+                refusals=frozenset({409}),
             ),
-            _changing(
-                "quarantine.requeue_many",
-                f"{_PATH}/requeue",
-                "Put all messages back that fit",
-                self._requeue_many,
-                {200: RequeuedManyDocument},
+            Operation(
+                name="quarantine.requeue_many",
+                method="POST",
+                path=f"{_PATH}/requeue",
+                summary="Put all messages back that fit",
+                description=_BACK.strip(),
+                run=self._requeue_many,
+                role=Role.OPERATOR,
                 body=AskedQuarantine,
+                answers={200: RequeuedManyDocument},
+                refusals=frozenset({409}),
             ),
-            *self._dropping(),
         ]
 
     def _dropping(self) -> list[Operation]:
@@ -110,9 +112,9 @@ class QuarantineRoutes:
             Operation(
                 name="quarantine.drop",
                 method="DELETE",
-                path=f"{_PATH}/{{id}}",
+                path=_ONE,
                 summary="Delete a message for good",
-                handler=self._drop,
+                run=self._drop,
                 role=Role.OPERATOR,
                 answers={204: None},
             ),
@@ -121,33 +123,27 @@ class QuarantineRoutes:
                 method="DELETE",
                 path=_PATH,
                 summary="Delete all messages for good that fit",
-                handler=self._drop_many,
+                run=self._drop_many,
                 role=Role.OPERATOR,
-                parameters=(
-                    SOURCE,
-                    _REASON,
-                    *SPAN,
-                    flag("all", "true: all of them, where nothing else is given."),
-                ),
+                query=_DropQuery,
                 answers={200: DroppedManyDocument},
             ),
         ]
 
     # ---- looking --------------------------------------------------------------------------------------
 
-    async def _list(self, request: web.Request) -> web.Response:
-        given = Parameters(request, (*PAGED, "source", "reason", "from", "to"))
-        found = await read_page(given, partial(self._requeuing.page, await self._filter(given)))
-        return page(map(quarantined_in_list, found.items), found.next)
+    async def _list(self, call: Call[_ListQuery, None]) -> PageDocument[QuarantinedInList]:
+        which = await self._filter(call.query)
+        found = await read_page(call.query, partial(self._requeuing.page, which))
+        return PageDocument.of(map(QuarantinedInList.of, found.items), found.next)
 
-    async def _filter(self, given: Parameters) -> QuarantineFilter:
-        reason = given.text("reason")
+    async def _filter(self, query: _ListQuery | _DropQuery) -> QuarantineFilter:
+        source, reason = query.source, query.reason
         if reason is not None and (fault := await self._no_reason(reason)):
-            given.unknown("reason", fault)
-        return QuarantineFilter(await self._source(given), reason, *given.span())
-
-    async def _source(self, given: Parameters) -> str | None:
-        return LANES if given.text("source") == LANES else await self._names.source(given)
+            query.unknown("reason", fault)
+        if source != LANES:
+            source = await self._names.source(query, source)
+        return QuarantineFilter(source, reason, *query.span)
 
     async def _no_reason(self, reason: str) -> str:
         """Why nothing can be there for it; empty: something can."""
@@ -158,50 +154,50 @@ class QuarantineRoutes:
             "" if there.items or there.next else f"nothing is there for {reason!r}{nearest(reason, REASONS)}"
         )
 
-    async def _show(self, request: web.Request) -> web.Response:
-        known = await self._known(request)
-        return await large(partial(quarantined_alone, known), len(known.message.body))
+    async def _show(self, call: Call[Query, None]) -> Reply:
+        known = await self._known(call)
+        size = len(known.message.body)
+        return Reply(document=await aside(partial(QuarantinedAlone.whole, known), size), size=size)
 
-    async def _body(self, request: web.Request) -> web.Response:
-        known = await self._known(request)
+    async def _body(self, call: Call[Query, None]) -> Reply:
+        known = await self._known(call)
         # Of whatever kind it is: nobody's browser is to make something of it.
         headers = {"Content-Disposition": f'attachment; filename="{known.id}"'}
-        return web.Response(body=known.message.body, content_type="application/octet-stream", headers=headers)
+        return Reply(document=known.message.body, headers=headers)
 
-    async def _known(self, request: web.Request) -> KnownQuarantined:
-        Parameters(request).check()
-        known = await self._requeuing.one(path_id(request))
+    async def _known(self, call: Call[Query, None]) -> KnownQuarantined:
+        known = await self._requeuing.one(call.id)
         if known is None:
-            raise not_found(request)
+            raise NotFound
         return known
 
     # ---- changing -------------------------------------------------------------------------------------
 
-    async def _requeue(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        asked = await body_of(request, RequeueBody, optional=True)
+    async def _requeue(self, call: Call[Query, RequeueBody]) -> Reply:
+        asked = call.body
         correction = _correction(asked)
         async with _broker_as_503():
             do = self._requeuing.rehearse if asked.dry_run else self._requeuing.requeue
-            back = await do(path_id(request), correction)
+            back = await do(call.id, correction)
         if back is None:
-            raise not_found(request)
-        request[CHANGED] = {"source": back.source, "corrected": sorted(asked.model_fields_set - {"dry_run"})}
-        request[UNCHANGED] = asked.dry_run
-        response = answer(asdict(back) | {"dry_run": asked.dry_run})
-        response.set_status(200 if asked.dry_run else 202)
-        return response
+            raise NotFound
+        changed = {"source": back.source, "corrected": sorted(asked.model_fields_set - {"dry_run"})}
+        return Reply(
+            document=RequeuedDocument(**asdict(back), dry_run=asked.dry_run),
+            status=200 if asked.dry_run else 202,
+            changed=None if asked.dry_run else changed,
+        )
 
-    async def _requeue_many(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        asked = await body_of(request, AskedQuarantine)
+    async def _requeue_many(self, call: Call[Query, AskedQuarantine]) -> Reply:
+        asked = call.body
         if faults := [fault async for fault in self._faults_of(asked)]:
             raise unfit(faults)
         async with _broker_as_503():
             tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason))
-        _tell(request, {"requeued": tally.done, "source": asked.source, "reason": asked.reason})
-        document = {"requeued": tally.done, "kept": tally.stay, "error": tally.why or None}
-        return answer(document | {"more": tally.more})
+        document = RequeuedManyDocument(
+            requeued=tally.done, kept=tally.stay, error=tally.why or None, more=tally.more
+        )
+        return Reply(document=document, changed=_changed("requeued", tally.done, asked))
 
     async def _faults_of(self, asked: AskedQuarantine) -> AsyncIterator[tuple[str, str]]:
         if asked.reason is not None and (fault := await self._no_reason(asked.reason)):
@@ -209,46 +205,26 @@ class QuarantineRoutes:
         if asked.source not in {None, LANES} and (fault := await self._names.no_source(asked.source)):
             yield "source", fault
 
-    async def _drop(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        if not await self._requeuing.drop(path_id(request)):
-            raise not_found(request)
-        return web.Response(status=204)
+    async def _drop(self, call: Call[Query, None]) -> Reply:
+        if not await self._requeuing.drop(call.id):
+            raise NotFound
+        return Reply()
 
-    async def _drop_many(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("source", "reason", "from", "to", "all"))
-        which, everything = await self._filter(given), given.flag("all")
-        if not everything and not any(given.has(name) for name in ("source", "reason", "from", "to")):
-            given.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
-        given.check()
+    async def _drop_many(self, call: Call[_DropQuery, None]) -> Reply:
+        query = call.query
+        which = await self._filter(query)
+        if not query.all and not any(query.has(name) for name in ("source", "reason", "from", "to")):
+            query.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
+        query.check()
         tally = await self._requeuing.drop_all(which)
-        _tell(request, {"dropped": tally.done, "source": which.source, "reason": which.reason})
-        return answer({"dropped": tally.done, "more": tally.more})
+        document = DroppedManyDocument(dropped=tally.done, more=tally.more)
+        return Reply(document=document, changed=_changed("dropped", tally.done, which))
 
 
-def _changing(
-    name: str,
-    path: str,
-    summary: str,
-    handler: Any,
-    answers: dict[int, Any],
-    *,
-    body: Any,
-    body_required: bool = True,
-) -> Operation:
-    return Operation(
-        name=name,
-        method="POST",
-        path=path,
-        summary=summary,
-        description=_BACK.strip(),
-        handler=handler,
-        role=Role.OPERATOR,
-        body=body,
-        body_required=body_required,
-        answers=answers,
-        refusals=frozenset({409}),
-    )
+def _changed(verb: str, done: int, which: AskedQuarantine | QuarantineFilter) -> dict[str, Any] | None:
+    """For the audit log; who found nothing changed nothing."""
+    told = {verb: done, "source": which.source, "reason": which.reason}
+    return {name: value for name, value in told.items() if value is not None} if done else None
 
 
 def _correction(asked: RequeueBody) -> Correction:
@@ -262,13 +238,6 @@ def _correction(asked: RequeueBody) -> Correction:
         asked.content_encoding,
         asked.headers,
     )
-
-
-def _tell(request: web.Request, changed: dict[str, Any]) -> None:
-    """Whoever found nothing changed nothing."""
-    request[CHANGED] = {name: value for name, value in changed.items() if value is not None}
-    if not any(isinstance(value, int) and value for value in changed.values()):
-        request[UNCHANGED] = True
 
 
 @asynccontextmanager

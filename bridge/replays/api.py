@@ -1,22 +1,16 @@
 """Replays over HTTP: many deliveries started anew as one job."""
 
 from collections.abc import Callable, Sequence
-
-from aiohttp import web
+from functools import partial
+from typing import Literal
 
 from bridge.core.access import Role
-from bridge.http.body import answer, body_of, unfit
+from bridge.http.body import body_of, unfit
 from bridge.http.documents import PageDocument
-from bridge.http.input import PAGE, PAGED, Parameters, not_found, path_id, read_page
-from bridge.http.operation import ACTOR, CHANGED, UNCHANGED, Operation
-from bridge.http.problem import Refused
-from bridge.replays.documents import (
-    AskedReplay,
-    DryRunDocument,
-    ReplayDocument,
-    dry_run_document,
-    replay_document,
-)
+from bridge.http.input import PageQuery, Query, read_page
+from bridge.http.operation import Call, Operation, Reply, conflict, reading
+from bridge.http.problem import NotFound
+from bridge.replays.documents import AskedReplay, DryRunDocument, ReplayDocument
 from bridge.replays.service import NotAsThingsAre, NotPossible, ReplayService
 
 _PATH = "/v1/replays"
@@ -37,22 +31,16 @@ class ReplayRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="replays.list",
-                method="GET",
-                path=_PATH,
-                summary="Replays, the newest first",
-                handler=self._list,
-                parameters=PAGE,
-                answers={200: PageDocument[ReplayDocument]},
+            reading(
+                "replays.list",
+                _PATH,
+                "Replays, the newest first",
+                self._list,
+                PageDocument[ReplayDocument],
+                query=PageQuery,
             ),
-            Operation(
-                name="replays.show",
-                method="GET",
-                path=f"{_PATH}/{{id}}",
-                summary="One replay and how far it is",
-                handler=self._show,
-                answers={200: ReplayDocument},
+            reading(
+                "replays.show", f"{_PATH}/{{id}}", "One replay and how far it is", self._show, ReplayDocument
             ),
             Operation(
                 name="replays.create",
@@ -60,70 +48,58 @@ class ReplayRoutes:
                 path=_PATH,
                 summary="Start many deliveries anew, or only count them",
                 description=_TOLD.strip(),
-                handler=self._create,
+                run=self._create,
                 role=Role.OPERATOR,
                 body=AskedReplay,
                 body_required=False,
+                read=partial(body_of, model=AskedReplay),
                 example={"filter": {"hook": "crm", "status": ["FAILED"], "from": "-24h"}, "rate": "50/s"},
                 answers={201: ReplayDocument, 200: DryRunDocument},
+                problems={
+                    NotPossible: lambda error, _: unfit([(error.name, str(error))]),
+                    NotAsThingsAre: conflict,
+                },
                 refusals=frozenset({409}),
             ),
-            self._cancelling("replays.cancel", "POST", f"{_PATH}/{{id}}/cancel"),
-            self._cancelling("replays.delete", "DELETE", f"{_PATH}/{{id}}"),
+            self._cancelling("cancel", "POST", f"{_PATH}/{{id}}/cancel"),
+            self._cancelling("delete", "DELETE", f"{_PATH}/{{id}}"),
         ]
 
-    def _cancelling(self, name: str, method: str, path: str) -> Operation:
+    def _cancelling(self, verb: str, method: Literal["POST", "DELETE"], path: str) -> Operation:
         return Operation(
-            name=name,
-            method="DELETE" if method == "DELETE" else "POST",
+            name=f"replays.{verb}",
+            method=method,
             path=path,
             summary="Cancel a replay: it takes nothing more, what it has started anew goes on",
-            handler=self._cancel,
+            run=self._cancel,
             role=Role.OPERATOR,
             answers={200: ReplayDocument},
+            problems={NotAsThingsAre: conflict},
             refusals=frozenset({409}),
         )
 
-    async def _list(self, request: web.Request) -> web.Response:
-        found = await read_page(Parameters(request, PAGED), self._replaying.page)
-        return answer(
-            {"items": [replay_document(each, self._name_of) for each in found.items], "next": found.next}
-        )
+    async def _list(self, call: Call[PageQuery, None]) -> PageDocument[ReplayDocument]:
+        found = await read_page(call.query, self._replaying.page)
+        return PageDocument.of((ReplayDocument.of(each, self._name_of) for each in found.items), found.next)
 
-    async def _show(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        replay = await self._replaying.one(path_id(request))
+    async def _show(self, call: Call[Query, None]) -> ReplayDocument:
+        replay = await self._replaying.one(call.id)
         if replay is None:
-            raise not_found(request)
-        return answer(replay_document(replay, self._name_of))
+            raise NotFound
+        return ReplayDocument.of(replay, self._name_of)
 
-    async def _create(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        asked = await body_of(request, AskedReplay)
-        act = self._replaying.plan if asked.dry_run else self._replaying.start
-        try:
-            replay = await act(asked, request[ACTOR].name)
-        except NotPossible as error:
-            raise unfit([(error.name, str(error))]) from None
-        except NotAsThingsAre as error:
-            raise Refused(409, str(error)) from None
-        if asked.dry_run:
-            request[UNCHANGED] = True
-            return answer(dry_run_document(replay))
-        document = replay_document(replay, self._name_of)
-        request[CHANGED] = {name: document[name] for name in ("id", "filter", "rate", "total")}
-        response = answer(document)
-        response.set_status(201)
-        response.headers["Location"] = f"{request.path}/{replay.id}"
-        return response
+    async def _create(self, call: Call[Query, AskedReplay]) -> Reply:
+        if call.body.dry_run:
+            planned = await self._replaying.plan(call.body, call.actor.name)
+            return Reply(document=DryRunDocument.of(planned), changed=None)
+        replay = await self._replaying.start(call.body, call.actor.name)
+        document = ReplayDocument.of(replay, self._name_of)
+        changed = document.model_dump(by_alias=True, include={"filter", "rate", "total"})
+        return Reply(document=document, made=replay.id, changed=changed)
 
-    async def _cancel(self, request: web.Request) -> web.Response:
-        Parameters(request).check()
-        try:
-            replay = await self._replaying.cancel(path_id(request))
-        except NotAsThingsAre as error:
-            raise Refused(409, str(error)) from None
+    async def _cancel(self, call: Call[Query, None]) -> Reply:
+        replay = await self._replaying.cancel(call.id)
         if replay is None:
-            raise not_found(request)
-        request[CHANGED] = {"done": replay.done, "total": replay.total}
-        return answer(replay_document(replay, self._name_of))
+            raise NotFound
+        changed = {"done": replay.done, "total": replay.total}
+        return Reply(document=ReplayDocument.of(replay, self._name_of), changed=changed)

@@ -1,16 +1,16 @@
 """Replays, as the API takes and shows them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bridge.core.base import PerSecond, StrictModel
 from bridge.core.delivery import Status
-from bridge.core.jobs import Replay
+from bridge.core.jobs import Replay, ReplayFilter
 from bridge.core.records import ReplayStatus
 from bridge.formats.text import utc_seconds
-from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 
 
 def _several(value: Any) -> Any:
@@ -76,6 +76,20 @@ class ReplayFilterDocument(ClosedDocument):
     missing: bool
     """Whether it makes deliveries that `hook` never had."""
 
+    @classmethod
+    def of(cls, which: ReplayFilter, name_of: Callable[[str], str]) -> Self:
+        """The filter of a replay."""
+        return cls.unchecked(
+            hook=which.hook,
+            hook_name=None if which.hook is None else name_of(which.hook),
+            status=sorted(which.statuses),
+            type=which.event_type,
+            source=which.source,
+            from_=moment_or_none(which.since),
+            to=moment_or_none(which.until),
+            missing=which.missing,
+        )
+
 
 class DryRunDocument(ClosedDocument):
     """What a replay would take."""
@@ -88,6 +102,11 @@ class DryRunDocument(ClosedDocument):
     """false: there are more than could be counted in time."""
     left_out: int
     """How many more fit whose hooks are gone or disabled."""
+
+    @classmethod
+    def of(cls, planned: Replay) -> Self:
+        """A replay that was counted and not made."""
+        return cls(dry_run=True, total=planned.total, exact=planned.exact, left_out=planned.left_out)
 
 
 class ReplayDocument(ClosedDocument):
@@ -120,49 +139,22 @@ class ReplayDocument(ClosedDocument):
     error: str | None
     """Why it failed."""
 
-
-# Replays, as documents.
-
-
-def replay_document(replay: Replay, name_of: Callable[[str], str]) -> dict[str, Any]:
-    """The ReplayDocument."""
-    which = replay.which
-    return {
-        "id": replay.id,
-        "filter": {
-            "hook": which.hook,
-            "hook_name": None if which.hook is None else name_of(which.hook),
-            "status": sorted(which.statuses),
-            "type": which.event_type,
-            "source": which.source,
-            "from": _moment(which.since),
-            "to": _moment(which.until),
-            "missing": which.missing,
-        },
-        "rate": replay.rate,
-        "status": replay.status,
-        # What was not counted, or came to fit by a commit under way, shows when it is done.
-        "total": max(replay.total, replay.done),
-        "exact": replay.exact,
-        "done": replay.done,
-        "left_out": replay.left_out,
-        "created_at": utc_seconds(replay.created_at),
-        "created_by": replay.created_by,
-        "updated_at": utc_seconds(replay.updated_at),
-        "finished_at": _moment(replay.finished_at),
-        "error": replay.error or None,
-    }
-
-
-def dry_run_document(planned: Replay) -> dict[str, Any]:
-    """The DryRunDocument."""
-    return {
-        "dry_run": True,
-        "total": planned.total,
-        "exact": planned.exact,
-        "left_out": planned.left_out,
-    }
-
-
-def _moment(at: float | None) -> str | None:
-    return None if at is None else utc_seconds(at)
+    @classmethod
+    def of(cls, replay: Replay, name_of: Callable[[str], str]) -> Self:
+        """The replay; `name_of` gives the name of the hook with an id."""
+        return cls.unchecked(
+            id=replay.id,
+            filter=ReplayFilterDocument.of(replay.which, name_of),
+            rate=replay.rate,
+            status=replay.status,
+            # What was not counted, or came to fit by a commit under way, shows when it is done.
+            total=max(replay.total, replay.done),
+            exact=replay.exact,
+            done=replay.done,
+            left_out=replay.left_out,
+            created_at=utc_seconds(replay.created_at),
+            created_by=replay.created_by,
+            updated_at=utc_seconds(replay.updated_at),
+            finished_at=moment_or_none(replay.finished_at),
+            error=replay.error or None,
+        )

@@ -1,38 +1,55 @@
 """Statistics over HTTP: of hooks, and of what sources measure."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, cast
-
-from aiohttp import web
-from pydantic import WithJsonSchema
+from typing import Literal, cast
 
 from bridge.core.statistics import Grain
 from bridge.hooks.names import AskedNames
-from bridge.http.body import answer
-from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, Name, Parameters, invalid, no_hook, one_of
-from bridge.http.operation import Operation, Parameter
+from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, SPAN, Query, at_most, invalid, name, one_of
+from bridge.http.operation import Call, Operation, reading
+from bridge.http.problem import NotFound
 from bridge.settings.shape import nearest
 from bridge.stats.documents import (
-    FROM,
-    TO,
     DimensionsDocument,
     HookStatsDocument,
     MeasuresDocument,
     StatsDocument,
     TopDocument,
-    asked_span,
 )
 from bridge.stats.measures import Measures
-from bridge.stats.service import HookStatistics, TooManySteps
+from bridge.stats.service import Asked, HookStatistics, TooManySteps
 
-_GRAINS = ("minute", "hour", "day")
-_COARSE = ("hour", "day")
-TOP_LIMIT = 10
-TOP = Parameter(
-    "limit",
-    Annotated[int, WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 200, "default": TOP_LIMIT})],
-    "How many there may be.",
-)
+TOP = at_most(10, "How many there may be.")
+
+
+class _HookQuery(Query):
+    span = SPAN
+
+
+class _OverallQuery(Query, looks_up=True):
+    span = SPAN
+    hook = HOOK
+    by = one_of("by", ("minute", "hour", "day"), "Tell the series of minutes, hours or days.")
+
+
+class _SourceQuery(Query, looks_up=True):
+    source = SOURCE
+
+
+class _TopQuery(Query, looks_up=True):
+    source = SOURCE
+    dimension = name("dimension", "Name of the dimension.", required=True)
+    order = name("order", "events (default), or the name of a dimension that is a number.")
+    type = EVENT_TYPE
+    span = SPAN
+    limit = TOP
+
+
+class _SeriesQuery(Query, looks_up=True):
+    source = SOURCE
+    by = one_of("by", ("hour", "day"), "Length of a step; default day.")
+    type = EVENT_TYPE
+    span = SPAN
 
 
 class StatisticsRoutes:
@@ -53,147 +70,111 @@ class StatisticsRoutes:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            Operation(
-                name="hooks.stats",
-                method="GET",
-                path="/v1/hooks/{id}/stats",
-                summary="How a hook fares: deliveries, success rate, response times",
-                handler=self._hook,
-                parameters=(FROM, TO),
-                answers={200: HookStatsDocument},
+            reading(
+                "hooks.stats",
+                "/v1/hooks/{id}/stats",
+                "How a hook fares: deliveries, success rate, response times",
+                self._hook,
+                HookStatsDocument,
+                query=_HookQuery,
             ),
             Operation(
                 name="stats.show",
-                method="GET",
                 path="/v1/stats",
                 summary="How hooks fare, together and one by one; with `by` step by step",
-                handler=self._overall,
-                parameters=(
-                    FROM,
-                    TO,
-                    HOOK,
-                    one_of("by", _GRAINS, "Tell the series of minutes, hours or days."),
-                ),
+                run=self._overall,
+                query=_OverallQuery,
                 answers={200: StatsDocument},
+                problems={TooManySteps: lambda error, _: invalid([("by", str(error))])},
             ),
             *self._of_measures(),
         ]
 
     def _of_measures(self) -> list[Operation]:
         return [
-            Operation(
-                name="stats.dimensions",
-                method="GET",
-                path="/v1/stats/dimensions",
-                summary="What is measured of a source's events",
-                handler=self._dimensions,
-                parameters=(SOURCE,),
-                answers={200: DimensionsDocument},
+            reading(
+                "stats.dimensions",
+                "/v1/stats/dimensions",
+                "What is measured of a source's events",
+                self._dimensions,
+                DimensionsDocument,
+                query=_SourceQuery,
             ),
-            Operation(
-                name="stats.top",
-                method="GET",
-                path="/v1/stats/top",
-                summary="The values of a dimension with the most events, or the greatest sum",
-                handler=self._top,
-                parameters=(
-                    SOURCE,
-                    Parameter("dimension", Name, "Name of the dimension.", required=True),
-                    Parameter(
-                        "order", Name, "events (default), or the name of a dimension that is a number."
-                    ),
-                    EVENT_TYPE,
-                    FROM,
-                    TO,
-                    TOP,
-                ),
-                answers={200: TopDocument},
+            reading(
+                "stats.top",
+                "/v1/stats/top",
+                "The values of a dimension with the most events, or the greatest sum",
+                self._top,
+                TopDocument,
+                query=_TopQuery,
             ),
-            self._of_steps(),
+            reading(
+                "stats.measures",
+                "/v1/stats/measures",
+                "How many events, and the sums of their numbers, step by step",
+                self._series,
+                MeasuresDocument,
+                query=_SeriesQuery,
+            ),
         ]
 
-    def _of_steps(self) -> Operation:
-        return Operation(
-            name="stats.measures",
-            method="GET",
-            path="/v1/stats/measures",
-            summary="How many events, and the sums of their numbers, step by step",
-            handler=self._series,
-            parameters=(
-                SOURCE,
-                one_of("by", _COARSE, "Length of a step; default day."),
-                EVENT_TYPE,
-                FROM,
-                TO,
-            ),
-            answers={200: MeasuresDocument},
-        )
-
-    async def _hook(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("from", "to"))
-        asked = asked_span(given)
-        given.check()
-        which = request.match_info["id"]
-        hook = self._hook_id(which)
+    async def _hook(self, call: Call[_HookQuery, None]) -> HookStatsDocument:
+        hook = self._hook_id(call.which)
         if hook is None:
-            raise no_hook(request, self._names.nearest_hook(which))
-        return answer(await self._hooks.of_hook(hook, asked))
+            raise NotFound(f"no hook has this name or id{self._names.nearest_hook(call.which)}")
+        return await self._hooks.of_hook(hook, Asked(*call.query.span))
 
-    async def _overall(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("from", "to", "hook", "by"))
-        asked, hook = asked_span(given), await self._names.hook(given)
-        by = cast("Grain | None", given.word("by", _GRAINS))
-        given.check()
-        try:
-            return answer(await self._hooks.overall(asked, hook, by))
-        except TooManySteps as error:
-            raise invalid([("by", str(error))]) from None
+    async def _overall(self, call: Call[_OverallQuery, None]) -> StatsDocument:
+        query = call.query
+        hook = await self._names.hook(query, query.hook)
+        query.check()
+        return await self._hooks.overall(Asked(*query.span), hook, cast("Grain | None", query.by))
 
-    async def _dimensions(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("source",))
-        source = self._source(given)
-        given.check()
-        return answer({"source": source, "items": self._measures.dimensions(source)})
+    async def _dimensions(self, call: Call[_SourceQuery, None]) -> DimensionsDocument:
+        source = self._source(call.query, call.query.source)
+        call.query.check()
+        return DimensionsDocument(source=source, items=self._measures.dimensions(source))
 
-    async def _top(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("source", "dimension", "order", "type", "from", "to", "limit"))
-        source, asked = self._source(given), asked_span(given)
-        kind = await self._names.event_type(given)
+    async def _top(self, call: Call[_TopQuery, None]) -> TopDocument:
+        query = call.query
+        source = self._source(query, query.source)
+        kind = await self._names.event_type(query, query.type)
         known = self._measures.dimensions(source)
-        dimension, order = given.name("dimension"), given.name("order") or "events"
-        if dimension is None:
-            given.wrong("dimension", "is missing")
-        elif dimension not in known:
-            given.wrong("dimension", self._unknown(source, known))
+        told = f"source {source} has {', '.join(known) or 'none (`sources[].dimensions`)'}"
+        order = query.order or "events"
+        if query.dimension is None:
+            query.wrong("dimension", "is missing")
+        elif query.dimension not in known:
+            query.wrong("dimension", told)
         if order not in {"events", *known}:
-            given.wrong("order", f"must be events, or a dimension: {self._unknown(source, known)}")
-        limit = given.limit(TOP_LIMIT)
-        given.check()
-        found = await self._measures.top(
-            source, dimension or "", asked, order=order, limit=limit, event_type=kind
+            query.wrong("order", f"must be events, or a dimension: {told}")
+        query.check()
+        return await self._measures.top(
+            source,
+            query.dimension or "",
+            Asked(*query.span),
+            order=order,
+            limit=query.limit,
+            event_type=kind,
         )
-        return answer(found)
 
-    async def _series(self, request: web.Request) -> web.Response:
-        given = Parameters(request, ("source", "by", "type", "from", "to"))
-        source, asked = self._source(given), asked_span(given)
-        kind = await self._names.event_type(given)
-        by = cast("Literal['hour', 'day']", given.word("by", _COARSE) or "day")
-        given.check()
-        return answer(await self._measures.series(source, by, asked, kind))
+    async def _series(self, call: Call[_SeriesQuery, None]) -> MeasuresDocument:
+        query = call.query
+        source = self._source(query, query.source)
+        kind = await self._names.event_type(query, query.type)
+        query.check()
+        by = cast("Literal['hour', 'day']", query.by or "day")
+        return await self._measures.series(source, by, Asked(*query.span), kind)
 
-    def _source(self, given: Parameters) -> str:
+    def _source(self, query: Query, source: str | None) -> str:
         """The source that is named; may be left out where only one measures anything."""
-        source, measuring = given.name("source"), self._measures.sources
+        measuring = self._measures.sources
         if source is None:
             if len(measuring) != 1:
                 among = ", ".join(measuring[:20]) or "none measures anything (`sources[].dimensions`)"
-                given.wrong("source", f"is missing; there are: {among}")
+                query.wrong("source", f"is missing; there are: {among}")
                 return ""
             return measuring[0]
         if not self._measures.knows(source):
-            given.unknown("source", f"there is no source {source!r}{nearest(source, measuring)}")
+            query.unknown("source", f"there is no source {source!r}{nearest(source, measuring)}")
         return source
-
-    def _unknown(self, source: str, known: Sequence[str]) -> str:
-        return f"source {source} has {', '.join(known) or 'none (`sources[].dimensions`)'}"

@@ -1,26 +1,14 @@
-"""Spans of time of statistics in the query of a request."""
+"""Statistics as other programs get to see them."""
 
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from bridge.core.statistics import HookHealth, Measured, MeasuredStep, Sums
+from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
-from bridge.http.input import FROM, HOW, TO, Parameters, When
-from bridge.http.operation import Parameter
-from bridge.stats.service import Asked
-
-SINCE = Parameter("since", When, f"From this moment on: {HOW}.")
-
-__all__ = ["FROM", "SINCE", "TO", "asked_span"]
-
-
-def asked_span(given: Parameters, since: str = "from", until: str | None = "to") -> Asked:
-    """The span that these parameters name; what is wrong with them is kept for `check`."""
-    return Asked(*given.span(since, until))
-
-
-# Statistics as other programs get to see them.
-
+from bridge.measuring.spans import percentile
 
 Count = Annotated[int, Field(ge=0)]
 Milliseconds = Annotated[float, Field(ge=0)]
@@ -62,6 +50,45 @@ class TotalsDocument(ClosedDocument):
     failing_since: UtcMoment | None
     """The first failed attempt since the last success; null where the last attempt succeeded."""
 
+    @classmethod
+    def of(cls, sums: Sums, health: Iterable[HookHealth], **more: Any) -> Self:
+        """These totals, and how the worst of the hooks fares; `more` are further members."""
+        every = list(health)
+        ended = sums.succeeded + sums.failed
+        durations = sums.durations or {}
+        return cls.unchecked(
+            total_deliveries=ended + sums.skipped,
+            succeeded=sums.succeeded,
+            failed=sums.failed,
+            skipped=sums.skipped,
+            success_rate=round(100 * sums.succeeded / ended, 2) if ended else None,
+            attempts=sums.attempts,
+            attempts_failed=sums.attempts_failed,
+            average_ms=_average(sums),
+            p50_ms=_rounded(percentile(durations, 0.5)),
+            p95_ms=_rounded(percentile(durations, 0.95)),
+            consecutive_failures=max((one.failed_attempts for one in every), default=0),
+            failing=any(one.only_fails for one in every),
+            consecutive_failed_deliveries=max((one.failed_deliveries for one in every), default=0),
+            last_success_at=_at(max, [one.last_success_at for one in every]),
+            last_attempt_at=_at(max, [one.last_attempt_at for one in every]),
+            failing_since=_at(min, [one.failing_since for one in every]),
+            **more,
+        )
+
+
+def _average(sums: Sums) -> float | None:
+    return _rounded(sums.duration_ms / sums.attempts) if sums.attempts else None
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
+
+
+def _at(choose: Any, moments: Sequence[float | None]) -> str | None:
+    known = [moment for moment in moments if moment is not None]
+    return utc_seconds(choose(known)) if known else None
+
 
 class HookStatsDocument(TotalsDocument):
     """The statistics of one hook."""
@@ -101,6 +128,18 @@ class StatsStepDocument(ClosedDocument):
     average_ms: Milliseconds | None
     """How long they took, in milliseconds; null where there was none."""
 
+    @classmethod
+    def of(cls, at: float, sums: Sums) -> Self:
+        """The step that begins at this Unix time."""
+        return cls.unchecked(
+            at=utc_seconds(at),
+            succeeded=sums.succeeded,
+            failed=sums.failed,
+            skipped=sums.skipped,
+            attempts=sums.attempts,
+            average_ms=_average(sums),
+        )
+
 
 class StatsDocument(ClosedDocument):
     """The statistics of all hooks, or of one."""
@@ -127,6 +166,11 @@ class MeasuredDocument(ClosedDocument):
     sums: dict[str, float]
     """Sums of the other dimensions that are numbers, over these events."""
 
+    @classmethod
+    def of(cls, measured: Measured) -> Self:
+        """The value."""
+        return cls.unchecked(key=measured.key, events=measured.events, sums=dict(measured.sums))
+
 
 class TopDocument(ClosedDocument):
     """The values of a dimension with the most."""
@@ -148,6 +192,11 @@ class MeasuredStepDocument(ClosedDocument):
     """How many events."""
     sums: dict[str, float]
     """Sums of the dimensions that are numbers."""
+
+    @classmethod
+    def of(cls, step: MeasuredStep) -> Self:
+        """The step."""
+        return cls.unchecked(at=utc_seconds(step.at), events=step.events, sums=dict(step.sums))
 
 
 class MeasuresDocument(ClosedDocument):

@@ -2,13 +2,25 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from bridge.core.event import Source
 from bridge.core.statistics import Measured, MeasuredStep
 from bridge.formats.text import utc_seconds
 from bridge.measuring.dimensions import dimensions_of
 from bridge.measuring.spans import DAY, HOUR, Step, widened
+from bridge.stats.documents import (
+    MeasuredDocument,
+    MeasuredStepDocument,
+    MeasuresDocument,
+    PlaybackDocument,
+    PlaybackRow,
+    TopDocument,
+    TopMediaDocument,
+    TopMediaRow,
+    TopUserRow,
+    TopUsersDocument,
+)
 from bridge.stats.service import Asked, bounds
 from bridge.stats.store import SqlStatistics
 
@@ -41,8 +53,8 @@ class Measures:
 
     async def top(
         self, source: str, dimension: str, asked: Asked, *, order: str, limit: int, event_type: str | None
-    ) -> dict[str, Any]:
-        """A TopDocument."""
+    ) -> TopDocument:
+        """The values of a dimension with the most."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, DAY)
         found = await self._statistics.measured_top(
@@ -54,55 +66,56 @@ class Measures:
             limit=limit,
             event_type=event_type,
         )
-        items = [{"key": each.key, "events": each.events, "sums": dict(each.sums)} for each in found]
-        return {"items": items, **bounds(begin, end, now)}
+        return TopDocument.unchecked(items=list(map(MeasuredDocument.of, found)), **bounds(begin, end, now))
 
     async def series(
         self, source: str, by: Literal["hour", "day"], asked: Asked, event_type: str | None
-    ) -> dict[str, Any]:
-        """A MeasuresDocument."""
+    ) -> MeasuresDocument:
+        """What was measured, step by step."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, _STEPS[by])
         found = await self._statistics.measured_series(source, by, begin, end, event_type)
-        items = [
-            {"at": utc_seconds(each.at), "events": each.events, "sums": dict(each.sums)} for each in found
-        ]
-        return {"items": items, **bounds(begin, end, now)}
+        return MeasuresDocument.unchecked(
+            items=list(map(MeasuredStepDocument.of, found)), **bounds(begin, end, now)
+        )
 
     # ---- in Phlix's words, over all of its sources ------------------------------------------------------
 
-    async def playback(self, asked: Asked) -> list[dict[str, Any]]:
+    async def playback(self, asked: Asked) -> PlaybackDocument:
         """Playbacks day by day, in order."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)
         days: dict[float, list[MeasuredStep]] = {}
         for source in self._of_phlix:
             for step in await self._statistics.measured_series(source, "day", begin, end, PLAYBACK):
                 days.setdefault(step.at, []).append(step)
-        return [
-            {
-                "date": utc_seconds(at)[:10],
-                "play_count": sum(step.events for step in steps),
-                "total_duration": _summed(steps, "duration"),
-                "completed_count": _summed(steps, "completed"),
-            }
+        rows = [
+            PlaybackRow(
+                date=utc_seconds(at)[:10],
+                play_count=_events(steps),
+                total_duration=_summed(steps, "duration"),
+                completed_count=_summed(steps, "completed"),
+            )
             for at, steps in sorted(days.items())
         ]
+        return PlaybackDocument(data=rows)
 
-    async def top_users(self, asked: Asked, limit: int) -> list[dict[str, Any]]:
+    async def top_users(self, asked: Asked, limit: int) -> TopUsersDocument:
         """Who watched longest."""
         found = await self._phlix_top("user", "duration", asked, limit)
-        return [
-            {"user_id": key, "total_watch_time": _summed(each, "duration"), "play_count": _events(each)}
+        rows = [
+            TopUserRow(user_id=key, total_watch_time=_summed(each, "duration"), play_count=_events(each))
             for key, each in found
         ]
+        return TopUsersDocument(data=rows)
 
-    async def top_media(self, asked: Asked, limit: int) -> list[dict[str, Any]]:
+    async def top_media(self, asked: Asked, limit: int) -> TopMediaDocument:
         """What was played most often."""
         found = await self._phlix_top("media", "events", asked, limit)
-        return [
-            {"media_item_id": key, "play_count": _events(each), "total_duration": _summed(each, "duration")}
+        rows = [
+            TopMediaRow(media_item_id=key, play_count=_events(each), total_duration=_summed(each, "duration"))
             for key, each in found
         ]
+        return TopMediaDocument(data=rows)
 
     async def _phlix_top(
         self, dimension: str, order: str, asked: Asked, limit: int

@@ -1,13 +1,19 @@
 """How hooks fare and what sources measured, asked of the sums."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 from bridge.core.base import value
-from bridge.core.statistics import Grain, HookHealth, Sums
+from bridge.core.statistics import Grain
 from bridge.formats.text import utc_seconds
-from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, percentile, widened
+from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, widened
+from bridge.stats.documents import (
+    HookStatsDocument,
+    HookTotalsDocument,
+    StatsDocument,
+    StatsStepDocument,
+    TotalsDocument,
+)
 from bridge.stats.store import SqlStatistics
 
 STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -45,21 +51,17 @@ class HookStatistics:
         self._name_of = name_of
         self._most_hooks = most_hooks
 
-    async def of_hook(self, hook: str, asked: Asked) -> dict[str, Any]:
-        """A HookStatsDocument."""
+    async def of_hook(self, hook: str, asked: Asked) -> HookStatsDocument:
+        """The totals of one hook."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now)
         sums = await self._statistics.sums(hook, begin, end)
         health = await self._statistics.health([hook])
-        return {
-            "hook": hook,
-            "hook_name": self._name_of(hook),
-            **bounds(begin, end, now),
-            **totals(sums, health.values()),
-        }
+        named = {"hook": hook, "hook_name": self._name_of(hook)}
+        return HookStatsDocument.of(sums, health.values(), **named, **bounds(begin, end, now))
 
-    async def overall(self, asked: Asked, hook: str | None, by: Grain | None) -> dict[str, Any]:
-        """A StatsDocument; raises TooManySteps."""
+    async def overall(self, asked: Asked, hook: str | None, by: Grain | None) -> StatsDocument:
+        """The totals of all hooks, or of one, and with `by` their series; raises TooManySteps."""
         now = time.time()
         if by is not None and asked.since is None:
             asked = Asked((now if asked.until is None else asked.until) - USUAL_SPANS[by], asked.until)
@@ -79,81 +81,29 @@ class HookStatistics:
             by_hook = {hook: sums}
             health = await self._statistics.health([hook])
             faring = list(health.values())
-        return {
-            **bounds(begin, end, now),
-            "totals": totals(sums, faring),
-            "hooks": [
-                {
-                    "hook": name,
-                    "hook_name": self._name_of(name),
-                    **totals(each, [health[name]] if name in health else []),
-                }
-                for name, each in by_hook.items()
-            ],
-            **series,
-        }
+        hooks = [
+            HookTotalsDocument.of(
+                each, [health[name]] if name in health else [], hook=name, hook_name=self._name_of(name)
+            )
+            for name, each in by_hook.items()
+        ]
+        return StatsDocument.unchecked(
+            **bounds(begin, end, now), totals=TotalsDocument.of(sums, faring), hooks=hooks, **series
+        )
 
-    async def _series(self, hook: str | None, by: Grain, begin: int, end: int) -> list[dict[str, Any]]:
+    async def _series(self, hook: str | None, by: Grain, begin: int, end: int) -> list[StatsStepDocument]:
         steps = (end - begin) // STEPS[by]
         if steps > MOST_STEPS:
             raise TooManySteps(f"the span has {steps:,} steps of one {by}, there may be {MOST_STEPS:,}")
         found = await self._statistics.series(hook, by, begin, end)
-        return [
-            {
-                "at": utc_seconds(at),
-                "succeeded": sums.succeeded,
-                "failed": sums.failed,
-                "skipped": sums.skipped,
-                "attempts": sums.attempts,
-                "average_ms": _average(sums),
-            }
-            for at, sums in found
-        ]
-
-
-def totals(sums: Sums, health: Iterable[HookHealth]) -> dict[str, Any]:
-    """A TotalsDocument. Of several hooks the worst tells how they fare."""
-    every = list(health)
-    ended = sums.succeeded + sums.failed
-    durations = sums.durations or {}
-    return {
-        "total_deliveries": ended + sums.skipped,
-        "succeeded": sums.succeeded,
-        "failed": sums.failed,
-        "skipped": sums.skipped,
-        "success_rate": round(100 * sums.succeeded / ended, 2) if ended else None,
-        "attempts": sums.attempts,
-        "attempts_failed": sums.attempts_failed,
-        "average_ms": _average(sums),
-        "p50_ms": _rounded(percentile(durations, 0.5)),
-        "p95_ms": _rounded(percentile(durations, 0.95)),
-        "consecutive_failures": max((one.failed_attempts for one in every), default=0),
-        "failing": any(one.only_fails for one in every),
-        "consecutive_failed_deliveries": max((one.failed_deliveries for one in every), default=0),
-        "last_success_at": _at(max, [one.last_success_at for one in every]),
-        "last_attempt_at": _at(max, [one.last_attempt_at for one in every]),
-        "failing_since": _at(min, [one.failing_since for one in every]),
-    }
+        return [StatsStepDocument.of(at, sums) for at, sums in found]
 
 
 def bounds(begin: int, end: int, now: float) -> dict[str, str | None]:
     """The span that was answered; one without an end ends now."""
-    return {"from": utc_seconds(begin) if begin else None, "to": utc_seconds(now if end >= FAR else end)}
+    return {"from_": utc_seconds(begin) if begin else None, "to": utc_seconds(now if end >= FAR else end)}
 
 
 def next_step(now: float, by: Grain) -> int:
     """The end of the step that is under way, where an open series ends."""
     return (int(now // STEPS[by]) + 1) * STEPS[by]
-
-
-def _average(sums: Sums) -> float | None:
-    return _rounded(sums.duration_ms / sums.attempts) if sums.attempts else None
-
-
-def _rounded(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else round(milliseconds, 3)
-
-
-def _at(choose: Any, moments: Sequence[float | None]) -> str | None:
-    known = [moment for moment in moments if moment is not None]
-    return utc_seconds(choose(known)) if known else None

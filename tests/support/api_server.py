@@ -13,8 +13,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
-from bridge.access.api import AccessRoutes
-from bridge.access.api_audit import AuditRoutes
+from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
 from bridge.app.api import statistics_routes

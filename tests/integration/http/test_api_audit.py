@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from aiohttp import web
 from structlog.testing import capture_logs
 
 from bridge.core.access import Actor, Role
 from bridge.history.history import SqlHistory
-from bridge.http.body import answer
-from bridge.http.operation import CHANGED, UNCHANGED, Operation
+from bridge.http.operation import Call, Operation, Reply
 from bridge.http.problem import Refused
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
@@ -24,33 +22,31 @@ class Things:
             self._operation("things.change", "PUT", "/v1/things/{id}", self._change),
             self._operation("things.try", "POST", "/v1/things/try", self._try),
             self._operation("things.refuse", "POST", "/v1/things/refuse", self._refuse),
-            self._operation("things.look", "POST", "/v1/things/look", self._try_nothing, audited=False),
+            self._operation("things.look", "POST", "/v1/things/look", self._look, audited=False),
         ]
 
-    def _operation(self, name, method, path, handler, **fields) -> Operation:
+    def _operation(self, name, method, path, run, **fields) -> Operation:
         return Operation(
             name=name,
             method=method,
             path=path,
             summary="",
-            handler=handler,
+            run=run,
             role=Role.OPERATOR,
             answers={200: dict},
             **fields,
         )
 
-    async def _change(self, request: web.Request) -> web.Response:
-        request[CHANGED] = {"id": "real", "many": 2**70, "text": "\ud800\0"}
-        return answer({})
+    async def _change(self, _: Call) -> Reply:
+        return Reply(document={}, changed={"id": "real", "many": 2**70, "text": "\ud800\0"})
 
-    async def _try(self, request: web.Request) -> web.Response:
-        request[UNCHANGED] = True
-        return answer({})
+    async def _try(self, _: Call) -> Reply:
+        return Reply(document={}, changed=None)
 
-    async def _try_nothing(self, _: web.Request) -> web.Response:
-        return answer({})
+    async def _look(self, _: Call) -> dict:
+        return {}
 
-    async def _refuse(self, _: web.Request) -> web.Response:
+    async def _refuse(self, _: Call) -> Reply:
         raise Refused(409, "no")
 
 

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bridge.http.operation import ConcurrencyLimit
+from bridge.http.api import ConcurrencyLimit
 from bridge.http.problem import errors_as_problems
 from tests.support.waiting import until
 
@@ -16,21 +16,23 @@ class Served:
     """A server with room for two requests and 1,000 bytes; requests end when `go` is set."""
 
     def __init__(self) -> None:
+        self.limit = ConcurrencyLimit(2, 1000)
         self.go = asyncio.Event()
         self.under_way = 0
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.under_way += 1
-        await self.go.wait()
-        self.under_way -= 1
-        return web.Response(text=str(len(await request.read())))
+        with self.limit.place(request):
+            self.under_way += 1
+            await self.go.wait()
+            self.under_way -= 1
+            return web.Response(text=str(len(await request.read())))
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     found = Served()
-    app = web.Application(middlewares=[errors_as_problems, ConcurrencyLimit(2, 1000).middleware()])
+    app = web.Application(middlewares=[errors_as_problems])
     app.router.add_post("/", found.handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
