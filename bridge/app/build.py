@@ -1,4 +1,4 @@
-"""All parts of a bridge, made from its settings and connected with each other; nothing runs yet."""
+"""The composition root: creates all parts of a bridge from its settings and connects them; nothing runs yet."""
 
 import json
 import time

@@ -119,7 +119,7 @@ class Holder:
         """Wait until the holder has at most `most` bytes with these included, or holds nothing, and take them at
         once.
         """
-        while self.count and self.octets + octets > most:  # noqa: ASYNC110 - rare, and the hot path wakes nobody
+        while self.count and self.octets + octets > most:  # noqa: ASYNC110 - rare, and keeps wake-ups off the hot path
             await asyncio.sleep(_SLOW)
 
 

@@ -67,8 +67,8 @@ def _right(right: Right, lacking: Sequence[str], found: FoundBroker, settings: S
         told = f" on {_names(lacking)}" if lacking else f": {found.rights.said}"
         return Diagnosis("problem", "rights", subject, f"not granted{told}", advice)
     if tried is None and not any(each.use == right and each.state != "missing" for each in found.objects):
-        message = "not to be tried before our exchanges and queues exist"
-        return Diagnosis("warning", "rights", subject, message, "look again once they do")
+        message = "cannot be tested before the bridge's exchanges and queues exist"
+        return Diagnosis("warning", "rights", subject, message, "run doctor again once they exist")
     return Diagnosis("ok", "rights", subject, "granted")
 
 
@@ -104,9 +104,13 @@ def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Dia
 def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
     """Yield findings on the bridge's exchanges and queues: correct, different, or missing and how to declare them."""
     if settings.broker.queue_type == "classic":
-        message = "our queues are classic ones: no delivery limit, and dead-lettering without confirms may lose copies"
+        message = "the bridge's queues are classic: no delivery limit, and dead-lettering without confirms may lose copies"
         yield Diagnosis(
-            "warning", "objects", "broker.queue_type", message, "use quorum queues where there are any"
+            "warning",
+            "objects",
+            "broker.queue_type",
+            message,
+            "use quorum queues if the broker supports them",
         )
     by_start = may_make(found, settings)
     for each in found.objects:
@@ -116,11 +120,11 @@ def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
     missing = sum(each.state == "missing" for each in shared)
     subject = f"{settings.broker.prefix}.*"
     if missing and by_start:
-        message = f"{missing} of {len(shared)} exchanges and queues are not there yet: the start makes them"
+        message = f"{missing} of {len(shared)} exchanges and queues do not exist yet: the start declares them"
         yield Diagnosis("ok", "objects", subject, message)
     right = sum(each.state == "right" for each in found.objects)
     if right:
-        yield Diagnosis("ok", "objects", subject, f"{right} exchanges and queues are as they should be")
+        yield Diagnosis("ok", "objects", subject, f"{right} exchanges and queues are declared correctly")
 
 
 def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterator[Diagnosis]:
@@ -129,9 +133,9 @@ def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterat
         case "other":
             advice = (
                 f"delete it once it is empty, or set another broker.prefix; it has to be {found.made}"
-                + ("; the start makes it anew" if by_start else "")
+                + ("; the start declares it again" if by_start else "")
             )
-            message = f"it is not as the bridge declares it: {found.said}"
+            message = f"its declaration differs from the bridge's: {found.said}"
             yield Diagnosis("problem", "objects", subject, message, advice)
         case "missing" if not by_start:
             why = "broker.topology is verify" if settings.broker.topology == "verify" else "may not be made"
@@ -142,10 +146,10 @@ def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterat
             message = f"it is not available: {found.said}"
             yield Diagnosis("problem", "objects", subject, message, "start the broker's other nodes")
         case "unknown" if settings.broker.topology == "create":
-            yield Diagnosis("warning", "objects", subject, f"its arguments are not to be seen: {found.said}")
+            yield Diagnosis("warning", "objects", subject, f"its arguments are not visible: {found.said}")
     if found.depth and found.kind == "queue" and found.name.endswith((".dead", ".orphans")):
-        message = f"{found.depth} messages that no hook knows, or that came back too often, lie there"
-        advice = "a running bridge takes them: what stays belongs to hooks that nobody knows any more"
+        message = f"{found.depth} messages of unknown hooks, or over the delivery limit"
+        advice = "a running bridge consumes them; the rest belongs to hooks that do not exist any more"
         yield Diagnosis("warning", "objects", subject, message, advice)
 
 
@@ -196,10 +200,10 @@ def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
             "problem", "broker", subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic"
         )
     if release < (3, 10):
-        message = "it is older than anything the bridge was tried with"
+        message = "it is older than the versions that the bridge is tested with"
         return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
     if release < (3, 13):
-        message = "it works, and is old: its makers mend it no more"
+        message = "it works, but is no longer maintained"
         return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
     if release >= (4, 0) and settings.limits.body > _RABBITMQ_4_BODY:
         message = "it takes bodies up to 16 MiB unless max_message_size says more; larger ones cannot be published again"
@@ -268,7 +272,7 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
     if found.kept is False:
         return _drifted(found, subject)
     if found.kept is None:
-        message = f"there, {found.depth} messages; whether it is as publishers declare it is not to be seen: {found.said}"
+        message = f"there, {found.depth} messages; whether it matches the declaration of publishers is not visible: {found.said}"
         return Diagnosis("ok", "sources", subject, message)
     message = f"there, as publishers declare it, {found.depth} messages"
     return Diagnosis("ok", "sources", subject, message)
@@ -295,13 +299,13 @@ def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator
 def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:
     if found.there is None:
         return Diagnosis(
-            "problem", "sources", subject, f"it is not to be had: {found.said}", "see to the broker"
+            "problem", "sources", subject, f"it is not accessible: {found.said}", "check the broker"
         )
     if not by_start:
         why = "broker.topology is verify" if settings.broker.topology == "verify" else "it may not be made"
         message = f"there is no such queue, and {why}"
         return Diagnosis("problem", "sources", subject, message, "create it: durable, no arguments")
-    message = "there is no such queue yet: the start makes it, durable and without arguments"
+    message = "the queue does not exist yet: the start declares it, durable and without arguments"
     return Diagnosis("warning", "sources", subject, message, "is its name right (sources[].queue)?")
 
 

@@ -59,14 +59,17 @@ def of_secrets(settings: Settings) -> Iterator[Diagnosis]:
     """Yield findings on the key that encrypts secrets of hooks of the API at rest."""
     if settings.storage.encryption_keys:
         yield Diagnosis(
-            "ok", "secrets", "storage.encryption_keys", "hooks made through the API are sealed with it"
+            "ok",
+            "secrets",
+            "storage.encryption_keys",
+            "secrets of hooks made through the API are encrypted with it",
         )
     elif settings.http.admin_token is not None:
         yield Diagnosis(
             "warning",
             "secrets",
             "storage.encryption_keys",
-            "not set: secrets of hooks made through the API are sealed with a key derived from http.admin_token, and "
+            "not set: secrets of hooks made through the API are encrypted with a key derived from http.admin_token, and "
             "lost when that changes",
             "set storage.encryption_keys to a random text of at least 16 characters (openssl rand -base64 32)",
         )
@@ -92,7 +95,7 @@ def of_database(found: FoundDatabase) -> Iterator[Diagnosis]:
             "warning",
             "database",
             "encryption",
-            "the server offers no TLS: what is written there can be read on its way",
+            "the server offers no TLS: the connection is not encrypted",
             "switch TLS on there (ssl = on)",
         )
     if found.pooled:
@@ -173,7 +176,7 @@ def of_http(found: Sequence[FoundBridge], settings: Settings) -> Iterator[Diagno
             advice = "stop what is there, or set another address (http.listen, http.admin_listen)"
             yield Diagnosis("problem", "http", each.address, each.failure, advice)
         elif each.admits is False:
-            advice = "its token was changed in the file alone: start it anew, or set the token that it has"
+            advice = "its token was changed in the file alone: restart it, or set the token that it has"
             yield Diagnosis(
                 "problem", "http", each.address, "the bridge there does not take http.admin_token", advice
             )

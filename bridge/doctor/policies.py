@@ -11,13 +11,13 @@ from bridge.doctor.findings import Diagnosis
 from bridge.settings.tree import Settings
 from bridge.wire.effects import ASSUMED, Returns
 
-_FULL = "what finds no room is refused: a full lane keeps events in their sources and stalls retries"
-_PUSHED_OUT = "what is over it is pushed out: copies of lanes go to quarantine, those of the ladder come too early or are lost"
+_FULL = "a full queue rejects publishes: a full lane keeps events in their sources and stalls retries"
+_PUSHED_OUT = "the oldest messages are dropped: copies in lanes go to quarantine, those on the ladder come too early or are lost"
 _LIMITS = {
     "max-length": _FULL,
     "max-length-bytes": _FULL,
-    "message-ttl": "retries leave the ladder early and waiting copies make a detour; what no lane takes is lost",
-    "expires": "unless somebody consumes it the broker deletes it with all that it holds: retries, and what waits for paused hooks",
+    "message-ttl": "retries leave the ladder early and waiting copies are routed again; copies without a lane are lost",
+    "expires": "the broker deletes it with its messages unless it has a consumer: retries, and deliveries of paused hooks",
 }
 _DELIVERY_LIMIT = 100_000
 _RISKY = 3
@@ -33,8 +33,8 @@ def of_policies(
     `version` is the broker's, `longest` the longest timeout of an attempt in seconds.
     """
     if found.failure:
-        message = f"policies are not to be seen, nor whether sources have a delivery limit: {found.failure}"
-        advice = "give --management-url, and a user with the tag `policymaker` or `monitoring`, to look at limits by policy"
+        message = f"policies and delivery limits of sources are not visible: {found.failure}"
+        advice = "set --management-url with a user that has the tag `policymaker` or `monitoring` to check policies"
         yield Diagnosis("ok", "policies", "management API", message, advice)
         return
     told = [finding for queue in sorted(set(ours)) for finding in of_ours(queue, found.policies)]
@@ -46,13 +46,13 @@ def of_policies(
     told += _patience([*ours, *sources], found.policies, settings.broker.consumer_timeout, longest)
     yield from told
     if not told:
-        yield Diagnosis("ok", "policies", "queues", "no policy limits our queues or sources")
+        yield Diagnosis("ok", "policies", "queues", "no policy limits the queues of the bridge or of sources")
 
 
 def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
     """Yield findings on the effective policy of a queue of the bridge that endangers its messages."""
     definition = in_force(queue, policies)
-    advice = "narrow the policy's pattern so that it leaves our queues out"
+    advice = "narrow the policy's pattern so that it excludes the bridge's queues"
     if told := _told(definition):
         harm = "; ".join(dict.fromkeys(said for name, said in _LIMITS.items() if name in definition))
         if definition.get("overflow") == "drop-head":
@@ -62,15 +62,15 @@ def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
     limit = definition.get("delivery-limit")
     if isinstance(limit, int) and limit < _DELIVERY_LIMIT:
         message = (
-            f"a policy lowers its delivery limit to {limit}: copies go to quarantine after so many returns"
+            f"a policy lowers its delivery limit to {limit}: copies go to quarantine after that many returns"
         )
         yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
 
 
 def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
     if told := _told(in_force(queue, policies)):
-        message = f"a policy limits it ({told}): what is beyond that the broker drops or refuses"
-        advice = "take the policy away, or alert on the depth of the queue"
+        message = f"a policy limits it ({told}): the broker drops or rejects messages beyond that"
+        advice = "remove the policy, or alert on the depth of the queue"
         yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
 
 
@@ -99,7 +99,7 @@ def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
     policy = json.dumps({"delivery-limit": 100, "dead-letter-exchange": "...", "overflow": "reject-publish"})
     pattern = f"^{re.escape(queue)}$"
     advice = f"rabbitmqctl set_policy --apply-to queues NAME {shlex.quote(pattern)} {shlex.quote(policy)}"
-    advice += "; an argument of the queue stays in force where it is lower"
+    advice += "; a lower argument of the queue takes precedence"
     return Diagnosis("problem" if limit < _RISKY else "warning", "policies", subject, message, advice)
 
 

@@ -74,7 +74,7 @@ def split_text(source: str) -> list[str | Placeholder]:
         inside = source[opening + 2 : end]
         start = opening + 2 + len(inside) - len(inside.lstrip())
         if not inside.strip():
-            raise ValueError(f"{place(source, opening)}: the hole is empty")
+            raise ValueError(f"{place(source, opening)}: the placeholder is empty")
         parts.append(Placeholder(inside.strip(), start))
         at = end + 2
     if at < len(source):
@@ -131,7 +131,7 @@ def _end_of_hole(source: str, opening: int) -> int:
                 depth -= 1
             case "}" if source.startswith("}}", token.start):
                 return token.start
-    raise ValueError(f"{place(source, opening)}: the hole that begins here is not closed with }}}}")
+    raise ValueError(f"{place(source, opening)}: the placeholder that begins here is not closed with }}}}")
 
 
 class _Reader:

@@ -89,8 +89,10 @@ def compile_template(source: str, *, text: bool = False) -> Template:
 
 def _text_template(source: str) -> Template:
     parts = split_text(source)
-    holes = [part for part in parts if isinstance(part, Placeholder)]
-    slots = CompiledPlaceholders([(hole.expression, *position(source, hole.start)) for hole in holes])
+    placeholders = [part for part in parts if isinstance(part, Placeholder)]
+    slots = CompiledPlaceholders(
+        [(placeholder.expression, *position(source, placeholder.start)) for placeholder in placeholders]
+    )
     return Template(source, slots, _text_filler(parts), is_text=True)
 
 

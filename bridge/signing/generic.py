@@ -28,7 +28,7 @@ from bridge.wire.headers import check_headers, header_text
 # The signed text of profile `generic`: a template with placeholders, parsed once.
 
 
-HOLES: Final = ("body", "timestamp", "id", "event", "method", "path")
+PLACEHOLDERS: Final = ("body", "timestamp", "id", "event", "method", "path")
 _HOLE = re.compile(r"\{([a-z_]+)\}", re.IGNORECASE)
 
 
@@ -41,15 +41,15 @@ class SignaturePlaceholder(NamedTuple):
 class SignedText:
     """A template whose filled-in values are not parsed again: braces in values mean nothing.
 
-    Raises ValueError for a placeholder that is not in `HOLES`.
+    Raises ValueError for a placeholder that is not in `PLACEHOLDERS`.
     """
 
     def __init__(self, text: str, fixed: Mapping[str, str]) -> None:
         """Parse the template; `fixed` fills the placeholders that are the same for every request."""
         parts = _HOLE.split(text)
-        self.holes = frozenset(parts[1::2])
-        if unknown := self.holes - frozenset(HOLES):
-            names = ", ".join(f"{{{name}}}" for name in HOLES)
+        self.placeholders = frozenset(parts[1::2])
+        if unknown := self.placeholders - frozenset(PLACEHOLDERS):
+            names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
             raise ValueError(f"the template has {{{min(unknown)}}}, which nothing fills; it may hold {names}")
         self._parts = tuple(_parts(parts, fixed))
 
@@ -160,11 +160,11 @@ class GenericCheck:
             "id": settings.id_header,
             "event": settings.event_header,
         }
-        self._fills = {hole: name for hole, name in sources.items() if name}
-        for hole in sorted(self._template.holes & sources.keys() - self._fills.keys()):
-            if hole != "timestamp" or not self._stamped:
+        self._fills = {placeholder: name for placeholder, name in sources.items() if name}
+        for placeholder in sorted(self._template.placeholders & sources.keys() - self._fills.keys()):
+            if placeholder != "timestamp" or not self._stamped:
                 raise ValueError(
-                    f"the template has {{{hole}}}: name the header it stands in under `{hole}_header`"
+                    f"the template has {{{placeholder}}}: name the header it stands in under `{placeholder}_header`"
                 )
 
     def __call__(self, request: SignedRequest, now: float) -> Refused | None:
@@ -187,12 +187,12 @@ class GenericCheck:
 
     def _filled(self, request: SignedRequest, in_prefix: Mapping[str, str]) -> dict[str, bytes] | Refused:
         filled = {"body": request.body, "method": octets(request.method), "path": octets(request.path)}
-        filled |= {hole: octets(text) for hole, text in in_prefix.items()}
-        for hole, name in self._fills.items():
+        filled |= {placeholder: octets(text) for placeholder, text in in_prefix.items()}
+        for placeholder, name in self._fills.items():
             value = header(request, name)
             if isinstance(value, Refused):
                 return value
-            if filled.setdefault(hole, octets(value)) != octets(value):
+            if filled.setdefault(placeholder, octets(value)) != octets(value):
                 return Refused(f"the headers {self._name} and {name} tell different timestamps")
         return filled
 
@@ -207,8 +207,8 @@ class GenericCheck:
 
 def _prefix(text: str) -> re.Pattern[str]:
     """Returns the pattern of the prefix; a timestamp in it becomes the group `timestamp`."""
-    before, hole, after = text.partition(_STAMP)
-    if not hole:
+    before, placeholder, after = text.partition(_STAMP)
+    if not placeholder:
         return re.compile(re.escape(text))
     if not after or _STAMP in after:
         raise ValueError("a prefix with {timestamp} has it once, and something after it")

@@ -24,8 +24,8 @@ def effects_of(kind: QueueKind) -> Iterator[Effect]:
     if kind.taken:
         yield Effect(
             "problem",
-            f"another consumer has it for itself, so nothing comes: {kind.taken}",
-            "stop that consumer; the bridge tries again all the time",
+            f"another consumer has exclusive access, so no messages are delivered: {kind.taken}",
+            "stop that consumer; the bridge keeps retrying",
         )
     if kind.is_stream:
         yield from _of_stream(kind)
@@ -34,27 +34,28 @@ def effects_of(kind: QueueKind) -> Iterator[Effect]:
     if (milliseconds := kind.number("x-message-ttl")) is not None:
         yield Effect(
             "warning",
-            f"what waits there for {milliseconds / 1000:g} s is gone: while the bridge is stopped, or behind",
-            "take x-message-ttl away, or dead-letter to a queue that somebody looks at",
+            f"messages expire after {milliseconds / 1000:g} s, while the bridge is stopped or behind",
+            "remove x-message-ttl, or dead-letter to a queue that is monitored",
         )
     if (milliseconds := kind.number("x-expires")) is not None:
         yield Effect(
             "warning",
-            f"the broker deletes it with all it holds once nobody has consumed it for {milliseconds / 1000:g} s: a longer "
+            f"the broker deletes it with its messages after {milliseconds / 1000:g} s without a consumer: a longer "
             "stop of the bridge loses events",
-            "take x-expires away",
+            "remove x-expires",
         )
     if kind.arguments.get("auto_delete") is True:
         yield Effect(
             "problem",
-            "the broker deletes it with all it holds when its last consumer leaves: each stop of the bridge loses events",
+            "the broker deletes it with its messages when its last consumer stops: each stop of the bridge loses events",
             "declare it without auto-delete",
         )
     if kind.arguments.get("durable") is False:
-        yield Effect("warning", "it is gone once the broker restarts", "declare it durable")
+        yield Effect("warning", "it does not survive a restart of the broker", "declare it durable")
     if kind.has_standbys and not kind.is_stream:
         yield Effect(
-            "ok", "it has a single active consumer: of several replicas one gets everything, others stand by"
+            "ok",
+            "it has a single active consumer: one of several replicas gets all messages, the others are on standby",
         )
 
 
@@ -63,12 +64,12 @@ def _of_stream(kind: QueueKind) -> Iterator[Effect]:
         name: kind.arguments[name] for name in ("x-max-age", "x-max-length-bytes") if name in kind.arguments
     }
     bound = ", ".join(f"{name} {said}" for name, said in kept.items())
-    yield Effect("ok", "a stream: read from the place that the history knows, by one replica at a time")
+    yield Effect("ok", "a stream: read from the stored offset, by one replica at a time")
     if bound:
         yield Effect(
             "warning",
-            f"it keeps its messages for a while only ({bound}): what was not read by then is gone",
-            "keep them for longer than the bridge may be stopped",
+            f"its retention is limited ({bound}): messages that are not read in time are lost",
+            "set a retention longer than any stop of the bridge",
         )
 
 
@@ -81,13 +82,13 @@ def _of_size(kind: QueueKind) -> Iterator[Effect]:
     if not bounds:
         return
     if str(kind.arguments.get("x-overflow", "")).startswith("reject-publish"):
-        what = "publishers are refused beyond that, and those who do not wait for confirms lose what they publish"
+        what = "beyond that the broker rejects publishes, which publishers without confirms do not notice"
     else:
         what = "beyond that the broker drops the oldest (x-overflow: drop-head)"
     yield Effect(
         "warning",
         f"it holds at most {' or '.join(bounds)}: {what}",
-        "alert on its depth, or take the limit away",
+        "alert on its depth, or remove the limit",
     )
 
 

@@ -66,7 +66,7 @@ async def test_a_sound_installation_is_told_to_be_one_and_left_as_it_is(
     assert json.loads(told.out)["ok"] is True
     assert "there, as publishers declare it, 3 messages" in found(told, "sources", "ok")
     assert found(told, "rights", "ok").count("granted") == 3
-    assert "the start makes them" in found(told, "objects", "ok")
+    assert "the start declares them" in found(told, "objects", "ok")
     assert "none yet" in found(told, "database", "ok")
     assert not (scene.folder / "bridge.db").exists()
     assert objects_of(scene, source, broker_control) == before
@@ -83,7 +83,7 @@ async def test_a_running_bridge_is_no_foreign_consumer_and_its_objects_are_right
         assert "all of them bridges" in found(told, "sources", "ok")
         assert "a bridge answers" in found(told, "http", "ok")
         assert "of this version" in found(told, "database", "ok")
-        assert "are as they should be" in found(told, "objects", "ok")
+        assert "are declared correctly" in found(told, "objects", "ok")
         other = {"admin_token": "another-token-of-this-file", "listen": listen}
         refused = await examined(scene, source, http=other)
         assert refused.code == 1
@@ -97,7 +97,7 @@ async def test_rights_that_are_missing_are_named_with_what_to_grant(scene: Scene
     assert f"right to configure {scene.prefix}.*: not granted" in found(told, "rights", "problem")
     advice = [each["advice"] for each in json.loads(told.out)["findings"] if each["about"] == "rights"]
     assert any("set_permissions" in each and "topology: verify" in each for each in advice)
-    assert "not to be seen" in found(told, "sources", "ok")
+    assert "not visible" in found(told, "sources", "ok")
     closed = await scene.queue("closed")
     closed_told = await examined(scene, [{"name": "main", "queue": closed}], broker={"url": limited})
     assert "no right to read" in found(closed_told, "sources", "problem")
@@ -125,7 +125,7 @@ async def test_an_object_of_ours_that_is_another_is_a_problem(scene: Scene):
     await scene.queues.declare(f"{scene.prefix}.dead")
     told = await examined(scene, source)
     assert told.code == 1
-    assert f"queue {scene.prefix}.dead: it is not as the bridge declares it" in found(
+    assert f"queue {scene.prefix}.dead: its declaration differs from the bridge's" in found(
         told, "objects", "problem"
     )
     verified = await examined(

@@ -32,7 +32,7 @@ async def test_policies_that_limit_our_queues_are_problems(managed: RabbitMQNode
         arguments = ("doctor", "-c", str(file), "--json", "--management-url", str(managed.management_url))
         sound = await asyncio.to_thread(amqp_bridge, *arguments, cwd=tmp_path)
         assert sound.code == 0, sound.out
-        assert "no policy limits our queues" in sound.out
+        assert "no policy limits the queues of the bridge" in sound.out
         limits = {"max-length": 10, "delivery-limit": 20}
         policy = ("set_policy", "--apply-to", "queues", "all", ".*", json.dumps(limits))
         managed.rabbitmqctl(*policy)
@@ -53,7 +53,7 @@ async def test_a_management_api_that_does_not_answer_is_no_problem(managed: Rabb
         arguments = ("doctor", "-c", str(file), "--json", "--management-url", "http://u:hunter2@127.0.0.1:1")
         told = await asyncio.to_thread(amqp_bridge, *arguments, cwd=tmp_path)
     assert told.code == 0, told.out
-    assert "policies are not to be seen" in told.out
+    assert "policies and delivery limits of sources are not visible" in told.out
     assert "hunter2" not in told.out
 
 
@@ -198,7 +198,7 @@ async def test_a_running_bridge_tells_of_a_policy_of_the_operators_that_would_de
             await until(lambda: bridge.said("policy.limits_ours"), what=bridge.last_words)
             [told] = bridge.said("policy.limits_ours")
             assert f"{scene.prefix}.delay.5" in told["queues"]
-            assert "deletes it with all that it holds" in told["effect"]
+            assert "deletes it with its messages" in told["effect"]
             [problem] = (await bridge.health())[1]["problems"]
             assert "expires 3600000" in problem
             assert "more queues of the bridge" in problem
@@ -229,8 +229,8 @@ async def test_what_the_type_and_the_arguments_of_sources_mean_is_told_without_t
     def tells(name: str, level: str, text: str) -> bool:
         return any(queues[name] in about and at == level and text in message for about, at, message in said)
 
-    assert tells("stream", "ok", "a stream: read from the place that the history knows")
+    assert tells("stream", "ok", "a stream: read from the stored offset")
     assert tells("stream", "warning", "x-max-age 7D")
-    assert tells("short", "warning", "what waits there for 90 s is gone")
+    assert tells("short", "warning", "messages expire after 90 s")
     assert tells("few", "problem", "delivery limit 2: what came back more often the broker drops")
-    assert tells("taken", "problem", "another consumer has it for itself")
+    assert tells("taken", "problem", "another consumer has exclusive access")

@@ -86,7 +86,7 @@ class Crew:
             error: BaseException | None = None
             try:
                 work()
-            except Exception as raised:  # noqa: BLE001 - handed over to who waits
+            except Exception as raised:  # noqa: BLE001 - passed on to the awaiting task
                 error = raised
             # The loop may be closed: the bridge does not wait for blocked threads.
             with contextlib.suppress(RuntimeError):

@@ -228,7 +228,7 @@ def _parsed(url: str, scheme: str) -> dict[str, Any]:
     """Returns Apprise's parsed URL, in its own form or in the form of the service's native URLs."""
     try:
         given: dict[str, Any] | None = url_to_dict(url.strip())
-    except Exception:  # noqa: BLE001 - plugins raise whatever their parsing meets, with the URL in it
+    except Exception:  # noqa: BLE001 - plugins raise arbitrary errors, with the URL in their text
         given = None
     if given is None or str(given.get("schema")) not in _ALLOWED:
         if scheme in {"http", "https"}:

@@ -148,7 +148,7 @@ class NotifyTarget:
             result = Result(where, Fault.TIMEOUT, text="no answer within the time limit")
         except TooManyHang as error:
             result = Result(where, Fault.TIMEOUT, text=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises; its words may hold the URL
+        except Exception as error:  # noqa: BLE001 - plugins raise arbitrary errors; the text may contain the URL
             result = Result(where, Fault.BUG, text=f"Apprise's plugin raised {type(error).__name__}")
         finally:
             call.cut()

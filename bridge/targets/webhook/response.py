@@ -215,7 +215,7 @@ class _AnswerParser:
         """Returns the strict parser's result; None if it rejects the bytes."""
         try:
             parsed: Parsed = self._parser.feed_data(data)
-        except Exception:  # noqa: BLE001 - whatever it is, what came is read anew
+        except Exception:  # noqa: BLE001 - on any error the lenient parser takes over
             return None
         return self._begin(parsed) if parsed[0] else parsed
 
@@ -306,7 +306,7 @@ class _AnswerParser:
             return _NOTHING
         try:
             messages, upgraded, tail = self._parser.feed_data(data)
-        except Exception:  # noqa: BLE001 - the status stands; who reads the body is told
+        except Exception:  # noqa: BLE001 - the status is valid; the reader of the body gets the error
             if payload.is_eof():
                 self._excess()
             else:

@@ -88,9 +88,9 @@ def test_the_longest_attempt_is_named_also_where_its_hook_is_not_in_the_file():
     ("version", "queue_type", "level", "said"),
     [
         ("3.8.34", "quorum", "problem", "retries do not work"),
-        ("3.9.29", "classic", "warning", "older than anything"),
-        ("3.10.8", "quorum", "warning", "mend it no more"),
-        ("3.12.14", "quorum", "warning", "mend it no more"),
+        ("3.9.29", "classic", "warning", "older than the versions"),
+        ("3.10.8", "quorum", "warning", "no longer maintained"),
+        ("3.12.14", "quorum", "warning", "no longer maintained"),
         ("3.13.7", "quorum", "ok", "known to work"),
         ("4.2.1", "quorum", "ok", "16 MiB"),
     ],
@@ -119,17 +119,17 @@ def test_who_has_a_queue_for_himself_is_not_told_to_be_a_bridge():
     kind = QueueKind("classic", taken="ACCESS_REFUSED - in exclusive use")
     source = FoundSource("hooks2", there=True, consumers=1, kept=True, kind=kind)
     told = list(of_sources(FoundBroker((), sources=(source,)), (), Settings(), bridges=1))
-    assert any("another consumer has it for itself" in each.message for each in told)
+    assert any("another consumer has exclusive access" in each.message for each in told)
     assert not any("all of them bridges" in each.message for each in told)
 
 
 @pytest.mark.parametrize(
     ("definition", "harm"),
     [
-        ({"max-length": 7, "overflow": "drop-head"}, "copies of lanes go to quarantine"),
+        ({"max-length": 7, "overflow": "drop-head"}, "copies in lanes go to quarantine"),
         ({"max-length-bytes": 7_000}, "a full lane keeps events in their sources"),
         ({"message-ttl": 1_000}, "leave the ladder early"),
-        ({"expires": 60_000}, "the broker deletes it with all that it holds"),
+        ({"expires": 60_000}, "the broker deletes it with its messages"),
     ],
 )
 def test_what_an_operators_policy_does_to_our_queues_is_said(definition: dict[str, object], harm: str):

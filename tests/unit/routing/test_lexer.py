@@ -62,13 +62,13 @@ def test_text_between_holes_stays_as_it_is():
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("ab\n {{ c", "line 2, column 2: the hole that begins here is not closed with }}"),
-        ("{{ c }", "line 1, column 1: the hole that begins here is not closed"),
-        ("{{ {'a':1 }}", "line 1, column 1: the hole that begins here is not closed"),
-        ("{{ a // b }}", "line 1, column 1: the hole that begins here is not closed"),
+        ("ab\n {{ c", "line 2, column 2: the placeholder that begins here is not closed with }}"),
+        ("{{ c }", "line 1, column 1: the placeholder that begins here is not closed"),
+        ("{{ {'a':1 }}", "line 1, column 1: the placeholder that begins here is not closed"),
+        ("{{ a // b }}", "line 1, column 1: the placeholder that begins here is not closed"),
         ("{{ 'abc }}", "line 1, column 4: the text that begins here has no end"),
         ("{{ 'a\nb' }}", "line 1, column 4: the text that begins here has no end"),
-        ("a {{  }}", "line 1, column 3: the hole is empty"),
+        ("a {{  }}", "line 1, column 3: the placeholder is empty"),
     ],
 )
 def test_a_hole_without_an_end_is_an_error_that_says_where(source, says):

@@ -15,18 +15,18 @@ def told(kind: QueueKind) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "weight", "said"),
     [
-        ({"x-message-ttl": 90_000}, "warning", "what waits there for 90 s is gone"),
+        ({"x-message-ttl": 90_000}, "warning", "messages expire after 90 s"),
         ({"x-max-length": 10}, "warning", "at most 10 messages: beyond that the broker drops the oldest"),
         (
             {"x-max-length": 10, "x-overflow": "reject-publish-dlx"},
             "warning",
-            "publishers are refused beyond that",
+            "beyond that the broker rejects publishes",
         ),
         ({"x-max-length": 7, "x-max-length-bytes": 9}, "warning", "at most 7 messages or 9 bytes"),
-        ({"x-expires": 60_000}, "warning", "once nobody has consumed it for 60 s"),
-        ({"x-single-active-consumer": True}, "ok", "others stand by"),
-        ({"auto_delete": True}, "problem", "when its last consumer leaves"),
-        ({"durable": False}, "warning", "once the broker restarts"),
+        ({"x-expires": 60_000}, "warning", "after 60 s without a consumer"),
+        ({"x-single-active-consumer": True}, "ok", "others are on standby"),
+        ({"auto_delete": True}, "problem", "when its last consumer stops"),
+        ({"durable": False}, "warning", "does not survive a restart"),
     ],
 )
 def test_each_argument_that_costs_messages_is_told_with_what_it_does(
