@@ -71,19 +71,18 @@ class _LinkWatch(LinkWatch):
     """Counts connections and says when one went or came back."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+        self._rare = metrics.rare
         self._lost_at: dict[str, float] = {}
 
     def connected(self, role: str, address: str) -> None:
-        instruments = self._metrics.connection(role)
-        instruments.up.value = 1
+        self._rare.connection(role).set(1)
         away = 0.0
         if role in self._lost_at:
             away = time.monotonic() - self._lost_at.pop(role)
-            instruments.reconnects.value += 1
+            self._rare.reconnects.labels(role).inc()
         events.connection_back(role, address, away)
 
     def lost(self, role: str, error: str) -> None:
-        self._metrics.connection(role).up.value = 0
+        self._rare.connection(role).set(0)
         self._lost_at.setdefault(role, time.monotonic())
         events.connection_lost(role, error, 0.0)

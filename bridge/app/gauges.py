@@ -37,11 +37,11 @@ class MetricsAdapter:
 
     def consumer_lost(self, reason: str) -> None:
         """A consumer ended without our doing."""
-        self._metrics.consumers_lost[reason].value += 1
+        self._metrics.rare.consumers_lost.labels(reason).inc()
 
     def control_forged(self) -> None:
         """A word among replicas that no replica said."""
-        self._metrics.control_forged.value += 1
+        self._metrics.rare.control_forged.inc()
 
     def published(self, outcome: str, seconds: float) -> None:
         """A publish ended."""

@@ -115,7 +115,7 @@ class Refusals:
         since = self._since.setdefault(role, now)
         if not self._lasts(role, now):
             return
-        self._metrics.login_refused(role).value = 1
+        self._metrics.rare.login_refused.labels(role).set(1)
         if now - self._told_at.get(role, float("-inf")) >= _TOLD_EVERY:
             self._told_at[role] = now
             events.login_refused(role, now - since, why)
@@ -124,7 +124,7 @@ class Refusals:
         """The other side took it."""
         if self._since.pop(role, None) is not None:
             self._told_at.pop(role, None)
-            self._metrics.login_refused(role).value = 0
+            self._metrics.rare.login_refused.labels(role).set(0)
 
     def problems(self) -> list[str]:
         """Each refusal that lasts."""

@@ -135,7 +135,7 @@ class Memory:
         self._peak = 0
         self._look_at = 0.0
         self._trim = libc("malloc_trim")
-        metrics.memory_budget.value = budget.whole
+        metrics.rare.memory_budget.set(budget.whole)
 
     async def run(self) -> None:
         """Keep to it until cancelled."""
@@ -149,7 +149,7 @@ class Memory:
 
     def _tell(self) -> None:
         for holder, octets in self._budget.by_holder.items():
-            self._metrics.memory_held[holder].value = octets
+            self._metrics.rare.memory_held.labels(holder).set(octets)
 
     def _widen(self) -> None:
         budget = self._budget

@@ -144,7 +144,7 @@ class DepthPoller:
             if number % _CONTRACTS_EVERY == 0:
                 await self._guarded(self._source_queues.compare_again(self._sources))
             for link in self._links:
-                self._metrics.connection(link.role).blocked.value = await link.blocked()
+                self._metrics.rare.connection_blocked.labels(link.role).set(await link.blocked())
 
     async def _guarded(self, counting: Coroutine[Any, Any, None]) -> None:
         """An unreachable broker leaves the last figures standing; the connection metrics tell of it."""
@@ -201,8 +201,8 @@ class DepthPoller:
 
     def _look_at_step(self, step: int, depth: int, now: float) -> None:
         overdue, gone = self._ladder.overdue(step, depth, now), self._ladder.gone(step, depth, now)
-        self._metrics.ladder_overdue[str(step)].value = overdue
-        self._metrics.ladder_gone[str(step)].value = gone
+        self._metrics.rare.ladder_overdue.labels(step).set(overdue)
+        self._metrics.rare.ladder_gone.labels(step).set(gone)
         if overdue:
             advice = "does a lane refuse (length policy)?"
             log.warning("ladder.overdue", step=step, messages=overdue, advice=advice)

@@ -66,7 +66,7 @@ class PipelineWatch:
 
     def stale_copy(self, delivery: Delivery) -> None:
         """A copy had been overtaken."""
-        self._metrics.stale_copies.value += 1
+        self._metrics.rare.stale_copies.inc()
         log.info("copy.stale", delivery=delivery.id, hook=delivery.hook, attempt=delivery.attempt)
 
     def bug(self, runner: HookWorker, error: Exception) -> None:
@@ -89,8 +89,8 @@ class PipelineWatch:
 
     def committed(self, seconds: float, rows: int) -> None:
         """A transaction of the history ended."""
-        self._metrics.history_commit.observe(seconds)
-        self._metrics.history_batch.observe(rows)
+        self._metrics.rare.history_commit.observe(seconds)
+        self._metrics.rare.history_batch.observe(rows)
 
     def refused(self, entry: Entry, reason: str) -> None:
         """The database refused one entry for what it holds."""

@@ -2,6 +2,7 @@
 
 The metric objects of prometheus-client take a lock per step: 0.35 us for a counter and 0.7 to 1.1 us for a
 histogram, against 0.02 us and 0.14 us here (0.26.0, Python 3.11). With six of them per delivery that matters.
+What is counted a few times a second at most is theirs (`RareMetrics`).
 They are changed and scraped on one thread, so a lock has nothing to guard.
 """
 

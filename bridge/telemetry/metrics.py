@@ -5,27 +5,32 @@ a microsecond, finding them does not.
 """
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
+import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from bridge import __version__
 from bridge.core.delivery import FINAL, Status
 from bridge.telemetry import catalogue
-from bridge.telemetry.catalogue import Kind
+from bridge.telemetry.catalogue import Kind, Spec
 from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed
 
 LABELLED_HOOKS = 200
 """Hooks with a label of their own; those that come later share `other`."""
+M = TypeVar("M", bound=MetricWrapperBase)
+
+prometheus.disable_created_metrics()
 
 
 class Families(Collector):
-    """Every metric of the catalogue, exported to one registry."""
+    """The metrics that are counted for each message, and those that fold or may have no value, for one registry."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        specs = catalogue.CATALOGUE
+    def __init__(self, registry: CollectorRegistry, specs: Sequence[Spec]) -> None:
         self.counters = {spec: Counters(spec) for spec in specs if spec.kind is Kind.COUNTER}
         self.gauges = {spec: Gauges(spec) for spec in specs if spec.kind is Kind.GAUGE}
         self.histograms = {spec: Histograms(spec) for spec in specs if spec.kind is Kind.HISTOGRAM}
@@ -129,13 +134,38 @@ class QueueMetrics:
         self._gauges[catalogue.QUEUE_DEPTH].drop((self.queue,), self.depth)
 
 
-class ConnectionMetrics:
-    """What is known of the connection in one role (consume, publish, topology)."""
+class RareMetrics:
+    """What is counted a few times a second at most: `rare.reconnects.labels(role).inc()`."""
 
-    def __init__(self, families: Families, role: str) -> None:
-        self.up = families.gauges[catalogue.CONNECTION_UP].child(role)
-        self.blocked = families.gauges[catalogue.CONNECTION_BLOCKED].child(role)
-        self.reconnects = families.counters[catalogue.RECONNECTS].child(role)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.specs: list[Spec] = []
+
+        def own(kind: type[M], spec: Spec) -> M:
+            self.specs.append(spec)
+            bounds: dict[str, Any] = {"buckets": spec.buckets} if spec.buckets else {}
+            return kind(spec.name, spec.help, spec.labels, registry=registry, **bounds)
+
+        self.stale_copies = own(prometheus.Counter, catalogue.STALE_COPIES)
+        self.control_forged = own(prometheus.Counter, catalogue.CONTROL_FORGED)
+        self.consumers_lost = own(prometheus.Counter, catalogue.CONSUMERS_LOST)
+        self.connection_up = own(prometheus.Gauge, catalogue.CONNECTION_UP)
+        self.connection_blocked = own(prometheus.Gauge, catalogue.CONNECTION_BLOCKED)
+        self.reconnects = own(prometheus.Counter, catalogue.RECONNECTS)
+        self.login_refused = own(prometheus.Gauge, catalogue.LOGIN_REFUSED)
+        self.history_commit = own(prometheus.Histogram, catalogue.HISTORY_COMMIT)
+        self.history_batch = own(prometheus.Histogram, catalogue.HISTORY_BATCH)
+        self.ladder_overdue = own(prometheus.Gauge, catalogue.LADDER_OVERDUE)
+        self.ladder_gone = own(prometheus.Gauge, catalogue.LADDER_GONE)
+        self.memory_budget = own(prometheus.Gauge, catalogue.MEMORY_BUDGET)
+        self.memory_held = own(prometheus.Gauge, catalogue.MEMORY_HELD)
+        build = own(prometheus.Gauge, catalogue.BUILD_INFO)
+        build.labels(__version__, platform.python_version()).set(1)
+
+    def connection(self, role: str) -> prometheus.Gauge:
+        """Whether the connection in this role (consume, publish, topology) is up; the others have a value from then on."""
+        self.connection_blocked.labels(role)
+        self.reconnects.labels(role)
+        return self.connection_up.labels(role)
 
 
 class Metrics:
@@ -146,23 +176,15 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry, *, every_hook: bool = False) -> None:
-        families = self._families = Families(registry)
+        self.rare = RareMetrics(registry)
+        others = [spec for spec in catalogue.CATALOGUE if spec not in self.rare.specs]
+        families = self._families = Families(registry, others)
         counters, gauges, histograms = families.counters, families.gauges, families.histograms
         self.published = counters[catalogue.PUBLISH].by()
         self.publish_confirm = histograms[catalogue.PUBLISH_CONFIRM].child()
-        self.consumers_lost = counters[catalogue.CONSUMERS_LOST].by()
-        self.stale_copies = counters[catalogue.STALE_COPIES].child()
-        self.control_forged = counters[catalogue.CONTROL_FORGED].child()
-        self.history_commit = histograms[catalogue.HISTORY_COMMIT].child()
-        self.history_batch = histograms[catalogue.HISTORY_BATCH].child()
         self.history_bytes = gauges[catalogue.HISTORY_BYTES].child()
         self.quarantine_size = gauges[catalogue.QUARANTINE_SIZE].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
-        self.ladder_overdue = gauges[catalogue.LADDER_OVERDUE].by()
-        self.ladder_gone = gauges[catalogue.LADDER_GONE].by()
-        self.memory_budget = gauges[catalogue.MEMORY_BUDGET].child()
-        self.memory_held = gauges[catalogue.MEMORY_HELD].by()
-        gauges[catalogue.BUILD_INFO].child(__version__, platform.python_version()).value = 1
         self._age = histograms[catalogue.EVENT_AGE].child()
         self._timed: set[str] = set()
         self._durations: dict[tuple[str, str], Keyed[Histogram]] = {}
@@ -172,8 +194,6 @@ class Metrics:
         self._named: dict[str, tuple[str, Gauge]] = {}
         self._sources: dict[str, SourceMetrics] = {}
         self._queues: dict[str, QueueMetrics] = {}
-        self._connections: dict[str, ConnectionMetrics] = {}
-        self._logins: dict[str, Gauge] = {}
 
     def hook(self, hook: str, target: str) -> HookMetrics:
         """The hook's own counters, the same each time; `target` is the type of its target."""
@@ -238,18 +258,6 @@ class Metrics:
         """Forget a queue that exists no more."""
         if known := self._queues.pop(queue, None):
             known.drop()
-
-    def connection(self, role: str) -> ConnectionMetrics:
-        """The connection's own gauges, the same each time."""
-        if role not in self._connections:
-            self._connections[role] = ConnectionMetrics(self._families, role)
-        return self._connections[role]
-
-    def login_refused(self, role: str) -> Gauge:
-        """Whether the login in this role is refused, the same each time."""
-        if role not in self._logins:
-            self._logins[role] = self._families.gauges[catalogue.LOGIN_REFUSED].child(role)
-        return self._logins[role]
 
     def _hook_label(self, hook: str) -> str:
         if hook in self._labelled:
