@@ -224,7 +224,7 @@ def test_what_is_made_has_a_bound():
         ("a\nb {{\n  event.type.x }}", "line 3, column 13: "),
         ("{'a': event.nope}", "line 1, column 12: no field event.nope"),
         ("{'a': 1, 'a': 2}", "the key 'a' stands twice"),
-        ("{{ event.type", "line 1, column 1: the hole"),
+        ("{{ event.type", "line 1, column 1: the placeholder"),
         ("{{ 1, 2 }}", "line 1, column 5: "),
         ("{{ 1] + [2 }}", "line 1, column 5: "),
         ("{{ event }}", "line 1, column 4: event alone is no value"),
