@@ -36,21 +36,19 @@ from bridge.http.audit import AuditLog
 from bridge.inlets.receive import Reception
 from bridge.measuring.dimensions import measured_by
 from bridge.meta.words import Facts, MetaType, state_changed, switched_by
-from bridge.meta_events.publisher import MetaEventPublisher
-from bridge.pipeline.authenticity import CopyReader, UnverifiedCopies
-from bridge.pipeline.background import BackgroundQueue
-from bridge.pipeline.custody import LargeBodyReader
+from bridge.meta_events.publisher import BackgroundQueue, MetaEventPublisher
+from bridge.pipeline.backpressure import Shares, SlowHookIsolation
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
-from bridge.pipeline.deliver import Deleted, Delivering
-from bridge.pipeline.fairness import Shares, SlowHookIsolation
+from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.fencing import Fence
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.lanes import LaneScheduler
 from bridge.pipeline.monitors import DepthPoller, LadderWatch, StalledConsumerMonitor, StalledLaneMonitor
 from bridge.pipeline.orphans import OrphanedCopies
 from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.reading import CopyReader, LargeBodyReader, UnverifiedCopies
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.settlement import InFlight, SettledCallback, Work
 from bridge.pipeline.watch import PipelineWatch

@@ -17,8 +17,8 @@ from bridge.core.survey import QueueKind
 from bridge.history.history import SqlHistory
 from bridge.history.leases import SqlReplicas
 from bridge.history.streams_store import SqlStreams
+from bridge.pipeline.backpressure import BY_MEMORY, Prefetch
 from bridge.pipeline.intake import Intake
-from bridge.pipeline.prefetch import BY_MEMORY, Prefetch
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.streams import Streams
 from bridge.retry.ladder import fitting_prefetch

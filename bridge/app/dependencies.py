@@ -7,7 +7,7 @@ import structlog
 
 from bridge.amqp.connection import Link
 from bridge.app.consumption import Sources
-from bridge.pipeline.fairness import hand_back
+from bridge.pipeline.backpressure import hand_back
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.recorder import Recorder
 

@@ -35,7 +35,7 @@ from bridge.hooks.store import SqlHooks, message_keys, open_hook_store
 from bridge.http.health import Health
 from bridge.http.server import HttpServer
 from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
-from bridge.pipeline.fairness import hand_back
+from bridge.pipeline.backpressure import hand_back
 from bridge.pipeline.monitors import StoreSamples
 from bridge.settings.tree import Settings
 from bridge.telemetry import events

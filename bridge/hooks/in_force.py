@@ -20,8 +20,8 @@ from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.hooks.runners import Change, Effective, Hooks, effective
 from bridge.hooks.service import Removal
 from bridge.hooks.store import SqlHooks
-from bridge.pipeline.deliver import Deleted, Delivering
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.deliver import Delivering
+from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.lanes import LaneScheduler
 from bridge.pipeline.orphans import OrphanedCopies
 from bridge.telemetry import events

@@ -9,8 +9,8 @@ from bridge.core.hook import Hook, HookFault
 from bridge.core.ports import HookState
 from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.meta.words import Facts, MetaType
-from bridge.pipeline.deliver import Deleted, Delivering
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.deliver import Delivering
+from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker, Lane, Thresholds
 from bridge.retry.breaker import Breaker, Rules
 from bridge.retry.policy import Policy

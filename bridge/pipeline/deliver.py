@@ -10,7 +10,7 @@ history. A crash at any point repeats work and never loses it.
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
@@ -30,7 +30,6 @@ from bridge.core.delivery import (
     Record,
     RetryLater,
     Skipped,
-    Status,
     Unmatched,
     status_after,
 )
@@ -304,38 +303,3 @@ def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
             return reason, None
         case _:
             assert_never(outcome)
-
-
-# Hooks that are deleted: what still comes for one of them ends as FAILED, with the reason.
-
-
-HOOK_DELETED = "hook_deleted"
-
-
-class Deleted:
-    """Those known here, their lanes deleted or about to be."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._targets: Mapping[str, str] = {}
-
-    def are(self, targets: Mapping[str, str]) -> None:
-        """These hooks and no others, with the types of their targets as far as these are known."""
-        self._targets = targets
-
-    def __contains__(self, hook: str) -> bool:
-        return hook in self._targets
-
-    def end(self, work: Work) -> None:
-        """Nobody will deliver it: record that, and settle its message after the commit."""
-        work.settlement.started = True
-        delivery = work.delivery
-        record = Record(
-            delivery=delivery,
-            target=self._targets.get(delivery.hook, ""),
-            status=Status.FAILED,
-            reason=HOOK_DELETED,
-            at=time.time(),
-            waited=work.from_lane,
-        )
-        self._recorder.add(record, work.settlement)

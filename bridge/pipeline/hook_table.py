@@ -1,13 +1,45 @@
-"""Which runners an event goes to; swapped whole when hooks change."""
+"""Which hooks there are: the workers that an event goes to, and the hooks that are deleted."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
-from bridge.core.event import Event
+from bridge.core.delivery import Record, Status
+from bridge.core.event import Event, Message
 from bridge.core.hook import Hook
 from bridge.expressions.engine import EvaluationError
-from bridge.pipeline.foreseen import Precomputed
 from bridge.pipeline.hook_worker import HookWorker
+from bridge.pipeline.recorder import Recorder
+from bridge.pipeline.settlement import Work
 from bridge.routing.table import Match, RoutingTable, listens
+
+T = TypeVar("T")
+
+_MOST = 10_000
+"""Precomputed values that are kept; when there are more, all are discarded."""
+HOOK_DELETED = "hook_deleted"
+
+
+class Precomputed(Generic[T]):
+    """One thing of each event, noted in a thread and taken once on the event loop, soon."""
+
+    def __init__(self) -> None:
+        # By the message, which stays when the event gets the id that it had before. An entry keeps it, so that no other
+        # one is taken for it.
+        self._found: dict[int, tuple[Message, T]] = {}
+
+    def note(self, event: Event, found: T) -> None:
+        """Keep it until it is taken; much that nobody takes goes."""
+        if len(self._found) >= _MOST:
+            self._found = {}
+        self._found[id(event.message)] = (event.message, found)
+
+    def take(self, event: Event, otherwise: T) -> T:
+        """What was noted of the event."""
+        if not self._found:
+            return otherwise
+        noted = self._found.pop(id(event.message), None)
+        return otherwise if noted is None else noted[1]
 
 
 class HookTable:
@@ -75,3 +107,32 @@ class HookTable:
 
     def __len__(self) -> int:
         return len(self._runners)
+
+
+class Deleted:
+    """Those known here, their lanes deleted or about to be."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._targets: Mapping[str, str] = {}
+
+    def are(self, targets: Mapping[str, str]) -> None:
+        """These hooks and no others, with the types of their targets as far as these are known."""
+        self._targets = targets
+
+    def __contains__(self, hook: str) -> bool:
+        return hook in self._targets
+
+    def end(self, work: Work) -> None:
+        """Nobody will deliver it: record that, and settle its message after the commit."""
+        work.settlement.started = True
+        delivery = work.delivery
+        record = Record(
+            delivery=delivery,
+            target=self._targets.get(delivery.hook, ""),
+            status=Status.FAILED,
+            reason=HOOK_DELETED,
+            at=time.time(),
+            waited=work.from_lane,
+        )
+        self._recorder.add(record, work.settlement)

@@ -13,11 +13,11 @@ from bridge.expressions.engine import EvaluationError
 from bridge.formats.decoder import Decoder
 from bridge.formats.registry import AT_ONCE, Heavy
 from bridge.measuring.dimensions import Dimensions, Value
-from bridge.pipeline.custody import LargeBodyReader
 from bridge.pipeline.dedupe import RedeliveryFilter
 from bridge.pipeline.deliver import Delivering
-from bridge.pipeline.foreseen import Precomputed
+from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.reading import LargeBodyReader
 from bridge.pipeline.received import Part, Recalled, ReceivedMessage, resume
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.stream import StreamReader, StreamTicket

@@ -15,13 +15,12 @@ from bridge.core.errors import BridgeError
 from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle, Copies, Receive
 from bridge.formats.registry import Heavy
-from bridge.pipeline.authenticity import CopyReader, GoOn
-from bridge.pipeline.custody import LargeBodyReader
-from bridge.pipeline.deliver import Deleted, by_this_clock, steady_time
+from bridge.pipeline.deliver import by_this_clock, steady_time
 from bridge.pipeline.fencing import Fence
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
+from bridge.pipeline.reading import CopyReader, GoOn, LargeBodyReader
 from bridge.pipeline.settlement import SettledCallback, Work
 from bridge.retry.ladder import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED

@@ -12,12 +12,10 @@ from bridge.core.delivery import Delivery, Parked, Quarantined, Record, Status
 from bridge.core.errors import BridgeError
 from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle, Copies
-from bridge.pipeline.authenticity import CopyReader, GoOn
-from bridge.pipeline.deliver import Deleted
 from bridge.pipeline.fencing import Fence
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.hook_table import Deleted, HookTable
+from bridge.pipeline.reading import CopyReader, GoOn
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.seldom import RateLimitedLog
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.watch import PipelineWatch
 from bridge.wire.authenticity import FORGED
@@ -32,6 +30,34 @@ _WHOLE = 4_194_304
 """Bytes of bodies of unknown orphans that are kept here: those of others stay on the broker alone."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two such moves, which take longer and longer while none of those behind them has a hook here."""
+
+_LOG_PAUSE = 60.0
+"""Seconds between two lines of one kind about one thing."""
+_LOGGED_MOST = 1000
+"""Things that are remembered; their names come in messages, so that anybody can make up more."""
+
+
+class RateLimitedLog:
+    """Counts what happens to one thing, and says when the count is to be logged."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[str, float] = {}
+        self._count: dict[str, int] = {}
+
+    def due(self, about: str) -> int:
+        """How often it happened since the last line, this time included; 0 while it is too early for another line."""
+        now = self._clock()
+        count = self._count.get(about, 0) + 1
+        if now < self._last.get(about, now - _LOG_PAUSE) + _LOG_PAUSE:
+            self._count[about] = count
+            return 0
+        if len(self._last) >= _LOGGED_MOST:
+            self._last.clear()
+            self._count.clear()
+        self._last[about] = now
+        self._count.pop(about, None)
+        return count
 
 
 class OrphanedCopies:

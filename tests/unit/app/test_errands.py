@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.core.errors import BrokerUnavailable
-from bridge.pipeline.background import BackgroundQueue
+from bridge.meta_events.publisher import BackgroundQueue
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.pipeline.prefetch import Prefetch
+from bridge.pipeline.backpressure import Prefetch
 from tests.support.waiting import holds, until
 
 

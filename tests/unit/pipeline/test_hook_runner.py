@@ -12,7 +12,7 @@ from bridge.core.delivery import Answer, Delivered, Delivery, Fault, Parked
 from bridge.core.event import Event, Message
 from bridge.core.hook import Hook
 from bridge.core.ports import Target
-from bridge.pipeline.fairness import Shares, SlowHookIsolation
+from bridge.pipeline.backpressure import Shares, SlowHookIsolation
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.settlement import InFlight, Settlement, Work

@@ -8,10 +8,9 @@ from structlog.testing import capture_logs
 from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.formats.registry import content_of
-from bridge.pipeline.authenticity import UnverifiedCopies
 from bridge.pipeline.hook_table import HookTable
-from bridge.pipeline.orphans import OrphanedCopies
-from bridge.pipeline.seldom import RateLimitedLog
+from bridge.pipeline.orphans import OrphanedCopies, RateLimitedLog
+from bridge.pipeline.reading import UnverifiedCopies
 from bridge.pipeline.settlement import InFlight, SettledCallback
 from bridge.wire.copies import PREFIX
 from tests.support.tickets import CountingTicket

@@ -1,26 +1,36 @@
-"""Copies are believed only where a bridge with this history wrote them; of all others the history says what is true."""
+"""Reads message bodies and copies: large bodies in a thread, and only copies that a bridge with this history wrote.
+
+For a copy without a valid message authentication code the history is the only source of truth.
+"""
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from bridge.codings.inflating import is_compressed
 from bridge.core.base import Backoff
+from bridge.core.budget import Budget, Turn
 from bridge.core.delivery import FINAL, Delivery
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.event import Content, Message, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.formats.registry import AT_ONCE, Heavy
 from bridge.history.history import SqlHistory
-from bridge.pipeline.custody import LargeBodyReader
-from bridge.pipeline.settlement import SettledCallback
+from bridge.pipeline.settlement import InFlight, SettledCallback
 from bridge.wire.authenticity import FORGED, Authenticator
 from bridge.wire.copies import PREFIX, ReadContent, read_copy
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+_CHECK_EVERY = 0.02
+_GROWTH = 4
+"""Times its size that a large body is taken to grow to. What it came to is counted afterwards."""
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a delivery that the history did not know is looked up once more: whoever parked it publishes its
@@ -33,6 +43,50 @@ _DETAIL = (
 
 GoOn = Callable[[Delivery, AckHandle, SettledCallback | None], None]
 Refuse = Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None]
+
+
+class LargeBodyReader:
+    """Does such work for all sources and lanes in turn. Two at once would be no faster: the interpreter has one lock."""
+
+    def __init__(self, budget: Budget, load: InFlight, most: int, turn: Turn) -> None:
+        """`load` tells what is under way and will make room, `most` is what one body may inflate to; `turn`: of what is read
+        on the event loop after all.
+        """
+        self.turn = turn
+        self._budget = budget
+        self._holder = budget.holder("reading")
+        self._load = load
+        self._most = most
+        self._waiting = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
+        self._one = asyncio.Lock()
+
+    async def read(self, message: Message, work: Callable[[], T], *, open_here: int = 1) -> T:
+        """What `work` gives, which reads the body of the message; `open_here`: how many deliveries of the load wait for
+        that.
+        """
+        needed = self._most if is_compressed(message) else min(self._most, _GROWTH * len(message.body))
+        self._waiting += open_here
+        try:
+            async with self._one:
+                while not self._budget.fits(needed) and self._load.open > self._waiting:  # noqa: ASYNC110 - rare
+                    await asyncio.sleep(_CHECK_EVERY)
+                self._holder.take(needed)
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+                finally:
+                    self._holder.give_back(needed)
+        finally:
+            self._waiting -= open_here
+
+    @property
+    def busy(self) -> bool:
+        """Something is being read, or waits for that."""
+        return self._one.locked()
+
+    def close(self) -> None:
+        """Let what is being read end, and wait for nothing."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class BoundedReadContent(Protocol):
