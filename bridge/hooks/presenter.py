@@ -226,7 +226,7 @@ class HookStateDocument(ClosedDocument):
             breaker="closed" if runner is None else breaker_word(runner),
             held_until=None if runner is None else _held_until(runner),
             lane_depth=0 if runner is None else runner.lane.depth,
-            in_flight=0 if runner is None else len(runner.running),
+            in_flight=0 if runner is None else runner.in_flight,
             served=runner is not None and runner.target is not None,
             broken=seen.broken,
             failing=FailingDocument.of(seen.health),

@@ -11,7 +11,7 @@ from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.meta.words import Facts, MetaType
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable
-from bridge.pipeline.hook_worker import HookWorker, Lane, Thresholds
+from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.retry.breaker import Breaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
@@ -209,8 +209,8 @@ class Hooks:
             metrics=self._metrics.hook(hook.id, hook.target.type),
             changed=self._lane_changed,
             told=self._told,
+            pause=pause,
         )
-        runner.pause_reason = pause
         self._metrics.name_hook(hook.id, hook.name)
         runner.metrics.breaker_state.value = 0
         return runner
@@ -223,11 +223,11 @@ class Hooks:
         if runner.pause_reason != pause:
             runner.pause(pause)
         if runner.paused or not hook.enabled:
-            for work in runner.take_waiting():
+            for work in runner.queue.take_direct():
                 delivering.park(runner, work, "paused" if runner.paused else "hook_disabled")
 
     def _hand_over(self, old: HookWorker, new: HookWorker | None, delivering: Delivering) -> None:
-        copies, waiting = old.take_lane(), old.take_waiting()
+        copies, waiting = old.queue.take_copies(), old.queue.take_direct()
         if new is None and old.hook.id in self._deleted:
             for work in (*copies, *waiting):
                 self._deleted.end(work)
@@ -239,7 +239,7 @@ class Hooks:
             for work in waiting:
                 delivering.park(old, work, "hook_removed")
         else:
-            new.lane, old.lane = old.lane, Lane()
+            new.queue.take_over_lane(old.queue)
             for work in waiting:
                 if new.hook.enabled:
                     delivering.start(new, work)

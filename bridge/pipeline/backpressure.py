@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -173,7 +173,7 @@ class SlowHookIsolation:
     def sweep(self, held: Mapping[str, tuple[int, int]], now: float) -> None:
         """Send to their lanes what must not hold a source; `held` is (messages held, prefetch) by source."""
         self._bound_waiting(time.time() - self._shares.longest_wait)
-        busy = [runner for runner in self._table if runner.running]
+        busy = [runner for runner in self._table if runner.in_flight]
         slow = {runner: runner.slow_attempts(now) for runner in busy}
         self._bound_slow_attempts(slow, held)
         crowded = {
@@ -189,8 +189,7 @@ class SlowHookIsolation:
     def _bound_waiting(self, before: float) -> None:
         """What was received before that Unix time waits in the lane: the broker takes back what is held too long."""
         for runner in self._table:
-            if runner.direct and runner.direct[0].delivery.event.received_at < before:
-                late = [work for work in runner.direct if work.delivery.event.received_at < before]
+            if late := runner.queue.received_before(before):
                 self._through_the_lane(runner, late, "slots")
 
     def _bound_slow_attempts(
@@ -203,26 +202,25 @@ class SlowHookIsolation:
         over = {source for source, count in per_source.items() if count > self._shares.slow * held[source][1]}
         for runner, works in slow.items():
             if any(work.settlement.source in over for work in works if not work.from_lane):
-                self._through_the_lane(runner, list(runner.direct), "slow")
+                self._through_the_lane(runner, runner.queue.direct, "slow")
 
     def _free_waiting(self, stalled: list[HookWorker], crowded: set[str]) -> None:
         """Park what waits for a slow hook's slot, where all else of its message is done."""
         waiting: Counter[Settlement] = Counter(
-            work.settlement for runner in stalled for work in runner.direct
+            work.settlement for runner in stalled for work in runner.queue.direct
         )
         for runner in stalled:
             alone = [
                 work
-                for work in runner.direct
+                for work in runner.queue.direct
                 if work.settlement.source in crowded and work.settlement.open <= waiting[work.settlement]
             ]
             if alone:
                 self._through_the_lane(runner, alone, "slots")
 
-    def _through_the_lane(self, runner: HookWorker, works: list[Work], reason: str) -> None:
-        runner.lane.mode = reason
+    def _through_the_lane(self, runner: HookWorker, works: Sequence[Work], reason: str) -> None:
+        runner.queue.divert(works, reason)
         for work in works:
-            runner.direct.remove(work)
             self._park(runner, work, reason)
 
 
@@ -239,7 +237,7 @@ def hand_back(
     Of a message whose other deliveries are under way or done, the waiting ones are parked; with `park` None
     (the broker takes no copies now) they go on waiting.
     """
-    waiting = [(runner, work) for runner in table for work in runner.take_waiting()]
+    waiting = [(runner, work) for runner in table for work in runner.queue.take_direct()]
     here: Counter[Settlement] = Counter(work.settlement for _, work in waiting)
     for runner, work in waiting:
         settlement = work.settlement
@@ -248,6 +246,6 @@ def hand_back(
             settlement.give_back()
         elif settlement.open > 0:
             if park is None:
-                runner.direct.append(work)
+                runner.queue.put_back(work)
             else:
                 park(runner, work, reason)

@@ -1,10 +1,9 @@
-"""A hook at work: its slots, its breaker, its rate, and what waits for it in this process."""
+"""A hook at work: its slots, its breaker and its rate."""
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_never
 
@@ -15,60 +14,12 @@ from bridge.core.hook import Hook
 from bridge.core.ports import Target
 from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.meta.words import Facts, MetaType, breaker_closed, breaker_opened
+from bridge.pipeline.hook_queue import HookQueue, Lane
 from bridge.pipeline.settlement import Work
 from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.retry.policy import Policy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
-
-# What this process knows of a hook's lane: how much waits there, and since when it is served through it.
-
-
-@dataclass(slots=True)
-class Lane:
-    """A hook's lane as seen from here. `depth` is the broker's last count, corrected by what we did since."""
-
-    exists: bool = False
-    depth: int = 0
-    parking: int = 0
-    waiting: deque[Work] = field(default_factory=deque)
-    """Copies consumed from the lane that wait for a slot."""
-    later: set[Work] = field(default_factory=set)
-    """Copies consumed a little before their time."""
-    mode: str = ""
-    """Why everything goes through the lane until it is empty; empty: it need not."""
-    oldest: float = 0.0
-    """When the oldest event that may wait there was received, Unix seconds; 0 where nothing waits."""
-
-    @property
-    def empty(self) -> bool:
-        """Nothing waits in the lane, on its way into it, or here from it."""
-        return self.depth <= 0 and not self.parking and not self.waiting and not self.later
-
-    def found(self, depth: int, now: float) -> None:
-        """The lane was there already, with so many messages; none of them is older than it is known here."""
-        self.exists = True
-        self.depth = depth
-        if depth:
-            self.oldest = self.oldest or now
-
-    def copy_sent(self, received_at: float) -> None:
-        """A copy was confirmed in the lane."""
-        self.exists = True
-        self.depth += 1
-        if not self.oldest or received_at < self.oldest:
-            self.oldest = received_at
-
-    def copy_came(self) -> None:
-        """A copy was consumed from the lane."""
-        self.depth = max(0, self.depth - 1)
-
-    def counted(self, depth: int) -> None:
-        """The broker counted so many ready messages."""
-        self.depth = depth
-        if self.empty:
-            self.oldest = 0.0
-
 
 _ALONE = 1.0
 """Seconds for which the first attempt at a webhook, of which nothing is known yet, is the only one."""
@@ -101,8 +52,9 @@ class HookWorker:
         metrics: HookMetrics,
         changed: Callable[["HookWorker"], None],
         told: Callable[["HookWorker", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
+        pause: str = "",
     ) -> None:
-        """`target` None: this process does not serve it.
+        """`target` None: this process does not serve it; `pause`: why the bridge itself paused the hook, empty: it did not.
 
         `deliver` makes one attempt and never raises. `changed` hears when the lane may have to be consumed or
         left alone from now on, `told` that its breaker opened or closed.
@@ -112,11 +64,10 @@ class HookWorker:
         self.policy = policy
         self.breaker = breaker
         self.metrics = metrics
-        self.lane = Lane()
-        self.direct: deque[Work] = deque()
-        self.running: dict[Work, float] = {}
-        self.pause_reason = ""
+        self.queue = HookQueue()
+        self.pause_reason = pause
         self.held_until = 0.0
+        self._running: dict[Work, float] = {}
         self._deliver = deliver
         self._changed = changed
         self._told = told
@@ -126,7 +77,6 @@ class HookWorker:
         self._workers: set[asyncio.Task[None]] = set()
         self._parks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
-        self._lane_turn = False
         self._met = not isinstance(hook.target, WebhookTarget)
         self._opened_at = 0.0
 
@@ -152,30 +102,30 @@ class HookWorker:
             return "long_timeout"
         if not self.breaker.closed:
             # With nothing waiting elsewhere the event itself is the probe.
-            probe = self.lane.empty and not self.direct and self.breaker.probe_due(now)
+            probe = self.queue.lane_is_empty and not self.queue.has_direct and self.breaker.probe_due(now)
             return "" if probe else "breaker_open"
         if self.held_until > now:
             return "held"
-        return self._lane_mode()
+        return self._lane_reason()
 
-    def _lane_mode(self) -> str:
-        """A hook that once went through its lane goes on so until the lane is empty."""
-        lane = self.lane
-        if lane.mode and lane.empty:
-            lane.mode = ""
-        if not lane.mode:
+    def _lane_reason(self) -> str:
+        """A hook that once used its lane goes on using it until the lane is empty."""
+        queue, lane = self.queue, self.queue.lane
+        if lane.reason and queue.lane_is_empty:
+            queue.use_lane("")
+        if not lane.reason:
             if lane.depth > self._thresholds.deepest_lane:
-                lane.mode = "lane_deep"
+                queue.use_lane("lane_deep")
             elif self._limiter is not None and (
-                self.direct or not lane.empty or not self._limiter.has_capacity()
+                queue.has_direct or not queue.lane_is_empty or not self._limiter.has_capacity()
             ):
-                lane.mode = "rate"
-        return lane.mode
+                queue.use_lane("rate")
+        return lane.reason
 
     def slow_attempts(self, now: float) -> list[Work]:
         """What has been under way for longer than a second."""
         limit = now - self._thresholds.slow_after
-        return [work for work, started in self.running.items() if started < limit]
+        return [work for work, started in self._running.items() if started < limit]
 
     # ---- slots ----------------------------------------------------------------------------------------
 
@@ -184,7 +134,7 @@ class HookWorker:
         if self._closed:
             work.settlement.drop_one()  # the process ends: the broker hands it out again
             return
-        (self.lane.waiting if work.from_lane else self.direct).append(work)
+        self.queue.add(work)
         while self._idle:
             idle = self._idle.pop()
             if not idle.done():
@@ -207,17 +157,17 @@ class HookWorker:
         self._met = True
         if self._alone is not None:
             self._alone.cancel()
-        waiting = 0 if self._closed else len(self.direct) + len(self.lane.waiting)
+        waiting = 0 if self._closed else len(self.queue)
         for _ in range(min(waiting, self.hook.concurrency - len(self._workers))):
             self._hire()
 
     async def _work(self) -> None:
-        running, in_flight = self.running, self.metrics.in_flight
+        running, queue, in_flight = self._running, self.queue, self.metrics.in_flight
         while True:
-            if self._limiter is not None and (self.direct or self.lane.waiting):
+            if self._limiter is not None and queue:
                 # Before anything is taken: what waits for its turn must be there for whoever hands it back.
                 await self._limiter.acquire()
-            work = self._next()
+            work = queue.next()
             if work is None:
                 idle = asyncio.get_running_loop().create_future()
                 self._idle.append(idle)
@@ -233,15 +183,6 @@ class HookWorker:
             finally:
                 in_flight.value -= 1
                 del running[work]
-
-    def _next(self) -> Work | None:
-        """Turn by turn from the lane and from the sources while both have something."""
-        self._lane_turn = not self._lane_turn
-        lane = self.lane.waiting
-        first, second = (lane, self.direct) if self._lane_turn else (self.direct, lane)
-        if first:
-            return first.popleft()
-        return second.popleft() if second else None
 
     # ---- what an attempt says about the hook ----------------------------------------------------------
 
@@ -311,63 +252,69 @@ class HookWorker:
         self.metrics.paused.value = self.paused
         self._changed(self)
 
-    # ---- the way into the lane ------------------------------------------------------------------------
+    # ---- the lane -------------------------------------------------------------------------------------
+
+    @property
+    def lane(self) -> Lane:
+        """What is known of the hook's lane."""
+        return self.queue.lane
 
     def spawn_park(self, parking: Coroutine[Any, Any, None]) -> None:
-        """Run the parking of one delivery in the background."""
-        lane = self.lane  # which may have a new owner by the time the copy is confirmed
-        lane.parking += 1
+        """Park one delivery in the background."""
         task = asyncio.create_task(parking)
         self._parks.add(task)
-        task.add_done_callback(partial(self._parked, lane))
+        task.add_done_callback(partial(self._parked, self.queue.parking_started()))
 
-    def _parked(self, lane: Lane, task: asyncio.Task[None]) -> None:
-        lane.parking -= 1
+    def _parked(self, ended: Callable[[], None], task: asyncio.Task[None]) -> None:
+        ended()
         self._parks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             events.hook_failed(self.hook.id, error)
 
     def copy_sent(self, outcome: Outcome, received_at: float) -> None:
         """A copy is confirmed in the lane or on the ladder."""
-        new = not self.lane.exists
         if isinstance(outcome, Parked):
-            self.lane.copy_sent(received_at)
-        self.lane.exists = True
-        if new:
+            self.queue.copy_confirmed(received_at)
+        if self.queue.confirm_lane():
             self._changed(self)
 
-    # ---- the end --------------------------------------------------------------------------------------
+    # ---- what is in flight ----------------------------------------------------------------------------
 
-    def take_waiting(self) -> list[Work]:
-        """Take out the deliveries of sources that wait here and were not started."""
-        waiting = list(self.direct)
-        self.direct.clear()
-        return waiting
-
-    def take_lane(self) -> list[Work]:
-        """Take out the copies that wait here and were not started."""
-        waiting = [*self.lane.waiting, *self.lane.later]
-        self.lane.waiting.clear()
-        self.lane.later.clear()
-        return waiting
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way."""
+        return len(self._running)
 
     @property
     def busy(self) -> bool:
         """An attempt or a parking is under way."""
-        return bool(self.running or self._parks)
+        return bool(self._running or self._parks)
 
     @property
     def unrecorded(self) -> int:
         """Deliveries straight from a source that wait here or are under way: the history may not know them yet."""
-        under_way = sum(not work.from_lane for work in self.running)
-        return len(self.direct) + len(self._parks) + under_way
+        under_way = sum(not work.from_lane for work in self._running)
+        return len(self.queue.direct) + len(self._parks) + under_way
+
+    def events_here(self) -> set[str]:
+        """Ids of events whose deliveries wait here straight from a source, or are attempted."""
+        return {work.delivery.event.id for work in (*self.queue.direct, *self._running)}
+
+    def oldest_event(self) -> float:
+        """When the oldest event that waits for this hook was received, Unix seconds; 0: none waits."""
+        received = [work.delivery.event.received_at for work in (*self.queue.direct, *self._running)]
+        if self.lane.oldest:
+            received.append(self.lane.oldest)
+        return min(received, default=0.0)
+
+    # ---- the end --------------------------------------------------------------------------------------
 
     async def close(self) -> list[Work]:
         """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""
         self._closed = True
         if self._alone is not None:
             self._alone.cancel()
-        cut_off = list(self.running)
+        cut_off = list(self._running)
         tasks = [*self._workers, *self._parks]
         for task in tasks:
             task.cancel()

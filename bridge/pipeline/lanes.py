@@ -131,7 +131,7 @@ class LaneScheduler:
         if not hook:
             self._searched.set()
         elif runner is not None and not runner.lane.exists:
-            runner.lane.found(0, time.time())  # how deep it is shows with the next count
+            runner.queue.lane_found(0, time.time())  # how deep it is shows with the next count
             self.changed(runner)
 
     async def find_lanes(self) -> None:
@@ -151,7 +151,7 @@ class LaneScheduler:
                     continue
                 for runner in batch:
                     if runner.hook.id in depths:
-                        runner.lane.found(depths[runner.hook.id], time.time())
+                        runner.queue.lane_found(depths[runner.hook.id], time.time())
                         self.changed(runner)
             await self._searched.wait()
 
@@ -219,7 +219,7 @@ class LaneScheduler:
             await self._consumers.leave(hook)
             runner = self._table.get(hook)
             if runner is not None:
-                for work in runner.take_lane():
+                for work in runner.queue.take_copies():
                     work.settlement.give_back()
             if prefetch and not self._stopping:
                 self._prefetch[hook] = prefetch
@@ -328,7 +328,7 @@ class LaneScheduler:
         if self._stopping or runner is None or not runner.serving:
             work.settlement.give_back()
             return
-        runner.lane.copy_came()
+        runner.queue.copy_received()
         if self._turned_away(runner, work):
             return
         now = steady_time()
@@ -337,8 +337,7 @@ class LaneScheduler:
         if remaining <= 0:
             runner.enqueue(work)
         elif remaining < SHORT_WAIT:
-            runner.lane.later.add(work)
-            asyncio.get_running_loop().call_later(remaining, self._now_due, runner, work)
+            runner.queue.keep_until_due(work, remaining, self._fence.again)
         else:
             self._spawn(self._wait_longer(runner, work, remaining))
 
@@ -347,21 +346,11 @@ class LaneScheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _now_due(self, runner: HookWorker, work: Work) -> None:
-        if work in runner.lane.later:
-            runner.lane.later.discard(work)
-            self._look_again(runner, work)
-
     def overtaken(self, deliveries: Collection[str]) -> None:
         """Somebody started these deliveries anew or cancelled them: look again at their copies that wait for a slot."""
         for runner in self._table:
-            for work in [work for work in runner.lane.waiting if work.delivery.id in deliveries]:
-                runner.lane.waiting.remove(work)
-                self._look_again(runner, work)
-
-    def _look_again(self, runner: HookWorker, work: Work) -> None:
-        runner.lane.depth += 1  # as if it were in the lane still, until the fence lets it through
-        self._fence.again(work)
+            for work in runner.queue.take_copies_of(deliveries):
+                self._fence.again(work)
 
     async def _wait_longer(self, runner: HookWorker, work: Work, remaining: float) -> None:
         """The next hop of a composed wait: nothing was tried, so the history has nothing to learn."""

@@ -157,17 +157,17 @@ class DepthPoller:
     async def _count_lanes(self, *, quiet_too: bool) -> None:
         lanes = {}
         for runner in self._table:
-            lane, name = runner.lane, self._topology.names.lane(runner.hook.id)
-            if lane.exists:
+            queue, name = runner.queue, self._topology.names.lane(runner.hook.id)
+            if queue.lane.exists:
                 gauge = self._metrics.queue(name, lane_of=runner.hook.id).depth
-                if quiet_too or gauge.value or lane.mode or not lane.empty:
-                    lanes[name] = lane, gauge
+                if quiet_too or gauge.value or queue.lane.reason or not queue.lane_is_empty:
+                    lanes[name] = queue, gauge
         depths = await self._topology.depths(list(lanes))
-        for name, (lane, gauge) in lanes.items():
+        for name, (queue, gauge) in lanes.items():
             if name not in depths and gauge.value > 0:
                 await self._look_for_lane(name, int(gauge.value))
-            lane.counted(depths.get(name, 0))
-            gauge.value = lane.depth
+            queue.lane_counted(depths.get(name, 0))
+            gauge.value = queue.lane.depth
         self._tell_oldest(time.time())
 
     async def _look_for_lane(self, name: str, held: int) -> None:
@@ -176,10 +176,8 @@ class DepthPoller:
 
     def _tell_oldest(self, now: float) -> None:
         for runner in self._table:
-            waiting = [work.delivery.event.received_at for work in (*runner.direct, *runner.running)]
-            if runner.lane.oldest:
-                waiting.append(runner.lane.oldest)
-            runner.metrics.oldest_waiting.value = now - min(waiting) if waiting else 0.0
+            oldest = runner.oldest_event()
+            runner.metrics.oldest_waiting.value = now - oldest if oldest else 0.0
 
     async def _count_queues(self) -> None:
         names = self._topology.names
@@ -244,7 +242,7 @@ class StalledLaneMonitor:
             self._names.lane(runner.hook.id): 0.0
             for runner in self._table
             if runner.lane.depth > 0
-            and not (runner.running or runner.lane.waiting or runner.lane.later)
+            and not (runner.in_flight or runner.queue.holds_copies)
             and self._lanes.up(runner.hook.id)
         }
 

@@ -111,7 +111,7 @@ class ReplayRunner:
     ) -> tuple[Replay, Sequence[Restart]]:
         hook = runner.hook
         found = await self._replays.lacking(replay, hook.id, limit)
-        settled = without(found, replay.left[hook.id], _held(runner), self._settled_before(hook.id))
+        settled = without(found, replay.left[hook.id], runner.events_here(), self._settled_before(hook.id))
         if found.events and not settled.events and settled.reached == replay.left[hook.id]:
             await asyncio.sleep(_ROOM_EVERY)
             return (await self._looked_again(replay)), ()
@@ -147,11 +147,6 @@ class ReplayRunner:
         waiting = await self._outbox.outbox(time.time() + _SETTLED_EVERY, _OUTBOX_LOOK)
         known = {(each.delivery_id, each.generation) for each in waiting}
         return [each for each in restarts if (each.delivery_id, each.generation) in known]
-
-
-def _held(runner: HookWorker) -> set[str]:
-    """Returns the ids of the events that are in-flight for the hook in this process."""
-    return {work.delivery.event.id for work in (*runner.direct, *runner.running)}
 
 
 log = structlog.get_logger(__name__)

@@ -52,7 +52,7 @@ class HooksOnTable:
         }
         for hook_id, runner in runners.items():
             state = self.states.get(hook_id)
-            runner.pause_reason = state.reason if state is not None and state.paused else ""
+            runner.pause(state.reason if state is not None and state.paused else "")
         self.table.swap(RoutingTable(wanted.routed), runners)
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:

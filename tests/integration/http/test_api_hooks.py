@@ -315,7 +315,7 @@ async def test_a_hook_that_was_deleted_is_gone(history: SqlHistory, query: str, 
 async def test_a_hook_whose_lane_is_drained_is_shown_as_such_and_can_be_dropped(history: SqlHistory):
     async with serving_api(history) as api:
         hook_id = (await made(api.client, hook()))["id"]
-        api.runner(hook_id).lane.depth = 3
+        api.runner(hook_id).queue.lane_counted(3)
         answer = await send(api.client, "DELETE", f"/hooks/{hook_id}?lane=drain")
         assert (answer.status, answer.body["lane"], answer.body["waiting"]) == (202, "draining", 3)
         assert (await api.client.get(f"/hooks/{hook_id}"))["state"]["deleting"] == "drain"

@@ -92,9 +92,9 @@ async def test_a_hook_shows_how_it_is_doing(history: SqlHistory):
         }
         for _ in range(5):
             web.breaker.learn(Answer(fault=Fault.REFUSED), time.monotonic(), probe=False)
-        web.pause_reason = "gone"
-        web.lane.found(12, time.time())
-        web.held_until = time.monotonic() + 60
+        web.pause("gone")
+        web.queue.lane_found(12, time.time())
+        web.hold(time.monotonic() + 60)
         state = (await api.client.get("/hooks/web"))["state"]
         assert (state["paused"], state["reason"], state["breaker"], state["lane_depth"]) == (
             True,
@@ -168,7 +168,7 @@ async def test_a_message_is_explained_for_every_hook_and_not_delivered(history: 
         }
         paused = next(each for each in event["hooks"] if each["hook"] == "run")
         assert "the hook is paused" in paused["reason"]
-        api.runner("pass-on").pause_reason = "gone"
+        api.runner("pass-on").pause("gone")
         answer = await api.client.explain(
             {"routing_key": "any q", "properties": {"type": "x"}, "body": {"n": 2}}
         )

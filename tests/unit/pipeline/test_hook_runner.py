@@ -85,17 +85,17 @@ async def test_what_cannot_be_attempted_soon_waits_in_the_lane(settings, options
 
 async def test_a_deep_lane_is_served_until_it_is_empty():
     subject = runner()
-    subject.lane.counted(1001)
+    subject.queue.lane_counted(1001)
     assert subject.why_park(0.0) == "lane_deep"
-    subject.lane.counted(5)
+    subject.queue.lane_counted(5)
     assert subject.why_park(0.0) == "lane_deep"
-    subject.lane.counted(0)
+    subject.queue.lane_counted(0)
     assert subject.why_park(0.0) == ""
 
 
 async def test_a_shallow_lane_does_not_keep_events_from_going_directly():
     subject = runner()
-    subject.lane.counted(1000)
+    subject.queue.lane_counted(1000)
     assert subject.why_park(0.0) == ""
 
 
@@ -146,7 +146,7 @@ async def test_no_more_than_the_configured_attempts_run_at_once():
             subject.enqueue(work(f"d{n}"))
         await until(lambda: len(running) == 3)
         release.set()
-        await until(lambda: not subject.running and not subject.direct)
+        await until(lambda: not subject.in_flight and not subject.queue)
     assert most == 3
 
 
@@ -159,8 +159,8 @@ async def test_a_lane_with_messages_gets_every_other_slot():
 
     async with at_work(hook(concurrency=1), deliver) as subject:
         for n in range(10):
-            subject.direct.append(work(f"d{n}"))
-            subject.lane.waiting.append(work(f"l{n}", from_lane=True))
+            subject.queue.add(work(f"d{n}"))
+            subject.queue.add(work(f"l{n}", from_lane=True))
         subject.enqueue(work("last"))
         await until(lambda: len(order) == 21)
     assert sum(order[:10]) == 5
@@ -187,8 +187,8 @@ async def test_a_copy_in_the_lane_is_counted_and_its_age_known():
     subject.copy_sent(Parked("paused"), 123.0)
     assert (subject.lane.exists, subject.lane.depth, subject.lane.oldest) == (True, 1, 123.0)
     subject.copy_sent(Delivered(), 100.0)
-    subject.lane.copy_came()
-    subject.lane.counted(0)
+    subject.queue.copy_received()
+    subject.queue.lane_counted(0)
     assert subject.lane.oldest == 0.0
 
 
@@ -202,7 +202,7 @@ class Crowd:
         self.parked: list[tuple[str, str]] = []
         names = ["crm", "other"][:listeners]
         hooks = [hook(name=name, concurrency=concurrency) for name in names]
-        self.runners = {settings.id: runner(settings) for settings in hooks}
+        self.runners = {settings.id: runner(settings, self.hang) for settings in hooks}
         self.table = HookTable(lambda _event, _filters: None)
         self.table.swap(RoutingTable(hooks), self.runners)
         self.slow = self.runners["crm"]
@@ -211,54 +211,75 @@ class Crowd:
     def park(self, subject, item, reason):
         self.parked.append((item.delivery.id, reason))
 
-    def run_since(self, count, started):
+    async def hang(self, _runner, _item):
+        await asyncio.Event().wait()
+
+    async def attempt(self, count):
+        self.slow.learn(Answer(), 0.0, probe=False)  # so that it may use all of its slots
         for n in range(count):
-            self.slow.running[work(f"running{n}")] = started
+            self.slow.enqueue(work(f"running{n}"))
+        await until(lambda: self.slow.in_flight == count)
+
+    def sweep(self, held, after):
+        self.balance.sweep({"s": held}, time.monotonic() + after)
 
 
-async def test_what_waits_for_a_slow_hook_is_parked_when_its_source_is_crowded():
-    crowd = Crowd()
-    crowd.run_since(2, started=0.0)
-    crowd.slow.direct.append(work("waiting"))
+@pytest.fixture
+async def crowds():
+    made: list[Crowd] = []
 
-    crowd.balance.sweep({"s": (80, 100)}, now=5.0)
+    def crowd(**options: Any) -> Crowd:
+        made.append(Crowd(**options))
+        return made[-1]
+
+    yield crowd
+    for each in made:
+        await each.slow.close()
+
+
+async def test_what_waits_for_a_slow_hook_is_parked_when_its_source_is_crowded(crowds):
+    crowd = crowds()
+    await crowd.attempt(2)
+    crowd.slow.queue.add(work("waiting"))
+
+    crowd.sweep((80, 100), after=5.0)
 
     assert crowd.parked == [("waiting", "slots")]
-    assert crowd.slow.lane.mode == "slots"
+    assert crowd.slow.lane.reason == "slots"
 
 
 @pytest.mark.parametrize(
-    ("held", "started", "listeners"),
-    [((79, 100), 0.0, 2), ((100, 100), 4.5, 2), ((100, 100), 0.0, 1)],
+    ("held", "after", "listeners"),
+    [((79, 100), 5.0, 2), ((100, 100), 0.5, 2), ((100, 100), 5.0, 1)],
     ids=["the source has room", "attempts are quick", "nobody else listens"],
 )
-async def test_a_hook_that_does_no_harm_merely_waits(held, started, listeners):
-    crowd = Crowd(listeners=listeners)
-    crowd.run_since(2, started)
-    crowd.slow.direct.append(work("waiting"))
+async def test_a_hook_that_does_no_harm_merely_waits(crowds, held, after, listeners):
+    crowd = crowds(listeners=listeners)
+    await crowd.attempt(2)
+    crowd.slow.queue.add(work("waiting"))
 
-    crowd.balance.sweep({"s": held}, now=5.0)
+    crowd.sweep(held, after)
 
     assert crowd.parked == []
 
 
-async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet():
-    crowd = Crowd()
-    crowd.run_since(2, started=0.0)
+async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet(crowds):
+    crowd = crowds()
+    await crowd.attempt(2)
     settlement = Settlement(CountingTicket(), "s", InFlight())
     settlement.carries(2)
-    crowd.slow.direct.append(work("waiting", settlement=settlement))
+    crowd.slow.queue.add(work("waiting", settlement=settlement))
 
-    crowd.balance.sweep({"s": (100, 100)}, now=5.0)
+    crowd.sweep((100, 100), after=5.0)
 
     assert crowd.parked == []
 
 
-async def test_slow_attempts_hold_no_more_than_a_quarter_of_a_source():
-    crowd = Crowd(concurrency=100)
-    crowd.run_since(26, started=0.0)
-    crowd.slow.direct.append(work("waiting"))
+async def test_slow_attempts_hold_no_more_than_a_quarter_of_a_source(crowds):
+    crowd = crowds(concurrency=100)
+    await crowd.attempt(26)
+    crowd.slow.queue.add(work("waiting"))
 
-    crowd.balance.sweep({"s": (50, 100)}, now=5.0)
+    crowd.sweep((50, 100), after=5.0)
 
     assert crowd.parked == [("waiting", "slow")]
