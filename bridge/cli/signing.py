@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from typer import Argument
 
 from bridge.core.errors import Problem, SettingsError
-from bridge.core.event import Event, FormatName, Message, Source
+from bridge.core.event import FormatName, Message, Source
 from bridge.core.inlet import Verifier, VerifierType
 from bridge.core.target import Profile, Signature
 from bridge.formats.decoder import Decoder
@@ -259,8 +259,8 @@ def _event(given: Given, body: bytes) -> str:
 
 def _type_in(body: bytes, form: FormatName) -> str | None:
     decoder = Decoder(Source(name="body", queue="body", format=form))
-    found = decoder.decode(Message(body), new_id=lambda: "", received_at=0.0)
-    return found.type if isinstance(found, Event) and found.type != _UNKNOWN else None
+    event = decoder.decode(Message(body), new_id=lambda: "", received_at=0.0).event
+    return event.type if event is not None and event.type != _UNKNOWN else None
 
 
 # Verifying.

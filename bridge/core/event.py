@@ -97,9 +97,9 @@ class Undecodable:
 
 @value(frozen=True, slots=True)
 class Refused:
-    """One event of a batch that cannot be decoded, as the message that it would be if sent alone.
+    """A message that cannot be an event and why, or one part of a batch as the message that it would be alone.
 
-    `position` is its index in the batch, from 0.
+    `position` is its place in the batch, from 0.
     """
 
     message: Message
@@ -108,11 +108,26 @@ class Refused:
 
 
 @value(frozen=True, slots=True)
-class Batch:
-    """A message with several events, in order; each event has its own bytes as `message.body`."""
+class Received:
+    """What a message held: its events in their order, and the parts that cannot be events.
+
+    A message is either one event, or refused as a whole, or a batch: of a batch each event has its own bytes as
+    `message.body`, and parts may be refused alone.
+    """
 
     events: tuple[Event, ...]
     refused: tuple[Refused, ...] = ()
+    is_batch: bool = False
+
+    @property
+    def event(self) -> Event | None:
+        """The event of a message that held one; None for a batch, and for a message that was refused."""
+        return self.events[0] if self.events and not self.is_batch else None
+
+
+def refused_whole(message: Message, why: Undecodable) -> Received:
+    """Returns what is received of a message that cannot be an event."""
+    return Received((), (Refused(message, why),))
 
 
 @value(frozen=True, slots=True)

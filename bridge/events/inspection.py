@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
-from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.core.event import Event, Message, Received, Source, Undecodable
 from bridge.expressions.engine import EvaluationError
 from bridge.formats.decoder import Decoder
 from bridge.formats.registry import attributes_of, envelope_of
@@ -56,17 +56,8 @@ def inspect(
     """One finding for each event of the message, in its order; nothing is delivered. `table` None: no hooks, `keys` None:
     no `dedupe`.
     """
-    decoded = decoder.decode(message, new_id=new_id, received_at=received_at)
-    match decoded:
-        case Event():
-            [keyed] = _keyed(keys, decoded)
-            return [Finding(decoded, _explained(table, decoded), keyed=keyed)]
-        case Undecodable():
-            return [Finding(decoded)]
-        case Batch():
-            return list(_each(decoded, table, keys))
-        case _:
-            assert_never(decoded)
+    received = decoder.decode(message, new_id=new_id, received_at=received_at)
+    return list(_each(received, table, keys))
 
 
 def source_of(sources: Sequence[Source], message: Message) -> Source | None:
@@ -80,12 +71,12 @@ def source_of(sources: Sequence[Source], message: Message) -> Source | None:
     return None
 
 
-def _each(batch: Batch, table: RoutingTable | None, keys: Keys | None) -> Iterator[Finding]:
-    total = len(batch.events) + len(batch.refused)
-    refused = {each.position: each.why for each in batch.refused}
-    events = iter(zip(batch.events, _keyed(keys, batch), strict=True))
+def _each(received: Received, table: RoutingTable | None, keys: Keys | None) -> Iterator[Finding]:
+    total = len(received.events) + len(received.refused)
+    refused = {each.position: each.why for each in received.refused}
+    events = iter(zip(received.events, _keyed(keys, received), strict=True))
     for position in range(total):
-        place = Place(position + 1, total)
+        place = Place(position + 1, total) if received.is_batch else None
         if position in refused:
             yield Finding(refused[position], place=place)
         else:
@@ -93,12 +84,12 @@ def _each(batch: Batch, table: RoutingTable | None, keys: Keys | None) -> Iterat
             yield Finding(event, _explained(table, event), place, keyed)
 
 
-def _keyed(keys: Keys | None, decoded: Event | Batch) -> list[Keyed | None]:
+def _keyed(keys: Keys | None, received: Received) -> list[Keyed | None]:
     if keys is None:
-        return [None] * (len(decoded.events) if isinstance(decoded, Batch) else 1)
+        return [None] * len(received.events)
     return [
         Keyed(None, key.detail) if isinstance(key, EvaluationError) else Keyed(key)
-        for _, key in keys.of_all(decoded)
+        for _, key in keys.of_all(received)
     ]
 
 

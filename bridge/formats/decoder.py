@@ -9,7 +9,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 
 from bridge.codings.amqp10 import told_type, with_plain_headers
 from bridge.codings.inflating import plain_message
-from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
 from bridge.expressions.engine import compile_expression, view_for
 from bridge.formats.parse import BOUNDS, Bounds
 from bridge.formats.registry import FORMATS, MAX_BODY, Read, ReadEvent, Split, read_body, recognise
@@ -154,16 +154,17 @@ class Decoder:
 
     def decode(
         self, message: Message, *, new_id: NewId, received_at: float, at_once: int | None = None
-    ) -> Event | Batch | Undecodable:
-        """Returns the event of `message`, or the batch of its events.
+    ) -> Received:
+        """Returns the event that `message` carries, or the events of a batch.
 
         Raises Heavy, and nothing else, if more than `at_once` bytes must be parsed. Thread-safe.
 
         A body that no format recognizes, that is not JSON, or is empty still becomes an event, and so does an empty
         batch. `new_id` generates the id of each event; `received_at` is in Unix seconds, rounded to milliseconds.
         """
-        if refused := self._refused(message):
-            return refused
+        if why := self._refused(message):
+            return refused_whole(message, why)
+        original = message
         if message.headers:
             message = with_plain_headers(message, self._max_headers)
         body = read_body(message, self._bounds, at_once)
@@ -177,12 +178,13 @@ class Decoder:
             # A part of a compressed body is not compressed.
             whole = plain_message(message, body.plain)
             if too_many := _too_many(form.split, body.parsed, whole):
-                return too_many
+                return refused_whole(original, too_many)
             if singles := form.split(body.parsed, whole):
                 return self._batch(singles, common, new_id)
-        return self._event(message, body, common, new_id())
+        made = self._event(message, body, common, new_id())
+        return Received((made,)) if isinstance(made, Event) else refused_whole(original, made)
 
-    def _batch(self, singles: Sequence[Message], common: _Common, new_id: NewId) -> Batch:
+    def _batch(self, singles: Sequence[Message], common: _Common, new_id: NewId) -> Received:
         events: list[Event] = []
         refused: list[Refused] = []
         for position, single in enumerate(singles):
@@ -192,7 +194,7 @@ class Decoder:
                 events.append(made)
             else:
                 refused.append(Refused(single, made, position))
-        return Batch(tuple(events), tuple(refused))
+        return Received(tuple(events), tuple(refused), is_batch=True)
 
     def _event(
         self, message: Message, body: Read, common: _Common, event_id: str, position: str = ""

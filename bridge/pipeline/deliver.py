@@ -34,7 +34,7 @@ from bridge.core.delivery import (
     status_after,
 )
 from bridge.core.errors import BridgeError, PublishTooLarge
-from bridge.core.event import Batch, Event, Message, Refused, Undecodable
+from bridge.core.event import Event, Message, Received, Undecodable, refused_whole
 from bridge.core.ports import Copies
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
@@ -61,29 +61,18 @@ class Delivering:
 
     # ---- from a source message to its deliveries ------------------------------------------------------
 
-    def route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
-        """Start one delivery for each hook that asked for the event, or for an event of the batch."""
-        match decoded:
-            case Event():
-                found: tuple[Event, ...] = (decoded,)
-                refused: tuple[Refused, ...] = ()
-            case Batch(events=found, refused=refused):
-                pass
-            case Undecodable():
-                self.quarantine(decoded, message, settlement)
-                return
-            case _:
-                assert_never(decoded)
+    def route(self, received: Received, message: Message, settlement: Settlement) -> None:
+        """Start one delivery for each event and each hook that asked for it."""
         try:
             # All are matched before the first one starts: the message must not be settled in between.
-            matched = [self.table.match(event) for event in found]
+            matched = [self.table.match(event) for event in received.events]
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            self.quarantine(Undecodable("bug", f"{type(error).__name__}: {error}"), message, settlement)
-            return
-        settlement.carries(sum([len(runners) or 1 for runners in matched]) + len(refused))
-        for event, runners in zip(found, matched, strict=True):
+            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
+            matched = []
+        settlement.carries(sum([len(runners) or 1 for runners in matched]) + len(received.refused))
+        for event, runners in zip(received.events, matched, strict=True):
             self._start_all(event, runners, settlement)
-        for one in refused:
+        for one in received.refused:
             self.quarantine(one.why, one.message, settlement)
 
     def _start_all(self, event: Event, runners: list[HookWorker], settlement: Settlement) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bridge.core.delivery import Counted
-from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
 from bridge.core.ports import AckHandle
 from bridge.expressions.engine import EvaluationError
 from bridge.formats.decoder import Decoder
@@ -211,58 +211,53 @@ class Intake:
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
-        decoded: Event | Batch | Undecodable
         try:
-            decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now, at_once=AT_ONCE)
+            received = self._decoder.decode(message, new_id=self._new_id, received_at=now, at_once=AT_ONCE)
         except Heavy:
             task = asyncio.create_task(self._decode_aside(message, settlement, now))
             self._decoding[settlement] = task
             return
         except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
-        self._go_on(decoded, message, settlement)
+            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
+        self._go_on(received, message, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
         """What comes after it waits: events of a source go on in its order."""
-        decoded: Event | Batch | Undecodable
         try:
-            decoded = await self._aside.read(message, partial(self._decode, message, now))
+            received = await self._aside.read(message, partial(self._decode, message, now))
         except Exception as error:  # noqa: BLE001 - see above
-            decoded = Undecodable("bug", f"{type(error).__name__}: {error}")
+            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
         del self._decoding[settlement]
         if settlement.valid:
-            self._go_on(decoded, message, settlement)
+            self._go_on(received, message, settlement)
         else:
-            self._forget(decoded)
+            self._forget(received)
             settlement.drop_one()
         self.pump()
 
-    def _decode(self, message: Message, now: float) -> Event | Batch | Undecodable:
+    def _decode(self, message: Message, now: float) -> Received:
         """All of it that takes long, in a thread."""
-        decoded = self._decoder.decode(message, new_id=self._new_id, received_at=now)
-        if isinstance(decoded, Undecodable):
-            return decoded
-        for event, place in places(decoded):
+        received = self._decoder.decode(message, new_id=self._new_id, received_at=now)
+        for event, place in places(received):
             self._delivering.table.foresee(event)
             if self._keys is not None:
                 self._foreseen_keys.note(event, (self._keys.of(event, place),))
             if self._dimensions is not None:
                 self._foreseen_values.note(event, self._dimensions.of(event))
-        return decoded
+        return received
 
-    def _forget(self, decoded: Event | Batch | Undecodable) -> None:
+    def _forget(self, received: Received) -> None:
         """What was foreseen of a message that the broker hands out again."""
-        if not isinstance(decoded, Undecodable):
-            for event, _ in places(decoded):
-                self._delivering.table.forget(event)
-                self._foreseen_keys.take(event, None)
-                self._foreseen_values.take(event, None)
+        for event in received.events:
+            self._delivering.table.forget(event)
+            self._foreseen_keys.take(event, None)
+            self._foreseen_values.take(event, None)
 
-    def _go_on(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+    def _go_on(self, received: Received, message: Message, settlement: Settlement) -> None:
         try:
-            if (weight := _weight(decoded)) > _LIGHT:
+            if (weight := _weight(received)) > _LIGHT:
                 settlement.grow(weight)
-            self._route(decoded, message, settlement)
+            self._route(received, message, settlement)
         except Exception as error:  # noqa: BLE001 - what of it was not started comes again
             events.intake_failed(self.source.name, error)
             settlement.abandon()
@@ -274,32 +269,27 @@ class Intake:
         settlement.place = ticket
         return settlement
 
-    def _route(self, decoded: Event | Batch | Undecodable, message: Message, settlement: Settlement) -> None:
+    def _route(self, received: Received, message: Message, settlement: Settlement) -> None:
         """At once, unless something may be known of it already."""
-        if isinstance(decoded, Undecodable):
-            self._delivering.route(decoded, message, settlement)
-        elif message.redelivered or self._keys is not None:
+        if received.events and (message.redelivered or self._keys is not None):
             self._metrics.redelivered.value += message.redelivered
-            self._recall.take(self._arrival(decoded, message, settlement))
-        else:
-            for event in decoded.events if isinstance(decoded, Batch) else (decoded,):
-                if event.publisher_id is not None:
-                    self._recall.under_way.add(event.webhook_id, settlement)
-            self._delivering.route(decoded, message, settlement)
-            if self._dimensions is not None:
-                self._measure(decoded.events if isinstance(decoded, Batch) else (decoded,), settlement)
+            self._recall.take(self._arrival(received, message, settlement))
+            return
+        for event in received.events:
+            if event.publisher_id is not None:
+                self._recall.under_way.add(event.webhook_id, settlement)
+        self._delivering.route(received, message, settlement)
+        if self._dimensions is not None:
+            self._measure(received.events, settlement)
 
-    def _arrival(self, decoded: Event | Batch, message: Message, settlement: Settlement) -> ReceivedMessage:
-        if isinstance(decoded, Batch):
-            parts, refused = [Part(event) for event in decoded.events], decoded.refused
-        else:
-            parts, refused = [Part(decoded)], ()
+    def _arrival(self, received: Received, message: Message, settlement: Settlement) -> ReceivedMessage:
+        parts = [Part(event) for event in received.events]
         window = 0.0
         if self._keys is not None and self.source.dedupe is not None and REQUEUED not in message.headers:
             window = self.source.dedupe.window
-            for part, (event, place) in zip(parts, places(decoded), strict=True):
+            for part, (event, place) in zip(parts, places(received), strict=True):
                 part.digest = self._digest(self._key_of(self._keys, event, place))
-        go_on = partial(self._resume, refused, settlement)
+        go_on = partial(self._resume, received.refused, settlement)
         return ReceivedMessage(parts, settlement, message.redelivered, window, go_on)
 
     def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | EvaluationError | None:
@@ -352,10 +342,9 @@ class Intake:
             self._delivering.recorder.add(one, settlement)
 
 
-def _weight(decoded: Event | Batch | Undecodable) -> int:
+def _weight(received: Received) -> int:
     """About how many bytes what was made of a message takes beside its body."""
-    if isinstance(decoded, Event):
-        return decoded.weight
-    if isinstance(decoded, Batch):
-        return sum(event.weight + len(event.message.body) for event in decoded.events)
-    return 0
+    weight = sum([event.weight for event in received.events])
+    if received.is_batch:
+        weight += sum(len(event.message.body) for event in received.events)
+    return weight

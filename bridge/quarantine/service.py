@@ -9,7 +9,7 @@ from typing import Any
 from bridge.codings.inflating import plain_message
 from bridge.core.base import value
 from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge
-from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.core.event import Message, Received, Source
 from bridge.core.ports import Outgoing, Publisher
 from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
 from bridge.formats.decoder import Decoder
@@ -205,15 +205,10 @@ class Requeuing:
             self._under_way.discard(quarantined_id)
 
 
-def _made(found: Event | Batch | Undecodable) -> tuple[tuple[str, ...], str | None]:
-    match found:
-        case Event():
-            return (found.type,), None
-        case Undecodable():
-            return (), f"{found.reason}: {found.detail}"
-        case Batch():
-            fault = next((f"{each.why.reason}: {each.why.detail}" for each in found.refused), None)
-            return tuple(event.type for event in found.events), fault
+def _made(received: Received) -> tuple[tuple[str, ...], str | None]:
+    """Returns the types of the events, and why the first refused part is no event."""
+    fault = next((f"{each.why.reason}: {each.why.detail}" for each in received.refused), None)
+    return tuple(event.type for event in received.events), fault
 
 
 def _until_now(which: QuarantineFilter) -> QuarantineFilter:

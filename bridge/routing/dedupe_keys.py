@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
-from bridge.core.event import PUBLISHER_ID, Batch, Event, Source
+from bridge.core.event import PUBLISHER_ID, Event, Received, Source
 from bridge.expressions.engine import EvaluationError, compile_expression, unanswered, view_for
 from bridge.formats.text import fitting_id
 
@@ -31,14 +31,14 @@ def keyed_by(source: Source) -> "Keys | None":
     return None if source.dedupe is None else Keys(source.name, source.dedupe.by)
 
 
-def places(decoded: Event | Batch) -> Iterator[tuple[Event, int | None]]:
-    """Yield each event with its index in the batch (None: not a batch)."""
-    if isinstance(decoded, Event):
-        yield decoded, None
+def places(received: Received) -> Iterator[tuple[Event, int | None]]:
+    """Yield each event with its index in the batch; None if the message is not a batch."""
+    if not received.is_batch:
+        yield from ((event, None) for event in received.events)
         return
-    refused = {each.position for each in decoded.refused}
-    left = (place for place in range(len(decoded.events) + len(refused)) if place not in refused)
-    yield from zip(decoded.events, left, strict=True)
+    refused = {each.position for each in received.refused}
+    left = (place for place in range(len(received.events) + len(refused)) if place not in refused)
+    yield from zip(received.events, left, strict=True)
 
 
 class Keys:
@@ -50,11 +50,11 @@ class Keys:
         self._expression = compile_key(by)
         self._view = view_for(by)
 
-    def of_all(self, decoded: Event | Batch) -> Iterator[tuple[Event, str | EvaluationError | None]]:
+    def of_all(self, received: Received) -> Iterator[tuple[Event, str | EvaluationError | None]]:
         """Yield each event with its key. Events of a batch that only have the message's id are told apart by their
         index.
         """
-        for event, place in places(decoded):
+        for event, place in places(received):
             yield event, self.of(event, place)
 
     def of(self, event: Event, place: int | None = None) -> str | EvaluationError | None:

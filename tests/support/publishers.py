@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bridge.core.event import Batch, Event, Message, Source
+from bridge.core.event import Event, Message, Received, Source
 from bridge.formats.decoder import Decoder
 
 FOLDER = Path(__file__).parents[1] / "data" / "publishers"
@@ -33,17 +33,15 @@ def sent(body: Any, **properties: Any) -> Message:
     return Message(body=json.dumps(body).encode(), **properties)
 
 
-def decoded(message: Message, form: str = "auto", timezone: str = "UTC") -> Event | Batch:
+def decoded(message: Message, form: str = "auto", timezone: str = "UTC") -> Received:
     """What a source of this format makes of the message."""
     source = Source.model_validate({"name": "crm", "queue": "q", "format": form, "timezone": timezone})
-    found = Decoder(source).decode(message, new_id=lambda: "0197", received_at=0.0)
-    assert isinstance(found, Event | Batch)
-    return found
+    return Decoder(source).decode(message, new_id=lambda: "0197", received_at=0.0)
 
 
 def event(message: Message, form: str = "auto", timezone: str = "UTC") -> Event:
     """The one event in the message."""
-    found = decoded(message, form, timezone)
+    found = decoded(message, form, timezone).event
     assert isinstance(found, Event)
     return found
 

@@ -134,7 +134,7 @@ def test_a_receiver_is_told_how_to_read_the_bytes_that_it_gets(told, headers, ki
 
 
 def test_why_there_are_no_data_is_what_the_attempt_says():
-    came = decoded(Message(b"{}", content_encoding="gzip"))
+    came = decoded(Message(b"{}", content_encoding="gzip")).event
     assert isinstance(came, Event)
     assert refusal(build("data"), came) == (
         "the body is labelled gzip, and is corrupt, cut off or something else, so there is no data to send; "

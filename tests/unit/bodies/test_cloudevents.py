@@ -35,8 +35,10 @@ def arrived(
     body: bytes, content_type: str | None = None, headers: Any = None, coding: str | None = None
 ) -> Event:
     message = Message(body, content_type=content_type, headers=headers or {}, content_encoding=coding)
-    made = Decoder(Source(name="s", queue="s")).decode(
-        message, new_id=lambda: "0197", received_at=1741940813.25
+    made = (
+        Decoder(Source(name="s", queue="s"))
+        .decode(message, new_id=lambda: "0197", received_at=1741940813.25)
+        .event
     )
     assert isinstance(made, Event)
     return made

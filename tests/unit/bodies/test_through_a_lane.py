@@ -34,8 +34,10 @@ TEMPLATE = (
 
 
 def arrived(message: Message) -> Event:
-    made = Decoder(Source(name="s", queue="s")).decode(
-        message, new_id=lambda: "0197", received_at=1741940813.1234567
+    made = (
+        Decoder(Source(name="s", queue="s"))
+        .decode(message, new_id=lambda: "0197", received_at=1741940813.1234567)
+        .event
     )
     assert isinstance(made, Event)
     return made

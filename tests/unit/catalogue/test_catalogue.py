@@ -25,8 +25,10 @@ each_catalogue = pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda cat
 
 def decoded(body: bytes, form: str = "auto") -> Event:
     source = Source.model_validate({"name": "main", "queue": "hooks2", "format": form})
-    event = Decoder(source).decode(
-        Message(body=body, routing_key="hooks2"), new_id=lambda: "0197", received_at=1.5
+    event = (
+        Decoder(source)
+        .decode(Message(body=body, routing_key="hooks2"), new_id=lambda: "0197", received_at=1.5)
+        .event
     )
     assert isinstance(event, Event)
     return event

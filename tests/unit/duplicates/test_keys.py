@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridge.core.event import Batch, Event, Message, Refused, Source, Undecodable
+from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable
 from bridge.expressions.engine import EvaluationError
 from bridge.routing.dedupe_keys import Keys, compile_key, keyed_by
 from tests.support.records import an_event
@@ -79,12 +79,15 @@ def test_events_of_a_batch_that_have_only_the_messages_id_differ_by_their_places
     refused = Refused(message, Undecodable("schema_mismatch", ""), position=1)
 
     def keys(*events: Event, without: tuple[Refused, ...] = ()) -> list[Any]:
-        return [found for _, found in Keys("main", "publisher_id").of_all(Batch(events, without))]
+        return [
+            found
+            for _, found in Keys("main", "publisher_id").of_all(Received(events, without, is_batch=True))
+        ]
 
     assert keys(alike, own, alike) == ["m-1#0", "own-2", "m-1#2"]
     assert keys(alike, own, without=(refused,)) == ["m-1#0", "own-2"]
     assert keys(own, alike, without=(refused,)) == ["own-2", "m-1#2"]
-    assert list(Keys("main", "publisher_id").of_all(alike)) == [(alike, "m-1")]
+    assert list(Keys("main", "publisher_id").of_all(Received((alike,)))) == [(alike, "m-1")]
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.event import Batch, Event, Message, Source, Undecodable
+from bridge.core.event import Event, Message, Received, Source, Undecodable
 from bridge.formats.decoder import MAX_EVENTS, Decoder
 from bridge.formats.registry import content_of
 
@@ -18,15 +18,15 @@ BATCH = b" [" + FIRST + b" ,\n" + SECOND + b"] "
 BATCH_TYPE = "application/cloudevents-batch+json; charset=utf-8"
 
 
-def decode(message: Message, **options: Any) -> Event | Batch | Undecodable:
+def decode(message: Message, **options: Any) -> Received:
     ids = itertools.count(1)
     source = Source.model_validate({"name": "crm", "queue": "q", "format": options.pop("form", "auto")})
     return Decoder(source, **options).decode(message, new_id=lambda: f"id{next(ids)}", received_at=1.5)
 
 
-def batch(message: Message, **options: Any) -> Batch:
+def batch(message: Message, **options: Any) -> Received:
     found = decode(message, **options)
-    assert isinstance(found, Batch)
+    assert found.is_batch
     return found
 
 
@@ -45,7 +45,7 @@ def test_each_event_of_a_batch_has_its_own_bytes_and_ids():
 def test_an_event_of_a_batch_alone_is_the_same_event():
     among, alone = batch(Message(BATCH, content_type=BATCH_TYPE)).events[0], decode(
         Message(FIRST, content_type="application/cloudevents+json; charset=utf-8")
-    )  # fmt: skip
+    ).event  # fmt: skip
     assert alone == among
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_celery_events_is_split():
 
 @pytest.mark.parametrize("body", [b"[]", b" [ ] ", b"", b"{}", b"null", b"[", b"no json"])
 def test_an_empty_batch_and_one_that_is_none_is_an_event_all_the_same(body):
-    event = decode(Message(body, content_type=BATCH_TYPE))
+    event = decode(Message(body, content_type=BATCH_TYPE)).event
     assert isinstance(event, Event)
     assert event.message.body == body
 
@@ -97,14 +97,14 @@ def test_of_a_batch_only_what_does_not_fit_is_refused():
 
 def test_a_batch_without_end_is_refused_before_it_is_split():
     body = b"[" + b"{}," * MAX_EVENTS + b"{}]"
-    refused = decode(Message(body, content_type=BATCH_TYPE))
-    assert refused == Undecodable("batch_too_large", "the message holds 10001 events, the limit is 10000")
+    [refused] = decode(Message(body, content_type=BATCH_TYPE)).refused
+    assert refused.why == Undecodable("batch_too_large", "the message holds 10001 events, the limit is 10000")
 
 
 def test_a_long_list_that_is_no_batch_is_one_event():
     body = b"[" + b"1," * MAX_EVENTS + b"1]"
-    assert isinstance(decode(Message(body)), Event)
-    assert isinstance(decode(Message(body, headers={"cloudEvents:specversion": "1.0"})), Event)
+    assert decode(Message(body)).event
+    assert decode(Message(body, headers={"cloudEvents:specversion": "1.0"})).event
 
 
 @dataclass(frozen=True)

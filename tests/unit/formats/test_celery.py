@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bridge.core.event import Batch, Message
+from bridge.core.event import Message
 from tests.support.publishers import decoded, event, facts, message, sent
 
 TASK_1 = {
@@ -99,7 +99,7 @@ def test_a_list_of_events_is_split():
     body = ("[" + ", ".join(texts) + "]").encode()
     for form, exchange in (("auto", "celeryev"), ("auto", ""), ("celery", "")):
         batch = decoded(Message(body=body, exchange=exchange, content_type="application/json"), form)
-        assert isinstance(batch, Batch)
+        assert batch.is_batch
         assert [found.type for found in batch.events] == ["worker-heartbeat", "task-received"]
         assert [found.message.body.decode() for found in batch.events] == texts
         assert batch.events[0].message.content_type == "application/json"

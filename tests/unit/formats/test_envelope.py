@@ -58,7 +58,7 @@ OSLO = {
 
 
 def event_of(body: Any, headers: Any = None, kind: str = "application/json") -> Event:
-    made = decoded(Message(json.dumps(body).encode(), "", "q", headers or {}, kind))
+    made = decoded(Message(json.dumps(body).encode(), "", "q", headers or {}, kind)).event
     assert isinstance(made, Event)
     return made
 
@@ -84,7 +84,7 @@ CASES = [
     (event_of(OSLO), "event.envelope.priority", "INFO"),
     (event_of({"messageType": ["urn:message:A:B"], "message": {}, "host": {"machineName": "m"}}), "event.envelope.host.machineName", "m"),
     (event_of({"anything": "else"}), "event.envelope.anything", "else"),
-    (decoded(Message(b"type=event&call=a/b&data[model]=A%5CB", content_type="application/x-www-form-urlencoded"), "splynx"), "event.envelope.call", "a/b"),
+    (decoded(Message(b"type=event&call=a/b&data[model]=A%5CB", content_type="application/x-www-form-urlencoded"), "splynx").event, "event.envelope.call", "a/b"),
 ]  # fmt: skip
 
 

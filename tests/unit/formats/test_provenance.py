@@ -29,7 +29,7 @@ class Inlets:
 def decoded(inlet: Any, **options: Any) -> Event:
     decoder = Decoder(Source(name="crm", queue="q", format="splynx"), **options)
     message = Message(PING, routing_key="q", headers={"x-bridge-inlet": inlet, "own": 1})
-    event = decoder.decode(message, new_id=lambda: "0197", received_at=1.5)
+    event = decoder.decode(message, new_id=lambda: "0197", received_at=1.5).event
     assert isinstance(event, Event)
     return event
 

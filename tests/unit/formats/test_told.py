@@ -9,7 +9,7 @@ import pytest
 from bridge.checks.configuration import check
 from bridge.cli.inspect import Options, findings_of
 from bridge.core.errors import SettingsError
-from bridge.core.event import Batch, Event, Message, Source
+from bridge.core.event import Event, Message, Received, Source
 from bridge.formats.decoder import Decoder
 from bridge.formats.text import webhook_id
 from bridge.settings.tree import Settings
@@ -20,7 +20,8 @@ def decode(body: Any, *, headers: Any = None, message_id: str | None = None, **s
     message = Message(
         json.dumps(body).encode(), "", "q", headers or {}, message_id=message_id, type="amqp.type"
     )
-    return Decoder(source).decode(message, new_id=lambda: "e", received_at=1.0)
+    received = Decoder(source).decode(message, new_id=lambda: "e", received_at=1.0)
+    return received if received.is_batch else received.event
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_the_id_is_the_publishers_and_makes_the_webhook_id():
 def test_each_event_of_a_batch_is_asked():
     batch = [{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": {"n": n}} for n in (1, 2)]
     made = decode(batch, type="'n.' + string(event.data.n)", id="event.data.n")
-    assert isinstance(made, Batch)
+    assert isinstance(made, Received)
     assert [(event.type, event.publisher_id) for event in made.events] == [("n.1", "1"), ("n.2", "2")]
 
 

@@ -48,7 +48,7 @@ def arrived(by: Inlet, sent: tuple[tuple[str, str], ...]) -> Message:
 
 def event_of(message: Message, *inlets: Inlet) -> Event:
     decoder = Decoder(SOURCE, arrivals=Arrivals("main", inlets))
-    event = decoder.decode(message, new_id=lambda: "e", received_at=NOW)
+    event = decoder.decode(message, new_id=lambda: "e", received_at=NOW).event
     assert isinstance(event, Event)
     return event
 

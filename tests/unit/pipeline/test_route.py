@@ -6,7 +6,7 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry
 
 from bridge.core.delivery import Entry, Quarantined, Record, Status, Unmatched
-from bridge.core.event import Batch, Event, Message, Refused, Undecodable
+from bridge.core.event import Event, Message, Received, Refused, Undecodable
 from bridge.core.hook import Hook
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
@@ -70,9 +70,9 @@ class Bench:
         }
         table.swap(RoutingTable(hooks), runners)
 
-    def route(self, decoded: Event | Batch | Undecodable) -> list[Entry]:
+    def route(self, received: Received) -> list[Entry]:
         settlement = Settlement(self.ticket, "s", self.load)
-        self.delivering.route(decoded, Message(b"[]"), settlement)
+        self.delivering.route(received, Message(b"[]"), settlement)
         assert all(each is settlement for _, each in self.entries.added)
         return [entry for entry, _ in self.entries.added]
 
@@ -92,7 +92,7 @@ def event(kind: str) -> Event:
 
 async def test_all_events_of_a_batch_settle_their_message_together():
     bench = Bench("a", "a", "b")
-    entries = bench.route(Batch((event("a"), event("b"), event("c"))))
+    entries = bench.route(Received((event("a"), event("b"), event("c")), is_batch=True))
     records = [
         (entry.delivery.event.type, entry.delivery.hook) for entry in entries if isinstance(entry, Record)
     ]
@@ -106,7 +106,7 @@ async def test_all_events_of_a_batch_settle_their_message_together():
 async def test_an_element_that_does_not_fit_goes_to_quarantine_beside_the_others():
     bench = Bench("a")
     bad = Refused(Message(b'{"bad":1}'), Undecodable("schema_mismatch", "$.bad: no"))
-    entries = bench.route(Batch((event("a"),), (bad, bad)))
+    entries = bench.route(Received((event("a"),), (bad, bad), is_batch=True))
     quarantined = [entry for entry in entries if isinstance(entry, Quarantined)]
     assert [(each.message.body, each.reason, each.detail) for each in quarantined] == [
         (b'{"bad":1}', "schema_mismatch", "$.bad: no")
@@ -117,12 +117,12 @@ async def test_an_element_that_does_not_fit_goes_to_quarantine_beside_the_others
 
 async def test_a_batch_of_nothing_but_misfits_is_settled_with_the_last_of_them():
     bench = Bench("a")
-    bench.route(Batch((), (Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no")),)))
+    bench.route(Received((), (Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no")),)))
     bench.commit_one_by_one()
 
 
 async def test_a_single_event_without_hooks_settles_with_its_own_record():
     bench = Bench("a")
-    (entry,) = bench.route(event("z"))
+    (entry,) = bench.route(Received((event("z"),)))
     assert isinstance(entry, Unmatched)
     bench.commit_one_by_one()

@@ -37,7 +37,7 @@ DEATHS = {
 
 def decoded(message: Message, form: str = "auto", *, received_at: float = 1.5, **options: Any) -> Event:
     source = Source.model_validate({"name": "crm", "queue": "hooks2", "format": form})
-    event = Decoder(source, **options).decode(message, new_id=lambda: "0197", received_at=received_at)
+    event = Decoder(source, **options).decode(message, new_id=lambda: "0197", received_at=received_at).event
     assert isinstance(event, Event)
     return event
 
