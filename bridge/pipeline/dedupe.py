@@ -22,7 +22,7 @@ from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier
 from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection
-from bridge.pipeline.received import Part, Recalled, ReceivedMessage
+from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import Settlement
 from bridge.telemetry import events
@@ -327,11 +327,11 @@ class RedeliveryFilter:
                     self._hold(arrival, digest, part.id)
                     part.go_on(part.earlier, before=True)
                 case Verdict.OVER:
-                    part.recalled = Recalled(part.event, hooks=None, before=True)
+                    part.remaining = Remaining(part.event, settled=None, before=True)
                 case Verdict.DUPLICATE if part.earlier is not None:
                     part.go_on(part.earlier, before=True)  # it was the first in a window that is over
                 case Verdict.DUPLICATE:
-                    part.recalled = Recalled(part.event, duplicate=True)
+                    part.remaining = Remaining(part.event, duplicate=True)
                 case Verdict.TAKE_OVER:
                     given_up.append((arrival, part, claimed[digest]))
                 case Verdict.WAIT:
@@ -371,11 +371,11 @@ class RedeliveryFilter:
     def _go_on(self, arrival: ReceivedMessage) -> None:
         del self._held[arrival]
         for part in arrival.parts:
-            if part.recalled is None:
+            if part.remaining is None:
                 part.go_on(part.earlier, before=True)
         if arrival.claims:
             arrival.settlement.at_last(partial(self._finish, tuple(arrival.claims)))
-        arrival.go_on([part.recalled for part in arrival.parts if part.recalled is not None])
+        arrival.go_on([part.remaining for part in arrival.parts if part.remaining is not None])
 
     def _finish(self, claims: tuple[tuple[str, str], ...], settlement: Settlement) -> None:
         self._recorder.add(Finished(claims), settlement)

@@ -10,7 +10,7 @@ history. A crash at any point repeats work and never loses it.
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import assert_never
@@ -18,8 +18,10 @@ from typing import assert_never
 from bridge.core.base import Backoff
 from bridge.core.budget import Turn
 from bridge.core.delivery import (
+    DUPLICATE,
     Answer,
     Attempt,
+    Counted,
     Delivered,
     Delivery,
     FailedForGood,
@@ -34,10 +36,11 @@ from bridge.core.delivery import (
     status_after,
 )
 from bridge.core.errors import BridgeError, PublishTooLarge
-from bridge.core.event import Event, Message, Received, Undecodable, refused_whole
+from bridge.core.event import Message, Refused, Undecodable
 from bridge.core.ports import Copies
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
+from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import Settlement, Work
 from bridge.pipeline.watch import PipelineWatch
@@ -61,27 +64,56 @@ class Delivering:
 
     # ---- from a source message to its deliveries ------------------------------------------------------
 
-    def route(self, received: Received, message: Message, settlement: Settlement) -> None:
-        """Start one delivery for each event and each hook that asked for it."""
-        try:
-            # All are matched before the first one starts: the message must not be settled in between.
-            matched = [self.table.match(event) for event in received.events]
-        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
-            matched = []
-        settlement.carries(sum([len(runners) or 1 for runners in matched]) + len(received.refused))
-        for event, runners in zip(received.events, matched, strict=True):
-            self._start_all(event, runners, settlement)
-        for one in received.refused:
-            self.quarantine(one.why, one.message, settlement)
+    def route(
+        self,
+        remaining: Sequence[Remaining],
+        refused: Sequence[Refused],
+        settlement: Settlement,
+        counted: Sequence[Counted] = (),
+    ) -> None:
+        """Start a delivery for each event and each hook that asked for it and has no committed fate of it.
 
-    def _start_all(self, event: Event, runners: list[HookWorker], settlement: Settlement) -> None:
-        """An event that nobody asked for counts one: its own record."""
-        if not runners:
-            self.watch.unmatched(event)
-            self.recorder.add(Unmatched(event), settlement)
-        for runner in runners:
-            self.start(runner, Work(Delivery(self.new_id(), event, runner.hook.id), settlement))
+        Each of them has a share of the message, as has each part that is `refused` and each value that is `counted`. Raises
+        what a bug raises: before anything has started, or after the shares of what has not started are dropped.
+        """
+        # All are matched before the first one starts: the message must not be settled in between.
+        matched = [self._runners_of(one) for one in remaining]
+        left = sum([len(runners) for runners in matched]) + len(refused) + len(counted)
+        settlement.hand_out(left)
+        try:
+            for one, runners in zip(remaining, matched, strict=True):
+                for runner in runners:
+                    self._start(one, runner, settlement)
+                    left -= 1
+            for each in refused:
+                self.quarantine(each.why, each.message, settlement)
+                left -= 1
+            for entry in counted:
+                self.recorder.add(entry, settlement)
+                left -= 1
+        finally:
+            for _ in range(left):
+                settlement.drop_one()
+
+    def _runners_of(self, one: Remaining) -> Sequence[HookWorker | None]:
+        """The runners that have something to do for the event; one None if no hook asked for it."""
+        if one.settled is None:
+            return ()
+        runners = self.table.match(one.event)
+        if one.settled:
+            return [runner for runner in runners if runner.hook.id not in one.settled]
+        return runners if runners or one.before else (None,)
+
+    def _start(self, one: Remaining, runner: HookWorker | None, settlement: Settlement) -> None:
+        if runner is None:
+            self.watch.unmatched(one.event)
+            self.recorder.add(Unmatched(one.event), settlement)
+            return
+        work = Work(Delivery(self.new_id(), one.event, runner.hook.id), settlement)
+        if one.duplicate:
+            self.record(runner, work, Skipped(DUPLICATE))
+        else:
+            self.start(runner, work)
 
     def start(self, runner: HookWorker, work: Work) -> None:
         """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""

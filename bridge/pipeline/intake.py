@@ -18,7 +18,7 @@ from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import LargeBodyReader
-from bridge.pipeline.received import Part, Recalled, ReceivedMessage, resume
+from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.routing.dedupe_keys import Keys, keyed_by, places
@@ -258,9 +258,17 @@ class Intake:
             if (weight := _weight(received)) > _LIGHT:
                 settlement.grow(weight)
             self._route(received, message, settlement)
-        except Exception as error:  # noqa: BLE001 - what of it was not started comes again
+        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
+            self._failed(error, message, settlement)
+
+    def _failed(self, error: Exception, message: Message, settlement: Settlement) -> None:
+        """A bug: the message goes to quarantine if nothing of it has started; else what has not started comes again."""
+        if settlement.handed_out:
             events.intake_failed(self.source.name, error)
-            settlement.abandon()
+        else:
+            self._delivering.quarantine(
+                Undecodable("bug", f"{type(error).__name__}: {error}"), message, settlement
+            )
 
     def _settlement(self, ticket: AckHandle, over: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
@@ -274,13 +282,8 @@ class Intake:
         if received.events and (message.redelivered or self._keys is not None):
             self._metrics.redelivered.value += message.redelivered
             self._recall.take(self._arrival(received, message, settlement))
-            return
-        for event in received.events:
-            if event.publisher_id is not None:
-                self._recall.under_way.add(event.webhook_id, settlement)
-        self._delivering.route(received, message, settlement)
-        if self._dimensions is not None:
-            self._measure(received.events, settlement)
+        else:
+            self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
     def _arrival(self, received: Received, message: Message, settlement: Settlement) -> ReceivedMessage:
         parts = [Part(event) for event in received.events]
@@ -289,7 +292,7 @@ class Intake:
             window = self.source.dedupe.window
             for part, (event, place) in zip(parts, places(received), strict=True):
                 part.digest = self._digest(self._key_of(self._keys, event, place))
-        go_on = partial(self._resume, received.refused, settlement)
+        go_on = partial(self._resume, received.refused, message, settlement)
         return ReceivedMessage(parts, settlement, message.redelivered, window, go_on)
 
     def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | EvaluationError | None:
@@ -306,40 +309,42 @@ class Intake:
         return None
 
     def _resume(
-        self, refused: Sequence[Refused], settlement: Settlement, recalled: Sequence[Recalled]
+        self,
+        refused: Sequence[Refused],
+        message: Message,
+        settlement: Settlement,
+        remaining: Sequence[Remaining],
     ) -> None:
-        """Route what is left to do of a message; its events are counted when they are met the first time."""
+        """Go on with a message that the redelivery filter has looked at."""
         try:
-            for one in recalled:
-                if one.event.publisher_id is not None:
-                    self._recall.under_way.add(one.event.webhook_id, settlement)
-                if one.before or one.duplicate:
-                    self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
-            resume(self._delivering, recalled, refused, settlement)
-            self._measure([one.event for one in recalled if not one.before and not one.duplicate], settlement)
-            if settlement.open > 1:
-                settlement.carries(settlement.open - 1)
-            else:
-                settlement.fate_committed()  # nothing was left
-        except Exception as error:  # noqa: BLE001 - what of it was not started comes again
-            events.intake_failed(self.source.name, error)
-            settlement.abandon()
+            self._fan_out(remaining, refused, settlement)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failed(error, message, settlement)
 
-    def _measure(self, events_of: Sequence[Event], settlement: Settlement) -> None:
-        """Count each event once, here where it comes in: its deliveries may be several, and may be tried elsewhere."""
+    def _fan_out(
+        self, remaining: Sequence[Remaining], refused: Sequence[Refused], settlement: Settlement
+    ) -> None:
+        """Route what remains to be done of a message, new or redelivered."""
+        for one in remaining:
+            if one.event.publisher_id is not None:
+                self._recall.under_way.add(one.event.webhook_id, settlement)
+            if one.before or one.duplicate:
+                self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
+        counted = self._counted(remaining) if self._dimensions is not None else ()
+        self._delivering.route(remaining, refused, settlement, counted)
+
+    def _counted(self, remaining: Sequence[Remaining]) -> Sequence[Counted]:
+        """What is measured of each event when it comes in the first time: its deliveries may be several."""
         dimensions = self._dimensions
         if dimensions is None:
-            return
-        counted = [
-            Counted(event, values)
-            for event in events_of
-            if (values := self._foreseen_values.take(event, None) or dimensions.of(event))
+            return ()
+        return [
+            Counted(one.event, values)
+            for one in remaining
+            if not one.before
+            and not one.duplicate
+            and (values := self._foreseen_values.take(one.event, None) or dimensions.of(one.event))
         ]
-        if not counted:
-            return
-        settlement.carries(settlement.open + len(counted))
-        for one in counted:
-            self._delivering.recorder.add(one, settlement)
 
 
 def _weight(received: Received) -> int:

@@ -208,7 +208,7 @@ class OrphanedCopies:
         decoded = self._reader.read_without_data(message)
         now = time.time()
         if isinstance(decoded, Delivery):
-            settlement.carries(2)
+            settlement.hand_out(2)
             runner = self._table.get(decoded.hook)
             target = runner.hook.target.type if runner is not None else ""
             self._recorder.add(Record(decoded, target, Status.FAILED, why.reason, now), settlement)

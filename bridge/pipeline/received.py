@@ -1,25 +1,26 @@
-"""A message of which something may be known already, and its way on."""
+"""A decoded message on its way to the fan-out: what remains to be done for each of its events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from bridge.core.delivery import DUPLICATE, Delivery, Skipped, Unmatched
-from bridge.core.event import Event, Refused
+from bridge.core.base import value
+from bridge.core.event import Event
 from bridge.core.guards import Earlier, EventKey
-from bridge.pipeline.deliver import Delivering
-from bridge.pipeline.hook_worker import HookWorker
-from bridge.pipeline.settlement import Settlement, Work
+from bridge.pipeline.settlement import Settlement
+
+_NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """An event of which something is known already: it came `before`, or is the `duplicate` of another.
+@value(frozen=True, slots=True)
+class Remaining:
+    """An event and what remains to be done for it: all of a new one, less of one that came `before`.
 
-    `hooks` need it no more; None: nobody does.
+    Hooks that are `settled` have a committed fate of the event; None: nothing remains for any hook. Of a `duplicate`
+    each hook gets a record, and no delivery.
     """
 
     event: Event
-    hooks: frozenset[str] | None = frozenset()
+    settled: frozenset[str] | None = _NONE
     before: bool = False
     duplicate: bool = False
 
@@ -27,13 +28,13 @@ class Recalled:
 @dataclass(slots=True, eq=False)
 class Part:
     """One event of a message; `digest` is that of its key, None where it has none. `earlier`: what the history has of it,
-    `recalled`: how it goes on, once that is decided.
+    `remaining`: what is to be done for it, once that is decided.
     """
 
     event: Event
     digest: str | None = None
     earlier: Earlier | None = None
-    recalled: Recalled | None = None
+    remaining: Remaining | None = None
 
     @property
     def id(self) -> str:
@@ -43,21 +44,21 @@ class Part:
     def go_on(self, earlier: Earlier | None, *, before: bool = False) -> None:
         """Decided: to all hooks but those which have a fate of the event already."""
         if earlier is None:
-            self.recalled = Recalled(self.event)
+            self.remaining = Remaining(self.event)
         else:
             event = replace(self.event, id=earlier.event_id)
-            self.recalled = Recalled(event, earlier.hooks, before=before or bool(earlier.hooks))
+            self.remaining = Remaining(event, earlier.hooks, before=before or bool(earlier.hooks))
 
 
 @dataclass(slots=True, eq=False)
 class ReceivedMessage:
-    """A decoded message with all its events; `go_on` is called with what is known of each."""
+    """A decoded message with all its events; `go_on` is called with what remains to be done for each."""
 
     parts: list[Part]
     settlement: Settlement
     redelivered: bool
     window: float
-    go_on: Callable[[list[Recalled]], None]
+    go_on: Callable[[list[Remaining]], None]
     claims: list[tuple[str, str]] = field(default_factory=list)
 
     def known_by(self) -> list[tuple[Part, EventKey]]:
@@ -67,48 +68,11 @@ class ReceivedMessage:
         return [
             (part, (part.event.source, part.event.publisher_id, part.event.webhook_id))
             for part in self.parts
-            if part.event.publisher_id and part.recalled is None
+            if part.event.publisher_id and part.remaining is None
         ]
 
     def undecided(self) -> list[tuple[Part, str]]:
         """The parts of which it is not known yet whose their key is."""
         return [
-            (part, part.digest) for part in self.parts if part.digest is not None and part.recalled is None
+            (part, part.digest) for part in self.parts if part.digest is not None and part.remaining is None
         ]
-
-
-def resume(
-    delivering: Delivering, recalled: Sequence[Recalled], refused: Sequence[Refused], settlement: Settlement
-) -> None:
-    """Start what is left of the message. One more than that is left open, for the caller to take away once nothing else
-    comes to it.
-    """
-    matched = [_left_over(delivering, one) for one in recalled]
-    settlement.carries(1 + sum(map(len, matched)) + len(refused))
-    for one, runners in zip(recalled, matched, strict=True):
-        for runner in runners:
-            _start(delivering, one, runner, settlement)
-    for each in refused:
-        delivering.quarantine(each.why, each.message, settlement)
-
-
-def _left_over(delivering: Delivering, one: Recalled) -> list[HookWorker | None]:
-    """The runners that have something to do; None in their place: an event that nobody asked for."""
-    if one.hooks is None:
-        return []
-    runners = delivering.table.match(one.event)
-    if not runners and not one.before:
-        return [None]
-    return [runner for runner in runners if runner.hook.id not in one.hooks]
-
-
-def _start(delivering: Delivering, one: Recalled, runner: HookWorker | None, settlement: Settlement) -> None:
-    if runner is None:
-        delivering.watch.unmatched(one.event)
-        delivering.recorder.add(Unmatched(one.event), settlement)
-        return
-    work = Work(Delivery(delivering.new_id(), one.event, runner.hook.id), settlement)
-    if one.duplicate:
-        delivering.record(runner, work, Skipped(DUPLICATE))
-    else:
-        delivering.start(runner, work)

@@ -53,10 +53,10 @@ class Reader(Protocol):
 
 
 class Settlement:
-    """One broker message and how many of its deliveries have no committed fate yet.
+    """One broker message, and how many shares of it have no committed fate yet: it is acked after the last one.
 
-    A source message carries as many deliveries as hooks matched, a copy carries one. Where it has a `park_reason`, its
-    deliveries go into their lanes without an attempt.
+    Whoever reads a message holds its only share, and hands out one for each delivery and each record that comes of it; of
+    a copy the share is its delivery. If it has a `park_reason`, its deliveries go into their lanes without an attempt.
     """
 
     __slots__ = (
@@ -67,6 +67,7 @@ class Settlement:
         "_metrics",
         "_over",
         "_ticket",
+        "handed_out",
         "open",
         "park_reason",
         "place",
@@ -92,6 +93,7 @@ class Settlement:
         self.source = source
         self.open = 1
         self.started = False
+        self.handed_out = False
         self.park_reason = ""
         self.place: Place | None = None
         load.open += 1
@@ -102,7 +104,7 @@ class Settlement:
         return self._ticket.valid
 
     def ends_with(self, fates: int) -> bool:
-        """Once so many more of its deliveries have committed fates, all of it is done."""
+        """Once so many more of its shares have committed fates, all of it is done."""
         return self.open == fates and self._complete and self._last is None
 
     @property
@@ -118,13 +120,17 @@ class Settlement:
         """Call this when all that the message carries has a committed fate: what it adds is committed before the ack."""
         self._last = say
 
-    def carries(self, deliveries: int) -> None:
-        """It turned out that the message carries so many deliveries; none of them has a fate yet."""
-        self._load.open += deliveries - self.open
-        self.open = deliveries
+    def hand_out(self, shares: int) -> None:
+        """Replace the reader's share by so many, once and before any of them may end; 0: nothing remains to be done."""
+        self.handed_out = True
+        if shares:
+            self._load.open += shares - 1
+            self.open += shares - 1
+        else:
+            self.fate_committed()
 
     def fate_committed(self) -> None:
-        """One delivery less; after the last one the message is finished, and acked with the next flush."""
+        """One share less; after the last one the message is finished, and acked with the next flush."""
         self.started = True
         if self._last is not None and self.open == 1 and self._complete:
             say, self._last = self._last, None
@@ -137,16 +143,11 @@ class Settlement:
                 self._metrics.settled["acked"].value += 1
 
     def drop_one(self) -> None:
-        """One delivery is given up here: its message stays unsettled, so the broker will redeliver it."""
+        """One share is given up here: the message stays unsettled, so the broker will redeliver it."""
         self._complete = False
         self._one_less()
         if self.open == 0:
             self._ticket.let_go()
-
-    def abandon(self) -> None:
-        """Everything of it is given up here: the broker will redeliver the message."""
-        while self.open > 0:
-            self.drop_one()
 
     def _one_less(self) -> None:
         self.open -= 1

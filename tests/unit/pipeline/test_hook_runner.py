@@ -267,7 +267,7 @@ async def test_a_delivery_whose_siblings_are_under_way_is_not_parked_yet(crowds)
     crowd = crowds()
     await crowd.attempt(2)
     settlement = Settlement(CountingTicket(), "s", InFlight())
-    settlement.carries(2)
+    settlement.hand_out(2)
     crowd.slow.queue.add(work("waiting", settlement=settlement))
 
     crowd.sweep((100, 100), after=5.0)

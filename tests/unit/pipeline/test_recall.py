@@ -10,7 +10,7 @@ from bridge.core.guards import Earlier, EventKey
 from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
-from bridge.pipeline.received import Part, Recalled, ReceivedMessage
+from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.settlement import InFlight, Settlement
 from tests.support.records import an_event
 from tests.support.tickets import CountingTicket
@@ -49,7 +49,7 @@ class Bench:
             nothing,
             self._flush,
         )
-        self.gone_on: list[Recalled] = []
+        self.gone_on: list[Remaining] = []
 
     async def _flush(self) -> None:
         return
@@ -58,9 +58,9 @@ class Bench:
         ticket = CountingTicket()
         settlement = Settlement(ticket, "main", InFlight())
 
-        def go_on(recalled: Sequence[Recalled]) -> None:
+        def go_on(remaining: Sequence[Remaining]) -> None:
             self.recall.under_way.add("w-1", settlement)
-            self.gone_on += recalled
+            self.gone_on += remaining
 
         self.recall.take(ReceivedMessage([Part(EVENT)], settlement, True, 0.0, go_on))
         return settlement, ticket
@@ -84,7 +84,7 @@ async def test_an_event_goes_on_under_its_earlier_id_without_the_hooks_that_are_
         bench.take()
         [found] = await until(lambda: bench.gone_on)
 
-    assert (found.event.id, found.hooks, found.before) == ("E0", frozenset({"a"}), True)
+    assert (found.event.id, found.settled, found.before) == ("E0", frozenset({"a"}), True)
 
 
 async def test_it_waits_while_the_history_is_away():
@@ -102,7 +102,7 @@ async def test_a_bug_in_the_look_delivers_rather_twice_than_never():
         bench.take()
         [found] = await until(lambda: bench.gone_on)
 
-    assert found == Recalled(EVENT)
+    assert found == Remaining(EVENT)
 
 
 async def test_of_two_of_one_event_the_second_goes_on_when_the_first_has_its_fate():
@@ -116,7 +116,7 @@ async def test_of_two_of_one_event_the_second_goes_on_when_the_first_has_its_fat
         first.fate_committed()
         await until(lambda: len(bench.gone_on) == 2)
 
-    assert bench.gone_on[1].hooks == frozenset({"a"})
+    assert bench.gone_on[1].settled == frozenset({"a"})
 
 
 async def test_what_is_held_is_given_back_and_what_is_void_is_dropped():

@@ -1,16 +1,20 @@
 """From what a message held to deliveries: all of it shares one settlement."""
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.core.delivery import Entry, Quarantined, Record, Status, Unmatched
-from bridge.core.event import Event, Message, Received, Refused, Undecodable
+from bridge.core.delivery import DUPLICATE, Counted, Entry, Quarantined, Record, Status, Unmatched
+from bridge.core.event import Event, Message, Refused, Undecodable
 from bridge.core.hook import Hook
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
+from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import InFlight, Settlement
 from bridge.pipeline.watch import PipelineWatch
@@ -70,9 +74,11 @@ class Bench:
         }
         table.swap(RoutingTable(hooks), runners)
 
-    def route(self, received: Received) -> list[Entry]:
+    def route(
+        self, *remaining: Remaining, refused: Sequence[Refused] = (), counted: Sequence[Counted] = ()
+    ) -> list[Entry]:
         settlement = Settlement(self.ticket, "s", self.load)
-        self.delivering.route(received, Message(b"[]"), settlement)
+        self.delivering.route(remaining, refused, settlement, counted)
         assert all(each is settlement for _, each in self.entries.added)
         return [entry for entry, _ in self.entries.added]
 
@@ -90,9 +96,13 @@ def event(kind: str) -> Event:
     return Event(kind, "s", kind, "json", 1.5, Message(b"{}"))
 
 
+def new(*kinds: str) -> list[Remaining]:
+    return [Remaining(event(kind)) for kind in kinds]
+
+
 async def test_all_events_of_a_batch_settle_their_message_together():
     bench = Bench("a", "a", "b")
-    entries = bench.route(Received((event("a"), event("b"), event("c")), is_batch=True))
+    entries = bench.route(*new("a", "b", "c"))
     records = [
         (entry.delivery.event.type, entry.delivery.hook) for entry in entries if isinstance(entry, Record)
     ]
@@ -106,7 +116,7 @@ async def test_all_events_of_a_batch_settle_their_message_together():
 async def test_an_element_that_does_not_fit_goes_to_quarantine_beside_the_others():
     bench = Bench("a")
     bad = Refused(Message(b'{"bad":1}'), Undecodable("schema_mismatch", "$.bad: no"))
-    entries = bench.route(Received((event("a"),), (bad, bad), is_batch=True))
+    entries = bench.route(*new("a"), refused=(bad, bad))
     quarantined = [entry for entry in entries if isinstance(entry, Quarantined)]
     assert [(each.message.body, each.reason, each.detail) for each in quarantined] == [
         (b'{"bad":1}', "schema_mismatch", "$.bad: no")
@@ -117,12 +127,62 @@ async def test_an_element_that_does_not_fit_goes_to_quarantine_beside_the_others
 
 async def test_a_batch_of_nothing_but_misfits_is_settled_with_the_last_of_them():
     bench = Bench("a")
-    bench.route(Received((), (Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no")),)))
+    bench.route(refused=(Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no")),))
     bench.commit_one_by_one()
 
 
 async def test_a_single_event_without_hooks_settles_with_its_own_record():
     bench = Bench("a")
-    (entry,) = bench.route(Received((event("z"),)))
+    (entry,) = bench.route(*new("z"))
     assert isinstance(entry, Unmatched)
     bench.commit_one_by_one()
+
+
+async def test_a_redelivered_event_goes_to_the_hooks_without_a_fate_of_it_alone():
+    bench = Bench("a", "a")
+    (entry,) = bench.route(Remaining(event("a"), settled=frozenset({"h0"}), before=True))
+    assert isinstance(entry, Record)
+    assert entry.delivery.hook == "h1"
+    bench.commit_one_by_one()
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        Remaining(event("a"), settled=None, before=True),
+        Remaining(event("a"), settled=frozenset({"h0"}), before=True),
+        Remaining(event("z"), before=True),
+    ],
+    ids=["nobody needs it", "its only hook has it", "nobody asked for it before either"],
+)
+async def test_a_message_of_which_nothing_remains_is_finished_at_once(done):
+    bench = Bench("a")
+    assert bench.route(done) == []
+    assert (bench.ticket.finished, bench.load.open) == (1, 0)
+
+
+async def test_a_duplicate_is_recorded_for_each_hook_and_delivered_to_none():
+    bench = Bench("a", "a")
+    entries = bench.route(Remaining(event("a"), duplicate=True))
+    assert [(entry.reason, entry.status) for entry in entries if isinstance(entry, Record)] == [
+        (DUPLICATE, Status.SKIPPED)
+    ] * 2
+    bench.commit_one_by_one()
+
+
+async def test_what_is_counted_of_an_event_has_its_share_of_the_message():
+    bench = Bench("a")
+    bench.route(*new("a"), counted=[Counted(event("a"), {"user": "u"})])
+    bench.commit_one_by_one()
+
+
+async def test_a_bug_in_the_middle_of_a_fan_out_costs_the_shares_that_have_not_started_and_no_other():
+    bench = Bench("a", "a", "a")
+    ids = ["only"]
+    bench.delivering = replace(bench.delivering, new_id=ids.pop)
+    with pytest.raises(IndexError):
+        bench.route(*new("a"))
+    ((_, settlement),) = bench.entries.added
+    assert bench.load.open == 1
+    settlement.fate_committed()
+    assert (bench.load.open, bench.ticket.finished) == (0, 0)  # the broker hands it out again

@@ -11,7 +11,7 @@ from tests.support.tickets import CountingTicket
 def test_the_message_is_finished_with_its_last_delivery_and_not_before(deliveries):
     ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
-    settlement.carries(deliveries)
+    settlement.hand_out(deliveries)
 
     for done in range(deliveries):
         assert ticket.finished == 0
@@ -24,7 +24,7 @@ def test_the_message_is_finished_with_its_last_delivery_and_not_before(deliverie
 def test_a_message_with_one_delivery_given_up_stays_with_the_broker():
     ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
-    settlement.carries(3)
+    settlement.hand_out(3)
 
     settlement.fate_committed()
     settlement.drop_one()
@@ -37,7 +37,7 @@ def test_a_message_with_one_delivery_given_up_stays_with_the_broker():
 def test_what_is_given_back_counts_no_longer():
     ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
-    settlement.carries(4)
+    settlement.hand_out(4)
     settlement.give_back()
 
     assert (load.open, ticket.given_back, ticket.finished) == (0, 1, 0)
