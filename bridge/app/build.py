@@ -158,7 +158,7 @@ class Container:
             authenticator=self._keys.events,
         )
         self.recorder = self._recorder()
-        self.recall = RedeliveryFilter(self._recollection, self._claiming, self.recorder, self.flush)
+        self.recall = RedeliveryFilter(self._recollection, self._claiming, self.recorder, self.send_acks)
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, self._remember_pause, self.turn
@@ -173,7 +173,7 @@ class Container:
     def _make_lanes(self) -> None:
         reader = CopyReader(self._keys.copies, self._content_of)
         self.unverified = UnverifiedCopies(self.history, self._content_of, self._end_copy, self.aside)
-        self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.flush)
+        self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.send_acks)
         self.service = LaneScheduler(
             consumers=self.lanes,
             copies=self.copies,
@@ -227,12 +227,11 @@ class Container:
             watched, self.topology, self.budget, after=self.settings.broker.silent_after
         )
 
-    async def flush(self) -> None:
-        """Send the acks that are due, and go on with messages kept back."""
+    async def send_acks(self) -> None:
+        """Send the acks and nacks that are due, on every channel that consumes."""
         await self.sources.flush()
         await self.lanes.flush()
         await self.stray_channel.flush()
-        self.sources.pump()
 
     # ---- making ---------------------------------------------------------------------------------------
 
@@ -250,7 +249,8 @@ class Container:
         grouping = self.settings.history
         return Recorder(
             self.history,
-            self.flush,
+            self.send_acks,
+            lambda: self.sources.admit_kept_back(),  # noqa: PLW0108 - sources are made later
             watch=self.watch,
             grouping=GroupCommit(grouping.min_wait, grouping.max_wait, grouping.rows),
             keep_successes=self.settings.storage.keep == "all",

@@ -215,10 +215,10 @@ class Sources:
             if intake.source.name != OWN_EVENTS:
                 self._prefetch.start_small(intake.source.name)
 
-    def pump(self) -> None:
+    def admit_kept_back(self) -> None:
         """Go on with messages that were kept back, where there is room again."""
         for intake, _ in self._pairs:
-            intake.pump()
+            intake.admit_kept_back()
 
     def held(self) -> Mapping[str, tuple[int, int]]:
         """Messages held, and how many may be, by source name."""

@@ -279,7 +279,8 @@ class Bridge:
         while True:
             await asyncio.sleep(_SWEEP_EVERY)
             parts.balance.sweep(parts.sources.held(), time.monotonic())
-            await parts.flush()
+            await parts.send_acks()
+            parts.sources.admit_kept_back()
             await parts.hooks.reap()
 
     def status(self) -> dict[str, Any]:
@@ -375,4 +376,4 @@ class Bridge:
             log.warning(
                 "stop.history_not_flushed", effect="unsettled messages are handed out again by the broker"
             )
-        await parts.flush()
+        await parts.send_acks()

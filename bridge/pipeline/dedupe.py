@@ -191,13 +191,13 @@ class RedeliveryFilter:
         recollection: SqlRecollection,
         claiming: DedupeLeases,
         recorder: Recorder,
-        flush: Callable[[], Awaitable[None]],
+        send_acks: Callable[[], Awaitable[None]],
     ) -> None:
-        """`flush` sends the acks that have become due."""
+        """`send_acks` sends the acks that have become due."""
         self._recollection = recollection
         self._claiming = claiming
         self._recorder = recorder
-        self._flush = flush
+        self._send_acks = send_acks
         self._waiting: list[ReceivedMessage] = []
         self._held: dict[ReceivedMessage, None] = {}
         self._arrived = asyncio.Event()
@@ -252,7 +252,7 @@ class RedeliveryFilter:
             await asyncio.sleep(_GATHER)
             self._arrived.clear()
             await self._look_at_waiting()
-            await self._flush()
+            await self._send_acks()
 
     async def _look_at_waiting(self) -> None:
         batch, self._waiting = self._waiting, []

@@ -36,14 +36,14 @@ class Fence:
         load: InFlight,
         let_through: Callable[[Work], None],
         dropped: Callable[[Delivery], None],
-        flush: Callable[[], Awaitable[None]],
+        send_acks: Callable[[], Awaitable[None]],
     ) -> None:
-        """`dropped` is told of every stale copy; `flush` sends the acks that have become due."""
+        """`dropped` is told of every stale copy; `send_acks` sends the acks that have become due."""
         self._history = history
         self._load = load
         self._let_through = let_through
         self._dropped = dropped
-        self._flush = flush
+        self._send_acks = send_acks
         self._waiting: list[Work] = []
         self._under_way: WeakValueDictionary[tuple[str, int, int], Settlement] = WeakValueDictionary()
         self._arrived = asyncio.Event()
@@ -78,7 +78,7 @@ class Fence:
                 self._dropped(work.delivery)
             else:
                 self._admit(work)
-        await self._flush()
+        await self._send_acks()
 
     def _overtaken(self, work: Work, newest: Mapping[tuple[str, int], int]) -> bool:
         """Whether the copy of the next attempt is here: this one was made, and died before its commit."""

@@ -146,8 +146,8 @@ class Intake:
         settlement = self._settlement(ticket, over)
         self._delivering.quarantine(why, message, settlement)
 
-    def pump(self) -> None:
-        """Go on with what was kept back, as far as there is room again."""
+    def admit_kept_back(self) -> None:
+        """Go on with messages that were kept back, as far as there is room again."""
         while self._may_go_on():
             if self._turn.is_over():
                 self._go_on_later()
@@ -174,7 +174,7 @@ class Intake:
         self._later = None
         if self._may_go_on():
             self._start_next()
-        self.pump()
+        self.admit_kept_back()
 
     def leave(self) -> None:
         """Nothing more comes, and the process ends: what was not begun goes back to the broker, or, where that counts it
@@ -233,7 +233,7 @@ class Intake:
         else:
             self._forget(received)
             settlement.drop_one()
-        self.pump()
+        self.admit_kept_back()
 
     def _decode(self, message: Message, now: float) -> Received:
         """All of it that takes long, in a thread."""

@@ -69,15 +69,19 @@ class Recorder:
     def __init__(
         self,
         history: History,
-        flush: Callable[[], Awaitable[None]],
+        send_acks: Callable[[], Awaitable[None]],
+        admit_kept_back: Callable[[], None],
         *,
         watch: RecorderWatch,
         grouping: GroupCommit | None = None,
         keep_successes: bool = True,
     ) -> None:
-        """`flush` sends the acks that have become due."""
+        """`send_acks` and `admit_kept_back` are called in this order after each commit: settled messages make room for
+        messages that were kept back.
+        """
         self._history = history
-        self._flush = flush
+        self._send_acks = send_acks
+        self._admit_kept_back = admit_kept_back
         self._grouping = grouping or GroupCommit()
         self._keep_successes = keep_successes
         self._watch = watch
@@ -220,7 +224,8 @@ class Recorder:
                 settlement.fate_committed()
                 self._watch.recorded(entry)
         self._settling = False
-        await self._flush()
+        await self._send_acks()
+        self._admit_kept_back()
         if any(stream.unsaved for stream in self._streams):
             self._arrived.set()
         elif not self._waiting:

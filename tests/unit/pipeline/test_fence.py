@@ -62,10 +62,10 @@ async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     through: list[Work] = []
     dropped: list[Delivery] = []
 
-    async def flush():
+    async def send_acks():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, send_acks)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), CountingTicket())
     await until(lambda: through)
@@ -92,10 +92,10 @@ async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_w
     dropped: list[Delivery] = []
     ticket, history = CountingTicket(), OneKnows()
 
-    async def flush():
+    async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), ticket)
     await until(lambda: through)
@@ -123,10 +123,10 @@ async def test_the_same_copy_twice_waits_for_what_the_first_comes_to(fate: Known
     dropped: list[Delivery] = []
     first, second, history = CountingTicket(), CountingTicket(), OneKnows()
 
-    async def flush():
+    async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), first)
     await until(lambda: through)
@@ -147,10 +147,10 @@ async def test_where_the_copy_of_the_next_attempt_is_here_too_only_that_one_goes
     dropped: list[Delivery] = []
     tickets = {1: CountingTicket(), 2: CountingTicket()}
 
-    async def flush():
+    async def send_acks():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, send_acks)
     running = asyncio.create_task(fence.run())
     for attempt in order:
         fence.add(delivery(attempt=attempt), tickets[attempt])
@@ -169,10 +169,10 @@ async def test_while_an_attempt_is_repeated_the_copy_of_the_next_one_waits_for_w
     dropped: list[Delivery] = []
     history = OneKnows()
 
-    async def flush():
+    async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, flush)
+    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
     running = asyncio.create_task(fence.run())
     fence.add(delivery(attempt=1), CountingTicket())
     await until(lambda: through)

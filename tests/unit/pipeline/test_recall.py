@@ -47,11 +47,11 @@ class Bench:
             cast("SqlRecollection", memory),
             DedupeLeases(cast("SqlClaims", nothing), "me", alone=True),
             nothing,
-            self._flush,
+            self._send_acks,
         )
         self.gone_on: list[Remaining] = []
 
-    async def _flush(self) -> None:
+    async def _send_acks(self) -> None:
         return
 
     def take(self) -> tuple[Settlement, CountingTicket]:

@@ -57,11 +57,17 @@ class Bench:
 
     def __init__(self, **options):
         self.database, self.watch, self.load = Database(), Watch(), InFlight()
-        self.flushes = 0
-        self.recorder = Recorder(cast("History", self.database), self.flush, watch=self.watch, **options)
+        self.after_commits: list[str] = []
+        self.recorder = Recorder(
+            cast("History", self.database),
+            self.send_acks,
+            lambda: self.after_commits.append("kept-back messages admitted"),
+            watch=self.watch,
+            **options,
+        )
 
-    async def flush(self):
-        self.flushes += 1
+    async def send_acks(self):
+        self.after_commits.append("acks sent")
 
     def add(self, name="d", status=Status.SUCCESS, *, waited=False, body=b"{}"):
         ticket = CountingTicket()
@@ -90,7 +96,7 @@ async def test_many_entries_share_one_transaction_and_are_settled_after_it():
         await until(lambda: all(ticket.finished == 1 for ticket in tickets))
 
         assert [len(batch) for batch in bench.database.batches] == [50]
-        assert bench.flushes == 1
+        assert bench.after_commits == ["acks sent", "kept-back messages admitted"]
 
 
 async def test_a_batch_has_at_most_the_configured_rows():
