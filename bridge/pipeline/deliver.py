@@ -42,7 +42,7 @@ from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Settlement, Work
+from bridge.pipeline.settlement import Boundary, Settlement, Work, described
 from bridge.pipeline.watch import PipelineWatch
 from bridge.retry.policy import judge
 
@@ -132,11 +132,12 @@ class Delivering:
         runner.spawn_park(self._park(runner, work, reason))
 
     async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        try:
+        with Boundary(partial(self._park_failed, runner, work)):
             await self.conclude(runner, work, Parked(reason))
-        except Exception as error:  # noqa: BLE001 - a bug must not keep the delivery counted as held
-            self.watch.bug(runner, error)
-            work.settlement.drop_one()
+
+    def _park_failed(self, runner: HookWorker, work: Work, error: Exception) -> None:
+        self.watch.bug(runner, error)
+        work.settlement.drop_one()
 
     def turned_away(self, runner: HookWorker, work: Work) -> bool:
         """Match a copy that came while its hook could not be read; True: the hook does not ask for it, it is SKIPPED."""
@@ -197,11 +198,9 @@ class Delivering:
 
     async def _attempt(self, runner: HookWorker, delivery: Delivery) -> Answer:
         assert runner.target is not None
-        try:
+        with Boundary(partial(self.watch.bug, runner)) as bug:
             return await runner.target.attempt(delivery)
-        except Exception as error:  # noqa: BLE001 - a bug in a target must cost neither the event nor the worker
-            self.watch.bug(runner, error)
-            return Answer(Fault.BUG, error=f"{type(error).__name__}: {error}")
+        return Answer(Fault.BUG, error=described(bug.error))
 
     # ---- what it came to ------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from bridge.core.ports import Target
 from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.meta.words import Facts, MetaType, breaker_closed, breaker_opened
 from bridge.pipeline.hook_queue import HookQueue, Lane
-from bridge.pipeline.settlement import Work
+from bridge.pipeline.settlement import Boundary, Work
 from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.retry.policy import Policy
 from bridge.telemetry import events
@@ -176,13 +176,16 @@ class HookWorker:
             running[work] = time.monotonic()
             in_flight.value += 1
             try:
-                await self._deliver(self, work)
-            except Exception as error:  # noqa: BLE001 - a bug must cost no worker; the message stays unsettled
-                events.hook_failed(self.hook.id, error)
-                work.settlement.drop_one()
+                with Boundary(partial(self._failed, work)):
+                    await self._deliver(self, work)
             finally:
                 in_flight.value -= 1
                 del running[work]
+
+    def _failed(self, work: Work, error: Exception) -> None:
+        """A bug: the message stays unsettled, so that the broker hands it out again."""
+        events.hook_failed(self.hook.id, error)
+        work.settlement.drop_one()
 
     # ---- what an attempt says about the hook ----------------------------------------------------------
 

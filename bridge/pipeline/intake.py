@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bridge.core.delivery import Counted
-from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
+from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.expressions.engine import EvaluationError
 from bridge.formats.decoder import Decoder
@@ -19,7 +19,7 @@ from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import LargeBodyReader
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
-from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
+from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback, Settlement, undecodable_for
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.routing.dedupe_keys import Keys, keyed_by, places
 from bridge.telemetry import events
@@ -211,28 +211,29 @@ class Intake:
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
-        try:
-            received = self._decoder.decode(message, new_id=self._new_id, received_at=now, at_once=AT_ONCE)
-        except Heavy:
-            task = asyncio.create_task(self._decode_aside(message, settlement, now))
-            self._decoding[settlement] = task
-            return
-        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
-        self._go_on(received, message, settlement)
+        with Boundary(partial(self._failed, message, settlement)):
+            try:
+                received = self._decoder.decode(
+                    message, new_id=self._new_id, received_at=now, at_once=AT_ONCE
+                )
+            except Heavy:
+                task = asyncio.create_task(self._decode_aside(message, settlement, now))
+                self._decoding[settlement] = task
+            else:
+                self._go_on(received, message, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
         """What comes after it waits: events of a source go on in its order."""
-        try:
-            received = await self._aside.read(message, partial(self._decode, message, now))
-        except Exception as error:  # noqa: BLE001 - see above
-            received = refused_whole(message, Undecodable("bug", f"{type(error).__name__}: {error}"))
-        del self._decoding[settlement]
-        if settlement.valid:
-            self._go_on(received, message, settlement)
-        else:
-            self._forget(received)
-            settlement.drop_one()
+        with Boundary(partial(self._failed, message, settlement)):
+            try:
+                received = await self._aside.read(message, partial(self._decode, message, now))
+            finally:
+                self._decoding.pop(settlement, None)
+            if settlement.valid:
+                self._go_on(received, message, settlement)
+            else:
+                self._forget(received)
+                settlement.drop_one()
         self.admit_kept_back()
 
     def _decode(self, message: Message, now: float) -> Received:
@@ -254,21 +255,18 @@ class Intake:
             self._foreseen_values.take(event, None)
 
     def _go_on(self, received: Received, message: Message, settlement: Settlement) -> None:
-        try:
-            if (weight := _weight(received)) > _LIGHT:
-                settlement.grow(weight)
-            self._route(received, message, settlement)
-        except Exception as error:  # noqa: BLE001 - a bug must cost neither the message nor its place in the prefetch
-            self._failed(error, message, settlement)
+        if (weight := _weight(received)) > _LIGHT:
+            settlement.grow(weight)
+        self._route(received, message, settlement)
 
-    def _failed(self, error: Exception, message: Message, settlement: Settlement) -> None:
+    def _failed(self, message: Message, settlement: Settlement, error: Exception) -> None:
         """A bug: the message goes to quarantine if nothing of it has started; else what has not started comes again."""
         if settlement.handed_out:
             events.intake_failed(self.source.name, error)
+        elif settlement.valid:
+            self._delivering.quarantine(undecodable_for(error), message, settlement)
         else:
-            self._delivering.quarantine(
-                Undecodable("bug", f"{type(error).__name__}: {error}"), message, settlement
-            )
+            settlement.drop_one()
 
     def _settlement(self, ticket: AckHandle, over: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
@@ -316,10 +314,8 @@ class Intake:
         remaining: Sequence[Remaining],
     ) -> None:
         """Go on with a message that the redelivery filter has looked at."""
-        try:
+        with Boundary(partial(self._failed, message, settlement)):
             self._fan_out(remaining, refused, settlement)
-        except Exception as error:  # noqa: BLE001 - see above
-            self._failed(error, message, settlement)
 
     def _fan_out(
         self, remaining: Sequence[Remaining], refused: Sequence[Refused], settlement: Settlement

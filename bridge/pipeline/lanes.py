@@ -21,7 +21,7 @@ from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, GoOn, LargeBodyReader
-from bridge.pipeline.settlement import SettledCallback, Work
+from bridge.pipeline.settlement import Boundary, SettledCallback, Work, undecodable_for
 from bridge.retry.ladder import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import copy_digest
@@ -264,12 +264,24 @@ class LaneScheduler:
             behind.append((message, ticket, over))
             return
         if not self._turn.is_over():
-            try:
-                self._admit(self._reader.read_at_once(message), message, ticket, over)
-            except Heavy:
-                pass
-            else:
-                return
+            with Boundary(partial(self._failed, message, ticket, over)):
+                try:
+                    self._admit(self._reader.read_at_once(message), message, ticket, over)
+                except Heavy:
+                    self._read_in_another_turn(message, ticket, over)
+        else:
+            self._read_in_another_turn(message, ticket, over)
+
+    def _failed(
+        self, message: Message, ticket: AckHandle, over: SettledCallback | None, error: Exception
+    ) -> None:
+        """A bug: the copy goes to quarantine."""
+        self._quarantine(undecodable_for(error), message, ticket, over)
+
+    def _read_in_another_turn(
+        self, message: Message, ticket: AckHandle, over: SettledCallback | None
+    ) -> None:
+        lane = message.routing_key
         self._behind[lane] = deque([(message, ticket, over)])
         self._spawn(self._read_later(lane))
 
@@ -284,21 +296,15 @@ class LaneScheduler:
 
     async def _read_next(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
         await self._turn.own()
-        read: Delivery | Undecodable
-        try:
-            read = self._reader.read_at_once(message)
-        except Heavy:
-            read = await self._read_aside(message)
-        if ticket.valid:
-            self._admit(read, message, ticket, over)
-        elif over is not None:
-            over(False)
-
-    async def _read_aside(self, message: Message) -> Delivery | Undecodable:
-        try:
-            return await self._aside.read(message, partial(self._reader.read, message), open_here=0)
-        except Exception as error:  # noqa: BLE001 - a bug must not keep what is behind it
-            return Undecodable("bug", f"{type(error).__name__}: {error}")
+        with Boundary(partial(self._failed, message, ticket, over)):
+            try:
+                read = self._reader.read_at_once(message)
+            except Heavy:
+                read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+            if ticket.valid:
+                self._admit(read, message, ticket, over)
+            elif over is not None:
+                over(False)
 
     def _admit(
         self, read: Delivery | Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None

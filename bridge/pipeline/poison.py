@@ -22,7 +22,7 @@ from bridge.core.errors import HistoryUnavailable
 from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.history.guards_store import SqlSuspects
-from bridge.pipeline.settlement import InFlight, SettledCallback
+from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback
 from bridge.telemetry import events
 
 T = TypeVar("T")
@@ -313,10 +313,8 @@ class PoisonMessageGuard:
     # ---- the end of each ------------------------------------------------------------------------------
 
     def _admit(self, held: _Held, over: SettledCallback | None) -> None:
-        try:
+        with Boundary(partial(events.intake_failed, held.way.name)):
             held.way.admit(held.message, held.ticket, over)
-        except Exception as error:  # noqa: BLE001 - a bug costs this message its place in the prefetch, not the guard
-            events.intake_failed(held.way.name, error)
 
     def _end(self, digest: str, complete: bool) -> None:
         """What comes again stays noted down: it is counted once for this life."""

@@ -21,7 +21,7 @@ from bridge.core.event import Content, Message, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.formats.registry import AT_ONCE, Heavy
 from bridge.history.history import SqlHistory
-from bridge.pipeline.settlement import InFlight, SettledCallback
+from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback, undecodable_for
 from bridge.wire.authenticity import FORGED, Authenticator
 from bridge.wire.copies import PREFIX, ReadContent, read_copy
 
@@ -164,13 +164,13 @@ class UnverifiedCopies:
     async def _next(self) -> None:
         held = await self._waiting.get()
         if held.ticket.valid:
-            try:
+            with Boundary(partial(self._failed, held)):
                 await self._decide(held)
-            except Exception as error:  # noqa: BLE001 - a bug costs this copy its delivery, and not the process
-                fault = Undecodable("bug", f"{type(error).__name__}: {error}")
-                self._refuse(fault, held.message, held.ticket, held.over)
         elif held.over is not None:  # the broker hands it out again
             held.over(False)
+
+    def _failed(self, held: _Held, error: Exception) -> None:
+        self._refuse(undecodable_for(error), held.message, held.ticket, held.over)
 
     async def _decide(self, held: _Held) -> None:
         delivery = await self._look_up(held.message.headers.get(PREFIX + "delivery"))

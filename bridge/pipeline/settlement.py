@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from bridge.core.delivery import Delivery, Reached
+from bridge.core.event import Undecodable
 from bridge.core.ports import AckHandle
 from bridge.telemetry.metrics import SourceMetrics
 
@@ -174,3 +176,39 @@ class Work:
     settlement: Settlement
     from_lane: bool = False
     probe: bool = False
+
+
+class Boundary:
+    """Catches unexpected errors, which are bugs: the pipeline catches them nowhere else.
+
+    A bug must not end the process or a task that works for all messages, and must not lose a message or hold its place in
+    the prefetch for ever: `failed` decides what becomes of the message, and logs the error. A cancellation passes.
+    """
+
+    __slots__ = ("_failed", "error")
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.error = error
+        self._failed(error)
+        return True
+
+
+def described(error: Exception | None) -> str:
+    """Returns the type and the text of an unexpected error."""
+    return f"{type(error).__name__}: {error}"
+
+
+def undecodable_for(error: Exception | None) -> Undecodable:
+    """Returns why a message goes to quarantine over which an unexpected error was raised."""
+    return Undecodable("bug", described(error))

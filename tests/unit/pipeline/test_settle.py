@@ -1,9 +1,14 @@
 """Settling: a message is finished once, after the last of its deliveries, and never before."""
 
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.settlement import InFlight, Settlement
+from bridge.pipeline.settlement import Boundary, InFlight, Settlement
 from tests.support.tickets import CountingTicket
 
 
@@ -41,3 +46,34 @@ def test_what_is_given_back_counts_no_longer():
     settlement.give_back()
 
     assert (load.open, ticket.given_back, ticket.finished) == (0, 1, 0)
+
+
+def test_a_message_of_which_nothing_remains_is_finished_when_its_shares_are_handed_out():
+    ticket, load = CountingTicket(), InFlight()
+    Settlement(ticket, "s", load).hand_out(0)
+
+    assert (load.open, ticket.finished) == (0, 1)
+
+
+def test_a_boundary_catches_a_bug_and_passes_it_on_to_whoever_decides():
+    found: list[Exception] = []
+    with Boundary(found.append) as bug:
+        raise KeyError("a bug")
+
+    assert found == [bug.error]
+    assert isinstance(bug.error, KeyError)
+
+
+def test_a_boundary_lets_a_cancellation_pass():
+    found: list[Exception] = []
+    with pytest.raises(asyncio.CancelledError), Boundary(found.append):
+        raise asyncio.CancelledError
+
+    assert found == []
+
+
+def test_the_pipeline_catches_unexpected_errors_at_its_boundary_alone():
+    pipeline = Path(__file__).parents[3] / "bridge" / "pipeline"
+    caught = re.compile(r"except (Base)?Exception|except:")
+
+    assert [path.name for path in pipeline.glob("*.py") if caught.search(path.read_text())] == []
