@@ -193,22 +193,31 @@ class Skipped:
 Outcome = Delivered | RetryLater | FailedForGood | Parked | Skipped
 
 
+TRANSITIONS: Mapping[tuple[Status, type[Outcome]], Status] = {
+    (Status.PENDING, Delivered): Status.SUCCESS,
+    (Status.PENDING, RetryLater): Status.RETRYING,
+    (Status.PENDING, FailedForGood): Status.FAILED,
+    (Status.PENDING, Parked): Status.PENDING,
+    (Status.PENDING, Skipped): Status.SKIPPED,
+    (Status.RETRYING, Delivered): Status.SUCCESS,
+    (Status.RETRYING, RetryLater): Status.RETRYING,
+    (Status.RETRYING, FailedForGood): Status.FAILED,
+    (Status.RETRYING, Parked): Status.RETRYING,
+    (Status.RETRYING, Skipped): Status.SKIPPED,
+}
+"""The status of a delivery before and after an outcome; docs/architecture.md shows it as a diagram."""
+
+
+def status_before(delivery: Delivery) -> Status:
+    """Returns the status that the delivery has while it is in flight: what an attempt met stays until it is retried by
+    hand.
+    """
+    return Status.RETRYING if delivery.attempt > 1 and delivery.error else Status.PENDING
+
+
 def status_after(outcome: Outcome, delivery: Delivery) -> Status:
     """Returns the delivery's status once `outcome` is committed."""
-    match outcome:
-        case Delivered():
-            return Status.SUCCESS
-        case RetryLater():
-            return Status.RETRYING
-        case FailedForGood():
-            return Status.FAILED
-        case Parked():
-            # Outcomes after which the last answer stays with the delivery until a manual retry.
-            return Status.PENDING if delivery.attempt == 1 or not delivery.error else Status.RETRYING
-        case Skipped():
-            return Status.SKIPPED
-        case _:
-            assert_never(outcome)
+    return TRANSITIONS[status_before(delivery), type(outcome)]
 
 
 @value(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 candidates.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,41 @@ class Claimed:
     at: float
     done: bool
     new: bool
+
+
+class Stage(StrEnum):
+    """Where a message stands that the broker handed out again after an unclean stop."""
+
+    ARRIVED = "arrived"
+    IN_COMPANY = "in_company"
+    """Noted down, and begun beside a few others."""
+    ALONE = "alone"
+    """A suspect: begun with nothing else in flight."""
+    QUARANTINED = "quarantined"
+    SETTLED = "settled"
+
+
+class Finding(StrEnum):
+    """What decides where such a message goes on."""
+
+    NO_DEATH = "in flight at no earlier death"
+    DEATH = "in flight at an earlier death"
+    CONVICTED = "in flight at too many deaths, at the last one alone"
+    DONE = "all of it has its committed fate"
+    NOT_DONE = "the broker hands it out again"
+    NOT_IN_TIME = "it takes longer than a suspect may hold up others"
+
+
+TRANSITIONS: Mapping[tuple[Stage, Finding], Stage] = {
+    (Stage.ARRIVED, Finding.NO_DEATH): Stage.IN_COMPANY,
+    (Stage.ARRIVED, Finding.DEATH): Stage.ALONE,
+    (Stage.ARRIVED, Finding.CONVICTED): Stage.QUARANTINED,
+    (Stage.IN_COMPANY, Finding.DONE): Stage.SETTLED,
+    (Stage.IN_COMPANY, Finding.NOT_DONE): Stage.ARRIVED,
+    (Stage.ALONE, Finding.DONE): Stage.SETTLED,
+    (Stage.ALONE, Finding.NOT_DONE): Stage.ARRIVED,
+    (Stage.ALONE, Finding.NOT_IN_TIME): Stage.IN_COMPANY,
+    (Stage.QUARANTINED, Finding.DONE): Stage.SETTLED,
+    (Stage.QUARANTINED, Finding.NOT_DONE): Stage.ARRIVED,
+}
+"""docs/architecture.md shows it as a diagram."""

@@ -1,7 +1,14 @@
 """The way of an event through the bridge, from the queue to its settled end. Read this file first.
 
-    consume ─▶ decode ─▶ route ─┬▶ deliver ─▶ judge ─▶ record ─▶ settle
-                                └▶ park in the hook's lane ─▶ consume ─▶ fence ─▶ deliver ...
+    entrances     `route`: a decoded message of a source, from intake.py (which has it from poison.py and dedupe.py)
+                  `deliver`: a delivery that has a slot, from hook_worker.py: straight from a source, or a copy that
+                  lanes.py consumed and fencing.py let through
+    steps         `deliver` runs them in their order: `_record_started`, `_perform`, `_normalize_state`,
+                  `_report_finished`, `conclude`
+    exits         `record`: to recorder.py, which commits it, and settlement.py, which acks the message then
+                  `park`: into the hook's lane, as a copy that the broker confirmed; recorded as well
+                  `quarantine`: a message that cannot be handled, kept whole; recorded as well
+                  `drop_one` of the settlement: the broker hands the message out again
 
 One rule holds everywhere: a broker message is acknowledged only when every delivery it carries has a durable
 fate (it succeeded, failed for good, or its copy was confirmed by the broker) and that fate is committed in the
@@ -62,7 +69,7 @@ class Delivering:
     remember_pause: Callable[[str, str], None]
     turn: Turn = field(default_factory=Turn)
 
-    # ---- from a source message to its deliveries ------------------------------------------------------
+    # ---- entrance: a message of a source --------------------------------------------------------------
 
     def route(
         self,
@@ -124,21 +131,6 @@ class Delivering:
         else:
             runner.enqueue(work)
 
-    def park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        """Copy a delivery into its hook's lane, in the background."""
-        work.settlement.started = True
-        if runner.hook.fault is not None and runner.hook.fault.provisional:
-            work.delivery = replace(work.delivery, provisional=True)
-        runner.spawn_park(self._park(runner, work, reason))
-
-    async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        with Boundary(partial(self._park_failed, runner, work)):
-            await self.conclude(runner, work, Parked(reason))
-
-    def _park_failed(self, runner: HookWorker, work: Work, error: Exception) -> None:
-        self.watch.bug(runner, error)
-        work.settlement.drop_one()
-
     def turned_away(self, runner: HookWorker, work: Work) -> bool:
         """Match a copy that came while its hook could not be read; True: the hook does not ask for it, it is SKIPPED."""
         if not work.delivery.provisional:
@@ -150,59 +142,50 @@ class Delivering:
         self.record(runner, work, Skipped("not_matched"))
         return True
 
-    def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
-        """Keep a message that cannot be handled, whole and with the reason."""
-        self.watch.quarantined(settlement.source, fault)
-        entry = Quarantined(
-            self.new_id(), settlement.source, fault.reason, fault.detail, time.time(), message
-        )
-        self.recorder.add(entry, settlement)
-
-    # ---- one attempt ----------------------------------------------------------------------------------
+    # ---- entrance: a delivery that has a slot, and the steps of its attempt ----------------------------
 
     async def deliver(self, runner: HookWorker, work: Work) -> None:
-        """Attempt, judge, give the delivery its durable fate, record. Never raises for what a target does."""
+        """Run the steps of one attempt. Never raises for what a target does."""
         await (
             self.turn.own()
-        )  # bodies are made and signed, programs started: hundreds of attempts may begin at once
+        )  # bodies are built and signed, programs started: hundreds of attempts may begin at once
         if not work.settlement.valid:
             work.settlement.drop_one()
             return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.
-        started = time.monotonic()
-        if reason := runner.why_wait(work, started):
+        if reason := runner.why_wait(work, time.monotonic()):
             await self.conclude(runner, work, Parked(reason))
             return
-        work.settlement.started = True
-        at = time.time()
-        answer = await self._attempt(runner, work.delivery)
+        at, started = self._record_started(work)
+        answer = await self._perform(runner, work.delivery)
         ended = time.monotonic()
-        runner.learn(answer, ended, probe=work.probe)
-        if answer.done:
-            work.delivery = replace(work.delivery, done=answer.done)
-        jitter = random.random()  # noqa: S311 - not secrecy
-        outcome = judge(
-            answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe
-        )
-        attempt = Attempt(
-            number=work.delivery.attempt,
-            started_at=at,
-            duration_ms=(ended - started) * 1000,
-            outcome=answer.fault.value if answer.fault else "delivered",
-            code=answer.code,
-            response=answer.response,
-            error=answer.error,
-            evidence=answer.evidence,
-        )
-        self.watch.attempted(runner, work.delivery, outcome, attempt)
+        outcome = self._normalize_state(runner, work, answer, ended)
+        attempt = _attempt_of(work.delivery, answer, at, ended - started)
+        self._report_finished(runner, work, outcome, attempt)
         await self.conclude(runner, work, outcome, attempt)
 
-    async def _attempt(self, runner: HookWorker, delivery: Delivery) -> Answer:
+    def _record_started(self, work: Work) -> tuple[float, float]:
+        """Keep the message from being given back; returns when the attempt starts, in Unix seconds and by the steady clock."""
+        work.settlement.started = True
+        return time.time(), time.monotonic()
+
+    async def _perform(self, runner: HookWorker, delivery: Delivery) -> Answer:
+        """Returns the answer of the target; a bug in the target is an answer, too."""
         assert runner.target is not None
         with Boundary(partial(self.watch.bug, runner)) as bug:
             return await runner.target.attempt(delivery)
         return Answer(Fault.BUG, error=described(bug.error))
 
-    # ---- what it came to ------------------------------------------------------------------------------
+    def _normalize_state(self, runner: HookWorker, work: Work, answer: Answer, ended: float) -> Outcome:
+        """Tell the hook's breaker of the answer, and judge what the answer means for the delivery."""
+        runner.learn(answer, ended, probe=work.probe)
+        if answer.done:
+            work.delivery = replace(work.delivery, done=answer.done)
+        jitter = random.random()  # noqa: S311 - not secrecy
+        return judge(answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe)
+
+    def _report_finished(self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt) -> None:
+        """Count and log the attempt."""
+        self.watch.attempted(runner, work.delivery, outcome, attempt)
 
     async def conclude(
         self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
@@ -256,6 +239,8 @@ class Delivering:
                 return outcome
         return None
 
+    # ---- exits ----------------------------------------------------------------------------------------
+
     def record(
         self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
     ) -> None:
@@ -273,6 +258,43 @@ class Delivering:
             waited=work.from_lane,
         )
         self.recorder.add(record, work.settlement)
+
+    def park(self, runner: HookWorker, work: Work, reason: str) -> None:
+        """Copy a delivery into its hook's lane, in the background."""
+        work.settlement.started = True
+        if runner.hook.fault is not None and runner.hook.fault.provisional:
+            work.delivery = replace(work.delivery, provisional=True)
+        runner.spawn_park(self._park(runner, work, reason))
+
+    async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
+        with Boundary(partial(self._park_failed, runner, work)):
+            await self.conclude(runner, work, Parked(reason))
+
+    def _park_failed(self, runner: HookWorker, work: Work, error: Exception) -> None:
+        self.watch.bug(runner, error)
+        work.settlement.drop_one()
+
+    def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
+        """Keep a message that cannot be handled, whole and with the reason."""
+        self.watch.quarantined(settlement.source, fault)
+        entry = Quarantined(
+            self.new_id(), settlement.source, fault.reason, fault.detail, time.time(), message
+        )
+        self.recorder.add(entry, settlement)
+
+
+def _attempt_of(delivery: Delivery, answer: Answer, at: float, seconds: float) -> Attempt:
+    """Returns the attempt as the history keeps it."""
+    return Attempt(
+        number=delivery.attempt,
+        started_at=at,
+        duration_ms=seconds * 1000,
+        outcome=answer.fault.value if answer.fault else "delivered",
+        code=answer.code,
+        response=answer.response,
+        error=answer.error,
+        evidence=answer.evidence,
+    )
 
 
 def steady_time() -> float:

@@ -20,6 +20,7 @@ import structlog
 from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.event import Message, Undecodable
+from bridge.core.guards import TRANSITIONS, Finding, Stage
 from bridge.core.ports import AckHandle
 from bridge.history.guards_store import SqlSuspects
 from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback
@@ -87,6 +88,10 @@ class _Held:
     message: Message
     ticket: AckHandle
     digest: str
+
+
+def _found(complete: bool) -> Finding:
+    return Finding.DONE if complete else Finding.NOT_DONE
 
 
 async def _digest_of(held: _Held) -> str:
@@ -194,24 +199,30 @@ class PoisonMessageGuard:
     def _put(self, held: _Held, times: int) -> None:
         if not held.ticket.valid:
             return  # the broker hands it out again
-        if times >= self._convicted:
+        stage = TRANSITIONS[Stage.ARRIVED, self._finding(times)]
+        if stage is Stage.QUARANTINED:
             why = f"it was under way each of the {times + 1} times that the process ended without stopping in order"
             held.way.refuse(
                 Undecodable(ENDED_THE_PROCESS, why),
                 held.message,
                 held.ticket,
-                partial(self._end, held.digest),
+                partial(self._end, Stage.QUARANTINED, held.digest),
             )
-        elif times and held.way.is_urgent(held.message):
+        elif stage is Stage.IN_COMPANY:
+            self._first.append(held)
+        elif held.way.is_urgent(held.message):
             self._urgent.append(held)
             self._hurry.set()
-        elif times:
+        else:
             self._alone.setdefault(held.digest, []).append(held)
             if times >= _CONVICTED:
                 self._alone = {held.digest: self._alone.pop(held.digest), **self._alone}
             self._suspected.set()
-        else:
-            self._first.append(held)
+
+    def _finding(self, times: int) -> Finding:
+        if times >= self._convicted:
+            return Finding.CONVICTED
+        return Finding.DEATH if times else Finding.NO_DEATH
 
     def _must_wait(self) -> bool:
         if not self._alone:
@@ -239,7 +250,7 @@ class PoisonMessageGuard:
         for held in some:
             if held.ticket.valid:
                 self._young[held.digest] = time.monotonic()
-                self._admit(held, partial(self._end, held.digest))
+                self._admit(held, partial(self._end, Stage.IN_COMPANY, held.digest))
 
     def _room(self) -> int:
         since = time.monotonic() - _YOUNG
@@ -300,13 +311,14 @@ class PoisonMessageGuard:
             ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._admit(held, partial(self._end_alone, digest, ended))
             await asyncio.wait({ended}, timeout=patience)
-            if ended.done() and ended.result():
+            finding = _found(ended.result()) if ended.done() else Finding.NOT_IN_TIME
+            if TRANSITIONS[Stage.ALONE, finding] is Stage.SETTLED:
                 return True
         await self._insist(partial(self._suspects.doubt, {digest}, self._replica))
         return False
 
     def _end_alone(self, digest: str, ended: "asyncio.Future[bool]", complete: bool) -> None:
-        self._end(digest, complete)
+        self._end(Stage.ALONE, digest, complete)
         if not ended.done():
             ended.set_result(complete)
 
@@ -316,11 +328,11 @@ class PoisonMessageGuard:
         with Boundary(partial(events.intake_failed, held.way.name)):
             held.way.admit(held.message, held.ticket, over)
 
-    def _end(self, digest: str, complete: bool) -> None:
+    def _end(self, stage: Stage, digest: str, complete: bool) -> None:
         """What comes again stays noted down: it is counted once for this life."""
         if self._young.pop(digest, 0.0) and self._first:
             self._arrived.set()
-        if complete:
+        if TRANSITIONS[stage, _found(complete)] is Stage.SETTLED:
             self._over.add(digest)
             self._ended.set()
 
