@@ -24,7 +24,7 @@ from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Boundary, Settlement
+from bridge.pipeline.settlement import Settlement, awaited
 from bridge.telemetry import events
 
 # Whose the key of an event is: its own, that of one before it, or that of one whose process is gone.
@@ -256,8 +256,7 @@ class RedeliveryFilter:
 
     async def _look_at_waiting(self) -> None:
         batch, self._waiting = self._waiting, []
-        with Boundary(partial(self._look_failed, batch)):
-            await self._look_at_all(batch)
+        await awaited(self._look_at_all, self._look_failed, batch)
 
     def _look_failed(self, batch: Sequence[ReceivedMessage], error: Exception) -> None:
         """A bug: messages go on as if nothing more were known of them, for twice is better than never."""

@@ -49,7 +49,7 @@ from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Boundary, Settlement, Work, described
+from bridge.pipeline.settlement import Settlement, Work, awaited, described
 from bridge.pipeline.watch import PipelineWatch
 from bridge.retry.policy import judge
 
@@ -156,7 +156,7 @@ class Delivering:
             await self.conclude(runner, work, Parked(reason))
             return
         at, started = self._record_started(work)
-        answer = await self._perform(runner, work.delivery)
+        answer = await awaited(self._perform, self._perform_failed, runner, work.delivery)
         ended = time.monotonic()
         outcome = self._normalize_state(runner, work, answer, ended)
         attempt = _attempt_of(work.delivery, answer, at, ended - started)
@@ -169,11 +169,13 @@ class Delivering:
         return time.time(), time.monotonic()
 
     async def _perform(self, runner: HookWorker, delivery: Delivery) -> Answer:
-        """Returns the answer of the target; a bug in the target is an answer, too."""
         assert runner.target is not None
-        with Boundary(partial(self.watch.bug, runner)) as bug:
-            return await runner.target.attempt(delivery)
-        return Answer(Fault.BUG, error=described(bug.error))
+        return await runner.target.attempt(delivery)
+
+    def _perform_failed(self, runner: HookWorker, _: Delivery, error: Exception) -> Answer:
+        """A bug in a target is an answer as well: the delivery is retried."""
+        self.watch.bug(runner, error)
+        return Answer(Fault.BUG, error=described(error))
 
     def _normalize_state(self, runner: HookWorker, work: Work, answer: Answer, ended: float) -> Outcome:
         """Tell the hook's breaker of the answer, and judge what the answer means for the delivery."""
@@ -267,10 +269,9 @@ class Delivering:
         runner.spawn_park(self._park(runner, work, reason))
 
     async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        with Boundary(partial(self._park_failed, runner, work)):
-            await self.conclude(runner, work, Parked(reason))
+        await awaited(self.conclude, self._park_failed, runner, work, Parked(reason))
 
-    def _park_failed(self, runner: HookWorker, work: Work, error: Exception) -> None:
+    def _park_failed(self, runner: HookWorker, work: Work, _: Parked, error: Exception) -> None:
         self.watch.bug(runner, error)
         work.settlement.drop_one()
 

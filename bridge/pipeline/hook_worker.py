@@ -15,7 +15,7 @@ from bridge.core.ports import Target
 from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.meta.words import Facts, MetaType, breaker_closed, breaker_opened
 from bridge.pipeline.hook_queue import HookQueue, Lane
-from bridge.pipeline.settlement import Boundary, Work
+from bridge.pipeline.settlement import Work, awaited
 from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.retry.policy import Policy
 from bridge.telemetry import events
@@ -163,6 +163,7 @@ class HookWorker:
 
     async def _work(self) -> None:
         running, queue, in_flight = self._running, self.queue, self.metrics.in_flight
+        deliver, failed = self._deliver, HookWorker._failed
         while True:
             if self._limiter is not None and queue:
                 # Before anything is taken: what waits for its turn must be there for whoever hands it back.
@@ -176,8 +177,7 @@ class HookWorker:
             running[work] = time.monotonic()
             in_flight.value += 1
             try:
-                with Boundary(partial(self._failed, work)):
-                    await self._deliver(self, work)
+                await awaited(deliver, failed, self, work)
             finally:
                 in_flight.value -= 1
                 del running[work]

@@ -19,7 +19,14 @@ from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import LargeBodyReader
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
-from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback, Settlement, undecodable_for
+from bridge.pipeline.settlement import (
+    InFlight,
+    SettledCallback,
+    Settlement,
+    awaited,
+    contained,
+    undecodable_for,
+)
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.routing.dedupe_keys import Keys, keyed_by, places
 from bridge.telemetry import events
@@ -211,30 +218,32 @@ class Intake:
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
-        with Boundary(partial(self._failed, message, settlement)):
-            try:
-                received = self._decoder.decode(
-                    message, new_id=self._new_id, received_at=now, at_once=AT_ONCE
-                )
-            except Heavy:
-                task = asyncio.create_task(self._decode_aside(message, settlement, now))
-                self._decoding[settlement] = task
-            else:
-                self._go_on(received, message, settlement)
+        contained(self._decode_and_go_on, self._failed, message, settlement, now)
+
+    def _decode_and_go_on(self, message: Message, settlement: Settlement, now: float) -> None:
+        try:
+            received = self._decoder.decode(message, new_id=self._new_id, received_at=now, at_once=AT_ONCE)
+        except Heavy:
+            task = asyncio.create_task(self._decode_aside(message, settlement, now))
+            self._decoding[settlement] = task
+        else:
+            self._go_on(received, message, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
         """What comes after it waits: events of a source go on in its order."""
-        with Boundary(partial(self._failed, message, settlement)):
-            try:
-                received = await self._aside.read(message, partial(self._decode, message, now))
-            finally:
-                self._decoding.pop(settlement, None)
-            if settlement.valid:
-                self._go_on(received, message, settlement)
-            else:
-                self._forget(received)
-                settlement.drop_one()
+        await awaited(self._read_and_go_on, self._failed, message, settlement, now)
         self.admit_kept_back()
+
+    async def _read_and_go_on(self, message: Message, settlement: Settlement, now: float) -> None:
+        try:
+            received = await self._aside.read(message, partial(self._decode, message, now))
+        finally:
+            self._decoding.pop(settlement, None)
+        if settlement.valid:
+            self._go_on(received, message, settlement)
+        else:
+            self._forget(received)
+            settlement.drop_one()
 
     def _decode(self, message: Message, now: float) -> Received:
         """All of it that takes long, in a thread."""
@@ -259,7 +268,7 @@ class Intake:
             settlement.grow(weight)
         self._route(received, message, settlement)
 
-    def _failed(self, message: Message, settlement: Settlement, error: Exception) -> None:
+    def _failed(self, message: Message, settlement: Settlement, _: object, error: Exception) -> None:
         """A bug: the message goes to quarantine if nothing of it has started; else what has not started comes again."""
         if settlement.handed_out:
             events.intake_failed(self.source.name, error)
@@ -314,8 +323,13 @@ class Intake:
         remaining: Sequence[Remaining],
     ) -> None:
         """Go on with a message that the redelivery filter has looked at."""
-        with Boundary(partial(self._failed, message, settlement)):
-            self._fan_out(remaining, refused, settlement)
+        contained(
+            lambda _, settlement, remaining: self._fan_out(remaining, refused, settlement),
+            self._failed,
+            message,
+            settlement,
+            remaining,
+        )
 
     def _fan_out(
         self, remaining: Sequence[Remaining], refused: Sequence[Refused], settlement: Settlement

@@ -21,7 +21,7 @@ from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, GoOn, LargeBodyReader
-from bridge.pipeline.settlement import Boundary, SettledCallback, Work, undecodable_for
+from bridge.pipeline.settlement import SettledCallback, Work, awaited, contained, undecodable_for
 from bridge.retry.ladder import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import copy_digest
@@ -264,12 +264,14 @@ class LaneScheduler:
             behind.append((message, ticket, over))
             return
         if not self._turn.is_over():
-            with Boundary(partial(self._failed, message, ticket, over)):
-                try:
-                    self._admit(self._reader.read_at_once(message), message, ticket, over)
-                except Heavy:
-                    self._read_in_another_turn(message, ticket, over)
+            contained(self._read_at_once, self._failed, message, ticket, over)
         else:
+            self._read_in_another_turn(message, ticket, over)
+
+    def _read_at_once(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
+        try:
+            self._admit(self._reader.read_at_once(message), message, ticket, over)
+        except Heavy:
             self._read_in_another_turn(message, ticket, over)
 
     def _failed(
@@ -291,20 +293,19 @@ class LaneScheduler:
         """
         behind = self._behind[lane]
         while behind:
-            await self._read_next(*behind.popleft())
+            await awaited(self._read_next, self._failed, *behind.popleft())
         del self._behind[lane]
 
     async def _read_next(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
         await self._turn.own()
-        with Boundary(partial(self._failed, message, ticket, over)):
-            try:
-                read = self._reader.read_at_once(message)
-            except Heavy:
-                read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
-            if ticket.valid:
-                self._admit(read, message, ticket, over)
-            elif over is not None:
-                over(False)
+        try:
+            read = self._reader.read_at_once(message)
+        except Heavy:
+            read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+        if ticket.valid:
+            self._admit(read, message, ticket, over)
+        elif over is not None:
+            over(False)
 
     def _admit(
         self, read: Delivery | Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None

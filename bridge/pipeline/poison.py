@@ -23,7 +23,7 @@ from bridge.core.event import Message, Undecodable
 from bridge.core.guards import TRANSITIONS, Finding, Stage
 from bridge.core.ports import AckHandle
 from bridge.history.guards_store import SqlSuspects
-from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback
+from bridge.pipeline.settlement import InFlight, SettledCallback, contained
 from bridge.telemetry import events
 
 T = TypeVar("T")
@@ -325,8 +325,12 @@ class PoisonMessageGuard:
     # ---- the end of each ------------------------------------------------------------------------------
 
     def _admit(self, held: _Held, over: SettledCallback | None) -> None:
-        with Boundary(partial(events.intake_failed, held.way.name)):
-            held.way.admit(held.message, held.ticket, over)
+        contained(
+            lambda held, over: held.way.admit(held.message, held.ticket, over),
+            lambda held, _, error: events.intake_failed(held.way.name, error),
+            held,
+            over,
+        )
 
     def _end(self, stage: Stage, digest: str, complete: bool) -> None:
         """What comes again stays noted down: it is counted once for this life."""

@@ -21,7 +21,7 @@ from bridge.core.event import Content, Message, Undecodable
 from bridge.core.ports import AckHandle
 from bridge.formats.registry import AT_ONCE, Heavy
 from bridge.history.history import SqlHistory
-from bridge.pipeline.settlement import Boundary, InFlight, SettledCallback, undecodable_for
+from bridge.pipeline.settlement import InFlight, SettledCallback, awaited, undecodable_for
 from bridge.wire.authenticity import FORGED, Authenticator
 from bridge.wire.copies import PREFIX, ReadContent, read_copy
 
@@ -164,8 +164,7 @@ class UnverifiedCopies:
     async def _next(self) -> None:
         held = await self._waiting.get()
         if held.ticket.valid:
-            with Boundary(partial(self._failed, held)):
-                await self._decide(held)
+            await awaited(self._decide, self._failed, held)
         elif held.over is not None:  # the broker hands it out again
             held.over(False)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.pipeline.settlement import Boundary, InFlight, Settlement
+from bridge.pipeline.settlement import InFlight, Settlement, awaited, contained
 from tests.support.tickets import CountingTicket
 
 
@@ -55,25 +55,36 @@ def test_a_message_of_which_nothing_remains_is_finished_when_its_shares_are_hand
     assert (load.open, ticket.finished) == (0, 1)
 
 
-def test_a_boundary_catches_a_bug_and_passes_it_on_to_whoever_decides():
-    found: list[Exception] = []
-    with Boundary(found.append) as bug:
-        raise KeyError("a bug")
-
-    assert found == [bug.error]
-    assert isinstance(bug.error, KeyError)
+def _no_at_all(_what: str) -> str:
+    raise KeyError("a bug")
 
 
-def test_a_boundary_lets_a_cancellation_pass():
-    found: list[Exception] = []
-    with pytest.raises(asyncio.CancelledError), Boundary(found.append):
-        raise asyncio.CancelledError
+async def _no(_what: str) -> str:
+    raise KeyError("a bug")
 
-    assert found == []
+
+async def _cancelled(_what: str) -> str:
+    raise asyncio.CancelledError
+
+
+async def test_a_bug_is_passed_to_whoever_decides_what_becomes_of_the_message():
+    def failed(what: str, error: Exception) -> str:
+        return f"{what}: {error!r}"
+
+    assert contained(_no_at_all, failed, "sync") == "sync: KeyError('a bug')"
+    assert contained(str.upper, failed, "fine") == "FINE"
+    assert await awaited(_no, failed, "async") == "async: KeyError('a bug')"
+
+
+async def test_a_cancellation_passes_the_boundary():
+    with pytest.raises(asyncio.CancelledError):
+        await awaited(_cancelled, lambda what, _error: what, "it")
 
 
 def test_the_pipeline_catches_unexpected_errors_at_its_boundary_alone():
     pipeline = Path(__file__).parents[3] / "bridge" / "pipeline"
     caught = re.compile(r"except (Base)?Exception|except:")
 
-    assert [path.name for path in pipeline.glob("*.py") if caught.search(path.read_text())] == []
+    assert [path.name for path in pipeline.glob("*.py") if caught.search(path.read_text())] == [
+        "settlement.py"
+    ]
