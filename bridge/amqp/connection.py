@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -68,6 +69,8 @@ _LONGEST_WAIT = 5.0
 """Seconds between two tries: a broker that is back after long is in use again well within 15 s."""
 _FEWEST_CHANNELS = 8
 """A connection has to allow: lanes, strays, words among replicas, publishers, and a look at a queue now and then."""
+_SHORT = 10.0
+"""Seconds: after a connection that did not last so long the next one waits."""
 _TOGETHER = 2.0
 """Seconds in which connections that are made together share one token."""
 
@@ -224,8 +227,12 @@ class Link:
                         self._watch.lost(self.role, str(error))
                         await backoff.pause()
                         continue
-                backoff.reset()
+                made_at = time.monotonic()
                 await self._until_lost()
+                if time.monotonic() - made_at > _SHORT:
+                    backoff.reset()
+                else:
+                    await backoff.pause()
         finally:
             await self.close()
 

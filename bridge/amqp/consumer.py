@@ -87,6 +87,15 @@ class ConsumeChannel:
     def __contains__(self, queue: str) -> bool:
         return queue in self._subscriptions
 
+    @property
+    def link(self) -> Link:
+        """The connection that it is on."""
+        return self._link
+
+    def move(self, link: Link) -> None:
+        """Consume on this connection from the next time on that the present one is lost."""
+        self._link = link
+
     def subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
         """Consume this queue from now on, whatever happens to the connection."""
         known = self._subscriptions.get(queue)
@@ -213,7 +222,10 @@ class ConsumeChannel:
         task.add_done_callback(self._background.discard)
 
     async def _live(self) -> None:
-        connection = await self._link.connection()
+        link = self._link
+        connection = await link.connection()
+        if link is not self._link:
+            raise BrokerUnavailable("it moves to another connection")
         channel = await connection.open_channel()
         underlay = await channel.get_underlay_channel()
         life = self._life = ChannelSession(connection, channel, underlay)

@@ -6,6 +6,7 @@ from functools import partial
 
 import structlog
 
+from bridge.amqp.connection import Link
 from bridge.amqp.consumer import ConsumeChannel
 from bridge.amqp.kinds import SourceQueues
 from bridge.amqp.topology import Topology
@@ -48,6 +49,7 @@ class Consumption:
         self._topology = topology
         self._gauges = gauges
         self._consumers: dict[str, tuple[Intake, ConsumeChannel]] = {}
+        self._alone: dict[str, Link] = {}
         self._kinds: dict[str, QueueKind] = {}
         self._limits: Mapping[str, int] = {}
         self.streams = Streams(
@@ -90,6 +92,24 @@ class Consumption:
         self._consumers[source.queue] = intake, channel
         self.prefetch.add(source.name, source.queue, source.prefetch, channel, intake)
         return channel
+
+    def alone_on(self, role: str) -> Sequence[str]:
+        """The sources that have this connection for themselves."""
+        return [name for name, link in self._alone.items() if link.role == role]
+
+    def part(self, role: str) -> list[Link]:
+        """Give each source of this connection one of its own, so that one whose messages end it ends no other; gives those
+        connections, to be kept up.
+        """
+        made: list[Link] = []
+        for intake, channel in self._consumers.values():
+            name = intake.source.name
+            if channel.link.role == role and name not in self._alone:
+                link = self._alone[name] = channel.link.another(f"consume:source:{name}")
+                channel.move(link)
+                made.append(link)
+        self._links.more.extend(made)
+        return made
 
     async def _prepare(self, queue: str) -> bool:
         there = await self.queues.prepare(queue)

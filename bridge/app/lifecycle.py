@@ -177,6 +177,7 @@ class Bridge:
             served=self._served,
         )
         access.join(parts.control)
+        self._links.ends.sources, self._links.ends.on_crashes = parts.consumption.alone_on, self._part
         return parts
 
     def _access(self, history: SqlHistory) -> Access:
@@ -287,10 +288,15 @@ class Bridge:
         """The state of broker, database and consumers, for /health/ready."""
         if self._parts is None:
             return {"status": "starting"}
-        problems = self._refusals.problems()
+        problems = self._refusals.problems() + self._links.ends.problems()
         told = (each.problem for each in (self._neighbours, self._limits) if each is not None)
         problems += filter(None, told)
         return readiness(self._parts, self._links, problems)
+
+    def _part(self, role: str) -> None:
+        if self._parts is not None and not self._stopping:
+            for link in self._parts.consumption.part(role):
+                self._spawn(link.run(), f"link {link.role}")
 
     @property
     def addresses(self) -> dict[str, str]:

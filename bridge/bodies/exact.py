@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
@@ -21,6 +21,12 @@ _MAY_DIFFER = re.compile(r"\de[+-]\d|\\u007f")
 # Strings are matched to be skipped; within them only DEL matters.
 _STRING_OR_EXPONENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?e[+-]\d+')
 _DELETE = re.compile(r"(\\\\)|\\u007f")
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_MOST = 4096
+"""Values that are written in one go: no other thread runs until json.dumps is through with them."""
+_LONGEST = 262_144
+"""Letters of a text that are written in one go; a value weighs as much as so many letters:"""
+_LETTERS = _LONGEST // _MOST
 
 
 def to_json(value: Any) -> bytes | Answer:
@@ -30,11 +36,10 @@ def to_json(value: Any) -> bytes | Answer:
     become null. A value that cannot be serialized, such as 1,000 levels of nesting, gives a permanent Answer.
     """
     try:
-        return orjson.dumps(value, table_text, orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)
+        return orjson.dumps(value, table_text, _OPTIONS)
     except TypeError:
         # orjson rejects integers over 64 bits, lone surrogates and more than 254 levels.
-        text = _spelled_out(value)
-    return text if isinstance(text, Answer) else text.encode()
+        return _spelled_out(value, _dumps)
 
 
 def php_json(value: Any) -> bytes | Answer:
@@ -46,12 +51,7 @@ def php_json(value: Any) -> bytes | Answer:
     their digits, where PHP converts to floats; a lone surrogate stays `\ud800`, where PHP fails. NaN and infinity
     cannot be written, as in PHP.
     """
-    text = _spelled_out(value)
-    if isinstance(text, Answer):
-        return text
-    if _MAY_DIFFER.search(text):
-        text = _STRING_OR_EXPONENT.sub(_as_php, text)
-    return text.replace("/", "\\/").encode()
+    return _spelled_out(value, _php_dumps)
 
 
 def php_float(number: float, exponent: str = "e") -> str:
@@ -91,11 +91,94 @@ def unbuildable(error: str) -> Answer:
     return Answer(fault=Fault.CONTENT, error=error, lasting=True)
 
 
-def _spelled_out(value: Any) -> str | Answer:
+def _spelled_out(value: Any, spell: Callable[[Any], str]) -> bytes | Answer:
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False, default=table_text)
+        if spell is _php_dumps and _is_short(value):
+            return spell(value).encode()
+        return b"".join([piece.encode() for piece in _pieces(value, spell)])
     except (TypeError, ValueError, RecursionError) as error:
         return unbuildable(f"the event cannot be written as JSON: {error}")
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=table_text)
+
+
+def _php_dumps(value: Any) -> str:
+    text = _dumps(value)
+    if _MAY_DIFFER.search(text):
+        text = _STRING_OR_EXPONENT.sub(_as_php, text)
+    return text.replace("/", "\\/")
+
+
+def _is_short(value: Any) -> bool:
+    """Whether it holds few values for certain, told far faster than by `_weight`; there is no need to know it exactly."""
+    try:
+        return len(orjson.dumps(value, table_text, _OPTIONS)) <= 2 * _MOST
+    except TypeError:
+        return False
+
+
+def _weight(value: Any) -> int:
+    """How many values it holds, long texts for several; more than `_MOST`: at least so many."""
+    weight, waiting = 1, [value]
+    while waiting and weight <= _MOST:
+        item = waiting.pop()
+        if isinstance(item, str):
+            weight += len(item) // _LETTERS
+        elif isinstance(item, dict):
+            weight += 2 * len(item)
+            if weight <= _MOST:
+                waiting += item
+                waiting += item.values()
+        elif isinstance(item, (list, tuple)):
+            weight += len(item)
+            if weight <= _MOST:
+                waiting += item
+    return weight
+
+
+def _pieces(value: Any, spell: Callable[[Any], str]) -> Iterator[str]:
+    """What `spell` makes of a value, in parts that are made in no time each."""
+    if _weight(value) <= _MOST:
+        yield spell(value)
+    elif isinstance(value, str):
+        yield '"'
+        yield from (spell(value[at : at + _LONGEST])[1:-1] for at in range(0, len(value), _LONGEST))
+        yield '"'
+    elif isinstance(value, dict):
+        yield "{"
+        for number, run in enumerate(_runs(value.items())):
+            yield "," if number else ""
+            if len(run) > 1 or _weight(run) <= _MOST or not isinstance(run[0][0], str):
+                yield spell(dict(run))[1:-1]
+            else:
+                ((key, item),) = run
+                yield from _pieces(key, spell)
+                yield ":"
+                yield from _pieces(item, spell)
+        yield "}"
+    else:
+        yield "["
+        for number, run in enumerate(_runs(value)):
+            yield "," if number else ""
+            yield from (spell(run)[1:-1],) if len(run) > 1 else _pieces(run[0], spell)
+        yield "]"
+
+
+def _runs(members: Iterable[Any]) -> Iterator[list[Any]]:
+    """Members as many at a time as are written in one go; one that is too large for that alone."""
+    run: list[Any] = []
+    room = _MOST
+    for member in members:
+        weight = 1 + _weight(member)
+        if run and weight > room:
+            yield run
+            run, room = [], _MOST
+        run.append(member)
+        room -= weight
+    if run:
+        yield run
 
 
 def _as_php(found: re.Match[str]) -> str:

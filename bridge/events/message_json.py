@@ -11,7 +11,7 @@ from typing import Any
 
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.event import TEXT_PROPERTIES, Message
-from bridge.formats.parse import parse
+from bridge.formats.parse import BOUNDS, parse
 from bridge.settings.shape import nearest
 
 SHAPE = '{"exchange", "routing_key", "properties": {}, "headers": {}, "body": object or string}'
@@ -184,6 +184,8 @@ def _is_deep(text: bytes) -> bool:
 
 
 def _fault(text: bytes) -> str:
+    if fault := BOUNDS.exceeded(text):
+        return fault
     try:
         json.loads(text.decode())
     except UnicodeDecodeError as error:

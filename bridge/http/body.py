@@ -5,6 +5,7 @@ What is no JSON is answered with 400, what does not fit with 422; both name all 
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +19,7 @@ from pydantic_core import ErrorDetails
 from bridge.bodies.exact import json_text
 from bridge.codings.inflating import is_plain
 from bridge.core.event import Message
+from bridge.formats.parse import Bounds
 from bridge.http.input import invalid
 from bridge.http.problem import Refused
 from bridge.settings.shape import explain, written
@@ -50,6 +52,8 @@ MOST_LEVELS = 128
 _BODY_TIME = 30.0
 """Seconds within which a body must have come whole."""
 _MOST_FAULTS = 100
+_BOUNDS = Bounds(values=100_000)
+"""Of what is parsed: neither json nor pydantic lets another thread run before all of a body is read."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -123,7 +127,12 @@ def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> Refused:
 
 
 def _parsed(raw: bytes) -> Any:
-    """The value; raises Refused (400) for what RFC 8259 does not call JSON, or leaves open what it means."""
+    """The value; raises Refused: 400 for what RFC 8259 does not call JSON, or leaves open what it means, 413 for what has
+    too many values.
+    """
+    if _BOUNDS.exceeded(raw):
+        most = _BOUNDS.values
+        raise Refused(413, f"the body has over {most} values, of which {most // 4} may be arrays and objects")
     try:
         text = raw.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
@@ -150,8 +159,7 @@ class _Ambiguous(Exception):
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise _Ambiguous(f"the key {json.dumps(twice[:60])} stands twice in one object")
     return found
 

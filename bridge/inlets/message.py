@@ -24,6 +24,7 @@ from bridge.wire.inlet_paths import type_in_path
 # Responses of inlets.
 
 
+_LARGE = 1_048_576
 RETRY_AFTER = 5
 """Seconds in `Retry-After` of a 503."""
 
@@ -277,4 +278,7 @@ async def _read(request: web.Request, place: Place, limit: int) -> bytes | Refus
         if not place.grow(len(chunk)):
             return _CROWDED
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if len(chunks) == 1:
+        return chunks[0]
+    # Where there is much to copy other threads run meanwhile, the event loop's among them.
+    return b"".join(chunks) if size < _LARGE else await asyncio.to_thread(b"".join, chunks)

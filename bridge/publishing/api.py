@@ -4,6 +4,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from bridge.bodies.exact import to_json
 from bridge.core.access import Role
 from bridge.core.errors import PublishTooLarge
 from bridge.core.event import Message
-from bridge.http.body import raw_body, unfit
+from bridge.http.body import aside, raw_body, unfit
 from bridge.http.input import Given, Parameter, Parameters, Query
 from bridge.http.operation import Call, Operation, Problems, Reply
 from bridge.http.problem import Refused
@@ -100,12 +101,12 @@ class PublishRoutes:
 
     async def _publish(self, call: Call[_PublishQuery, PublishBody]) -> Reply:
         body, key = call.body, call.query.key
-        if faults := list(_faults(body)):
-            raise unfit(faults)
+        raw = await raw_body(call.request)
+        message = await aside(partial(_message, body), len(raw))
         once = None
         if key is not None:
-            once = Once(key, call.actor.token_id or call.actor.name, await raw_body(call.request))
-        published = await self._publishing.publish(Wanted(body.source, _message(body)), once)
+            once = Once(key, call.actor.token_id or call.actor.name, raw)
+        published = await self._publishing.publish(Wanted(body.source, message), once)
         changed = {"id": published.message_id, "source": published.source}
         return Reply(
             document=PublishedDocument(
@@ -157,6 +158,9 @@ def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
 
 
 def _message(body: PublishBody) -> Message:
+    """Raises Refused (422) for what no message can have."""
+    if faults := list(_faults(body)):
+        raise unfit(faults)
     properties = body.properties
     is_data = "data" in body.model_fields_set
     at = (properties.timestamp or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _PATIENCE = 10.0
 """Seconds within which the broker has to confirm."""
+_LARGE = 1_048_576
+"""Bytes that are hashed in a thread."""
 
 
 @value(frozen=True, slots=True)
@@ -104,7 +106,8 @@ class Publishing:
 
     async def _publish_once(self, planned: Published, message: Message, once: Once) -> Published:
         key = _digest(once.actor.encode(), planned.source.encode(), once.key.encode())
-        request = _digest(once.request)
+        large = len(once.request) >= _LARGE
+        request = await asyncio.to_thread(_digest, once.request) if large else _digest(once.request)
         begun = await self._idempotency.begin(key, request, _written(planned), time.time())
         match begun.state:
             case "other":

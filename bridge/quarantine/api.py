@@ -19,7 +19,7 @@ from bridge.events.documents import (
     RequeuedManyDocument,
 )
 from bridge.hooks.names import AskedNames
-from bridge.http.body import aside, unfit
+from bridge.http.body import aside, raw_body, unfit
 from bridge.http.documents import PageDocument
 from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import Call, Operation, Reply, reading
@@ -175,7 +175,7 @@ class QuarantineRoutes:
 
     async def _requeue(self, call: Call[Query, RequeueBody]) -> Reply:
         asked = call.body
-        correction = _correction(asked)
+        correction = await aside(partial(_correction, asked), len(await raw_body(call.request)))
         async with _broker_as_503():
             do = self._requeuing.rehearse if asked.dry_run else self._requeuing.requeue
             back = await do(call.id, correction)

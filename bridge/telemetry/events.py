@@ -160,6 +160,19 @@ def connection_lost(role: str, error: str, retry_in: float) -> None:
     _broker.warning("connection.lost", role=role, error=error, retry_in=round(retry_in, 2))
 
 
+def connection_ends_again(role: str, error: str, source: str) -> None:
+    """A connection ended three times within a minute, each time soon after it was made; `source`: the only one that is
+    consumed there, else empty.
+    """
+    _broker.error(
+        "connection.ends_again",
+        role=role,
+        error=error,
+        source=source,
+        remedy="look at the first messages of the source's queue, and at the broker's log",
+    )
+
+
 def token_not_renewed(role: str, error: str, ends_in: float) -> None:
     """A connection's access token ends in `ends_in` seconds and there is no new one; tried again until then."""
     _broker.error("login.not_renewed", role=role, error=error, ends_in=round(ends_in, 1))

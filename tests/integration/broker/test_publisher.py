@@ -2,16 +2,20 @@
 
 import asyncio
 import itertools
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from yarl import URL
 
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
 from bridge.core.errors import PublishFailed, PublishTooLarge, Unroutable
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing
-from tests.support.links import running_link, unique
+from tests.support.links import Heard, running_link, unique
+from tests.support.loop_time import MOST, loop_held
+from tests.support.proxy import open_proxy
 
 
 def outgoing(queue, message_id="m", body=b"{}", headers=None, exchange=""):
@@ -121,3 +125,41 @@ async def test_without_a_connection_a_publish_ends_within_its_bound(amqp_url):
         publisher = ConfirmedPublisher(link, timeout=0.2)
     with pytest.raises(PublishFailed):
         await publisher.publish(outgoing("q"))
+
+
+async def test_a_large_body_arrives_whole_among_others_and_holds_the_event_loop_for_no_time(link, publisher):
+    queue, bodies = unique("q"), [b"first", bytes(range(256)) * 60_000, b"last"]
+    await Topology(link, Names()).declare_source(queue)
+
+    with loop_held() as held:
+        await asyncio.gather(*(publisher.publish(outgoing(queue, f"m{n}", b)) for n, b in enumerate(bodies)))
+
+    assert held.longest < MOST / 4, "15 MB of the 128 that may come"
+    async with link.channel() as channel:
+        held_there = await channel.get_queue(queue, ensure=False)
+        for body in bodies:
+            assert (await held_there.get(no_ack=True)).body == body
+
+
+async def test_a_large_publish_that_ran_out_of_time_costs_the_next_ones_nothing(link, amqp_url):
+    """Its body goes on being sent: the broker would close the connection over a message that breaks off."""
+    queue = unique("q")
+    await Topology(link, Names()).declare_source(queue)
+    url, heard = URL(amqp_url), Heard()
+    async with (
+        open_proxy(url.port or 5672) as proxy,
+        running_link(str(url.with_port(proxy.port).with_host("127.0.0.1")), heard) as slow,
+    ):
+        publisher = ConfirmedPublisher(slow, timeout=0.5, body_limit=64 * 2**20)
+        await publisher.publish(outgoing(queue, "before"))
+        proxy.rate = 2**20
+        with pytest.raises(PublishFailed):
+            await publisher.publish(outgoing(queue, "large", bytes(12 * 2**20)))
+        proxy.rate = None
+        while True:
+            with suppress(PublishFailed):
+                await publisher.publish(outgoing(queue, "after"))
+                break
+        await publisher.close()
+        assert not heard.losses
+        assert (await Topology(link, Names()).depth(queue) or 0) >= 3

@@ -1,5 +1,6 @@
 """Bodies of requests: what is no JSON, what does not fit, and what no reader of JSON agrees on."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
@@ -39,7 +40,7 @@ async def api(history: SqlHistory) -> AsyncIterator[ServedApi]:
         pytest.param(b'{"name": "\xff"}', "byte 11", id="no UTF-8"),
         pytest.param(b'{"name": "\\ud800", "role": "viewer"}', "not Unicode", id="half a character"),
         pytest.param(b'{"a":' * 129 + b"1" + b"}" * 129, "deeper", id="too deep"),
-        pytest.param(b"[" * 100_000, "deep", id="deeper than a stack"),
+        pytest.param(b"[" * 25_000, "deep", id="deeper than a stack"),
     ],
 )
 async def test_what_is_no_json_is_400_and_says_why(api: ServedApi, body: bytes, reason: str):
@@ -69,6 +70,30 @@ async def test_what_cannot_be_read_as_it_is_is_415(api: ServedApi, headers: dict
 
 async def test_a_byte_order_mark_is_passed_over(api: ServedApi):
     assert (await api.client.ask("/tokens", method="POST", body=b"\xef\xbb\xbf" + GOOD)).status == 201
+
+
+@pytest.mark.parametrize(
+    "items",
+    [b"[]," * 250_000, b"{}," * 25_001, b"7," * 100_001, b'"\\"[",' * 200_000],
+    ids=["arrays", "objects", "numbers", "texts"],
+)
+async def test_more_values_than_are_read_while_others_wait_are_413(api: ServedApi, items: bytes):
+    answer = await api.client.ask("/tokens", method="POST", body=BytesIO(b'{"data": [' + items[:-1] + b"]}"))
+    assert answer.status == 413
+    assert "over 100000 values" in answer.body["detail"]
+
+
+async def test_commas_and_brackets_within_a_text_are_no_values(api: ServedApi):
+    body = json.dumps({"data": '[[],"{"],' * 100_000}).encode()
+    assert (await api.client.ask("/tokens", method="POST", body=BytesIO(body))).status == 422
+
+
+async def test_of_many_keys_the_one_that_stands_twice_is_found_in_no_time(api: ServedApi):
+    keys = [f'"k{number}":1' for number in range(90_000)]
+    body = f"{{{','.join([*keys, keys[-1]])}}}".encode()
+    async with asyncio.timeout(10):
+        answer = await api.client.ask("/tokens", method="POST", body=BytesIO(body))
+    assert '"k89999" stands twice' in answer.body["detail"]
 
 
 async def test_a_body_over_16_mib_is_413(api: ServedApi):

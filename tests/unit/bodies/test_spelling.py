@@ -2,6 +2,10 @@
 
 import json
 import math
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -106,3 +110,61 @@ def test_php_floats_read_back(number):
 )
 def test_php_floats_as_text(number, text):
     assert php_float(number, "E") == text
+
+
+# ---- large values: others have their turn meanwhile --------------------------------------------------------
+
+BIG = 2**70
+LARGE = [
+    {"rows": [BIG, *[[] for _ in range(60_000)]]},
+    {"rows": {f"k{number}": number / 7 for number in range(40_000)}, "big": BIG, "last": "x" * 300_000},
+    [[[["é/\x7f" * 300_000, {"k" * 700_000: [BIG] * 9000}], BIG], {}], []],
+    {"cut": ["\ud83d" * 600_000, "\ud83d\ude00" * 300_000, 1e-7, BIG]},
+    [{"id": BIG + number, "a": [1, {"b": None}], "t": "é"} for number in range(9000)],
+]
+
+
+@pytest.mark.parametrize("value", LARGE, ids=range(len(LARGE)))
+def test_large_values_are_written_as_small_ones_are(value):
+    whole = json.dumps(value, separators=(",", ":"))
+    assert to_json(value) == whole.encode()
+    php = php_json(value)
+    assert isinstance(php, bytes)
+    assert json.loads(php) == json.loads(whole)
+    assert php.count(b",") == whole.count(",")
+
+
+@given(JSON_VALUES)
+def test_a_value_is_written_alike_in_one_piece_and_in_many(data):
+    filled = {"data": data, "filler": [BIG] * 5000}
+    assert to_json(filled) == json.dumps(filled, separators=(",", ":")).encode()
+
+
+@contextmanager
+def others() -> Iterator[list[int]]:
+    """Counts how often another thread that wants to run is let."""
+    turns, done = [0], threading.Event()
+
+    def run() -> None:
+        while not done.wait(0.0005):
+            turns[0] += 1
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield turns
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("spell", [to_json, php_json])
+def test_other_threads_run_while_a_large_value_is_written(spell):
+    value = {"rows": [BIG, *[[] for _ in range(600_000)]], "text": "a/" * 4_000_000}
+    with others() as turns:
+        text = spell(value)
+    assert isinstance(text, bytes)
+    assert turns[0] > 10, "json.dumps alone lets them run two or three times"
