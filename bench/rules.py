@@ -19,7 +19,7 @@ from rich.table import Table
 from bridge.core.delivery import Attempt, Delivered, Delivery
 from bridge.core.event import Event, Message
 from bridge.formats.parse import elements
-from bridge.routing.patterns import matches
+from bridge.routing.table import matches
 from bridge.targets.notify.cutting import cut_html
 from bridge.telemetry import events, logs
 from bridge.telemetry.metrics import Metrics

@@ -10,10 +10,9 @@ from pydantic import TypeAdapter
 from bridge import __version__
 from bridge.core.access import Role
 from bridge.core.inlet import INLET_NAME
-from bridge.http.documents import PlainProblem, ProblemDocument
+from bridge.http.documents import CONTENT_TYPE, PlainProblem, ProblemDocument
 from bridge.http.input import Parameter
 from bridge.http.operation import Operation
-from bridge.http.problem import CONTENT_TYPE
 
 # Answers as the description of the API tells them: status by status, with their headers.
 

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
-from bridge.access.documents import MadeToken, NewToken, TokenDocument
-from bridge.access.service import RESERVED, TokenDesk
+from bridge.access.service import RESERVED, MadeToken, NewToken, TokenDesk, TokenDocument
 from bridge.access.store import SqlAccess
 from bridge.core.access import DeedFilter, Role
 from bridge.hooks.names import AskedNames
 from bridge.http.audit import ActorDocument, DeedDocument
-from bridge.http.documents import PageDocument
+from bridge.http.documents import NotFound, PageDocument, Refused
 from bridge.http.input import SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import AUDITED, Call, Operation, Reply, reading
-from bridge.http.problem import NotFound, Refused
 from bridge.settings.shape import nearest
 
 

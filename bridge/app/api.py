@@ -8,15 +8,13 @@ from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.app.build import Container, new_id
 from bridge.app.connections import Links
-from bridge.cluster.api import ReplicaRoutes
-from bridge.cluster.replicas import ALIVE
+from bridge.cluster.replicas import ALIVE, ReplicaRoutes
 from bridge.core.delivery import Status
 from bridge.core.event import Source
 from bridge.core.records import KnownDelivery
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
 from bridge.deliveries.outbox import SqlOutbox
-from bridge.deliveries.requests import Requests
-from bridge.deliveries.service import CopySender, OutboxTask, RetryDelivery
+from bridge.deliveries.service import CopySender, OutboxTask, Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
 from bridge.history.history import SqlHistory
@@ -40,8 +38,7 @@ from bridge.replays.runner import ReplayRunner, ReplayScheduler
 from bridge.replays.service import ReplayService
 from bridge.replays.store import SqlReplays
 from bridge.stats.api import StatisticsRoutes
-from bridge.stats.measures import Measures
-from bridge.stats.service import HookStatistics
+from bridge.stats.service import HookStatistics, Measures
 from bridge.stats.store import SqlStatistics
 
 # Everything of the API that is about statistics, over the sums in the database.

@@ -14,9 +14,8 @@ from bridge.amqp.lanes import BrokerCopies, ChannelLanes
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
 from bridge.app.connections import Links
-from bridge.app.consumption import Consumption, Sources
+from bridge.app.consumption import Consumption, MetricsAdapter, Sources
 from bridge.app.desks import hook_desk
-from bridge.app.gauges import MetricsAdapter
 from bridge.app.memory import Memory
 from bridge.checks.configuration import misfit_of
 from bridge.core.access import Actor, AuditEntry, Role
@@ -36,7 +35,7 @@ from bridge.http.audit import AuditLog
 from bridge.inlets.receive import Reception
 from bridge.measuring.dimensions import measured_by
 from bridge.meta.words import Facts, MetaType, state_changed, switched_by
-from bridge.meta_events.publisher import BackgroundQueue, MetaEventPublisher
+from bridge.meta_events.monitor import BackgroundQueue, MetaEventPublisher
 from bridge.pipeline.backpressure import Shares, SlowHookIsolation
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
 from bridge.pipeline.deliver import Delivering

@@ -15,16 +15,14 @@ from bridge.access.service import Access
 from bridge.access.store import SqlAccess
 from bridge.app.api import Actions, Repeating, make_api, readiness
 from bridge.app.build import Container, new_id
-from bridge.app.connections import make_links
+from bridge.app.connections import Logins, Refusals, make_links
 from bridge.app.coordination import ReplicaCoordination
-from bridge.app.dependencies import DependencyMonitor
-from bridge.app.logins import Logins, Refusals
 from bridge.app.memory import PolicyLimits
-from bridge.app.startup import despite_losses, there
-from bridge.cluster.ownership import Neighbours, Ownership, own_history
+from bridge.app.startup import DependencyMonitor, despite_losses, there
+from bridge.cluster.replicas import Neighbours, Ownership, own_history
 from bridge.core.delivery import Parked
 from bridge.core.errors import BridgeError
-from bridge.db.ownership import SqlOwnership
+from bridge.db.engine import SqlOwnership
 from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection, SqlSuspects
 from bridge.history.history import SqlHistory, open_history

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from bridge.amqp.topology import Names, planned
-from bridge.app.allocator import libc
 from bridge.app.consumption import Consumption, Sources
-from bridge.core.budget import Budget
+from bridge.core.budget import Budget, libc
 from bridge.core.errors import SettingsError
 from bridge.core.survey import FoundPolicies
 from bridge.doctor.policies import in_force, limit_of, of_ours

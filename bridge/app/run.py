@@ -12,9 +12,9 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from bridge.app.allocator import set_up_allocator
 from bridge.app.lifecycle import Bridge
 from bridge.app.startup import keep_memory_private
+from bridge.core.budget import set_up_allocator
 from bridge.hooks.reloading import Reloading, Written
 from bridge.settings.tree import Settings
 from bridge.telemetry import events

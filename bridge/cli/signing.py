@@ -19,10 +19,9 @@ from bridge.formats.decoder import Decoder
 from bridge.settings.shape import nearest
 from bridge.signing.profiles import signer, verifier
 from bridge.signing.shapes import SignedRequest, Signer, Verify, moment
-from bridge.terminal.completion import event_types
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.input import STDIN, all_secrets, content
-from bridge.terminal.output import FAILED, print_json, usage
+from bridge.terminal.io import FAILED, STDIN, all_secrets, content, print_json, usage
+from bridge.terminal.options import event_types
 from bridge.wire.headers import header_text
 
 SIGN = """\b

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, inspect, text
 
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.survey import FoundDatabase
+from bridge.db.engine import HEAD, misfit, owner_of
 from bridge.db.migrations import OURS
-from bridge.db.ownership import HEAD, misfit, owner_of
 from bridge.db.postgres import PostgresEngine, near
 from bridge.db.sqlite import Glimpse, glimpse, hindrance
 from bridge.db.tables import metadata

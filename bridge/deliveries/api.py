@@ -6,12 +6,11 @@ from functools import partial
 from bridge.core.access import Role
 from bridge.core.records import DeliveryFilter
 from bridge.deliveries.documents import DeliveryAlone, DeliveryInList, RequestDocument
-from bridge.deliveries.requests import Requests
-from bridge.deliveries.service import Found, NotNow, RetryDelivery, Unknown
+from bridge.deliveries.service import Found, NotNow, Requests, RetryDelivery, Unknown
 from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
 from bridge.hooks.presenter import Addresses
-from bridge.http.documents import CountedPageDocument
+from bridge.http.documents import CountedPageDocument, NotFound
 from bridge.http.input import (
     EVENT_TYPE,
     HOOK,
@@ -27,7 +26,6 @@ from bridge.http.input import (
     when,
 )
 from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
-from bridge.http.problem import NotFound
 
 _ONE = "/v1/deliveries/{id}"
 _PROBLEMS: Problems = {Unknown: lambda _, __: NotFound(), NotNow: conflict}

@@ -15,9 +15,8 @@ from rich.console import Console
 
 from bridge.amqp.survey import Survey, reached
 from bridge.amqp.topology import Names
-from bridge.checks.broker_address import broker_address
+from bridge.checks.broker import broker_address, policies
 from bridge.checks.configuration import check, warnings
-from bridge.checks.management import policies
 from bridge.core.errors import BrokerUnavailable
 from bridge.core.survey import FoundBridge, FoundBroker, FoundPolicies
 from bridge.db.survey import survey_database
@@ -39,7 +38,7 @@ from bridge.telemetry import logs
 from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.output import FAILED, print_json
+from bridge.terminal.io import FAILED, print_json
 from bridge.terminal.paper import count, visible
 
 EXAMPLES = """\b

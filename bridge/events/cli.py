@@ -9,9 +9,8 @@ from typer import Argument, Option
 from bridge.bodies.exact import json_text
 from bridge.deliveries.cli import DELIVERIES
 from bridge.terminal.client import segment
-from bridge.terminal.completion import seen_event_types, source_names
 from bridge.terminal.groups import flag, option
-from bridge.terminal.input import body_of, json_option, parsed_headers
+from bridge.terminal.io import body_of, json_option, parsed_headers, usage
 from bridge.terminal.options import (
     LISTED,
     SOURCE,
@@ -22,8 +21,9 @@ from bridge.terminal.options import (
     examples,
     length,
     queried,
+    seen_event_types,
+    source_names,
 )
-from bridge.terminal.output import usage
 from bridge.terminal.paper import (
     Column,
     ListView,

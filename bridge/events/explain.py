@@ -16,10 +16,9 @@ from bridge.formats.decoder import Decoder
 from bridge.hooks.documents import SourceDocument
 from bridge.hooks.presenter import breaker_word
 from bridge.http.body import LARGE, aside, body_in_time
-from bridge.http.documents import PageDocument
+from bridge.http.documents import PageDocument, Refused
 from bridge.http.input import PageQuery, Query, invalid, page_by_key
 from bridge.http.operation import Call, Operation, Reply, reading
-from bridge.http.problem import Refused
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.dedupe_keys import keyed_by

@@ -1,5 +1,6 @@
 """The registry of formats: how each is detected, read, and split into several events."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,9 +10,68 @@ from bridge.codings.inflating import is_plain, plain_of
 from bridge.codings.labels import labels_of
 from bridge.core.base import value
 from bridge.core.event import Content, Decoded, Event, Message
-from bridge.formats import cloudevents, frameworks, plain, platforms, systems
+from bridge.formats import cloudevents, frameworks, platforms, systems
 from bridge.formats.forms import form_data, is_form
 from bridge.formats.parse import BOUNDS, Bounds, growth_of, read
+from bridge.formats.text import from_milliseconds, from_text, from_value
+
+# The fallback format `json` for any body, JSON or not, and Standard Webhooks payloads.
+# No key of the body is taken as type or id: such keys belong to the event's own data.
+
+
+_TIME_KEYS = ("timestamp", "time", "occurred_at", "created_at")
+
+
+def read_plain_json(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
+    """Returns the whole body as data; without an AMQP timestamp, the time of the body's usual keys.
+
+    RabbitMQ's own events (exchange `amq.rabbitmq.event`) have a header with milliseconds.
+    """
+    if message.timestamp is not None:
+        return Decoded(data=data)
+    found = from_milliseconds(message.headers.get("timestamp_in_ms")) if message.headers else None
+    if found is None and isinstance(data, dict):
+        found = _time(data, timezone)
+    return Decoded(data=data, time=found)
+
+
+def _time(data: dict[str, Any], timezone: ZoneInfo) -> str | None:
+    for key in _TIME_KEYS:
+        if key in data and (found := from_value(data[key], timezone)):
+            return found
+    date, time = data.get("date"), data.get("time")
+    return from_text(f"{date} {time}", timezone) if isinstance(date, str) and isinstance(time, str) else None
+
+
+# Payloads as recommended by Standard Webhooks: `type`, `timestamp` and `data`. Source:
+# standard-webhooks/standard-webhooks, spec, "Payload structure".
+
+
+_TYPE = re.compile(r"[A-Za-z0-9_]+(?:[./:-][A-Za-z0-9_]+)*")
+
+
+def is_standard_body(data: dict[str, Any]) -> bool:
+    """Returns whether a type, a time as text and an object of data are present."""
+    kind = data.get("type")
+    return (
+        isinstance(kind, str)
+        and isinstance(data.get("data"), dict)
+        and _TYPE.fullmatch(kind) is not None
+        and from_text(data.get("timestamp")) is not None
+    )
+
+
+def read_standard(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+    """Returns type, time and data."""
+    if not isinstance(data, dict):
+        return Decoded(data=data)
+    kind = data.get("type")
+    return Decoded(
+        type=kind if isinstance(kind, str) else None,
+        data=data.get("data", data),
+        time=from_value(data.get("timestamp"), timezone),
+    )
+
 
 ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
 Envelope = Callable[[Any, Message], Any]
@@ -46,12 +106,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "nestjs": Format(frameworks.read_nestjs),
         "symfony": Format(frameworks.read_symfony),
         "dramatiq": Format(frameworks.read_dramatiq),
-        "standard": Format(plain.read_standard),
+        "standard": Format(read_standard),
         "splynx": Format(systems.read_splynx),
         "phlix": Format(systems.read_phlix),
         "plinqx": Format(systems.read_plinqx),
         "cockpit": Format(systems.read_cockpit),
-        "json": Format(plain.read_plain_json),
+        "json": Format(read_plain_json),
     }
 )
 
@@ -156,7 +216,7 @@ def _by_several_keys(data: dict[str, Any]) -> str | None:
         return "plinqx"
     if systems.is_cockpit_body(data):
         return "cockpit"
-    return "standard" if plain.is_standard_body(data) else None
+    return "standard" if is_standard_body(data) else None
 
 
 # The content of a message body, the parsed whole and its data; also of a copy, whose format is known.

@@ -2,16 +2,58 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, and_, or_, select
 
 from bridge.core.delivery import Counted, Entry, Finished, Form, Reached, Unkept
-from bridge.db.engine import is_outage, told, unavailable
+from bridge.db.admin_tables import stream_offsets
+from bridge.db.engine import Reads, Store, is_outage, told, unavailable
 from bridge.db.rows import rows_of
-from bridge.db.upserts import Upserts
+from bridge.db.upserts import Upserts, inserting
 from bridge.history.claims_store import finish
-from bridge.history.streams_store import reach
 from bridge.history.sums import MeasuresWriter, Tally, add_tally
+
+# How far streams have been read, in the database.
+
+
+def reach(connection: Connection, places: Sequence[Reached]) -> None:
+    """Write down how far streams have been read; nobody goes back, but in a stream that was made anew."""
+    c = stream_offsets.c
+    for one in {each.queue: each for each in places}.values():
+        row = {
+            "queue": one.queue,
+            "epoch": one.epoch,
+            "reached": one.offset,
+            "ahead": f"{one.ahead:x}",
+            "digest": one.digest,
+            "since": one.since,
+        }
+        insert = inserting(connection)(stream_offsets).values(row)
+        new = insert.excluded
+        further = or_(new.epoch > c.epoch, and_(new.epoch == c.epoch, new.reached >= c.reached))
+        changing = {name: new[name] for name in row if name != "queue"}
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=[c.queue], set_=changing, where=further)
+        )
+
+
+def _stored(connection: Connection, queue: str) -> Reached | None:
+    """Returns the committed offset of the queue; None if it was never read."""
+    row = connection.execute(select(stream_offsets).where(stream_offsets.c.queue == queue)).first()
+    if row is None:
+        return None
+    return Reached(row.queue, row.reached, int(row.ahead or "0", 16), row.digest, row.epoch, row.since)
+
+
+class SqlStreams(Store):
+    """The store to the committed offsets of streams. Each method raises HistoryUnavailable."""
+
+    stored = Reads(_stored)
+
+    async def store(self, reached: Reached) -> None:
+        await self.engine.write(partial(reach, places=[reached]))
+
 
 Refused = list[tuple[Entry, str]]
 

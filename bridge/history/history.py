@@ -10,11 +10,7 @@ from sqlalchemy import Column, Connection, delete, exists, func, insert, select,
 from bridge.core.delivery import Entry, Known, weight
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.ports import DatabaseLogin, HistorySize, HookState
-from bridge.core.records import (
-    IdOf,
-    KnownDelivery,
-    KnownEvent,
-)
+from bridge.core.records import IdOf, KnownDelivery, KnownEvent
 from bridge.db.admin_tables import next_revision, replays
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.migrations import migrate

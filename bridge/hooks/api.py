@@ -8,8 +8,7 @@ from aiohttp import web
 
 from bridge.core.access import Role
 from bridge.core.errors import SettingsError
-from bridge.core.hook import Hook
-from bridge.core.stored_hooks import NameTaken, Overtaken, StoredHook, TooMany
+from bridge.core.hook import Hook, NameTaken, Overtaken, StoredHook, TooMany
 from bridge.core.target import TARGET_TYPES
 from bridge.hooks.documents import NewHook, RemovalDocument
 from bridge.hooks.presenter import HookDocument, SeenHook, seen_hook, seen_hooks
@@ -23,10 +22,9 @@ from bridge.hooks.service import (
     Unreadable,
 )
 from bridge.http.body import json_of, raw_body, unfit
-from bridge.http.documents import PageDocument
+from bridge.http.documents import NotFound, PageDocument, Refused
 from bridge.http.input import Given, PageQuery, Parameter, Parameters, Query, one_of, page_by_key, text
 from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
-from bridge.http.problem import NotFound, Refused
 from bridge.settings.shape import nearest
 from bridge.settings.shown import without_password
 

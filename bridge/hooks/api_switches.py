@@ -23,10 +23,9 @@ from bridge.hooks.presenter import HookDocument
 from bridge.hooks.service import InForce
 from bridge.hooks.switch import RotateSecrets, SwitchHooks
 from bridge.http.body import unfit
-from bridge.http.documents import ClosedDocument, moment_or_none
+from bridge.http.documents import ClosedDocument, NotFound, moment_or_none
 from bridge.http.input import Query
 from bridge.http.operation import Call, Operation, Reply, conflict
-from bridge.http.problem import NotFound
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 

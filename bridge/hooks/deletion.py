@@ -14,8 +14,8 @@ from bridge.amqp.topology import Topology
 from bridge.cluster.replicas import ReplicaHeartbeat
 from bridge.core.delivery import FINAL, Status
 from bridge.core.errors import BridgeError, BrokerRefused, BrokerUnavailable
+from bridge.core.hook import Overtaken, StoredHook
 from bridge.core.ports import Receive
-from bridge.core.stored_hooks import Overtaken, StoredHook
 from bridge.db.admin_tables import outbox
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.tables import deliveries

@@ -13,10 +13,9 @@ import structlog
 from bridge.amqp.topology import Topology
 from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable, SettingsError
-from bridge.core.hook import Hook, HookFault
+from bridge.core.hook import Hook, HookFault, StoredHook, StoredHooks
 from bridge.core.ports import Control, History, HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.hooks.runners import Change, Effective, Hooks, effective
 from bridge.hooks.service import Removal
 from bridge.hooks.store import SqlHooks

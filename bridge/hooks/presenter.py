@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-from bridge.checks.secret_ends import secret_ends_of
+from bridge.checks.configuration import secret_ends_of
 from bridge.core.base import value
-from bridge.core.hook import Hook
+from bridge.core.hook import Hook, StoredHook
 from bridge.core.ports import HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import StoredHook
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.documents import AddressDocument
 from bridge.formats.text import utc_seconds

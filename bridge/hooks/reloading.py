@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.checks.secret_ends import secret_ends
+from bridge.checks.configuration import secret_ends
 from bridge.core.access import Role
 from bridge.core.base import value
 from bridge.core.errors import BridgeError, SettingsError

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from bridge.core.base import value
 from bridge.core.errors import SettingsError
-from bridge.core.hook import Hook, HookFault
+from bridge.core.hook import Hook, HookFault, StoredHook, StoredHooks
 from bridge.core.ports import HookState
-from bridge.core.stored_hooks import StoredHook, StoredHooks
 from bridge.meta.words import Facts, MetaType
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable

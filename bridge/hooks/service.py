@@ -17,10 +17,9 @@ from urllib.parse import urlsplit
 
 from bridge.core.base import plain, value
 from bridge.core.errors import Problem, SettingsError
-from bridge.core.hook import Hook
+from bridge.core.hook import Ends, Hook, NameTaken, Overtaken, StoredHook
 from bridge.core.ports import HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import Ends, NameTaken, Overtaken, StoredHook
 from bridge.core.target import TARGET_TYPES
 from bridge.hooks.merge import patched, replaced, unkept, without_read_only
 from bridge.hooks.store import SqlHooks

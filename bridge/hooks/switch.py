@@ -9,9 +9,8 @@ from pydantic import SecretStr
 
 from bridge.core.base import value
 from bridge.core.errors import Problem, SettingsError
-from bridge.core.hook import Hook
+from bridge.core.hook import Ends, Hook, StoredHook
 from bridge.core.ports import HookState
-from bridge.core.stored_hooks import Ends, StoredHook
 from bridge.core.target import WebhookTarget
 from bridge.formats.text import utc_seconds
 from bridge.hooks.service import HookChanges, InForce, Make, NoSecrets

@@ -15,8 +15,8 @@ from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
 from bridge.http.audit import AuditLog
 from bridge.http.auth import AccessGate, Actors
+from bridge.http.documents import REQUEST_ID, Refused, problem_of
 from bridge.http.operation import ACTOR, AUDITED, Operation, runner
-from bridge.http.problem import REQUEST_ID, Refused, problem_of
 from bridge.telemetry import events
 
 PREFIX = "/api"

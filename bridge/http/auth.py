@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bridge.core.access import Actor, KnownToken, Role, Tokens
 from bridge.core.errors import HistoryUnavailable
-from bridge.http.problem import Refused
+from bridge.http.documents import Refused
 from bridge.telemetry import events
 
 # Who shows a token: looked up by its hash, at most once in a moment.

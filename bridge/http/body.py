@@ -20,8 +20,8 @@ from bridge.bodies.exact import json_text
 from bridge.codings.inflating import is_plain
 from bridge.core.event import Message
 from bridge.formats.parse import Bounds
+from bridge.http.documents import Refused
 from bridge.http.input import invalid
-from bridge.http.problem import Refused
 from bridge.settings.shape import explain, written
 
 Item = TypeVar("Item")

@@ -14,7 +14,7 @@ from pydantic import Field, WithJsonSchema
 from bridge.core.delivery import Status
 from bridge.core.records import Beyond, Page
 from bridge.formats.text import MAX_ID, event_type
-from bridge.http.problem import Refused
+from bridge.http.documents import Refused
 from bridge.measuring.spans import moment
 from bridge.settings.shape import nearest
 

@@ -12,9 +12,8 @@ from bridge.bodies.exact import json_text
 from bridge.core.access import Actor, Role
 from bridge.http.audit import AuditLog
 from bridge.http.body import aside, body_of
-from bridge.http.documents import Nothing, plain
+from bridge.http.documents import REQUEST_ID, NotFound, Nothing, Refused, plain
 from bridge.http.input import Parameter, Query, is_id
-from bridge.http.problem import REQUEST_ID, NotFound, Refused
 
 ACTOR = web.RequestKey("actor", Actor)
 """Who asks; set before the operation runs."""

@@ -11,15 +11,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.core.base import value
 from bridge.core.budget import Budget
 from bridge.core.event import Message, Source
-from bridge.core.inlet import Inlet, Verifier
+from bridge.core.inlet import Inlet, Verifier, type_in_path
 from bridge.core.ports import Outgoing
 from bridge.formats.text import event_type
-from bridge.http.problem import problem
+from bridge.http.documents import problem
 from bridge.inlets.handshakes import Greeting
 from bridge.inlets.headers import PassedOn, sender_id, signed_id, type_in_body
 from bridge.wire.copies import INLET
 from bridge.wire.headers import id_keys, identity_keys, mark
-from bridge.wire.inlet_paths import type_in_path
 
 # Responses of inlets.
 

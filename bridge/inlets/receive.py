@@ -13,7 +13,7 @@ from bridge.amqp.fail_fast import PromptPublisher
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.core.errors import BridgeError, PublishTooLarge
 from bridge.core.event import Source
-from bridge.core.inlet import Inlet
+from bridge.core.inlet import IN, Inlet, PathTable
 from bridge.core.ports import Outgoing, Publisher
 from bridge.inlets.handshakes import Greeting, Handshakes, Question
 from bridge.inlets.headers import is_ping, joined
@@ -35,7 +35,6 @@ from bridge.signing.profiles import verifier
 from bridge.signing.shapes import Refused, SignedRequest, Verify
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.wire.inlet_paths import IN, PathTable
 
 # Routes of inlets: any method, and paths exactly as sent.
 

@@ -10,9 +10,9 @@ from bridge.history.history import SqlHistory
 from bridge.hooks.api import hook_problems
 from bridge.hooks.service import NoSuchHook
 from bridge.http.body import json_of
+from bridge.http.documents import Refused
 from bridge.http.input import SPAN, Given, Query, invalid, uuid, when
 from bridge.http.operation import Call, Operation, Problems, Reply, reading
-from bridge.http.problem import Refused
 from bridge.phlix.documents import (
     ChangedWebhook,
     Dispatches,
@@ -25,8 +25,7 @@ from bridge.phlix.documents import (
 from bridge.phlix.service import MOST, PhlixWebhooks, dispatches_of, dispatches_to, webhook_id
 from bridge.stats.api import TOP
 from bridge.stats.documents import PlaybackDocument, TopMediaDocument, TopUsersDocument
-from bridge.stats.measures import Measures
-from bridge.stats.service import Asked
+from bridge.stats.service import Asked, Measures
 
 _PATH = "/v1/admin/webhooks"
 _ONE = f"{_PATH}/{{id}}"

@@ -12,10 +12,9 @@ from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from bridge.core.delivery import Status
-from bridge.core.hook import Hook
+from bridge.core.hook import Hook, NameTaken
 from bridge.core.records import DeliveryFilter, KnownAttempt, KnownDelivery
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import NameTaken
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.service import NotNow
 from bridge.history.history import SqlHistory

@@ -11,12 +11,12 @@ import structlog
 
 from bridge.amqp.connection import Link
 from bridge.amqp.consumer import ConsumeChannel
-from bridge.amqp.streams import first_place, last_offset
+from bridge.amqp.kinds import first_place, last_offset
 from bridge.core.delivery import Reached
 from bridge.core.errors import BridgeError, BrokerUnavailable, HistoryUnavailable
 from bridge.core.event import Source
+from bridge.history.batches import SqlStreams
 from bridge.history.leases import SqlReplicas
-from bridge.history.streams_store import SqlStreams
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.stream import StreamReader, beginning

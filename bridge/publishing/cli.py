@@ -21,7 +21,7 @@ from typer import Argument
 from bridge.amqp.connection import Address, Link
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
-from bridge.checks.broker_address import broker_address
+from bridge.checks.broker import broker_address
 from bridge.core.errors import BridgeError, BrokerRefused, Problem, SettingsError
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing
@@ -29,11 +29,10 @@ from bridge.settings.shape import nearest
 from bridge.settings.transport import SecretUrl, broker_url
 from bridge.settings.tree import Broker
 from bridge.telemetry import logs
-from bridge.terminal.completion import event_types
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.input import STDIN, opened, parsed_headers
-from bridge.terminal.output import print_json, usage
+from bridge.terminal.io import STDIN, opened, parsed_headers, print_json, usage
+from bridge.terminal.options import event_types
 from bridge.terminal.paper import count
 
 EXAMPLES = """\b

@@ -20,12 +20,10 @@ from bridge.events.documents import (
 )
 from bridge.hooks.names import AskedNames
 from bridge.http.body import aside, raw_body, unfit
-from bridge.http.documents import PageDocument
+from bridge.http.documents import NotFound, PageDocument, Refused
 from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import Call, Operation, Reply, reading
-from bridge.http.problem import NotFound, Refused
-from bridge.publishing.api import body_faults, content_of, header_faults
-from bridge.publishing.documents import RequeueBody
+from bridge.publishing.api import RequeueBody, body_faults, content_of, header_faults
 from bridge.quarantine.service import LANES, Correction, NoWayBack, Requeuing
 from bridge.settings.shape import nearest
 

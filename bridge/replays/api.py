@@ -6,10 +6,9 @@ from typing import Literal
 
 from bridge.core.access import Role
 from bridge.http.body import body_of, unfit
-from bridge.http.documents import PageDocument
+from bridge.http.documents import NotFound, PageDocument
 from bridge.http.input import PageQuery, Query, read_page
 from bridge.http.operation import Call, Operation, Reply, conflict, reading
-from bridge.http.problem import NotFound
 from bridge.replays.documents import AskedReplay, DryRunDocument, ReplayDocument
 from bridge.replays.service import NotAsThingsAre, NotPossible, ReplayService
 

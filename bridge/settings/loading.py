@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.event import OWN_EVENTS
 from bridge.core.hook import Hook
-from bridge.core.inlet import Inlet
+from bridge.core.inlet import Inlet, canonical, check_path
 from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.settings.databases import PostgresServer, renewed_login
 from bridge.settings.partial import Remainder, broken_apart, remainder, trustworthy
@@ -20,7 +20,6 @@ from bridge.settings.sources import GatheredSettings, Reading, with_env_file
 from bridge.settings.transport import SecretUrl, StorageTls
 from bridge.settings.tree import Broker, OtherBroker, Settings, Storage
 from bridge.settings.yaml import KeyPath
-from bridge.wire.inlet_paths import canonical, check_path
 
 # What each setting allows alone, but two of them together do not.
 

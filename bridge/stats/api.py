@@ -5,9 +5,9 @@ from typing import Literal, cast
 
 from bridge.core.statistics import Grain
 from bridge.hooks.names import AskedNames
+from bridge.http.documents import NotFound
 from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, SPAN, Query, at_most, invalid, name, one_of
 from bridge.http.operation import Call, Operation, reading
-from bridge.http.problem import NotFound
 from bridge.settings.shape import nearest
 from bridge.stats.documents import (
     DimensionsDocument,
@@ -16,8 +16,7 @@ from bridge.stats.documents import (
     StatsDocument,
     TopDocument,
 )
-from bridge.stats.measures import Measures
-from bridge.stats.service import Asked, HookStatistics, TooManySteps
+from bridge.stats.service import Asked, HookStatistics, Measures, TooManySteps
 
 TOP = at_most(10, "How many there may be.")
 

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from bridge.terminal.completion import source_names
 from bridge.terminal.groups import option
-from bridge.terminal.options import HOOK, SPAN, TYPE, WATCHED, RemoteCommands, examples, queried, remote
-from bridge.terminal.paper import (
-    Column,
-    TablePrinter,
-    column,
-    described,
-    milliseconds,
-    moment,
-    percent,
-    text,
+from bridge.terminal.options import (
+    HOOK,
+    SPAN,
+    TYPE,
+    WATCHED,
+    RemoteCommands,
+    examples,
+    queried,
+    remote,
+    source_names,
 )
+from bridge.terminal.paper import Column, TablePrinter, column, described, milliseconds, moment, percent, text
 from bridge.terminal.remote import Remote
 
 EXAMPLES = examples("""

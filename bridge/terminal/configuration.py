@@ -83,7 +83,7 @@ class Written:
 
     def policies(self) -> FoundPolicies:
         """What the management API that they name tells."""
-        from bridge.checks.management import policies
+        from bridge.checks.broker import policies
 
         settings = self._configuration.fit_to_run(self._served, strict=False)
         url = settings.broker.management_url

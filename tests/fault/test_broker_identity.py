@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.amqp.connection import Link
-from bridge.checks.broker_address import broker_address
+from bridge.checks.broker import broker_address
 from bridge.core.errors import BridgeError
 from bridge.settings.tree import Broker
 from tests.support.command import amqp_bridge

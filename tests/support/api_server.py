@@ -22,9 +22,8 @@ from bridge.core.errors import BrokerUnavailable, PublishFailed
 from bridge.core.event import Source
 from bridge.core.hook import Hook
 from bridge.core.ports import Outgoing, Publisher
-from bridge.db.sealing import Sealer
 from bridge.deliveries.api import DeliveryRoutes
-from bridge.deliveries.requests import Requests
+from bridge.deliveries.service import Requests
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
 from bridge.formats.decoder import Decoder
@@ -32,7 +31,7 @@ from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames, Names
 from bridge.hooks.presenter import Addresses
-from bridge.hooks.store import SqlHooks
+from bridge.hooks.store import Sealer, SqlHooks
 from bridge.http.api import Api, Part
 from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from bridge.core.hook import Hook
+from bridge.core.hook import Hook, StoredHook
 from bridge.core.ports import History, HookState
 from bridge.core.statistics import HookHealth
-from bridge.core.stored_hooks import StoredHook
 from bridge.hooks.runners import effective
 from bridge.hooks.service import Removal
 from bridge.hooks.store import SqlHooks

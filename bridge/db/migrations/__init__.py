@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from bridge.core.errors import Problem, SettingsError
 from bridge.db import admin_tables  # noqa: F401 - they put their tables into `metadata`
-from bridge.db.ownership import HEAD, misfit
+from bridge.db.engine import HEAD, misfit
 from bridge.db.tables import metadata
 
 OURS = frozenset(metadata.tables)

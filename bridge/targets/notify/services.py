@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from bridge.core.target import NotifyTarget as Settings
-from bridge.targets.notify import mqtt
+from bridge.targets.notify import outcome
 from bridge.targets.notify.guard import Call, Reply, Written, current, written
 from bridge.targets.webhook.address import parse_url
 
@@ -193,7 +193,7 @@ def service(url: str, position: int, settings: Settings) -> Service:
     _bound(plugin, options, settings.timeout)
     _set_base(plugin, scheme, settings.endpoints)
     overflow = str((given.get("qsd") or {}).get("overflow", "split")).lower()
-    close = mqtt.adopt(plugin) if scheme in {"mqtt", "mqtts"} else None
+    close = outcome.adopt(plugin) if scheme in {"mqtt", "mqtts"} else None
     asks_for = written(url, scheme, getattr(plugin, "method", ""))
     return Service(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close, asks_for)
 

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from bridge.core.access import Actor, Role
 from bridge.history.history import SqlHistory
+from bridge.http.documents import Refused
 from bridge.http.operation import Call, Operation, Reply
-from bridge.http.problem import Refused
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
 

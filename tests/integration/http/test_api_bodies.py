@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.access.documents import NewToken
+from bridge.access.service import NewToken
 from bridge.history.history import SqlHistory
 from bridge.http.body import fitting
-from bridge.http.problem import Refused
+from bridge.http.documents import Refused
 from tests.support.api_server import ServedApi, serving_api
 
 GOOD = b'{"name": "ci", "role": "viewer"}'

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.delivery import Counted, Record, Status, Unmatched
 from bridge.core.hook import Hook
-from bridge.events import search
+from bridge.events import api as search
 from bridge.history.history import SqlHistory
 from bridge.targets.factory import Targets
 from tests.integration.http.test_api_history import failed, serving

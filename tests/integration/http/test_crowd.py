@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from bridge.http.api import ConcurrencyLimit
-from bridge.http.problem import errors_as_problems
+from bridge.http.documents import errors_as_problems
 from tests.support.waiting import until
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from bridge.http.connections import MOST_HEAD, Connections
+from bridge.http.server import MOST_HEAD, Connections
 from tests.support.waiting import until
 
 MOST = 10

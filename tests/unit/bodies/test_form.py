@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.bodies.body import Body
-from bridge.bodies.form import php_form
+from bridge.bodies.builder import php_form
 from bridge.core.delivery import Answer
 from bridge.core.target import Signature
 from bridge.signing.profiles import signer

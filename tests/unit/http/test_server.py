@@ -15,8 +15,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from bridge.core.errors import ListenFailed
+from bridge.http.documents import problem
 from bridge.http.health import Health
-from bridge.http.problem import problem
 from bridge.http.server import HttpServer
 from bridge.settings.tree import Http
 from bridge.telemetry.metrics import Metrics

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.routing.patterns import PatternIndex, check, matches
+from bridge.routing.table import PatternIndex, check, matches
 
 words = st.sampled_from(["a", "b", "", "*", "#"])
 types = st.lists(words, min_size=1, max_size=6).map(".".join)

@@ -1,0 +1,138 @@
+"""Policies in force, as RabbitMQ's management API tells them."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from bridge.amqp.connection import Address
+from bridge.core.errors import SettingsError
+from bridge.core.survey import OUR_CONSUMERS, FoundPolicies, FoundPolicy, FoundQueue, Right
+from bridge.core.target import Auth
+from bridge.settings.transport import BrokerOAuth2, tls_context
+from bridge.settings.tree import Broker, OtherBroker
+from bridge.targets.webhook.address import parse_url
+from bridge.targets.webhook.oauth import OAuthTokenProvider
+from bridge.terminal.io import usage
+
+_PATIENCE = 5.0
+_MOST_SOURCES = 100
+_USUAL_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
+
+
+def policies(broker: Broker, sources: Sequence[str], given: str | None) -> FoundPolicies:
+    """The policies of the broker's virtual host, its operators', and what it tells of the queues of sources.
+
+    `given` is the API's address, which may hold a login; else that beside the broker is tried, with its login.
+    """
+    parts = urlsplit(broker.url[0].get_secret_value())
+    vhost = quote(unquote(parts.path[1:]) if len(parts.path) > 1 else "/", safe="")
+    address, login = _address(parts.scheme, parts.hostname or "", given), (parts.username, parts.password)
+    if given is not None and urlsplit(given).username is not None:
+        login = (urlsplit(given).username, urlsplit(given).password)
+    try:
+        with httpx.Client(auth=_plain(login), timeout=_PATIENCE, verify=tls_context(broker.tls)) as client:
+            own = _asked(client, f"{address}/api/policies/{vhost}")
+            operators = _asked(client, f"{address}/api/operator-policies/{vhost}")
+            return FoundPolicies(
+                (*_policies(own), *_policies(operators, operator=True)),
+                queues=tuple(_queues(client, f"{address}/api/queues/{vhost}", sources)),
+                granted=_granted(client, f"{address}/api/permissions/{vhost}/{_user(parts.username)}"),
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as error:
+        return FoundPolicies(failure=f"{address}: {str(error) or type(error).__name__}")
+
+
+def _address(scheme: str, host: str, given: str | None) -> str:
+    if given is None:
+        kind, port = _USUAL_PORTS.get(scheme, ("http", 15672))
+        return f"{kind}://{f'[{host}]' if ':' in host else host}:{port}"
+    try:
+        parts = urlsplit(given)
+        reachable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        reachable = False
+    if not reachable:
+        raise _no_address()
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/').removesuffix('/api')}"
+
+
+def _no_address() -> SettingsError:
+    return usage("--management-url", "no address such as http://user:password@127.0.0.1:15672")
+
+
+def _plain(login: tuple[str | None, str | None]) -> tuple[str, str]:
+    return unquote(login[0] or "guest"), unquote(login[1] or "guest")
+
+
+def _asked(client: httpx.Client, url: str) -> Any:
+    answer = client.get(url)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _policies(rows: Any, *, operator: bool = False) -> Iterator[FoundPolicy]:
+    for row in rows:
+        name, pattern, apply_to = (str(row[key]) for key in ("name", "pattern", "apply-to"))
+        yield FoundPolicy(name, pattern, apply_to, int(row["priority"]), dict(row["definition"]), operator)
+
+
+def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterator[FoundQueue]:
+    """Those of the queues that are there; consumers of bridges have tags of their own."""
+    for name in names[:_MOST_SOURCES]:
+        answer = client.get(f"{address}/{quote(name, safe='')}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            continue
+        told = answer.raise_for_status().json()
+        kind = str(told.get("type", "classic"))
+        yield FoundQueue(
+            name, kind, dict(told.get("arguments") or {}), _foreign(told.get("consumer_details"))
+        )
+
+
+def _foreign(consumers: Any) -> tuple[str, ...] | None:
+    """Connections of those that are no bridges; None where the broker counts and names none."""
+    if not consumers:
+        return None
+    others = (each for each in consumers if not str(each.get("consumer_tag", "")).startswith(OUR_CONSUMERS))
+    return tuple(str((each.get("channel_details") or {}).get("connection_name", "?")) for each in others)
+
+
+def _granted(client: httpx.Client, address: str) -> dict[Right, str] | None:
+    """What the bridge's user may do; only administrators are told."""
+    answer = client.get(address)
+    if answer.status_code != httpx.codes.OK:
+        return None
+    told = answer.json()
+    return {right: str(told[right]) for right in ("configure", "write", "read")}
+
+
+def _user(name: str | None) -> str:
+    return quote(unquote(name or "guest"), safe="")
+
+
+# The address of a broker, with the login and the certificates to use there.
+
+
+def broker_address(where: Broker | OtherBroker, broker: Broker, path: str = "broker") -> Address:
+    """How to connect to `where`, whose settings stand at `path`, with the bounds of `broker`."""
+    oauth2 = where.oauth2 if where.auth == "oauth2" else None
+    return Address(
+        urls=[url.get_secret_value() for url in where.url],
+        heartbeat=broker.heartbeat,
+        connect_timeout=broker.connect_timeout,
+        tls=partial(tls_context, where.tls),
+        auth=where.auth,
+        grants=None if oauth2 is None else _grants(oauth2, broker.connect_timeout, path),
+        where=path,
+    )
+
+
+def _grants(oauth2: BrokerOAuth2, timeout: float, path: str) -> OAuthTokenProvider:
+    auth = Auth(type="oauth2", **oauth2.model_dump(exclude={"tls"}))
+    return OAuthTokenProvider(
+        auth, parse_url(oauth2.token_url), partial(tls_context, oauth2.tls), timeout=timeout, where=path
+    )
