@@ -7,8 +7,8 @@ from typer import Argument
 from bridge.bodies.exact import json_text
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.io import usage
 from bridge.terminal.options import SPAN, YES, RemoteCommands, examples, one_of, token_names
+from bridge.terminal.output import usage
 from bridge.terminal.paper import Column, ListView, TablePrinter, column, columns, described, moment, text
 from bridge.terminal.remote import Remote, confirm
 

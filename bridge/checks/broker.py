@@ -15,7 +15,7 @@ from bridge.settings.transport import BrokerOAuth2, tls_context
 from bridge.settings.tree import Broker, OtherBroker
 from bridge.targets.webhook.address import parse_url
 from bridge.targets.webhook.oauth import OAuthTokenProvider
-from bridge.terminal.io import usage
+from bridge.terminal.output import usage
 
 _PATIENCE = 5.0
 _MOST_SOURCES = 100

@@ -32,7 +32,8 @@ from bridge.settings.shape import nearest
 from bridge.settings.sources import ENV_FILE, SECRETS_DIR
 from bridge.settings.tree import Settings
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.io import FAILED, STDIN, content, usage
+from bridge.terminal.input import STDIN, content
+from bridge.terminal.output import FAILED, usage
 from bridge.terminal.paper import Column, paper, visible_lines
 from bridge.wire.headers import Arrivals
 

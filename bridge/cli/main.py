@@ -11,7 +11,7 @@ from typer import Option
 
 from bridge import __version__
 from bridge.terminal.groups import Commands, Later, LazyGroup
-from bridge.terminal.io import INTERRUPTED, ended_by, print_json
+from bridge.terminal.output import INTERRUPTED, ended_by, print_json
 
 EXAMPLES = """\b
 Begin with:

@@ -12,7 +12,7 @@ from bridge.core.errors import Problem, SettingsError
 from bridge.telemetry import logs
 from bridge.terminal.configuration import Written, find, served_targets, waiting_time
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.io import USAGE, print_json
+from bridge.terminal.output import USAGE, print_json
 from bridge.terminal.paper import count
 
 CONFIG = option("--config -c", "FILE", "Default: bridge.yaml in this folder.", Path)

@@ -20,8 +20,9 @@ from bridge.settings.shape import nearest
 from bridge.signing.profiles import signer, verifier
 from bridge.signing.shapes import SignedRequest, Signer, Verify, moment
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.io import FAILED, STDIN, all_secrets, content, print_json, usage
+from bridge.terminal.input import STDIN, all_secrets, content
 from bridge.terminal.options import event_types
+from bridge.terminal.output import FAILED, print_json, usage
 from bridge.wire.headers import header_text
 
 SIGN = """\b

@@ -38,7 +38,7 @@ from bridge.telemetry import logs
 from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.io import FAILED, print_json
+from bridge.terminal.output import FAILED, print_json
 from bridge.terminal.paper import count, visible
 
 EXAMPLES = """\b

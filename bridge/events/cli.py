@@ -10,7 +10,7 @@ from bridge.bodies.exact import json_text
 from bridge.deliveries.cli import DELIVERIES
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.io import body_of, json_option, parsed_headers, usage
+from bridge.terminal.input import body_of, json_option, parsed_headers
 from bridge.terminal.options import (
     LISTED,
     SOURCE,
@@ -24,6 +24,7 @@ from bridge.terminal.options import (
     seen_event_types,
     source_names,
 )
+from bridge.terminal.output import usage
 from bridge.terminal.paper import (
     Column,
     ListView,

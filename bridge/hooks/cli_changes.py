@@ -18,8 +18,9 @@ from bridge.settings.yaml import Substitution
 from bridge.settings.yaml import parse as parse_yaml
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.io import FAILED, all_secrets, content, json_option, usage
+from bridge.terminal.input import all_secrets, content, json_option
 from bridge.terminal.options import YES, HookName, RemoteCommands, examples
+from bridge.terminal.output import FAILED, usage
 from bridge.terminal.paper import Column, TablePrinter, column, count, described, moment, text
 from bridge.terminal.remote import Remote, confirm
 

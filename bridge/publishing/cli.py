@@ -31,8 +31,9 @@ from bridge.settings.tree import Broker
 from bridge.telemetry import logs
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.io import STDIN, opened, parsed_headers, print_json, usage
+from bridge.terminal.input import STDIN, opened, parsed_headers
 from bridge.terminal.options import event_types
+from bridge.terminal.output import print_json, usage
 from bridge.terminal.paper import count
 
 EXAMPLES = """\b

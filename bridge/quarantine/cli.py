@@ -15,8 +15,9 @@ from typer import Argument
 from bridge.bodies.exact import json_text
 from bridge.terminal.client import Answer, answer_of, segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.io import FAILED, Failure, body_members, content, usage
+from bridge.terminal.input import body_members, content
 from bridge.terminal.options import SOURCE, SPAN, WATCHED, YES, RemoteCommands, examples
+from bridge.terminal.output import FAILED, Failure, usage
 from bridge.terminal.paper import (
     ListView,
     TablePrinter,

@@ -13,7 +13,6 @@ from typer import Argument
 
 from bridge.terminal.client import Answer, Unreachable, segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.io import FAILED, tell
 from bridge.terminal.options import (
     HOOK,
     SOURCE,
@@ -25,6 +24,7 @@ from bridge.terminal.options import (
     examples,
     queried,
 )
+from bridge.terminal.output import FAILED, tell
 from bridge.terminal.paper import (
     Column,
     ListView,

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from bridge.bodies.exact import json_text
 from bridge.formats.parse import parse
-from bridge.terminal.io import FAILED, USAGE, Failure, usage
+from bridge.terminal.output import FAILED, USAGE, Failure, usage
 from bridge.terminal.paper import visible
 
 if TYPE_CHECKING:

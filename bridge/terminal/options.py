@@ -14,7 +14,7 @@ from bridge.formats.event_types import beginning_with
 from bridge.measuring.spans import moment as meant
 from bridge.terminal.client import Client, Given, access
 from bridge.terminal.groups import Commands, beside, flag, option, signed
-from bridge.terminal.io import usage
+from bridge.terminal.output import usage
 from bridge.terminal.paper import View
 from bridge.terminal.remote import MANY, Remote
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bridge.bodies.exact import json_text
 from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access, answer_of
-from bridge.terminal.io import Failure, ended_by, tell, usage
+from bridge.terminal.output import Failure, ended_by, tell, usage
 from bridge.terminal.paper import TablePrinter, TerminalPrinter, View, paper
 
 MANY = 50

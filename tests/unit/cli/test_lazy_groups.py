@@ -21,7 +21,7 @@ def test_what_asks_for_no_command_imports_no_module_of_one(words: list[str]):
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
     assert set(done.stdout.splitlines()[-1].split()) == {
         *("bridge.cli", "bridge.cli.main", "bridge.core", "bridge.core.errors"),
-        *("bridge.terminal", "bridge.terminal.groups", "bridge.terminal.io"),
+        *("bridge.terminal", "bridge.terminal.groups", "bridge.terminal.output"),
     }
 
 
