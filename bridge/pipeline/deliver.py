@@ -55,6 +55,8 @@ from bridge.retry.policy import judge
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _AT_ZERO = time.time() - time.clock_gettime(_STEADY)
+_AT_ONCE = 64
+"""Deliveries of one message that start in one iteration of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,20 @@ class Delivering:
         refused: Sequence[Refused],
         settlement: Settlement,
         counted: Sequence[Counted] = (),
-    ) -> None:
+    ) -> Awaitable[None] | None:
         """Start a delivery for each event and each hook that asked for it and has no committed fate of it.
 
-        Each of them has a share of the message, as has each part that is `refused` and each value that is `counted`. Raises
-        what a bug raises: before anything has started, or after the shares of what has not started are dropped.
+        Each of them has a share of the message, as has each part that is `refused` and each value that is `counted`. Returns
+        None once all have started, or, for more of them than one iteration of the event loop has time for, what starts them
+        when it is awaited. Raises what a bug raises: before anything has started, or after the shares of what has not
+        started are dropped.
         """
         # All are matched before the first one starts: the message must not be settled in between.
         matched = [self._runners_of(one) for one in remaining]
         left = sum([len(runners) for runners in matched]) + len(refused) + len(counted)
         settlement.hand_out(left)
+        if left > _AT_ONCE:
+            return self._start_in_turns(remaining, matched, refused, settlement, counted)
         try:
             for one, runners in zip(remaining, matched, strict=True):
                 for runner in runners:
@@ -99,8 +105,45 @@ class Delivering:
                 self.recorder.add(entry, settlement)
                 left -= 1
         finally:
-            for _ in range(left):
-                settlement.drop_one()
+            _drop(settlement, left)
+        return None
+
+    async def _start_in_turns(
+        self,
+        remaining: Sequence[Remaining],
+        matched: Sequence[Sequence[HookWorker | None]],
+        refused: Sequence[Refused],
+        settlement: Settlement,
+        counted: Sequence[Counted],
+    ) -> None:
+        """Start them in order, yielding to the event loop; the rest is dropped once the broker hands the message out again."""
+        starts: list[Callable[[], None]] = [
+            partial(self._start_later, one, runner, settlement)
+            for one, runners in zip(remaining, matched, strict=True)
+            for runner in runners
+        ]
+        starts += [partial(self.quarantine, each.why, each.message, settlement) for each in refused]
+        starts += [partial(self.recorder.add, entry, settlement) for entry in counted]
+        started = 0
+        try:
+            for start in starts:
+                await self.turn.own()
+                if not settlement.valid:
+                    return
+                start()
+                started += 1
+        finally:
+            _drop(settlement, len(starts) - started)
+
+    def _start_later(self, one: Remaining, runner: HookWorker | None, settlement: Settlement) -> None:
+        """Start a delivery that was matched in an earlier iteration: a reload may have replaced or removed the hook since."""
+        current = None if runner is None else self.table.get(runner.hook.id)
+        if runner is None or current is not None:
+            self._start(one, current, settlement)
+        else:
+            self.park(
+                runner, Work(Delivery(self.new_id(), one.event, runner.hook.id), settlement), "hook_removed"
+            )
 
     def _runners_of(self, one: Remaining) -> Sequence[HookWorker | None]:
         """The runners that have something to do for the event; one None if no hook asked for it."""
@@ -346,3 +389,8 @@ def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
             return reason, None
         case _:
             assert_never(outcome)
+
+
+def _drop(settlement: Settlement, shares: int) -> None:
+    for _ in range(shares):
+        settlement.drop_one()

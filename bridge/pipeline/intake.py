@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bridge.core.delivery import Counted
@@ -69,6 +69,7 @@ class Intake:
         self._aside, self._turn = aside, aside.turn
         self._later: asyncio.Task[None] | None = None
         self._decoding: dict[Settlement, asyncio.Task[None]] = {}
+        self._routing: dict[Settlement, asyncio.Task[None]] = {}
         self._keys, self._key_failed = keyed_by(source), False
         self._dimensions = dimensions
         self._foreseen_keys = Precomputed[tuple[str | EvaluationError | None] | None]()
@@ -140,7 +141,7 @@ class Intake:
 
     def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
         """Decode and route it, now or when there is room; `over` is told of its end."""
-        if self._kept_back or self._decoding or self._load.open >= self._most_open or self._turn.is_over():
+        if self._kept_back or not self._has_room() or self._turn.is_over():
             self._kept_back.append((message, ticket, over))
             self._go_on_later()
         else:
@@ -162,7 +163,10 @@ class Intake:
             self._start_next()
 
     def _may_go_on(self) -> bool:
-        return bool(self._kept_back) and not self._decoding and self._load.open < self._most_open
+        return bool(self._kept_back) and self._has_room()
+
+    def _has_room(self) -> bool:
+        return not self._decoding and not self._routing and self._load.open < self._most_open
 
     def _start_next(self) -> None:
         message, ticket, over = self._kept_back.popleft()
@@ -187,6 +191,8 @@ class Intake:
         """Nothing more comes, and the process ends: what was not begun goes back to the broker, or, where that counts it
         as one more delivery in vain, into its lanes.
         """
+        for settlement in self._routing:
+            settlement.park_reason = STOPPING
         if not self._returns.spent_by_nacks:
             self.give_back()
             return
@@ -341,7 +347,19 @@ class Intake:
             if one.before or one.duplicate:
                 self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
         counted = self._counted(remaining) if self._dimensions is not None else ()
-        self._delivering.route(remaining, refused, settlement, counted)
+        rest = self._delivering.route(remaining, refused, settlement, counted)
+        if rest is not None:
+            self._routing[settlement] = asyncio.create_task(self._await_rest(rest, settlement))
+
+    async def _await_rest(self, rest: Awaitable[None], settlement: Settlement) -> None:
+        """Start what one iteration had no time for. Later messages wait: events of a source go on in its order."""
+        await awaited(lambda rest: rest, self._rest_failed, rest)
+        del self._routing[settlement]
+        self.admit_kept_back()
+
+    def _rest_failed(self, _: Awaitable[None], error: Exception) -> None:
+        """A bug: what has not started comes again with the message."""
+        events.intake_failed(self.source.name, error)
 
     def _counted(self, remaining: Sequence[Remaining]) -> Sequence[Counted]:
         """What is measured of each event when it comes in the first time: its deliveries may be several."""

@@ -1,5 +1,6 @@
 """From what a message held to deliveries: all of it shares one settlement."""
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge.core.budget import Turn
 from bridge.core.delivery import DUPLICATE, Counted, Entry, Quarantined, Record, Status, Unmatched
 from bridge.core.event import Event, Message, Refused, Undecodable
 from bridge.core.hook import Hook
@@ -78,7 +80,7 @@ class Bench:
         self, *remaining: Remaining, refused: Sequence[Refused] = (), counted: Sequence[Counted] = ()
     ) -> list[Entry]:
         settlement = Settlement(self.ticket, "s", self.load)
-        self.delivering.route(remaining, refused, settlement, counted)
+        assert self.delivering.route(remaining, refused, settlement, counted) is None
         assert all(each is settlement for _, each in self.entries.added)
         return [entry for entry, _ in self.entries.added]
 
@@ -186,3 +188,32 @@ async def test_a_bug_in_the_middle_of_a_fan_out_costs_the_shares_that_have_not_s
     assert bench.load.open == 1
     settlement.fate_committed()
     assert (bench.load.open, bench.ticket.finished) == (0, 0)  # the broker hands it out again
+
+
+async def test_thousands_of_events_of_one_message_start_in_many_iterations_of_the_event_loop_and_settle_it_together():
+    bench = Bench("a")
+    bench.delivering = replace(bench.delivering, turn=Turn(most=0.0))
+    settlement = Settlement(bench.ticket, "s", bench.load)
+    rest = bench.delivering.route(new(*["a"] * 1000), (), settlement)
+    assert rest is not None
+    starting = asyncio.ensure_future(rest)
+    started = set()
+    while not starting.done():
+        await asyncio.sleep(0)
+        started.add(len(bench.entries.added))
+    assert len(started) > 10
+    assert [entry.delivery.event.type for entry, _ in bench.entries.added if isinstance(entry, Record)] == [
+        "a"
+    ] * 1000
+    bench.commit_one_by_one()
+
+
+async def test_what_has_not_started_of_a_message_is_dropped_once_the_broker_hands_it_out_again():
+    bench = Bench("a")
+    settlement = Settlement(bench.ticket, "s", bench.load)
+    rest = bench.delivering.route(new(*["a"] * 1000), (), settlement)
+    assert rest is not None
+    assert bench.load.open == 1000
+    bench.ticket.valid = False
+    await rest
+    assert (bench.entries.added, bench.load.open) == ([], 0)
