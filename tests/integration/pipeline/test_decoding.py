@@ -62,3 +62,15 @@ async def test_what_does_not_fit_the_schema_is_quarantined_with_the_path_of_its_
     assert told[b'{"data":{"data":2}}'] == "$.data.data: 2 is greater than the maximum of 1"
     assert told[b"no json"].startswith("$: the body is not JSON: line 1, column 1")
     assert told[json.dumps(bad).encode()] == "$.data.data: 5 is greater than the maximum of 1"
+
+
+async def test_a_message_of_hundreds_of_events_is_delivered_whole_before_those_that_came_later(scene: Scene):
+    source = await scene.queue()
+    batch = json.dumps([CLOUD_EVENT | {"id": str(number), "data": number} for number in range(300)]).encode()
+    late = json.dumps(CLOUD_EVENT | {"id": "late", "data": "late"}).encode()
+    async with scene.bridge([scene.webhook("crm", target_body="data", concurrency=1)], source) as bridge:
+        await scene.queues.publish(source, [batch], content_type="application/cloudevents-batch+json")
+        await scene.queues.publish(source, [late], content_type="application/cloudevents+json")
+        await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 301}, 30, what=bridge.last_words)
+    assert scene.endpoint.bodies("/crm") == [*(str(number).encode() for number in range(300)), b'"late"']
+    assert await scene.queues.depth(source) == 0
