@@ -94,11 +94,12 @@ class _Span:
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
 
-QUIET = dict.fromkeys(("aiohttp", "alembic", "asyncio", "sqlalchemy"), logging.WARNING) | dict.fromkeys(
-    ("aio_pika", "aiormq"), logging.CRITICAL
-)
+QUIET = dict.fromkeys(
+    ("aiohttp", "alembic", "asyncio", "pydantic_settings", "sqlalchemy"), logging.WARNING
+) | dict.fromkeys(("aio_pika", "aiormq"), logging.CRITICAL)
 """From which weight on a library is heard: INFO concerns its own developers, and what the AMQP libraries call
-an error (each failed connect) our supervision tells in its own words."""
+an error (each failed connect) our supervision tells in its own words. pydantic-settings would log values, secrets among
+them, where PYDANTIC_SETTINGS_DEBUG is set."""
 
 
 def set_up(level: Level, form: Format, stream: TextIO | None = None) -> None:

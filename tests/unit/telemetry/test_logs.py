@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import structlog
 
 from bridge.core.delivery import Attempt, Delivered, Delivery, RetryLater
 from bridge.core.event import Event, Message
+from bridge.settings.loading import load
 from bridge.telemetry import events, logs
 from bridge.telemetry.logs import Repeats
 
@@ -166,3 +168,12 @@ def test_what_is_counted_is_bounded_however_many_hooks_are_concerned():
     for number in range(3000):
         repeats(None, "warning", {"event": "copy.failed", "hook": f"h{number}"})
     assert len(repeats._spans) <= 1000
+
+
+def test_settings_are_read_without_a_word_of_their_values(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYDANTIC_SETTINGS_DEBUG", "1")
+    monkeypatch.setenv("BRIDGE_HTTP__ADMIN_TOKEN", "a-token-that-nobody-may-see")
+    stream = io.StringIO()
+    logs.set_up("debug", "json", stream)
+    load(None, os.environ)
+    assert "a-token" not in stream.getvalue()
