@@ -79,10 +79,9 @@ class Intake:
         self._last_message = metrics.queue(source.queue).last_message
         self._kept_back: deque[tuple[Message, AckHandle, SettledCallback | None]] = deque()
         self._returns = Returns()
-        self._all_at_once = False
+        self._all_at_once, self._stopping = False, ""
         self.stream: StreamReader | None = None
         """Where its queue is a stream: how far it has been read."""
-        self._stopping = ""
         self.urgent = 0.0
         """How many messages had come when the last one did that must not be held for long."""
 
