@@ -1,4 +1,4 @@
-"""The broker's side: supervised connections, consuming, confirmed publishing, our queues."""
+"""The AMQP adapter: supervised connections, consumers, confirmed publishing, and the bridge's queues."""
 
 import re
 
@@ -12,8 +12,8 @@ constants.DOMAIN_REGEX["exchange-name"] = _ANY_NAME
 
 
 def _read_short_text(octets: bytes) -> tuple[int, str]:
-    """What the broker says of a name is cut to 255 bytes, in the midst of a letter if need be (3.10.8): pamqp 4 would give up
-    the connection over that.
+    """Decodes a short string without failing. The broker cuts names in its error texts to 255 bytes, if need be within a
+    character (3.10.8): pamqp 4 would end the connection over that.
     """
     end = 1 + octets[0]
     return end, octets[1:end].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Settling what came through one life of a channel: the tickets, and the frames that say so to the broker."""
+"""The settlement of messages on one open channel: their tickets, and the frames that carry acks and nacks."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ from bridge.amqp.reader import ReceivingConnection
 from bridge.core.budget import Hold, Holder
 from bridge.core.errors import BrokerUnavailable
 
-# Which delivery tags of a channel may be acknowledged now, in as few frames as possible.
+# The delivery tags of a channel that may be acknowledged now, in as few frames as possible.
 
 
 class AckTracker:
-    """The open and finished delivery tags of one channel.
+    """Tracks the open and finished delivery tags of one channel.
 
-    Tags arrive in rising order. One `multiple` ack covers everything up to the first open tag; finished tags
-    above it are acked one by one, so that a slow attempt never holds back the acks of the fast ones. A tag is
-    given out once: the broker answers a repeated one with 406 and closes the channel.
+    Tags arrive in rising order. One `multiple` ack covers everything up to the first open tag; finished tags above it are acked
+    one by one, so that a slow attempt never holds back the acks of the fast ones. A tag is returned once: the broker answers a
+    repeated one with 406 and closes the channel.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class AckTracker:
 
     @property
     def open(self) -> int:
-        """How many tags are neither finished nor given back."""
+        """Returns the number of tags that are neither finished nor given back."""
         return len(self._open)
 
     def arrived(self, tag: int) -> None:
-        """A message came in with this tag."""
+        """Notes that a message arrived with this tag."""
         self._open[tag] = None
 
     def finish(self, tag: int) -> bool:
-        """Mark as done; False where the tag was done before."""
+        """Marks the tag as finished; returns False if it was settled before."""
         if tag not in self._open:
             return False
         del self._open[tag]
@@ -49,7 +49,7 @@ class AckTracker:
         return True
 
     def give_back(self, tag: int) -> bool:
-        """Take the tag out without an ack (it is nacked); False where it was done before."""
+        """Removes the tag without an ack (it is nacked); returns False if it was settled before."""
         return self._open.pop(tag, self) is None
 
     def take(self) -> Iterator[tuple[int, bool]]:
@@ -82,12 +82,14 @@ _WRITER_IS_BUSY = 0.005
 
 
 class ChannelSession:
-    """One life of a channel: a ticket of an earlier life settles nothing (the broker redelivers)."""
+    """A channel from its opening to its end: a ticket of an earlier session settles nothing (the broker redelivers)."""
 
     def __init__(
         self, connection: ReceivingConnection, channel: AbstractChannel, underlay: UnderlayChannel
     ) -> None:
-        """`underlay`: what aio-pika has `channel` from; acks go out there, in frames of our own."""
+        """`underlay` is the channel of aiormq on which `channel` of aio-pika is based; acks are written there, in frames made
+        here.
+        """
         self.connection = connection
         self.channel = channel
         self.underlay = underlay
@@ -101,21 +103,21 @@ class ChannelSession:
 
     @property
     def alive(self) -> bool:
-        """Tickets of this life still mean something."""
+        """Returns whether tickets of this session are still valid."""
         return not (self._over or self._closing.is_set() or self.underlay.is_closed)
 
     def give_back(self, tag: int) -> bool:
-        """Nack with the next flush, for which this asks if True."""
+        """Marks the tag to be nacked with the next flush; returns True if the caller has to request a flush."""
         if self.acks.give_back(tag):
             self._given_back.append(tag)
             return len(self._given_back) == 1
         return False
 
     async def flush(self) -> None:
-        """Send what is due, nacks first, without waiting for the socket.
+        """Writes all due nacks, then all due acks, without waiting for the socket.
 
-        In one piece, also where flushes overlap: a `multiple` ack that overtook a nack below it would lose that
-        message, and one that overtook a single ack would have the broker close the channel (406).
+        The frames are written in one piece, even if flushes overlap: a `multiple` ack that overtook a nack below it would lose
+        that message, and one that overtook a single ack would make the broker close the channel (406).
         """
         self._unsent += self._due()
         while self._unsent and self.alive:
@@ -130,12 +132,14 @@ class ChannelSession:
                 self._unsent = b""
 
     async def cancel(self, queue: str, consumer: str) -> None:
-        """Consume no more under this tag: returns when the broker has confirmed, and nothing comes any more."""
+        """Cancels the consumer with this tag; returns when the broker has confirmed, after which nothing more is delivered to
+        it.
+        """
         await (await self.channel.get_queue(queue, ensure=False)).cancel(consumer)
         self.connection.forget(consumer)
 
     async def prove(self) -> None:
-        """Return once the broker has worked through what was sent on this channel.
+        """Waits until the broker has processed everything sent on this channel.
 
         Methods of a channel are handled in order, so the answer to any later call proves the earlier acks.
         """
@@ -147,7 +151,7 @@ class ChannelSession:
                 await self.channel.set_qos(prefetch_count=1, timeout=5)
 
     async def close(self) -> None:
-        """Close the channel; what was not flushed comes again."""
+        """Closes the channel; messages whose settlement was not flushed are redelivered."""
         self._over = True
         await close_whole(self.channel)
 
@@ -165,9 +169,9 @@ class ChannelSession:
 
 
 class ChannelAckHandle(Hold):
-    """Settles one message of one life of a channel; see bridge.core.ports.Ticket.
+    """The ticket of one message of one channel session; see bridge.core.ports.Ticket.
 
-    As long as somebody has it he has the message, too: so it is what holds the memory of that.
+    The ticket holds the memory of the message in the budget, since whoever has the ticket also has the message.
     """
 
     __slots__ = ("_life", "_spawn", "_tag")
@@ -185,16 +189,16 @@ class ChannelAckHandle(Hold):
 
     @property
     def valid(self) -> bool:
-        """False once the channel is gone: the broker redelivers, so what was not started need not start."""
+        """Returns False once the channel is gone: the broker redelivers, so what has not started need not start."""
         return self._life.alive
 
     def finish(self) -> None:
-        """Ack with the next flush."""
+        """Acks the message with the next flush."""
         self.let_go()
         self._life.acks.finish(self._tag)
 
     def give_back(self) -> None:
-        """Nack with requeue, soon."""
+        """Nacks the message with requeue, soon."""
         self.let_go()
         if self._life.give_back(self._tag):
             self._spawn(self._life.flush())

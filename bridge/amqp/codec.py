@@ -1,11 +1,10 @@
-"""Field tables: the headers of a message, whatever a publisher put into them, read and written.
+"""The codec of field tables: reads and writes the headers of a message, whatever a publisher put into them.
 
-Wire format: AMQP 0-9-1 section 4.2.5.5 with the value types that RabbitMQ speaks
-(https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). Values come out as the AMQP library would give
-them. It is not asked because a table that it cannot read ends the connection, and the broker would deliver the
-same message again for ever: names that are not UTF-8, times beyond the year 9999, tables within tables within
-tables. None of these is an error here. Nor does it write: pamqp 4 has only floats of 32 bits, takes no bytes and
-cuts names at 128 bytes.
+Wire format: AMQP 0-9-1 section 4.2.5.5 with the value types that RabbitMQ uses
+(https://www.rabbitmq.com/amqp-0-9-1-errata.html, section 3). Values are those that pamqp would return. pamqp is not used,
+because a table that it cannot read ends the connection, and the broker would deliver the same message again for ever: names
+that are not UTF-8, times beyond the year 9999, deeply nested tables. None of these is an error here. Nor does pamqp write them:
+version 4 has only floats of 32 bits, accepts no bytes and cuts names at 128 bytes.
 """
 
 import struct
@@ -19,7 +18,7 @@ from pamqp import commands
 from bridge.core.ports import Outgoing
 
 DEEPEST = 64
-"""Tables and arrays within each other; what lies deeper is left as its bytes."""
+"""Maximum nesting of tables and arrays; deeper ones are kept as bytes."""
 
 _SIZE = struct.Struct(">I").unpack_from
 _DECIMAL = struct.Struct(">Bi").unpack_from
@@ -31,13 +30,13 @@ _LAST_SECOND_OF_9999 = 253_402_300_799
 _LONGEST_NAME = 255
 
 Read = Callable[[bytes, int, int], tuple[Any, int]]
-"""(data, offset, depth) -> (value, offset behind it)."""
+"""(data, offset, depth) -> (value, offset after it)."""
 
 
 def read_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], int]:
-    """The table that begins at `at` with its size, and the offset behind it.
+    """Returns the table that begins at `at` with its size, and the offset after it.
 
-    Raises IndexError, KeyError, ValueError or struct.error where `data` holds no table.
+    Raises IndexError, KeyError, ValueError or struct.error if `data` holds no table.
     """
     end = at + 4 + _SIZE(data, at)[0]
     at += 4
@@ -52,7 +51,9 @@ def read_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], in
 
 
 def read_time(data: bytes, at: int) -> datetime:
-    """The timestamp at `at`: seconds by the book, but milli-, micro- and nanoseconds are found, too."""
+    """Returns the timestamp at `at`: seconds by the specification, although publishers also write milli-, micro- and
+    nanoseconds.
+    """
     time: float = _TIME(data, at)[0]
     if time > _LAST_SECOND_OF_32_BITS:
         time /= 1000
@@ -83,13 +84,13 @@ def _nested(read: Read) -> Read:
 
 
 def _read_octets(data: bytes, at: int) -> tuple[bytes, int]:
-    # A size that reaches too far is noticed by the table or the frame around it, which then ends elsewhere.
+    # A size beyond the end is detected by the enclosing table or frame, whose end then does not fit.
     end = at + 4 + _SIZE(data, at)[0]
     return data[at + 4 : end], end
 
 
 def _read_text(data: bytes, at: int, _depth: int) -> tuple[str | bytes, int]:
-    """A long string: text, or the bytes themselves where they are not UTF-8."""
+    """Returns a long string: as text, or as bytes if it is not UTF-8."""
     end = at + 4 + _SIZE(data, at)[0]
     octets = data[at + 4 : end]
     try:
@@ -99,13 +100,15 @@ def _read_text(data: bytes, at: int, _depth: int) -> tuple[str | bytes, int]:
 
 
 def _read_bytes(data: bytes, at: int, _depth: int) -> tuple[bytearray, int]:
-    """A byte array; pamqp gives and takes it as a bytearray, so that its type survives in a copy."""
+    """Returns a byte array; pamqp represents it as a bytearray, so that its type survives in a copy."""
     octets, end = _read_octets(data, at)
     return bytearray(octets), end
 
 
 def _read_decimal(data: bytes, at: int, _depth: int) -> tuple[Decimal, int]:
-    """Signed, as pamqp and the Java client write it (pamqp 4 reads it unsigned, so -1 became 4294967295)."""
+    """Returns a decimal, read as signed: so pamqp and the Java client write it (pamqp 4 reads it as unsigned, so -1 became
+    4294967295).
+    """
     scale, digits = _DECIMAL(data, at)
     return Decimal(digits).scaleb(-scale), at + 5
 
@@ -151,10 +154,10 @@ _READ: dict[int, Read] = {
 
 
 def write_table(table: Mapping[str, Any], depth: int = 0) -> bytes:
-    """The encoded table with its size; what was read by `read_table` keeps its value and its kind.
+    """Returns the encoded table with its size; a table from `read_table` keeps its values and types.
 
-    Floats have 64 bits. Integers have the 32 or 64 bits that most clients write, and are text beyond. Raises
-    ValueError or TypeError for what no table can hold.
+    Floats have 64 bits. Integers have the 32 or 64 bits that most clients write; larger ones are written as text. Raises
+    ValueError or TypeError for a value that no table can hold.
     """
     if depth > DEEPEST + 1:
         raise ValueError(f"tables lie in each other more than {DEEPEST} deep")
@@ -212,7 +215,9 @@ def _written_rarely(value: Any) -> bytes:
 
 
 def _stamp(seconds: float) -> int:
-    """Whole seconds; beyond 32 bits milliseconds, as which we read them: rounded, so that what was read is written alike."""
+    """Returns whole seconds; beyond 32 bits milliseconds, rounded, which `read_time` recognises: so a time that was read is
+    written with the same value.
+    """
     return max(0, int(seconds) if seconds < _LAST_SECOND_OF_32_BITS + 1 else round(seconds * 1000))
 
 
@@ -225,28 +230,30 @@ def _written_decimal(value: Decimal) -> bytes:
     return b"S" + _sized(str(value).encode())
 
 
-# Clean properties for what we publish, encoded without loss.
+# The properties of published messages, encoded without loss.
 
 
 PERSISTENT = 2
 HEADER_LIMIT = 120_000
-"""Bytes of encoded headers, ours included: a table over the frame size (131,072) closes the connection."""
+"""Maximum bytes of encoded headers, the bridge's own included: a table over the frame size (131,072) closes the connection."""
 
 _OWN_REPLIES = "amq.rabbitmq.reply-to"
-"""Means "to the publisher's own channel", and is refused (406) on one that awaits no replies."""
+"""The pseudo-queue of direct reply-to: refused (406) on a channel that does not consume replies."""
 _LONGEST_LIFE = 0xFFFF_FFFF
 
 
 class Properties(commands.Basic.Properties):
-    """The library's, with a header table in our encoding."""
+    """The properties of aiormq, with a header table encoded here."""
 
     def encode_property(self, name: str, value: Any) -> bytes:
-        """Called by the library for each property that has a value."""
+        """Called by pamqp for each property that has a value."""
         return write_table(value) if name == "headers" else super().encode_property(name, value)
 
 
 def properties_of(message: Outgoing) -> Properties:
-    """Persistent, without what the broker would refuse: that costs the channel, and others their confirms."""
+    """Returns the properties of a message: persistent, and without values that the broker would refuse by closing the channel,
+    which would cost other publishes their confirms.
+    """
     like = message.like
     return Properties(
         content_type=like.content_type,
@@ -265,7 +272,7 @@ def properties_of(message: Outgoing) -> Properties:
 
 
 def _accepted(expiration: str | None) -> str | None:
-    """Milliseconds as RabbitMQ reads them."""
+    """Returns the expiration if RabbitMQ accepts it: milliseconds as digits."""
     if (
         expiration
         and expiration.isascii()

@@ -1,4 +1,4 @@
-"""One supervised connection to the broker: it comes back from everything by itself."""
+"""A supervised connection to the broker, which reconnects after any failure."""
 
 import asyncio
 import contextlib
@@ -20,22 +20,22 @@ from bridge.core.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.core.ports import Grant, TokenProvider
 from bridge.telemetry import events
 
-# A connection that logged in with a token gets the next one before that ends.
+# OAuth 2: a connection that logged in with a token receives the next token before that expires.
 
 
 _LONGEST_RENEWAL_WAIT = 15.0
 _ANSWER = 10.0
 _LEAST_WAIT = 0.2
-"""A server may give the same token until it ends, with ever less time left."""
+"""Minimum seconds between two renewals: a server may return the same token until it expires, with ever less time left."""
 
 
 async def keep_token_fresh(
     connection: ReceivingConnection, role: str, grants: TokenProvider, grant: Grant
 ) -> str:
-    """Renew the connection's token for as long as that works; returns why it ended, with the token's end.
+    """Renews the connection's token for as long as that succeeds; returns why it failed, once the token has expired.
 
-    RabbitMQ leaves such a connection open and refuses whatever it asks for, as it does to a user without rights
-    (3.10). It had better be gone, and made anew as soon as there is a token.
+    RabbitMQ keeps a connection with an expired token open and refuses every operation, as for a user without permissions
+    (3.10). It is better closed, and opened again as soon as there is a token.
     """
     loop = asyncio.get_running_loop()
     while True:
@@ -48,7 +48,7 @@ async def keep_token_fresh(
 
 
 async def _renewed(connection: ReceivingConnection, role: str, grants: TokenProvider, old: Grant) -> Grant:
-    """The next token, which the broker has taken."""
+    """Returns the next token, which the broker has accepted."""
     loop = asyncio.get_running_loop()
     backoff = Backoff(0.5, _LONGEST_RENEWAL_WAIT)
     while True:
@@ -57,7 +57,7 @@ async def _renewed(connection: ReceivingConnection, role: str, grants: TokenProv
             async with asyncio.timeout(_ANSWER):
                 await connection.update_secret(new.token, reason="the token ends soon")
         except (BrokerUnavailable, BrokerRefused, amqp.AMQPError, OSError, TimeoutError) as error:
-            # A broker with an alarm does not read what publishers send, this included.
+            # A broker with an alarm does not read from publishing connections, so it does not read the new token either.
             what = str(error) or "the broker did not answer to the new token in time"
             events.token_not_renewed(role, what, old.expires_at - loop.time())
             await backoff.pause()
@@ -66,21 +66,23 @@ async def _renewed(connection: ReceivingConnection, role: str, grants: TokenProv
 
 
 _LONGEST_WAIT = 5.0
-"""Seconds between two tries: a broker that is back after long is in use again well within 15 s."""
+"""Maximum seconds between two tries to connect: a broker that returns after a long outage is in use again within 15 s."""
 _FEWEST_CHANNELS = 8
-"""A connection has to allow: lanes, strays, words among replicas, publishers, and a look at a queue now and then."""
+"""Minimum number of channels that a connection has to allow: for lanes, orphans, control messages, publishers, and passive
+declarations.
+"""
 _SHORT = 10.0
-"""Seconds: after a connection that did not last so long the next one waits."""
+"""Seconds: after a connection that lasted less, the next try waits."""
 _TOGETHER = 2.0
-"""Seconds in which connections that are made together share one token."""
+"""Seconds within which connections that are opened together share one token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the broker is and how to connect; several URLs are tried in turn.
+    """The address of the broker and how to connect; several URLs are tried in turn.
 
-    `tls` makes the context of each new connection by amqps://, so that certificates may be exchanged; it may raise
-    a ValueError. `grants` gives the tokens of `auth="oauth2"`. `where` is the path of the settings.
+    `tls` makes the TLS context of each new connection by amqps://, so that certificates can be replaced at run time; it may
+    raise a ValueError. `grants` provides the tokens of `auth="oauth2"`. `where` is the path of the settings.
     """
 
     urls: Sequence[str]
@@ -94,37 +96,38 @@ class Address:
 
 
 class LinkWatch(Protocol):
-    """Who wants to know what happens to a connection."""
+    """The observer of a connection."""
 
     def connected(self, role: str, address: str) -> None:
-        """It is open (again)."""
+        """Called when the connection is open, for the first time or again."""
 
     def lost(self, role: str, error: str) -> None:
-        """It went away, or could not be made; tried again by itself."""
+        """Called when the connection was lost or could not be opened; it is retried."""
 
 
 class Login(Protocol):
-    """Who the bridge is to the broker: asked for before each connection, since passwords are exchanged."""
+    """The credentials of the bridge, requested before each connection, since passwords are rotated."""
 
     async def address(self) -> Address:
-        """How to connect now; never raises."""
+        """Returns how to connect now; never raises."""
         ...
 
     def refused(self, role: str, why: str) -> None:
-        """The broker refused the login, or the right to use the virtual host."""
+        """Called when the broker refused the login or access to the virtual host."""
         ...
 
     def taken(self, role: str) -> None:
-        """The broker took it."""
+        """Called when the broker accepted the login."""
         ...
 
 
 @contextlib.contextmanager
 def lost_not_cancelled() -> Iterator[None]:
-    """Within this, only who is cancelled himself sees a CancelledError; a lost connection is BrokerUnavailable.
+    """Within this context a CancelledError means that the caller was cancelled; the loss of the connection raises
+    BrokerUnavailable.
 
-    aiormq 7.2 ends the calls that are pending on a connection, and later ones on it, with a CancelledError when
-    the broker falls silent. Unless it is told apart, the calling task ends as if somebody had cancelled it.
+    aiormq 7.2 ends pending and later calls on a connection with a CancelledError when the broker stops responding. If that were
+    not converted, the calling task would end as if it had been cancelled.
     """
     try:
         yield
@@ -136,26 +139,29 @@ def lost_not_cancelled() -> Iterator[None]:
 
 
 def _stay_cancelled() -> None:
-    """Closing a channel may swallow the cancellation of the task that waits for it (aiormq 7.2)."""
+    """Cancels the current task again: closing a channel may swallow the cancellation of the task that waits for it (aiormq
+    7.2).
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
 async def close_whole(channel: AbstractChannel) -> None:
-    """Close a channel to the end, also where the caller is cancelled meanwhile.
+    """Closes a channel completely, even if the caller is cancelled meanwhile.
 
-    aiormq 7.2 sends a second Channel.Close when the first is given up, and over that the broker closes the
-    connection, with all that others do on it (3.10.8).
+    aiormq 7.2 sends a second Channel.Close when the first is cancelled, and the broker then closes the connection, with
+    everything on it (3.10.8).
     """
     closing = asyncio.ensure_future(channel.close())
-    # Nobody may be left to hear how it ended; until then the channel, which the connection holds, keeps it alive.
+    # If the caller is gone, nobody retrieves the result; until then the channel, which the connection references, keeps the
+    # task alive.
     closing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     await asyncio.shield(closing)
 
 
 class Link:
-    """A connection for one role (consume, publish, topology), reconnecting for ever with jittered waits."""
+    """A connection for one role (consume, publish, topology), which reconnects for ever with jittered waits."""
 
     def __init__(
         self,
@@ -165,7 +171,9 @@ class Link:
         login: Login | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`address`: how to connect where no `login` says it anew; `budget`: what messages that are consumed count in."""
+        """`address` is used where no `login` provides one; `budget` is the memory budget in which consumed messages are
+        counted.
+        """
         self.role = role
         self.budget = budget or Budget()
         self._address = address
@@ -178,24 +186,23 @@ class Link:
         self._most_channels = 65_535
 
     def another(self, role: str) -> "Link":
-        """One more connection to the same broker."""
+        """Returns another connection to the same broker."""
         return Link(role, self._address, self._watch, self._login, self.budget)
 
     @property
     def fair_share(self) -> int:
-        """How many channels one use of the connection may hold for long: half of what the broker allows.
-
-        As much as the protocol knows until it was connected.
+        """Returns how many channels one user of the connection may hold permanently: half of what the broker allows, or of the
+        protocol's maximum before the first connection.
         """
         return self._most_channels // 2
 
     @property
     def up(self) -> bool:
-        """Connected right now."""
+        """Returns whether the connection is open."""
         return self._ready.is_set()
 
     async def connect_once(self) -> None:
-        """Connect, trying every URL once; raises BrokerRefused or BrokerUnavailable with what to do."""
+        """Connects, trying every URL once; raises BrokerRefused or BrokerUnavailable, with a text that says what to do."""
         if self._login is not None:
             self._address = await self._login.address()
         failure: Exception | None = None
@@ -216,7 +223,7 @@ class Link:
         raise failure
 
     async def run(self) -> None:
-        """Keep the connection up until cancelled."""
+        """Keeps the connection open until cancelled."""
         backoff = Backoff(0.2, _LONGEST_WAIT)
         try:
             while True:
@@ -237,16 +244,18 @@ class Link:
             await self.close()
 
     async def connection(self) -> ReceivingConnection:
-        """The live connection, waiting for it as long as it takes (bound the call yourself)."""
+        """Returns the open connection, waiting for it without a bound (the caller sets a timeout)."""
         while True:
             await self._ready.wait()
             if self._connection is not None and not self._connection.is_closed:
                 return self._connection
-            # The supervisor has not seen the loss yet: let it.
+            # The supervisor has not noticed the loss yet: let it run.
             await asyncio.sleep(0.01)
 
     async def place(self) -> tuple[str, str]:
-        """Where it leads, as the broker tells: the name of its cluster, empty where it tells none, and the vhost."""
+        """Returns the cluster name and the virtual host of the connection; the cluster name is empty if the
+        broker sends none.
+        """
         connection = await self.connection()
         told = connection.server_properties.get("cluster_name", "")
         name = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
@@ -254,7 +263,7 @@ class Link:
 
     @contextlib.asynccontextmanager
     async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
-        """A throw-away channel: an error of the broker's kills it and nothing else."""
+        """A temporary channel: a channel error affects nothing else."""
         with lost_not_cancelled():
             connection = await self.connection()
             channel = await connection.open_channel(confirms=confirms)
@@ -266,13 +275,13 @@ class Link:
                 _stay_cancelled()
 
     async def blocked(self) -> bool:
-        """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
+        """Returns whether the broker blocks this connection (memory or disk alarm)."""
         if self._connection is None or not self.up:
             return False
         return await self._connection.blocked()
 
     async def close(self) -> None:
-        """Close politely, within a bound; the supervisor must have been cancelled."""
+        """Closes the connection with a close handshake, within a bound; the supervisor must have been cancelled before."""
         connection, self._connection = self._connection, None
         self._ready.clear()
         if connection is not None:
@@ -296,7 +305,7 @@ class Link:
             async with asyncio.timeout(address.connect_timeout):
                 await connection.connect()
         except (amqp.AMQPError, OSError, TimeoutError, StopAsyncIteration) as error:
-            # StopAsyncIteration is what aiormq 7.2 makes of a connection that ends during the handshake.
+            # aiormq 7.2 raises StopAsyncIteration for a connection that ends during the handshake.
             with contextlib.suppress(Exception):
                 await connection.close()
             auth = target.query.get("auth", address.auth).lower()
@@ -314,7 +323,7 @@ class Link:
         self._watch.connected(self.role, redacted(url))
 
     async def _context(self, target: URL) -> ssl.SSLContext | None:
-        """Read anew each time: certificates are exchanged under a running bridge."""
+        """Returns a new TLS context on each call: certificates are replaced under a running bridge."""
         if target.scheme != "amqps":
             return None
         try:
@@ -347,10 +356,10 @@ class Link:
 
 
 def why_closed(closing: "asyncio.Future[Any]") -> str:
-    """What ended a connection or channel.
+    """Returns the reason for which a connection or channel was closed.
 
-    aiormq 7.2 may set a CancelledError as the exception of its `closing` futures: awaiting one of them would
-    end the waiting task as if that had been cancelled.
+    aiormq 7.2 may set a CancelledError as the exception of its `closing` futures: awaiting one of them would end the waiting
+    task as if it had been cancelled.
     """
     error = None if closing.cancelled() else closing.exception()
     return "closed" if error is None else told(error)

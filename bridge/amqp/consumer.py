@@ -1,4 +1,4 @@
-"""Consuming: channels that re-subscribe for ever, and the tickets that settle what came through them."""
+"""Consumers: channels that subscribe again after every loss, and the tickets of the messages received on them."""
 
 import asyncio
 import contextlib
@@ -30,12 +30,12 @@ _LONGEST_WAIT = 15.0
 _LOOK_AGAIN = 2.0
 _TAKEN = "another consumer has the queue for itself: stop it; the bridge tries again all the time"
 _AROUND_A_BODY = 2048
-"""About how many bytes a message takes beside its body: properties, headers, and what is made of it here."""
+"""Approximate bytes that a message takes beside its body: properties, headers, and the objects made of it here."""
 
 
 @dataclass(slots=True)
 class Subscription:
-    """One queue that is consumed; `tags` are those of the consumers that the broker knows, with the prefetch of each."""
+    """A queue that is consumed; `tags` maps the consumer tags that the broker knows to the prefetch of each."""
 
     queue: str
     prefetch: int
@@ -47,7 +47,7 @@ class Subscription:
 
 
 class ConsumeChannel:
-    """One supervised channel with any number of subscriptions, each with its own prefetch."""
+    """A supervised channel with any number of subscriptions, each with its own prefetch."""
 
     def __init__(
         self,
@@ -60,12 +60,13 @@ class ConsumeChannel:
         adds: Callable[[str], bool] = lambda _queue: True,
         holds: str = "sources",
     ) -> None:
-        """`prepare(queue)` says whether the queue is there to be consumed, on a channel of its own, `arguments(queue)` with
-        which arguments to do it now.
+        """`prepare(queue)`, which uses a channel of its own, returns whether the queue can be consumed; `arguments(queue)`
+        returns the arguments of a new consumer.
 
-        `watch(queue, up)` hears of every consumer, None: the queue is not to be consumed any more; `lost(why)` of each
-        that ended without our doing: cancelled, timeout, refused, connection or silent. `holds`: as whose the memory of
-        what comes is counted. `adds(queue)`: another consumer is added where more is to be held.
+        `watch(queue, up)` is called for every consumer that begins or ends, with None if the queue is not to be consumed any
+        more; `lost(why)` for each one that ended unexpectedly: cancelled, timeout, refused, connection or silent. `holds` is
+        the name under which the memory of messages is counted. `adds(queue)` returns whether a higher prefetch may be reached
+        by another consumer.
         """
         self._link = link
         self._prepare = prepare
@@ -89,15 +90,15 @@ class ConsumeChannel:
 
     @property
     def link(self) -> Link:
-        """The connection that it is on."""
+        """Returns the connection of the channel."""
         return self._link
 
     def move(self, link: Link) -> None:
-        """Consume on this connection from the next time on that the present one is lost."""
+        """Changes the connection, which is used once the present one is lost."""
         self._link = link
 
     def subscribe(self, queue: str, prefetch: int, receive: Receive) -> None:
-        """Consume this queue from now on, whatever happens to the connection."""
+        """Consumes this queue from now on, across reconnects."""
         known = self._subscriptions.get(queue)
         holder = self._link.budget.holder(self._holds) if known is None else known.holder
         self._subscriptions[queue] = Subscription(queue, prefetch, receive, holder)
@@ -105,7 +106,7 @@ class ConsumeChannel:
         self._changed.set()
 
     async def unsubscribe(self, queue: str) -> None:
-        """Stop consuming; tickets already given out stay good. Returns when the broker has confirmed."""
+        """Cancels the consumers of the queue; tickets already given out stay valid. Returns when the broker has confirmed."""
         subscription = self._subscriptions.pop(queue, None)
         if subscription is None:
             return
@@ -116,7 +117,7 @@ class ConsumeChannel:
             self._watch(queue, None)
 
     async def renew(self, queue: str) -> None:
-        """Consume with a fresh tag: nothing comes for the present ones. Tickets already given out stay good."""
+        """Consumes with a new tag, because the present consumers receive nothing. Tickets already given out stay valid."""
         subscription = self._subscriptions.get(queue)
         if subscription is not None and subscription.tags:
             self._tell_lost("silent")
@@ -125,13 +126,12 @@ class ConsumeChannel:
             self._changed.set()
 
     def resize(self, queue: str, prefetch: int) -> None:
-        """Hold so many messages at once from now on; tickets already given out stay good, and count beside them.
+        """Changes the prefetch; tickets already given out stay valid and are not counted in it.
 
-        A consumer's prefetch is fixed when it begins. For more another consumer is added: what a cancelled one still
-        holds of a quorum queue nobody gets if the node goes that it was connected to, not even when the node is back
-        (RabbitMQ 3.10.8: rabbit_fifo hands out anew what consumers with the status `up` held; the others' waits until
-        the queue has another leader). Where there has to be less, and where none is to be added, another one takes the
-        place of all.
+        The prefetch of a consumer is fixed. To raise it another consumer is added: messages of a quorum queue that a cancelled
+        consumer still holds are stuck if the node that it was connected to goes down, even when the node is back (RabbitMQ
+        3.10.8: rabbit_fifo requeues what consumers with the status `up` held; the rest waits until the queue has another
+        leader). To lower it, and if `adds` forbids another one, a new consumer replaces all.
         """
         subscription = self._subscriptions.get(queue)
         if subscription is not None and subscription.prefetch != prefetch:
@@ -155,13 +155,13 @@ class ConsumeChannel:
         old = list(subscription.tags)
         for tag in old:
             await life.cancel(subscription.queue, tag)
-        if subscription.tags:  # else the broker ended them meanwhile, and it is consumed anew already
+        if subscription.tags:  # else the broker ended them meanwhile, and the queue is consumed again already
             await self._consume(life, subscription, subscription.prefetch)
             for tag in old:
                 subscription.tags.pop(tag, None)
 
     def held(self, queue: str) -> Held:
-        """What is held here of this queue, and how many messages it may hand out at once."""
+        """Returns what is held here of this queue, and its prefetch."""
         subscription = self._subscriptions.get(queue)
         if subscription is None:
             return NOTHING
@@ -169,16 +169,16 @@ class ConsumeChannel:
 
     @property
     def open(self) -> int:
-        """Messages received on this channel and not settled."""
+        """Returns the number of messages received on this channel and not settled."""
         return self._life.acks.open if self._life is not None and self._life.alive else 0
 
     def up(self, queue: str) -> bool:
-        """The broker knows our consumer on this queue."""
+        """Returns whether the broker has confirmed a consumer on this queue."""
         subscription = self._subscriptions.get(queue)
         return subscription is not None and bool(subscription.tags)
 
     async def run(self) -> None:
-        """Keep all subscriptions consuming until cancelled."""
+        """Keeps all subscriptions consuming until cancelled."""
         backoff = Backoff(0.1, _LONGEST_WAIT)
         while not self._closing:
             started = time.monotonic()
@@ -199,12 +199,12 @@ class ConsumeChannel:
             await backoff.pause()
 
     async def flush(self) -> None:
-        """Send the acks that are due."""
+        """Sends the acks that are due."""
         if self._life is not None:
             await self._life.flush()
 
     async def close(self) -> None:
-        """Flush, prove that the acks arrived, and close the channel for good."""
+        """Flushes, waits until the acks have arrived, and closes the channel for good."""
         self._closing = True
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
@@ -216,7 +216,7 @@ class ConsumeChannel:
                 await life.close()
 
     def spawn(self, work: Awaitable[None]) -> None:
-        """Run a small piece of channel work soon; `close` waits for it."""
+        """Runs a short operation on the channel in the background; `close` waits for it."""
         task = asyncio.ensure_future(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -246,7 +246,7 @@ class ConsumeChannel:
             raise BrokerUnavailable(why_closed(underlay.closing))
 
     async def _consume_missing(self, life: ChannelSession) -> float | None:
-        """Subscribe what is not; gives the seconds until those that failed should be tried again."""
+        """Subscribes all queues that have no consumer; returns the seconds until those that failed should be retried."""
         missing = False
         for subscription in [each for each in self._subscriptions.values() if not each.tags]:
             if not await self._prepare(subscription.queue):
@@ -268,7 +268,7 @@ class ConsumeChannel:
             octets = len(message.body) + _AROUND_A_BODY
             receive(message, ChannelAckHandle(self.spawn, life, tag, holder, octets))
 
-        # Known before the broker's answer: its cancel may come with it.
+        # Registered before the broker's answer, since a cancellation may arrive together with it.
         consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"
         subscription.tags[consumer] = prefetch
         arguments = self._arguments(subscription.queue)
@@ -291,7 +291,9 @@ class ConsumeChannel:
             life.connection.forget(tag)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
-        """Queue deleted, node lost or (4.3) consumer timeout: consume anew, always with a fresh tag."""
+        """Handles Basic.Cancel: the queue was deleted, a node was lost or (4.3) the consumer timed out. Consumes again with a
+        new tag.
+        """
         tag, life = str(frame.consumer_tag), self._life
         if life is None:
             return
@@ -304,7 +306,9 @@ class ConsumeChannel:
         self._changed.set()
 
     async def _leave_others(self, subscription: Subscription) -> None:
-        """One of several consumers was cancelled: begin anew with one, where the queue is still there."""
+        """Cancels the other consumers of a queue after the broker cancelled one, and begins again with a single one if the
+        queue still exists.
+        """
         async with self._lock:
             if subscription.tags:
                 self._tell_lost("cancelled")
@@ -317,7 +321,7 @@ class ConsumeChannel:
             self._ended(subscription, why)
 
     def _ended(self, subscription: Subscription, why: str) -> None:
-        """Nothing more can come for the consumers of this subscription."""
+        """Ends the consumers of this subscription, to which nothing more can be delivered."""
         tags, subscription.tags = subscription.tags, {}
         if tags and self._life is not None:
             if not self._closing:
@@ -328,33 +332,31 @@ class ConsumeChannel:
 
 
 def _why_lost(life: ChannelSession | None) -> str:
-    """Whether the broker closed the channel, and over what, or the connection went with all its channels."""
+    """Returns whether the broker closed the channel, and why, or the whole connection was lost."""
     if life is None or life.connection.is_closed or not life.underlay.closing.done():
         return "connection"
-    # 406 has many meanings, which the broker tells apart by text alone (3.10.8: "delivery acknowledgement on
-    # channel 1 timed out").
+    # 406 has several causes, which only the text distinguishes (3.10.8: "delivery acknowledgement on channel 1 timed out").
     return "timeout" if "timed out" in why_closed(life.underlay.closing) else "refused"
 
 
-# Messages with one id are published one after the other.
-# aiormq (7.2) matches what the broker returns by message id: of two with one id that are under way on a
-# channel, the one that a queue took would be told as returned, and the one that was returned as taken, which is
-# a loss.
+# Messages with equal ids are published one after the other. aiormq (7.2) matches returned messages by id: of two that are in
+# flight on a channel with one id, the accepted one could be reported as returned, and the returned one as accepted, which is a
+# loss.
 
 
 class Turns:
-    """The messages under way, by id."""
+    """The messages being published, by id."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     def of(self, message_id: str) -> "_Turn":
-        """Entered once no other message with this id is under way."""
+        """Returns a context that is entered once no other message with this id is being published."""
         return _Turn(self._waiting, message_id)
 
 
 class _Turn:
-    """One message's; a class of its own because a generator would cost each publish 3 us."""
+    """The context of one message; a class, because a generator would cost each publish 3 us."""
 
     __slots__ = ("_id", "_waiting")
 

@@ -1,4 +1,6 @@
-"""The word among replicas: everybody has a queue of its own at one fanout exchange, and looks again by and by."""
+"""Control messages between replicas: each has its own queue at one fanout exchange, and checks periodically for messages it
+missed.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,9 @@ _LOOK_EVERY = 30.0
 
 
 class FanoutControl:
-    """See bridge.core.ports.Control. Our own words are heard at once, also while the broker is away."""
+    """The implementation of bridge.core.ports.Control. Messages of this replica reach its own listeners at once, even without
+    the broker.
+    """
 
     def __init__(
         self,
@@ -40,11 +44,11 @@ class FanoutControl:
         every: float = _LOOK_EVERY,
         forged: Callable[[], None] = lambda: None,
     ) -> None:
-        """`exchange`: the fanout exchange of all replicas; `replica`: the id of this one, which none other has;
-        `forged` hears of each word that no replica said: it is dropped.
+        """`exchange`: the fanout exchange of all replicas; `replica`: the unique id of this one; `forged` is called for each
+        message without a valid signature, which is dropped.
 
-        Everybody hears "" `every` so many seconds. `hearing` must not publish: the broker stops reading from a
-        connection that does while it has an alarm.
+        Every listener is called with "" every `every` seconds. `hearing` must not publish: the broker stops reading from
+        publishing connections during an alarm.
         """
         self._hearing = hearing
         self._exchange = exchange
@@ -61,7 +65,7 @@ class FanoutControl:
         self._refused = False
 
     async def tell(self, kind: Kind, about: str = "") -> None:
-        """Tell all; returns after two seconds at the latest."""
+        """Sends a message to all replicas; returns after two seconds at the latest."""
         self._hear(kind, about)
         if not self._speaking.up:
             return
@@ -82,17 +86,17 @@ class FanoutControl:
             log.info("control.not_told", kind=kind, about=about, error=str(error))
 
     def mention(self, kind: Kind, about: str = "") -> None:
-        """`tell` in the background."""
+        """Runs `tell` in the background."""
         task = asyncio.ensure_future(self.tell(kind, about))
         self._words.add(task)
         task.add_done_callback(self._words.discard)
 
     def listen(self, kind: Kind, heard: Callable[[str], None]) -> None:
-        """Call this for each word of the kind."""
+        """Registers a listener for messages of this kind."""
         self._listeners[kind].append(heard)
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receives messages until cancelled."""
         self._channel.subscribe(self._queue, _PREFETCH, self._receive)
         hearing = asyncio.create_task(self._channel.run(), name="control")
         try:
@@ -104,7 +108,7 @@ class FanoutControl:
             await asyncio.gather(hearing, return_exceptions=True)
 
     async def close(self) -> None:
-        """Say what is still to be said, and let go; `run` may have been cancelled before."""
+        """Waits for pending messages, then closes the channel and the publisher; `run` may have been cancelled before."""
         await asyncio.gather(*self._words, return_exceptions=True)
         await self._channel.close()
         await self._publisher.close()
@@ -114,7 +118,9 @@ class FanoutControl:
             self._hear(kind, "")
 
     async def _prepare(self, queue: str) -> bool:
-        """The queue is gone with every connection; one that may not be made leaves the looks at intervals."""
+        """Declares the queue, which is deleted with its connection. If it may not be declared, only the
+        periodic checks remain.
+        """
         try:
             async with self._hearing.channel() as channel:
                 # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.
@@ -136,7 +142,7 @@ class FanoutControl:
 
     def _up(self, _queue: str, up: bool | None) -> None:
         if up:
-            self._look_again()  # what was said meanwhile was not heard
+            self._look_again()  # messages sent meanwhile were missed
 
     def _receive(self, message: Message, ticket: AckHandle) -> None:
         ticket.finish()
@@ -150,7 +156,7 @@ class FanoutControl:
                 log.warning("control.forged", effect="it is ignored")
         elif word.sender != self._replica:
             self._hear(word.kind, word.about)
-        # Acks go out one by one: words are rare.
+        # Acks are sent one by one: control messages are rare.
         self._channel.spawn(self._channel.flush())
 
     def _hear(self, kind: Kind, about: str) -> None:
@@ -158,7 +164,7 @@ class FanoutControl:
             try:
                 heard(about)
             except Exception:
-                # One listener's bug must not keep the word from the others.
+                # An exception in one listener must not keep the message from the others.
                 log.exception("control.internal_error", kind=kind, about=about)
 
 
@@ -170,7 +176,7 @@ class _Word(NamedTuple):
 
 
 def _read(body: bytes) -> _Word | None:
-    """None for what no replica says."""
+    """Returns the message in a body; None if no replica can have sent it."""
     if len(body) > _LONGEST_WORD:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Why the broker cannot be connected to, in words that say what to do."""
+"""The errors of connecting to the broker, with texts that say what to do."""
 
 import ssl
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _WANTS_CERTIFICATE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """A try to connect: `where` is the path of its settings, `auth` how it logs in, `token` how long its token is."""
+    """An attempt to connect: `where` is the path of its settings, `auth` how it logs in, `token` the length of its token."""
 
     url: str
     where: str
@@ -36,17 +36,17 @@ class Attempted:
 
 
 def redacted(url: str) -> str:
-    """The URL without its password, and without those in its query, fit for messages."""
+    """Returns the URL without passwords, its query included, for use in messages."""
     return str(SecretUrl(url))
 
 
 def told(error: BaseException) -> str:
-    """What an error says of itself."""
+    """Returns the text of an error."""
     return " ".join(str(part) for part in error.args) or type(error).__name__
 
 
 def meaning(attempted: Attempted, error: BaseException) -> BrokerRefused | BrokerUnavailable:
-    """The error that ended the attempt, as what it means to the operator."""
+    """Returns the error of an attempt in the operator's terms."""
     url, cause = redacted(attempted.url), error.__cause__
     if isinstance(cause, ssl.SSLError):
         kind = LoginRefused if cause.reason in _WANTS_CERTIFICATE else BrokerRefused
@@ -56,7 +56,7 @@ def meaning(attempted: Attempted, error: BaseException) -> BrokerRefused | Broke
     if isinstance(error, amqp.ConnectionNotAllowed | amqp.ConnectionClosed):
         return LoginRefused(f"{url}: {told(error)}; does the vhost exist, may the user use it?")
     if isinstance(error, amqp.InvalidFrameError):
-        # aiormq 7.2 keeps to itself what the broker said when it closes during the handshake.
+        # aiormq 7.2 does not expose the reason that the broker gives when it closes during the handshake.
         return BrokerRefused(
             f"{url}: the broker ended the handshake; does the vhost exist, may the user use it, and is it a broker "
             "that listens there?"

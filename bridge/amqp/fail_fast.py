@@ -1,4 +1,4 @@
-"""Publishing for somebody who waits for the answer: at once or not at all."""
+"""The publisher for callers that wait for the result: it succeeds at once or fails."""
 
 import asyncio
 import time
@@ -11,22 +11,23 @@ from bridge.core.event import Message
 from bridge.core.ports import Outgoing, Publisher
 
 FRESH = 0.05
-"""Seconds for which one confirm is taken to show that the broker takes messages."""
+"""Seconds for which one confirm shows that the broker accepts messages."""
 
 
 class PromptPublisher:
-    """Fails fast, and hands the broker nothing that it would publish after the caller has given up.
+    """Publishes or fails fast, without leaving the broker a message that it would accept after the caller gave up.
 
-    A frozen broker, or one under a memory or disk alarm, leaves what it is sent in the socket and takes it when it
-    goes on, minutes after the sender was told that it failed. So unless the broker confirmed something just now,
-    it is first asked to take a message for nobody. What is left is a broker that falls silent between that
-    answer and the confirm.
+    A frozen broker, or one with a memory or disk alarm, leaves messages in the socket and accepts them when it resumes, minutes
+    after the sender was told that it failed. So unless the broker confirmed something just now, it is first sent a probe that
+    no queue receives. The remaining gap is a broker that stops responding between the probe and the confirm.
     """
 
     def __init__(
         self, link: Link, publisher: Publisher, asking: Publisher, prepare: Callable[[str], Awaitable[bool]]
     ) -> None:
-        """`publisher` and `asking` publish on `link`; `prepare` makes a source's queue where it is missing."""
+        """`publisher` publishes the messages and `asking` the probes, both on `link`; `prepare` declares a source's queue if it
+        is missing.
+        """
         self._link = link
         self._publisher = publisher
         self._asking = asking
@@ -37,9 +38,9 @@ class PromptPublisher:
         self._under_way: dict[str, asyncio.Future[None]] = {}
 
     async def publish(self, message: Outgoing) -> None:
-        """As `Publisher`; bound the call in time: cancelling it takes back what has not been sent yet.
+        """As `Publisher.publish`; the caller sets a timeout: a cancellation withdraws what has not been sent yet.
 
-        A source's queue that is missing is declared, once.
+        A missing queue of a source is declared, once.
         """
         while earlier := self._under_way.get(message.message_id):
             # The client library matches returned messages by this id.
@@ -62,7 +63,7 @@ class PromptPublisher:
             await self._publisher.publish(message)
 
     async def declare(self, queue: str) -> None:
-        """Make sure that a source's queue exists, as far as the bridge may."""
+        """Makes sure that a source's queue exists, as far as the bridge may declare it."""
         await self._prepare(queue)
 
     async def _be_sure(self) -> None:
@@ -72,7 +73,7 @@ class PromptPublisher:
         async with self._one_asks:
             if time.monotonic() - self._confirmed_at > FRESH:
                 await self._ask()
-                # An alarm lets the first message through and blocks the connection before it is confirmed (3.10.8).
+                # With an alarm, the broker accepts the first message and blocks the connection before it confirms (3.10.8).
                 await self._see_that_it_takes_messages()
                 self._confirmed_at = time.monotonic()
 
@@ -85,4 +86,4 @@ class PromptPublisher:
         try:
             await self._asking.publish(question)
         except Unroutable:
-            return  # returned and confirmed: it reads, routes and answers
+            return  # returned and confirmed: the broker reads, routes and answers

@@ -1,8 +1,8 @@
-"""Taking the messages for our consumers out of the stream of frames before the AMQP library sees them.
+"""The frame reader: takes messages for our consumers out of the stream of frames before the AMQP library sees them.
 
-The library spends three awaits, a queue and a task on each message; here a chunk from the socket is worked
-through in one go, and a message costs what reading its bytes costs. All other frames stay the library's.
-Wire format: AMQP 0-9-1 sections 4.2.3 (frames) and 4.2.6 (content).
+The library spends three awaits, a queue and a task on each message; here a chunk from the socket is processed in one go, and a
+message costs only the parsing of its bytes. All other frames go to the library. Wire format: AMQP 0-9-1 sections 4.2.3 (frames)
+and 4.2.6 (content).
 """
 
 import struct
@@ -19,10 +19,9 @@ from bridge.amqp.codec import read_table, read_time
 from bridge.core.budget import Budget, Hold, Holder
 from bridge.core.event import Message
 
-# Reading what the broker says of a message: who it is for, and its properties.
-# Wire formats: Basic.Deliver (AMQP 0-9-1 section 1.8.3.13 of the method reference) and the content header
-# (section 4.2.6.1), with offsets into the received bytes so that nothing is copied on the way. Text that is not
-# UTF-8, which the broker does not check, is told with backslash escapes: it must not end the connection.
+# Parsing of a message's consumer and properties. Wire formats: Basic.Deliver (AMQP 0-9-1 section 1.8.3.13 of the method
+# reference) and the content header (section 4.2.6.1), with offsets into the received bytes so that nothing is copied. Text that
+# is not UTF-8, which the broker does not check, is decoded with backslash escapes: it must not end the connection.
 
 
 _BASIC = 60
@@ -35,16 +34,16 @@ _NOTHING: list[Any] = [None] * (_UNUSED + 1)
 
 
 Deliver = tuple[bytes, int, bool, str, str]
-"""Of a Basic.Deliver: the consumer's tag, the delivery tag, redelivered, exchange, routing key."""
+"""The arguments of a Basic.Deliver: consumer tag, delivery tag, redelivered, exchange, routing key."""
 Text = str | None
 Properties = tuple[
     dict[str, Any], Text, Text, Text, Text, Text, Text, datetime | None, Text, int | None, Text
 ]
-"""Headers to expiration, in the order of the fields of `Message`; what a message does not have is None."""
+"""The properties from headers to expiration, in the order of the fields of `Message`; absent ones are None."""
 
 
 def read_deliver(data: bytes, at: int, end: int) -> Deliver:
-    """The arguments of a Basic.Deliver, which lie in `data` from `at` to `end`."""
+    """Returns the arguments of a Basic.Deliver between `at` and `end`."""
     consumer_end = at + 1 + data[at]
     tag, redelivered = _TAG(data, consumer_end)
     exchange, routing_key = _read_route(data[consumer_end + 9 : end])
@@ -52,7 +51,7 @@ def read_deliver(data: bytes, at: int, end: int) -> Deliver:
 
 
 def read_header(data: bytes, at: int, end: int) -> tuple[int, Properties]:
-    """The size of the body and the properties of a content header, which lies in `data` from `at` to `end`.
+    """Returns the body size and the properties of the content header between `at` and `end`.
 
     Raises IndexError, KeyError, ValueError or struct.error for anything else.
     """
@@ -71,7 +70,7 @@ def read_header(data: bytes, at: int, end: int) -> tuple[int, Properties]:
 
 @lru_cache(maxsize=1024)
 def _read_route(octets: bytes) -> tuple[str, str]:
-    """Exchange and routing key; there are few of them and many messages."""
+    """Returns exchange and routing key; cached, since few of them occur in many messages."""
     exchange, at = _read_text(octets, 0)
     routing_key, at = _read_text(octets, at)
     if at != len(octets):
@@ -121,7 +120,7 @@ _PROPERTIES: tuple[tuple[int, _Read], ...] = (
 
 @lru_cache(maxsize=1024)
 def _plan(flags: int) -> tuple[tuple[int, _Read], ...]:
-    """Which slots to fill, and how: publishers set the same few properties on every message."""
+    """Returns the slots to fill and their parsers; cached, since publishers set the same few properties on every message."""
     return tuple(each for position, each in enumerate(_PROPERTIES) if flags & (1 << (15 - position)))
 
 
@@ -138,11 +137,11 @@ _KINDS = frozenset((_METHOD, _HEADER_FRAME, _BODY, _HEARTBEAT))
 _END = 0xCE
 _BASIC_DELIVER = struct.pack(">HH", 60, 60)
 _LARGE = 65_536
-"""Bytes of a body from which on it is counted while it arrives: smaller ones are there at once."""
+"""Bytes from which on a body is counted in the budget while it arrives: smaller ones arrive at once."""
 
 
 class _Arriving:
-    """A message of which not all frames are there."""
+    """A message whose frames have not all arrived."""
 
     __slots__ = ("_body", "_deliver", "_hold", "_holder", "_missing", "_properties", "_take", "_whole")
 
@@ -157,7 +156,7 @@ class _Arriving:
         self._whole: BytesIO | None = None
 
     def header(self, data: bytes, at: int, end: int) -> bool:
-        """Take the content header; True if the message is complete."""
+        """Accepts the content header; returns True if the message is complete."""
         if self._properties is not None:
             raise ValueError("a second content header for one message")
         self._missing, self._properties = read_header(data, at, end)
@@ -166,7 +165,7 @@ class _Arriving:
         return self._missing == 0
 
     def body(self, part: bytes) -> bool:
-        """Take a part of the body; True if the message is complete."""
+        """Accepts a part of the body; returns True if the message is complete."""
         self._missing -= len(part)
         if self._properties is None or self._missing < 0:
             raise ValueError("more of a body than its content header said")
@@ -180,25 +179,25 @@ class _Arriving:
         return self._missing == 0
 
     def hand_over(self) -> None:
-        """Give the complete message to its consumer."""
+        """Passes the complete message to its consumer."""
         assert self._properties is not None
         consumer, tag, redelivered, exchange, routing_key = self._deliver
-        # Of a whole that nobody writes to any more the bytes are given without a copy of them.
+        # A buffer that is not written to any more returns its bytes without a copy.
         body = self._body if self._whole is None else self._whole.getvalue()
         message = Message(body, exchange, routing_key, *self._properties, redelivered)
         self._hold = None
         try:
             self._take(tag, message)
         except Exception:
-            # The other messages of this chunk are none the worse for it; this one stays unsettled.
+            # The other messages of this chunk are not affected; this one stays unsettled.
             log.exception("broker.message_not_taken", consumer=consumer.decode())
 
 
 class DeliveryFrameReader:
-    """One connection's incoming bytes: messages go to `consumers` by their tag, the rest comes back."""
+    """The incoming bytes of one connection: messages go to `consumers` by their tag, all else is returned."""
 
     def __init__(self, consumers: Mapping[bytes, Take], budget: Budget | None = None) -> None:
-        """`budget`: what messages that are on their way count in."""
+        """`budget` is the memory budget in which arriving messages are counted."""
         self._consumers = consumers
         self._holder = (budget or Budget()).arriving
         self._arriving: dict[int, _Arriving] = {}
@@ -207,10 +206,10 @@ class DeliveryFrameReader:
         self._through = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take the messages out of the next chunk; what is left of its whole frames is for the library.
+        """Takes the messages out of the next chunk; returns the remaining whole frames for the library.
 
-        Raises InvalidFrameError where the broker breaks the order of a message's frames: to go on would be to
-        lose a message, whose tag a later `multiple` ack would cover.
+        Raises InvalidFrameError if the broker breaks the order of a message's frames: continuing could lose a message, whose
+        tag a later `multiple` ack would cover.
         """
         if self._through:
             return data
@@ -226,7 +225,7 @@ class DeliveryFrameReader:
             raise InvalidFrameError(f"content that cannot be read: {error!r}") from error
 
     def finish(self) -> bytes:
-        """All that is held back, from now on nothing is: the connection ends, and the library says why."""
+        """Returns all bytes held back, and holds back none from now on: the connection ends, and the library reports why."""
         self._through = True
         rest = bytes(self._rest)
         self._rest.clear()
@@ -244,7 +243,7 @@ class DeliveryFrameReader:
                 self._needed = following - at
                 break
             if kind not in _KINDS or data[following - 1] != _END:
-                self._through = True  # no frames of AMQP: the library says what is wrong, and closes
+                self._through = True  # not AMQP frames: the library reports the error, and closes
                 left.append(data[kept:])
                 return b"".join(left)
             if self._taken(kind, channel, data, at + _HEAD_SIZE, following - 1):
@@ -259,7 +258,7 @@ class DeliveryFrameReader:
         return left[0] if len(left) == 1 else b"".join(left)
 
     def _taken(self, kind: int, channel: int, data: bytes, at: int, end: int) -> bool:
-        """The frame belongs to a message for one of our consumers."""
+        """Returns whether the frame belonged to a message for one of our consumers, and was taken."""
         arriving = self._arriving.get(channel)
         if arriving is None:
             return (

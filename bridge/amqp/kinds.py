@@ -1,10 +1,10 @@
-"""What kind a queue is, found out over AMQP: the broker tells nobody who may not use its management API, but it compares.
+"""The type of a queue, found out over AMQP: only the management API reports it, but the broker's refusals tell it.
 
-Tried with RabbitMQ 3.10.8. Both questions change nothing and take no message:
+Tried with RabbitMQ 3.10.8. Both tests change nothing and take no message:
 
-* A consumer with an offset. Streams accept it; classic and quorum queues refuse it (406), and say of which type they are.
-* A declaration. It is refused over the first argument that differs, with the value that the queue has; so each refusal
-  gives the next declaration one argument more, until one is accepted. It takes the right to configure.
+* A consumer with an offset. Streams accept it; classic and quorum queues refuse it (406), and the error names their type.
+* A declaration. It is refused over the first argument that differs, and the error has the queue's value; so each refusal
+  gives the next declaration one more argument, until one is accepted. It requires the configure permission.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from bridge.core.survey import OUR_CONSUMERS, QueueKind, QueueType, release_of
 from bridge.wire.effects import Effect, effects_of
 
 IN_EXCLUSIVE_USE = "in exclusive use"
-"""What the broker says (403) where another consumer has a queue for itself."""
+"""The text in the broker's error (403) when another consumer has exclusive use of a queue."""
 _OFFSET = {"x-stream-offset": "next"}
 _OF_TYPE = re.compile(r"of queue type rabbit_(classic|quorum)_queue")
 _DIFFERS = re.compile(
@@ -41,9 +41,9 @@ _NUMBERS = ("byte", "short", "int", "long")
 
 
 async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKind, bool | None]:
-    """The kind of a queue that is there, and whether a declaration without arguments, durable, is accepted; None: not tried.
+    """Returns the type of an existing queue, and whether a durable declaration without arguments is accepted; None: not tried.
 
-    Raises AMQPError where the broker is lost, ChannelAccessRefused included.
+    Raises AMQPError if the connection is lost, and ChannelAccessRefused.
     """
     kind = await _type_of(link, queue)
     if not may_declare:
@@ -56,8 +56,9 @@ async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKi
 
 
 async def taken_by(link: Link, queue: str) -> str:
-    """What the broker says where another consumer has the queue for itself; empty: none has. A message that comes just
-    then goes back, so ask of empty queues only, and not of quorum queues, which count that and know no such consumers.
+    """Returns the broker's error text if another consumer has exclusive use of the queue, else empty text. A message that
+    arrives during the test is returned, so use it on empty queues only, and not on quorum queues, which count returns and have
+    no exclusive consumers.
     """
     try:
         async with link.channel() as channel:
@@ -110,10 +111,10 @@ def _read(text: str, kind: str) -> Any:
 
 
 async def _untaken(_: object) -> None:
-    """What a stream got meanwhile stays in it."""
+    """Ignores a message that arrives during the test: a stream keeps it."""
 
 
-# The queues of sources: never declared but as their publishers do, and looked at before they are consumed.
+# The queues of sources: declared only as their publishers do, and checked before they are consumed.
 
 
 log = structlog.get_logger(__name__)
@@ -122,7 +123,7 @@ _LOST = (amqp.AMQPError, OSError, RuntimeError)
 
 
 class Contract(IntEnum):
-    """How a source queue compares with its publishers' declaration (metric bridge_source_contract_mismatch)."""
+    """The result of comparing a source queue with its publishers' declaration (metric bridge_source_contract_mismatch)."""
 
     UNKNOWN = -1
     KEPT = 0
@@ -130,7 +131,7 @@ class Contract(IntEnum):
 
 
 class SourceQueues:
-    """Looks at each queue once per connection."""
+    """Checks the queue of each source once per connection."""
 
     def __init__(
         self,
@@ -141,8 +142,8 @@ class SourceQueues:
         contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
         kind: Callable[[str, QueueKind], None] = lambda _queue, _kind: None,
     ) -> None:
-        """`contract(queue, state)` hears how each queue compares with the fixed parameters, `kind(queue, kind)` what it is,
-        before it is consumed.
+        """`contract(queue, state)` is called with the result of comparing a queue's declaration, `kind(queue, kind)` with its
+        type, before it is consumed.
         """
         self._link = link
         self._topology = topology
@@ -156,7 +157,7 @@ class SourceQueues:
         """Major and minor number of the broker's version."""
 
     async def prepare(self, queue: str) -> bool:
-        """The queue can be consumed: it is there, or was made the way its publishers make it."""
+        """Returns whether the queue can be consumed: it exists, or was declared as its publishers do."""
         try:
             depth = await self._topology.depth(queue)
         except BrokerUnavailable as error:
@@ -171,17 +172,17 @@ class SourceQueues:
         return await self._topology.declare_source(queue) and await self._look(queue)
 
     async def compare_again(self, queues: Sequence[str]) -> None:
-        """Tell anew how these queues compare: policies, limits and default types change meanwhile.
+        """Compares these queues again: policies, limits and default types change at run time.
 
         Raises BrokerUnavailable.
         """
         for queue in queues:
             self._looked_at.pop(queue, None)
-            if await self._topology.depth(queue) is not None:  # else the declaration would make it
+            if await self._topology.depth(queue) is not None:  # else the declaration would create it
                 await self._look(queue)
 
     async def _look(self, queue: str) -> bool:
-        """Once per connection; whether it may be consumed."""
+        """Checks a queue once per connection; returns whether it can be consumed."""
         connection = await self._link.connection()
         if self._looked_at.get(queue) is connection:
             return True
@@ -191,7 +192,7 @@ class SourceQueues:
         except _LOST as error:
             log.warning("source.not_available", queue=queue, error=str(error))
             return False
-        # Whoever publishes to a stream says so in the declaration: no other makes one.
+        # Publishers to a stream have to declare it as one, since no other declaration creates a stream.
         self._contract(queue, Contract.KEPT if kind.is_stream else _CONTRACTS[bare])
         self._kind(queue, kind)
         (self._streams.add if kind.is_stream else self._streams.discard)(queue)
@@ -208,11 +209,11 @@ class SourceQueues:
         self._told[queue] = effects
 
     def forget(self, queue: str) -> None:
-        """It was deleted, perhaps: whoever makes it anew may make another one."""
+        """Forgets a queue that may have been deleted: it may be created again with another type."""
         self._looked_at.pop(queue, None)
 
     async def _found(self, queue: str) -> tuple[QueueKind, bool | None]:
-        # In verify mode a declaration needs a right that is not there, and would make a queue that was deleted just now.
+        # In verify mode a declaration needs a permission that is missing, and would recreate a queue that was deleted just now.
         if not self._verify_only:
             with contextlib.suppress(amqp.ChannelAccessRefused):
                 return await kind_of(self._link, queue, may_declare=True)
@@ -223,22 +224,22 @@ _VERIFY_ONLY = "topology is `verify`: create the queue, durable, no arguments"
 _CONTRACTS = {None: Contract.UNKNOWN, True: Contract.KEPT, False: Contract.BROKEN}
 
 
-# How long a stream is: the broker tells its length seconds late, and no offsets, so its last messages are read.
+# The end of a stream: the broker reports its length seconds late, and no offsets, so its last messages are read.
 
 
 _AT_ONCE = 200
 _STILL = 1.0
-"""Seconds in which nothing more came: that was all."""
+"""Seconds without a message after which the end counts as reached."""
 _MOST = 100_000
 _NO_END = 1 << 63
 _LONGEST = 5.0
-"""Seconds after which the end of a stream to which messages come all the time is where it was then."""
+"""Seconds after which the last message read counts as the end, if messages keep arriving."""
 
 
 async def first_place(link: Link, queue: str, offset: Literal["last", "next"]) -> int | None:
-    """The last offset that a reader passes over who begins with the last messages, or with the next one.
+    """Returns the last offset that is skipped by a reader which starts with the last messages, or with the next one.
 
-    None where nothing comes. Times will not do for either: the broker knows whole seconds, and by its own clock. Raises
+    None if nothing is delivered. Timestamps do not suffice: the broker stores whole seconds of its own clock. Raises
     BrokerUnavailable.
     """
     if offset == "next":
@@ -248,9 +249,9 @@ async def first_place(link: Link, queue: str, offset: Literal["last", "next"]) -
 
 
 async def last_offset(link: Link, queue: str, enough: int, *, within: float = math.inf) -> int | None:
-    """The offset of the last message, or one that is at least `enough`; None where nothing comes.
+    """Returns the offset of the last message, or one that is at least `enough`; None if nothing is delivered.
 
-    `within`: seconds after which the one that came last is enough. Raises BrokerUnavailable.
+    `within`: seconds after which the last message read suffices. Raises BrokerUnavailable.
     """
     until = time.monotonic() + within
     offsets: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
@@ -265,7 +266,7 @@ async def last_offset(link: Link, queue: str, enough: int, *, within: float = ma
         async with link.channel() as channel:
             underlay = await channel.get_underlay_channel()
             await channel.set_qos(prefetch_count=_AT_ONCE)
-            # Through our own reader, which takes any message: the library's ends the connection over some.
+            # Through the reader of this package, which accepts any message: the library ends the connection over some.
             await connection.consume(channel, queue, consumer, take, {"x-stream-offset": "last"})
             for _ in range(_MOST):
                 tag, offset = await asyncio.wait_for(offsets.get(), _STILL)

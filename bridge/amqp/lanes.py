@@ -1,4 +1,4 @@
-"""Where deliveries wait on the broker: parking into a lane, and the ladder's way back to it."""
+"""The waiting places of deliveries on the broker: publishing into lanes and onto the ladder, and consuming lanes."""
 
 import asyncio
 import contextlib
@@ -23,11 +23,11 @@ from bridge.wire.authenticity import Authenticator
 from bridge.wire.copies import PREFIX, write_copy
 
 _LARGE = 1_048_576
-"""Bytes whose signature takes longer than others should wait."""
+"""Bytes from which on a body is signed in a thread: its signature takes too long for the event loop."""
 
 
 class BrokerCopies:
-    """Publishes copies of deliveries; see bridge.core.ports.Copies."""
+    """The publisher of copies; see bridge.core.ports.Copies."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class BrokerCopies:
         delayed: Callable[[int], None],
         turn: Turn | None = None,
     ) -> None:
-        """`authenticator` signs every copy; `delayed(step)` hears of every copy put on the ladder; `turn` is what copies
-        that are made take of.
+        """`authenticator` signs every copy; `delayed(step)` is called for every copy put on the ladder; `turn` is the share of
+        the event loop for encoding copies.
         """
         self._turn = turn or Turn()
         self._publisher = publisher
@@ -48,11 +48,11 @@ class BrokerCopies:
         self._names = topology.names
 
     async def park(self, delivery: Delivery) -> None:
-        """Put a copy at the end of the hook's lane, making the lane where it is missing."""
+        """Publishes a copy to the hook's lane, declaring the lane if it is missing."""
         await self._put(self._names.lanes, delivery)
 
     async def delay(self, delivery: Delivery, seconds: float) -> None:
-        """Put a copy on the step of the ladder that fits; a short wait is waited for at the lane."""
+        """Publishes a copy to the step of the ladder that fits; a short wait is served by the lane's consumer."""
         step = next_step(seconds)
         if step is None:
             await self.park(delivery)
@@ -61,7 +61,7 @@ class BrokerCopies:
         self._delayed(step)
 
     async def set_aside(self, orphan: Message) -> None:
-        """Put a copy of an unknown hook at the end of the queue of orphans."""
+        """Publishes a copy of an unknown hook to the end of the queue of orphans."""
         ours = {name: value for name, value in orphan.headers.items() if name.startswith(PREFIX)}
         message_id = str(uuid_utils.uuid7())
         await self._publisher.publish(
@@ -70,7 +70,7 @@ class BrokerCopies:
 
     async def _put(self, exchange: str, delivery: Delivery) -> None:
         if self._topology.has_no_lane(delivery.hook):
-            # It belongs to a hook that is deleted: where those are looked after that come from the ladder too late.
+            # The copy belongs to a deleted hook: it goes where late copies from the ladder are handled.
             exchange = self._names.orphans
             await self._publish(exchange, delivery)
             return
@@ -78,7 +78,7 @@ class BrokerCopies:
             await self._topology.ensure_lane(delivery.hook)
             await self._publish(exchange, delivery)
         except (Unroutable, BrokerRefused):
-            # Somebody deleted the lane since it was made, or what lies on the way to it.
+            # The lane, or an exchange on the way to it, was deleted since it was declared.
             await self._topology.ensure_base()
             await self._topology.ensure_lane(delivery.hook, anew=True)
             await self._publish(exchange, delivery)
@@ -92,7 +92,7 @@ class BrokerCopies:
             Outgoing(
                 exchange=exchange,
                 routing_key=delivery.hook,
-                # Unique per publish: aiormq matches returns by it, a repeated one gets another's fate.
+                # Unique per publish: aiormq matches returned messages by id, and would confuse two with equal ids.
                 message_id=str(uuid_utils.uuid7()),
                 body=message.body,
                 headers=sign() if len(message.body) < _LARGE else await asyncio.to_thread(sign),
@@ -102,14 +102,16 @@ class BrokerCopies:
 
 
 def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The headers as they will be read from the broker: that is what is signed, for a table cannot hold every value."""
+    """Returns the headers as they will be read from the broker: the signature covers these, since a table cannot hold every
+    value.
+    """
     if all(name.isascii() and _stays(value) for name, value in headers.items()):
         return headers
     return read_table(write_table(headers), 0)[0]
 
 
 def _stays(value: Any) -> bool:
-    """Whether it is read as it is written, told without writing it."""
+    """Returns whether a value is read as it is written, without writing it."""
     match value:
         case str():
             return value.isascii()
@@ -119,16 +121,16 @@ def _stays(value: Any) -> bool:
             return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
-# Consumers on lanes: a hundred share a channel, or more where the broker allows few channels.
+# The consumers on lanes: a hundred share a channel, or more if the broker allows few channels.
 
 
 LANES_PER_CHANNEL = 100
 _OTHERS = 3
-"""Channels that others hold on the connection beside those of sources, which have the other half."""
+"""Channels of the connection for other uses than lanes and sources; sources have the other half."""
 
 
 class ChannelLanes:
-    """Spreads lane consumers over supervised channels; see bridge.pipeline.lanes.LaneConsumers."""
+    """Distributes lane consumers over supervised channels; see bridge.pipeline.lanes.LaneConsumers."""
 
     def __init__(
         self,
@@ -137,7 +139,7 @@ class ChannelLanes:
         watch: Callable[[str, bool | None], None],
         lost: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """`watch` and `lost` as with ConsumeChannel."""
+        """`watch` and `lost` as for ConsumeChannel."""
         self._lost = lost
         self._link = link
         self._topology = topology
@@ -145,52 +147,52 @@ class ChannelLanes:
         self._channels: dict[ConsumeChannel, asyncio.Task[None]] = {}
 
     async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
-        """Consume the hook's lane with this prefetch from now on."""
+        """Consumes the hook's lane with this prefetch from now on."""
         self._with_room().subscribe(self._topology.names.lane(hook), prefetch, receive)
 
     async def leave(self, hook: str) -> None:
-        """Stop consuming the lane; tickets given out stay good."""
+        """Stops consuming the lane; tickets given out stay valid."""
         lane = self._topology.names.lane(hook)
         for channel in self._channels:
             if lane in channel:
                 await channel.unsubscribe(lane)
 
     async def resize(self, hook: str, prefetch: int) -> None:
-        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        """Changes the prefetch of the lane; messages held here stay."""
         lane = self._topology.names.lane(hook)
         for channel in self._channels:
             if lane in channel:
                 channel.resize(lane, prefetch)
 
     def held(self, hook: str) -> Held:
-        """What is held here of the lane."""
+        """Returns what is held here of the lane."""
         lane = self._topology.names.lane(hook)
         return next((channel.held(lane) for channel in self._channels if lane in channel), NOTHING)
 
     async def renew(self, hook: str) -> None:
-        """Consume the lane anew, with a fresh tag."""
+        """Consumes the lane with a new tag."""
         lane = self._topology.names.lane(hook)
         for channel in self._channels:
             if lane in channel:
                 await channel.renew(lane)
 
     async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
-        """Messages ready in the lanes of those of these hooks that have one."""
+        """Returns the ready messages of each of these hooks' lanes that exists."""
         names = {self._topology.names.lane(hook): hook for hook in hooks}
         return {names[lane]: depth for lane, depth in (await self._topology.depths(list(names))).items()}
 
     def up(self, hook: str) -> bool:
-        """The broker knows our consumer on this lane."""
+        """Returns whether the broker has confirmed a consumer on this lane."""
         lane = self._topology.names.lane(hook)
         return any(channel.up(lane) for channel in self._channels)
 
     async def flush(self) -> None:
-        """Send the acks that are due."""
+        """Sends the acks that are due."""
         for channel in self._channels:
             await channel.flush()
 
     async def close(self) -> None:
-        """Flush and close all channels."""
+        """Flushes and closes all channels."""
         for channel, task in self._channels.items():
             await channel.close()
             task.cancel()
@@ -200,7 +202,7 @@ class ChannelLanes:
         for channel in self._channels:
             if len(channel) < LANES_PER_CHANNEL:
                 return channel
-        # With fewer places than lanes some more share one. What is left is for sources, strays and replicas.
+        # With fewer channels than lanes need, more lanes share one. The rest is for sources, orphans and control messages.
         if self._channels and len(self._channels) >= self._link.fair_share - _OTHERS:
             return min(self._channels, key=len)
         channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost, holds="lanes")
@@ -208,11 +210,11 @@ class ChannelLanes:
         return channel
 
     async def _prepare(self, lane: str) -> bool:
-        """A lane that was deleted under us is made anew: retries on the ladder will come back to it."""
+        """Declares again a lane that was deleted at run time: retries on the ladder will come back to it."""
         hook = lane.removeprefix(self._topology.names.lane(""))
         try:
-            # Waits for one that is being made: 3.10 answers a consumer on a quorum queue that has no leader
-            # yet by closing the whole connection (541 INTERNAL_ERROR). One that we may not make may be there.
+            # The declaration also waits for a lane that is being created: 3.10 answers a consumer on a quorum queue without a
+            # leader by closing the whole connection (541 INTERNAL_ERROR). A lane that may not be declared here may exist.
             with contextlib.suppress(BrokerRefused):
                 await self._topology.ensure_lane(hook)
             if await self._topology.depth(lane) is None:

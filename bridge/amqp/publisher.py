@@ -1,4 +1,4 @@
-"""Publishing: always persistent, mandatory, confirmed, and never waiting without a bound."""
+"""The confirmed publisher: messages are always persistent, mandatory and confirmed, and every wait has a bound."""
 
 import asyncio
 import contextlib
@@ -31,12 +31,12 @@ from bridge.core.ports import Outgoing
 from bridge.formats.text import table_size
 
 IN_FLIGHT = 500
-"""Unconfirmed publishes at once: a `multiple` confirm walks all that are pending."""
+"""Maximum number of unconfirmed publishes: a `multiple` confirm iterates over all pending ones."""
 _LARGE = 65_536
 _SHARE = 0.125
-"""Of the memory, for large bodies on their way to the broker."""
+"""The share of the memory budget for large bodies that are being published."""
 _PIECE = 262_144
-"""Bytes of a body that are made into frames at once: aiormq (7.2) takes 2 ms of the event loop for each megabyte."""
+"""Bytes of a body that are encoded into frames at once: aiormq (7.2) blocks the event loop for 2 ms per megabyte."""
 _MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
 _ASK_ANEW_AFTER = 3.0
@@ -45,7 +45,7 @@ _LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size 
 
 
 class _Encoded(aio_pika.Message):
-    """A message with the properties that we encode: aio-pika's own would have a priority, and no text as expiration."""
+    """A message with properties encoded here: aio-pika would add a priority, and does not accept text as expiration."""
 
     def __init__(self, message: Outgoing) -> None:
         super().__init__(message.body)
@@ -53,7 +53,7 @@ class _Encoded(aio_pika.Message):
 
     @property
     def properties(self) -> commands.Basic.Properties:
-        """What goes out with it."""
+        """Returns the properties of the message on the wire."""
         return self._properties
 
 
@@ -70,9 +70,9 @@ class ConfirmedPublisher:
         watch: Callable[[str, float], None] = lambda _outcome, _seconds: None,
         underneath: bool = False,
     ) -> None:
-        """`watch(outcome, seconds)` hears of every publish: ack, nack, returned, timeout or error.
+        """`watch(outcome, seconds)` is called for every publish: ack, nack, returned, timeout or error.
 
-        `underneath`: for many messages, on the channel that aio-pika has from aiormq, without waiting for the socket.
+        `underneath`: for many messages, publishes on the aiormq channel below aio-pika's, without waiting for the socket.
         """
         self._link = link
         self._timeout = timeout
@@ -94,7 +94,7 @@ class ConfirmedPublisher:
         self._looking = asyncio.Lock()
 
     async def publish(self, message: Outgoing) -> None:
-        """Return once a queue holds the message; raises a PublishFailed or BrokerRefused."""
+        """Publishes a message; returns once a queue holds it. Raises a PublishFailed or BrokerRefused."""
         self._check_size(message)
         started = time.monotonic()
         try:
@@ -122,12 +122,12 @@ class ConfirmedPublisher:
             raise PublishFailed("the broker answered with a nack (queue full or not available)")
 
     async def declare(self, queue: str) -> None:
-        """Make sure that a durable queue without arguments exists."""
+        """Makes sure that a durable queue without arguments exists."""
         if self._declare is not None:
             await self._declare(queue)
 
     async def close(self) -> None:
-        """Close the channel; publishes under way have ended before."""
+        """Closes the channel; publishes must have ended before."""
         for task in self._left:
             task.cancel()
         await asyncio.gather(*self._left, return_exceptions=True)
@@ -164,12 +164,12 @@ class ConfirmedPublisher:
             raise refused from error
         except amqp.ChannelPreconditionFailed as error:
             self._learn_limit(str(error))
-            self._check_size(message)  # all that were under way hear of it, and one was the reason
+            self._check_size(message)  # all pending publishes fail with the channel, and one of them was the cause
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except (amqp.AMQPError, OSError, RuntimeError) as error:
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except asyncio.CancelledError as error:
-            # aiormq cancels pending confirms when their channel goes; our own cancellation must pass.
+            # aiormq cancels pending confirms when their channel closes; a cancellation of this task must pass.
             task = asyncio.current_task()
             if underlay.is_closed and (task is None or not task.cancelling()):
                 raise PublishFailed("the channel was lost before the confirm") from error
@@ -191,11 +191,11 @@ class ConfirmedPublisher:
             await exchange.publish(_Encoded(message), message.routing_key)
 
     async def _send_large(self, channel: UnderlayChannel, message: Outgoing, hold: Hold | None) -> None:
-        """Return once the broker has confirmed the message. It is sent to its end, whatever becomes of the caller: the
-        channel can carry nothing else before.
+        """Publishes a large message; returns once the broker has confirmed it. It is sent completely even if the caller is
+        cancelled: the channel can carry nothing else before its end.
         """
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(channel.lock)  # here: nobody who comes later is to be before it
+            await stack.enter_async_context(channel.lock)  # taken here, so that no later message overtakes this one
             locked = stack.pop_all()
         task = asyncio.create_task(publish_in_pieces(channel, locked, message, hold))
         self._sending.add(task)
@@ -203,20 +203,20 @@ class ConfirmedPublisher:
         await asyncio.shield(task)
 
     async def _look_for(self, exchange: str) -> None:
-        """See first that the exchange may be published to.
+        """Checks that the exchange exists before publishing to it.
 
-        The broker answers a bad publish by closing the channel, which costs everybody else on it their
-        confirms, and often the whole connection, because publishes that follow meet a closed channel (504).
+        The broker answers a publish to a missing exchange by closing the channel, which costs all other publishes on it their
+        confirms, and often the whole connection, because further publishes meet a closed channel (504).
         """
-        # One look at a time: aiormq 7.2 may give the number of a channel away before it is wholly closed.
+        # One check at a time: aiormq 7.2 may reuse the number of a channel before it is completely closed.
         async with self._looking:
             if exchange in self._known:
-                return  # seen while this one waited: hundreds may come at once, and each look is several round trips
+                return  # checked while this one waited: hundreds may arrive at once, and each check takes several round trips
             until, why = self._bad.get(exchange, (0.0, None))
             if why is not None and time.monotonic() < until:
                 raise why.with_traceback(None)
             try:
-                if exchange:  # the default one is always there, and cannot be asked for
+                if exchange:  # the default exchange always exists, and cannot be declared passively
                     async with self._link.channel() as channel:
                         await channel.get_exchange(exchange)
             except amqp.ChannelNotFoundEntity:
@@ -238,7 +238,7 @@ class ConfirmedPublisher:
         connection, old = await self._link.connection(), self._channel
         try:
             if old is not None:
-                await close_whole(old)  # lets go of what aio-pika holds of a channel that was lost
+                await close_whole(old)  # releases what aio-pika keeps of a channel that was lost
             self._channel = await connection.open_channel(confirms=True)
             underlay = await self._channel.get_underlay_channel()
         except (amqp.AMQPError, OSError, RuntimeError, BrokerUnavailable) as error:
@@ -249,10 +249,10 @@ class ConfirmedPublisher:
         self._known = {""}  # an exchange that is gone may have ended the channel before
 
     def _ask_anew(self) -> None:
-        """Publish on a new channel from now on.
+        """Publishes on a new channel from now on.
 
-        One that was told that a quorum queue is full is refused until something leaves that queue, although its limit
-        was lifted meanwhile (3.10.8).
+        A channel that was told that a quorum queue is full gets every publish refused until a message leaves that queue, even
+        if its limit was removed meanwhile (3.10.8).
         """
         if self._channel is not None and time.monotonic() - self._opened_at > _ASK_ANEW_AFTER:
             task = asyncio.create_task(self._leave(self._channel))
@@ -261,7 +261,7 @@ class ConfirmedPublisher:
             self._channel = self._underlay = None
 
     async def _leave(self, channel: AbstractChannel) -> None:
-        """Close it when all that was published on it has its answer."""
+        """Closes the channel when everything published on it is confirmed or refused."""
         try:
             await asyncio.sleep(self._timeout)
         finally:
@@ -269,7 +269,9 @@ class ConfirmedPublisher:
                 await close_whole(channel)
 
     def _learn_limit(self, told: str) -> None:
-        """The broker may take less than we were told, and closes the channel over each body that is larger."""
+        """Learns the broker's maximum message size, which may be lower than the configured one: the broker closes the channel
+        over each larger body.
+        """
         if found := _LARGER.search(told):
             self._body_limit = min(self._body_limit, int(found[1]))
 
@@ -283,8 +285,8 @@ class ConfirmedPublisher:
             raise PublishTooLarge(f"headers of {size} bytes are over the limit of {HEADER_LIMIT}")
 
 
-# The body of a large message goes out piece by piece: the event loop and the other channels of the connection have
-# their turn between two of them.
+# The body of a large message is sent in pieces, so that the event loop and the other channels of the connection run between two
+# of them.
 
 
 _HEAD = struct.Struct(">BHI").pack
@@ -294,10 +296,10 @@ _BODY, _END = 3, b"\xce"
 async def publish_in_pieces(
     channel: UnderlayChannel, locked: contextlib.AsyncExitStack, message: Outgoing, _hold: Hold | None
 ) -> None:
-    """As `Channel.basic_publish` of aiormq 7.2, with the next piece of the body made when the one before is written.
+    """As `Channel.basic_publish` of aiormq 7.2, but each piece of the body is encoded when the previous one is written.
 
-    The channel is `locked`, until all of them are. Must not be cancelled while the connection lives: the broker closes
-    it over a message without its end. The memory is held that long.
+    The channel is `locked` until all are written. Must not be cancelled while the connection is open: the broker closes it over
+    an incomplete message. The memory is held that long.
     """
     async with locked:
         method = commands.Basic.Publish(
@@ -326,7 +328,7 @@ async def publish_in_pieces(
 
 
 def _pieces(channel: UnderlayChannel, body: bytes) -> Iterator[bytes]:
-    """The frames of the body, some at a time."""
+    """Returns the frames of the body, a few at a time."""
     most = channel.max_content_size if 0 < channel.max_content_size < _PIECE else _PIECE
     whole, step = memoryview(body), _PIECE // most * most
     for at in range(0, len(body), step):

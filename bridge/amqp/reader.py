@@ -1,7 +1,7 @@
-"""Connections of aio-pika on which messages reach our consumers straight from the socket.
+"""Connections of aio-pika on which messages reach our consumers directly from the socket.
 
-The seam is the transport factory of aiormq, the client underneath. Its stream reader passes on all frames but those of
-messages for consumers made with `ReceivingConnection.consume`.
+The hook-in point is the transport factory of aiormq, the client underneath. Its stream reader passes on all frames except those
+of messages for consumers made with `ReceivingConnection.consume`.
 """
 
 import asyncio
@@ -29,30 +29,30 @@ _LOOK_AGAIN = 0.02
 
 
 class _Channel(aio_pika.Channel):
-    """A channel that leaves nothing behind on its connection."""
+    """A channel that leaves no callbacks behind on its connection."""
 
     async def close(self, exc: ExceptionType | None = None) -> None:
-        """Close it; aio-pika 10.2 leaves a callback behind for each channel that the broker closed before."""
+        """Closes the channel; aio-pika 10.2 leaves a callback behind for each channel that the broker closed before."""
         await super().close(exc)
         if (underlay := self._channel) is not None:
             underlay.channel.connection.closing.remove_done_callback(underlay.close_callback)
 
 
 class _Underlay(aiormq.Connection):
-    """The connection underneath: as aiormq's, but for two faults of version 7.2."""
+    """The aiormq connection underneath, with two faults of version 7.2 fixed."""
 
     _observer: asyncio.Future[Any] | None = None
     unblocked = aiormq.Connection.ready
 
     @property
     def closing(self) -> asyncio.Future[Any]:
-        """Done when the connection has ended: one future, where aiormq makes another each time and keeps them all."""
+        """A future that is done when the connection has ended; aiormq makes another one on each access and keeps them all."""
         if self._observer is None:
             self._observer = super().closing
         return self._observer
 
     async def ready(self) -> None:
-        """Return once the broker takes messages; aiormq waits forever where the connection ends before that."""
+        """Waits until the broker accepts messages; aiormq waits for ever if the connection ends before."""
         unblocked = asyncio.ensure_future(self.unblocked())
         try:
             await asyncio.wait({unblocked, self.closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,7 +75,7 @@ class _UnderlayConnection(UnderlayConnection):
 
 
 class ReceivingConnection(aio_pika.Connection):
-    """A connection of aio-pika's that hands messages over as they arrive, without a task for each."""
+    """A connection of aio-pika that passes on messages as they arrive, without a task for each."""
 
     CHANNEL_CLASS = _Channel
     PARAMETERS = ()
@@ -83,17 +83,17 @@ class ReceivingConnection(aio_pika.Connection):
     def __init__(
         self, url: URL | str, *, context: ssl.SSLContext | None = None, budget: Budget | None = None
     ) -> None:
-        """`budget`: while it is crowded nothing is read from a connection that has consumers."""
+        """`budget`: while it is crowded, connections that have consumers are not read."""
         super().__init__(URL(url), ssl_context=context)
         self._takers: dict[bytes, Take] = {}
         self._opening: set[int] = set()
         self.kwargs["transport_factory"] = _SievedTransport(self._takers, budget or Budget())
 
     def __del__(self) -> None:
-        """aio-pika's starts a task, on whichever thread the garbage is collected."""
+        """Does nothing: aio-pika's would start a task, on whichever thread collects the garbage."""
 
     async def connect(self, timeout: float | None = None) -> None:
-        """Connect and log in."""
+        """Connects and logs in."""
         self.transport = await _UnderlayConnection.connect(
             self.url, self._on_connection_close, timeout, **self.kwargs
         )
@@ -103,31 +103,31 @@ class ReceivingConnection(aio_pika.Connection):
 
     @property
     def is_closed(self) -> bool:
-        """It was closed or lost; aio-pika's own knows of a loss only when it is closed after that."""
+        """Returns whether the connection was closed or lost; aio-pika's property shows a loss only after a later close."""
         return super().is_closed or self.underlay.is_closed
 
     @property
     def closing(self) -> asyncio.Future[Any]:
-        """Done when the connection has ended."""
+        """A future that is done when the connection has ended."""
         return self.underlay.closing
 
     @property
     def server_properties(self) -> Mapping[str, Any]:
-        """What the broker says of itself."""
+        """Returns the server properties that the broker sent."""
         return self.underlay.server_properties
 
     @property
     def vhost(self) -> str:
-        """The virtual host."""
+        """Returns the virtual host."""
         return self.underlay.vhost
 
     @property
     def most_channels(self) -> int:
-        """How many channels the broker allows here at once (its `channel_max`)."""
+        """Returns the maximum number of channels of the connection (`channel_max`)."""
         return self.underlay.connection_tune.channel_max or _MOST_CHANNELS
 
     async def blocked(self) -> bool:
-        """The broker has stopped reading what this connection publishes (memory or disk alarm)."""
+        """Returns whether the broker blocks this connection (memory or disk alarm)."""
         try:
             async with asyncio.timeout(0.05):
                 await self.underlay.unblocked()
@@ -136,10 +136,10 @@ class ReceivingConnection(aio_pika.Connection):
         return False
 
     async def open_channel(self, *, confirms: bool = False) -> AbstractChannel:
-        """A channel as soon as the broker allows one more; raises BrokerUnavailable where none is given back in time.
+        """Opens a channel as soon as the broker allows one more; raises BrokerUnavailable if none is freed in time.
 
-        aiormq 7.2 asks for more than the broker allows, and over that the broker closes the connection (530). With
-        `confirms` a publish raises where the message comes back.
+        aiormq 7.2 opens more than the broker allows, and the broker then closes the connection (530). With `confirms` a publish
+        raises if the message is returned.
         """
         number = await self._free_number()
         self._opening.add(number)
@@ -171,9 +171,9 @@ class ReceivingConnection(aio_pika.Connection):
         take: Take,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """Consume under this tag, which must be new on the connection; `take` may be called before this returns.
+        """Consumes under this tag, which must be new on the connection; `take` may be called before this returns.
 
-        When the consumer has ended it must be forgotten, and not before: then nothing more comes for it.
+        `forget` has to be called when the consumer has ended, and not before: after it, messages for the tag are not taken.
         """
         self._takers[consumer.encode()] = take
         try:
@@ -184,12 +184,12 @@ class ReceivingConnection(aio_pika.Connection):
             raise
 
     def forget(self, consumer: str) -> None:
-        """The consumer was cancelled, or its channel is gone."""
+        """Removes a consumer that was cancelled, or whose channel is gone."""
         self._takers.pop(consumer.encode(), None)
 
 
 class _SievedReader(asyncio.StreamReader):
-    """What the library reads: the broker's frames without our consumers' messages."""
+    """The stream that the library reads: the broker's frames without our consumers' messages."""
 
     def __init__(self, takers: dict[bytes, Take], budget: Budget, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -200,11 +200,11 @@ class _SievedReader(asyncio.StreamReader):
         self._schedule = loop.call_soon_threadsafe
         self._later = loop.call_later
         self._passed_on = 0.0
-        self._socket: Any = None  # uvloop's (0.23) is no asyncio.Transport by its class
+        self._socket: Any = None  # uvloop's transport (0.23) is not an instance of asyncio.Transport
         self._halted = False
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the protocol once there is a connection."""
+        """Called by the protocol once the socket is connected."""
         super().set_transport(transport)
         self._socket = transport
 
@@ -225,23 +225,23 @@ class _SievedReader(asyncio.StreamReader):
             self._halt()
 
     def feed_eof(self) -> None:
-        """Called by the transport at the end: half a frame is for the library to complain about."""
+        """Called by the transport at the end of the stream: an incomplete frame is passed on, for the library to report."""
         if rest := self._sieve.finish():
             super().feed_data(rest)
         super().feed_eof()
 
     def _tell_of_life(self) -> None:
-        # The library takes a connection without frames for dead; that is what heartbeats are for, and the
-        # broker sends none while messages flow (AMQP 0-9-1 section 4.2.7: any traffic stands for one).
+        # The library takes a connection without frames for dead, which heartbeats should prevent; but the broker sends none
+        # while messages flow (AMQP 0-9-1 section 4.2.7: any traffic substitutes for one).
         self._passed_on = self._clock()
         super().feed_data(_HEARTBEAT)
 
     # ---- while memory is crowded ----------------------------------------------------------------------
 
     def _halt(self) -> None:
-        """Leave what comes in the socket: the broker stops sending when that is full, and waits.
+        """Leaves incoming bytes in the socket: the broker stops sending when that is full, and waits.
 
-        What is held here ends all the same: acks and copies go out, and their confirms come on another connection.
+        Messages held here are finished nevertheless: acks and copies are sent, and their confirms arrive on another connection.
         """
         self._halted = True
         self._socket.pause_reading()
@@ -249,7 +249,7 @@ class _SievedReader(asyncio.StreamReader):
         self._later(_SIGN_OF_LIFE, self._live_on)
 
     def _room_again(self) -> None:
-        self._schedule(self._go_on)  # memory may be let go of on any thread
+        self._schedule(self._go_on)  # memory may be released on any thread
 
     def _go_on(self) -> None:
         self._halted = False
@@ -257,14 +257,16 @@ class _SievedReader(asyncio.StreamReader):
             self._socket.resume_reading()
 
     def _live_on(self) -> None:
-        """The broker's own signs of life stand in the socket as well; a connection that is lost shows in writing."""
+        """Keeps the connection alive: the broker's heartbeats are unread in the socket as well, and a lost connection is
+        noticed when writing.
+        """
         if self._halted and not self._socket.is_closing():
             self._tell_of_life()
             self._later(_SIGN_OF_LIFE, self._live_on)
 
 
 class _SievedTransport(TransportFactory):
-    """Connects as the library's own factories do, only with our reader."""
+    """Connects as the library's own factories do, with the stream reader of this module."""
 
     def __init__(self, takers: dict[bytes, Take], budget: Budget) -> None:
         self._takers = takers

@@ -1,4 +1,4 @@
-"""What a broker really grants and holds: looked at without changing anything that stays."""
+"""The survey of a broker: its permissions and objects, examined without any lasting change."""
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
@@ -19,22 +19,22 @@ from bridge.core.survey import Endpoint, FoundObject, FoundSource, Right, Rights
 _REFUSED = amqp.ChannelAccessRefused
 _OTHER = (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource)
 _NO_PRIORITY = {"x-priority": "none"}
-"""Nobody can consume with this: the broker answers 403 where he may not read, and 406 where he may."""
+"""Arguments with which a consumer always fails: the broker answers 403 without the read permission, and 406 with it."""
 
 
 class _Silent:
-    """One short connection needs nobody to count it."""
+    """A watch of connections that does nothing."""
 
     def connected(self, role: str, address: str) -> None:
-        """It is open."""
+        """Called when the connection is open."""
 
     def lost(self, role: str, error: str) -> None:
-        """It is gone."""
+        """Called when the connection is lost."""
 
 
 @asynccontextmanager
 async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...], Link | None]]:
-    """Each address of the broker as it answers by itself, and a connection to the first that can be used."""
+    """Yields the result of connecting to each address of the broker, and a connection to the first that works."""
     found: list[Endpoint] = []
     links: list[Link] = []
     try:
@@ -60,7 +60,7 @@ async def _introduced(address: str, link: Link) -> Endpoint:
 
 
 class Survey:
-    """Looks at one broker over one connection; every step on a channel that may die without harm."""
+    """Examines one broker over one connection; every step uses a temporary channel."""
 
     def __init__(self, link: Link, names: Names, queue_type: Literal["quorum", "classic"]) -> None:
         self._link = link
@@ -68,9 +68,9 @@ class Survey:
         self._queue_type = queue_type
 
     async def rights(self) -> Rights:
-        """Tried out on an exchange and a queue made for it, which go with the connection.
+        """Returns the permissions, tested on an exchange and a queue that are deleted with the connection.
 
-        Where these must not be made, on our own ones as far as they exist. Raises BrokerUnavailable.
+        If these must not be declared, the bridge's own objects are used, as far as they exist. Raises BrokerUnavailable.
         """
         default = await self._writable("")
         try:
@@ -106,8 +106,8 @@ class Survey:
         return Rights(configure=True, write=write, read=read, said=said)
 
     async def _writable(self, exchange: str) -> bool | None:
-        """Whether one may publish to it, without doing so: the broker looks at the right before it looks at properties,
-        and refuses (406) an expiration below zero.
+        """Returns whether one may publish to the exchange, without doing so: the broker checks the permission before the
+        properties, and refuses (406) a negative expiration.
         """
         try:
             async with self._link.channel(confirms=True) as channel:
@@ -123,7 +123,7 @@ class Survey:
         return True
 
     async def _readable(self, queue: str) -> bool | None:
-        """Whether one may consume from it, without taking a message."""
+        """Returns whether one may consume from the queue, without taking a message."""
         try:
             async with self._link.channel() as channel:
                 await channel.set_qos(prefetch_count=1)
@@ -138,7 +138,7 @@ class Survey:
         return True
 
     async def source(self, queue: str) -> FoundSource:
-        """The queue of a source, compared with the fixed parameters of its publishers. Raises BrokerUnavailable."""
+        """Returns the queue of a source, compared with its publishers' declaration. Raises BrokerUnavailable."""
         try:
             async with self._link.channel() as channel:
                 found = (await channel.get_queue(queue)).declaration_result
@@ -166,7 +166,7 @@ class Survey:
         return True, ""
 
     async def objects(self, hooks: Sequence[str]) -> tuple[FoundObject, ...]:
-        """All that is ours, with the lanes of these hooks, whether or not it is there. Raises BrokerUnavailable."""
+        """Returns all objects of the bridge, with the lanes of these hooks, existing or not. Raises BrokerUnavailable."""
         return tuple([await self._looked_at(each) for each in planned(self._names, self._queue_type, hooks)])
 
     async def _looked_at(self, plan: Planned) -> FoundObject:
@@ -178,7 +178,7 @@ class Survey:
         return replace(found, made=plan.made, use=plan.use, refused=refused)
 
     async def _compared(self, plan: Planned) -> FoundObject:
-        """Looked for first: only what is there is declared, which tells how it differs and changes nothing."""
+        """Compares an object with its plan. It is declared only if it exists, which shows differences and changes nothing."""
         depth, passive = 0, True
         try:
             for passive in (True, False):
@@ -197,7 +197,7 @@ class Survey:
 
 
 async def _untaken(_: object) -> None:
-    """Nothing is consumed in earnest; what came all the same goes back with the channel."""
+    """Ignores a message: it is returned when the channel closes."""
 
 
 def _text(error: BaseException) -> str:

@@ -1,4 +1,6 @@
-"""What stands on the broker: our exchanges, the ladder, the lanes; and sources, by their publishers' rules."""
+"""The objects on the broker: the bridge's exchanges, ladder and lanes, and the queues of sources as their publishers declare
+them.
+"""
 
 import asyncio
 import contextlib
@@ -27,51 +29,51 @@ _LOST = (amqp.AMQPError, OSError, RuntimeError)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of our objects under one prefix (design of the topology: docs/architecture.md)."""
+    """The names of the bridge's objects under one prefix (design of the topology: docs/architecture.md)."""
 
     prefix: str = "bridge"
 
     @property
     def lanes(self) -> str:
-        """The exchange that parks: routing key is the hook id, no alternate exchange."""
+        """Returns the exchange for parking: the routing key is the hook's id; no alternate exchange."""
         return f"{self.prefix}.lanes"
 
     @property
     def requeue(self) -> str:
-        """The exchange through which the ladder comes back to the lanes."""
+        """Returns the exchange through which copies come from the ladder back to their lanes."""
         return f"{self.prefix}.requeue"
 
     @property
     def orphans(self) -> str:
-        """Exchange and queue of what came back for a lane that is gone."""
+        """Returns the exchange and queue of copies that found no lane."""
         return f"{self.prefix}.orphans"
 
     @property
     def dead(self) -> str:
-        """Exchange and queue of what went over a lane's delivery limit."""
+        """Returns the exchange and queue of messages that went over a lane's delivery limit."""
         return f"{self.prefix}.dead"
 
     @property
     def events(self) -> str:
-        """The queue of what the bridge tells of itself."""
+        """Returns the queue of meta events."""
         return f"{self.prefix}.events"
 
     @property
     def control(self) -> str:
-        """The exchange on which replicas hear of changed hooks."""
+        """Returns the exchange of control messages between replicas."""
         return f"{self.prefix}.control"
 
     def lane(self, hook: str) -> str:
-        """The queue of what waits for this hook."""
+        """Returns the lane of this hook."""
         return f"{self.prefix}.lane.{hook}"
 
     def delay(self, step: int) -> str:
-        """Exchange and queue of one step of the ladder."""
+        """Returns the exchange and queue of one step of the ladder."""
         return f"{self.prefix}.delay.{step}"
 
 
 def queue_arguments(kind: Literal["quorum", "classic"], dead_letter_exchange: str | None) -> dict[str, Any]:
-    """What our queues of this kind are declared with; None: it dead-letters nowhere."""
+    """Returns the arguments with which queues of this kind are declared; `dead_letter_exchange` None: no dead-lettering."""
     arguments: dict[str, Any] = {"x-queue-type": kind, "x-overflow": "reject-publish"}
     if dead_letter_exchange is not None:
         arguments["x-dead-letter-exchange"] = dead_letter_exchange
@@ -85,9 +87,9 @@ def queue_arguments(kind: Literal["quorum", "classic"], dead_letter_exchange: st
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An exchange or a queue, durable. `type` is that of an exchange, `bindings` are exchanges and routing keys.
+    """The plan of a durable exchange or queue. `type` is that of an exchange, `bindings` are exchanges and routing keys.
 
-    `use` is the right that the bridge takes while it runs.
+    `use` is the permission that the running bridge needs on it.
     """
 
     kind: Kind
@@ -99,7 +101,7 @@ class Planned:
 
     @property
     def made(self) -> str:
-        """How it is made by hand, in words; arguments as JSON."""
+        """Returns in words how to declare it by hand; arguments as JSON."""
         told = [f"a durable {self.type} exchange" if self.kind == "exchange" else "a durable queue"]
         if self.arguments:
             told.append(f"with the arguments {json.dumps(self.arguments)}")
@@ -110,7 +112,7 @@ class Planned:
 def planned(
     names: Names, queue_type: Literal["quorum", "classic"], hooks: Sequence[str]
 ) -> Iterator[Planned]:
-    """All shared objects and the lanes of these hooks, each after what it is bound to."""
+    """Yields the plans of all shared objects and of the lanes of these hooks, each after the objects it is bound to."""
     plain = queue_arguments(queue_type, None)
     yield Planned("exchange", names.orphans, "fanout")
     yield Planned("exchange", names.dead, "fanout")
@@ -130,13 +132,15 @@ def planned(
 
 
 def planned_lane(names: Names, queue_type: Literal["quorum", "classic"], hook: str) -> Planned:
-    """The lane of a hook: first the way back from the ladder, then the way in, so that no copy may return to nowhere."""
+    """Returns the plan of a hook's lane: bound to the ladder first and to the lanes exchange last, so that a copy can always
+    come back.
+    """
     ways = (names.requeue, hook), (names.lanes, hook)
     return Planned("queue", names.lane(hook), "", "read", queue_arguments(queue_type, names.dead), ways)
 
 
 async def declare(channel: AbstractChannel, plan: Planned, *, passive: bool) -> AbstractQueue | None:
-    """Declare it, or see whether it is there; returns the queue."""
+    """Declares the object, or checks that it exists; returns the queue."""
     arguments = None if passive else dict(plan.arguments)
     if plan.kind == "queue":
         return await channel.declare_queue(plan.name, durable=True, passive=passive, arguments=arguments)
@@ -145,7 +149,7 @@ async def declare(channel: AbstractChannel, plan: Planned, *, passive: bool) -> 
 
 
 class Topology:
-    """Declares and looks at queues, each time on a channel that may die without harm."""
+    """Declares and checks objects, each time on a temporary channel."""
 
     def __init__(
         self,
@@ -156,7 +160,7 @@ class Topology:
         verify_only: bool = False,
         lane_made: Callable[[str], None] = lambda _hook: None,
     ) -> None:
-        """`lane_made(hook)` hears of each lane that was made, or found while it was to be made."""
+        """`lane_made(hook)` is called for each lane that was created, or found to exist instead."""
         self.names = names
         self._link = link
         self._queue_type = queue_type
@@ -167,14 +171,14 @@ class Topology:
         self._making = asyncio.Lock()
 
     async def ensure_base(self) -> None:
-        """Make (or in verify mode look for) all shared objects; raises BrokerRefused with what is missing."""
+        """Declares (or in verify mode checks) all shared objects; raises BrokerRefused with what is missing."""
         with self._explained("declaring"):
             async with self._link.channel() as channel:
                 for plan in planned(self.names, self._queue_type, ()):
                     await self._ensure(channel, plan)
 
     async def keep(self) -> None:
-        """Look after the shared objects anew whenever the connection is new, until cancelled.
+        """Declares the shared objects again on each new connection, until cancelled.
 
         A broker may come back without them: restored from an old backup, or started on an empty disk.
         """
@@ -192,18 +196,18 @@ class Topology:
                     await backoff.pause()
 
     def make_no_lanes(self, hooks: frozenset[str]) -> None:
-        """These hooks are deleted, and no others: their lanes are not made any more."""
+        """Replaces the set of deleted hooks: their lanes are not declared any more."""
         self._no_lanes = hooks
         self._lanes -= hooks
 
     def has_no_lane(self, hook: str) -> bool:
-        """Its lane is not to be made any more."""
+        """Returns whether the lane of the hook is not to be declared any more."""
         return hook in self._no_lanes
 
     async def ensure_lane(self, hook: str, *, anew: bool = False) -> None:
-        """Make the hook's lane, at its first use; `anew` where it turned out to be gone.
+        """Declares the hook's lane on its first use; `anew` if it was found to be missing.
 
-        Raises BrokerRefused for that of a hook that is deleted.
+        Raises BrokerRefused for a deleted hook.
         """
         if hook in self._lanes and not anew:
             return
@@ -220,7 +224,7 @@ class Topology:
         self._lane_made(hook)
 
     async def unbind_lane(self, hook: str) -> None:
-        """Nothing reaches the lane any more; what comes back from the ladder for it goes to the orphans."""
+        """Removes the bindings of the lane, so that nothing is routed into it; its copies from the ladder become orphans."""
         lane = self.names.lane(hook)
         for exchange in (self.names.lanes, self.names.requeue):
             with self._explained(f"unbinding {lane}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
@@ -228,9 +232,9 @@ class Topology:
                     await (await channel.get_queue(lane, ensure=False)).unbind(exchange, hook)
 
     async def delete_lane(self, hook: str) -> None:
-        """Delete the lane with all that it holds: see first that this is nothing.
+        """Deletes the lane with all its messages; the caller makes sure that it is empty.
 
-        Quorum queues know no `if-empty`: they close the connection over it (3.10.8).
+        Quorum queues do not support `if-empty`: they close the connection over it (3.10.8).
         """
         lane = self.names.lane(hook)
         with self._explained(f"deleting {lane}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
@@ -238,7 +242,7 @@ class Topology:
                 await channel.queue_delete(lane)
 
     async def depth(self, queue: str) -> int | None:
-        """Messages ready in a queue, None where there is no such queue; raises BrokerUnavailable."""
+        """Returns the number of ready messages in a queue, None if the queue does not exist; raises BrokerUnavailable."""
         try:
             async with self._link.channel() as channel:
                 found = (await channel.get_queue(queue)).declaration_result
@@ -251,9 +255,9 @@ class Topology:
         return found.message_count or 0
 
     async def claim(self, queue: str) -> bool:
-        """Hold an exclusive queue for as long as the connection lives; False where another one holds it.
+        """Declares an exclusive queue, held until the connection ends; returns False if another connection holds it.
 
-        Raises BrokerRefused where it may not be made.
+        Raises BrokerRefused if it may not be declared.
         """
         try:
             async with self._link.channel() as channel:
@@ -268,11 +272,11 @@ class Topology:
         return True
 
     async def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Messages ready in each of these queues that is there; raises BrokerUnavailable."""
+        """Returns the ready messages of each of these queues that exists; raises BrokerUnavailable."""
         return {queue: ready for queue, (ready, _) in (await self.counts(queues)).items()}
 
     async def counts(self, queues: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Messages ready and consumers of each of these queues that is there; raises BrokerUnavailable."""
+        """Returns the ready messages and the consumers of each of these queues that exists; raises BrokerUnavailable."""
         found: dict[str, tuple[int, int]] = {}
         waiting = list(queues)
         while waiting:
@@ -283,13 +287,13 @@ class Topology:
                         answer = (await channel.get_queue(queue)).declaration_result
                         found[queue] = answer.message_count or 0, answer.consumer_count or 0
             except amqp.ChannelClosed:
-                continue  # missing, or not to be had now; the broker closed the channel: the others on a new one
+                continue  # missing or unavailable; the broker closed the channel: the others need a new one
             except _LOST as error:
                 raise BrokerUnavailable(str(error)) from error
         return found
 
     async def prepare_events(self, queue: str) -> bool:
-        """The queue of the bridge's own events can be consumed; made anew where somebody deleted it."""
+        """Returns whether the queue of meta events can be consumed; it is declared again if it was deleted."""
         try:
             async with self._link.channel() as channel:
                 plan = Planned("queue", queue, arguments=queue_arguments(self._queue_type, None))
@@ -300,7 +304,7 @@ class Topology:
         return True
 
     async def declare_source(self, queue: str) -> bool:
-        """Declare a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""
+        """Declares a queue with the fixed parameters: durable, not exclusive, not auto-delete, no arguments."""
         try:
             async with self._link.channel() as channel:
                 await channel.declare_queue(queue, durable=True)
@@ -329,7 +333,7 @@ class Topology:
             raise BrokerUnavailable(f"the connection was lost while {doing}: {error}") from error
 
     def _advice(self, error: Exception) -> str:
-        if " limit in vhost" in str(error):  # 406, too (3.10.8: "queue limit in vhost '/' (20) is reached")
+        if " limit in vhost" in str(error):  # 406 as well (3.10.8: "queue limit in vhost '/' (20) is reached")
             return f"{error}: raise it (rabbitmqctl set_vhost_limits); the bridge has 13 queues and one for each hook"
         if isinstance(error, amqp.ChannelPreconditionFailed):
             return f"{error}: an object of ours exists with other arguments; delete it or set broker.prefix"
@@ -341,5 +345,7 @@ class Topology:
 
 
 def _home_node_down(error: Exception) -> bool:
-    """404 also means `home node of durable queue is down`: the broker tells them apart by text alone."""
+    """Returns whether the error means `home node of durable queue is down`, for which the broker also uses 404: only the text
+    tells it apart.
+    """
     return "home node" in str(error) or "inaccessible" in str(error)

@@ -41,13 +41,13 @@ from bridge.stats.api import StatisticsRoutes
 from bridge.stats.service import HookStatistics, Measures
 from bridge.stats.store import SqlStatistics
 
-# Everything of the API that is about statistics, over the sums in the database.
+# The statistics part of the API, over the sums in the database.
 
 
 def statistics_routes(
     statistics: SqlStatistics, sources: Sequence[Source], in_force: InForce, names: AskedNames
 ) -> list[Part]:
-    """Those of hooks in force, of what sources measure, and of Phlix."""
+    """Returns the operations of statistics: for hooks in force, for measures of sources, and for Phlix."""
     measures = Measures(statistics, sources)
 
     def hook_id(which: str) -> str | None:
@@ -63,29 +63,29 @@ def statistics_routes(
     ]
 
 
-# Names in requests, made from the parts: what is configured, and what the history knows of.
+# The names in requests: of configured hooks and sources, and of those in the history.
 
 
 def asked_names(parts: Container, history: SqlHistory) -> AskedNames:
-    """Names as parameters have them."""
+    """Returns the checks of names that appear as request parameters."""
     return AskedNames(names_of(parts, history), history)
 
 
 def names_of(parts: Container, history: SqlHistory) -> Names:
-    """Names of hooks, sources and event types."""
+    """Returns the names of hooks, sources and event types."""
     return Names(parts.in_force, parts.settings.sources, history)
 
 
 def dimension_names(parts: Container) -> list[str]:
-    """Names of the dimensions that sources have."""
+    """Returns the names of the dimensions of all sources."""
     return sorted({name for source in parts.settings.sources for name in dimensions_of(source)})
 
 
-# What people do through the admin API with deliveries, events and the targets of hooks, made from the parts.
+# The operations of the API on deliveries, events and the targets of hooks.
 
 
 class Actions:
-    """The use cases, the routes to them, and the outbox that works for them in the background."""
+    """The use cases of the API, their operations, and the outbox that publishes for them in the background."""
 
     def __init__(self, parts: Container, history: SqlHistory, leases: SqlReplicas) -> None:
         self._parts = parts
@@ -114,7 +114,7 @@ class Actions:
         )
 
     def routes(self) -> list[Part]:
-        """What is to be served."""
+        """Returns the operations to serve."""
         addresses, names = Addresses(self._parts.table), asked_names(self._parts, self._history)
         requests = Requests(self._history, self._parts.table, self._parts.bounds)
         return [
@@ -128,11 +128,11 @@ class Actions:
         self._parts.metrics.hook(delivery.hook, delivery.target).ended(Status.FAILED)
 
 
-# Replays and the quarantine, made from the parts: the routes to them, and what works in the background.
+# Replays and the quarantine: their operations and background tasks.
 
 
 class Repeating:
-    """What is delivered again: many deliveries at once, and messages out of quarantine."""
+    """The redelivery of many deliveries at once, and of messages from quarantine."""
 
     def __init__(
         self, parts: Container, history: SqlHistory, leases: SqlReplicas, sender: CopySender
@@ -165,7 +165,7 @@ class Repeating:
         )
 
     def routes(self) -> Sequence[Part]:
-        """What is to be served."""
+        """Returns the operations to serve."""
         return [
             ReplayRoutes(self._replaying, self._names.of_hook),
             QuarantineRoutes(self._requeuing, self._names),
@@ -185,7 +185,7 @@ def make_api(
     *,
     reloading: Reloading,
 ) -> Api:
-    """All of it; closed to whoever shows no token."""
+    """Returns the whole API; every operation requires a token."""
     settings = parts.settings
     explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
     names, dimensions = asked_names(parts, records), dimension_names(parts)
@@ -218,14 +218,14 @@ def _phlix(parts: Container, statistics: SqlStatistics, testing: Testing) -> Phl
     return PhlixWebhooks(parts.in_force, parts.desk.manage, testing, statistics.health)
 
 
-# What /health/ready says: whether all is well, and what is not.
+# The content of /health/ready: the readiness, and the problems.
 
 
 _BROKEN_TOLD = 20
 
 
 def readiness(parts: Container, links: Links, problems: Sequence[str]) -> dict[str, Any]:
-    """The state of broker, database, consumers and hooks; `problems` are what somebody has to do something about."""
+    """Returns the state of broker, database, consumers and hooks; `problems` are those that an operator has to solve."""
     down = parts.recorder.down_since is not None
     broken = parts.in_force.broken
     broker = {link.role: "up" if link.up else "down" for link in links.all()}

@@ -64,12 +64,12 @@ _OURSELVES = Actor("bridge", Role.ADMIN)
 
 
 def new_id() -> str:
-    """A UUIDv7: ids sort by the time they were made."""
+    """Returns a UUIDv7: such ids sort by the time of their creation."""
     return str(uuid_utils.uuid7())
 
 
 class Container:
-    """Everything that a running bridge is made of."""
+    """The parts of a running bridge."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class Container:
         base: Path,
         served: frozenset[str] | None,
     ) -> None:
-        """`keys` prove which messages are the bridge's own; `alone`: no other replica can have its history; `base`: the
-        folder that relative paths of scripts start from; `served`: target types, None for all.
+        """`keys` sign the bridge's own messages; `alone`: no other replica can share the history; `base`: the folder of
+        relative paths of scripts; `served`: the target types attempted here, None for all.
         """
         self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
         self._deeds, self._keys, self.budget = deeds, keys, links.consume.budget
@@ -139,7 +139,7 @@ class Container:
         )
 
     def lane_channel(self) -> ConsumeChannel:
-        """One to consume lanes that are there, and never to make them."""
+        """Returns a channel that consumes existing lanes, and never declares one."""
         return ConsumeChannel(self.links.consume, self._is_there)
 
     def _make_pipeline(self) -> None:
@@ -227,7 +227,7 @@ class Container:
         )
 
     async def send_acks(self) -> None:
-        """Send the acks and nacks that are due, on every channel that consumes."""
+        """Sends the due acks and nacks on every consuming channel."""
         await self.sources.flush()
         await self.lanes.flush()
         await self.stray_channel.flush()
@@ -362,7 +362,7 @@ class Container:
         self.errands.add(partial(self._deeds.write, _OURSELVES, "hooks.pause", thing, {"reason": reason}))
 
     def _done(self, deed: AuditEntry) -> None:
-        """Somebody did something through the API."""
+        """Publishes a meta event about a hook that was switched through the API."""
         runner = self.table.get(deed.object_id)
         if runner is not None and deed.actor != _OURSELVES.name:
             detail = json.loads(deed.detail)
@@ -372,7 +372,7 @@ class Container:
                 self.herald.tell(kind, runner.hook, facts, by_person=True)
 
     def pause(self, runner: HookWorker, reason: str) -> None:
-        """The bridge itself pauses a hook: what waits for it stays until a person resumes it."""
+        """Pauses a hook on behalf of the bridge: its deliveries wait until a person resumes it."""
         self.watch.paused(runner, reason)
         runner.pause(reason)
         self._remember_pause(runner.hook.id, reason)
@@ -384,12 +384,12 @@ class Container:
         return await self.topology.depth(queue) is not None
 
     def consume_strays(self) -> None:
-        """Take care of copies that lost their way, from now on."""
+        """Consumes orphans and dead letters from now on."""
         self.stray_channel.subscribe(self.names.orphans, _STRAYS_AT_ONCE, self.strays.orphan)
         self.stray_channel.subscribe(self.names.dead, _STRAYS_AT_ONCE, self.strays.dead)
 
     async def close(self) -> None:
-        """Let go of what attempts used; they have ended before."""
+        """Closes what attempts used; these must have ended before."""
         self.aside.close()
         await self._targets.close()
         await self.reception.close()

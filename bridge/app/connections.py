@@ -1,4 +1,4 @@
-"""The connections to brokers that the settings ask for."""
+"""The connections to the brokers in the settings."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from bridge.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The connections to the broker, one for each role, and one for each other broker."""
+    """The connections to the broker, one for each role, and one for each further broker."""
 
     consume: Link
     publish: Link
@@ -28,32 +28,32 @@ class Links:
     others: Mapping[str, Link]
     ends: "RepeatedEnds"
     more: list[Link] = field(default_factory=list)
-    """To consume sources that have no room on the first, or whose messages end the connection."""
+    """Further connections for sources that do not fit on the first, or whose messages end the connection."""
 
     def all(self) -> list[Link]:
-        """Every one of them."""
+        """Returns all connections."""
         return [self.consume, self.publish, self.topology, *self.others.values(), *self.more]
 
     def spread(self, sources: int) -> list[Link]:
-        """Have room for the consumers of so many sources: gives the connections that it takes beside the first.
+        """Provides channels for the consumers of `sources` sources; returns the connections needed beside the first.
 
-        Each source has a channel of its own, so that what ends one ends no other, and a broker may allow few of them
-        (`channel_max`). The first connection must have been made.
+        Each source has its own channel, so that a channel error affects no other source, and a broker may allow few channels
+        (`channel_max`). The first connection must be open.
         """
         needed = (sources - 1) // self.consume.fair_share
         self.more.extend(self.consume.another(f"consume:{number + 2}") for number in range(needed))
         return self.more
 
     def of_source(self, position: int) -> Link:
-        """The connection for the consumer of the source at this position."""
+        """Returns the connection for the consumer of the source at this position."""
         return [self.consume, *self.more][position // self.consume.fair_share]
 
 
 def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Login] | None = None) -> Links:
-    """The connections that the settings ask for, none of them open yet; all but one count in one budget of memory.
+    """Returns the connections that the settings ask for, none of them open yet; all but one count in one memory budget.
 
-    The one for the topology hears of little, and has to go on being read where memory is short. `login` gives that to
-    the broker of a name, which is empty for the one that is consumed from.
+    The exception is the connection for the topology, which receives little and has to be read even when memory is short.
+    `login` returns the credentials for a broker by name; the name is empty for the broker that is consumed from.
     """
     budget = Budget(settings.limits.memory or usual_budget())
     ends = RepeatedEnds()
@@ -76,16 +76,16 @@ def make_links(settings: Settings, metrics: Metrics, login: Callable[[str], Logi
 
 
 _SOON = 30.0
-"""A connection that ends within so many seconds did so over what it was made for; channels wait up to 15 s."""
+"""Seconds within which the end of a new connection is attributed to what it was opened for; channels wait up to 15 s."""
 _OFTEN = 3
 _WITHIN = 60.0
 _CRASH = "INTERNAL_ERROR"
 
 
 class RepeatedEnds:
-    """Connections that end again and again soon after they were made.
+    """Detects connections that end again and again soon after they were opened.
 
-    RabbitMQ 3.10 is an example: with its plugin for AMQP 1.0 a message whose id is no text ends every connection that
+    For example, with RabbitMQ 3.10 and its plugin for AMQP 1.0, a message whose id is not text ends every connection that
     consumes it.
     """
 
@@ -100,11 +100,11 @@ class RepeatedEnds:
         self._why: dict[str, str] = {}
 
     def made(self, role: str) -> None:
-        """The connection is open."""
+        """Notes that the connection is open."""
         self._made_at[role] = self._clock()
 
     def ended(self, role: str, why: str) -> None:
-        """It went away, or could not be made."""
+        """Notes that the connection was lost, or could not be opened."""
         now, made_at = self._clock(), self._made_at.pop(role, float("-inf"))
         if now - made_at > _SOON:
             return
@@ -118,7 +118,7 @@ class RepeatedEnds:
             self.on_crashes(role)
 
     def problems(self) -> list[str]:
-        """Each connection of which that holds now."""
+        """Returns a text for each connection that keeps ending."""
         since = self._clock() - _WITHIN
         return [self._problem(role) for role in sorted(self._why) if self._ends[role][-1] > since]
 
@@ -137,7 +137,7 @@ class RepeatedEnds:
 
 
 class _LinkWatch(LinkWatch):
-    """Counts connections and says when one went or came back."""
+    """Counts connections, and logs when one is lost or opened."""
 
     def __init__(self, metrics: Metrics, ends: RepeatedEnds) -> None:
         self._rare = metrics.rare
@@ -160,7 +160,7 @@ class _LinkWatch(LinkWatch):
         self._ends.ended(role, error)
 
 
-# The logins to brokers and database: read anew for each connection, and told of when they are refused for long.
+# The credentials for brokers and database: read again for each connection; refusals that persist are reported.
 
 
 DATABASE = "database"
@@ -168,10 +168,10 @@ _TOLD_EVERY = 60.0
 
 
 class Logins:
-    """Those that are written now, in the file, the secrets directory or the file of variables."""
+    """The current credentials from the settings file, the secrets directory or the file of variables."""
 
     def __init__(self, settings: Settings, read: Callable[[], Settings], refusals: "Refusals") -> None:
-        """`read` gives the settings of now, as far as logins need them; raises SettingsError."""
+        """`read` returns the current settings, as far as credentials need them; raises SettingsError."""
         self._settings = settings
         self._read = read
         self._refusals = refusals
@@ -180,7 +180,7 @@ class Logins:
         self._fault = ""
 
     async def now(self) -> Settings:
-        """The settings that the bridge was started with, with the logins of now; those of before where none can be read."""
+        """Returns the settings at the start, with the current credentials; with the previous ones if reading fails."""
         async with self._turn:
             try:
                 self._settings = renewed(self._settings, await asyncio.to_thread(self._read))
@@ -192,27 +192,27 @@ class Logins:
         return self._settings
 
     async def broker(self, name: str) -> Address:
-        """How to connect to the broker of that name now; empty: the one that is consumed from."""
+        """Returns how to connect to the broker of that name now; empty: the broker that is consumed from."""
         settings = await self.now()
         where = settings.brokers[name] if name else settings.broker
         known = self._addresses.get(name)
         if known is None or known[0] != where:
             path = f"brokers.{name}" if name else "broker"
-            # Connections that are made with the same login share its token.
+            # Connections with the same credentials share a token.
             known = self._addresses[name] = where, broker_address(where, settings.broker, path)
         return known[1]
 
     def of_broker(self, name: str) -> "BrokerLogin":
-        """The login of a connection to that broker."""
+        """Returns the credentials of a connection to that broker."""
         return BrokerLogin(partial(self.broker, name), self._refusals)
 
     def of_database(self) -> "ConfiguredDatabaseLogin":
-        """The login of connections to the database."""
+        """Returns the credentials of connections to the database."""
         return ConfiguredDatabaseLogin(self, self._refusals)
 
 
 class BrokerLogin:
-    """See bridge.amqp.connection.Login."""
+    """The implementation of bridge.amqp.connection.Login."""
 
     def __init__(self, address: Callable[[], Awaitable[Address]], refusals: "Refusals") -> None:
         self._address = address
@@ -229,7 +229,7 @@ class BrokerLogin:
 
 
 class ConfiguredDatabaseLogin:
-    """See bridge.core.ports.DatabaseLogin."""
+    """The implementation of bridge.core.ports.DatabaseLogin."""
 
     def __init__(self, logins: Logins, refusals: "Refusals") -> None:
         self._logins = logins
@@ -248,10 +248,10 @@ class ConfiguredDatabaseLogin:
 
 
 class Refusals:
-    """Who has been refused since when; what lasts is told in the log, by a metric and in /health/ready."""
+    """Tracks refused logins by role; those that persist are reported in the log, by a metric and in /health/ready."""
 
     def __init__(self, metrics: Metrics, broker_after: float, database_after: float) -> None:
-        """`broker_after`, `database_after`: seconds after which it is told."""
+        """`broker_after`, `database_after`: seconds after which a refusal is reported."""
         self._metrics = metrics
         self._after = {DATABASE: database_after}
         self._broker_after = broker_after
@@ -259,7 +259,7 @@ class Refusals:
         self._told_at: dict[str, float] = {}
 
     def refused(self, role: str, why: str) -> None:
-        """The other side refused this role's login once more."""
+        """Notes that the server refused the login of this role once more."""
         now = time.monotonic()
         since = self._since.setdefault(role, now)
         if not self._lasts(role, now):
@@ -270,13 +270,13 @@ class Refusals:
             telemetry_events.login_refused(role, now - since, why)
 
     def taken(self, role: str) -> None:
-        """The other side took it."""
+        """Notes that the server accepted the login of this role."""
         if self._since.pop(role, None) is not None:
             self._told_at.pop(role, None)
             self._metrics.rare.login_refused.labels(role).set(0)
 
     def problems(self) -> list[str]:
-        """Each refusal that lasts."""
+        """Returns a text for each refusal that persists."""
         now = time.monotonic()
         return [
             f"the login of the connection {role!r} has been refused for {now - since:.0f} s: see login.refused in the log"

@@ -1,4 +1,4 @@
-"""All sources of a process: consumed together, left together."""
+"""The consumption of all sources of a process, which start and stop together."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,11 +27,11 @@ from bridge.settings.tree import Broker
 from bridge.telemetry.metrics import Metrics
 from bridge.wire.effects import NACKS_ARE_FREE, returns_of
 
-# What broker and targets tell of themselves, as metrics.
+# The metrics of the broker adapter and of targets.
 
 
 class MetricsAdapter:
-    """Callbacks for parts that do not know of metrics."""
+    """Translates callbacks into metrics, for parts that do not know of metrics."""
 
     def __init__(self, metrics: Metrics, sources: Sequence[Source], names: Names) -> None:
         self._metrics = metrics
@@ -39,46 +39,46 @@ class MetricsAdapter:
         self._lane_prefix = names.lane("")
 
     def contract(self, queue: str, state: Contract) -> None:
-        """How a source queue compares with its publishers' declaration."""
+        """Sets how a source queue compares with its publishers' declaration."""
         if source := self._sources.get(queue):
             self._metrics.source(source).contract_mismatch.value = state
 
     def stream_offset(self, source: str, offset: int) -> None:
-        """How far a stream is done."""
+        """Sets the offset up to which a stream is done."""
         self._metrics.source(source).stream_offset.value = offset
 
     def queue_up(self, queue: str, up: bool | None) -> None:
-        """A queue is consumed, or no longer; also where it is left because of an outage, it ought to be."""
+        """Sets whether a queue is consumed. A queue that was left because of an outage counts as not consumed."""
         self._metrics.queue(queue).consumer_up.value = bool(up)
 
     def lane_up(self, queue: str, up: bool | None) -> None:
-        """A lane is consumed, or no longer; None: nobody is meant to."""
+        """Sets whether a lane is consumed; None: it is not supposed to be."""
         gauge = self._metrics.queue(queue, lane_of=queue.removeprefix(self._lane_prefix)).consumer_up
         gauge.value = nan if up is None else up
 
     def consumer_lost(self, reason: str) -> None:
-        """A consumer ended without our doing."""
+        """Counts a consumer that ended unexpectedly."""
         self._metrics.rare.consumers_lost.labels(reason).inc()
 
     def control_forged(self) -> None:
-        """A word among replicas that no replica said."""
+        """Counts a control message without a valid signature."""
         self._metrics.rare.control_forged.inc()
 
     def published(self, outcome: str, seconds: float) -> None:
-        """A publish ended."""
+        """Counts a publish."""
         self._metrics.published[outcome].value += 1
         self._metrics.publish_confirm.observe(seconds)
 
     def http_connection(self, reused: bool) -> None:
-        """A webhook was sent over a connection."""
+        """Counts a webhook request, by whether its connection was reused."""
         self._metrics.http_connections["true" if reused else "false"].value += 1
 
 
-# How each source is consumed: by what its queue is, and by what happened to its consumer.
+# The way each source is consumed: it depends on the type of its queue and on how its consumers ended.
 
 
 class Consumption:
-    """Makes the consumers of sources, and hears what becomes of them."""
+    """Makes the consumers of sources, and reacts to their changes."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Consumption:
         holder: str,
         alone: bool,
     ) -> None:
-        """`holder` names this life of the process; `alone`: there are no others."""
+        """`holder` identifies this run of the process; `alone`: there are no other replicas."""
         self._links = links
         self._topology = topology
         self._gauges = gauges
@@ -120,13 +120,13 @@ class Consumption:
         )
 
     async def run(self) -> None:
-        """Look after what is consumed until cancelled."""
+        """Supervises consumption until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.prefetch.run())
             tasks.create_task(self.streams.run())
 
     def channel(self, intake: Intake) -> ConsumeChannel:
-        """One that consumes the queue of this source."""
+        """Returns the channel that consumes the queue of this source."""
         source = intake.source
         prepare = self._topology.prepare_events if source.name == OWN_EVENTS else self._prepare
         channel = ConsumeChannel(
@@ -142,12 +142,12 @@ class Consumption:
         return channel
 
     def alone_on(self, role: str) -> Sequence[str]:
-        """The sources that have this connection for themselves."""
+        """Returns the sources that are alone on this connection."""
         return [name for name, link in self._alone.items() if link.role == role]
 
     def part(self, role: str) -> list[Link]:
-        """Give each source of this connection one of its own, so that one whose messages end it ends no other; gives those
-        connections, to be kept up.
+        """Gives each source of this connection its own connection, so that a source whose messages end it affects no other;
+        returns the new connections, which the caller keeps open.
         """
         made: list[Link] = []
         for intake, channel in self._consumers.values():
@@ -164,7 +164,7 @@ class Consumption:
         return there and (queue not in self.streams or await self.streams.prepare(queue))
 
     def _found(self, queue: str, kind: QueueKind) -> None:
-        """A source's queue was looked at, and is consumed next."""
+        """Notes the type of a source's queue, which is consumed next."""
         if (consumer := self._consumers.get(queue)) is not None:
             intake, channel = consumer
             if kind.is_stream:
@@ -176,14 +176,14 @@ class Consumption:
             self._count(intake, kind)
 
     def _adds(self, queue: str) -> bool:
-        """It is a quorum queue of which each consumer gets messages, for certain; so may our own be."""
+        """Returns whether another consumer may be added: it is known to be a quorum queue without a single active consumer."""
         if self._consumers[queue][0].source.name == OWN_EVENTS:
             return True
         kind = self._kinds.get(queue)
         return kind is not None and kind.type == "quorum" and kind.whole and not kind.has_standbys
 
     def limited(self, limits: Mapping[str, int]) -> None:
-        """These queues have these delivery limits, be it by policy."""
+        """Notes the delivery limits of these queues, including those set by policies."""
         self._limits = limits
         for queue, kind in self._kinds.items():
             self._count(self._consumers[queue][0], kind)
@@ -200,29 +200,29 @@ class Consumption:
         if why == "cancelled":
             self.queues.forget(intake.source.queue)
         if intake.returns.counted and why != "silent":
-            self.prefetch.start_small(intake.source.name)  # all that was held has one return more
+            self.prefetch.start_small(intake.source.name)  # every message held before has been redelivered once more
 
 
 log = structlog.get_logger(__name__)
 
 
 _FIRST = 32
-"""Messages that a source may hand out before it is known how large they are.
+"""The prefetch of a source until the size of its messages is known.
 
-Whatever is held when a consumer is renewed counts beside what the next one may hold. So a source that wants few more than
-these gets all at once: it would hold half as many again as it may.
+Messages held when a consumer is replaced are not counted in the prefetch of the next one. So a source whose prefetch is not
+much higher gets all of it at once: else it could hold half as many again as it may.
 """
 _FEW = 2 * _FIRST
 _SHARE = 0.375
-"""Of the memory, for the messages of all sources together."""
+"""The share of the memory budget for the messages of all sources together."""
 
 
 _LITTLE = 4
-"""After a stop that was none, one of so many parts of the memory is used at first."""
+"""After an unclean stop, the fraction of the memory that is used at first is one of this many parts."""
 
 
 class Sources:
-    """One supervised channel and one intake for each source."""
+    """The supervised channel and the intake of each source."""
 
     def __init__(
         self, pairs: Sequence[tuple[Intake, ConsumeChannel]], consumption: Consumption, budget: Budget
@@ -239,21 +239,21 @@ class Sources:
         self.consuming = False
 
     def start(self) -> None:
-        """Consume all sources from now on."""
+        """Consumes all sources from now on."""
         self._tasks = [asyncio.create_task(channel.run(), name="source") for _, channel in self._pairs]
         self.resume()
 
     def resume(self) -> None:
-        """Consume again after `leave`."""
+        """Consumes again after `leave`."""
         self.consuming = True
         for intake, channel in self._pairs:
             channel.subscribe(intake.source.queue, self._prefetch.of(intake.source.name), intake.receive)
 
     async def leave(self, *, for_good: bool = False) -> None:
-        """Stop consuming; what is under way stays ours. What was not decoded goes back to the broker, unless each return
-        counts towards the queue's delivery limit: then it stays here, or is parked where this is `for_good`.
+        """Stops consuming; messages in flight are still settled here. Undecoded messages are returned to the broker, unless
+        each return counts towards the queue's delivery limit: then they stay here, or are parked if the stop is `for_good`.
 
-        So it is also where the caller waits no longer for the broker, whose answer nobody reads while memory is short.
+        This holds as well if the caller does not wait for the broker, whose answer is not read while memory is short.
         """
         self.consuming = False
         try:
@@ -272,11 +272,13 @@ class Sources:
 
     @property
     def spent(self) -> frozenset[str]:
-        """Names of sources whose messages come nearer to their last return with each one."""
+        """Returns the names of sources whose queues count each return towards their delivery limit."""
         return frozenset(intake.source.name for intake, _ in self._pairs if intake.returns.spent_by_nacks)
 
     def start_small(self) -> None:
-        """The last stop was not in order: what comes may be what ended it, and memory may have been the reason."""
+        """Starts with a small prefetch after an unclean stop: the next messages may have caused it, for
+        instance by their size.
+        """
         self._budget.limit_to(self._budget.whole // _LITTLE)
         self._consumption.streams.unclean = True
         for intake, _ in self._pairs:
@@ -284,24 +286,24 @@ class Sources:
                 self._prefetch.start_small(intake.source.name)
 
     def admit_kept_back(self) -> None:
-        """Go on with messages that were kept back, where there is room again."""
+        """Decodes and routes messages that were kept back, as far as there is room again."""
         for intake, _ in self._pairs:
             intake.admit_kept_back()
 
     def held(self) -> Mapping[str, tuple[int, int]]:
-        """Messages held, and how many may be, by source name."""
+        """Returns the messages held and the prefetch, by source name."""
         return {
             source.name: (channel.open, min(source.prefetch, self._fit.get(source.name, source.prefetch)))
             for source, channel in ((intake.source, channel) for intake, channel in self._pairs)
         }
 
     def fit(self) -> None:
-        """Have each source hand out as many messages at once as there is memory for."""
+        """Fits the prefetch of each source to the memory budget."""
         known = [(intake.source, channel.held(intake.source.queue)) for intake, channel in self._pairs]
         busy = [each for each in known if each[1].messages]
         for source, held in busy:
             if source.queue in self._consumption.streams:
-                continue  # a new consumer would read anew what is under way
+                continue  # a new consumer would read the messages in flight again
             share = self._budget.share(_SHARE / len(busy))
             fit = fitting_prefetch(*held, share=share, most=source.prefetch)
             if fit != held.prefetch:
@@ -309,7 +311,7 @@ class Sources:
                 self._prefetch.bound(source.name, BY_MEMORY, fit)
 
     def idle(self) -> Mapping[str, float]:
-        """How many messages ever came, by queue of each source that is consumed and of which nothing is held."""
+        """Returns the number of messages received so far, by queue of each consumed source of which none is held."""
         return {
             intake.source.queue: intake.received
             for intake, channel in self._pairs
@@ -317,13 +319,15 @@ class Sources:
         }
 
     async def renew(self, queue: str) -> None:
-        """Consume the source's queue anew, with a fresh tag."""
+        """Consumes the source's queue with a new tag."""
         for intake, channel in self._pairs:
             if intake.source.queue == queue:
                 await channel.renew(queue)
 
     def state(self) -> dict[str, str]:
-        """By name of each source that was set up: consuming, standing_by (another replica reads the stream), connecting, or left."""
+        """Returns the state of each source by name: consuming, standing_by (another replica reads the stream), connecting, or
+        left.
+        """
         return {
             intake.source.name: self._state(intake.source.queue, channel)
             for intake, channel in self._pairs
@@ -338,12 +342,12 @@ class Sources:
         return "standing_by" if self._consumption.streams.standing_by(queue) else "connecting"
 
     async def flush(self) -> None:
-        """Send the acks that are due."""
+        """Sends the acks that are due."""
         for _, channel in self._pairs:
             await channel.flush()
 
     async def close(self) -> None:
-        """Flush, see the acks arrive, and close; also where `start` never came."""
+        """Flushes, waits until the acks have arrived, and closes; also if `start` was never called."""
         for _, channel in self._pairs:
             await channel.close()
         for task in self._tasks:

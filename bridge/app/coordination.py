@@ -1,4 +1,4 @@
-"""What the replicas of a bridge do together: hear of each other, and delete hooks."""
+"""The coordination of replicas: membership, shared state of hooks, and the deletion of hooks."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -18,7 +18,8 @@ from bridge.hooks.in_force import HooksInForce
 from bridge.hooks.store import SqlHooks
 from bridge.stats.store import SqlStatistics
 
-# Reads every few seconds how hooks fare, whichever replica attempted, for lists and metrics of this one.
+# Hook health: polled every few seconds from the database, whichever replica made the attempts, for lists and metrics of this
+# one.
 
 
 log = structlog.get_logger(__name__)
@@ -27,14 +28,14 @@ _EVERY = 5.0
 
 
 class HookHealthPoller:
-    """What is read is told to the hooks in force; of others nobody asks."""
+    """Polls the health of the hooks in force."""
 
     def __init__(self, statistics: SqlStatistics, in_force: HooksInForce) -> None:
         self._statistics = statistics
         self._in_force = in_force
 
     async def run(self) -> None:
-        """Read until cancelled; while the database is away what was read last goes on."""
+        """Polls until cancelled; while the database cannot be reached, the last values remain."""
         while True:
             try:
                 await self.read()
@@ -43,7 +44,7 @@ class HookHealthPoller:
             await asyncio.sleep(_EVERY)
 
     async def read(self) -> None:
-        """Once; raises HistoryUnavailable."""
+        """Polls once; raises HistoryUnavailable."""
         health = await self._statistics.health()
         self._in_force.health = health
         for runner in self._in_force.table:
@@ -55,7 +56,7 @@ _LAST_WORD = 2.0
 
 
 class ReplicaCoordination:
-    """Everything of a running bridge that is about the others."""
+    """The part of a running bridge that coordinates it with other replicas."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class ReplicaCoordination:
         served: frozenset[str] | None,
         several: bool,
     ) -> None:
-        """`engine`: that of the history; `several`: there may be others."""
+        """`engine` is that of the history; `several`: there may be other replicas."""
         self._parts = parts
         self._several = several
         self.replicas = SqlReplicas(engine)
@@ -92,7 +93,7 @@ class ReplicaCoordination:
         parts.control.listen("lane", self._lane_made)
 
     def work(self) -> list[tuple[Coroutine[Any, Any, None], str]]:
-        """What is to run for as long as the bridge does, with names."""
+        """Returns the background tasks of the bridge's lifetime, with their names."""
         return [
             (self._parts.control.run(), "control"),
             (self._parts.in_force.run(), "hooks in force"),
@@ -102,15 +103,15 @@ class ReplicaCoordination:
         ]
 
     async def begin(self) -> bool:
-        """Be there from now on; whether the last stop was not in order. Raises HistoryUnavailable."""
+        """Registers this replica; returns whether the last stop was unclean. Raises HistoryUnavailable."""
         return await self._presence.begin(alone=not self._several)
 
     async def stop(self) -> None:
-        """Let others go on with what was begun here, before the rest of the bridge stops."""
+        """Hands over unfinished work to other replicas, before the rest of the bridge stops."""
         await self._removals.stop()
 
     async def leave(self) -> None:
-        """Be there no longer; the database is still open."""
+        """Unregisters this replica; the database is still open."""
         with suppress(HistoryUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 await self._parts.guard.leave()
@@ -118,6 +119,6 @@ class ReplicaCoordination:
         await self._presence.leave()
 
     def _lane_made(self, hook: str) -> None:
-        """Alone, lanes are made by this process only: there is no need to look for them."""
+        """Notes a new lane. A single replica makes all lanes itself, and tells nobody."""
         if hook or self._several:
             self._parts.service.lane_made(hook)

@@ -1,4 +1,4 @@
-"""Everything of the API that is about hooks, over the hooks in force."""
+"""The hook part of the API, over the hooks in force."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bridge.settings.tree import Settings
 
 @dataclass(frozen=True, slots=True)
 class HookDesk:
-    """The use cases of hooks, for whoever serves them over HTTP."""
+    """The use cases of hooks, and their operations."""
 
     in_force: InForce
     manage: ManageHooks
@@ -24,7 +24,7 @@ class HookDesk:
     rotate: RotateSecrets
 
     def parts(self) -> list[Part]:
-        """Their operations under /v1/hooks."""
+        """Returns the operations under /v1/hooks."""
         return [
             HookRoutes(self.in_force, self.manage),
             HookSwitchRoutes(self.in_force, self.switch, self.rotate),
@@ -34,7 +34,9 @@ class HookDesk:
 def hook_desk(
     in_force: InForce, store: SqlHooks, settings: Settings, base: Path, served: frozenset[str] | None
 ) -> HookDesk:
-    """`base`: where relative paths of scripts start; `served`: target types that are attempted here, None: all."""
+    """Returns the desk; `base`: the folder of relative paths of scripts; `served`: the target types attempted here, None for
+    all.
+    """
     grounds = Grounds.of(settings, base, served)
     return HookDesk(
         in_force,

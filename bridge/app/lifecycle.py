@@ -1,4 +1,4 @@
-"""Start in order, run, stop in order: the lifecycle of a bridge."""
+"""The lifecycle of a bridge: start in order, run, stop in order."""
 
 import asyncio
 import time
@@ -51,7 +51,7 @@ _POLICIES = 2.0
 
 
 class Bridge:
-    """One running bridge; `start`, then `run` until it is cancelled, then `stop`."""
+    """A bridge: call `start`, then `run` until it is cancelled, then `stop`."""
 
     def __init__(
         self,
@@ -62,8 +62,8 @@ class Bridge:
         served: frozenset[str] | None,
         patience: float = 0,
     ) -> None:
-        """`written`: where the settings are from; `base`: where relative paths of scripts start; `served`: target types
-        that are attempted, None: all; `patience`: seconds that the start waits for broker and database.
+        """`written`: the origin of the settings; `base`: the folder of relative paths of scripts; `served`: the target types
+        attempted here, None for all; `patience`: seconds that the start waits for broker and database.
         """
         self._settings = settings
         self.reloading = Reloading(settings, written)
@@ -93,7 +93,7 @@ class Bridge:
     # ---- the beginning --------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open everything; raises a BridgeError, written for the operator, where something cannot be had."""
+        """Starts all parts; raises a BridgeError, written for the operator, if one is unavailable."""
         settings = self._settings
         until = time.monotonic() + self._patience
         self._history = await there("database", until, self._open_history)
@@ -146,10 +146,10 @@ class Bridge:
         return await open_history(url, storage.tls, login=login, alone=self._alone)
 
     async def _connect(self, ownership: SqlOwnership, until: float) -> str:
-        """To the brokers; gives the id of the history, which is ours on this one."""
+        """Connects to the brokers; returns the id of the history, after checking that it belongs to this broker."""
         for link in self._links.all():
             await there(f"broker ({link.role})", until, link.connect_once)
-        for link in self._links.spread(len(self._settings.sources) + 1):  # and the bridge's own events
+        for link in self._links.spread(len(self._settings.sources) + 1):  # one more for the bridge's own events
             await there(f"broker ({link.role})", until, link.connect_once)
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")
@@ -204,7 +204,7 @@ class Bridge:
 
     @property
     def _alone(self) -> bool:
-        """SQLite serves one process."""
+        """Returns whether the history serves one process only, as SQLite does."""
         return self._settings.storage.for_one_process
 
     async def _claim(self, parts: Container) -> None:
@@ -265,7 +265,7 @@ class Bridge:
         return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A part that ends with an error takes the bridge down: half a bridge must not look like a whole one."""
+        """Ends the bridge if a background task fails: a bridge without one of its parts must not look healthy."""
         if self._stopping or self.failed.done():
             return
         error = BridgeError(f"{task.get_name()} was cut off") if task.cancelled() else task.exception()
@@ -283,7 +283,7 @@ class Bridge:
             await parts.hooks.reap()
 
     def status(self) -> dict[str, Any]:
-        """The state of broker, database and consumers, for /health/ready."""
+        """Returns the state of broker, database and consumers, for /health/ready."""
         if self._parts is None:
             return {"status": "starting"}
         problems = self._refusals.problems() + self._links.ends.problems()
@@ -298,13 +298,13 @@ class Bridge:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Base URLs of the HTTP server."""
+        """Returns the base URLs of the HTTP server."""
         return self._http.addresses if self._http is not None else {}
 
     # ---- the end --------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Stop consuming, finish or park what is under way, flush history and acks, close; within a bound."""
+        """Stops consuming, finishes or parks deliveries in flight, flushes history and acks, and closes; within a bound."""
         self._health.ending()
         self._stopping = True
         unfinished = 0
@@ -325,7 +325,7 @@ class Bridge:
 
     async def _drain(self, parts: Container) -> int:
         if self._guard is not None:
-            self._guard.cancel()  # it would take the end for an outage that is over, and consume again
+            self._guard.cancel()  # it would take the stop for the end of an outage, and consume again
         if self._together is not None:
             await self._politely(self._together.stop())
         await self._politely(parts.sources.leave(for_good=True))
@@ -337,7 +337,8 @@ class Bridge:
             for work in await runner.close():
                 unfinished += 1
                 if not work.from_lane:
-                    # Its message may carry deliveries that are done: only a copy repeats no more than this one.
+                    # The message may carry deliveries that are done: parking the rest repeats only the attempt that was cut
+                    # off.
                     self._spawn(parts.delivering.conclude(runner, work, Parked("stopping")), "last parking")
         await self._settle_down(parts, _LAST_PARKINGS)
         await self._last_commit(parts)
@@ -354,7 +355,7 @@ class Bridge:
         return unfinished
 
     async def _politely(self, work: Awaitable[Any]) -> None:
-        """Ask the broker, but do not wait for one that is silent: what it holds it hands out again."""
+        """Waits for the broker for a bounded time: a broker that does not respond redelivers what it holds."""
         try:
             async with asyncio.timeout(_POLITE):
                 await work

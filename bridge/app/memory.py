@@ -1,4 +1,4 @@
-"""What policies do to sources and to our queues: only the management API tells it."""
+"""The policies on the queues of sources and of the bridge: only the management API reports them."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _EVERY = 300.0
-"""Seconds: policies change, and queues are made."""
+"""Seconds between two requests: policies change, and queues are created."""
 
 
 class PolicyLimits:
-    """Asks now and then, and says what was found."""
+    """Requests policies at intervals, and reports those found."""
 
     def __init__(
         self,
@@ -33,7 +33,9 @@ class PolicyLimits:
         names: Names,
         table: HookTable,
     ) -> None:
-        """`look` may take seconds, and runs in a thread; our queues have these names, and lanes those of the hooks."""
+        """`look` may take seconds, and runs in a thread; `names` are the bridge's queues, and `table` has the
+        hooks of lanes.
+        """
         self._look = look
         self._names = names
         self._table = table
@@ -43,19 +45,19 @@ class PolicyLimits:
         self._looked = asyncio.Event()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Requests until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(_EVERY)
 
     async def known(self, patience: float) -> None:
-        """Return once they are known, or were not within so many seconds."""
+        """Waits until the policies are known, at most `patience` seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._looked.wait()
 
     async def look(self) -> None:
-        """Once."""
+        """Requests the policies once."""
         try:
             found = await asyncio.to_thread(self._look)
         except SettingsError as error:
@@ -70,7 +72,9 @@ class PolicyLimits:
         self._looked.set()
 
     def _tell(self, found: FoundPolicies) -> None:
-        """What was known before stays known while nobody tells anything: messages come back just when a broker goes."""
+        """Reports what was found. If nothing was found, earlier values remain: redeliveries happen just when a broker node goes
+        down.
+        """
         version = ".".join(map(str, self._consumption.queues.release))
         limits = {
             queue.name: limit_of(queue, in_force(queue.name, found.policies), version)
@@ -81,7 +85,7 @@ class PolicyLimits:
 
     @property
     def problem(self) -> str:
-        """What is in force on our queues and harms what waits there; empty: nothing."""
+        """Returns the text of a policy that endangers waiting messages on the bridge's queues; empty if there is none."""
         if not self._harms:
             return ""
         queue, harm = next(iter(self._harms.items()))
@@ -108,22 +112,22 @@ class PolicyLimits:
         self._harms = harms
 
 
-# Keeping the process within its memory, and giving back what it does not need any more.
+# The memory of the process: keeping it within the limit, and returning free memory to the system.
 
 
 _LOOK_EVERY = 0.25
 
 _DOUBLE_AFTER = 20.0
-"""Seconds for which a process that began with little has to live before it may hold twice as much."""
+"""Seconds that a process which began with little memory has to run before it may use twice as much."""
 
 _PEAK = 16_777_216
-"""Bytes that must have come and gone before it is worth while to look for free memory."""
+"""Bytes that must have been allocated and freed before a search for free memory is worthwhile."""
 _REST = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 class Memory:
-    """Fits the prefetch of all consumers to what is free, and tells what is held."""
+    """Fits the prefetch of all consumers to the free memory, and reports what is held."""
 
     def __init__(self, budget: Budget, sources: Sources, lanes: LaneScheduler, metrics: Metrics) -> None:
         self._budget = budget
@@ -137,7 +141,7 @@ class Memory:
         metrics.rare.memory_budget.set(budget.whole)
 
     async def run(self) -> None:
-        """Keep to it until cancelled."""
+        """Adjusts until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             self._tell()
@@ -157,7 +161,7 @@ class Memory:
             self._widen_at = time.monotonic() + _DOUBLE_AFTER
 
     async def _let_go(self) -> None:
-        """Give free memory back to the system after a peak: the allocator keeps it, and pods are judged by it."""
+        """Returns free memory to the system after a peak: the allocator keeps it, and container limits count it."""
         held = self._budget.held
         self._peak = max(self._peak, held)
         now = time.monotonic()

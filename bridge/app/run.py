@@ -22,7 +22,7 @@ from bridge.telemetry import events
 log = structlog.get_logger(__name__)
 
 _SWITCH = 0.001
-"""Seconds after which a thread lets another one go on; Python's own are 5 ms."""
+"""Seconds after which a thread has to release the interpreter lock; Python's default is 5 ms."""
 
 
 def run(
@@ -34,18 +34,17 @@ def run(
     patience: float = 0,
     early: Sequence[int] = (),
 ) -> None:
-    """Run a bridge until SIGTERM or SIGINT; returns after a clean stop.
+    """Runs a bridge until SIGTERM or SIGINT; returns after a clean stop.
 
-    `written` is read anew when SIGHUP comes; `early` has those that came since it was read. The start waits `patience`
-    seconds for broker and database. Raises a BridgeError, written for the operator, when the bridge cannot start or must
-    not go on.
+    `written` is read again on SIGHUP; `early` has the signals received since it was read. The start waits `patience` seconds
+    for broker and database. Raises a BridgeError, written for the operator, if the bridge cannot start or must not continue.
     """
     if not settings.limits.core_dumps:
         keep_memory_private()
     set_up_allocator()
-    # Threads parse and render large bodies; each of them keeps the event loop waiting for so long, several times in a row.
+    # Threads parse and render large bodies; each makes the event loop wait for this interval, several times in a row.
     sys.setswitchinterval(_SWITCH)
-    # uvloop takes a quarter off the CPU time of a delivery (bench/README.md).
+    # uvloop saves a quarter of the CPU time of a delivery (bench/README.md).
     bridge = partial(Bridge, settings, written, base=base, served=served, patience=patience)
     uvloop.run(_serve(bridge, early, settings.limits.drain))
 
@@ -73,7 +72,7 @@ async def _serve(make: Callable[[], Bridge], early: Sequence[int], drain: float)
 
 
 class _Signals:
-    """SIGTERM and SIGINT stop in order, a second one ends at once; SIGHUP reads the file anew."""
+    """The signal handlers: SIGTERM and SIGINT stop in order, a second one ends at once; SIGHUP reloads the settings."""
 
     def __init__(self, reloading: Reloading) -> None:
         loop = asyncio.get_running_loop()
@@ -81,12 +80,12 @@ class _Signals:
         self.name = ""
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
-        with contextlib.suppress(AttributeError):  # there is no SIGHUP on Windows
+        with contextlib.suppress(AttributeError):  # Windows has no SIGHUP
             loop.add_signal_handler(signal.SIGHUP, reloading.soon)
 
     def _stop(self, number: signal.Signals) -> None:
         if self.wanted.done():
-            # Nothing is lost: what is unsettled the broker hands out again.
+            # Nothing is lost: the broker redelivers unsettled messages.
             os._exit(128 + number)
         self.name = number.name
         self.wanted.set_result(None)

@@ -1,4 +1,4 @@
-"""Keeps the secrets that the process holds in its memory from leaving it by the back door."""
+"""The start of the process: protection of its memory, waiting for dependencies, and pausing when they are lost."""
 
 import asyncio
 import contextlib
@@ -21,14 +21,14 @@ from bridge.pipeline.recorder import Recorder
 from bridge.telemetry import events
 
 _SET_DUMPABLE = 4
-"""PR_SET_DUMPABLE of prctl(2)."""
+"""The option PR_SET_DUMPABLE of prctl(2)."""
 
 
 def keep_memory_private() -> None:
-    """No core dump from now on, and on Linux no look into memory and environment for processes of the same user.
+    """Disables core dumps, and on Linux the access of other processes of the same user to memory and environment.
 
-    RLIMIT_CORE alone would not do: the kernel does not look at it where a program collects dumps (core_pattern(5)).
-    Scripts inherit the limit, and not the rest. root looks into everything still.
+    RLIMIT_CORE alone does not suffice: the kernel ignores it if a program collects dumps (core_pattern(5)). Scripts inherit the
+    limit, but not the rest. root can still access everything.
     """
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -36,7 +36,7 @@ def keep_memory_private() -> None:
         ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-# A start that waits for what is not there yet, or goes at this very moment.
+# The start while dependencies are missing, or are lost at that moment.
 
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ _LOST_WAIT = 0.5
 
 
 async def there(what: str, until: float, step: Callable[[], Awaitable[T]]) -> T:
-    """Do what needs something that may not be there yet, again and again until that (monotonic) time."""
+    """Retries a step whose dependency may be missing, until that (monotonic) time."""
     backoff = Backoff(0.5)
     while True:
         try:
@@ -62,7 +62,9 @@ async def there(what: str, until: float, step: Callable[[], Awaitable[T]]) -> T:
 
 
 async def despite_losses(step: Callable[[], Awaitable[T]]) -> T:
-    """Have it done on the broker. A node that goes at this very moment does not end the start: the links go on to the next."""
+    """Retries a step on the broker once its connection is lost: a node that goes down does not end the start, since connections
+    go on to the next node.
+    """
     for _ in range(_STARTING_LOSSES):
         try:
             return await step()
@@ -72,11 +74,11 @@ async def despite_losses(step: Callable[[], Awaitable[T]]) -> T:
     return await step()
 
 
-# Publishing or the database gone for long: stop consuming, hand back what was not started, wait, come back.
+# Outages of the broker or the database: stop consuming, return what has not started, wait, consume again.
 
 
 class DependencyMonitor:
-    """Looks once a second whether what deliveries need is there."""
+    """Checks once a second whether the dependencies of deliveries are available."""
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class DependencyMonitor:
         history_after: float,
         broker_after: float,
     ) -> None:
-        """`history_after` and `broker_after`: seconds without them that make an outage."""
+        """`history_after` and `broker_after`: seconds of unavailability that count as an outage."""
         self._sources = sources
         self._recorder = recorder
         self._publish = publish
@@ -98,7 +100,7 @@ class DependencyMonitor:
         self._publish_gone_since: float | None = None
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watches until cancelled."""
         while True:
             await asyncio.sleep(1)
             missing = await self._missing(time.monotonic())

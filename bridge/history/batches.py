@@ -1,4 +1,4 @@
-"""One batch of entries as one transaction: rows, and the sums of what was new among them."""
+"""A batch of entries as one transaction: its rows, and the sums of those that were new."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from bridge.db.upserts import Upserts, inserting
 from bridge.history.claims_store import finish
 from bridge.history.sums import MeasuresWriter, Tally, add_tally
 
-# How far streams have been read, in the database.
+# The committed offsets of streams.
 
 
 def reach(connection: Connection, places: Sequence[Reached]) -> None:
-    """Write down how far streams have been read; nobody goes back, but in a stream that was made anew."""
+    """Writes how far streams have been read; an offset never decreases, except in a stream that was made anew."""
     c = stream_offsets.c
     for one in {each.queue: each for each in places}.values():
         row = {
@@ -59,11 +59,11 @@ Refused = list[tuple[Entry, str]]
 
 
 class RowsRefused(Exception):
-    """The database, or the way to it, refuses what one of the rows holds."""
+    """The database or its connection refuses the content of a row."""
 
 
 class KnownAlready(Exception):
-    """The database had some of it already: what was new must be told apart, so that nothing is counted twice."""
+    """The database has some of the batch already: new entries must be separated, so that nothing is counted twice."""
 
 
 class Batches:
@@ -74,11 +74,11 @@ class Batches:
         self._measures = MeasuresWriter()
 
     def write(self, entries: Sequence[Entry], connection: Connection) -> Mapping[str, Form]:
-        """Write all of it; raises RowsRefused or KnownAlready, and then nothing of it may be committed.
+        """Writes the whole batch; raises RowsRefused or KnownAlready, and then nothing of it may be committed.
 
-        Gives the forms that it refers to, of which `committed` wants to hear once that is done.
+        Returns the forms that the rows reference; pass them to `committed` after the commit.
 
-        How many rows changed anything the database tells at no price, and nearly always it is all of them.
+        The number of inserted rows costs no query, and nearly always equals that of the batch.
         """
         with _refusals():
             rows = rows_of(entries)
@@ -90,25 +90,27 @@ class Batches:
             tally.add_rows(rows.deliveries.values(), rows.attempts.values(), rows.deliveries)
             for record in rows.unkept:
                 tally.add_unkept(record)
-            # Last of all: other replicas wait for these rows until the transaction ends.
+            # At the end: other replicas wait for these rows until the transaction ends.
             add_tally(connection, tally)
             self._measures.add(connection, rows.counted)
             return rows.forms
 
     def committed(self, forms: Mapping[str, Form]) -> None:
-        """These are in the database for good."""
+        """Notes that these forms are committed."""
         if forms:
             self._upserts.committed(forms)
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
-        """Write all that can be written and is not there; gives what is refused, each with the reason."""
+        """Writes the entries that the database accepts and does not have yet; returns the refused ones, each
+        with the reason.
+        """
         of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted | Finished | Reached)]
         finish(connection, [one for entry in entries if isinstance(entry, Finished) for one in entry.claims])
         reach(connection, [entry for entry in entries if isinstance(entry, Reached)])
         tally = Tally()
         refused = self._halve(of_rows, connection, tally) if of_rows else []
         if tally.counts or len(of_rows) == len(refused):
-            # Else the batch was there as a whole: the connection broke in the moment of its commit.
+            # Else the whole batch was written before: the connection broke during its commit.
             refused += self._add_sums(entries, connection, tally)
         return refused
 
@@ -135,7 +137,7 @@ class Batches:
         try:
             add_tally(connection, tally)
         except Exception as error:
-            # The figures are our own: what the database has against them is nothing about a row.
+            # The sums are computed here: an error about them says nothing about a row.
             raise unavailable(error) from error
         counted = [entry for entry in entries if isinstance(entry, Counted)]
         try:
@@ -149,7 +151,7 @@ class Batches:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What is no outage is said of the rows."""
+    """Converts every database error that is not an outage into RowsRefused."""
     try:
         yield
     except KnownAlready:

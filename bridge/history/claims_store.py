@@ -1,4 +1,4 @@
-"""What sources with `dedupe` have taken, by the digests of keys."""
+"""The store of claims on deduplication keys, by the digests of keys."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ _NOBODY = ""
 
 
 def finish(connection: Connection, held: Sequence[tuple[str, str]]) -> None:
-    """All deliveries of these events have their fate."""
+    """Marks the claims of these events as done: all their deliveries have a fate."""
     if held:
         connection.execute(update(claims).where(_those(connection, held)).values(done=true()))
 
@@ -30,7 +30,7 @@ def _found(connection: Connection, rows: Mapping[str, Row]) -> dict[str, tuple[s
 
 
 def _replace(connection: Connection, rows: Iterable[Row], at: float) -> None:
-    """Whoever comes first has what counts no longer."""
+    """Replaces claims that have expired or lost their validity."""
     for digest, event_id, holder, claimed_at, until, done in rows:
         new = {"event_id": event_id, "holder": holder, "claimed_at": claimed_at, "until": until, "done": done}
         of_old = and_(claims.c.digest == digest, claims.c.until <= at)
@@ -40,14 +40,14 @@ def _replace(connection: Connection, rows: Iterable[Row], at: float) -> None:
 def _take_over(
     connection: Connection, seen: Collection[Claimed], holder: str, at: float
 ) -> dict[str, Earlier]:
-    """In the order of the digests, so that two replicas never wait for each other's rows."""
+    """Takes over claims in the order of their digests, so that two replicas never deadlock."""
     c = claims.c
     won: dict[str, str] = {}
     for one in sorted(seen, key=lambda each: each.digest):
         as_seen = and_(
             c.digest == one.digest, c.event_id == one.event_id, c.holder == one.holder, c.claimed_at == one.at
         )
-        # The second time that this runs (the connection broke at its commit) it is ours already.
+        # If this runs a second time (the connection broke during the commit), the claim is ours already.
         ours = and_(
             c.digest == one.digest, c.event_id == one.event_id, c.holder == holder, c.claimed_at == at
         )
@@ -91,7 +91,7 @@ class SqlClaims(Store):
     forget_claims = Writes(_forget)
 
     def __init__(self, engine: Engine) -> None:
-        """Prepare the store; the database has this version's tables."""
+        """Prepares the store; the tables must have the schema of this version."""
         self.engine = engine
         self._insert = Upsert(claims, engine.dialect, keep_the_first)
 
@@ -105,7 +105,7 @@ class SqlClaims(Store):
     def _claim(
         self, connection: Connection, rows: Mapping[str, Row], holder: str, at: float
     ) -> dict[str, Claimed]:
-        # Rows that are there are not locked: those who finish them do so in another order.
+        # Existing rows are not locked: transactions that finish them lock in another order.
         self._insert.write(connection, rows.values())
         found = _found(connection, rows)
         if over := sorted(digest for digest, (*_, until) in found.items() if until <= at):
@@ -125,6 +125,6 @@ class SqlClaims(Store):
 
 
 def _those(connection: Connection, held: Collection[tuple[str, str]]) -> ColumnElement[bool]:
-    """By digest and event: an event has one key, so that no digest of one stands with another."""
+    """Returns the condition for these digests and events: an event has one key, so the two lists cannot match crosswise."""
     digests, ids = sorted({digest for digest, _ in held}), sorted({event_id for _, event_id in held})
     return and_(among(connection, claims.c.digest, digests), among(connection, claims.c.event_id, ids))

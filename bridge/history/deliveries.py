@@ -1,4 +1,4 @@
-"""Deliveries in pages, and one with its attempts."""
+"""Queries for deliveries: in pages, and one with its attempts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -38,14 +38,14 @@ from bridge.db.upserts import padded
 from bridge.history import lists
 from bridge.wire.evidence import told
 
-# Rows as what they were made of (bridge.db.rows).
+# Conversion of rows to the values they store (bridge.db.rows).
 
 
 Row = RowMapping
 
 
 def delivery_of(row: Row, last: LastAttempt | None) -> KnownDelivery:
-    """Of a row of `deliveries` beside `type` and `escaped` of its event."""
+    """Returns the delivery of a row of `deliveries`, joined with `type` and `escaped` of its event."""
     return KnownDelivery(
         id=row["id"], event_id=row["event_id"], event_type=_text(row, "type"), hook=row["hook"],
         target=row["target"], status=Status(row["status"]), reason=row["reason"], generation=row["generation"],
@@ -55,7 +55,7 @@ def delivery_of(row: Row, last: LastAttempt | None) -> KnownDelivery:
 
 
 def last_of(row: Row) -> LastAttempt:
-    """Of a row of `attempts`, without what may be large."""
+    """Returns the last attempt from a row of `attempts`, without its large columns."""
     return LastAttempt(
         at=row["started_at"], duration_ms=row["duration_ms"], outcome=row["outcome"],
         status_code=row["status_code"], error=_text(row, "error"),
@@ -78,19 +78,19 @@ def attempt_of(row: Row, forms: Mapping[str, str]) -> KnownAttempt:
 
 
 def forms_of(row: Row) -> list[str]:
-    """Ids of the forms that a row of `attempts` refers to."""
+    """Returns the ids of the forms that a row of `attempts` references."""
     return [] if row["evidence"] is None else [one for one in orjson.loads(row["evidence"])[:2] if one]
 
 
 def _evidence_of(text: str, forms: Mapping[str, str]) -> KnownEvidence | None:
     sent, heard, digest, *values = orjson.loads(text)
     if sent not in forms or (heard is not None and heard not in forms):
-        return None  # somebody deleted it by hand
+        return None  # the form was deleted by hand
     return told(forms[sent], forms[heard] if heard else None, digest, values)
 
 
 def event_of(row: Row) -> KnownEvent:
-    """Of a row of `events`."""
+    """Returns the event of a row of `events`."""
     return KnownEvent(
         id=row["id"], source=row["source"], type=_text(row, "type"), format=row["format"],
         publisher_id=_optional(row, "publisher_id"), webhook_id=_text(row, "webhook_id"),
@@ -100,7 +100,7 @@ def event_of(row: Row) -> KnownEvent:
 
 
 def quarantined_of(row: Row) -> KnownQuarantined:
-    """Of a row of `quarantine`."""
+    """Returns the message of a row of `quarantine`."""
     return KnownQuarantined(
         id=row["id"], source=_text(row, "source"), reason=row["reason"], detail=_text(row, "detail"),
         at=row["quarantined_at"], message=_message_of(row),
@@ -109,7 +109,7 @@ def quarantined_of(row: Row) -> KnownQuarantined:
 
 def _message_of(row: Row) -> Message:
     exchange, routing_key = _text(row, "exchange"), _text(row, "routing_key")
-    if "body" not in row:  # lists leave out what may be large
+    if "body" not in row:  # lists omit large columns
         return Message(b"", exchange, routing_key)
     return Message(
         body=bytes(row["body"]),
@@ -136,7 +136,7 @@ def _is_escaped(row: Row, name: str) -> bool:
 def page(
     connection: Connection, which: DeliveryFilter, *, after: str | None = None, limit: int
 ) -> Page[KnownDelivery]:
-    """The newest `limit` deliveries of those, or those behind `after`; ValueError for a wrong one."""
+    """Returns the newest `limit` matching deliveries, or those after the cursor `after`; ValueError for an invalid cursor."""
     found = _found(connection, which, after, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit
     last = keys[-1] if more else found.horizon
@@ -144,12 +144,12 @@ def page(
 
 
 def beyond(connection: Connection, which: DeliveryFilter, after: str) -> Beyond:
-    """How many come behind `after`; ValueError for a wrong one."""
+    """Returns how many matching deliveries follow the cursor `after`; ValueError for an invalid cursor."""
     return beyond_page(_found(connection, which, after, MOST_COUNTED + 1))
 
 
 def one(connection: Connection, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None:
-    """The delivery with all attempts of all generations, in the order in which they were made."""
+    """Returns the delivery with the attempts of all its generations, in the order in which they were made."""
     known = as_id(delivery_id)
     found = _rows(connection, deliveries.c.id == known) if known is not None else ()
     if not found:
@@ -162,7 +162,7 @@ def one(connection: Connection, delivery_id: str) -> tuple[KnownDelivery, Sequen
 
 
 def of_event(connection: Connection, event_id: str) -> tuple[KnownDelivery, ...]:
-    """All deliveries of an event, the newest first."""
+    """Returns all deliveries of an event, newest first."""
     return _rows(connection, deliveries.c.event_id == event_id)
 
 
@@ -173,7 +173,7 @@ def _forms(connection: Connection, ids: Collection[str]) -> dict[str, str]:
 
 
 def _kind(which: DeliveryFilter) -> str:
-    """What a cursor is of: in another order it would lead nowhere."""
+    """Returns the kind of a cursor: it is valid for one order of the list only."""
     return "updated" if which.by_update else "delivery"
 
 
@@ -196,7 +196,7 @@ def _rows(
     connection: Connection, condition: ColumnElement[bool], order: Columns = lists.ORDER_OF_RECEIPT
 ) -> tuple[KnownDelivery, ...]:
     kind = func.coalesce(events.c.type, deliveries.c.event_type).label("type")
-    # A delivery whose event somebody deleted by hand is told all the same.
+    # A delivery whose event was deleted by hand is listed nevertheless.
     joined = select(deliveries, kind, events.c.escaped.label("escaped")).outerjoin(
         events, events.c.id == deliveries.c.event_id
     )
@@ -207,13 +207,13 @@ def _rows(
 
 
 def _last_attempts(connection: Connection, numbers: Mapping[str, int]) -> dict[str, LastAttempt]:
-    """The latest attempt of each delivery, whose number is that of all its attempts: no row of it is written twice."""
+    """Returns the last attempt of each delivery; its number is the delivery's count of attempts, and no such row is updated."""
     if not numbers:
         return {}
     c = attempts.c
     joined = select(attempts).join(
         deliveries, and_(deliveries.c.id == c.delivery_id, deliveries.c.attempts == c.number)
     )
-    # Where the last of an earlier generation has the same number, the later one goes.
+    # If the last attempt of an earlier generation has the same number, the later generation wins.
     chosen = joined.where(among(connection, deliveries.c.id, list(numbers))).order_by(c.generation)
     return {row["delivery_id"]: last_of(row) for row in connection.execute(chosen).mappings()}

@@ -1,4 +1,4 @@
-"""Events in pages, and one alone."""
+"""Queries for events: in pages, and one alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,12 +36,12 @@ from bridge.history.deliveries import event_of
 _KIND = "event"
 _MOST_TYPES = 50
 _ROW = 20
-"""Cost of a look at a row beside one at an index."""
+"""Cost of reading a row, relative to an index entry."""
 
 _MOST_COUNTED = 10_000
-"""Deliveries of the events of one page, beyond which they are not counted."""
+"""Maximum number of deliveries that are counted for the events of one page."""
 _LOOKED_AT = 500
-"""Events of which one look tells what came of them."""
+"""The number of events whose deliveries are counted by one query."""
 _OF_EVENT = deliveries.c.event_id == events.c.id
 _ASKED = (
     exists().where(_OF_EVENT, deliveries.c.status != str(Status.SKIPPED)).label("taken"),
@@ -52,7 +52,7 @@ _ASKED = (
 def page(
     connection: Connection, which: EventFilter, *, after: str | None = None, limit: int
 ) -> Page[KnownEvent]:
-    """The newest `limit` events of those, or those behind `after`; ValueError for a wrong one."""
+    """Returns the newest `limit` matching events, or those after the cursor `after`; ValueError for an invalid cursor."""
     found = _found(connection, which, after, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit
     last = keys[-1] if more else found.horizon
@@ -64,7 +64,9 @@ def page(
 def whole_page(
     connection: Connection, which: EventFilter, *, after: str | None = None, limit: int, most_bytes: int
 ) -> Page[KnownEvent]:
-    """As `page`, with bodies: of so many bytes together, or of one event alone; without what came of them."""
+    """Returns a page as `page`, with bodies of at most `most_bytes` together or a single event, and without counts of
+    deliveries.
+    """
     found = _found(connection, which, after, limit + 1)
     ids = [key[0] for key in found.keys[:limit]]
     size = func.length(events.c.body).label("size")
@@ -80,12 +82,12 @@ def whole_page(
 
 
 def behind(event_id: str) -> str:
-    """The cursor of a page that begins behind this event."""
+    """Returns the cursor of the page that begins after this event."""
     return cursor(_KIND, (event_id,))
 
 
 def beyond(connection: Connection, which: EventFilter, after: str) -> Beyond:
-    """How many come behind `after`; ValueError for a wrong one."""
+    """Returns how many matching events follow the cursor `after`; ValueError for an invalid cursor."""
     return beyond_page(_found(connection, which, after, MOST_COUNTED + 1))
 
 
@@ -99,7 +101,7 @@ def _found(connection: Connection, which: EventFilter, after: str | None, limit:
 
 
 def one(connection: Connection, event_id: str) -> KnownEvent | None:
-    """The event; None where there is none."""
+    """Returns the event, None if it does not exist."""
     known = as_id(event_id)
     found = _read(connection, [known]) if known is not None else ()
     return found[0] if found else None
@@ -108,7 +110,7 @@ def one(connection: Connection, event_id: str) -> KnownEvent | None:
 def _with_status(
     connection: Connection, scans: Sequence[Scan], status: EventStatus, bounds: Bounds, limit: int
 ) -> Found:
-    """Among so many events of the scans, whatever came of them."""
+    """Returns events with this status, from a limited number of events found by the scans."""
     looked_at = run_all(connection, scans, bounds, _LOOKED_AT)
     of = _statuses(connection, [key[0] for key in looked_at.keys])
     keys = [key for key in looked_at.keys if of.get(key[0]) is status]
@@ -132,7 +134,7 @@ def _status_of(taken: bool, any_delivery: bool) -> EventStatus:
 
 
 def _scans(connection: Connection, which: EventFilter) -> list[Scan]:
-    """Of what is asked the rarest first."""
+    """Returns the scans for the filter, on its most selective condition."""
     if which.publisher_id is not None:
         return [_of_publisher(which, which.publisher_id)]
     if which.webhook_id is not None:
@@ -156,7 +158,9 @@ def _of_source_and_type(connection: Connection, source: str | None, kind: str | 
 
 
 def _of_source(connection: Connection, source: str) -> list[Scan]:
-    """By its types; a source that has very many of them is no rare one, and is met with among all events."""
+    """Returns the scans by the event types of a source; a source with very many types is frequent, so it is found by a scan of
+    all events.
+    """
     c = events.c
     types = distinct(connection, c.type, c.source == source, most=_MOST_TYPES + 1)
     if len(types) > _MOST_TYPES:
@@ -165,28 +169,28 @@ def _of_source(connection: Connection, source: str) -> list[Scan]:
 
 
 def _beside(which: EventFilter) -> list[Condition]:
-    """What else is asked for, of columns of the event itself."""
+    """Returns the remaining conditions of the filter, on columns of the event."""
     c = events.c
     asked = [(c.source, which.source), (c.type, which.type)]
     return [equals(column, storable(value)) for column, value in asked if value is not None]
 
 
 def _of_webhook(which: EventFilter, webhook_id: str) -> list[Scan]:
-    """By the index of those that have one of their own; else it is the id of the event."""
+    """Returns the scans for a `webhook-id`: the index of events that have one of their own, else the event's id."""
     c, stored = events.c, storable(webhook_id)
     rest = [equals(c.webhook_id, stored), *_beside(which)]
     found = []
     if (known := as_id(webhook_id)) is not None:
         found.append(Scan(ORDER, [c.id == known], rest))
     if 0 < len(stored) <= INDEXED_LENGTH:
-        # Word for word as in the index, or it is not used.
+        # The text must equal that of the index, or the index is not used.
         last = literal_column("substr(webhook_id, length(webhook_id))", Text)
         found.append(Scan(ORDER, (text(WEBHOOK_ID_OF_ITS_OWN), last == stored[-1]), rest))
     return found
 
 
 def _of_dimension(which: EventFilter) -> Scan:
-    """By the index of one dimension; for what else is asked each event that is found is looked at."""
+    """Returns the scan of one dimension's index; the other conditions are checked on each event found."""
     (name, key), *others = which.dimensions
     d = event_dimensions.c
     asked = [(events.c.source, which.source), (events.c.type, which.type)]
@@ -210,14 +214,14 @@ def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
     rest = [equals(c.publisher_id, stored), *_beside(which)]
     if not 0 < len(stored) <= INDEXED_LENGTH:
         return Scan(ORDER, (), rest, cost=_ROW)
-    # Word for word as in the index, or it is not used.
+    # The text must equal that of the index, or the index is not used.
     indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
     return Scan(ORDER, (indexed, last == stored[-1]), rest)
 
 
 def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
-    """These events without what may be large, the newest first."""
+    """Returns these events without their large columns, newest first."""
     if not ids:
         return ()
     small = [column for column in events.c if column.name not in {"body", "headers", "properties"}]
@@ -234,7 +238,7 @@ def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]
 
 
 def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[Status, int]] | None:
-    """How many deliveries of each event have which status; None where they are too many to count."""
+    """Returns the deliveries of each event by status; None if they are too many to count."""
     c = deliveries.c
     some = select(c.event_id, c.status).where(among(connection, c.event_id, ids))
     inner = some.limit(literal_column(str(_MOST_COUNTED + 1))).subquery()

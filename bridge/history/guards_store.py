@@ -1,4 +1,4 @@
-"""Messages that may have ended a process, in the database."""
+"""The store of poison candidates, and the lookup of redelivered messages."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,13 +28,13 @@ from bridge.db.upserts import any_insert, padded
 from bridge.history.leases import now
 
 KEPT = 86_400.0
-"""Seconds after which nobody suspects a message any more."""
+"""Seconds after which a record of a candidate expires."""
 IN_A_ROW = 600.0
-"""Seconds within which one unclean stop follows another."""
+"""Maximum seconds between two unclean stops that count as consecutive."""
 _DEATHS = "unclean stops"
-"""Stands for a digest in the row that counts them."""
+"""The pseudo-digest of the row that counts unclean stops."""
 _AT_ONCE = 500
-"""Rows in one statement."""
+"""The number of rows in one statement."""
 
 
 def _died(connection: Connection) -> int:
@@ -116,23 +116,23 @@ class SqlSuspects(Store):
 
 
 def _chunks(digests: Collection[str], *, fill: bool = True) -> Iterator[list[str]]:
-    """In the order of the keys, so that two processes never wait for each other's rows."""
+    """Yields chunks in the order of the keys, so that two processes never deadlock."""
     ordered = sorted(digests)
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]
         yield padded(some) if fill else some
 
 
-# What the history knows of messages that are handed out again.
+# The lookup of redelivered messages in the history.
 
 
 _LOOKED_AT = 400_000
-"""Entries of the index that one look goes through, about 0.1 s with SQLite; not less than so many of each of its heaps."""
+"""Maximum index entries that one lookup reads, about 0.1 s with SQLite; at least this many for each publisher id."""
 _OF_A_HEAP = 25_000
 _UNINDEXED = 5000
-"""Events looked at for publisher ids that the index leaves out."""
+"""Maximum events that are searched for publisher ids too long for the index."""
 _NEWEST = 5000
-"""Events with one of the publisher ids, at the most: a publisher may give the same one to all."""
+"""Maximum events that share a publisher id and are looked at: a publisher may give all events the same id."""
 
 
 class SqlRecollection(Store):
@@ -146,7 +146,9 @@ class SqlRecollection(Store):
 
 
 def hooks_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str] | None]:
-    """Of those of these events that have deliveries: the hooks with a fate; None where all were skipped as duplicates."""
+    """Returns, for those of these events that have deliveries, the hooks with a fate; None if all were skipped
+    as duplicates.
+    """
     if not ids:
         return {}
     c = deliveries.c
@@ -184,7 +186,7 @@ def _earlier(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey,
 
 
 def _candidates(connection: Connection, publisher_ids: Iterable[str]) -> Iterator[str]:
-    """The newest events with these publisher ids, whatever their bodies."""
+    """Yields the newest events with these publisher ids, whatever their bodies."""
     heaps: dict[str, list[str]] = {}
     rest = []
     for one in sorted(publisher_ids):
@@ -201,7 +203,7 @@ def _candidates(connection: Connection, publisher_ids: Iterable[str]) -> Iterato
 
 def _of_heap(connection: Connection, character: str, ids: Sequence[str], depth: int) -> Iterable[str]:
     c = events.c
-    # Word for word as in the index, or it is not used.
+    # The text must equal that of the index, or the index is not used.
     indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
     newest = select(c.id, c.publisher_id).where(indexed, last == character).order_by(c.id.desc())
@@ -219,7 +221,7 @@ def _without_index(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
 
 
 def _number(value: int) -> ColumnElement[int]:
-    """Written out, so that PostgreSQL plans for it."""
+    """Returns the number as a literal, so that PostgreSQL plans for its value."""
     return literal_column(str(int(value)))
 
 

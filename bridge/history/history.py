@@ -1,4 +1,4 @@
-"""The history in a database: SQLite for one process, PostgreSQL for several replicas."""
+"""The history database: SQLite for one process, PostgreSQL for several replicas."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,11 +28,11 @@ from bridge.history.retention import BEFORE_ALL, prune_beside, prune_events, pru
 from bridge.settings.databases import SqliteFile, read_database
 from bridge.settings.transport import StorageTls
 
-# What is asked of the history; each function over a connection, each one statement.
+# The queries of the history; each function runs one statement on a connection.
 
 
 def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
-    """What is recorded of these deliveries; an id that cannot be one of ours has no row."""
+    """Returns what is recorded of these deliveries; an id that is not a UUID has no row."""
     if connection.dialect.name == "postgresql":
         ids = [one for one in ids if _is_uuid(one)]
     if not ids:
@@ -46,14 +46,14 @@ def known(connection: Connection, ids: Sequence[str]) -> dict[str, Known]:
 
 
 def stored_hook_states(connection: Connection) -> dict[str, HookState]:
-    """Every stored state by hook id."""
+    """Returns all stored hook states by hook id."""
     c = hook_states.c
     rows = connection.execute(select(c.hook, c.paused, c.reason, c.changed_at, c.said_enabled, c.said_paused))
     return {row[0]: HookState(*row) for row in rows}
 
 
 def store_hook_state(connection: Connection, state: HookState) -> None:
-    """Put the state in place of what was stored of its hook."""
+    """Stores the state of a hook, replacing the previous one."""
     connection.execute(delete(hook_states).where(hook_states.c.hook == state.hook))
     connection.execute(
         insert(hook_states).values(
@@ -68,7 +68,7 @@ def store_hook_state(connection: Connection, state: HookState) -> None:
 
 
 def store_own_pause(connection: Connection, state: HookState) -> None:
-    """Put what the bridge itself says of a hook in place of what it said before; what a person said stays."""
+    """Stores the bridge's own part of a hook's state; the part set by a person stays."""
     next_revision(connection)
     own = {"paused": state.paused, "reason": storable(state.reason), "changed_at": state.at}
     statement = update(hook_states).where(hook_states.c.hook == state.hook).values(own)
@@ -77,13 +77,13 @@ def store_own_pause(connection: Connection, state: HookState) -> None:
 
 
 def _counts_by_status(connection: Connection) -> dict[str, int]:
-    """How many deliveries have each status; a status that none has is absent."""
+    """Returns the number of deliveries by status; statuses without deliveries are absent."""
     status = deliveries.c.status
     return dict(connection.execute(select(status, func.count()).group_by(status)).all())
 
 
 def _size(connection: Connection) -> HistorySize:
-    """How much there is; the tables of others in the same database do not count."""
+    """Returns the size of the history; other tables in the same database are not counted."""
     quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
     return HistorySize(_bytes(connection), quarantined)
 
@@ -100,7 +100,7 @@ def _bytes(connection: Connection) -> int:
 
 
 def touch(connection: Connection) -> None:
-    """Read something that only a usable database has."""
+    """Reads a row that exists only in a usable database."""
     connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
 
 
@@ -114,7 +114,9 @@ def _is_uuid(value: str) -> bool:
 
 _IDS_AT_ONCE = 8192
 _SLOWEST = 128 * 1024
-"""Bytes a second that a way to the database takes at the least: so much longer a commit of large bodies may last."""
+"""Assumed minimum bytes per second of the connection to the database, by which the timeout for a commit of
+large bodies grows.
+"""
 _LONGEST = 3600.0
 _EVENTS_AT_ONCE = 500
 
@@ -127,12 +129,12 @@ async def open_history(
     login: DatabaseLogin | None = None,
     alone: bool = False,
 ) -> "SqlHistory":
-    """The history at `sqlite:///file.db` or `postgresql://user:password@host/database`, its tables up to date.
+    """Opens the history at `sqlite:///file.db` or `postgresql://user:password@host/database`, and migrates its tables.
 
-    `tls` and `login` are for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another
-    process that has the file locked. `alone`: no other process may have the file open so. Raises SettingsError where
-    there can be no history at that address or only a newer version understands it, HistoryUnavailable where the
-    database cannot be reached, AlreadyRunning where another process has the file.
+    `tls` and `login` are for PostgreSQL. `timeout`, in seconds, bounds a transaction; with SQLite, the wait for another process
+    that has locked the file. `alone`: no other process may open the file in this way. Raises SettingsError if the URL cannot
+    hold a history or only a newer version can read it, HistoryUnavailable if the database cannot be reached, AlreadyRunning if
+    another process has the file.
     """
     engine = _engine(url, timeout, tls or StorageTls(), login, alone=alone)
     try:
@@ -148,7 +150,7 @@ def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[
     return (found, history_deliveries.of_event(connection, found.id)) if found is not None else None
 
 
-# Names and ids that the history knows, each found in an index.
+# The names and ids in the history, each looked up in an index.
 
 
 _MOST_SOURCES = 100
@@ -158,17 +160,17 @@ _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 def _has_hook(connection: Connection, hook: str) -> bool:
-    """Whether there is a delivery of it."""
+    """Returns whether the hook has a delivery."""
     return _there(connection, deliveries.c.hook, hook)
 
 
 def _has_source(connection: Connection, source: str) -> bool:
-    """Whether there is an event of it, or a message in quarantine."""
+    """Returns whether the source has an event or a quarantined message."""
     return _there(connection, events.c.source, source) or _there(connection, quarantine.c.source, source)
 
 
 def _event_types(connection: Connection) -> list[str]:
-    """Those that events have, so many of each source at the most."""
+    """Returns the types of events, up to a limit for each source."""
     found: dict[str, None] = {}
     for source in distinct(connection, events.c.source, most=_MOST_SOURCES):
         found.update(
@@ -186,7 +188,7 @@ def _has_event_type(connection: Connection, kind: str) -> bool:
 
 
 def _ids_beginning(connection: Connection, kind: IdOf, beginning: str, most: int) -> list[str]:
-    """The ids of that kind that begin so."""
+    """Returns ids of that kind with this prefix."""
     columns: dict[IdOf, Column[str]] = {
         "event": events.c.id,
         "delivery": deliveries.c.id,
@@ -207,11 +209,11 @@ def _there(connection: Connection, column: Column[str], value: str) -> bool:
 
 
 class SqlHistory(Store):
-    """Events, deliveries and attempts: committed in groups, and read.
+    """The store of events, deliveries and attempts.
 
-    Every read answers within 200 ms on five million deliveries. Lists are in the order of receipt: by the event's id, and the
-    delivery's within it; deliveries on request in that of their last change. `after` is the `next` of the page before;
-    ValueError for one that is none of ours. All raise HistoryUnavailable.
+    Every query answers within 200 ms on five million deliveries. Lists are in the order of receipt: by the id of the event,
+    then of the delivery; lists of deliveries can also be in the order of their last change. `after` is the `next` of the
+    previous page; ValueError for an invalid one. All methods raise HistoryUnavailable.
     """
 
     hook_states = Reads(stored_hook_states)
@@ -235,7 +237,7 @@ class SqlHistory(Store):
     behind = staticmethod(history_events.behind)
 
     def __init__(self, engine: Engine) -> None:
-        """Prepare the store; the database has this version's tables."""
+        """Prepares the store; the tables must have the schema of this version."""
         self.engine = engine
         self._batches = Batches(engine.dialect)
         self._pruned_to = BEFORE_ALL
@@ -267,7 +269,7 @@ class SqlHistory(Store):
             step = partial(prune_events, after=self._pruned_to, finished_before=finished_before, limit=size)
             window = await self.engine.write(step)
             deleted += window.deleted
-            # What waits is not looked at again and again: the next call goes on where this one ended.
+            # Events that cannot be deleted yet are not checked on each call: the next call continues where this one ended.
             self._pruned_to = window.last or BEFORE_ALL
             if window.last is None:
                 break
@@ -276,7 +278,7 @@ class SqlHistory(Store):
         return deleted
 
     async def close(self) -> None:
-        """Let go of the database, after what is under way."""
+        """Closes the database connections after the running transactions."""
         await self.engine.close()
 
 

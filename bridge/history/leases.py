@@ -1,4 +1,4 @@
-"""Who is there, and who does what only one may do: told by the database's clock, for those of hosts differ."""
+"""The replicas and their leases, by the clock of the database, since the clocks of hosts differ."""
 
 import time
 
@@ -10,13 +10,13 @@ from bridge.db.engine import Reads, Store, Writes
 from bridge.db.upserts import any_insert
 
 _STEP = 60.0
-"""Seconds from which on a clock that goes back was set, and not merely corrected."""
+"""Minimum seconds by which a clock goes back that count as set, and not as a correction."""
 _FORGOTTEN_AFTER = 3600.0
-"""Seconds after which nobody needs to know of a replica that did not stop in order."""
+"""Seconds after which the row of a replica that did not stop cleanly is deleted."""
 
 
 def now(connection: Connection) -> float:
-    """Unix seconds by the clock that all replicas share."""
+    """Returns the Unix time in seconds of the clock that all replicas share."""
     if connection.dialect.name == "sqlite":
         return time.time()  # one process, one host
     return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
@@ -43,7 +43,7 @@ def _seen(connection: Connection, replica: Replica) -> None:
 def _there(connection: Connection, within: float) -> list[Replica]:
     """Returns the replicas with a heartbeat in the last `within` seconds."""
     at = now(connection)
-    # Who was seen in the future has gone, and the clock was set back since.
+    # A heartbeat in the future is from a replica that has gone, before the clock was set back.
     seen = replicas.c.seen_at.between(at - within, at + within)
     rows = connection.execute(select(replicas).where(seen).order_by(replicas.c.id))
     return [
@@ -62,7 +62,7 @@ def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bo
     """Acquire or renew the lease for this many seconds; returns False while another replica holds it."""
     at = now(connection)
     statement = any_insert(connection, leases).values(name=name, holder=holder, until=at + seconds)
-    # One that lasts longer than any is given was taken before the clock was set back.
+    # A lease that ends later than any lease could was acquired before the clock was set back.
     free = or_(leases.c.holder == holder, leases.c.until <= at, leases.c.until > at + seconds + _STEP)
     taken = connection.execute(
         statement.on_conflict_do_update(
@@ -80,7 +80,7 @@ def _release(connection: Connection, name: str, holder: str) -> None:
 
 
 class SqlReplicas(Store):
-    """Who else is there, and who may do a certain work now. All raise HistoryUnavailable."""
+    """The store of replicas and leases. All methods raise HistoryUnavailable."""
 
     seen = Writes(_seen)
     replicas = Reads(_there)

@@ -1,4 +1,4 @@
-"""Deliveries in the order of receipt: by the event's id, then the delivery's."""
+"""Queries for deliveries in the order of receipt: by the id of the event, then of the delivery."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -32,14 +32,14 @@ from bridge.history.retention import BEFORE_ALL
 
 ORDER_OF_RECEIPT = (deliveries.c.event_id, deliveries.c.id)
 BATCHES = (256, 2048, 2048, 2048)
-"""How many events of a wanted type are looked at, one after the other."""
+"""The numbers of events of a type whose deliveries are looked at, batch after batch."""
 _MOST_HOOKS = 50
 _RECEIVED_ROW = 20
-"""Cost of a look at a row beside one at an index."""
+"""Cost of reading a row, relative to an index entry."""
 
 
 def find_received(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
-    """At most `limit` keys of those that fit."""
+    """Returns at most `limit` keys of matching deliveries."""
     if which.event_id is not None:
         return of_event(connection, which, bounds, limit)
     if which.event_type is None:
@@ -47,19 +47,19 @@ def find_received(connection: Connection, which: DeliveryFilter, bounds: Bounds,
     found = _of_type(connection, which, bounds, limit)
     if found.horizon is None or not is_narrow(which):
         return found
-    # The type is frequent, and what else is asked for is not among its newest events: the other way round then,
-    # and whoever got further is right.
+    # The type is frequent, and its newest events do not match the other conditions: the scans start from those conditions
+    # instead, and the result that got further counts.
     other = run_all(connection, scans(connection, which), bounds, limit)
     return other if other.horizon is None or other.horizon < found.horizon else found
 
 
 def is_narrow(which: DeliveryFilter) -> bool:
-    """Whether hook and status leave few of all deliveries; most of them succeed."""
+    """Returns whether hook and status select few of all deliveries; most deliveries succeed."""
     return which.hook is not None or (bool(which.statuses) and Status.SUCCESS not in which.statuses)
 
 
 def of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
-    """Those of one event."""
+    """Returns the keys of one event's deliveries."""
     known = as_id(which.event_id or "")
     if known is None or not bounds.hold(known):
         return Found(())
@@ -72,13 +72,13 @@ def of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limi
 
 
 def scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
-    """The scans of indexes that those of a hook or with a status are in, whatever event they are of."""
+    """Returns the index scans that find deliveries by hook or status, across events."""
     rest = [equals(deliveries.c.event_type, storable(which.event_type))] if which.event_type else []
     if which.hook is None and (not which.statuses or len(which.statuses) == len(Status)):
         return [Scan(ORDER_OF_RECEIPT, (), rest)]
     c = deliveries.c
     found = []
-    # One for each status, because within a status an index is in the order of the list.
+    # One scan for each status, because an index is in the order of the list only within a status.
     for status in which.statuses or Status:
         if which.hook is not None:
             found.append(
@@ -87,14 +87,16 @@ def scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
         elif status is Status.SUCCESS:
             found += [replace(scan, rest=[*scan.rest, *rest]) for scan in _succeeded(connection)]
         else:
-            # Word for word as in the index, or it is not used.
+            # The text must equal that of the index, or the index is not used.
             where: list[ColumnElement[bool] | TextClause] = [text(NOT_SUCCESS), c.status == str(status)]
             found.append(Scan(ORDER_OF_RECEIPT, where, rest))
     return found
 
 
 def _succeeded(connection: Connection) -> list[Scan]:
-    """By their hooks; where these are very many, among all deliveries, most of which are such."""
+    """Returns the scans of successful deliveries by hook; with very many hooks a scan of all deliveries, most of which
+    succeeded.
+    """
     c, success = deliveries.c, str(Status.SUCCESS)
     hooks = distinct(connection, c.hook, most=_MOST_HOOKS + 1)
     if len(hooks) > _MOST_HOOKS:
@@ -103,7 +105,7 @@ def _succeeded(connection: Connection) -> list[Scan]:
 
 
 def _of_type(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
-    """Beginning with the newest events of the type: there may be few of them, and of deliveries very many."""
+    """Returns deliveries of the newest events of a type: there may be few such events among very many deliveries."""
     kind = which.event_type or ""
     keys = _rest_of_event(connection, which, bounds, limit)
     horizon = bounds.after
@@ -119,14 +121,16 @@ def _of_type(connection: Connection, which: DeliveryFilter, bounds: Bounds, limi
 
 
 def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> list[Key]:
-    """What is left of the event with which the page before ended."""
+    """Returns the remaining deliveries of the event with which the previous page ended."""
     if bounds.after is None:
         return []
     return list(of_event(connection, replace(which, event_id=bounds.after[0]), bounds, limit).keys)
 
 
 def _conditions(which: DeliveryFilter) -> Sequence[ColumnElement[bool]]:
-    """Always with statuses where there is a hook: its index goes on with them, and then with the event."""
+    """Returns the conditions on deliveries. With a hook, statuses are always included: its index continues with status, then
+    event.
+    """
     c = deliveries.c
     found: list[ColumnElement[bool]] = [c.hook == storable(which.hook)] if which.hook is not None else []
     if which.statuses or found:
@@ -134,19 +138,19 @@ def _conditions(which: DeliveryFilter) -> Sequence[ColumnElement[bool]]:
     return found
 
 
-# Deliveries in the order in which they became what they are: of final ones, in which they became final.
+# Queries for deliveries in the order of their last change; a final delivery last changed when it became final.
 
 
 ORDER_OF_UPDATE = (deliveries.c.updated_at, deliveries.c.id)
 FEW = 2000
-"""Those of a hook or with a status: so many are sorted; more are soon met with among all."""
+"""Maximum number of deliveries of a hook or status that are sorted; more are soon found in a scan of all deliveries."""
 _MOST_OF_EVENT = 10_000
 _UPDATED_ROW = 20
-"""Cost of a look at a row beside one at an index."""
+"""Cost of reading a row, relative to an index entry."""
 
 
 def find_updated(connection: Connection, which: DeliveryFilter, after: Key | None, limit: int) -> Found:
-    """At most `limit` keys of those that fit, behind `after`."""
+    """Returns at most `limit` keys of matching deliveries, after the key `after`."""
     bounds = Bounds(after, which.updated_since, which.updated_until)
     named = _named(connection, which)
     if named is not None:
@@ -157,13 +161,13 @@ def find_updated(connection: Connection, which: DeliveryFilter, after: Key | Non
 
 
 def _named(connection: Connection, which: DeliveryFilter) -> list[ColumnElement[bool]] | None:
-    """What names the fitting ones by their ids, where these are few; else None."""
+    """Returns a condition that lists the matching deliveries by id, None if these are too many."""
     received = Bounds(None, first_id(which.since), first_id(which.until))
     if which.event_id is not None:
         return [_among(connection, of_event(connection, which, received, _MOST_OF_EVENT).keys)]
     if not is_narrow(which):
         return None
-    # Of the type is asked afterwards: looking for it here would end early, without all of them.
+    # The type is a separate condition: searching for it here could end early, without all deliveries.
     any_type = replace(which, event_type=None)
     keys = run_all(connection, scans(connection, any_type), received, FEW + 1).keys
     if len(keys) > FEW:
@@ -185,7 +189,7 @@ def _scan(which: DeliveryFilter) -> Scan:
         rest.append((c.status, lambda entry: entry.in_(wanted)))
     received = [(operator.ge, first_id(which.since)), (operator.lt, first_id(which.until))]
     bounds = [_compared(compare, bound) for compare, bound in received if bound is not None]
-    # The event's id is the only one that the index lacks.
+    # The event's id is the only column that the index lacks.
     return Scan(ORDER_OF_UPDATE, (), [*rest, *bounds], cost=_UPDATED_ROW if bounds else 1)
 
 

@@ -1,4 +1,4 @@
-"""Deletes what is over and old: a window of events by their ids at a time, with all that belongs to them."""
+"""Retention: deletes expired events with all their rows, in windows of consecutive event ids."""
 
 import asyncio
 import time
@@ -22,35 +22,35 @@ BEFORE_ALL = str(UUID(int=0))
 _FINAL = sorted(FINAL_STATUSES)
 _DAY = 86_400.0
 _MOST_DELIVERIES = 5000
-"""In one window, so that no commit waits for long; an event with more is deleted alone."""
+"""Maximum deliveries in one window, so that no commit waits long; an event with more is deleted alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one step did: the last event it looked at (None: there was none left) and how many it deleted."""
+    """The result of one step: the last event it checked (None: no events were left), and the number it deleted."""
 
     last: str | None
     deleted: int
 
 
 def prune_events(connection: Connection, after: str, finished_before: float, limit: int) -> Window:
-    """Look at up to `limit` events behind `after`, by id, and delete those over since before that Unix time.
+    """Checks up to `limit` events after the id `after`, and deletes those final since before that Unix time.
 
-    An event without deliveries is as old as its id says.
+    The age of an event without deliveries is that of its id.
     """
     last = _end_of_window(connection, after, newest_id(finished_before), limit)
     if last is None:
         return Window(None, 0)
     within = and_(deliveries.c.event_id > after, deliveries.c.event_id <= last)
     is_over = and_(deliveries.c.status.in_(_FINAL), deliveries.c.updated_at < finished_before)
-    # NOT IN is worked out once; NOT EXISTS for each row again, which is quadratic in an event's deliveries.
+    # NOT IN is evaluated once; NOT EXISTS for each row, which is quadratic in the deliveries of an event.
     waiting = select(deliveries.c.event_id).where(within, not_(is_over))
     over = and_(within, is_over, deliveries.c.event_id.not_in(waiting))
     connection.execute(
         delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(over)))
     )
     connection.execute(delete(deliveries).where(over))
-    # Asked of what is left now: another replica may just have started one of these deliveries anew.
+    # Checked on the remaining rows: another replica may have retried one of these deliveries just now.
     left = exists().where(deliveries.c.event_id == events.c.id)
     gone = connection.execute(delete(events).where(events.c.id > after, events.c.id <= last, ~left))
     _prune_dimensions(connection, after, last)
@@ -64,12 +64,12 @@ def _prune_dimensions(connection: Connection, after: str, last: str) -> None:
 
 
 def prune_beside(connection: Connection, finished_before: float) -> None:
-    """Delete what only belonged to events that are gone: forms of evidence that no attempt can refer to any more, and
-    what events are found by that were never kept themselves.
+    """Deletes rows that only deleted events referenced: forms of evidence that no attempt can reference any more, and search
+    entries of events that were not kept themselves.
     """
     oldest = connection.scalar(select(events.c.id).order_by(events.c.id).limit(1))
     received = finished_before if oldest is None else min(finished_before, time_of(oldest))
-    # Written once on each day on which it is used: an attempt of today may refer to that of yesterday.
+    # The use is written once a day: an attempt of today may reference a form used yesterday.
     unused = evidence_forms.c.used_at < received - 2 * _DAY
     connection.execute(delete(evidence_forms).where(unused))
     some = select(event_dimensions.c.event_id).where(
@@ -80,24 +80,24 @@ def prune_beside(connection: Connection, finished_before: float) -> None:
 
 
 def prune_quarantine(connection: Connection, before: float, limit: int) -> None:
-    """Delete at most `limit` messages that have been in quarantine since before that Unix time."""
+    """Deletes at most `limit` messages quarantined before that Unix time."""
     oldest = select(quarantine.c.id).where(quarantine.c.quarantined_at < before).limit(limit)
     connection.execute(delete(quarantine).where(quarantine.c.id.in_(oldest)))
 
 
 def newest_id(at: float) -> str:
-    """The greatest UUIDv7 that can have been made at that Unix time: ids sort by time, so they are the index."""
+    """Returns the greatest UUIDv7 of that Unix time: ids sort by time, so they serve as the index."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
     return str(UUID(int=milliseconds << 80 | (1 << 80) - 1))
 
 
 def time_of(event_id: str) -> float:
-    """When an id was made, in Unix seconds."""
+    """Returns the Unix time at which an id was made, in seconds."""
     return (UUID(event_id).int >> 80) / 1000
 
 
 def _end_of_window(connection: Connection, after: str, newest: str, limit: int) -> str | None:
-    """The id of the last of the next `limit` events, or of fewer where they have very many deliveries."""
+    """Returns the id of the last of the next `limit` events, or of fewer if these have very many deliveries."""
     some = select(events.c.id).where(events.c.id > after, events.c.id <= newest).order_by(events.c.id)
     window = some.limit(limit).subquery()
     # Not max(): PostgreSQL 15 has none for UUIDs.
@@ -116,28 +116,28 @@ def _end_of_window(connection: Connection, after: str, newest: str, limit: int) 
     return fewer or too_many
 
 
-# Removes what the history has kept for long enough, a little at a time.
+# The background task that deletes expired rows, in small steps.
 
 
 log = structlog.get_logger(__name__)
 
 _LEASE = 60.0
-"""Seconds for which the work stays with a replica beyond its next round."""
+"""Seconds by which the lease outlasts the pause between two rounds."""
 _RENEW = 20.0
 _BETWEEN = 0.05
-"""Seconds: group commits go through in between."""
+"""Seconds between two steps, in which group commits can run."""
 
 
 class KeptSums(Protocol):
-    """Sums of statistics, which are kept above the history."""
+    """The sums of statistics, which are stored outside the history."""
 
     async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
-        """Delete about `limit` expired rows, rows of days after `keep` seconds; returns the number deleted."""
+        """Deletes about `limit` rows of days that ended more than `keep` seconds ago; returns the number deleted."""
         ...
 
 
 class Retention:
-    """Prunes in small transactions, so that deliveries go on meanwhile; of several replicas one does it."""
+    """Deletes in small transactions, so that deliveries continue meanwhile; one replica at a time does it."""
 
     def __init__(
         self,
@@ -152,8 +152,8 @@ class Retention:
         every: float,
         batch: int,
     ) -> None:
-        """`keep`: seconds since the final status; `keep_sums`: seconds since the day; `every`: seconds between two looks;
-        `batch`: events, or rows of sums or claims, at once.
+        """`keep`: seconds since the final status; `keep_sums`: seconds since the day; `every`: seconds between two rounds;
+        `batch`: events, or rows of sums or claims, in one step.
         """
         self._history = history
         self._leases = leases
@@ -167,7 +167,7 @@ class Retention:
         self._batch = batch
 
     async def run(self) -> None:
-        """Prune until cancelled."""
+        """Deletes until cancelled."""
         while True:
             await asyncio.sleep(self._every)
             started = time.monotonic()
@@ -182,7 +182,7 @@ class Retention:
                     )
 
     async def _is_mine(self) -> bool:
-        """Whoever has it keeps it while it lives, so that no other comes between two of its rounds."""
+        """Acquires or renews the lease, which outlasts a round, so that the same replica keeps the work while it lives."""
         self._held_at = time.monotonic()
         return await self._leases.lease("retention", self._replica_id, self._every + _LEASE)
 
@@ -207,16 +207,16 @@ class Retention:
         return time.monotonic() - self._held_at <= _RENEW or await self._is_mine()
 
 
-# Deletes sums that are no longer kept, a few at a time.
+# The deletion of expired sums, in small steps.
 
 
 _TABLES = (sums, durations, measures)
 
 
 def prune(connection: Connection, now: float, keep: float, limit: int) -> int:
-    """Delete about `limit` rows at the most; gives how many.
+    """Deletes at most about `limit` rows; returns the number deleted.
 
-    Minutes and hours go a step of the next length later than they may, so that a span never begins within a gap.
+    Sums of minutes and hours are kept for one further step of the next length, so that a span never begins within a gap.
     """
     before: dict[Step, float] = {
         MINUTE: now - MINUTES_KEPT - HOUR,
@@ -232,7 +232,7 @@ def prune(connection: Connection, now: float, keep: float, limit: int) -> int:
 
 
 def _prune_steps(connection: Connection, table: Table, step: Step, before: int, limit: int) -> int:
-    """Whole steps, as many as have `limit` rows together, or one."""
+    """Deletes whole steps with about `limit` rows together, at least one step."""
     c = table.c
     old = select(c.start).where(c.grain == step, c.start < before).order_by(c.start)
     oldest = connection.scalar(old.limit(1))

@@ -1,4 +1,4 @@
-"""The sums that statistics are made of, kept within the commit of what they are of: minute, hour and day at once."""
+"""The sums of statistics by minute, hour and day, updated in the commit of the entries they count."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,21 +14,21 @@ from bridge.db.upserts import Row, add, padded, put, put_if_later
 from bridge.measuring.dimensions import counted_at, key_of, number_of
 from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, bucket_of, floor
 
-# What a batch adds to the sums: final deliveries, attempts and how long they took, by hook and minute.
+# The contribution of a batch to the sums: final deliveries, attempts and their durations, by hook and minute.
 
 
 ALL_HOOKS = ""
-"""In place of a hook: the sums of all."""
+"""The pseudo-id under which the sums of all hooks are stored."""
 _PLACES = {"SUCCESS": 0, "FAILED": 1, "SKIPPED": 2}
 _ATTEMPTS, _ATTEMPTS_FAILED, _DURATION = 3, 4, 5
 
 Minute = tuple[str, int]
-"""A hook and how many minutes after 1970."""
+"""A hook and a number of minutes since 1970."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Of one hook in one minute: figures in the order of the table's columns, and attempts by bucket."""
+    """The counts of one hook in one minute: figures in the order of the table's columns, and attempts by bucket of duration."""
 
     figures: list[float] = field(default_factory=lambda: [0, 0, 0, 0, 0, 0.0])
     durations: dict[int, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Fared:
-    """How a hook fared: when an attempt last succeeded, when others failed, and when deliveries failed for good by one."""
+    """The health of a hook: times of the last success, of failed attempts, and of deliveries that failed for good."""
 
     succeeded_at: float | None = None
     failed: list[float] = field(default_factory=list)
@@ -45,17 +45,17 @@ class Fared:
 
 @dataclass(slots=True)
 class Tally:
-    """All of a batch."""
+    """The contributions of a whole batch."""
 
     counts: dict[Minute, Counts] = field(default_factory=dict)
     fared: dict[str, Fared] = field(default_factory=dict)
 
     def add_end(self, hook: str, status: str, at: float) -> None:
-        """A delivery got a final status then."""
+        """Counts a delivery that became final at that time."""
         self._of((hook, int(at // MINUTE))).figures[_PLACES[status]] += 1
 
     def add_attempt(self, hook: str, started_at: float, duration_ms: float, outcome: str) -> None:
-        """An attempt was made; it counts when it ended."""
+        """Counts an attempt at the time of its end."""
         ended_at = started_at + duration_ms / 1000
         key = (hook, int(ended_at // MINUTE))
         counts = self.counts.get(key) or self._of(key)
@@ -75,7 +75,7 @@ class Tally:
     def add_rows(
         self, deliveries: Iterable[DeliveryRow], attempts: Iterable[AttemptRow], of: Mapping[str, DeliveryRow]
     ) -> None:
-        """Rows that were new to the database; `of` has the delivery of every attempt by its id."""
+        """Counts rows that were new to the database; `of` maps delivery ids to the deliveries of the attempts."""
         failing = set()
         for row in attempts:
             self.add_attempt(of[row[0]][2], row[3], row[4], row[5])
@@ -88,7 +88,7 @@ class Tally:
                     self.fared[delivery[2]].gave_up.append(delivery[9])
 
     def add_unkept(self, record: Record) -> None:
-        """A delivery of which no rows are written."""
+        """Counts a delivery of which no rows are written."""
         hook, attempt = record.delivery.hook, record.attempt
         self.add_end(hook, str(record.status), record.at)
         if attempt is not None:
@@ -101,7 +101,7 @@ class Tally:
         return found
 
 
-# How hooks fare, kept up to date within the commit of what happened to them.
+# The health of hooks, updated in the commit of their attempts.
 
 
 FIELDS = (
@@ -115,9 +115,9 @@ _SELECT = f"SELECT {', '.join(FIELDS)} FROM hook_health WHERE hook"  # noqa: S60
 
 
 def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
-    """Read, bring up to date and write the rows of these hooks.
+    """Reads, updates and writes the rows of these hooks.
 
-    Nobody comes between: the same commit has added to the sums of these hooks before, which only one can at a time.
+    No other transaction interferes: this one has updated the sums of the same hooks before, whose locks it holds.
     """
     if not fared or _all_well(connection, fared):
         return
@@ -127,7 +127,9 @@ def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
 
 
 def _all_well(connection: Connection, fared: Mapping[str, Fared]) -> bool:
-    """Whether nothing failed, and all of it was later than what is known: nearly always, and then there is nothing to read."""
+    """Returns whether nothing failed and everything is later than the stored values: in this most frequent case nothing has to
+    be read.
+    """
     if any(each.failed for each in fared.values()):
         return False
     rows = [(hook, each.succeeded_at, each.succeeded_at, None, 0, 0) for hook, each in fared.items()]
@@ -135,7 +137,7 @@ def _all_well(connection: Connection, fared: Mapping[str, Fared]) -> bool:
 
 
 def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, HookHealth]:
-    """What is known of these hooks, None: of all."""
+    """Returns the health of these hooks, None: of all."""
     wanted = select(*(hook_health.c[name] for name in FIELDS))
     if hooks is not None:
         wanted = wanted.where(hook_health.c.hook.in_(padded(hooks)))
@@ -143,7 +145,9 @@ def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, Ho
 
 
 def _known(connection: Connection, hooks: list[str]) -> dict[str, HookHealth]:
-    """As `read_health`, but in the driver's words: for one row SQLAlchemy takes ten times as long as the database."""
+    """Returns the same as `read_health` with a raw driver query: for one row SQLAlchemy takes ten times as long as the
+    database.
+    """
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(f"{_SELECT} = ANY($1::text[])", (hooks,))
     else:
@@ -152,9 +156,9 @@ def _known(connection: Connection, hooks: list[str]) -> dict[str, HookHealth]:
 
 
 def health_after(known: HookHealth, fared: Fared) -> HookHealth:
-    """What goes for the hook once this is known too, in whatever order things come to be known.
+    """Returns the health of a hook after further results, in whatever order these arrive.
 
-    How many of the failures known were after a success that only now is known nobody can say: the last one was.
+    If a success becomes known late, the number of failures after it is unknown: at least the last one was.
     """
     success = _latest(known.last_success_at, [] if fared.succeeded_at is None else [fared.succeeded_at])
     failure = _latest(known.last_failure_at, fared.failed)
@@ -195,11 +199,11 @@ _NOTHING = [0, 0, 0, 0, 0, 0.0]
 _COUNTS = ("succeeded", "failed", "skipped")
 
 End = tuple[str, str, float]
-"""A hook, the final status of a delivery of its, and when it was recorded."""
+"""A hook, the final status of one of its deliveries, and when it was recorded."""
 
 
 def add_tally(connection: Connection, tally: Tally) -> None:
-    """Add what a batch came to: the last thing in its transaction, since others wait for these rows until its end."""
+    """Adds the contribution of a batch, at the end of its transaction, since other transactions wait for these rows."""
     if not tally.counts:
         return
     add(connection, sums, list(sum_rows(tally)))
@@ -208,7 +212,7 @@ def add_tally(connection: Connection, tally: Tally) -> None:
 
 
 def count_ends(connection: Connection, ends: Iterable[End]) -> None:
-    """Count deliveries that came to a final status by another way than a commit of the history."""
+    """Counts deliveries that became final outside a commit of the recorder."""
     tally = Tally()
     for hook, status, at in ends:
         tally.add_end(hook, status, at)
@@ -216,9 +220,9 @@ def count_ends(connection: Connection, ends: Iterable[End]) -> None:
 
 
 def take_back(connection: Connection, ends: Iterable[End]) -> None:
-    """These final statuses are none any more: their deliveries were started anew, in the same transaction.
+    """Subtracts final statuses whose deliveries were started anew in the same transaction.
 
-    So the sums say what the history does: each delivery counts once, with the status that it has. Attempts stay.
+    So the sums agree with the history: each delivery counts once, with its present status. Attempts stay counted.
     """
     tally = Tally()
     for hook, status, at in ends:
@@ -228,7 +232,7 @@ def take_back(connection: Connection, ends: Iterable[End]) -> None:
 
 
 def _subtract(connection: Connection, row: Row) -> None:
-    """Only from rows that are still there: what is no longer kept cannot be put right."""
+    """Subtracts from rows that still exist: expired sums cannot be corrected."""
     grain, hook, start, *counts = row
     changes = {
         name: case((sums.c[name] >= count, sums.c[name] - count), else_=0)
@@ -240,7 +244,7 @@ def _subtract(connection: Connection, row: Row) -> None:
 
 
 def sum_rows(tally: Tally) -> Iterator[Row]:
-    """What a tally adds to the table `sums`."""
+    """Yields the rows that a tally adds to the table `sums`."""
     added: dict[tuple[int, str, int], list[float]] = {}
     for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
@@ -250,7 +254,7 @@ def sum_rows(tally: Tally) -> Iterator[Row]:
 
 
 def duration_rows(tally: Tally) -> Iterator[Row]:
-    """What a tally adds to the table `durations`."""
+    """Yields the rows that a tally adds to the table `durations`."""
     added: dict[tuple[int, str, int], dict[int, int]] = {}
     for (hook, minute), counts in tally.counts.items():
         for key in _keys(hook, minute):
@@ -261,7 +265,7 @@ def duration_rows(tally: Tally) -> Iterator[Row]:
 
 
 def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:
-    """The steps that a minute lies in, for the hook and for all hooks."""
+    """Yields the steps that contain a minute, for the hook and for all hooks."""
     at = minute * MINUTE
     for step in STEPS:
         start = at - at % step
@@ -269,34 +273,34 @@ def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:
         yield step, ALL_HOOKS, start
 
 
-# What sources measure, in the same way.
+# The measures of sources, stored in the same way.
 
 
 ALL_EVENTS = ""
-"""In place of a dimension: all events together. In place of a measure: how many events."""
+"""In place of a dimension: all events together. In place of a measure: the number of events."""
 OTHER = ""
-"""In place of a key and an event type: those of a day that came when there were MOST_KEYS of them already."""
+"""In place of a key and an event type: events of a day received after MOST_KEYS pairs were in use."""
 MOST_KEYS = 2000
-"""Pairs of event type and key that a dimension has on one day; what is beyond is counted as OTHER."""
+"""Maximum number of pairs of event type and key in a dimension per day; further ones are counted as OTHER."""
 _DAYS_KNOWN = 64
 _STEPS: tuple[Step, ...] = (DAY, HOUR)
 
 Place = tuple[str, str, int]
-"""Source, dimension and day."""
+"""The source, dimension and day."""
 Pair = tuple[str, str]
-"""Event type and key."""
+"""The event type and key."""
 Key = tuple[int, str, str, str, int, str, str]
 """The columns of the table's primary key."""
 
 
 class MeasuresWriter:
-    """Adds to the measures, within the transactions of one database; knows which keys there are already."""
+    """Adds to the measures, within the transactions of one database; caches the keys that exist."""
 
     def __init__(self) -> None:
         self._known: dict[Place, set[Pair]] = {}
 
     def add(self, connection: Connection, counted: Sequence[Counted]) -> None:
-        """Add what these events came to."""
+        """Adds the values of these events."""
         amounts: dict[Key, float] = {}
         for one in counted:
             self._add_event(connection, one, amounts)
@@ -338,7 +342,7 @@ def _put(
     where: tuple[int, str, str],
     numbers: dict[str, float],
 ) -> None:
-    """Count one event, and its numbers."""
+    """Adds one event and its numbers to the amounts."""
     for measure, number in (("", 1.0), *numbers.items()):
         key = (*of, measure, *where)
         amounts[key] = amounts.get(key, 0.0) + number

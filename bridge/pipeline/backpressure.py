@@ -12,48 +12,48 @@ from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.settlement import Settlement, Work
 
 BY_MEMORY = "memory"
-"""Why a source may hold no more: its messages are that large, or nothing is known of them."""
+"""The reason of a bound on the prefetch: the messages of the source are large, or their size is not known yet."""
 _LOOK_EVERY = 0.02
 _QUIET = 0.25
-"""Seconds in which nothing came and nothing is held: all that came again is through."""
+"""Seconds without arrivals and with nothing held after which all redelivered messages count as processed."""
 _LONGEST = 1.0
-"""Seconds after which to hold more although what is held takes its time."""
+"""Seconds after which the prefetch grows although held messages are not settled yet."""
 
 
 class Held(Protocol):
-    """One source's consumer."""
+    """The consumer of one source."""
 
     @property
     def open(self) -> int:
-        """Messages held."""
+        """Returns the number of unacknowledged messages."""
         ...
 
     def up(self, queue: str) -> bool:
-        """The broker knows it."""
+        """Returns whether the broker has confirmed the consumer."""
         ...
 
     def resize(self, queue: str, prefetch: int) -> None:
-        """Hold so many at once from now on; what is held stays."""
+        """Sets the prefetch; messages that are held already stay."""
         ...
 
 
 class Way(Protocol):
-    """Where a source's messages come in."""
+    """The path by which the messages of a source arrive."""
 
     @property
     def received(self) -> float:
-        """How many ever came."""
+        """Returns the number of messages received so far."""
         ...
 
     @property
     def urgent(self) -> float:
-        """How many had come when the last one did that must not be held for long."""
+        """Returns the value of `received` at the last message that must not be held for long."""
         ...
 
 
 @dataclass(slots=True)
 class _Source:
-    """`bounds` by their reasons."""
+    """The prefetch of one source; `bounds` maps each reason to its upper bound."""
 
     queue: str
     wanted: int
@@ -68,7 +68,7 @@ class _Source:
 
 @dataclass(slots=True)
 class _Step:
-    """How a source fared since it may hold `prefetch`."""
+    """The progress of a source since its prefetch was raised to `prefetch`."""
 
     prefetch: int
     since: float
@@ -78,7 +78,7 @@ class _Step:
 
 
 class Prefetch:
-    """The lowest bound of each source counts; a consumer is renewed where that changes."""
+    """The prefetch of each source, which is its lowest bound; a change resizes its consumer."""
 
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
@@ -86,15 +86,15 @@ class Prefetch:
         self._ramping = asyncio.Event()
 
     def add(self, name: str, queue: str, wanted: int, consumer: Held, way: Way) -> None:
-        """A source that wants to hold `wanted` messages."""
+        """Adds a source whose configured prefetch is `wanted`."""
         self._sources[name] = _Source(queue, wanted, consumer, way)
 
     def of(self, name: str) -> int:
-        """What the source may hold now."""
+        """Returns the current prefetch of a source."""
         return self._sources[name].prefetch
 
     def bound(self, name: str, reason: str, most: int | None) -> None:
-        """The source holds no more than `most` for this reason; None: it does not bound any more."""
+        """Bounds the prefetch of a source to `most` for this reason; None removes the bound."""
         source = self._sources[name]
         before = source.prefetch
         if most is None:
@@ -107,16 +107,17 @@ class Prefetch:
     # ---- from one message to all ----------------------------------------------------------------------
 
     def start_small(self, name: str) -> None:
-        """What comes next may have been handed out in vain before: hold one message, and more as they are settled.
+        """Starts the prefetch at one, and raises it as messages are settled.
 
-        So the next death, if it comes soon, counts against few messages, and against others than the last one.
+        The next messages may have been delivered in vain before. If the process dies again soon, few messages have been counted
+        as redelivered, and not the same ones as the last time.
         """
         self.bound(name, "start", 1)
         self._ramps[name] = self._step(self._sources[name], 1, time.monotonic())
         self._ramping.set()
 
     async def run(self) -> None:
-        """Grow what started small until cancelled."""
+        """Raises the prefetches that `start_small` lowered, until cancelled."""
         while True:
             await self._ramping.wait()
             for name in list(self._ramps):
@@ -149,7 +150,7 @@ class Prefetch:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much of a source's prefetch may be in use before slow hooks have to give way."""
+    """The shares of a source's prefetch that may be in use before slow hooks have to use their lanes."""
 
     waiting: float = 0.8
     slow: float = 0.25
@@ -158,7 +159,7 @@ class Shares:
 
 
 class SlowHookIsolation:
-    """Looks at all hooks a few times per second."""
+    """Checks several times per second whether slow hooks hold messages of their sources, and parks their deliveries."""
 
     def __init__(
         self,
@@ -171,7 +172,7 @@ class SlowHookIsolation:
         self._shares = shares
 
     def sweep(self, held: Mapping[str, tuple[int, int]], now: float) -> None:
-        """Send to their lanes what must not hold a source; `held` is (messages held, prefetch) by source."""
+        """Parks the deliveries that hold up a source; `held` maps each source to (messages held, prefetch)."""
         self._bound_waiting(time.time() - self._shares.longest_wait)
         busy = [runner for runner in self._table if runner.in_flight]
         slow = {runner: runner.slow_attempts(now) for runner in busy}
@@ -179,7 +180,7 @@ class SlowHookIsolation:
         crowded = {
             source
             for source, (messages, prefetch) in held.items()
-            # Parking helps others only: a hook that has the source for itself just waits.
+            # Parking frees prefetch for other hooks only: a hook that is the only one of its source waits.
             if messages >= self._shares.waiting * prefetch and self._table.listeners(source) > 1
         }
         stalled = [runner for runner, works in slow.items() if 2 * len(works) >= runner.hook.concurrency]
@@ -187,7 +188,7 @@ class SlowHookIsolation:
             self._free_waiting(stalled, crowded)
 
     def _bound_waiting(self, before: float) -> None:
-        """What was received before that Unix time waits in the lane: the broker takes back what is held too long."""
+        """Parks deliveries of events received before that Unix time: the broker requeues messages that are held too long."""
         for runner in self._table:
             if late := runner.queue.received_before(before):
                 self._through_the_lane(runner, late, "slots")
@@ -195,7 +196,7 @@ class SlowHookIsolation:
     def _bound_slow_attempts(
         self, slow: Mapping[HookWorker, list[Work]], held: Mapping[str, tuple[int, int]]
     ) -> None:
-        """At most a quarter of a prefetch may be held by slow attempts; beyond, their hooks use their lanes."""
+        """Limits slow attempts to a quarter of a source's prefetch; hooks that exceed it use their lanes."""
         per_source = Counter(
             work.settlement.source for works in slow.values() for work in works if not work.from_lane
         )
@@ -205,7 +206,7 @@ class SlowHookIsolation:
                 self._through_the_lane(runner, runner.queue.direct, "slow")
 
     def _free_waiting(self, stalled: list[HookWorker], crowded: set[str]) -> None:
-        """Park what waits for a slow hook's slot, where all else of its message is done."""
+        """Parks the deliveries that wait for a slot of a slow hook, where all other deliveries of the message are done."""
         waiting: Counter[Settlement] = Counter(
             work.settlement for runner in stalled for work in runner.queue.direct
         )
@@ -230,12 +231,12 @@ def hand_back(
     reason: str,
     spent: Collection[str] = (),
 ) -> None:
-    """Give every message of a source that waits here back to the broker, where nothing of it was started.
+    """Returns to the broker every waiting message of a source of which no delivery has started.
 
-    Of sources that are `spent` by that (each return counts towards the queue's delivery limit) nothing goes back.
+    Messages of sources in `spent` are not returned: each return counts towards the delivery limit of their queue.
 
-    Of a message whose other deliveries are under way or done, the waiting ones are parked; with `park` None
-    (the broker takes no copies now) they go on waiting.
+    Where other deliveries of the message are under way or done, the waiting ones are parked; with `park` None (the broker
+    accepts no copies now) they keep waiting.
     """
     waiting = [(runner, work) for runner in table for work in runner.queue.take_direct()]
     here: Counter[Settlement] = Counter(work.settlement for _, work in waiting)

@@ -1,8 +1,8 @@
-"""Between decoding and routing: what was done already is told from what is to be done.
+"""The stage between decoding and routing that finds events which were received before.
 
-A message that the broker hands out again may have been delivered in part: its event goes on under the id that it had
-before, to the hooks that have no committed fate of it yet. An event of a source with `dedupe` whose key another event has
-is recorded as a duplicate. All other messages never come here.
+A redelivered message may have been delivered in part: its event keeps the id that it had before, and goes to the hooks that
+have no committed fate of it yet. With `dedupe`, an event whose key belongs to another event is recorded as a duplicate. All
+other messages bypass this stage.
 """
 
 import asyncio
@@ -27,41 +27,41 @@ from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import Settlement, awaited
 from bridge.telemetry import events
 
-# Whose the key of an event is: its own, that of one before it, or that of one whose process is gone.
-# A process claims a key before it delivers, and says every few seconds that it is still at it. Whoever meets
-# the claim of another waits until that one's deliveries have their fate, or until nothing was heard of it for a
-# while. So of several that a publisher sent one is delivered, and none is lost with a process.
+# The owner of a key is this event, an earlier one, or one of a process that has died. A process claims a key before it
+# delivers, and renews its claim every few seconds. An event that finds the claim of another one waits until the deliveries of
+# that one have their fate, or until its claim expires. So one of several equal events is delivered, and none is lost with a
+# process.
 
 
 LEASE = 10.0
-"""Seconds after which a process that said nothing is taken for gone."""
+"""Seconds after its last renewal at which a claim expires."""
 _RENEW_EVERY = 3.0
 _SWEEP_FROM = 256
 
 
 class UnderWay:
-    """Messages in this process whose fate is open, by ids of their events."""
+    """The messages of this process whose fate is open, by the ids of their events."""
 
     def __init__(self) -> None:
         self._messages: dict[str, Settlement] = {}
         self._sweep_at = _SWEEP_FROM
 
     def add(self, event_id: str, settlement: Settlement) -> None:
-        """The message has the event; it is found for as long as its fate is open."""
+        """Adds a message under the id of its event; `get` returns it while its fate is open."""
         self._messages[event_id] = settlement
         if len(self._messages) > self._sweep_at:
-            # Now and then at once: to take each out when it is over would cost every message something.
+            # Settled messages are removed in bulk: removing each one as it is settled would cost every message some time.
             self._messages = {each: one for each, one in self._messages.items() if one.open > 0}
             self._sweep_at = 2 * len(self._messages) + _SWEEP_FROM
 
     def get(self, event_id: str) -> Settlement | None:
-        """The message with this event, if its fate is open."""
+        """Returns the message with this event, None if its fate is not open."""
         found = self._messages.get(event_id)
         return found if found is not None and found.open > 0 else None
 
 
 class Verdict(Enum):
-    """What to do with an event whose key somebody has."""
+    """The decision about an event whose key is claimed already."""
 
     OURS = auto()
     OVER = auto()
@@ -72,7 +72,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks: the event with the key, its message, and the process at that Unix time."""
+    """The claimant: the event with the key, its message, and its process at that Unix time."""
 
     event_id: str
     settlement: Settlement
@@ -82,13 +82,13 @@ class Asking:
 
 
 def judge(claimed: Claimed, asking: Asking, running: Settlement | None) -> Verdict:
-    """Whether the event may be delivered; `running`: the message here whose event has the key, if its fate is open."""
+    """Returns the decision about an event; `running` is the open message of this process that holds its key, if any."""
     same = claimed.event_id == asking.event_id
     if claimed.done:
         return Verdict.OVER if same else Verdict.DUPLICATE
     if claimed.holder == asking.holder:
         if running is not None:
-            # One whose ticket is void comes again itself, and this may be it.
+            # A message whose ticket is void is redelivered, and this may be the redelivery.
             return Verdict.DUPLICATE if running is asking.settlement or running.valid else Verdict.WAIT
         return Verdict.OURS if claimed.new and same else Verdict.TAKE_OVER
     gone = not claimed.holder or asking.at - claimed.at > asking.lease
@@ -96,10 +96,10 @@ def judge(claimed: Claimed, asking: Asking, running: Settlement | None) -> Verdi
 
 
 class DedupeLeases:
-    """The claims of this process."""
+    """The claims of this process on deduplication keys."""
 
     def __init__(self, claims: SqlClaims, holder: str, *, alone: bool) -> None:
-        """`holder` names this life of the process; `alone`: there are no others, so that all other holders are gone."""
+        """`holder` identifies this run of the process; `alone`: there is no other process, so other holders have died."""
         self.under_way = UnderWay()
         self._claims = claims
         self._holder = holder
@@ -110,7 +110,7 @@ class DedupeLeases:
         """The time of all who claim, when our monotonic clock had its zero."""
 
     async def claim(self, wanted: list[Claim]) -> Mapping[str, Claimed]:
-        """By digest, whose each key is. Raises HistoryUnavailable."""
+        """Claims the keys, and returns the owner of each by digest. Raises HistoryUnavailable."""
         if not wanted:
             return {}
         if self._zero is None:
@@ -118,25 +118,25 @@ class DedupeLeases:
         return await self._claims.claim(wanted, holder=self._holder, at=self._now())
 
     async def take_over(self, seen: Collection[Claimed]) -> Mapping[str, Earlier]:
-        """Of those of which nobody else was quicker: the event to go on with, by digest. Raises HistoryUnavailable."""
+        """Takes over expired claims; returns by digest the events to continue. Raises HistoryUnavailable."""
         return await self._claims.take_over(seen, holder=self._holder, at=self._now()) if seen else {}
 
     def judge(self, claimed: Claimed, event_id: str, settlement: Settlement) -> Verdict:
-        """What to do with this message's event."""
+        """Returns the decision about the event of this message."""
         asking = Asking(event_id, settlement, self._holder, self._now(), self._lease)
         return judge(claimed, asking, self.under_way.get(claimed.event_id))
 
     def hold(self, digest: str, event_id: str, settlement: Settlement) -> None:
-        """The message has the key from now on, until its fate is committed."""
+        """Notes that the message holds the key until its fate is committed."""
         self.under_way.add(event_id, settlement)
         self._held[digest, event_id] = (settlement, time.monotonic())
 
     def given_back(self) -> None:
-        """Messages went back to the broker: others may have their claims soon."""
+        """Notes that messages were returned to the broker, so that their claims are released soon."""
         self._hurry.set()
 
     async def keep(self) -> None:
-        """Say what is still under way here, and what is not any more, until cancelled."""
+        """Renews the claims of open messages, and releases those of the others, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RENEW_EVERY):
@@ -148,7 +148,7 @@ class DedupeLeases:
                 await self._tell(time.monotonic() - _RENEW_EVERY)
 
     async def leave(self) -> None:
-        """The process stops: what is not over anybody may go on with. Raises HistoryUnavailable."""
+        """Releases all open claims when the process stops, so that others can take them over. Raises HistoryUnavailable."""
         left = [claim for claim, (settlement, _) in self._held.items() if not settlement.complete]
         if left:
             await self._claims.release(left, holder=self._holder)
@@ -158,7 +158,7 @@ class DedupeLeases:
         self._zero = await self._claims.now() - asked_at
 
     def _now(self) -> float:
-        """By the clock of all who claim."""
+        """Returns the time of the clock that all claimants share."""
         return time.monotonic() + (self._zero or 0.0)
 
     async def _tell(self, before: float) -> None:
@@ -167,7 +167,7 @@ class DedupeLeases:
         if given_up:
             await self._claims.release(given_up, holder=self._holder)
         for claim in given_up:
-            if self._held[claim][0].open <= 0:  # else it came again meanwhile
+            if self._held[claim][0].open <= 0:  # else the message was redelivered meanwhile
                 del self._held[claim]
         old = [claim for claim, (_, since) in self._held.items() if since < before]
         if old:
@@ -179,12 +179,12 @@ log = structlog.get_logger(__name__)
 
 _GATHER = 0.005
 _LOOK_HERE = 0.1
-"""Seconds after which to see whether something in this process has ended."""
+"""Seconds between two checks of whether a message of this process has been settled."""
 _LOOK_ELSEWHERE = 1.0
 
 
 class RedeliveryFilter:
-    """Looks at arrivals in batches."""
+    """Looks up received messages in the history, in batches."""
 
     def __init__(
         self,
@@ -204,12 +204,12 @@ class RedeliveryFilter:
         self.under_way = claiming.under_way
 
     def take(self, arrival: ReceivedMessage) -> None:
-        """Look at this message soon; until it goes on it is held here."""
+        """Accepts a message, which is looked up soon and held until then."""
         self._held[arrival] = None
         self._look_at(arrival)
 
     def give_back(self, source: str) -> None:
-        """Hand to the broker what is held here of this source."""
+        """Returns to the broker the messages of this source that are held here."""
         for arrival in [each for each in self._held if each.settlement.source == source]:
             del self._held[arrival]
             if arrival.settlement.open > 0:
@@ -217,24 +217,24 @@ class RedeliveryFilter:
         self._claiming.given_back()
 
     def park(self, source: str, reason: str) -> None:
-        """What is held here of this source goes into its lanes as soon as it goes on."""
+        """Makes the messages of this source that are held here go into their lanes once they are routed."""
         for arrival in self._held:
             if arrival.settlement.source == source:
                 arrival.settlement.park_reason = reason
 
     @property
     def busy(self) -> bool:
-        """Something is held here."""
+        """Returns whether a message is held here."""
         return bool(self._held)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Looks up accepted messages until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._claiming.keep())
             tasks.create_task(self._look())
 
     async def leave(self) -> None:
-        """The process stops. Raises HistoryUnavailable."""
+        """Releases the claims when the process stops. Raises HistoryUnavailable."""
         await self._claiming.leave()
 
     # ---- in batches -----------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ class RedeliveryFilter:
         await awaited(self._look_at_all, self._look_failed, batch)
 
     def _look_failed(self, batch: Sequence[ReceivedMessage], error: Exception) -> None:
-        """A bug: messages go on as if nothing more were known of them, for twice is better than never."""
+        """Handles a bug: the messages are routed as new ones, since a duplicate is better than a loss."""
         events.recall_failed(error)
         for arrival in [each for each in batch if each in self._held]:
             self._go_on(arrival)
@@ -280,7 +280,7 @@ class RedeliveryFilter:
         await self._take_over(given_up)
 
     def _ready(self, arrivals: Iterable[ReceivedMessage]) -> Iterable[ReceivedMessage]:
-        """Those to look at now; asked again after each wait, and of each when those before it have gone on."""
+        """Returns the messages to look up now; called again after each wait, and after earlier messages were routed."""
         for arrival in arrivals:
             if arrival not in self._held:
                 continue  # given back
@@ -292,12 +292,12 @@ class RedeliveryFilter:
                 yield arrival
 
     def _drop(self, arrival: ReceivedMessage) -> None:
-        """The broker hands it out again."""
+        """Drops a message, which the broker redelivers."""
         del self._held[arrival]
         arrival.settlement.drop_one()
 
     def _is_under_way(self, arrival: ReceivedMessage) -> bool:
-        """It came before, and what began then, before the connection was lost, has not ended: its fate counts."""
+        """Returns whether deliveries of this message from before a lost connection are under way: their fate counts."""
         running = (self.under_way.get(key[2]) for _, key in arrival.known_by())
         return any(one is not None and one is not arrival.settlement for one in running)
 
@@ -320,7 +320,7 @@ class RedeliveryFilter:
         claimed: Mapping[str, Claimed],
         given_up: list[tuple[ReceivedMessage, Part, Claimed]],
     ) -> bool:
-        """Decide what can be decided; whether something has to be waited for."""
+        """Decides what can be decided; returns whether an event has to wait."""
         waits, over = False, len(given_up)
         for part, digest in arrival.undecided():
             match self._claiming.judge(claimed[digest], part.id, arrival.settlement):
@@ -330,7 +330,7 @@ class RedeliveryFilter:
                 case Verdict.OVER:
                     part.remaining = Remaining(part.event, settled=None, before=True)
                 case Verdict.DUPLICATE if part.earlier is not None:
-                    part.go_on(part.earlier, before=True)  # it was the first in a window that is over
+                    part.go_on(part.earlier, before=True)  # it was the first of a window that has ended
                 case Verdict.DUPLICATE:
                     part.remaining = Remaining(part.event, duplicate=True)
                 case Verdict.TAKE_OVER:
@@ -340,12 +340,12 @@ class RedeliveryFilter:
                 case unknown:
                     assert_never(unknown)
         if waits:
-            del given_up[over:]  # at the next look
+            del given_up[over:]  # in the next batch
             self._later(arrival, _LOOK_ELSEWHERE)
         return waits or len(given_up) > over
 
     async def _take_over(self, given_up: Sequence[tuple[ReceivedMessage, Part, Claimed]]) -> None:
-        """Go on where others left off; what somebody else took first is looked at again."""
+        """Continues the deliveries of expired claims; a claim that another process took first is checked again."""
         if not given_up:
             return
         won = await _insist(partial(self._claiming.take_over, [claimed for _, _, claimed in given_up]))
@@ -383,7 +383,7 @@ class RedeliveryFilter:
 
 
 async def _insist(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until the database answers; what is held here meanwhile is bounded by the prefetch."""
+    """Retries the query until the database answers; the prefetch bounds what is held meanwhile."""
     backoff = Backoff()
     told = False
     while True:

@@ -61,7 +61,7 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Delivering:
-    """The stages in order. All it needs is handed in; what changes lives in the hooks' runners."""
+    """Runs the stages in order. Its parts are injected; state that changes is in the workers of the hooks."""
 
     table: HookTable
     copies: Copies
@@ -80,14 +80,14 @@ class Delivering:
         settlement: Settlement,
         counted: Sequence[Counted] = (),
     ) -> Awaitable[None] | None:
-        """Start a delivery for each event and each hook that asked for it and has no committed fate of it.
+        """Starts a delivery for each event and each hook that asked for it and has no committed fate of it.
 
-        Each of them has a share of the message, as has each part that is `refused` and each value that is `counted`. Returns
-        None once all have started, or, for more of them than one iteration of the event loop has time for, what starts them
-        when it is awaited. Raises what a bug raises: before anything has started, or after the shares of what has not
+        Each delivery holds a share of the message, as does each part that is `refused` and each value that is `counted`.
+        Returns None once all have started, or, if they are too many for one iteration of the event loop, an awaitable that
+        starts them. Raises unexpected errors: before any delivery has started, or after the shares of those that have not
         started are dropped.
         """
-        # All are matched before the first one starts: the message must not be settled in between.
+        # All events are matched before the first delivery starts: the message must not be settled in between.
         matched = [self._runners_of(one) for one in remaining]
         left = sum([len(runners) for runners in matched]) + len(refused) + len(counted)
         settlement.hand_out(left)
@@ -116,7 +116,7 @@ class Delivering:
         settlement: Settlement,
         counted: Sequence[Counted],
     ) -> None:
-        """Start them in order, yielding to the event loop; the rest is dropped once the broker hands the message out again."""
+        """Starts the deliveries in order, yielding to the event loop; drops the rest once the broker redelivers the message."""
         starts: list[Callable[[], None]] = [
             partial(self._start_later, one, runner, settlement)
             for one, runners in zip(remaining, matched, strict=True)
@@ -136,7 +136,7 @@ class Delivering:
             _drop(settlement, len(starts) - started)
 
     def _start_later(self, one: Remaining, runner: HookWorker | None, settlement: Settlement) -> None:
-        """Start a delivery that was matched in an earlier iteration: a reload may have replaced or removed the hook since."""
+        """Starts a delivery matched in an earlier iteration: a reload may have replaced or removed the hook since."""
         current = None if runner is None else self.table.get(runner.hook.id)
         if runner is None or current is not None:
             self._start(one, current, settlement)
@@ -146,7 +146,7 @@ class Delivering:
             )
 
     def _runners_of(self, one: Remaining) -> Sequence[HookWorker | None]:
-        """The runners that have something to do for the event; one None if no hook asked for it."""
+        """Returns the workers of the hooks that have work to do for the event; a single None if no hook asked for it."""
         if one.settled is None:
             return ()
         runners = self.table.match(one.event)
@@ -166,7 +166,7 @@ class Delivering:
             self.start(runner, work)
 
     def start(self, runner: HookWorker, work: Work) -> None:
-        """Attempt it straight from the source while the hook is healthy, else have it wait in the lane."""
+        """Attempts the delivery straight from the source while the hook is healthy, else parks it."""
         if not runner.hook.enabled:
             self.record(runner, work, Skipped("hook_disabled"))
         elif reason := work.settlement.park_reason or runner.why_park(time.monotonic()):
@@ -175,7 +175,9 @@ class Delivering:
             runner.enqueue(work)
 
     def turned_away(self, runner: HookWorker, work: Work) -> bool:
-        """Match a copy that came while its hook could not be read; True: the hook does not ask for it, it is SKIPPED."""
+        """Matches a copy that was parked while its hook could not be read; returns True if the hook does not ask for it: the
+        delivery is SKIPPED.
+        """
         if not work.delivery.provisional:
             return False
         if self.table.asks(runner.hook.id, work.delivery.event):
@@ -188,13 +190,13 @@ class Delivering:
     # ---- entrance: a delivery that has a slot, and the steps of its attempt ----------------------------
 
     async def deliver(self, runner: HookWorker, work: Work) -> None:
-        """Run the steps of one attempt. Never raises for what a target does."""
+        """Runs the steps of one attempt. Never raises for anything that a target does."""
         await (
             self.turn.own()
         )  # bodies are built and signed, programs started: hundreds of attempts may begin at once
         if not work.settlement.valid:
             work.settlement.drop_one()
-            return  # The broker redelivers it anyway: an attempt now would be a certain duplicate.
+            return  # The broker redelivers the message anyway: an attempt now would be a certain duplicate.
         if reason := runner.why_wait(work, time.monotonic()):
             await self.conclude(runner, work, Parked(reason))
             return
@@ -207,7 +209,9 @@ class Delivering:
         await self.conclude(runner, work, outcome, attempt)
 
     def _record_started(self, work: Work) -> tuple[float, float]:
-        """Keep the message from being given back; returns when the attempt starts, in Unix seconds and by the steady clock."""
+        """Marks the message as started, so that it is not returned to the broker. Returns the start of the attempt, as Unix
+        time and as monotonic time in seconds.
+        """
         work.settlement.started = True
         return time.time(), time.monotonic()
 
@@ -216,12 +220,12 @@ class Delivering:
         return await runner.target.attempt(delivery)
 
     def _perform_failed(self, runner: HookWorker, _: Delivery, error: Exception) -> Answer:
-        """A bug in a target is an answer as well: the delivery is retried."""
+        """Turns a bug in a target into an answer, so that the delivery is retried."""
         self.watch.bug(runner, error)
         return Answer(Fault.BUG, error=described(error))
 
     def _normalize_state(self, runner: HookWorker, work: Work, answer: Answer, ended: float) -> Outcome:
-        """Tell the hook's breaker of the answer, and judge what the answer means for the delivery."""
+        """Reports the answer to the hook's breaker, and returns the outcome of the delivery."""
         runner.learn(answer, ended, probe=work.probe)
         if answer.done:
             work.delivery = replace(work.delivery, done=answer.done)
@@ -229,20 +233,20 @@ class Delivering:
         return judge(answer, work.delivery, runner.policy, now=time.time(), random=jitter, probe=work.probe)
 
     def _report_finished(self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt) -> None:
-        """Count and log the attempt."""
+        """Counts and logs the attempt."""
         self.watch.attempted(runner, work.delivery, outcome, attempt)
 
     async def conclude(
         self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
     ) -> None:
-        """Make the outcome durable, then record it; the recorder settles the message after its commit."""
+        """Makes the outcome durable, then records it; the recorder settles the message after its commit."""
         work.settlement.started = True
         fate: Outcome | None = outcome
         match outcome:
             case Delivered() | Skipped():
                 pass
             case FailedForGood(reason=reason, pause_hook=pause):
-                # What an attempt of a hook that was changed meanwhile met says nothing about the new one.
+                # An attempt with the former configuration of a hook says nothing about the present one.
                 if pause and not runner.paused and self.table.get(runner.hook.id) is runner:
                     self.watch.paused(runner, reason)
                     runner.pause(reason)
@@ -257,8 +261,8 @@ class Delivering:
                 fate = await self._secure(runner, work, outcome, partial(self.copies.park, copy))
             case _:
                 assert_never(outcome)
-        # Without a confirmed copy the redelivered message is all there is of it: to record the attempt
-        # would make the fence take that message for a stale one.
+        # Without a confirmed copy the redelivered message is the only trace of the delivery: if the attempt were recorded, the
+        # fence would drop that message as stale.
         if fate is None:
             work.settlement.drop_one()
         else:
@@ -267,7 +271,7 @@ class Delivering:
     async def _secure(
         self, runner: HookWorker, work: Work, outcome: Outcome, publish: Callable[[], Awaitable[None]]
     ) -> Outcome | None:
-        """Publish a copy until the broker confirmed it; None once the message is no longer ours to settle."""
+        """Publishes a copy until the broker has confirmed it; returns None once the message can no longer be settled here."""
         backoff = Backoff()
         while work.settlement.valid:
             try:
@@ -278,7 +282,7 @@ class Delivering:
                 self.watch.copy_failed(runner, error)
                 await backoff.pause()
             else:
-                # The lane belongs to the hook of today, which may have been changed since.
+                # The lane belongs to the present worker of the hook, which may have been replaced since.
                 (self.table.get(runner.hook.id) or runner).copy_sent(outcome, work.delivery.event.received_at)
                 self.watch.copy_sent(runner, outcome)
                 return outcome
@@ -289,7 +293,7 @@ class Delivering:
     def record(
         self, runner: HookWorker, work: Work, outcome: Outcome, attempt: Attempt | None = None
     ) -> None:
-        """Have a durable outcome written, and the message settled after that."""
+        """Records a durable outcome; the message is settled after the commit."""
         now = time.time()
         reason, next_attempt_at = _told(outcome, now)
         record = Record(
@@ -305,7 +309,7 @@ class Delivering:
         self.recorder.add(record, work.settlement)
 
     def park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        """Copy a delivery into its hook's lane, in the background."""
+        """Copies a delivery into its hook's lane, in the background."""
         work.settlement.started = True
         if runner.hook.fault is not None and runner.hook.fault.provisional:
             work.delivery = replace(work.delivery, provisional=True)
@@ -319,7 +323,7 @@ class Delivering:
         work.settlement.drop_one()
 
     def quarantine(self, fault: Undecodable, message: Message, settlement: Settlement) -> None:
-        """Keep a message that cannot be handled, whole and with the reason."""
+        """Keeps in quarantine a message that cannot be handled, whole and with the reason."""
         self.watch.quarantined(settlement.source, fault)
         entry = Quarantined(
             self.new_id(), settlement.source, fault.reason, fault.detail, time.time(), message
@@ -342,8 +346,8 @@ def _attempt_of(delivery: Delivery, answer: Answer, at: float, seconds: float) -
 
 
 def steady_time() -> float:
-    """Unix time as it was at the start and has gone on since: waits are measured by it, for the system's clock may be
-    set by hours while they last.
+    """Returns the Unix time at the start of the process plus the monotonic time since: waits must not change when the system
+    clock is set.
     """
     return _AT_ZERO + time.clock_gettime(_STEADY)
 
@@ -351,7 +355,9 @@ def steady_time() -> float:
 def next_copy(
     delivery: Delivery, outcome: RetryLater | Parked, attempt: Attempt | None, now: float
 ) -> Delivery:
-    """The delivery as it goes on from here: a made attempt counts, a used wait too, and when to go on."""
+    """Returns the delivery as its copy carries it: with the attempt and the used wait counted, and the time of the next
+    attempt.
+    """
     match outcome:
         case RetryLater(wait=wait, reason=reason, uses_retry=uses_retry):
             return replace(
@@ -369,8 +375,8 @@ def next_copy(
 
 
 def by_this_clock(delivery: Delivery, now: float) -> Delivery:
-    """The delivery as it waits where its wait began in what is the future here: the clock was set back since, at a
-    restart for instance. It waits the whole time once more, and not until the clock has caught up.
+    """Returns the delivery with its wait begun anew if it began in the future: the clock was set back since, for instance at a
+    restart. The delivery waits its full time once more, instead of until the clock has caught up.
     """
     behind = delivery.waits_from - now
     if behind <= 0:
@@ -379,7 +385,7 @@ def by_this_clock(delivery: Delivery, now: float) -> Delivery:
 
 
 def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
-    """What the history says of it: the reason, and when the next attempt is due."""
+    """Returns the reason of an outcome and the time of the next attempt, as the history stores them."""
     match outcome:
         case Delivered():
             return "", None

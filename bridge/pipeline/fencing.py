@@ -1,4 +1,4 @@
-"""Before attempts from a lane: copies that the history knows to be overtaken are dropped."""
+"""The fence: drops copies from a lane that, by the history, are stale."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,15 +12,15 @@ from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement, Wo
 
 _GATHER = 0.005
 _LOOK_AGAIN = 0.5
-"""Seconds between two looks at a copy whose delivery is under way with the same attempt or the one before it."""
+"""Seconds between two checks of a copy whose delivery is under way with the same attempt or the one before it."""
 
 
 def stale(delivery: Delivery, known: Known | None) -> bool:
-    """Whether the copy has been overtaken: its delivery was started anew since, is final, or had this attempt already.
+    """Returns whether the copy is stale: its delivery has a later generation, is final, or had this attempt already.
 
-    The last one is the crash between the confirm of a retry copy and the ack of the message before it: an
-    attempt is committed only after its retry copy was confirmed, so the copy of that attempt may go. How an earlier
-    generation ended says nothing about a later one.
+    The last case is a crash between the confirm of a retry copy and the ack of the message before it: an attempt is committed
+    only after its retry copy was confirmed, so the copy of that attempt may be dropped. The end of an earlier generation says
+    nothing about a later one.
     """
     if known is None or known.generation < delivery.generation:
         return False
@@ -28,7 +28,7 @@ def stale(delivery: Delivery, known: Known | None) -> bool:
 
 
 class Fence:
-    """Lets copies through to their attempt, in batches of one look into the history each."""
+    """Checks copies against the history in batches of one query each, and lets current ones through to their attempt."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Fence:
         dropped: Callable[[Delivery], None],
         send_acks: Callable[[], Awaitable[None]],
     ) -> None:
-        """`dropped` is told of every stale copy; `send_acks` sends the acks that have become due."""
+        """`dropped` is called with the delivery of every stale copy; `send_acks` sends the acks that are due."""
         self._history = history
         self._load = load
         self._let_through = let_through
@@ -49,16 +49,16 @@ class Fence:
         self._arrived = asyncio.Event()
 
     def add(self, delivery: Delivery, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Look at this copy soon; `over` is told of its end."""
+        """Accepts a copy, which is checked soon; `over` is called when it is settled."""
         self.again(Work(delivery, Settlement(ticket, "", self._load, over=over), from_lane=True))
 
     def again(self, work: Work) -> None:
-        """Look at this copy, which has waited here, once more: much may have been said of its delivery meanwhile."""
+        """Checks a copy that has waited here once more: its delivery may have been retried or cancelled meanwhile."""
         self._waiting.append(work)
         self._arrived.set()
 
     async def run(self) -> None:
-        """Look at what arrives until cancelled."""
+        """Checks accepted copies until cancelled."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(_GATHER)
@@ -81,7 +81,9 @@ class Fence:
         await self._send_acks()
 
     def _overtaken(self, work: Work, newest: Mapping[tuple[str, int], int]) -> bool:
-        """Whether the copy of the next attempt is here: this one was made, and died before its commit."""
+        """Returns whether the copy of the next attempt is here: the attempt of this one was made, and the process died before
+        its commit.
+        """
         delivery = work.delivery
         later = newest.get((delivery.id, delivery.generation), 0) > delivery.attempt
         return later or self._other(work, 1) is not None
@@ -89,16 +91,18 @@ class Fence:
     def _admit(self, work: Work) -> None:
         delivery, settlement = work.delivery, work.settlement
         if self._other(work, 0) is not None or self._other(work, -1) is not None:
-            # What the one under way comes to decides about this one. The same attempt twice is a publish whose confirm
-            # was lost, or the very copy that parks the one under way, here before that is committed: all there is left
-            # of the delivery. The attempt before is one that is repeated after a crash.
+            # The outcome of the attempt under way decides about this copy. A copy of the same attempt comes from a publish
+            # whose confirm was lost, or parks the attempt under way and arrived before that was committed: then it is the only
+            # trace of the delivery. A copy of the attempt before is repeated after a crash.
             asyncio.get_running_loop().call_later(_LOOK_AGAIN, self.again, work)
         else:
             self._under_way[delivery.id, delivery.generation, delivery.attempt] = settlement
             self._let_through(work)
 
     def _other(self, work: Work, step: int) -> Settlement | None:
-        """The message of another copy of the delivery that is under way here, so many attempts further on."""
+        """Returns the message of another copy of the delivery that is under way here, whose attempt number is
+        higher by `step`.
+        """
         delivery = work.delivery
         other = self._under_way.get((delivery.id, delivery.generation, delivery.attempt + step))
         alive = other is not None and other is not work.settlement and other.open > 0 and other.valid
@@ -114,7 +118,7 @@ class Fence:
 
 
 def _newest(works: Iterable[Work]) -> dict[tuple[str, int], int]:
-    """The highest attempt of each delivery and generation."""
+    """Returns the highest attempt of each delivery and generation."""
     found: dict[tuple[str, int], int] = {}
     for work in works:
         delivery = work.delivery

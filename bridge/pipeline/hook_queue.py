@@ -1,4 +1,4 @@
-"""What waits for one hook in this process, and what is known of its lane on the broker."""
+"""The deliveries that wait for one hook in this process, and the state of the hook's lane on the broker."""
 
 import asyncio
 from collections import deque
@@ -10,7 +10,7 @@ from bridge.pipeline.settlement import Work
 
 @dataclass(slots=True)
 class Lane:
-    """A hook's lane as this process knows it; only its HookQueue writes here."""
+    """The state of a hook's lane as this process knows it; only its HookQueue writes it."""
 
     exists: bool = False
     depth: int = 0
@@ -18,13 +18,13 @@ class Lane:
     parking: int = 0
     """Copies on their way into the lane that the broker has not confirmed."""
     reason: str = ""
-    """Why every delivery goes through the lane until it is empty; empty: none has to."""
+    """The reason for which every delivery goes through the lane until the lane is empty; empty if there is none."""
     oldest: float = 0.0
-    """When the oldest event that may wait there was received, Unix seconds; 0 if the lane is empty."""
+    """Receive time of the oldest event that may wait in the lane, Unix seconds; 0 if the lane is empty."""
 
 
 class HookQueue:
-    """Deliveries of one hook that wait for a slot, straight from their sources or as copies from the lane."""
+    """The deliveries of one hook that wait for a slot, straight from their sources or as copies from the lane."""
 
     __slots__ = ("_copies", "_direct", "_early", "_lane_turn", "lane")
 
@@ -41,11 +41,11 @@ class HookQueue:
         return len(self._direct) + len(self._copies)
 
     def add(self, work: Work) -> None:
-        """Append a delivery to the queue of its kind."""
+        """Appends a delivery to the queue of its kind."""
         (self._copies if work.from_lane else self._direct).append(work)
 
     def next(self) -> Work | None:
-        """Take out the next delivery: in turn from the lane and from the sources while both have one."""
+        """Removes and returns the next delivery: in turn from the lane and from the sources while both have one."""
         self._lane_turn = not self._lane_turn
         copies, direct = self._copies, self._direct
         first, second = (copies, direct) if self._lane_turn else (direct, copies)
@@ -57,45 +57,45 @@ class HookQueue:
 
     @property
     def direct(self) -> tuple[Work, ...]:
-        """Deliveries straight from a source that wait for a slot."""
+        """Returns the deliveries straight from a source that wait for a slot."""
         return tuple(self._direct)
 
     @property
     def has_direct(self) -> bool:
-        """A delivery straight from a source waits for a slot."""
+        """Returns whether a delivery straight from a source waits for a slot."""
         return bool(self._direct)
 
     def received_before(self, moment: float) -> list[Work]:
-        """Deliveries straight from a source whose events were received before that Unix time."""
+        """Returns the deliveries straight from a source whose events were received before that Unix time."""
         if not self._direct or self._direct[0].delivery.event.received_at >= moment:
             return []
         return [work for work in self._direct if work.delivery.event.received_at < moment]
 
     def divert(self, works: Iterable[Work], reason: str) -> None:
-        """Take these deliveries out, and use the lane for this reason until it is empty."""
+        """Removes these deliveries, and uses the lane for this reason until it is empty."""
         out = set(works)
         self._direct = deque(work for work in self._direct if work not in out)
         self.lane.reason = reason
 
     def take_direct(self) -> list[Work]:
-        """Take out the deliveries straight from a source, none of which has started."""
+        """Removes and returns the deliveries straight from a source, none of which has started."""
         taken = list(self._direct)
         self._direct.clear()
         return taken
 
     def put_back(self, work: Work) -> None:
-        """Let a delivery that was taken out go on waiting."""
+        """Puts back a delivery that was removed."""
         self._direct.append(work)
 
     # ---- copies from the lane -------------------------------------------------------------------------
 
     @property
     def holds_copies(self) -> bool:
-        """Copies from the lane wait here, for a slot or for their time."""
+        """Returns whether copies from the lane wait here, for a slot or until they are due."""
         return bool(self._copies or self._early)
 
     def keep_until_due(self, work: Work, seconds: float, due: Callable[[Work], None]) -> None:
-        """Keep a copy that came early; `due` gets it in so many seconds, unless it was taken out."""
+        """Keeps a copy that arrived before its time; calls `due` with it after `seconds`, unless it was removed."""
         self._early.add(work)
         asyncio.get_running_loop().call_later(seconds, self._now_due, work, due)
 
@@ -106,7 +106,7 @@ class HookQueue:
             due(work)
 
     def take_copies_of(self, deliveries: Collection[str]) -> list[Work]:
-        """Take out the copies of these deliveries that wait for a slot, to check them once more."""
+        """Removes and returns the waiting copies of these deliveries, which the fence is to check again."""
         taken = [work for work in self._copies if work.delivery.id in deliveries]
         for work in taken:
             self._copies.remove(work)
@@ -114,11 +114,11 @@ class HookQueue:
         return taken
 
     def _count_in_lane(self) -> None:
-        """Count a copy as if it were in the lane still, until the fence lets it through."""
+        """Counts a copy as if it were still in the lane, until the fence lets it through."""
         self.lane.depth += 1
 
     def take_copies(self) -> list[Work]:
-        """Take out the copies from the lane, none of which has started."""
+        """Removes and returns the copies from the lane, none of which has started."""
         taken = [*self._copies, *self._early]
         self._copies.clear()
         self._early.clear()
@@ -128,41 +128,43 @@ class HookQueue:
 
     @property
     def lane_is_empty(self) -> bool:
-        """Nothing waits in the lane, on its way into it, or here from it."""
+        """Returns whether no message is in the lane, on its way into it, or here from it."""
         lane = self.lane
         return lane.depth <= 0 and not lane.parking and not self._copies and not self._early
 
     def lane_found(self, depth: int, now: float) -> None:
-        """The lane exists already, with so many messages; how old they are is unknown, so they count from now."""
+        """Notes that the lane exists with `depth` messages; their age is unknown and counts from now."""
         self.lane.exists = True
         self.lane.depth = depth
         if depth:
             self.lane.oldest = self.lane.oldest or now
 
     def lane_counted(self, depth: int) -> None:
-        """The broker counted so many ready messages in the lane."""
+        """Notes the number of ready messages in the lane, as the broker counted them."""
         self.lane.depth = depth
         if self.lane_is_empty:
             self.lane.oldest = 0.0
 
     def copy_received(self) -> None:
-        """A copy was consumed from the lane."""
+        """Notes that a copy was consumed from the lane."""
         self.lane.depth = max(0, self.lane.depth - 1)
 
     def copy_confirmed(self, received_at: float) -> None:
-        """The broker confirmed a copy in the lane, of an event that was received then."""
+        """Notes that the broker confirmed a copy in the lane, of an event received at that time."""
         lane = self.lane
         lane.depth += 1
         if not lane.oldest or received_at < lane.oldest:
             lane.oldest = received_at
 
     def confirm_lane(self) -> bool:
-        """The lane exists; returns True if that was not known."""
+        """Notes that the lane exists; returns True if that was not known."""
         known, self.lane.exists = self.lane.exists, True
         return not known
 
     def parking_started(self) -> Callable[[], None]:
-        """A copy is on its way into the lane; call what this returns when that ends, whoever has the lane by then."""
+        """Notes that a copy is being published into the lane. Returns the function to call when that ends, whichever queue has
+        the lane by then.
+        """
         lane = self.lane
         lane.parking += 1
 
@@ -172,9 +174,9 @@ class HookQueue:
         return ended
 
     def use_lane(self, reason: str) -> None:
-        """Send every delivery through the lane for this reason until it is empty; empty: none has to any more."""
+        """Sends every delivery through the lane for this reason until the lane is empty; an empty reason ends that."""
         self.lane.reason = reason
 
     def take_over_lane(self, former: "HookQueue") -> None:
-        """Have the lane of the queue that this one replaces."""
+        """Takes over the lane of the queue that this one replaces."""
         self.lane, former.lane = former.lane, Lane()

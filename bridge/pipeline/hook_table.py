@@ -1,4 +1,4 @@
-"""Which hooks there are: the workers that an event goes to, and the hooks that are deleted."""
+"""The hook table: the workers to which an event goes, and the deleted hooks."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,26 +16,26 @@ from bridge.routing.table import Match, RoutingTable, listens
 T = TypeVar("T")
 
 _MOST = 10_000
-"""Precomputed values that are kept; when there are more, all are discarded."""
+"""Maximum number of precomputed values; beyond it, all are discarded."""
 HOOK_DELETED = "hook_deleted"
 
 
 class Precomputed(Generic[T]):
-    """One thing of each event, noted in a thread and taken once on the event loop, soon."""
+    """Values computed from events in a thread, each of which is taken once on the event loop soon after."""
 
     def __init__(self) -> None:
-        # By the message, which stays when the event gets the id that it had before. An entry keeps it, so that no other
-        # one is taken for it.
+        # The key is the message, since the event may be replaced by one with its earlier id. An entry references its message,
+        # so that no other message can have the same id() meanwhile.
         self._found: dict[int, tuple[Message, T]] = {}
 
     def note(self, event: Event, found: T) -> None:
-        """Keep it until it is taken; much that nobody takes goes."""
+        """Stores a value until it is taken; discards all when too many are not taken."""
         if len(self._found) >= _MOST:
             self._found = {}
         self._found[id(event.message)] = (event.message, found)
 
     def take(self, event: Event, otherwise: T) -> T:
-        """What was noted of the event."""
+        """Returns the value stored for the event, else `otherwise`."""
         if not self._found:
             return otherwise
         noted = self._found.pop(id(event.message), None)
@@ -43,30 +43,30 @@ class Precomputed(Generic[T]):
 
 
 class HookTable:
-    """The routing table of today and the runner of each of its hooks.
+    """The current routing table and the worker of each of its hooks.
 
-    Readers run on the event loop between two swaps, so they always see one whole table.
+    Readers run on the event loop between two swaps, so they always see one consistent table.
     """
 
     def __init__(self, unanswered: Callable[[Event, Sequence[tuple[Hook, EvaluationError]]], None]) -> None:
-        """`unanswered` hears of filters that came to neither true nor false: no match, and to be counted."""
+        """`unanswered` is called with filters that evaluated to neither true nor false: they count as no match."""
         self._unanswered = unanswered
         self._routing = RoutingTable(())
         self._runners: dict[str, HookWorker] = {}
         self._foreseen = Precomputed[tuple[RoutingTable, Match] | None]()
 
     def swap(self, routing: RoutingTable, runners: Mapping[str, HookWorker]) -> None:
-        """Route by this from now on; `runners` holds one for every hook of `routing`, by hook id."""
+        """Replaces the table; `runners` holds a worker for every hook of `routing`, by hook id."""
         self._routing = routing
         self._runners = dict(runners)
 
     @property
     def routing(self) -> RoutingTable:
-        """What events are routed by now."""
+        """Returns the current routing table."""
         return self._routing
 
     def match(self, event: Event) -> list[HookWorker]:
-        """The runners of all hooks that ask for the event, disabled ones included."""
+        """Returns the workers of all hooks that ask for the event, disabled ones included."""
         runners = self._runners
         routing = self._routing
         foreseen = self._foreseen.take(event, None)
@@ -76,28 +76,28 @@ class HookTable:
         return [runners[hook.id] for hook in match.hooks]
 
     def foresee(self, event: Event) -> None:
-        """Match a large event in a thread, where its filters hold up nobody; `match` asks for it soon."""
+        """Matches a large event in a thread, so that its filters do not hold up the event loop; `match` takes the result."""
         routing = self._routing
         self._foreseen.note(event, (routing, routing.match(event)))
 
     def forget(self, event: Event) -> None:
-        """Nobody asks for what was foreseen of it."""
+        """Discards the precomputed match of an event."""
         self._foreseen.take(event, None)
 
     def asks(self, hook: str, event: Event) -> bool:
-        """Whether this hook asks for the event."""
+        """Returns whether this hook asks for the event."""
         return any(each.id == hook for each in self._routing.match(event).hooks)
 
     def listeners(self, source: str) -> int:
-        """How many hooks listen to this source."""
+        """Returns the number of hooks that listen to this source."""
         return sum(1 for hook in self._routing.hooks if listens(hook, source))
 
     def get(self, hook: str) -> HookWorker | None:
-        """The runner of a hook, None where there is no such hook."""
+        """Returns the worker of a hook, None if the hook does not exist."""
         return self._runners.get(hook)
 
     def id_of(self, which: str) -> str:
-        """The id of the hook with this id, else of the one with this name; `which` itself where there is none."""
+        """Returns the id of the hook with this id, else of the hook with this name; `which` itself if neither exists."""
         if which in self._runners:
             return which
         return next((one for one, runner in self._runners.items() if runner.hook.name == which), which)
@@ -110,21 +110,21 @@ class HookTable:
 
 
 class Deleted:
-    """Those known here, their lanes deleted or about to be."""
+    """The deleted hooks that this process knows, whose lanes are deleted or about to be."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._targets: Mapping[str, str] = {}
 
     def are(self, targets: Mapping[str, str]) -> None:
-        """These hooks and no others, with the types of their targets as far as these are known."""
+        """Replaces the set of deleted hooks; the values are the types of their targets, where known."""
         self._targets = targets
 
     def __contains__(self, hook: str) -> bool:
         return hook in self._targets
 
     def end(self, work: Work) -> None:
-        """Nobody will deliver it: record that, and settle its message after the commit."""
+        """Ends a delivery of a deleted hook: records it as final, and settles its message after the commit."""
         work.settlement.started = True
         delivery = work.delivery
         record = Record(

@@ -1,4 +1,4 @@
-"""A hook at work: its slots, its breaker and its rate."""
+"""The worker of a hook: its slots, its breaker and its rate limit."""
 
 import asyncio
 import time
@@ -22,12 +22,12 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
 
 _ALONE = 1.0
-"""Seconds for which the first attempt at a webhook, of which nothing is known yet, is the only one."""
+"""Seconds for which the first attempt at a webhook whose behaviour is unknown occupies the hook alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When a delivery goes through the lane although its hook is well; times in seconds."""
+    """The limits beyond which a delivery goes through the lane although its hook is healthy; times in seconds."""
 
     longest_direct_timeout: float = 30.0
     deepest_lane: int = 1000
@@ -35,7 +35,7 @@ class Thresholds:
 
 
 class HookWorker:
-    """Runs one hook's attempts in `concurrency` workers, half of them for the lane while it holds messages."""
+    """Runs the attempts of one hook in `concurrency` workers, half of them for the lane while it holds messages."""
 
     _alone: asyncio.TimerHandle | None = None
     _closed = False
@@ -54,10 +54,11 @@ class HookWorker:
         told: Callable[["HookWorker", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
         pause: str = "",
     ) -> None:
-        """`target` None: this process does not serve it; `pause`: why the bridge itself paused the hook, empty: it did not.
+        """`target` None: this process does not serve the target; `pause`: the reason for which the bridge paused the hook,
+        empty if it did not.
 
-        `deliver` makes one attempt and never raises. `changed` hears when the lane may have to be consumed or
-        left alone from now on, `told` that its breaker opened or closed.
+        `deliver` makes one attempt and never raises. `changed` is called when the consumption of the lane may have to change,
+        `told` when the breaker opened or closed.
         """
         self.hook = hook
         self.target = target
@@ -84,16 +85,18 @@ class HookWorker:
 
     @property
     def paused(self) -> bool:
-        """By its configuration, or by what was said since."""
+        """Returns whether the hook is paused, by its configuration or at run time."""
         return self.hook.paused or bool(self.pause_reason)
 
     @property
     def serving(self) -> bool:
-        """Whether this process attempts its deliveries at all."""
+        """Returns whether this process attempts deliveries of the hook."""
         return self.target is not None and self.hook.enabled and not self.paused
 
     def why_park(self, now: float) -> str:
-        """Why a delivery that arrives now must wait in the lane; empty: it may go straight to the target."""
+        """Returns the reason for which a delivery that arrives now must be parked; empty if it may go straight
+        to the target.
+        """
         if self.target is None:
             return "broken" if self.hook.fault is not None else "not_served"
         if self.paused:
@@ -101,7 +104,7 @@ class HookWorker:
         if self._too_slow:
             return "long_timeout"
         if not self.breaker.closed:
-            # With nothing waiting elsewhere the event itself is the probe.
+            # If no other delivery waits, the event itself is the probe.
             probe = self.queue.lane_is_empty and not self.queue.has_direct and self.breaker.probe_due(now)
             return "" if probe else "breaker_open"
         if self.held_until > now:
@@ -109,7 +112,7 @@ class HookWorker:
         return self._lane_reason()
 
     def _lane_reason(self) -> str:
-        """A hook that once used its lane goes on using it until the lane is empty."""
+        """Returns the reason for which the lane is in use: once used, it stays in use until it is empty."""
         queue, lane = self.queue, self.queue.lane
         if lane.reason and queue.lane_is_empty:
             queue.use_lane("")
@@ -123,16 +126,16 @@ class HookWorker:
         return lane.reason
 
     def slow_attempts(self, now: float) -> list[Work]:
-        """What has been under way for longer than a second."""
+        """Returns the attempts that have been under way for longer than a second."""
         limit = now - self._thresholds.slow_after
         return [work for work, started in self._running.items() if started < limit]
 
     # ---- slots ----------------------------------------------------------------------------------------
 
     def enqueue(self, work: Work) -> None:
-        """Have this attempted as soon as a slot is free."""
+        """Queues a delivery, which is attempted as soon as a slot is free."""
         if self._closed:
-            work.settlement.drop_one()  # the process ends: the broker hands it out again
+            work.settlement.drop_one()  # the process ends: the broker redelivers the message
             return
         self.queue.add(work)
         while self._idle:
@@ -141,7 +144,7 @@ class HookWorker:
                 idle.set_result(None)
                 return
         if not self._workers and not self._met:
-            # Whoever has gone (410) or asks to be left alone (429) is not to meet all slots at once.
+            # An endpoint that is gone (410) or limits its rate (429) must not receive requests from all slots at once.
             self._alone = asyncio.get_running_loop().call_later(_ALONE, self._meet)
             self._hire()
         elif self._met and len(self._workers) < self.hook.concurrency:
@@ -153,7 +156,7 @@ class HookWorker:
         task.add_done_callback(self._workers.discard)
 
     def _meet(self) -> None:
-        """The endpoint answered, or is slow to: the other slots may be used from now on."""
+        """Frees the other slots: the endpoint has answered, or is slow to."""
         self._met = True
         if self._alone is not None:
             self._alone.cancel()
@@ -166,7 +169,8 @@ class HookWorker:
         deliver, failed = self._deliver, HookWorker._failed
         while True:
             if self._limiter is not None and queue:
-                # Before anything is taken: what waits for its turn must be there for whoever hands it back.
+                # The rate limiter comes before the queue: waiting deliveries must stay in the queue, so that they can be
+                # returned or parked.
                 await self._limiter.acquire()
             work = queue.next()
             if work is None:
@@ -183,16 +187,16 @@ class HookWorker:
                 del running[work]
 
     def _failed(self, work: Work, error: Exception) -> None:
-        """A bug: the message stays unsettled, so that the broker hands it out again."""
+        """Handles a bug: the message stays unsettled, so that the broker redelivers it."""
         events.hook_failed(self.hook.id, error)
         work.settlement.drop_one()
 
     # ---- what an attempt says about the hook ----------------------------------------------------------
 
     def why_wait(self, work: Work, now: float) -> str:
-        """Why this attempt must not begin after all; empty: it may, and a probe is marked as one.
+        """Returns the reason for which this attempt must not begin, empty if it may; a probe is marked as one.
 
-        Asked right before the attempt, for much may have been learnt while the delivery waited for its slot.
+        Called right before the attempt, because the state of the hook may have changed while the delivery waited for its slot.
         """
         if self.pause_reason or self.hook.paused:
             return "paused"
@@ -206,7 +210,7 @@ class HookWorker:
         return "" if work.probe else "breaker_open"
 
     def learn(self, answer: Answer, now: float, *, probe: bool) -> None:
-        """Tell the breaker what an attempt met."""
+        """Reports the answer of an attempt to the breaker."""
         if not self._met:
             self._meet()
         before = self.breaker.state
@@ -236,18 +240,20 @@ class HookWorker:
                 assert_never(after)
 
     def hold(self, until: float) -> None:
-        """No attempt before that (monotonic) time."""
+        """Delays all attempts until that monotonic time."""
         if until > self.held_until:
             self.held_until = until
             self._changed(self)
 
     def pause(self, reason: str) -> None:
-        """What waits stays in the lane until the hook is resumed; empty: resume."""
+        """Pauses the hook: its deliveries stay in the lane until it is resumed; an empty reason resumes it."""
         self.pause_reason = reason
         self._paused_or_not()
 
     def switch(self, hook: Hook) -> None:
-        """The same hook, but for its being enabled or paused: breaker, target and what is under way stay."""
+        """Replaces the hook by one that differs only in being enabled or paused; breaker, target and attempts
+        under way stay.
+        """
         self.hook = hook
         self._paused_or_not()
 
@@ -259,11 +265,11 @@ class HookWorker:
 
     @property
     def lane(self) -> Lane:
-        """What is known of the hook's lane."""
+        """Returns the state of the hook's lane."""
         return self.queue.lane
 
     def spawn_park(self, parking: Coroutine[Any, Any, None]) -> None:
-        """Park one delivery in the background."""
+        """Runs the parking of one delivery in the background."""
         task = asyncio.create_task(parking)
         self._parks.add(task)
         task.add_done_callback(partial(self._parked, self.queue.parking_started()))
@@ -275,7 +281,7 @@ class HookWorker:
             events.hook_failed(self.hook.id, error)
 
     def copy_sent(self, outcome: Outcome, received_at: float) -> None:
-        """A copy is confirmed in the lane or on the ladder."""
+        """Notes that a copy was confirmed in the lane or on the ladder."""
         if isinstance(outcome, Parked):
             self.queue.copy_confirmed(received_at)
         if self.queue.confirm_lane():
@@ -285,26 +291,28 @@ class HookWorker:
 
     @property
     def in_flight(self) -> int:
-        """How many attempts are under way."""
+        """Returns the number of attempts under way."""
         return len(self._running)
 
     @property
     def busy(self) -> bool:
-        """An attempt or a parking is under way."""
+        """Returns whether an attempt or a parking is under way."""
         return bool(self._running or self._parks)
 
     @property
     def unrecorded(self) -> int:
-        """Deliveries straight from a source that wait here or are under way: the history may not know them yet."""
+        """Returns the number of deliveries straight from a source that wait here or are under way, and may not be in the
+        history yet.
+        """
         under_way = sum(not work.from_lane for work in self._running)
         return len(self.queue.direct) + len(self._parks) + under_way
 
     def events_here(self) -> set[str]:
-        """Ids of events whose deliveries wait here straight from a source, or are attempted."""
+        """Returns the ids of the events whose deliveries wait here straight from a source, or are attempted."""
         return {work.delivery.event.id for work in (*self.queue.direct, *self._running)}
 
     def oldest_event(self) -> float:
-        """When the oldest event that waits for this hook was received, Unix seconds; 0: none waits."""
+        """Returns the receive time of the oldest event that waits for this hook, Unix seconds; 0 if none waits."""
         received = [work.delivery.event.received_at for work in (*self.queue.direct, *self._running)]
         if self.lane.oldest:
             received.append(self.lane.oldest)
@@ -313,7 +321,7 @@ class HookWorker:
     # ---- the end --------------------------------------------------------------------------------------
 
     async def close(self) -> list[Work]:
-        """Cancel what is still under way, let go of the target; gives the attempts that were cut off."""
+        """Cancels the attempts under way and closes the target; returns the cancelled attempts."""
         self._closed = True
         if self._alone is not None:
             self._alone.cancel()

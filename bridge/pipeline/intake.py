@@ -1,4 +1,4 @@
-"""What comes in from a source: decoded and routed at once, or kept raw while the process holds enough."""
+"""The intake of a source: decodes and routes its messages at once, or keeps them undecoded under backpressure."""
 
 import asyncio
 import time
@@ -38,11 +38,11 @@ TOO_OFTEN = "redelivered_too_often"
 NEAR_THE_LIMIT = "delivery_limit"
 STOPPING = "stopping"
 _LIGHT = 8192
-"""Bytes that are not counted beside what each message counts."""
+"""Bytes below which the objects made of a message are not counted."""
 
 
 class Intake:
-    """One source's way in."""
+    """The intake of one source."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class Intake:
         aside: LargeBodyReader,
         dimensions: Dimensions | None = None,
     ) -> None:
-        """`most_open`: deliveries that the process may hold before messages are kept back undecoded; `aside` is where
-        large messages are decoded; `dimensions`: what is measured of each event. Raises ValueError for a bad key of `dedupe`.
+        """`most_open`: open deliveries above which messages are kept back undecoded; `aside` decodes large messages;
+        `dimensions`: the values counted of each event. Raises ValueError for an invalid `dedupe` key.
         """
         self.source = source
         self._decoder, self._delivering, self._load = decoder, delivering, load
@@ -87,17 +87,17 @@ class Intake:
 
     @property
     def name(self) -> str:
-        """The source's."""
+        """Returns the name of the source."""
         return self.source.name
 
     @property
     def received(self) -> float:
-        """How many messages ever came."""
+        """Returns the number of messages received so far."""
         return self._received.value
 
     @property
     def returns(self) -> Returns:
-        """How the source's queue counts what comes back; set before it is consumed."""
+        """Returns how the source's queue counts redeliveries; set before it is consumed."""
         return self._returns
 
     @returns.setter
@@ -106,7 +106,7 @@ class Intake:
         self._all_at_once = returns.all_at_once
 
     def receive(self, message: Message, ticket: AckHandle) -> None:
-        """Take one message from the broker's callback."""
+        """Accepts one message from the broker's callback."""
         self._received.value += 1
         if self.stream is None:
             self._take(message, ticket)
@@ -124,22 +124,24 @@ class Intake:
             self.admit(message, ticket)
 
     def _came_too_often(self, message: Message) -> Undecodable | None:
-        """Why it must not be tried again before the broker drops it; None: it may."""
+        """Returns the fault of a message that was redelivered too often to be tried again before the broker drops it; None if
+        it may be tried.
+        """
         bound = self._returns.kept_from
         if bound is None or (count := delivery_count(message.headers)) < bound:
             return None
         return Undecodable(TOO_OFTEN, f"the queue handed it out {count} times without an end")
 
     def is_urgent(self, message: Message) -> bool:
-        """The broker drops it if it comes back some more times: it goes into its lanes, and nothing is attempted before."""
+        """Returns whether the message is near its delivery limit: its deliveries are parked before anything is attempted."""
         return (message.redelivered or self._all_at_once) and self._returns.near_the_end(message.headers)
 
     def digest(self, message: Message) -> str:
-        """The same each time the broker hands this message out."""
+        """Returns a digest that is the same on each redelivery of the message."""
         return message_digest(self.source.queue, message)
 
     def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Decode and route it, now or when there is room; `over` is told of its end."""
+        """Decodes and routes the message, now or when there is room; `over` is called when it is settled."""
         if self._kept_back or not self._has_room() or self._turn.is_over():
             self._kept_back.append((message, ticket, over))
             self._go_on_later()
@@ -149,12 +151,12 @@ class Intake:
     def refuse(
         self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
     ) -> None:
-        """Put it into quarantine as it is."""
+        """Puts the message into quarantine as it is."""
         settlement = self._settlement(ticket, over)
         self._delivering.quarantine(why, message, settlement)
 
     def admit_kept_back(self) -> None:
-        """Go on with messages that were kept back, as far as there is room again."""
+        """Decodes and routes messages that were kept back, as far as there is room again."""
         while self._may_go_on():
             if self._turn.is_over():
                 self._go_on_later()
@@ -175,7 +177,7 @@ class Intake:
             over(False)
 
     def _go_on_later(self) -> None:
-        """In another turn of the event loop, if this one is what it waits for."""
+        """Continues in a later iteration of the event loop, if the time of this one is used up."""
         if self._later is None and self._may_go_on():
             self._later = asyncio.create_task(self._go_on_in_turn())
 
@@ -187,8 +189,8 @@ class Intake:
         self.admit_kept_back()
 
     def leave(self) -> None:
-        """Nothing more comes, and the process ends: what was not begun goes back to the broker, or, where that counts it
-        as one more delivery in vain, into its lanes.
+        """Ends the intake when the process stops: undecoded messages are returned to the broker, or parked where a return
+        counts towards the delivery limit.
         """
         for settlement in self._routing:
             settlement.park_reason = STOPPING
@@ -204,7 +206,7 @@ class Intake:
             self._start_next()
 
     def give_back(self) -> None:
-        """Hand what was kept back, here or on its way here, to the broker."""
+        """Returns to the broker the messages that were kept back here, or are held by an earlier stage."""
         while self._decoding:
             settlement, task = self._decoding.popitem()
             task.cancel()
@@ -235,7 +237,7 @@ class Intake:
             self._go_on(received, message, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
-        """What comes after it waits: events of a source go on in its order."""
+        """Decodes a large message in a thread. Later messages wait: the events of a source keep their order."""
         await awaited(self._read_and_go_on, self._failed, message, settlement, now)
         self.admit_kept_back()
 
@@ -251,7 +253,7 @@ class Intake:
             settlement.drop_one()
 
     def _decode(self, message: Message, now: float) -> Received:
-        """All of it that takes long, in a thread."""
+        """Decodes the message and precomputes what takes long, in a thread."""
         received = self._decoder.decode(message, new_id=self._new_id, received_at=now)
         for event, place in places(received):
             self._delivering.table.foresee(event)
@@ -262,7 +264,7 @@ class Intake:
         return received
 
     def _forget(self, received: Received) -> None:
-        """What was foreseen of a message that the broker hands out again."""
+        """Discards the values precomputed for a message that the broker redelivers."""
         for event in received.events:
             self._delivering.table.forget(event)
             self._foreseen_keys.take(event, None)
@@ -274,7 +276,9 @@ class Intake:
         self._route(received, message, settlement)
 
     def _failed(self, message: Message, settlement: Settlement, _: object, error: Exception) -> None:
-        """A bug: the message goes to quarantine if nothing of it has started; else what has not started comes again."""
+        """Handles a bug: the message goes to quarantine if no delivery of it has started; else the deliveries that have not
+        started are repeated after redelivery.
+        """
         if settlement.handed_out:
             events.intake_failed(self.source.name, error)
         elif settlement.valid:
@@ -290,7 +294,7 @@ class Intake:
         return settlement
 
     def _route(self, received: Received, message: Message, settlement: Settlement) -> None:
-        """At once, unless something may be known of it already."""
+        """Routes the message at once, unless it may have been received before."""
         if received.events and (message.redelivered or self._keys is not None):
             self._metrics.redelivered.value += message.redelivered
             self._recall.take(self._arrival(received, message, settlement))
@@ -327,7 +331,7 @@ class Intake:
         settlement: Settlement,
         remaining: Sequence[Remaining],
     ) -> None:
-        """Go on with a message that the redelivery filter has looked at."""
+        """Continues with a message that the redelivery filter has checked."""
         contained(
             lambda _, settlement, remaining: self._fan_out(remaining, refused, settlement),
             self._failed,
@@ -339,7 +343,7 @@ class Intake:
     def _fan_out(
         self, remaining: Sequence[Remaining], refused: Sequence[Refused], settlement: Settlement
     ) -> None:
-        """Route what remains to be done of a message, new or redelivered."""
+        """Routes the remaining deliveries of a message, new or redelivered."""
         for one in remaining:
             if one.event.publisher_id is not None:
                 self._recall.under_way.add(one.event.webhook_id, settlement)
@@ -351,17 +355,17 @@ class Intake:
             self._routing[settlement] = asyncio.create_task(self._await_rest(rest, settlement))
 
     async def _await_rest(self, rest: Awaitable[None], settlement: Settlement) -> None:
-        """Start what one iteration had no time for. Later messages wait: events of a source go on in its order."""
+        """Starts the remaining deliveries. Later messages wait: the events of a source keep their order."""
         await awaited(lambda rest: rest, self._rest_failed, rest)
         del self._routing[settlement]
         self.admit_kept_back()
 
     def _rest_failed(self, _: Awaitable[None], error: Exception) -> None:
-        """A bug: what has not started comes again with the message."""
+        """Handles a bug: deliveries that have not started are repeated after redelivery."""
         events.intake_failed(self.source.name, error)
 
     def _counted(self, remaining: Sequence[Remaining]) -> Sequence[Counted]:
-        """What is measured of each event when it comes in the first time: its deliveries may be several."""
+        """Returns the values that statistics count of each event, once per event and only on its first receipt."""
         dimensions = self._dimensions
         if dimensions is None:
             return ()
@@ -375,7 +379,7 @@ class Intake:
 
 
 def _weight(received: Received) -> int:
-    """About how many bytes what was made of a message takes beside its body."""
+    """Returns the approximate bytes of the objects made of a message, without its body."""
     weight = sum([event.weight for event in received.events])
     if received.is_batch:
         weight += sum(len(event.message.body) for event in received.events)

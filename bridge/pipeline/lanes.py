@@ -1,4 +1,4 @@
-"""Which lanes are consumed right now, and how deep: kept in step with every hook's state."""
+"""The lane scheduler: decides which lanes are consumed, and with which prefetch, by the state of each hook."""
 
 import asyncio
 import time
@@ -29,41 +29,43 @@ from bridge.wire.copies import copy_digest
 log = structlog.get_logger(__name__)
 
 SHORT_WAIT = 5.0
-"""Seconds: a copy that comes this early is waited for here, an earlier one goes onto the ladder again."""
+"""Seconds: a copy that is due within them waits here; a copy that is due later goes onto the ladder again."""
 _LANES_AT_ONCE = 100
 _FIRST = 16
-"""Messages that a lane may hand out before it is known how large they are."""
+"""The prefetch of a lane until the size of its messages is known."""
 _SHARE = 0.25
-"""Of the memory, for copies of all lanes together."""
+"""The share of the memory budget for the copies of all lanes together."""
 _LIGHT = 8192
 
 
 class LaneConsumers(Protocol):
-    """The broker's side: consumers on lanes."""
+    """The consumers on lanes, as the broker adapter provides them."""
 
     async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
-        """Consume the hook's lane with this prefetch from now on, in place of an earlier prefetch."""
+        """Consumes the hook's lane with this prefetch, which replaces an earlier one."""
         ...
 
     async def leave(self, hook: str) -> None:
-        """Stop consuming the lane; tickets given out stay good."""
+        """Stops consuming the lane; tickets given out stay valid."""
         ...
 
     async def resize(self, hook: str, prefetch: int) -> None:
-        """Consume the lane with this prefetch from now on; what is here of it stays."""
+        """Changes the prefetch of the lane; messages held here stay."""
         ...
 
     def held(self, hook: str) -> Held:
-        """What is held here of the lane."""
+        """Returns what is held here of the lane."""
         ...
 
     async def depths(self, hooks: Sequence[str]) -> dict[str, int]:
-        """Messages ready in the lanes of those of these hooks that have one, from whatever process."""
+        """Returns the ready messages of each of these hooks' lanes that exists, whichever process made it."""
         ...
 
 
 class LaneScheduler:
-    """Consumes each lane as its hook can take it: not at all, one probe, or some rounds of its concurrency."""
+    """Consumes each lane with the prefetch that its hook can handle: none, one for a probe, or a few rounds of
+    its concurrency.
+    """
 
     def __init__(
         self,
@@ -82,8 +84,8 @@ class LaneScheduler:
         budget: Budget,
         aside: LargeBodyReader,
     ) -> None:
-        """`unverified` takes copies that no bridge of ours wrote; `turned_away(runner, work)`: the hook turned out not to ask
-        for this copy, which is seen to then; `longest_hold`: seconds that a copy may wait here for its attempt at the most.
+        """`unverified` takes copies without a valid signature; `turned_away(worker, work)` returns whether the hook does not
+        ask for this copy, and if so has ended it; `longest_hold`: maximum seconds that a copy may wait here for its attempt.
         """
         self._consumers = consumers
         self._copies = copies
@@ -107,12 +109,12 @@ class LaneScheduler:
         self._stopping = False
 
     def changed(self, runner: HookWorker) -> None:
-        """Something about this hook changed: look at its lane soon."""
+        """Notes that the state of this hook changed; its lane is checked soon."""
         self._dirty[runner.hook.id] = None
         self._changed.set()
 
     async def run(self) -> None:
-        """Keep consumers in step with hooks until cancelled."""
+        """Adjusts the consumers to the state of their hooks until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -126,17 +128,17 @@ class LaneScheduler:
                     self._later(hook, 2.0)
 
     def lane_made(self, hook: str) -> None:
-        """Another process made this hook's lane; empty: look which lanes there are."""
+        """Notes that another process made this hook's lane; empty: any lanes may exist."""
         runner = self._table.get(hook)
         if not hook:
             self._searched.set()
         elif runner is not None and not runner.lane.exists:
-            runner.queue.lane_found(0, time.time())  # how deep it is shows with the next count
+            runner.queue.lane_found(0, time.time())  # the next count tells its depth
             self.changed(runner)
 
     async def find_lanes(self) -> None:
-        """Look which hooks have a lane from an earlier life or another process, and serve those: now, and whenever
-        `lane_made` asks for it, until cancelled.
+        """Finds hooks that have a lane from an earlier run or another process, and consumes those: now, and after each
+        `lane_made`, until cancelled.
         """
         while True:
             self._searched.clear()
@@ -156,7 +158,7 @@ class LaneScheduler:
             await self._searched.wait()
 
     async def stop(self) -> None:
-        """Leave all lanes and hand back what was not started."""
+        """Stops consuming all lanes, and returns to the broker the copies that have not started."""
         self._stopping = True
         for timer in self._timers.values():
             timer.cancel()
@@ -165,7 +167,7 @@ class LaneScheduler:
             await self._set(hook, 0)
 
     def fit(self) -> None:
-        """Have each lane hand out as many copies at once as there is memory for."""
+        """Fits the prefetch of each lane to the memory budget."""
         known = [(hook, self._consumers.held(hook)) for hook in self._prefetch]
         busy = [each for each in known if each[1].messages]
         for hook, held in busy:
@@ -186,7 +188,7 @@ class LaneScheduler:
             await self._set(hook, wanted)
 
     def _wanted(self, runner: HookWorker) -> int:
-        """The prefetch that fits the hook now; arms a timer where time alone will change it."""
+        """Returns the prefetch that suits the hook now; starts a timer where it changes with time alone."""
         if not runner.lane.exists or not runner.serving:
             return 0
         now = time.monotonic()
@@ -198,7 +200,7 @@ class LaneScheduler:
         if runner.breaker.probe_due(now):
             return 1
         self._later(runner.hook.id, runner.breaker.probe_at - now)
-        # While a probe is under way its message must stay ours: leaving is for when none is.
+        # During a probe the lane must stay consumed, since the message of the probe must stay ours.
         return self._prefetch.get(runner.hook.id, 0) if runner.breaker.probing else 0
 
     def _depth(self, runner: HookWorker) -> int:
@@ -211,8 +213,9 @@ class LaneScheduler:
     async def _set(self, hook: str, prefetch: int) -> None:
         async with self._setting:
             if prefetch > self._prefetch.get(hook, 0) > 1 and not self._stopping:
-                # For less all are left, and what was not begun goes back: nobody else would get what a consumer that
-                # is left still holds of a quorum queue if its node goes, and attempts under way end here all the same.
+                # A lower prefetch means a new consumer, and messages that have not started are returned: nobody else would get
+                # what a cancelled consumer still holds of a quorum queue if its node goes down, and attempts under way end here
+                # in any case.
                 self._prefetch[hook] = prefetch
                 await self._consumers.resize(hook, prefetch)
                 return
@@ -243,22 +246,22 @@ class LaneScheduler:
     name = "lanes"
 
     def receive(self, message: Message, ticket: AckHandle) -> None:
-        """Take one message from the broker's callback."""
+        """Accepts one message from the broker's callback."""
         if message.redelivered or self._guard.holding:
             self._guard.take(self, message, ticket)
         else:
             self.admit(message, ticket)
 
     def digest(self, message: Message) -> str:
-        """The same each time the broker hands this copy out."""
+        """Returns a digest that is the same on each redelivery of the copy."""
         return copy_digest(self.name, message)
 
     def is_urgent(self, _message: Message) -> bool:
-        """Lanes have a limit that nothing comes to."""
+        """Returns False: no copy comes near the delivery limit of a lane."""
         return False
 
     def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Have the fence look at it; `over` is told of its end."""
+        """Passes the copy to the fence; `over` is called when it is settled."""
         lane = message.routing_key
         if (behind := self._behind.get(lane)) is not None:
             behind.append((message, ticket, over))
@@ -277,7 +280,7 @@ class LaneScheduler:
     def _failed(
         self, message: Message, ticket: AckHandle, over: SettledCallback | None, error: Exception
     ) -> None:
-        """A bug: the copy goes to quarantine."""
+        """Handles a bug: the copy goes to quarantine."""
         self._quarantine(undecodable_for(error), message, ticket, over)
 
     def _read_in_another_turn(
@@ -288,8 +291,8 @@ class LaneScheduler:
         self._spawn(self._read_later(lane))
 
     async def _read_later(self, lane: str) -> None:
-        """Read a copy in another turn of the event loop, or a large one in a thread, and then what came after it in the same
-        lane, in its order.
+        """Reads a copy in a later iteration of the event loop, or a large one in a thread; the later copies of the lane follow
+        in order.
         """
         behind = self._behind[lane]
         while behind:
@@ -323,11 +326,11 @@ class LaneScheduler:
     def refuse(
         self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
     ) -> None:
-        """End its delivery without an attempt, and keep the copy whole."""
+        """Ends the delivery without an attempt, and keeps the copy whole in quarantine."""
         self._quarantine(why, message, ticket, over)
 
     def let_through(self, work: Work) -> None:
-        """Attempt a copy that the fence let through, when its time has come."""
+        """Attempts a copy that the fence let through, when it is due."""
         runner = self._table.get(work.delivery.hook)
         if work.delivery.hook in self._deleted:
             self._deleted.end(work)
@@ -354,13 +357,13 @@ class LaneScheduler:
         task.add_done_callback(self._tasks.discard)
 
     def overtaken(self, deliveries: Collection[str]) -> None:
-        """Somebody started these deliveries anew or cancelled them: look again at their copies that wait for a slot."""
+        """Notes that these deliveries were retried or cancelled: their copies that wait for a slot are checked again."""
         for runner in self._table:
             for work in runner.queue.take_copies_of(deliveries):
                 self._fence.again(work)
 
     async def _wait_longer(self, runner: HookWorker, work: Work, remaining: float) -> None:
-        """The next hop of a composed wait: nothing was tried, so the history has nothing to learn."""
+        """Puts the copy on the next step of its composed wait: no attempt was made, so nothing is recorded."""
         try:
             await self._copies.delay(work.delivery, remaining)
         except BridgeError as error:

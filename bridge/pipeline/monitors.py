@@ -1,4 +1,4 @@
-"""What must be asked for at intervals: depths, blocked connections, the age of what waits."""
+"""The monitors that poll at intervals: queue depths, blocked connections, the age of waiting messages, stalled consumers."""
 
 import asyncio
 import time
@@ -25,13 +25,13 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _OVERDUE_AFTER = 10.0
-"""Seconds beyond a step's time until its messages count as overdue."""
+"""Seconds after the TTL of a step at which its messages count as overdue."""
 _SURE = 2.0
-"""Seconds before a step's time is over within which its messages may leave it."""
+"""Seconds before the end of the TTL of a step within which its messages may leave it."""
 _QUEUES_EVERY = 5
 _STORE_EVERY = 30.0
 _CONTRACTS_EVERY = 12
-"""Rounds of counting queues, a minute."""
+"""The rounds of counting queues between two comparisons of declarations: one minute."""
 
 
 _GONE = (
@@ -41,25 +41,25 @@ _GONE = (
 
 
 class LadderWatch:
-    """Tells whether a step of the ladder holds messages that should have left it, or lost some before their time.
+    """Detects messages that stay on a step of the ladder beyond its TTL, or that left it before.
 
-    All messages of a step have the same time to live and leave in the order they came. So of those counted
-    at one moment, all are gone a step later, and no more can be left than have been published since.
+    All messages of a step have the same TTL and leave in the order of their arrival. So all messages counted at one moment have
+    left one TTL later, and at most those published since can remain.
     """
 
     def __init__(self, begun: float = 0.0) -> None:
-        """`begun`: now."""
+        """`begun` is the present time."""
         self._published: dict[int, int] = dict.fromkeys(STEPS, 0)
         self._marks: dict[int, deque[tuple[float, int]]] = {step: deque() for step in STEPS}
         self._fresh = {step: deque([(begun, 0)]) for step in STEPS}
         self._gone: dict[int, int] = dict.fromkeys(STEPS, 0)
 
     def published(self, step: int) -> None:
-        """A copy was put on this step by this process."""
+        """Counts a copy that this process published to this step."""
         self._published[step] += 1
 
     def overdue(self, step: int, depth: int, now: float) -> int:
-        """How many of the `depth` messages now in the step should have left it."""
+        """Returns how many of the `depth` messages in the step are overdue."""
         marks = self._marks[step]
         marks.append((now, self._published[step]))
         before = now - step - _OVERDUE_AFTER
@@ -71,14 +71,15 @@ class LadderWatch:
         return max(0, depth - (self._published[step] - published_then))
 
     def gone(self, step: int, depth: int, now: float) -> int:
-        """How many that this process put on the step are not among its `depth` messages, though their time is not over.
+        """Returns how many messages that this process published to the step are missing from its `depth`, although their TTL
+        has not ended.
 
-        Seen twice in a row: a queue that has no leader for a moment shows as empty.
+        A loss counts only if it is seen twice in a row: a queue that has no leader for a moment shows as empty.
         """
         fresh = self._fresh[step]
         while fresh and fresh[0][0] < now - step + _SURE:
             fresh.popleft()
-        # What came since the look before may not be counted in the depth.
+        # The depth may not include messages published since the previous count.
         expected = fresh[-1][1] - fresh[0][1] if fresh else 0
         fresh.append((now, self._published[step]))
         before, self._gone[step] = self._gone[step], max(0, expected - depth)
@@ -86,14 +87,14 @@ class LadderWatch:
 
 
 class StoreSamples:
-    """Looks how large history and quarantine are, twice a minute."""
+    """Measures the size of history and quarantine twice a minute."""
 
     def __init__(self, history: History, metrics: Metrics) -> None:
         self._history = history
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Sample until cancelled."""
+        """Measures until cancelled."""
         while True:
             try:
                 size = await self._history.size()
@@ -106,7 +107,7 @@ class StoreSamples:
 
 
 class DepthPoller:
-    """Counts lanes that hold messages every second, and every other queue every five."""
+    """Counts the messages of non-empty lanes every second, and of every other queue every five seconds."""
 
     def __init__(
         self,
@@ -122,7 +123,9 @@ class DepthPoller:
         sources: Iterable[str],
         queues: Iterable[str],
     ) -> None:
-        """`streams` are queues that keep what was read, so that their depth tells nothing; `sources` are the queues of publishers, `queues` others that are always there."""
+        """`streams` are queues that are streams, whose depth means nothing; `sources` are the queues of publishers, `queues`
+        further ones that always exist.
+        """
         self._topology = topology
         self._links = tuple(links)
         self._table = table
@@ -135,7 +138,7 @@ class DepthPoller:
         self._queues = tuple(queues)
 
     async def run(self) -> None:
-        """Sample until cancelled."""
+        """Counts until cancelled."""
         for number in count(1):
             for second in range(_QUEUES_EVERY):
                 await asyncio.sleep(1)
@@ -147,7 +150,7 @@ class DepthPoller:
                 self._metrics.rare.connection_blocked.labels(link.role).set(await link.blocked())
 
     async def _guarded(self, counting: Coroutine[Any, Any, None]) -> None:
-        """An unreachable broker leaves the last figures standing; the connection metrics tell of it."""
+        """Runs a count, and keeps the previous figures if the broker cannot be reached: the connection metrics show that."""
         try:
             async with asyncio.timeout(5):
                 await counting
@@ -208,28 +211,33 @@ class DepthPoller:
             log.warning("ladder.gone", step=step, messages=gone, advice=_GONE)
 
 
-# Consumers that the broker has forgotten: connected and subscribed, messages wait, and nothing comes.
+# Stalled consumers: the broker has forgotten a consumer that is connected and subscribed, so messages wait, and none is
+# delivered.
 
 
 _LOOKS = 3
 _LONGEST = 20
-"""Times the bound: what stays silent (a standby on a queue with a single active consumer) is not renewed all the time."""
+"""Multiples of the bound up to which the intervals grow, so that a queue that stays silent (a standby on a queue with a single
+active consumer) is not renewed all the time.
+"""
 
 
 class Watched(Protocol):
-    """Consumers of some kind."""
+    """A group of consumers that is watched."""
 
     def idle(self) -> Mapping[str, float]:
-        """By queue: a number that changes when something comes; those left out are busy, or are not consumed."""
+        """Returns for each queue a number that changes whenever a message is received; queues that are busy or not consumed are
+        left out.
+        """
         ...
 
     async def renew(self, queue: str) -> None:
-        """Consume the queue anew, with a fresh tag."""
+        """Cancels the consumer of the queue, and consumes it with a new tag."""
         ...
 
 
 class StalledLaneMonitor:
-    """The lanes of hooks that hold nothing of them, although something waits there."""
+    """The consumers of lanes of which no message is held here, although messages wait."""
 
     def __init__(self, table: HookTable, lanes: ChannelLanes, names: Names) -> None:
         self._table = table
@@ -253,7 +261,7 @@ class StalledLaneMonitor:
 
 @dataclass(slots=True)
 class _Quiet:
-    """A queue of which nothing comes, since when, and how long that is put up with."""
+    """A queue without deliveries: since when, and for how long that is tolerated."""
 
     count: float
     since: float
@@ -261,12 +269,12 @@ class _Quiet:
 
 
 class StalledConsumerMonitor:
-    """Compares what comes with what waits, and consumes anew where nothing comes for too long."""
+    """Compares received with ready messages, and renews the consumers that receive none for too long."""
 
     def __init__(
         self, watched: tuple[Watched, ...], topology: Topology, budget: Budget, *, after: float
     ) -> None:
-        """`after`: seconds in which nothing came although messages were ready, and the `budget` had room for them."""
+        """`after`: seconds without a delivery although messages were ready and the `budget` had room."""
         self._watched = watched
         self._budget = budget
         self._topology = topology
@@ -274,11 +282,11 @@ class StalledConsumerMonitor:
         self._quiet: dict[str, _Quiet] = {}
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Checks until cancelled."""
         while True:
             await asyncio.sleep(self._after / _LOOKS)
             if self._budget.crowded:
-                self._quiet = {}  # nothing is read: that is why nothing comes
+                self._quiet = {}  # reading is halted, so no messages are expected
                 continue
             try:
                 async with asyncio.timeout(5):

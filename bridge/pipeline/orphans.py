@@ -1,4 +1,4 @@
-"""Copies that lost their way: back from the ladder to a lane that is gone, or to be tried no more."""
+"""Orphans and dead letters: copies that came from the ladder and found no lane, or went over their delivery limit."""
 
 import asyncio
 import time
@@ -23,22 +23,22 @@ from bridge.wire.authenticity import FORGED
 log = structlog.get_logger(__name__)
 
 _ROOM = 50
-"""Unknown orphans that are held while others come past them; with more, the oldest go to the end of their queue. Half
-of what the broker hands out at once.
+"""Maximum number of unknown orphans held while later ones are looked at; beyond it, the oldest go to the end of their queue.
+Half of the prefetch.
 """
 _WHOLE = 4_194_304
-"""Bytes of bodies of unknown orphans that are kept here: those of others stay on the broker alone."""
+"""Maximum bytes of the bodies of unknown orphans held here; the bodies of others stay on the broker alone."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two such moves, which take longer and longer while none of those behind them has a hook here."""
+"""Seconds between two such moves; the pause grows while no orphan behind them belongs to a known hook."""
 
 _LOG_PAUSE = 60.0
-"""Seconds between two lines of one kind about one thing."""
+"""Seconds between two log lines of one kind about one subject."""
 _LOGGED_MOST = 1000
-"""Things that are remembered; their names come in messages, so that anybody can make up more."""
+"""Maximum number of remembered subjects; their names come from messages, so a publisher can invent any number."""
 
 
 class RateLimitedLog:
-    """Counts what happens to one thing, and says when the count is to be logged."""
+    """Counts the occurrences of an event per subject, and limits how often they are logged."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class RateLimitedLog:
         self._count: dict[str, int] = {}
 
     def due(self, about: str) -> int:
-        """How often it happened since the last line, this time included; 0 while it is too early for another line."""
+        """Returns the occurrences since the last log line, this one included; 0 if it is too early for another line."""
         now = self._clock()
         count = self._count.get(about, 0) + 1
         if now < self._last.get(about, now - _LOG_PAUSE) + _LOG_PAUSE:
@@ -61,7 +61,9 @@ class RateLimitedLog:
 
 
 class OrphanedCopies:
-    """Brings orphans of known hooks home, ends those of deleted ones, quarantines the dead, and leaves what nobody knows."""
+    """Parks orphans of known hooks anew, ends those of deleted hooks, quarantines dead letters, and leaves unknown orphans on
+    the broker.
+    """
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class OrphanedCopies:
         reader: CopyReader,
         unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
     ) -> None:
-        """`unverified` takes copies that no bridge of ours wrote."""
+        """`unverified` takes copies without a valid signature."""
         self._table = table
         self._copies = copies
         self._recorder = recorder
@@ -95,22 +97,22 @@ class OrphanedCopies:
 
     @property
     def unknown(self) -> int:
-        """Orphans that are held unsettled because no hook here has their id; they stay on the broker."""
+        """Returns the number of orphans that are held unsettled because no hook here has their id; they stay on the broker."""
         self._held = [(message, ticket) for message, ticket in self._held if ticket.valid]
         return len(self._held)
 
     def bring_known_home(self) -> None:
-        """Hooks have changed: look again at the orphans that are held."""
+        """Checks the held orphans again after hooks have changed."""
         self._pause.reset()
         held, self._held = self._held, []
         for message, ticket in held:
             if message is None:
-                ticket.give_back()  # it comes again, whole
+                ticket.give_back()  # the broker redelivers it, whole
             elif ticket.valid:
                 self.orphan(message, ticket)
 
     async def make_room(self) -> None:
-        """Let those behind unknown orphans come forward, until cancelled."""
+        """Moves unknown orphans to the end of their queue so that later ones are delivered, until cancelled."""
         while True:
             await self._pause.pause()
             if self.unknown <= _ROOM:
@@ -122,7 +124,7 @@ class OrphanedCopies:
         moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
         for at, (message, ticket) in enumerate(moving):
             if message is None:
-                ticket.give_back()  # and is moved when it has come again, in the place of those that go now
+                ticket.give_back()  # it is moved when it is redelivered, in place of those that go now
                 continue
             try:
                 await self._copies.set_aside(message)
@@ -133,7 +135,7 @@ class OrphanedCopies:
             ticket.finish()
 
     def orphan(self, message: Message, ticket: AckHandle) -> None:
-        """A copy came back from the ladder and found no lane."""
+        """Handles a copy that came back from the ladder and found no lane."""
         match self._reader.read_without_data(message):
             case Undecodable(reason=reason) if reason == FORGED:
                 self._unverified(message, ticket, None, partial(self._go_home, message))
@@ -157,7 +159,7 @@ class OrphanedCopies:
             task.add_done_callback(self._tasks.discard)
 
     def _hold(self, message: Message, ticket: AckHandle) -> None:
-        """For as long as nobody knows its hook, so that its memory must not count: reading would pause for ever."""
+        """Holds the copy until its hook is known. Its memory is not counted in the budget: reading would halt for ever."""
         ticket.let_go()
         whole = sum(len(kept.body) for kept, _ in self._held if kept is not None)
         self._held.append((message if whole + len(message.body) <= _WHOLE else None, ticket))
@@ -166,7 +168,7 @@ class OrphanedCopies:
             log.error("orphan.unknown", hook=message.routing_key, count=count, effect=effect)
 
     async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
-        """Parking makes the lane anew; the history has nothing to learn from it."""
+        """Parks the delivery, which makes the lane anew; nothing is recorded."""
         backoff = Backoff()
         while settlement.valid:
             try:
@@ -182,7 +184,7 @@ class OrphanedCopies:
         settlement.drop_one()
 
     def dead(self, message: Message, ticket: AckHandle) -> None:
-        """A copy went over its lane's delivery limit: something about it makes processes die."""
+        """Handles a copy that went over its lane's delivery limit, which suggests that it ends processes."""
         why = _latest_death(message)
         if why == "expired":
             if count := self._said.due("expired " + message.routing_key):
@@ -195,7 +197,7 @@ class OrphanedCopies:
                 self.end(forged, message, ticket)
             case _:
                 detail = f"lane of hook {message.routing_key}"
-                if why == "maxlen":  # to park it anew would push out the next one
+                if why == "maxlen":  # parking it anew would push out the next one
                     detail += ": pushed out by a policy with a length limit and overflow drop-head"
                 limit = Undecodable("delivery_limit", detail)
                 self.end(limit, message, ticket)
@@ -203,7 +205,7 @@ class OrphanedCopies:
     def end(
         self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
     ) -> None:
-        """Keep a copy whole that cannot be handled; its delivery, where it has one, is FAILED for the same reason."""
+        """Keeps in quarantine a copy that cannot be handled; its delivery, if it has one, is FAILED for the same reason."""
         settlement = Settlement(ticket, "lanes", self._load, over=over)
         decoded = self._reader.read_without_data(message)
         now = time.time()
@@ -218,7 +220,9 @@ class OrphanedCopies:
 
 
 def _latest_death(message: Message) -> str:
-    """Why the broker put it here: `expired` or `maxlen` where somebody limited by policy how long or how many may wait."""
+    """Returns the reason of the last dead-lettering: `expired` or `maxlen` where a policy limits the age or
+    number of messages.
+    """
     deaths = message.headers.get("x-death")
     latest = deaths[0] if isinstance(deaths, list) and deaths else None
     return str(latest.get("reason", "")) if isinstance(latest, dict) else ""

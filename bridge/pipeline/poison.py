@@ -1,11 +1,11 @@
-"""Before decoding: messages that may have ended a process are told from the others, and in the end kept away from it.
+"""The guard before decoding: detects messages that end the process, and quarantines them.
 
-A classic queue counts nothing, so the guard counts for itself, and only in a life of the process that follows an
-unclean stop. A message that the broker hands out again is noted down before it is begun with, and forgotten when it is
-over; few are begun with at once, so that few are under way at the next death. Those are suspects, and each begins alone.
-One that was alone at a third death does not begin any more. So a killer costs three deaths, and its neighbours nearly
-nothing. Where processes die more often than one killer explains, somebody else may kill them: then it takes two deaths
-alone, and who was alone at the first one begins before all others, so that it is over before anybody can come by.
+A classic queue counts no deliveries, so the guard counts, and only in a run of the process that follows an unclean stop. A
+redelivered message is recorded before it begins, and removed when it is settled; few begin at once, so that few are in flight
+at the next death. Those are suspects, and each begins alone. A suspect that was alone at a third death is quarantined. So a
+poison message costs three deaths, and other messages hardly anything. If processes die more often than one poison message
+explains, they may be killed from outside: then two deaths alone are required, and a message that was alone at the first one
+begins before all others, so that it is settled before the next kill.
 """
 
 import asyncio
@@ -32,57 +32,58 @@ log = structlog.get_logger(__name__)
 ENDED_THE_PROCESS = "ended_the_process"
 
 _CONVICTED = 2
-"""So many earlier lives in which a message was under way at the end convict it, the last time alone."""
+"""The number of earlier runs that ended with a message in flight, alone at the last one, after which it is quarantined."""
 _EXPLAINED = 3
-"""Unclean stops in a row that one killer explains."""
+"""The number of consecutive unclean stops that one poison message explains."""
 _BEGUN_AT_ONCE = 8
 _YOUNG = 0.25
-"""Seconds for which one that began holds up others that came again: slow endpoints must not hold up all of them."""
+"""Seconds for which a redelivered message that began holds up others: slow endpoints must not hold up all of them."""
 _GATHER = 0.005
 _LARGE = 1_048_576
-"""Bytes whose digest takes longer than others should wait."""
+"""Bytes from which on a body is hashed in a thread: its digest takes too long for the event loop."""
 _HOLD = 10.0
-"""Seconds for which everything else waits for suspects in one life of the process: who dies of another message
-meanwhile would convict the suspect. After that they go one by one beside the rest."""
+"""Seconds per run of the process for which all other messages wait for suspects: if another message ended the process
+meanwhile, the suspect would be blamed. After that, suspects run one by one beside the others.
+"""
 _PATIENCE = 30.0
-"""Seconds in which all suspects that wait should have had their turn, however long their endpoints take."""
+"""Seconds within which each waiting suspect should have had its turn, however slow its endpoint is."""
 _SHORTEST = 1.0
 _LOOK_EVERY = 0.02
 _FORGET_AFTER = 1.0
 
 
 class Way(Protocol):
-    """Where messages come from and go on to: a source, or the lanes."""
+    """The path of a message: the intake of a source, or the lanes."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Returns the name that people see."""
         ...
 
     def digest(self, message: Message) -> str:
-        """The same each time the broker hands this message out."""
+        """Returns a digest that is the same on each redelivery of the message."""
         ...
 
     def is_urgent(self, message: Message) -> bool:
-        """The broker may drop it if it comes back some more times: it waits for nothing, and is not attempted but taken
-        into custody, which takes no time worth mentioning.
+        """Returns whether the message is near its delivery limit. Such a message does not wait: it is parked without an
+        attempt, which takes negligible time.
         """
         ...
 
     def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Let it go its way."""
+        """Lets the message pass to the next stage."""
         ...
 
     def refuse(
         self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
     ) -> None:
-        """Keep it whole, and do not begin with it."""
+        """Quarantines the message without beginning with it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A message that waits here; `digest` is empty for one that came for the first time."""
+    """A message that waits in the guard; `digest` is empty if it was delivered for the first time."""
 
     way: Way
     message: Message
@@ -100,10 +101,10 @@ async def _digest_of(held: _Held) -> str:
 
 
 class PoisonMessageGuard:
-    """Holds back what may end the process. Until `watch_out` everything passes."""
+    """Holds back messages that may end the process. Until `watch_out` is called all messages pass."""
 
     def __init__(self, suspects: SqlSuspects, load: InFlight, replica: str) -> None:
-        """`load` tells what is under way; `replica` names this life of the process."""
+        """`load` counts deliveries in flight; `replica` identifies this run of the process."""
         self._suspects = suspects
         self._load = load
         self._replica = replica
@@ -125,7 +126,7 @@ class PoisonMessageGuard:
         """New messages have to come here, too."""
 
     async def watch_out(self) -> None:
-        """The last stop was not in order; called before anything is consumed. Raises HistoryUnavailable."""
+        """Activates the guard after an unclean stop; called before any queue is consumed. Raises HistoryUnavailable."""
         deaths = await self._suspects.died()
         self._convicted = _CONVICTED + (deaths > _EXPLAINED)
         self._on = self.holding = True
@@ -133,7 +134,7 @@ class PoisonMessageGuard:
         log.warning("poison.unclean_shutdown", in_a_row=deaths, effect=effect)
 
     def take(self, way: Way, message: Message, ticket: AckHandle) -> None:
-        """A message that came again, or, while `holding`, any: it goes on when it may."""
+        """Accepts a redelivered message or, while `holding`, any message; it passes when it may."""
         if not self._on:
             way.admit(message, ticket)
             return
@@ -141,7 +142,7 @@ class PoisonMessageGuard:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Let messages go on until cancelled."""
+        """Lets messages pass until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sort())
             tasks.create_task(self._one_by_one())
@@ -149,7 +150,7 @@ class PoisonMessageGuard:
             tasks.create_task(self._forget())
 
     def give_back(self, way: Way) -> None:
-        """Hand to the broker what waits here on this way."""
+        """Returns to the broker the messages that wait here on this path."""
         for some in (self._new, self._behind, self._first, self._urgent, *self._alone.values()):
             for held in some:
                 if held.way is way:
@@ -157,7 +158,7 @@ class PoisonMessageGuard:
             some[:] = [held for held in some if held.way is not way]
 
     def let_go(self, way: Way) -> None:
-        """Have what waits here on this way go on, but for suspects, which the broker gets back."""
+        """Lets the messages that wait here on this path pass, except suspects, which are returned to the broker."""
         waiting = [
             held for some in (self._new, self._behind, self._first) for held in some if held.way is way
         ]
@@ -169,7 +170,7 @@ class PoisonMessageGuard:
                 self._admit(held, None)
 
     async def leave(self) -> None:
-        """The process stops in order. Raises HistoryUnavailable."""
+        """Records a clean stop of the process. Raises HistoryUnavailable."""
         if self._on:
             await self._suspects.leave(self._replica)
             await self._suspects.clear(self._over)
@@ -198,7 +199,7 @@ class PoisonMessageGuard:
 
     def _put(self, held: _Held, times: int) -> None:
         if not held.ticket.valid:
-            return  # the broker hands it out again
+            return  # the broker redelivers it
         stage = TRANSITIONS[Stage.ARRIVED, self._finding(times)]
         if stage is Stage.QUARANTINED:
             why = f"it was under way each of the {times + 1} times that the process ended without stopping in order"
@@ -233,7 +234,7 @@ class PoisonMessageGuard:
         return time.monotonic() < self._until
 
     async def _release(self) -> None:
-        """What came for the first time goes on, and of what came again a few, noted down before."""
+        """Lets messages delivered for the first time pass, and a few redelivered ones, which are recorded before."""
         behind, self._behind = self._behind, []
         for held in behind:
             if held.ticket.valid:
@@ -274,13 +275,13 @@ class PoisonMessageGuard:
         innocent = await self._begin(digest, some, patience)
         del self._alone[digest]
         if innocent:
-            # These very bytes have just been through: more messages of them need not be looked at.
+            # These very bytes have just passed without harm: further messages with them need no check.
             self._behind += [replace(held, digest="") for held in some]
         elif some:
             self._alone[digest] = some
 
     async def _at_once(self) -> None:
-        """Suspects that may not come back often begin one by one, whatever else is under way: each is over in no time."""
+        """Lets suspects near their delivery limit pass one by one, whatever else is in flight: each is settled at once."""
         while True:
             await self._hurry.wait()
             self._hurry.clear()
@@ -292,12 +293,14 @@ class PoisonMessageGuard:
         await self._begin(held.digest, [held], _SHORTEST)
 
     async def _quiet(self) -> None:
-        """Return once nothing else is under way, or new messages are not held any more."""
+        """Waits until no other message is in flight, or new messages are not held any more."""
         while self._load.open and self.holding:  # noqa: ASYNC110 - the count of the hot path wakes nobody
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _begin(self, digest: str, some: list[_Held], patience: float) -> bool:
-        """Have the first of these go its way, and take it out; whether all of it has its committed fate in time."""
+        """Lets the first of these messages pass and removes it; returns whether all its deliveries have a committed fate in
+        time.
+        """
         await self._note({digest})
         some[:] = [held for held in some if held.ticket.valid]
         if some:
@@ -333,7 +336,7 @@ class PoisonMessageGuard:
         )
 
     def _end(self, stage: Stage, digest: str, complete: bool) -> None:
-        """What comes again stays noted down: it is counted once for this life."""
+        """Keeps the record of a message that is redelivered: it is counted once for this run."""
         if self._young.pop(digest, 0.0) and self._first:
             self._arrived.set()
         if TRANSITIONS[stage, _found(complete)] is Stage.SETTLED:
@@ -361,7 +364,7 @@ class PoisonMessageGuard:
         self._over -= over
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until the database answers; what waits here meanwhile is bounded by the prefetch."""
+        """Retries the query until the database answers; the prefetch bounds what waits here meanwhile."""
         backoff = Backoff()
         while True:
             try:

@@ -1,4 +1,5 @@
-"""Reads message bodies and copies: large bodies in a thread, and only copies that a bridge with this history wrote.
+"""The readers of message bodies and copies: large bodies are read in a thread, and copies only if a bridge with this history
+signed them.
 
 For a copy without a valid message authentication code the history is the only source of truth.
 """
@@ -30,12 +31,10 @@ log = structlog.get_logger(__name__)
 
 _CHECK_EVERY = 0.02
 _GROWTH = 4
-"""Times its size that a large body is taken to grow to. What it came to is counted afterwards."""
+"""The factor by which a large body is expected to grow when it is parsed. Its true size is counted afterwards."""
 
 _LOOK_AGAIN = 1.0
-"""Seconds after which a delivery that the history did not know is looked up once more: whoever parked it publishes its
-copy first, and commits then.
-"""
+"""Seconds after which a delivery that is not in the history is looked up once more: a copy is published before its commit."""
 _DETAIL = (
     "no bridge with this history and these storage.encryption_keys wrote it, and the history knows no such delivery "
     "that still waits"
@@ -46,11 +45,13 @@ Refuse = Callable[[Undecodable, Message, AckHandle, SettledCallback | None], Non
 
 
 class LargeBodyReader:
-    """Does such work for all sources and lanes in turn. Two at once would be no faster: the interpreter has one lock."""
+    """Reads large bodies one at a time, for all sources and lanes. A second thread would gain nothing under the interpreter
+    lock.
+    """
 
     def __init__(self, budget: Budget, load: InFlight, most: int, turn: Turn) -> None:
-        """`load` tells what is under way and will make room, `most` is what one body may inflate to; `turn`: of what is read
-        on the event loop after all.
+        """`load` counts the deliveries in flight, whose end frees memory; `most`: maximum bytes that a body may inflate to;
+        `turn`: the share of the event loop for bodies that are read on it.
         """
         self.turn = turn
         self._budget = budget
@@ -62,8 +63,8 @@ class LargeBodyReader:
         self._one = asyncio.Lock()
 
     async def read(self, message: Message, work: Callable[[], T], *, open_here: int = 1) -> T:
-        """What `work` gives, which reads the body of the message; `open_here`: how many deliveries of the load wait for
-        that.
+        """Returns the result of `work`, which reads the body of the message; `open_here`: how many of the open deliveries wait
+        for it.
         """
         needed = self._most if is_compressed(message) else min(self._most, _GROWTH * len(message.body))
         self._waiting += open_here
@@ -81,41 +82,41 @@ class LargeBodyReader:
 
     @property
     def busy(self) -> bool:
-        """Something is being read, or waits for that."""
+        """Returns whether a body is being read, or waits to be."""
         return self._one.locked()
 
     def close(self) -> None:
-        """Let what is being read end, and wait for nothing."""
+        """Stops accepting work without waiting; the current body is read to its end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class BoundedReadContent(Protocol):
-    """As `content_of`."""
+    """The interface of `content_of`."""
 
     def __call__(self, message: Message, form: str, *, at_once: int | None = None) -> Content: ...
 
 
 class CopyReader:
-    """Reads deliveries out of copies, after a look at who wrote them."""
+    """Verifies copies, and reads their deliveries."""
 
     def __init__(self, authenticator: Authenticator, content_of: BoundedReadContent) -> None:
-        """`content_of` parses the body of the event, and raises Heavy where that has more than it is to read at once."""
+        """`content_of` parses the body of the event, and raises Heavy if the body is too large for the event loop."""
         self._is_genuine = authenticator.is_genuine
         self._content_of = content_of
         self._content_at_once = partial(content_of, at_once=AT_ONCE)
 
     def read_at_once(self, message: Message) -> Delivery | Undecodable:
-        """As `read`; raises Heavy, and nothing else, where others should not wait for it."""
+        """As `read`, but raises Heavy, and nothing else, if the copy is too large for the event loop."""
         if len(message.body) > AT_ONCE:
             raise Heavy
         return self._read(message, self._content_at_once)
 
     def read(self, message: Message) -> Delivery | Undecodable:
-        """The delivery that the copy carries; Undecodable `forged` for one that no bridge of ours wrote. In any thread."""
+        """Returns the delivery of a copy; Undecodable `forged` if its signature is not valid. Safe in any thread."""
         return self._read(message, self._content_of)
 
     def read_without_data(self, message: Message) -> Delivery | Undecodable:
-        """The same for a copy that ends processes: its data are not parsed once more."""
+        """As `read`, for a copy that ends processes: its data are not parsed again."""
         return self._read(message, _no_data)
 
     def _read(self, message: Message, content_of: ReadContent) -> Delivery | Undecodable:
@@ -135,17 +136,17 @@ class _Held:
 
 
 class UnverifiedCopies:
-    """Copies without a valid code: the delivery goes on as the history has it, if it still waits there; else the message
+    """Handles copies without a valid signature: the delivery continues from the history if it is open there, else the message
     goes to quarantine.
 
-    So copies that an earlier version left in the lanes, or that were made with a key which is gone, are still delivered,
-    and a forger gets nothing delivered but what the bridge would deliver anyway.
+    So copies that an earlier version left in the lanes, or that were signed with a lost key, are still delivered, and a forger
+    can cause only deliveries that the bridge would make anyway.
     """
 
     def __init__(
         self, records: SqlHistory, content_of: ReadContent, refuse: Refuse, aside: LargeBodyReader
     ) -> None:
-        """`refuse` has a message quarantined; the bodies of the history are read `aside`."""
+        """`refuse` quarantines a message; `aside` reads the bodies from the history."""
         self._aside = aside
         self._records = records
         self._content_of = content_of
@@ -153,11 +154,11 @@ class UnverifiedCopies:
         self._waiting: asyncio.Queue[_Held] = asyncio.Queue()
 
     def take(self, message: Message, ticket: AckHandle, over: SettledCallback | None, go_on: GoOn) -> None:
-        """Look this copy up soon; `go_on` is called with the delivery where there is one."""
+        """Accepts a copy, which is looked up soon; `go_on` is called with its delivery if there is one."""
         self._waiting.put_nowait(_Held(message, ticket, over, go_on))
 
     async def run(self) -> None:
-        """Look up what was taken, one by one, until cancelled."""
+        """Looks up accepted copies, one by one, until cancelled."""
         while True:
             await self._next()
 
@@ -165,7 +166,7 @@ class UnverifiedCopies:
         held = await self._waiting.get()
         if held.ticket.valid:
             await awaited(self._decide, self._failed, held)
-        elif held.over is not None:  # the broker hands it out again
+        elif held.over is not None:  # the broker redelivers it
             held.over(False)
 
     def _failed(self, held: _Held, error: Exception) -> None:
@@ -193,7 +194,7 @@ class UnverifiedCopies:
                 await backoff.pause()
 
     async def _unfinished(self, delivery_id: str) -> Delivery | None:
-        """The delivery, ready for its next attempt; None where it is unknown or final."""
+        """Returns the delivery, ready for its next attempt; None if it is unknown or final."""
         found = await self._records.delivery(delivery_id)
         if found is None or found[0].status in FINAL:
             return None
@@ -216,5 +217,5 @@ class UnverifiedCopies:
 
 
 def _no_data(_message: Message, _form: str) -> Content:
-    """Nothing is parsed."""
+    """Returns empty content without parsing."""
     return Content()

@@ -1,4 +1,4 @@
-"""A decoded message on its way to the fan-out: what remains to be done for each of its events."""
+"""The decoded messages between decoding and routing, with the remaining deliveries of each event."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,10 +13,10 @@ _NONE: frozenset[str] = frozenset()
 
 @value(frozen=True, slots=True)
 class Remaining:
-    """An event and what remains to be done for it: all of a new one, less of one that came `before`.
+    """The remaining deliveries of an event: all for a new one, fewer for one that was received `before`.
 
-    Hooks that are `settled` have a committed fate of the event; None: nothing remains for any hook. Of a `duplicate`
-    each hook gets a record, and no delivery.
+    Hooks in `settled` have a committed fate of the event; None: all hooks have. For a `duplicate` each hook gets a record, and
+    no delivery.
     """
 
     event: Event
@@ -27,8 +27,8 @@ class Remaining:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One event of a message; `digest` is that of its key, None where it has none. `earlier`: what the history has of it,
-    `remaining`: what is to be done for it, once that is decided.
+    """One event of a message. `digest`: the digest of its key, None if it has none; `earlier`: the earlier event in the
+    history; `remaining`: its remaining deliveries, once decided.
     """
 
     event: Event
@@ -38,11 +38,11 @@ class Part:
 
     @property
     def id(self) -> str:
-        """The id that the event goes by."""
+        """Returns the id that the event keeps."""
         return self.event.id if self.earlier is None else self.earlier.event_id
 
     def go_on(self, earlier: Earlier | None, *, before: bool = False) -> None:
-        """Decided: to all hooks but those which have a fate of the event already."""
+        """Decides that the event is delivered to all hooks that have no fate of it yet."""
         if earlier is None:
             self.remaining = Remaining(self.event)
         else:
@@ -52,7 +52,7 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class ReceivedMessage:
-    """A decoded message with all its events; `go_on` is called with what remains to be done for each."""
+    """A decoded message with all its events; `go_on` is called with the remaining deliveries of each."""
 
     parts: list[Part]
     settlement: Settlement
@@ -62,7 +62,7 @@ class ReceivedMessage:
     claims: list[tuple[str, str]] = field(default_factory=list)
 
     def known_by(self) -> list[tuple[Part, EventKey]]:
-        """The parts that the history can know, if the message came before."""
+        """Returns the parts that the history can know if the message was received before."""
         if not self.redelivered:
             return []
         return [
@@ -72,7 +72,7 @@ class ReceivedMessage:
         ]
 
     def undecided(self) -> list[tuple[Part, str]]:
-        """The parts of which it is not known yet whose their key is."""
+        """Returns the parts whose key has no known owner yet."""
         return [
             (part, part.digest) for part in self.parts if part.digest is not None and part.remaining is None
         ]

@@ -1,4 +1,4 @@
-"""Group commit: what happened is written in batches, and only then are messages settled."""
+"""The recorder: commits entries in batches (group commit), and settles messages only after that."""
 
 import asyncio
 import contextlib
@@ -32,14 +32,14 @@ log = structlog.get_logger(__name__)
 _WELL_FILLED = 64
 """Rows from which on a batch counts as well filled."""
 _HEAVY = 4 * 1024**2
-"""Bytes of bodies in a batch, unless a single one has more."""
+"""Maximum bytes of bodies in a batch, unless a single entry has more."""
 _PAUSE = 0.005
 """Seconds without an arrival that count as a pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupCommit:
-    """How long to gather, in seconds, and how much at the most."""
+    """The limits of a batch: how long to gather, in seconds, and how many entries."""
 
     shortest: float = 0.02
     longest: float = 0.1
@@ -47,23 +47,23 @@ class GroupCommit:
 
 
 class RecorderWatch(Protocol):
-    """Who counts what the recorder does."""
+    """The observer of the recorder."""
 
     def committed(self, seconds: float, rows: int) -> None:
-        """A transaction ended."""
+        """Called when a transaction has ended."""
 
     def refused(self, entry: Entry, reason: str) -> None:
-        """The database refused an entry for what it holds."""
+        """Called when the database refused an entry for its content."""
 
     def recorded(self, entry: Entry) -> None:
-        """An entry is committed and its message settled."""
+        """Called when an entry is committed and its message settled."""
 
 
 class Recorder:
     """Gathers entries, commits them together, then settles their messages.
 
-    While the database is away it keeps the batch and tries for ever: nothing is settled, so consumption stops
-    by itself once every prefetch is used up.
+    While the database cannot be reached it keeps the batch and retries for ever: no message is settled, so consumption stops
+    once every prefetch is used up.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Recorder:
         grouping: GroupCommit | None = None,
         keep_successes: bool = True,
     ) -> None:
-        """`send_acks` and `admit_kept_back` are called in this order after each commit: settled messages make room for
-        messages that were kept back.
+        """`send_acks` and `admit_kept_back` are called in this order after each commit: settled messages make room for messages
+        that were kept back.
         """
         self._history = history
         self._send_acks = send_acks
@@ -95,7 +95,7 @@ class Recorder:
         self.down_since: float | None = None
 
     def add(self, entry: Entry, settlement: Settlement) -> None:
-        """Have this written with the next commit, and its message settled after it."""
+        """Adds an entry to the next commit; its message is settled after it."""
         waiting = self._waiting
         waiting.append((entry, settlement))
         if len(waiting) == 1:
@@ -105,17 +105,17 @@ class Recorder:
             self._full.set()
 
     def follow(self, stream: Reader) -> None:
-        """Write how far this stream has been read with the fates of its messages."""
+        """Adds a stream whose read offset is committed together with the fates of its messages."""
         self._streams.append(stream)
 
     def nudge(self) -> None:
-        """A stream was read further without a fate that had to be written."""
+        """Requests a commit because a stream was read further without an entry to write."""
         if not self._settling:
             self._idle.clear()
             self._arrived.set()
 
     async def run(self) -> None:
-        """Commit until cancelled."""
+        """Commits batches until cancelled."""
         window = self._grouping.shortest
         while True:
             await self._arrived.wait()
@@ -123,7 +123,7 @@ class Recorder:
             window = self._next_window(window, await self._commit_next())
 
     async def _commit_next(self) -> int:
-        """Commit and settle a batch, and let go of it: its messages are not to be held until the next one comes."""
+        """Commits and settles one batch, and drops its references: messages must not be held until the next batch."""
         batch = self._take()
         places = self._places(batch) if self._streams else []
         refused = await self._commit(batch, [reached for _, reached in places])
@@ -133,14 +133,14 @@ class Recorder:
         return len(batch)
 
     async def drained(self) -> None:
-        """Return once everything added so far is committed and settled."""
+        """Waits until every entry added so far is committed and settled."""
         await self._idle.wait()
 
     async def _gather(self, window: float) -> None:
-        """Wait up to `window` seconds for more, but not for what does not come.
+        """Waits up to `window` seconds for further entries.
 
-        Once the messages that a source may hold all wait for this commit, or for attempts that hang, nothing
-        arrives until acks go out: a pause among arrivals ends the gathering.
+        If all messages of a prefetch wait for this commit, or for attempts that hang, no entry arrives until acks are sent: a
+        pause between arrivals ends the wait.
         """
         started = time.monotonic()
         while (before := len(self._waiting)) < self._grouping.rows:
@@ -156,7 +156,9 @@ class Recorder:
                 return
 
     def _take(self) -> list[tuple[Entry, Settlement]]:
-        """A full batch is a power of two: the history has a statement ready for as many rows at once."""
+        """Removes and returns the next batch. A full one has a power of two rows, for which the history has a prepared
+        statement.
+        """
         count = self._light(min(len(self._waiting), self._grouping.rows))
         if count >= _WELL_FILLED:
             count = 1 << (count.bit_length() - 1)
@@ -167,8 +169,8 @@ class Recorder:
         return batch
 
     def _light(self, most: int) -> int:
-        """How many of the first `most` entries are one batch: a slow way to the database takes few bytes in the time that
-        a transaction has.
+        """Returns how many of the first `most` entries make one batch: over a slow connection to the database, a transaction
+        must carry few bytes to end in time.
         """
         bytes_ = 0
         for count, (entry, _) in enumerate(self._waiting[:most]):
@@ -178,13 +180,13 @@ class Recorder:
         return most
 
     def _next_window(self, window: float, rows: int) -> float:
-        """Longer while batches come well filled, shorter again when they do not."""
+        """Returns the next window: longer while batches are well filled, shorter otherwise."""
         if rows >= _WELL_FILLED:
             return min(window * 2, self._grouping.longest)
         return max(window / 2, self._grouping.shortest)
 
     def _places(self, batch: list[tuple[Entry, Settlement]]) -> list[tuple[Reader, Reached]]:
-        """How far each stream has been read once this batch is committed."""
+        """Returns the offset that each stream has reached once this batch is committed."""
         done: dict[Reader, set[int]] = {stream: set() for stream in self._streams}
         fates = Counter(settlement for _, settlement in batch if settlement.place is not None)
         for settlement, count in fates.items():
@@ -194,7 +196,7 @@ class Recorder:
         return [(stream, reached) for stream, reached in found if reached is not None]
 
     async def _commit(self, batch: list[tuple[Entry, Settlement]], places: Sequence[Reached]) -> set[int]:
-        """Write the batch, however long that takes; gives the `id`s of the entries that were refused."""
+        """Writes the batch, however long that takes; returns the `id`s of the entries that were refused."""
         entries = [entry for entry, _ in batch]
         if not self._keep_successes:
             entries = [kept for entry in entries if (kept := _kept(entry)) is not None]
@@ -243,7 +245,7 @@ class Recorder:
 
 
 def _kept(entry: Entry) -> Entry | None:
-    """What is written of it where successes are not kept: that one happened counts all the same."""
+    """Returns what is written of an entry if successes are not kept: a success is counted nevertheless."""
     match entry:
         case Record(status=Status.SUCCESS, waited=False):
             return Unkept(entry)

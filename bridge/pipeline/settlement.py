@@ -13,54 +13,54 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SettledCallback = Callable[[bool], None]
-"""Told once that nothing of a message is under way any more: True where all of it has a committed fate, False where the
-broker will hand it out again.
+"""Called once when no delivery of a message is in flight any more: with True if all have a committed fate, with False if the
+broker will redeliver the message.
 """
 
 
 @dataclass(slots=True)
 class InFlight:
-    """How many deliveries this process holds whose fate is not committed."""
+    """The number of deliveries that this process holds without a committed fate."""
 
     open: int = 0
 
 
 class Place(Protocol):
-    """Where in a stream a message stands."""
+    """The position of a message in a stream."""
 
     @property
     def reader(self) -> "Reader":
-        """Whoever reads the stream."""
+        """Returns the reader of the stream."""
         ...
 
     @property
     def offset(self) -> int:
-        """Its number there."""
+        """Returns the offset of the message."""
         ...
 
 
 class Reader(Protocol):
-    """How far a stream has been read."""
+    """The progress of reading a stream."""
 
     @property
     def unsaved(self) -> bool:
-        """It went further than the history knows."""
+        """Returns whether the stream was read further than is committed."""
         ...
 
     def reached_with(self, offsets: Collection[int]) -> Reached | None:
-        """How far all is done once these messages are; None where the history knows that already."""
+        """Returns the offset up to which everything is done once these messages are; None if that is committed already."""
         ...
 
     def committed(self, reached: Reached) -> None:
-        """The history knows it."""
+        """Notes that this progress is committed."""
         ...
 
 
 class Settlement:
-    """One broker message, and how many shares of it have no committed fate yet: it is acked after the last one.
+    """The settlement of one broker message: counts the shares without a committed fate, and acks after the last one.
 
-    Whoever reads a message holds its only share, and hands out one for each delivery and each record that comes of it; of
-    a copy the share is its delivery. If it has a `park_reason`, its deliveries go into their lanes without an attempt.
+    The reader of a message holds its only share at first, and replaces it by one for each delivery and each record of the
+    message; a copy has one share, its delivery. With a `park_reason`, its deliveries go into their lanes without an attempt.
     """
 
     __slots__ = (
@@ -104,28 +104,28 @@ class Settlement:
 
     @property
     def valid(self) -> bool:
-        """The broker still waits for our word; else it redelivers, and what was not started need not start."""
+        """Returns whether the message can still be settled; else the broker redelivers it, and deliveries need not start."""
         return self._ticket.valid
 
     def ends_with(self, fates: int) -> bool:
-        """Once so many more of its shares have committed fates, all of it is done."""
+        """Returns whether the message is complete once `fates` more of its shares have committed fates."""
         return self.open == fates and self._complete and self._last is None
 
     @property
     def complete(self) -> bool:
-        """All that it carried has a committed fate."""
+        """Returns whether everything that the message carried has a committed fate."""
         return self.open == 0 and self._complete
 
     def grow(self, octets: int) -> None:
-        """So many bytes more are held for the message, until it is let go of."""
+        """Counts more bytes in the memory budget for the message, until it is released."""
         self._ticket.grow(octets)
 
     def at_last(self, say: "Callable[[Settlement], None]") -> None:
-        """Call this when all that the message carries has a committed fate: what it adds is committed before the ack."""
+        """Calls `say` when all shares have a committed fate; entries that it adds are committed before the ack."""
         self._last = say
 
     def hand_out(self, shares: int) -> None:
-        """Replace the reader's share by so many, once and before any of them may end; 0: nothing remains to be done."""
+        """Replaces the reader's share by `shares`, once and before any of them may end; 0 if nothing remains to be done."""
         self.handed_out = True
         if shares:
             self._load.open += shares - 1
@@ -134,11 +134,11 @@ class Settlement:
             self.fate_committed()
 
     def fate_committed(self) -> None:
-        """One share less; after the last one the message is finished, and acked with the next flush."""
+        """Ends one share; after the last one the message is finished, and acked with the next flush."""
         self.started = True
         if self._last is not None and self.open == 1 and self._complete:
             say, self._last = self._last, None
-            say(self)  # which takes the place of this one
+            say(self)  # it takes the place of this share
             return
         self._one_less()
         if self.open == 0 and self._complete:
@@ -147,7 +147,7 @@ class Settlement:
                 self._metrics.settled["acked"].value += 1
 
     def drop_one(self) -> None:
-        """One share is given up here: the message stays unsettled, so the broker will redeliver it."""
+        """Gives up one share: the message stays unsettled, so the broker redelivers it."""
         self._complete = False
         self._one_less()
         if self.open == 0:
@@ -160,7 +160,7 @@ class Settlement:
             self._over(self._complete)
 
     def give_back(self) -> None:
-        """Nothing of it was started: the broker may hand it to somebody else."""
+        """Returns the message to the broker, if none of its deliveries has started."""
         self._load.open -= self.open
         self.open = -1
         self._ticket.give_back()
@@ -172,7 +172,7 @@ class Settlement:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A delivery on its way through this process, with the message that it came in."""
+    """A delivery in this process, with the settlement of its message."""
 
     delivery: Delivery
     settlement: Settlement
@@ -181,12 +181,12 @@ class Work:
 
 
 # The boundary for unexpected errors, which are bugs: the pipeline catches them nowhere else. A bug must not end the process or
-# a task that works for all messages, and must not lose a message or hold its place in the prefetch for ever. These are
-# functions because a context manager costs a microsecond, three times a delivery.
+# a task that serves all messages, and must not lose a message or occupy its place in the prefetch for ever. These are functions
+# because a context manager costs a microsecond, three times per delivery.
 
 
 def contained(step: Callable[[*Ts], T], failed: Callable[[*Ts, Exception], T], *arguments: *Ts) -> T:
-    """Returns what `step` returns, or what `failed` makes of an unexpected error: it decides what becomes of the message."""
+    """Returns the result of `step`, or of `failed` after an unexpected error: `failed` decides what becomes of the message."""
     try:
         return step(*arguments)
     except Exception as error:  # noqa: BLE001 - see above
@@ -196,7 +196,7 @@ def contained(step: Callable[[*Ts], T], failed: Callable[[*Ts, Exception], T], *
 async def awaited(
     step: Callable[[*Ts], Awaitable[T]], failed: Callable[[*Ts, Exception], T], *arguments: *Ts
 ) -> T:
-    """As `contained`, for a coroutine function. A cancellation passes."""
+    """As `contained`, for a coroutine function. A cancellation is not caught."""
     try:
         return await step(*arguments)
     except Exception as error:  # noqa: BLE001 - see above
@@ -209,5 +209,5 @@ def described(error: Exception) -> str:
 
 
 def undecodable_for(error: Exception) -> Undecodable:
-    """Returns why a message goes to quarantine over which an unexpected error was raised."""
+    """Returns the quarantine reason for a message whose handling raised an unexpected error."""
     return Undecodable("bug", described(error))

@@ -1,8 +1,8 @@
-"""Reading a stream: how far all of it is done, what is done beyond that, and what comes again.
+"""The reader of a stream: the offset up to which everything is done, the offsets done beyond it, and what is read again.
 
-A stream keeps what was read, and a reader says at which offset to go on. Acks only let more come. So the place up to which
-every message has its committed fate is written in the same transaction as those fates, with the few that are done beyond it;
-whoever reads next goes on there.
+A stream keeps its messages, and a reader tells at which offset to start. Acks only allow further deliveries. So the offset up
+to which every message has its committed fate is written in the same transaction as those fates, with the few offsets done
+beyond it; the next reader starts there.
 """
 
 from collections.abc import Callable, Collection
@@ -21,26 +21,29 @@ from bridge.wire.copies import message_digest
 log = structlog.get_logger(__name__)
 
 OFFSET = "x-stream-offset"
-"""The broker says in this header where a message stands; what a publisher writes there it replaces (3.10.8)."""
+"""The header in which the broker gives a message's offset; it overwrites a publisher's value (3.10.8)."""
 _EARLIEST = 1.0
-"""A Unix time before all messages; 0 stands for none."""
+"""A Unix time before all messages; 0 means none."""
 _WINDOW = 4096
-"""Offsets beyond the place that is done: what is finished further ahead is not acked, so that no more comes."""
+"""Maximum distance from the offset up to which everything is done: messages finished beyond it are not acked, so that no more
+are delivered.
+"""
 
 
 Begin = Callable[[Message, AckHandle], None]
 
 
 def beginning(source: Source, passed_over: int | None, now: float) -> Reached:
-    """Where a stream is begun that was never read: behind the last message that is passed over, where that is known (-1:
-    none is); else the setting says it, and once more after a stop before anything came, for what came since.
+    """Returns where to start reading a stream for the first time: after `passed_over`, the offset of the last message to skip,
+    if it is known (-1: none), else as the setting says. The same holds after a stop before the first message, so that messages
+    published since are read.
     """
     since = _EARLIEST if passed_over == -1 else now
     return Reached(source.queue, -1 if passed_over is None else passed_over, since=since)
 
 
 class StreamTicket:
-    """Of a message of a stream. It is never nacked: the broker would close the connection (540, 3.10.8)."""
+    """The ticket of a message of a stream. It is never nacked: the broker would close the connection (540, 3.10.8)."""
 
     __slots__ = ("_ticket", "begun", "offset", "reader")
 
@@ -69,11 +72,11 @@ class StreamTicket:
         self.reader.credit(self.offset, self._ticket)
 
     def give_back(self) -> None:
-        """Nothing of it was started: it is read anew."""
+        """Returns the message, none of whose deliveries has started: it is read again."""
         self.reader.over(self, complete=False)
 
     def begin(self, over: SettledCallback | None) -> SettledCallback:
-        """It has a settlement from now on, which is to tell this of its end."""
+        """Notes that a settlement begins; returns the callback that the settlement is to call at its end."""
         self.begun = True
         return partial(self._over, over)
 
@@ -84,10 +87,10 @@ class StreamTicket:
 
 
 class StreamReader:
-    """How far one source has read its stream. Until it is told that the queue is one, it is not used."""
+    """Tracks how far one source has read its stream. It is not used until the queue is known to be a stream."""
 
     def __init__(self, source: Source, changed: Callable[[], None]) -> None:
-        """`changed`: something is done that no transaction is under way for."""
+        """`changed` is called when progress was made that no transaction is about to commit."""
         self._source = source
         self._changed = changed
         self._begun = False
@@ -116,7 +119,9 @@ class StreamReader:
     # ---- where to begin -------------------------------------------------------------------------------
 
     def begin(self, stored: Reached | None, at_risk: int) -> None:
-        """Go on where the history says. So many messages beyond may have been under way when the last process ended."""
+        """Starts from the committed progress. The `at_risk` messages beyond it may have been in flight when the last process
+        ended.
+        """
         self._ahead.clear()
         self.done_to, self._digest, self._epoch, self._since = -1, "", 0, 0.0
         if stored is not None:
@@ -133,12 +138,12 @@ class StreamReader:
 
     @property
     def begun(self) -> bool:
-        """It knows where to go on."""
+        """Returns whether the start offset is known."""
         return self._begun
 
     def attach(self) -> int | str | datetime:
-        """The offset for a new consumer. The message that is done last is asked for once more: it tells that this is the
-        stream that was read before.
+        """Returns the offset for a new consumer. The last message that is done is requested once more: it shows that this is
+        the stream that was read before.
         """
         self.deaf = False
         if not self.must_reread and self.highest >= 0:
@@ -151,7 +156,7 @@ class StreamReader:
         self._expected = 0
         self._anchor = None
         if self._epoch or self.highest >= 0 or self._ahead:
-            return "first"  # it was made anew, so that all of it is new; or it was read from its very first message
+            return "first"  # the stream was made anew, so all of it is new; or it was read from its very first message
         wanted = self._source.stream.offset
         if wanted in {"next", "last"} and self._since:
             return datetime.fromtimestamp(self._since, UTC)
@@ -159,11 +164,13 @@ class StreamReader:
 
     @property
     def unsure(self) -> bool:
-        """The message that was done last has not come: the stream may have been deleted and made anew."""
+        """Returns whether the last message that is done has not been delivered again: the stream may have been deleted and made
+        anew.
+        """
         return self._anchor is not None
 
     def made_anew(self) -> None:
-        """It is another stream: all of it is new."""
+        """Notes that this is another stream: all of it is new."""
         log.warning(
             "stream.made_anew",
             source=self._source.name,
@@ -186,21 +193,21 @@ class StreamReader:
             ticket.finish()
 
     def lost(self) -> None:
-        """The consumer is gone, and with it what it was given."""
+        """Notes that the consumer is gone, with the messages that it held."""
         self.must_reread = True
 
     def leave(self) -> None:
-        """Somebody else reads it; what is under way here still counts."""
+        """Stops reading, because another replica reads the stream; messages in flight here still count."""
         self._begun = False
         self.must_reread = True
 
     # ---- each message ---------------------------------------------------------------------------------
 
     def take(self, message: Message, ticket: AckHandle, begin: Begin) -> None:
-        """A message came: begin with it, unless it is done, or under way already."""
+        """Accepts a message: begins with it, unless it is done or in flight already."""
         offset = message.headers.get(OFFSET)
         if not isinstance(offset, int):
-            begin(message, ticket)  # it is no stream any more
+            begin(message, ticket)  # the queue is not a stream any more
             return
         if self.deaf or not self._begun:
             ticket.finish()
@@ -219,7 +226,9 @@ class StreamReader:
             self._start(offset, message, ticket, begin)
 
     def _start(self, offset: int, message: Message, ticket: AckHandle, begin: Begin) -> None:
-        """Without an id of its publisher's it goes by its place; what came before is marked, as queues do."""
+        """Begins with a message. Without a message id of its publisher it is identified by its offset; an earlier one is marked
+        as redelivered, as queues do.
+        """
         self._digests[offset] = message_digest(self._source.queue, message)
         again = offset <= self._at_risk or offset in self._let_go
         own_id = message.message_id or f"{self._source.queue}@{offset}"
@@ -227,7 +236,7 @@ class StreamReader:
         begin(replace(message, message_id=own_id, redelivered=again), ours)
 
     def _is_where_it_was(self, offset: int, message: Message) -> bool:
-        """Whether this is the stream that was read before; else it has to be read anew."""
+        """Returns whether this is the stream that was read before; else it has to be read from its start."""
         anchor, self._anchor = self._anchor, None
         if offset == anchor and self._digest and message_digest(self._source.queue, message) != self._digest:
             self.made_anew()
@@ -235,8 +244,8 @@ class StreamReader:
         return True
 
     def _bridge_gap(self, offset: int) -> None:
-        """Offsets have no gaps: what does not come in its turn is gone, and is not waited for. Some of it may be under way
-        here from before. The first message says where the stream begins.
+        """Skips offsets that are missing. Offsets have no gaps: an offset that is passed over has been deleted, and is not
+        waited for, though its message may be in flight here. The first message tells where the stream begins.
         """
         first = max(self._expected, self.done_to + 1)
         self._expected = offset + 1
@@ -257,14 +266,14 @@ class StreamReader:
     # ---- what becomes of it ---------------------------------------------------------------------------
 
     def credit(self, offset: int, ticket: AckHandle) -> None:
-        """The message is finished: let the next one come, unless too much waits for one that is not done."""
+        """Acks a finished message, so that the next one is delivered, unless too many wait for one that is not done."""
         if self.highest >= offset > self.done_to + _WINDOW:
             self._withheld[offset] = ticket
         else:
             ticket.finish()
 
     def over(self, ticket: StreamTicket, *, complete: bool) -> None:
-        """Nothing of the message is under way any more: all of it has its fate, or it is to be read anew."""
+        """Ends a message of which nothing is in flight any more: all deliveries have their fate, or it is read again."""
         offset = ticket.offset
         if self._under_way.get(offset) is not ticket:
             return
@@ -282,7 +291,7 @@ class StreamReader:
             self._start(offset, *waiting)
         else:
             self.must_reread = True
-            self._move_on()  # beyond it, where it is one of those that do not come any more
+            self._move_on()  # it is beyond the done offset, or one of those that are missing
 
     def _done(self, offset: int) -> None:
         if offset > self.done_to:
@@ -305,7 +314,7 @@ class StreamReader:
             self._withheld.pop(offset).finish()
 
     def _beyond_gap(self, done_to: int, ahead: Collection[int], under_way: Collection[int]) -> int:
-        """The last of the messages behind `done_to` that do not come any more, and are not under way either."""
+        """Returns the last of the messages after `done_to` that are missing and not in flight."""
         for first, end in self._gaps:
             if first <= done_to + 1 < end:
                 return min([end, *(one for one in (*ahead, *under_way) if one > done_to)]) - 1
@@ -314,7 +323,7 @@ class StreamReader:
     # ---- in the transaction ---------------------------------------------------------------------------
 
     def reached_with(self, offsets: Collection[int]) -> Reached | None:
-        """How far all is done once these messages are; None where the history knows that already."""
+        """Returns the offset up to which everything is done once these messages are; None if that is committed already."""
         done_to, ahead, digest = (
             self.done_to,
             self._ahead | {one for one in offsets if one > self.done_to},
@@ -342,10 +351,10 @@ class StreamReader:
         return Reached(self._source.queue, done_to, bits, digest, self._epoch, self._since)
 
     def committed(self, reached: Reached) -> None:
-        """The history has it."""
+        """Notes that this progress is committed."""
         self._committed = (reached.epoch, reached.offset, reached.ahead.bit_count())
 
     @property
     def unsaved(self) -> bool:
-        """It went further than the history knows."""
+        """Returns whether the stream was read further than is committed."""
         return self._begun and self._committed != (self._epoch, self.done_to, len(self._ahead))

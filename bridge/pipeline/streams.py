@@ -1,4 +1,4 @@
-"""Sources that are streams: who reads each, from where, and whether what it reads is still the same stream."""
+"""The sources that are streams: which replica reads each, from which offset, and whether it is still the same stream."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ _DOUBTS = 2
 
 @dataclass(slots=True, eq=False)
 class _Read:
-    """A stream that this process reads, or would read if no other one did."""
+    """A stream that this process reads, or stands by to read."""
 
     intake: Intake
     reader: StreamReader
@@ -44,12 +44,12 @@ class _Read:
     looked_at: float = 0.0
     reread_since: float = 0.0
     held_at: float = float("-inf")
-    """When the lease was last asked for with success."""
+    """Monotonic time of the last successful renewal of the lease."""
     doubts: int = 0
 
 
 class Streams:
-    """Of several replicas one reads a stream: the one that holds the lease."""
+    """Reads streams, each on one replica at a time: the one that holds its lease."""
 
     def __init__(
         self,
@@ -63,9 +63,8 @@ class Streams:
         alone: bool,
         silent_after: float,
     ) -> None:
-        """`tell(source, offset)` hears how far a stream is done; `holder` names this life of the process; `alone`: there
-        are no others; `silent_after`: seconds in which nothing came after which to look
-        whether there is anything.
+        """`tell(source, offset)` is called with the progress of a stream; `holder` identifies this run of the process; `alone`:
+        there are no other replicas; `silent_after`: seconds without a message after which the end of the stream is looked up.
         """
         self._link = link
         self._places = places
@@ -83,7 +82,7 @@ class Streams:
         return queue in self._read
 
     def add(self, intake: Intake, channel: ConsumeChannel) -> None:
-        """The queue of this source is a stream, which `channel` consumes."""
+        """Adds a source whose queue is a stream, which `channel` consumes."""
         source = intake.source
         if source.queue not in self._read:
             reader = StreamReader(source, self._recorder.nudge)
@@ -92,19 +91,19 @@ class Streams:
         intake.stream = self._read[source.queue].reader
 
     def no_stream(self, intake: Intake) -> None:
-        """The queue of this source is none, or none any more."""
+        """Notes that the queue of this source is not a stream, or not any more."""
         intake.stream = None
         if (read := self._read.pop(intake.source.queue, None)) is not None:
             read.reader.leave()
 
     async def prepare(self, queue: str) -> bool:
-        """The stream may be read here now, and its reader knows where to begin."""
+        """Returns whether the stream may be consumed here now, with its start offset known."""
         read = self._read[queue]
         try:
             before = read.held_at
             read.ours = await self._lease(queue, read)
             if not read.ours or not (self._alone or time.monotonic() - before < _LEASE):
-                read.reader.leave()  # somebody else may have read further meanwhile: the history knows
+                read.reader.leave()  # another replica may have read further meanwhile: the history has the progress
             if read.ours and not read.reader.begun:
                 await self._begin(read)
         except HistoryUnavailable as error:
@@ -130,8 +129,8 @@ class Streams:
         log.info("stream.reading", source=source.name, done_to=reader.done_to, first=stored is None)
 
     async def _first_look(self, source: Source) -> Reached:
-        """Write down where to begin before anything is read: who stops then goes on there, and not where the stream ends
-        by that time.
+        """Stores the start offset before anything is read: after a stop, reading starts there, and not at the later end of the
+        stream.
         """
         offset, now = source.stream.offset, time.time()
         place = None
@@ -142,7 +141,7 @@ class Streams:
         return reached
 
     def arguments(self, queue: str) -> Mapping[str, Any]:
-        """What a consumer of this queue says."""
+        """Returns the arguments for a consumer of this queue."""
         read = self._read.get(queue)
         if read is None:
             return {}
@@ -150,18 +149,18 @@ class Streams:
         return {"x-stream-offset": read.reader.attach()}
 
     def lost(self, queue: str) -> None:
-        """The consumer of this queue is gone."""
+        """Notes that the consumer of this queue is gone."""
         if (read := self._read.get(queue)) is not None:
             read.reader.lost()
 
     def standing_by(self, queue: str) -> bool:
-        """Another replica reads this stream."""
+        """Returns whether another replica reads this stream."""
         return queue in self._read and not self._read[queue].ours
 
     # ---- while they are read --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Look after the streams until cancelled."""
+        """Renews leases and checks silent streams until cancelled."""
         while True:
             await asyncio.sleep(_EVERY)
             for queue, read in list(self._read.items()):
@@ -199,8 +198,8 @@ class Streams:
         return await self._lease(queue, read)
 
     async def _doubt(self, queue: str, read: _Read) -> None:
-        """Asked for the message that was done last, the stream gives nothing. To read all of it anew takes two looks that
-        find it shorter: what comes slowly may look so once.
+        """Handles a stream that delivers nothing, although the last message that is done was requested. It is read from its
+        start only after two checks that find it shorter: a slow delivery may look so once.
         """
         last = await last_offset(self._link, queue, read.reader.done_to)
         if last is not None and last < read.reader.done_to and read.reader.unsure:
@@ -209,7 +208,7 @@ class Streams:
                 return
             read.reader.made_anew()
         elif last is None:
-            return  # empty, or without a leader: what comes will tell
+            return  # it is empty, or has no leader: the next message decides
         await read.channel.renew(queue)
 
     async def _see_whether_something_waits(self, queue: str, read: _Read) -> None:

@@ -1,4 +1,4 @@
-"""What the pipeline tells of itself: counted, and logged where somebody would want to know."""
+"""The observer of the pipeline: counts events of the stages, and logs those that an operator needs to see."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,41 +17,41 @@ log = structlog.get_logger(__name__)
 
 
 class PipelineWatch:
-    """Counters and log lines of the stages."""
+    """The counters and log lines of the stages."""
 
     def __init__(
         self,
         metrics: Metrics,
         paused: Callable[[HookWorker, str], None] = lambda _runner, _reason: None,
     ) -> None:
-        """`paused(runner, reason)` hears that the bridge itself paused a hook."""
+        """`paused(worker, reason)` is called when the bridge itself paused a hook."""
         self._metrics = metrics
         self._paused = paused
 
     def unmatched(self, event: Event) -> None:
-        """No hook asked for it."""
+        """Counts an event that no hook asked for."""
         self._metrics.source(event.source).unmatched.value += 1
 
     def unanswered(self, event: Event, filters: Sequence[tuple[Hook, EvaluationError]]) -> None:
-        """Filters found a key missing or could not be computed: their hooks do not match."""
+        """Counts filters that found a key missing or could not be evaluated: their hooks do not match."""
         for hook, why in filters:
             self._metrics.hook(hook.id, hook.target.type).filter_errors.value += 1
             log.debug("filter.unanswered", hook=hook.id, type=event.type, detail=why.detail)
 
     def quarantined(self, source: str, fault: Undecodable) -> None:
-        """It cannot be handled."""
+        """Counts and logs a message that cannot be handled."""
         self._metrics.source(source).quarantined[fault.reason].value += 1
         events.quarantined(source, fault.reason, fault.detail)
 
     def attempted(self, runner: HookWorker, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
-        """An attempt ended."""
+        """Counts and logs an attempt that ended."""
         runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000)
         events.attempted(delivery, runner.hook.target.type, attempt, outcome)
         if attempt.code is not None and isinstance(runner.hook.target, ScriptTarget):
             runner.metrics.script_exits[str(attempt.code)].value += 1
 
     def copy_sent(self, runner: HookWorker, outcome: Outcome) -> None:
-        """A copy was confirmed on the broker."""
+        """Counts a copy that the broker confirmed."""
         match outcome:
             case RetryLater():
                 runner.metrics.retries.value += 1
@@ -61,25 +61,25 @@ class PipelineWatch:
                 pass
 
     def copy_failed(self, runner: HookWorker, error: Exception) -> None:
-        """A copy could not be published; it will be tried again."""
+        """Logs a copy that could not be published; the publish is retried."""
         events.copy_failed(runner.hook.id, error)
 
     def stale_copy(self, delivery: Delivery) -> None:
-        """A copy had been overtaken."""
+        """Counts a stale copy."""
         self._metrics.rare.stale_copies.inc()
         log.info("copy.stale", delivery=delivery.id, hook=delivery.hook, attempt=delivery.attempt)
 
     def bug(self, runner: HookWorker, error: Exception) -> None:
-        """A target raised, which no target may."""
+        """Logs an exception from a target, which is a bug."""
         events.hook_failed(runner.hook.id, error)
 
     def paused(self, runner: HookWorker, reason: str) -> None:
-        """A hook was paused by the bridge itself."""
+        """Logs that the bridge itself paused a hook."""
         events.hook_paused(runner.hook.id, reason)
         self._paused(runner, reason)
 
     def recorded(self, entry: Entry) -> None:
-        """An entry is committed."""
+        """Counts an entry that is committed."""
         if isinstance(entry, Record) and entry.status in FINAL:
             metrics = self._metrics.hook(entry.delivery.hook, entry.target)
             if entry.status is Status.SUCCESS:
@@ -88,11 +88,11 @@ class PipelineWatch:
                 metrics.ended(entry.status)
 
     def committed(self, seconds: float, rows: int) -> None:
-        """A transaction of the history ended."""
+        """Counts a committed transaction of the history."""
         self._metrics.rare.history_commit.observe(seconds)
         self._metrics.rare.history_batch.observe(rows)
 
     def refused(self, entry: Entry, reason: str) -> None:
-        """The database refused one entry for what it holds."""
+        """Logs an entry that the database refused."""
         what = f"delivery {entry.delivery.id}" if isinstance(entry, Record) else type(entry).__name__.lower()
         events.entry_refused(what, reason)
