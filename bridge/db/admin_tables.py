@@ -1,4 +1,4 @@
-"""Tables of what people set up and do, and of the sums that statistics are made of; times as in tables.py."""
+"""The tables of API resources, coordination and statistics; times as in tables.py."""
 
 from sqlalchemy import (
     BigInteger,
@@ -37,7 +37,7 @@ hooks = Table(
     Index("hooks_name", "name", unique=True, sqlite_where=_THERE, postgresql_where=_THERE),
 )
 
-# One row for each thing that is counted up by one, so that two replicas never count to the same number.
+# The counters: one row for each, so that two replicas never get the same number.
 revisions = Table(
     "revisions",
     metadata,
@@ -135,7 +135,8 @@ replays = Table(
     Column("exact", Boolean, nullable=False),
     Column("done", Integer, nullable=False),
     Column("left_out", Integer, nullable=False),
-    # By hook the key (event, delivery) behind which to go on, as JSON; empty at the beginning.
+    # The position in the remaining deliveries: by hook the key (event, delivery) after which to continue, as JSON; empty at
+    # first.
     Column("remaining", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("created_by", Text, nullable=False),
@@ -156,13 +157,14 @@ hook_health = Table(
     Column("failed_attempts", Integer, nullable=False),
     Column("failed_deliveries", Integer, nullable=False),
     Column("warned", Integer, nullable=False, server_default="0"),
-    # Since when it had failed when that level was told: a success, or somebody's hand, begins another time.
+    # The start of the failing period in which that level was reported: a success, or a change by a person, begins another
+    # period.
     Column("warned_since", Double),
 )
 
-# `grain` is the length of a step in seconds: 60, 3600, 86400; `start` its beginning in Unix seconds, a multiple of it.
-# The row of the empty hook has the sums of all. Rows change with nearly every commit: room beside them spares
-# PostgreSQL the index.
+# `grain` is the length of a step in seconds: 60, 3600, 86400; `start` its beginning in Unix seconds, a multiple of it. The row
+# of the empty hook has the sums of all. Rows change with nearly every commit: free space in their pages saves PostgreSQL
+# updates of the index.
 _ROOM = {"fillfactor": 50}
 
 sums = Table(
@@ -195,7 +197,7 @@ durations = Table(
     postgresql_with=_ROOM,
 )
 
-# What sources measure (`sources[].dimensions`): `key` is a value of `dimension`, both empty for all events together;
+# The measures of sources (`sources[].dimensions`): `key` is a value of `dimension`, both empty for all events together;
 # `measure` is the name of a numeric dimension, empty where events are counted.
 measures = Table(
     "measures",
@@ -214,13 +216,12 @@ measures = Table(
 )
 
 
-# Tables that keep work from being done twice or by another bridge, messages from being forged, and one from
-# ending the process again and again.
+# The tables against duplicates, ownership conflicts, forged messages and poison messages.
 
 
-# What sources with `dedupe` have taken: `digest` is that of source and key, `event_id` the first event with it, `holder`
-# the process that has it under way (empty: nobody), which renews `claimed_at` meanwhile, `done` that all deliveries of
-# the event have their fate. A row counts until the Unix time `until`.
+# The claims of sources with `dedupe`: `digest` is that of source and key, `event_id` the first event with it, `holder` the
+# process that delivers it (empty: none), which renews `claimed_at` meanwhile, `done` that all deliveries of the event have
+# their fate. A row expires at the Unix time `until`.
 claims = Table(
     "claims",
     metadata,
@@ -233,8 +234,8 @@ claims = Table(
     Index("claims_until", "until"),
 )
 
-# Messages that were under way when a process ended without stopping in order: in how many such lives (`times`), the
-# last of them being that of `replica`.
+# The messages in flight when a process ended uncleanly: in how many such runs (`times`), the last of which was that of
+# `replica`.
 suspects = Table(
     "suspects",
     metadata,
@@ -245,7 +246,7 @@ suspects = Table(
     Index("suspects_age", "noted_at"),
 )
 
-# What the codes of the bridge's own messages are made with where `storage.encryption_keys` is empty: one row, with id 1.
+# The key that signs the bridge's own messages if `storage.encryption_keys` is empty: one row, with id 1.
 message_keys = Table(
     "message_keys",
     metadata,
@@ -253,8 +254,8 @@ message_keys = Table(
     Column("secret", LargeBinary, nullable=False),
 )
 
-# Whose history this is, in the one row with `id` 1: a prefix, and the broker by the name of its cluster and the virtual
-# host. `history` tells it from the history of another bridge with the same prefix.
+# The owner of the history, in the one row with `id` 1: a prefix, and the broker by its cluster name and virtual host. `history`
+# distinguishes it from the history of another bridge with the same prefix.
 owners = Table(
     "owners",
     metadata,
@@ -266,9 +267,9 @@ owners = Table(
     Column("since", Double, nullable=False),
 )
 
-# How far streams have been read: all messages up to offset `reached`, and those beyond it whose bits are set in `ahead`, in
-# hexadecimal. `digest` is that of the message at `reached`, `epoch` counts how often the stream was found to be another
-# one. Where nothing was read yet, reading begins at the Unix time `since`.
+# The committed offsets of streams: all messages up to offset `reached` are done, and those beyond it whose bits are set in
+# `ahead`, in hexadecimal. `digest` is that of the message at `reached`, `epoch` counts how often the stream was found to be
+# another one. If nothing was read yet, reading begins at the Unix time `since`.
 stream_offsets = Table(
     "stream_offsets",
     metadata,
@@ -281,14 +282,16 @@ stream_offsets = Table(
 )
 
 
-# The revision of the hooks and of what was said of them: by it the replicas see that there is something new.
+# The revision of hooks and their states, by which replicas notice changes.
 
 
 _COUNTER = "hooks"
 
 
 def next_revision(connection: Connection) -> int:
-    """Count up. Whoever else writes hooks waits here until this transaction ends, and then sees what it wrote."""
+    """Increments the revision, and returns it. Other writers of hooks wait here until this transaction ends, and then see its
+    changes.
+    """
     of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     statement = of_dialect(revisions).values(name=_COUNTER, value=1)
     counted = statement.on_conflict_do_update(
@@ -299,6 +302,6 @@ def next_revision(connection: Connection) -> int:
 
 
 def revision(connection: Connection) -> int:
-    """That of now; 0: nothing was ever changed."""
+    """Returns the present revision; 0: nothing was ever changed."""
     c = revisions.c
     return connection.execute(select(c.value).where(c.name == _COUNTER)).scalar() or 0

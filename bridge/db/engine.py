@@ -1,4 +1,4 @@
-"""The way into a database: functions over a connection, run where the database's driver wants them."""
+"""The database engine: runs functions over a connection, where the database's driver needs them to run."""
 
 import re
 import sqlite3
@@ -23,46 +23,47 @@ P = ParamSpec("P")
 class Engine(Protocol):
     """Runs plain functions over a connection, each in one transaction, without blocking the event loop.
 
-    A function may run twice (a connection that broke at its commit), so it must come to the same both times.
+    A function may run twice (if the connection broke during the commit), so it must be idempotent.
     """
 
     @property
     def dialect(self) -> Dialect:
-        """What statements are compiled for."""
+        """Returns the dialect for which statements are compiled."""
         ...
 
     async def write(
         self, work: Callable[[Connection], T], *, patient: bool = False, longer: float = 0.0
     ) -> T:
-        """What `work` gives, committed; raises HistoryUnavailable, or what `work` raised, with nothing written.
+        """Returns the result of `work` after the commit; raises HistoryUnavailable, or the error of `work`, with nothing
+        written.
 
         `patient`: no time limit; `longer`: seconds beyond the usual one.
         """
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` gives, from one snapshot, beside writes; raises HistoryUnavailable."""
+        """Returns the result of `work` on one snapshot, concurrently with writes; raises HistoryUnavailable."""
         ...
 
     async def reclaim(self) -> None:
-        """Give space that deleted rows left to the file system, as far as the database does not do so itself."""
+        """Returns the space of deleted rows to the file system, as far as the database does not do so itself."""
         ...
 
     async def close(self) -> None:
-        """End every connection, after what is under way."""
+        """Closes every connection, after the running transactions."""
         ...
 
 
 class Store:
-    """What the history's database keeps of one thing. Methods that are made of functions raise HistoryUnavailable."""
+    """The base of stores in the history's database. Methods made of functions raise HistoryUnavailable."""
 
     def __init__(self, engine: Engine) -> None:
-        """Prepare the store; the database has this version's tables."""
+        """Prepares the store; the tables must have the schema of this version."""
         self.engine = engine
 
 
 class Reads(Generic[P, T]):
-    """A store's method that runs a function over a connection, which sees one snapshot."""
+    """A method of a store that runs a function over a connection on one snapshot."""
 
     def __init__(self, function: Callable[Concatenate[Connection, P], T]) -> None:
         self._function = function
@@ -72,13 +73,13 @@ class Reads(Generic[P, T]):
 
 
 class Writes(Reads[P, T]):
-    """A store's method that runs a function over a connection in a transaction, perhaps twice (see Engine)."""
+    """A method of a store that runs a function over a connection in a transaction, perhaps twice (see Engine)."""
 
     def __get__(self, store: Store, owner: type[Store]) -> Callable[P, Coroutine[Any, Any, T]]:
         return lambda *args, **given: store.engine.write(lambda each: self._function(each, *args, **given))
 
 
-# Which errors mean that the database is away, and which that it refuses a row.
+# The errors that mean an outage of the database, and those that mean that it refuses a row.
 
 
 _AWAY = (HistoryUnavailable, NoFreeConnection, sqlite3.Error, OSError, MemoryError)
@@ -89,10 +90,10 @@ _LONGEST = 400
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the same rows may well be taken later; else the database, or the way to it, refuses what they hold.
+    """Returns whether the same rows may be accepted later; else the database, or its connection, refuses their content.
 
-    What a database says is an outage unless it is known to be about a row: to wait for a missing right or table
-    loses nothing, to go on without history does.
+    An error counts as an outage unless it is known to be about a row: waiting for a missing permission or table loses nothing,
+    continuing without history does.
     """
     if isinstance(error, DBAPIError):
         return not _refuses(error.orig)
@@ -100,18 +101,18 @@ def is_outage(error: Exception) -> bool:
 
 
 def told(error: BaseException) -> str:
-    """One line about the error for the operator; never a statement, its parameters or an address."""
+    """Returns one line about the error for the operator, without statement, parameters or address."""
     if isinstance(error, HistoryUnavailable):
         return str(error)[:_LONGEST]
     origin = error
     if isinstance(error, DBAPIError) and error.orig is not None:
-        origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's copy
+        origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's translation
     text = str(origin).partition("\n")[0] or ("no answer in time" if isinstance(origin, TimeoutError) else "")
     return f"{type(origin).__name__}: {text}".removesuffix(": ")[:_LONGEST]
 
 
 def unavailable(error: BaseException) -> HistoryUnavailable:
-    """The error in our words."""
+    """Returns the error as HistoryUnavailable."""
     return HistoryUnavailable(f"the history's database (storage.url) cannot be used: {told(error)}")
 
 
@@ -119,21 +120,21 @@ def _refuses(origin: BaseException | None) -> bool:
     sqlstate = getattr(origin, "sqlstate", None)
     if sqlstate is not None:
         return str(sqlstate).startswith(_POSTGRES_REFUSES)
-    # asyncpg checks parameters before it sends them, and raises a ValueError without a code.
+    # asyncpg checks parameters before it sends them, and raises a ValueError without a SQLSTATE.
     return isinstance(origin, _SQLITE_REFUSES) or isinstance(getattr(origin, "__cause__", None), ValueError)
 
 
-# Whose history it is: written down by the first bridge that starts on it, asked for by every other.
+# The owner of the history: stored by the first bridge that starts on it, and checked by every other.
 
 
 def _claim(connection: Connection, bridge: Owner, take_over: str = "") -> str:
-    """Have the history for this bridge, and give its id, by which it differs from other histories.
+    """Claims the history for this bridge, and returns its id, which distinguishes it from other histories.
 
-    `take_over`: the owner, as it is told, that this bridge may follow. Raises SettingsError where it belongs to another.
+    `take_over`: the former owner that this bridge may replace, as text. Raises SettingsError if the history belongs to another.
     """
     of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     mine = {**bridge._asdict(), "history": str(uuid_utils.uuid4()), "since": time.time()}
-    # Of two that start together on a new history, one comes first and the other waits here for its row.
+    # If two bridges start together on a new history, one of them waits here for the row of the other.
     connection.execute(of_dialect(owners).values(id=1, **mine).on_conflict_do_nothing())
     row = connection.execute(select(owners)).one()
     found = Owner(row.prefix, row.broker, row.vhost)
@@ -148,34 +149,35 @@ def _claim(connection: Connection, bridge: Owner, take_over: str = "") -> str:
 
 
 class SqlOwnership(Store):
-    """The one row that says who owns the history."""
+    """The store of the one row with the owner of the history."""
 
     claim = Writes(_claim)
 
 
 def owner_of(connection: Connection) -> Owner | None:
-    """Whose it is, with this version's tables; None: nobody's yet."""
+    """Returns the owner of a history with this version's tables; None: no owner yet."""
     row = connection.execute(text("SELECT prefix, broker, vhost FROM owners")).one_or_none()
     return None if row is None else Owner(*map(str, row))
 
 
-# Which databases this version can use.
+# The databases that this version can use.
 
 
 HEAD = "0008"
-"""The newest revision: a database that is there already needs no Alembic at start, which saves time and memory."""
+"""The newest revision: a database that has it needs no Alembic at the start, which saves time and memory."""
 
 _VERSION = "alembic_version"
 _FIRST = frozenset({"events", "deliveries", "attempts"})
-"""Tables that every revision of ours has."""
+"""The tables that every revision has."""
 _OF_OURS = re.compile(r"\d{4}")
 
 
 def misfit(tables: frozenset[str], revision: str | None, ours: frozenset[str] | None = None) -> str:
-    """Why a database with these tables is none that this version can use; empty: it is one, or can become one.
+    """Returns the reason why this version cannot use a database with these tables; empty if it can, or can create or migrate
+    them.
 
-    `revision`: what stands in Alembic's table, which other programs have, too. `ours`: names that no other program may
-    have taken; default: there must be nothing else at all.
+    `revision`: the value in Alembic's table, which other programs also use. `ours`: names that no other program may have taken;
+    default: there must be no other table at all.
     """
     if revision is None:
         strange = tables - {_VERSION} if ours is None else tables & ours

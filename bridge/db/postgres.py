@@ -1,4 +1,4 @@
-"""PostgreSQL: a small pool of asyncpg connections."""
+"""The engine for PostgreSQL: a small pool of asyncpg connections."""
 
 import asyncio
 import ssl
@@ -23,7 +23,7 @@ from bridge.settings.transport import StorageTls, tls_context
 from bridge.telemetry import events as telemetry_events
 from bridge.wire.address_gate import is_loopback
 
-# Connections to PostgreSQL, encrypted and verified unless somebody decided otherwise.
+# The connections to PostgreSQL, encrypted and verified unless configured otherwise.
 
 
 _EXPIRED = 10
@@ -34,18 +34,18 @@ Raw = "asyncpg.Connection[asyncpg.Record]"
 
 
 class SecureConnector:
-    """Makes connections to one server. Certificates and login are read anew for each, so that they may be exchanged.
+    """Opens connections to one server. Certificates and credentials are read again for each, so that they can be rotated.
 
-    Whoever sits in between can make a server look like one without TLS, unless TLS is required. A server on this
-    machine need not prove who it is, unless TLS is required or `verify` says so.
+    A man in the middle can make a server appear to have no TLS, unless TLS is required. A server on this machine need not
+    present a trusted certificate, unless TLS is required or `verify` is set.
     """
 
     def __init__(self, server: PostgresServer, tls: StorageTls, login: DatabaseLogin) -> None:
-        """`server` may say of TLS what it wants, which then decides; `login` has its user and password of now."""
+        """`server` may contain TLS options, which then take precedence; `login` provides the present user and password."""
         self._server = server
         self._login = login
         self._tls = server.tls or _as_set(server, tls)
-        # Nobody sits between here and a socket's other end, or decided already what he thinks of that.
+        # No warning for a local server, or if the address has TLS options: then the operator has decided.
         self._warned = near(server) or server.tls is not None
         given = server.parameters
         self._given: dict[str, Any] = {
@@ -61,7 +61,7 @@ class SecureConnector:
             self._settings["options"] = given["options"]
 
     async def connect(self, settings: dict[str, str], **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
-        """A connection of the driver's, with these `settings` of the server; raises HistoryUnavailable."""
+        """Opens a connection of the driver with these `settings` of the server; raises HistoryUnavailable."""
         user, password = await self._login.now()
         connect = partial(
             asyncpg.connect,
@@ -95,7 +95,7 @@ class SecureConnector:
         except ssl.SSLError as error:
             raise HistoryUnavailable(_refusal(error)) from error
         except ConnectionError as error:
-            # asyncpg 0.31 has no error of its own for a server that answers that it has no TLS.
+            # asyncpg 0.31 has no own error type for a server that answers that it has no TLS.
             if type(error) is not ConnectionError:
                 raise
             if self._tls.required:
@@ -118,11 +118,11 @@ _POOLERS = (
     "a pooler such as PgBouncer says so of a login (check user and password in storage.url) as of startup parameters that "
     "it does not pass on (leave `options` out of storage.url: ALTER ROLE ... SET does the same)"
 )
-"""PgBouncer 1.18 has one SQLSTATE for all that it refuses."""
+"""PgBouncer 1.18 has one SQLSTATE for everything that it refuses."""
 
 
 def _of_a_login(error: asyncpg.ProtocolViolationError) -> bool:
-    """Whether a pooler refused user or password, or was itself refused by the server; only its words tell."""
+    """Returns whether a pooler refused user or password, or was itself refused by the server; only the error text tells."""
     said = str(error).lower()
     return any(
         word in said for word in ("authentication", "auth failed", "login", "no such user", "password")
@@ -130,7 +130,7 @@ def _of_a_login(error: asyncpg.ProtocolViolationError) -> bool:
 
 
 def near(server: PostgresServer) -> bool:
-    """What goes to the server does not leave this machine."""
+    """Returns whether the connection stays on this machine."""
     return all(host.startswith("/") or is_loopback(host) for host in server.hosts)
 
 
@@ -138,7 +138,7 @@ def _as_set(server: PostgresServer, tls: StorageTls) -> AddressTls:
     required = tls.mode == "require" or tls.ca is not None or tls.cert is not None
     asked = AddressTls(tls, off=tls.mode == "off", required=required, names=True)
     if near(server) and not required and "verify" not in tls.model_fields_set:
-        # Nobody sits in between, and Debian's server shows a certificate that it made for itself.
+        # A local connection has no man in the middle, and Debian's server has a self-signed certificate.
         return replace(asked, files=tls.model_copy(update={"verify": False}))
     return asked
 
@@ -163,7 +163,9 @@ log = structlog.get_logger(__name__)
 
 _CONNECTIONS = 4
 _WORTH_TELLING = 16
-"""Seconds more than usual of which the server is told, and what they are rounded up to: few statements are prepared so."""
+"""Seconds of additional timeout from which on the server is told, and to whose multiples it is rounded up: so few different
+statements are prepared.
+"""
 _FREEING = 5.0
 _PATIENT_NAME = "amqp-bridge, patient"
 _FREE = f"""
@@ -173,23 +175,23 @@ AND application_name = current_setting('application_name') AND application_name 
 AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
 AND xact_start IS NOT NULL
 """  # noqa: S608 - made of constants
-"""Ends sessions of replicas that stand still within a transaction (a stopped process, a paused machine), whose locks the
-others wait for. The server's own limits do not always: between a statement's preparation and its run it takes a session
-for active, and no limit of 10 to 16 counts while it reads from the client.
+"""Ends sessions of replicas that are idle within a transaction (a stopped process, a paused machine), while others wait for
+their locks. The server's own limits do not always suffice: between a statement's preparation and its run the session counts as
+active, and in versions 10 to 16 no limit applies while the server reads from the client.
 """
 
 
 class PostgresEngine:
-    """A database on a server; connections are made when they are needed, and anew after they broke.
+    """A database on a server; connections are opened when needed, and again after they broke.
 
-    Where a pooler stands before it that may hand each transaction to another server process, nothing is kept there
-    beyond a transaction: no prepared statement has a name, and limits are set in each transaction.
+    Behind a pooler that may give each transaction another server process, nothing is kept there beyond a transaction: prepared
+    statements have no names, and limits are set in each transaction.
     """
 
     def __init__(
         self, server: PostgresServer, tls: StorageTls, *, timeout: float, login: DatabaseLogin | None = None
     ) -> None:
-        """`timeout` bounds a transaction in seconds; `login`: default is that of the address."""
+        """`timeout` bounds a transaction in seconds; `login`: by default that of the address."""
         self._timeout = timeout
         self._closed = False
         self._connector = SecureConnector(server, tls, login or _OfAddress(server))
@@ -197,7 +199,7 @@ class PostgresEngine:
         self._freeing: asyncio.Task[None] | None = None
         self.pooled: bool | None = None
         """Whether a pooler stands before the server; None: nobody looked yet."""
-        # The server gives up as well, so that no lock outlives our patience. It ends a session that stands still within a
+        # The server has limits as well, so that no lock outlives the client's timeout. It ends a session that is idle within a
         # transaction in half of the time: another replica that waits for its locks has the other half.
         self._limits = {
             "statement_timeout": str(int(timeout * 1000)),
@@ -227,8 +229,8 @@ class PostgresEngine:
         told = int(self._timeout) + (int(longer) // _WORTH_TELLING + 1) * _WORTH_TELLING
 
         def with_time(connection: Connection) -> T:
-            # While it waits for the rest of a large message, the server counts time on the statement, and takes the
-            # transaction for idle (15).
+            # While the server waits for the rest of a large message, it counts the time on the statement, and takes the
+            # transaction for idle (version 15).
             names = ("statement_timeout", "idle_in_transaction_session_timeout")
             limits = dict.fromkeys(names, f"{told}s") | {"application_name": _PATIENT_NAME}
             connection.exec_driver_sql(_set_config(limits))
@@ -240,7 +242,7 @@ class PostgresEngine:
         return await self._run(work, self._timeout)
 
     async def reclaim(self) -> None:
-        """Autovacuum does it."""
+        """Does nothing: autovacuum reclaims space."""
 
     async def close(self) -> None:
         self._closed = True
@@ -263,7 +265,7 @@ class PostgresEngine:
             raise
 
     async def _free(self) -> None:
-        """End sessions of ours that hold locks without an end; that it does not work is no further harm."""
+        """Ends sessions of the bridge that hold locks for too long; a failure is ignored."""
         with suppress(Exception):
             async with asyncio.timeout(_FREEING), self._engine.begin() as connection:
                 ended = await connection.exec_driver_sql(_FREE % {"seconds": self._timeout})
@@ -275,7 +277,7 @@ class PostgresEngine:
                     )
 
     async def _twice(self, work: Callable[[Connection], T]) -> T:
-        """Connections that the server or a firewall ended while they were idle show it only when they are used."""
+        """Retries once: a connection that the server or a firewall closed while it was idle fails only when it is used."""
         try:
             return await self._once(work)
         except DBAPIError as error:
@@ -290,14 +292,13 @@ class PostgresEngine:
     # ---- connections ------------------------------------------------------------------------------------
 
     def _connect(self, dialect: Any, _record: Any, _arguments: Any, _keywords: Any) -> Any:
-        """In place of the dialect's own connecting."""
+        """Opens a connection in place of the dialect's own way."""
         made = await_(self._made())
 
         async def have() -> "asyncpg.Connection[asyncpg.Record]":
             return made
 
-        # Without a cache and a name the driver prepares each statement as the one that has none, which lives within
-        # the transaction only.
+        # Without a cache and a name the driver uses the unnamed prepared statement, which lives within the transaction only.
         statements = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
         return dialect.loaded_dbapi.connect(async_creator_fn=have, **(statements if self.pooled else {}))
 
@@ -310,7 +311,7 @@ class PostgresEngine:
         return await self._connector.connect(self._limits)
 
     async def _look(self) -> bool:
-        """A pooler tells as the number of the server's process one that it made up."""
+        """Returns whether a pooler is in between: it reports an invented process number of the server."""
         connection = await self._connector.connect({}, statement_cache_size=0)
         try:
             async with connection.transaction():
@@ -327,18 +328,18 @@ class PostgresEngine:
         return True
 
     def _limit(self, connection: Connection) -> None:
-        """What else stands in the connection's start, in each transaction."""
+        """Sets the limits within the transaction, which otherwise are set when the connection is opened."""
         if self.pooled:
             connection.exec_driver_sql(_set_config(self._limits))
 
 
 def _set_config(settings: Mapping[str, str]) -> str:
-    """One statement that sets all of them until the transaction ends."""
+    """Returns one statement that sets all settings until the transaction ends."""
     return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
 
 
 class _OfAddress:
-    """The login that stands in the address, for as long as this process lives."""
+    """The credentials in the address, fixed for the lifetime of the process."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._login = server.user, server.password
@@ -347,7 +348,7 @@ class _OfAddress:
         return self._login
 
     def refused(self, why: str) -> None:
-        """Whoever opened it is told by the error."""
+        """Does nothing: the caller gets the error."""
 
     def taken(self) -> None:
-        """As it should be."""
+        """Does nothing."""

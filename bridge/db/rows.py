@@ -1,4 +1,4 @@
-"""Entries as rows: flat tuples in the order of the tables' columns, each key once."""
+"""The conversion of entries to rows: flat tuples in the order of the tables' columns, one for each key."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -47,19 +47,19 @@ class Rows:
     attempts: dict[tuple[str, int, int], AttemptRow] = field(default_factory=dict)
     quarantine: dict[str, QuarantineRow] = field(default_factory=dict)
     forms: dict[str, Form] = field(default_factory=dict)
-    """What the evidence of the attempts refers to, by id."""
+    """The forms that the evidence of the attempts references, by id."""
     dimensions: dict[tuple[str, str, str], tuple[str, str, str]] = field(default_factory=dict)
-    """Dimension, key and event."""
+    """Dimension, key and event of each entry in the search by dimensions."""
     unkept: list[Record] = field(default_factory=list)
-    """Of these no rows are written: they count in the sums alone, and so do the next."""
+    """Records of which no rows are written: like the following entries, they count in the sums only."""
     counted: list[Counted] = field(default_factory=list)
     finished: list[tuple[str, str]] = field(default_factory=list)
-    """Claims, by digest and event."""
+    """Claims that are done, by digest and event."""
     reached: list[Reached] = field(default_factory=list)
 
 
 def rows_of(entries: Iterable[Entry]) -> Rows:
-    """All rows that `entries` come to; of two rows with one key the one that the database would end with."""
+    """Returns the rows of `entries`; of two rows with one key the one that would remain in the database."""
     rows = Rows()
     for entry in entries:
         match entry:
@@ -87,10 +87,10 @@ def rows_of(entries: Iterable[Entry]) -> Rows:
 
 
 def supersedes(new: DeliveryRow, old: DeliveryRow) -> bool:
-    """Whether `new` takes the place of `old`; bridge.db.upserts says the same in SQL.
+    """Returns whether `new` replaces `old`; bridge.db.upserts has the same rule in SQL.
 
-    A higher generation always does. Within one, a final status stays and wins, whatever order things are
-    committed in; else more attempts win, and after as many the later one.
+    A higher generation always does. Within a generation, a final status stays and wins, whatever the order of commits; else
+    more attempts win, and with as many the later change.
     """
     if new[6] != old[6]:
         return new[6] > old[6]
@@ -111,13 +111,13 @@ def _add_event(rows: Rows, event: Event) -> None:
 
 
 def _event_texts(event: Event) -> tuple[str, str | None, str, str | None, str | None, str, str, str | None]:
-    """The texts that came from outside, storable, and the names of those that had to be escaped for that."""
+    """Returns the texts from publishers in storable form, and the names of those that were escaped."""
     message = event.message
     found = (
         event.type, event.publisher_id, event.webhook_id, event.time, event.identity,
         message.exchange, message.routing_key,
     )  # fmt: skip
-    if is_plain("{}{}{}{}{}{}{}".format(*found)):  # one look at all of them, which is nearly always enough
+    if is_plain("{}{}{}{}{}{}{}".format(*found)):  # one check of all of them, which nearly always suffices
         return (*found, None)
     kind, publisher_id, webhook_id, time, identity, exchange, routing_key = found
     stored = (
@@ -158,7 +158,9 @@ def _add_attempt(rows: Rows, delivery: Delivery, attempt: Attempt) -> None:
 
 
 def _evidence(rows: Rows, evidence: Evidence) -> str:
-    """As JSON: the ids of its forms, the digest of the body, and the values that change; all of it is ASCII."""
+    """Returns the evidence as JSON: the ids of its forms, the digest of the body, and the values that vary; all
+    of it is ASCII.
+    """
     sent, heard = evidence.sent, evidence.heard
     rows.forms[sent.id] = sent
     if heard is not None:
@@ -188,6 +190,6 @@ def _quarantine_row(entry: Quarantined) -> QuarantineRow:
 def _names(
     names: tuple[str, ...], found: tuple[str | None, ...], stored: tuple[str | None, ...]
 ) -> str | None:
-    """The columns whose text was changed, separated by commas."""
+    """Returns the columns whose text was escaped, separated by commas."""
     changed = [name for name, was, now in zip(names, found, stored, strict=True) if was != now]
     return ",".join(changed) or None

@@ -1,9 +1,8 @@
-"""One page of the newest rows, from several scans of indexes, each of which is bounded.
+"""Pages of the newest rows, merged from several bounded index scans.
 
-Where an index has a filter's columns in front, a page is where the scan begins. What no index has in front (type and
-hook together) is looked for among the entries of one that has it at its end, so many at a time. When the time is up
-the page ends, short or empty, with a cursor that goes on from there: no question takes longer because the table is
-larger.
+If an index begins with a filter's columns, the page is at the start of a scan. For a filter that no index begins with (type and
+hook together), the entries of an index that contains its columns are checked, a limited number at a time. When the time is up
+the page ends, short or empty, with a cursor that continues there: no query takes longer because the table is larger.
 """
 
 import base64
@@ -43,11 +42,11 @@ from bridge.core.records import Beyond
 from bridge.db.tables import events
 from bridge.db.text import storable
 
-# Where a page ended, as text that other programs keep and hand back.
+# The cursor: the end of a page, as opaque text for clients.
 
 
 Key = tuple[Any, ...]
-"""By what a list is sorted, the newest first: ids, and before them a time where the list is by one."""
+"""The sort key of a list, newest first: ids, preceded by a time if the list is sorted by time."""
 
 _DIGEST = 6
 _ID = 16
@@ -55,13 +54,13 @@ _TIME = struct.Struct(">d")
 
 
 def cursor(kind: str, key: Key) -> str:
-    """The text for a key of that kind of list."""
+    """Returns the cursor of a key in a list of that kind."""
     raw = b"".join(_TIME.pack(one) if isinstance(one, float) else UUID(one).bytes for one in key)
     return base64.urlsafe_b64encode(raw + _digest(kind, raw)).decode().rstrip("=")
 
 
 def key_of(kind: str, text: str) -> Key:
-    """The key in a text of `cursor`; ValueError for any other text, and for one of another kind of list."""
+    """Returns the key in a cursor; ValueError for any other text, and for the cursor of another kind of list."""
     try:
         whole = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
@@ -74,7 +73,7 @@ def key_of(kind: str, text: str) -> Key:
 
 
 def _key(raw: bytes) -> Key | None:
-    """Whole ids, with a time before them where there is more than these take."""
+    """Returns whole ids, preceded by a time if there are more bytes than ids take."""
     time = len(raw) % _ID
     if time not in (0, _TIME.size) or len(raw) < _ID:
         return None
@@ -83,40 +82,40 @@ def _key(raw: bytes) -> Key | None:
 
 
 def _digest(kind: str, raw: bytes) -> bytes:
-    """Against slips, not against malice: whoever may list may begin anywhere."""
+    """Returns a checksum against mistakes, not against malice: any client that may list may begin anywhere."""
     return blake2s(raw, digest_size=_DIGEST, person=kind.encode()[:8]).digest()
 
 
 BUDGET = 30_000
-"""Index entries that may be looked at in one go."""
+"""Maximum index entries that one query reads."""
 MOST_COUNTED = 1000
-"""Entries behind a page that are counted; people who have more ask for all, or for less."""
+"""Maximum entries after a page that are counted."""
 PATIENCE = 0.06
-"""Seconds for which one page goes on looking."""
+"""Seconds for which a page continues to search."""
 
 Columns = Sequence[Column[Any]]
 Condition = tuple[Column[Any], Callable[[ColumnElement[Any]], ColumnElement[bool]]]
-"""What a column must be."""
+"""A column, and the condition on it."""
 
 
 def equals(column: Column[str], value: str) -> Condition:
-    """It has this value."""
+    """Returns the condition that the column has this value."""
     return column, lambda entry: entry == value
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Between which keys; `after` is the last one of the page before, `since` and `until` are of the first column."""
+    """The bounds of the keys; `after` is the last key of the previous page, `since` and `until` apply to the first column."""
 
     after: Key | None = None
     since: str | float | None = None
     until: str | float | None = None
 
     def condition(self, order: Columns) -> list[ColumnElement[bool]]:
-        """The same in SQL."""
+        """Returns the bounds as SQL."""
         first, found = order[0], []
         if self.after is not None:
-            # Said of the first column too: SQLite does not begin its scan at a pair.
+            # The first column is bounded as well: SQLite does not start its scan at a pair.
             found.append(first <= self.after[0])
             if len(order) > 1:
                 found.append(tuple_(*order) < tuple_(*self.after, types=[one.type for one in order]))
@@ -129,7 +128,7 @@ class Bounds:
         return found
 
     def hold(self, first: Any) -> bool:
-        """Whether keys that begin with this id may be within."""
+        """Returns whether keys that begin with this id may be within the bounds."""
         return (
             (self.after is None or first <= self.after[0])
             and (self.since is None or first >= self.since)
@@ -139,7 +138,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Keys in their order; `horizon` is the last key looked at where the scan ended there, None at the end."""
+    """Keys in their order; `horizon` is the last key that was read if the scan stopped there, None at the end."""
 
     keys: Sequence[Key]
     horizon: Key | None = None
@@ -147,16 +146,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Entries of one index: `where` is what it begins with, `rest` what is asked of the entries' columns beside."""
+    """A scan of one index: `where` has the conditions on its leading columns, `rest` those on further columns."""
 
     order: Columns
     where: Sequence[ColumnElement[bool] | TextClause]
     rest: Sequence["Condition"] = ()
     cost: int = 1
-    """How much dearer than an entry of an index that has all columns it is to look at one."""
+    """The cost of an entry, relative to one of an index that covers all columns."""
 
     def run(self, connection: Connection, bounds: Bounds, limit: int, budget: int) -> Found:
-        """At most `limit` keys."""
+        """Returns at most `limit` keys."""
         entries = self._entries(bounds)
         if not self.rest:
             return Found(_keys(connection, entries.limit(_number(limit)), len(self.order)))
@@ -178,7 +177,9 @@ class Scan:
 
 
 def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> ColumnElement[bool]:
-    """Whether the column has one of the ids: one parameter, where a long list of them takes longer to read than to find."""
+    """Returns the condition that the column has one of the ids: as one parameter, since parsing a long list takes longer than
+    the search.
+    """
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(ids), ARRAY(column.type)))
     listed = func.json_each(json.dumps(list(ids))).table_valued("value")
@@ -188,10 +189,9 @@ def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]
 def looked_up(
     connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
 ) -> list[Key]:
-    """The newest keys of those that `where` names one by one.
+    """Returns the newest keys of the rows that `where` selects by id.
 
-    Sorted outside of what names them: both databases would rather go through all entries in the order of the list,
-    and compare each.
+    Sorted outside of the selection: both databases would otherwise scan all entries in the order of the list, and compare each.
     """
     named = select(*order).where(*where).offset(_number(0)).subquery()
     columns = [named.c[column.name] for column in order]
@@ -200,7 +200,7 @@ def looked_up(
 
 
 def merged(found: Iterable[Found], limit: int) -> Found:
-    """At most `limit` keys of all, in their order, and no further than all scans have got."""
+    """Returns at most `limit` keys of all results in their order, no further than every scan has read."""
     every = list(found)
     horizon = max((one.horizon for one in every if one.horizon is not None), default=None)
     keys = heapq.merge(*(one.keys for one in every), reverse=True)
@@ -210,7 +210,7 @@ def merged(found: Iterable[Found], limit: int) -> Found:
 
 
 def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> Found:
-    """What `find` gives, as often as it takes to have `limit` keys or come to the end, within PATIENCE."""
+    """Repeats `find` until there are `limit` keys, the end is reached, or PATIENCE is over; returns all keys."""
     ends_at = time.monotonic() + PATIENCE
     keys: list[Key] = []
     while True:
@@ -218,21 +218,21 @@ def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> 
         found = find(bounds, limit - len(keys))
         keys += found.keys
         now = time.monotonic()
-        # Another look takes about as long as this one.
+        # A further query takes about as long as this one.
         if len(keys) >= limit or found.horizon is None or now + (now - began) > ends_at:
             return Found(keys, found.horizon)
         bounds = replace(bounds, after=found.horizon)
 
 
 def beyond_page(found: Found) -> Beyond:
-    """What a look for MOST_COUNTED + 1 keys behind a page came to."""
+    """Returns the count of a query for MOST_COUNTED + 1 keys after a page."""
     count = min(len(found.keys), MOST_COUNTED)
     return Beyond(count, exact=found.horizon is None and len(found.keys) <= MOST_COUNTED)
 
 
 def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
-    """At most `limit` keys of all scans, which share the budget."""
-    # Of the scans for one status each, it is seldom more than two that have much to look at.
+    """Returns at most `limit` keys of all scans, which share the budget."""
+    # Of the scans for one status each, rarely more than two have many entries to read.
     budget = BUDGET // min(2, max(1, len(scans)))
     return merged((scan.run(connection, bounds, limit, budget) for scan in scans), limit)
 
@@ -240,9 +240,10 @@ def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit
 def distinct(
     connection: Connection, column: ColumnElement[str], *where: ColumnElement[bool], most: int
 ) -> list[str]:
-    """The values that a column has, at most so many: from one to the next through the index that begins with it.
+    """Returns the values of a column, at most `most`: each is found from the previous one in the index that begins with the
+    column.
 
-    In one statement: on a busy machine each of many would wait for its turn.
+    In one statement: on a busy machine each of many statements would have to wait.
     """
     began = select(_smallest(column, where).label("value"))
     steps = began.add_columns(literal_column("1", Integer).label("number"))
@@ -257,7 +258,7 @@ def distinct(
 def _smallest(
     column: ColumnElement[str], where: Sequence[ColumnElement[bool]], of: CTE | None = None
 ) -> ScalarSelect[str]:
-    """`of`: from what else the conditions take values."""
+    """Returns the subquery of the smallest value; `of`: the table from which the conditions take values."""
     chosen = select(column).where(and_(True, *where)).order_by(column).limit(_number(1))
     return (chosen if of is None else chosen.correlate(of)).scalar_subquery()
 
@@ -267,27 +268,29 @@ def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key
 
 
 def _number(value: int) -> ColumnElement[int]:
-    """Written out, so that PostgreSQL plans for it: for a parameter it plans as if a tenth of the table were wanted."""
+    """Returns the number as a literal, so that PostgreSQL plans for its value: for a parameter it assumes a
+    tenth of the table.
+    """
     return literal_column(str(int(value)))
 
 
-# Times as ids, and ids as they are stored: a UUIDv7 begins with the millisecond in which it was made.
+# The conversion between times and ids: a UUIDv7 begins with the millisecond of its creation.
 
 
 _LAST = (1 << 48) - 1
 
 
 def first_id(at: float | None) -> str | None:
-    """The least id that can have been made at that Unix time or later; None for None."""
+    """Returns the least id of that Unix time or later; None for None."""
     if at is None:
         return None
-    # Seconds with three decimals are seldom a float exactly: 0.123 must not become the 124th millisecond.
+    # Seconds with three decimals are rarely exact as a float: 0.123 must not become the 124th millisecond.
     milliseconds = math.ceil(round(min(max(at, 0.0), _LAST) * 1000, 3))
     return str(UUID(int=min(milliseconds, _LAST) << 80))
 
 
 def as_id(text: str) -> str | None:
-    """The id as the database has it; None for text that is no UUID."""
+    """Returns the id in the form of the database; None for text that is not a UUID."""
     try:
         found = str(UUID(text))
     except ValueError:
@@ -295,7 +298,7 @@ def as_id(text: str) -> str | None:
     return found if found == text.lower() else None
 
 
-# Events of one type over all sources: their index begins with the source, of which there are few.
+# The events of one type over all sources: their index begins with the source, of which there are few.
 
 
 ORDER = (events.c.id,)
@@ -303,7 +306,7 @@ _MOST_SOURCES = 100
 
 
 def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
-    """One scan for each source."""
+    """Returns one scan for each source."""
     c, stored = events.c, storable(kind)
     sources = distinct(connection, c.source, most=_MOST_SOURCES)
     return [Scan(ORDER, (c.source == source, c.type == stored)) for source in sources]
@@ -312,9 +315,9 @@ def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
 def batches_of_type(
     connection: Connection, kind: str, bounds: Bounds, sizes: tuple[int, ...]
 ) -> Iterator[list[str]]:
-    """Ids of events of a type, the newest first, so many at a time; the last batch is shorter than its size.
+    """Yields ids of events of a type, newest first, in batches of these sizes; a batch shorter than its size is the last.
 
-    `bounds.after` is of a list of deliveries: the events are those behind the one that it names.
+    `bounds.after` is the key of a delivery: the events are those after its event.
     """
     scans = scans_of_type(connection, kind)
     after = bounds.after and bounds.after[:1]

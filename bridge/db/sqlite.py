@@ -1,4 +1,4 @@
-"""SQLite: one thread with a connection that writes, one with a connection that reads."""
+"""The engine for SQLite: one thread with a connection that writes, one with a connection that reads."""
 
 import asyncio
 import fcntl
@@ -19,19 +19,18 @@ from bridge.core.errors import AlreadyRunning, HistoryUnavailable, Problem, Sett
 from bridge.core.survey import Owner
 from bridge.db.engine import is_outage, unavailable
 
-# The file of a SQLite history: whether it can be one, whose it is, and that it stays the same under a running
-# bridge.
+# The file of a SQLite history: whether it is usable, who owns it, and whether it is still the same file.
 
 
 _LOCKED_BYTE = 1 << 62
-"""Far behind the bytes that SQLite locks (at 1 GiB) and behind any file's end."""
+"""The byte to lock, far beyond those that SQLite locks (at 1 GiB) and beyond any file's end."""
 _PATIENCE = 1.0
 _OWNER = "SELECT prefix, broker, vhost FROM owners"
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 
 class Glimpse(NamedTuple):
-    """What stands in a file: its tables, the revision of ours (None: there are none), and whose history it is."""
+    """The content of a file: its tables, its revision (None: none), and its owner."""
 
     tables: frozenset[str]
     revision: str | None = None
@@ -39,14 +38,14 @@ class Glimpse(NamedTuple):
 
 
 class HistoryFile:
-    """Made with rights for its owner only where there is none: bodies and headers are nobody else's business. The log
-    files beside it take its rights.
+    """The file of a history. A new one is created with permissions for its owner only, since bodies and headers are
+    confidential; the log files beside it get the same permissions.
     """
 
     def __init__(self, path: Path, *, alone: bool) -> None:
-        """`alone`: no other process may have it so.
+        """`alone`: no other process may have the file open in this way.
 
-        Raises SettingsError where no such file can be, AlreadyRunning where another process has it.
+        Raises SettingsError if the file cannot be a history, AlreadyRunning if another process has it.
         """
         self._path = path
         if reason := hindrance(path):
@@ -62,7 +61,9 @@ class HistoryFile:
             self.close()
 
     def _lock(self, held: int) -> bool:
-        """Not by flock(), which some network file systems turn into locks that SQLite would run into."""
+        """Locks the byte with fcntl, and not with flock(), which some network file systems turn into locks that
+        block SQLite.
+        """
         wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
         try:
             fcntl.fcntl(held, fcntl.F_OFD_SETLK, wanted)
@@ -73,11 +74,11 @@ class HistoryFile:
                 "its own (PostgreSQL, for several replicas of one)"
             ) from None
         except (OSError, AttributeError):
-            return False  # a file system, or a system, without such locks
+            return False  # the file system, or the operating system, has no such locks
         return True
 
     def check(self) -> None:
-        """Raises HistoryUnavailable where the file is not the one that was opened: what is written would be lost."""
+        """Raises HistoryUnavailable if the path is not the file that was opened: writes would be lost."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - once for each commit
         except FileNotFoundError:
@@ -94,14 +95,14 @@ class HistoryFile:
         )
 
     def close(self) -> None:
-        """Let others have it. Last of all: this takes away what SQLite has locked of the file, too."""
+        """Releases the lock. It has to be the last step, since closing the file also drops the locks of SQLite."""
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
 
 
 def hindrance(path: Path) -> str:
-    """Why there can be no history in this file; empty: there can be."""
+    """Returns the reason why this file cannot hold a history; empty if it can."""
     folder = path.absolute().parent
     if not folder.is_dir():
         return f"the directory {folder} does not exist; make it first"
@@ -111,14 +112,14 @@ def hindrance(path: Path) -> str:
         return f"{path} is not a file"
     if not os.access(path, os.R_OK | os.W_OK):
         return f"no right to read and write {path}"
-    # The logs beside it are made and removed again and again.
+    # The log files beside it are created and removed again and again.
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"no right to write in the directory {folder}"
     return _damage(path)
 
 
 def _damage(path: Path) -> str:
-    """Why SQLite cannot read the file; that it cannot at the moment, as while it is locked, is no reason."""
+    """Returns the reason why SQLite cannot read the file; a temporary failure, as of a lock, does not count."""
     try:
         with closing(_untouched(path)) as database:
             database.execute(_TABLES).fetchall()
@@ -132,7 +133,7 @@ def _damage(path: Path) -> str:
 
 
 def glimpse(path: Path) -> Glimpse | None:
-    """What stands there, without making or changing anything; None where that cannot be told now."""
+    """Returns the content of the file without changing anything; None if it cannot be read now."""
     try:
         with closing(_untouched(path)) as database:
             tables = frozenset(str(name) for (name,) in database.execute(_TABLES))
@@ -146,8 +147,8 @@ def glimpse(path: Path) -> Glimpse | None:
 
 
 def _untouched(path: Path) -> sqlite3.Connection:
-    """The file, to be read without making or changing anything."""
-    # A file without a log is whole in itself; with one, the log is read too, and left where it is.
+    """Returns a connection that reads the file without changing anything."""
+    # Without a log file the database file is complete; with one, the log is read too, and left as it is.
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_PATIENCE)
 
@@ -161,27 +162,28 @@ T = TypeVar("T")
 
 _WRITER = (
     "cache_size = -8000",
-    "auto_vacuum = INCREMENTAL",  # counts only until the first table is made, so it stands first
+    "auto_vacuum = INCREMENTAL",  # has an effect only before the first table is created, so it comes first
     "journal_mode = WAL",
-    "synchronous = FULL",  # a message is acknowledged once its rows are on the disk
+    "synchronous = FULL",  # a message is acknowledged only after its rows are on disk
     "secure_delete = FAST",
     "journal_size_limit = 67108864",
 )
 _READER = ("cache_size = -4000", "query_only = ON")
 
 _SPARE_PAGES = 1000
-"""Free pages kept for new rows: 4 MB."""
+"""The number of free pages kept for new rows: 4 MB."""
 _PAGES_AT_ONCE = 1000
 _SHRINK_STEPS = 50
 
 
 class SqliteEngine:
-    """A database file, made where there is none."""
+    """A database file, created if it does not exist."""
 
     def __init__(self, path: Path, *, timeout: float, alone: bool = False) -> None:
-        """`timeout`: seconds to wait for another process that writes; `alone`: no other may have it open so.
+        """`timeout`: seconds to wait for the lock of another process; `alone`: no other process may have the file open in this
+        way.
 
-        Raises SettingsError where no such file can be, AlreadyRunning where another process has it.
+        Raises SettingsError if the file cannot be a history, AlreadyRunning if another process has it.
         """
         self._file = HistoryFile(path, alone=alone)
         self._writer = _Worker(path, "history-write", timeout, "BEGIN IMMEDIATE", _WRITER)
@@ -210,12 +212,12 @@ class SqliteEngine:
 
     async def close(self) -> None:
         await self._reader.close()
-        await self._writer.close()  # after the reader, so that it takes the log into the file and removes it
+        await self._writer.close()  # after the reader, so that it checkpoints the log and removes it
         self._file.close()
 
 
 class _Worker:
-    """A thread of its own: a whole transaction costs the event loop one hop there and one back."""
+    """A thread with a connection: a whole transaction costs the event loop one hop there and one back."""
 
     def __init__(self, path: Path, name: str, timeout: float, begin: str, pragmas: tuple[str, ...]) -> None:
         self.engine = create_engine(
@@ -223,7 +225,7 @@ class _Worker:
             pool_size=1,
             max_overflow=0,
             hide_parameters=True,
-            # Room for every statement of statements.py at once; transactions begin as written below.
+            # Enough for every statement of statements.py; transactions are begun explicitly below.
             connect_args={"timeout": timeout, "isolation_level": None, "cached_statements": 256},
         )
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -254,7 +256,7 @@ class _Worker:
         with self.engine.begin() as connection:
             done = work(connection)
             if check is not None:
-                check()  # as late as can be: before the commit
+                check()  # as late as possible: before the commit
             return done
 
     async def close(self) -> None:
@@ -265,17 +267,17 @@ class _Worker:
 
 
 def _shrink(connection: Connection) -> bool:
-    """Cut off some free pages at the end of the file; whether there is more to cut.
+    """Removes some free pages from the end of the file; returns whether more can be removed.
 
-    A tenth of the file stays free: to move the last pages forward only to append others would be for nothing.
+    A tenth of the file stays free: else pages would be moved only to append others again.
     """
     free: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
     pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     surplus = free - max(_SPARE_PAGES, pages // 10)
     if surplus <= 0:
         return False
-    # A page goes with each step of this statement, and of the driver's calls only this one makes all the steps
-    # of a statement without columns (Python 3.11). It ends our transaction first, which has changed nothing.
+    # Each step of this statement removes one page, and only this call of the driver makes all steps of a statement without
+    # columns (Python 3.11). It first ends the transaction, which has changed nothing.
     driver = connection.connection.driver_connection
     assert isinstance(driver, SqliteConnection)
     driver.executescript(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_AT_ONCE)})")

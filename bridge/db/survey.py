@@ -1,4 +1,4 @@
-"""What the history's database is like, for who looks before a start: nothing is made or changed."""
+"""The survey of the history's database before a start, without any change."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
 async def survey_database(url: str, shown: str, tls: StorageTls) -> FoundDatabase:
-    """The database at this address of the settings; `shown` is the address without its password."""
+    """Returns the findings about the database at this address of the settings; `shown` is the address without its password."""
     database = read_database(url)
     if isinstance(database, SqliteFile):
         return await asyncio.to_thread(_file, database.path)
@@ -79,9 +79,9 @@ def _file(path: Path) -> FoundDatabase:
 
 
 def _looked_into(path: Path, *, try_to_write: bool, current: bool) -> tuple[tuple[str, ...], str]:
-    """The hooks made through the API, and why it cannot be written to at the moment.
+    """Returns the hooks made through the API, and the reason why the database is not writable at the moment.
 
-    `current`: its tables are those of this version; a table named hooks of another one, or another program's, may be anything.
+    `current`: the tables are those of this version; else a table named hooks may be of another version or another program.
     """
     mode = "rw" if try_to_write else "ro"
     address = f"{path.absolute().as_uri()}?mode={mode}"

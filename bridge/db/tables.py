@@ -1,8 +1,8 @@
-"""The history's tables, as docs/history.md explains them to those who query them by hand.
+"""The tables of the history, which docs/history.md explains for manual queries.
 
-Times are Unix seconds (floating point): the driver takes them as they are, they sort, and both databases
-turn them into dates (`datetime(at, 'unixepoch')`, `to_timestamp(at)`). There are no foreign keys: an event is
-written in the same transaction as its deliveries, and a check per row would cost on every delivery.
+Times are Unix seconds (floating point): the driver accepts them as they are, they sort, and both databases convert them to
+dates (`datetime(at, 'unixepoch')`, `to_timestamp(at)`). There are no foreign keys: an event is written in the same transaction
+as its deliveries, and a check per row would be a cost of every delivery.
 """
 
 from sqlalchemy import (
@@ -22,13 +22,13 @@ from sqlalchemy.dialects import postgresql
 
 _ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 INDEXED_LENGTH = 200
-"""Characters of a publisher's id; longer ones are in no index."""
+"""Maximum characters of a publisher's id that is indexed."""
 _OF_USUAL_LENGTH = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
 WEBHOOK_ID_OF_ITS_OWN = f"publisher_id IS NOT NULL AND length(webhook_id) BETWEEN 1 AND {INDEXED_LENGTH}"
-"""The events that receivers know by another id than ours, which would be found by itself."""
+"""The condition for events with a `webhook-id` other than their own id, which has to be indexed."""
 _WEBHOOK_ID_OF_ITS_OWN = text(WEBHOOK_ID_OF_ITS_OWN)
 NOT_SUCCESS = "status <> 'SUCCESS'"
-"""What the index of statuses holds: nearly every delivery succeeds at once, and need not be written there too."""
+"""The condition of the status index: nearly every delivery succeeds at once, and need not be indexed."""
 _NOT_SUCCESS = text(NOT_SUCCESS)
 
 metadata = MetaData()
@@ -52,8 +52,8 @@ events = Table(
     Column("body", LargeBinary, nullable=False),
     Column("escaped", Text),
     Index("events_type", "source", "type", "id"),
-    # Ids of publishers are random: an index on them would dirty a page for each. By their last character they fall
-    # into a few heaps, each in the order of time, in which one is soon found.
+    # Ids of publishers are random: an index on them would dirty a page for each. By their last character they fall into a few
+    # groups, each in the order of time, which are searched quickly.
     Index(
         "events_publisher",
         text("substr(publisher_id, length(publisher_id))"),
@@ -72,7 +72,7 @@ events = Table(
     ),
 )
 
-# The keys of an event by the dimensions of its source, so that it is found by them.
+# The keys of an event by the dimensions of its source, for searching.
 event_dimensions = Table(
     "event_dimensions",
     metadata,
@@ -83,11 +83,11 @@ event_dimensions = Table(
     sqlite_with_rowid=False,
 )
 
-# Lists are in the order of (event_id, id), which is that of receipt, or of (updated_at, id); each index but one ends
-# with the former. A row stays in its place of these but for its status, which changes once, or never where the first
-# attempt succeeds. `event_type` stands here and in the indexes so that a scan need not look anything up.
-# Without SQLite's hidden row id the primary key is the table itself: one tree to write instead of two. Events
-# keep it, because such a tree stores rows of over 1 kB badly.
+# Lists are in the order of (event_id, id), which is that of receipt, or of (updated_at, id); each index but one ends with the
+# former. A row keeps its position in them unless its status changes, which happens once, or never if the first attempt
+# succeeds. `event_type` is here and in the indexes so that a scan needs no lookup. Without SQLite's hidden row id the primary
+# key is the table itself: one tree to write instead of two. Events have a row id, because such a tree stores rows of over 1 kB
+# badly.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -131,12 +131,12 @@ attempts = Table(
     Column("response", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("escaped", Text),
-    # What was sent and heard beside the bodies: bridge.wire.evidence.
+    # The request and response without the bodies: bridge.wire.evidence.
     Column("evidence", Text),
     sqlite_with_rowid=False,
 )
 
-# What stays the same in many attempts.
+# The parts of evidence that are equal in many attempts.
 evidence_forms = Table(
     "evidence_forms",
     metadata,
@@ -170,7 +170,7 @@ hook_states = Table(
     Column("paused", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("changed_at", Double, nullable=False),
-    # What a person said of a hook from the file; NULL: as the file has it.
+    # The overlay of a hook of the file; NULL: as in the file.
     Column("said_enabled", Boolean),
     Column("said_paused", Boolean),
 )

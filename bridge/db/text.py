@@ -25,19 +25,19 @@ _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
 def is_plain(text: str) -> bool:
-    """Whether a database takes the text as it is."""
+    """Returns whether a database accepts the text as it is."""
     return "\0" not in text and (text.isascii() or _encodes(text))
 
 
 def storable(text: str) -> str:
-    """`text` itself where a database takes it as it is, else a copy with escapes."""
+    """Returns `text` itself if a database accepts it, else a copy with escapes."""
     if is_plain(text):
         return text
     return _UNSTORABLE.sub(_escape, text)
 
 
 def storable_bytes(raw: bytes) -> tuple[str, bool]:
-    """The text of `raw` and whether it holds escapes."""
+    """Returns the text of `raw`, and whether it contains escapes."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -48,22 +48,22 @@ def storable_bytes(raw: bytes) -> tuple[str, bool]:
 
 
 def original(escaped: str) -> bytes:
-    """What stood there before escapes were put in; a lone surrogate as Python's `surrogatepass` writes it."""
+    """Returns the bytes before escaping; a lone surrogate is encoded by Python's `surrogatepass`."""
     return _ESCAPED.sub(_unescape, escaped.encode())
 
 
 def headers_json(headers: Mapping[str, Any]) -> str | None:
-    """JSON text of an AMQP table, None for an empty one.
+    """Returns JSON text of an AMQP table, None for an empty one.
 
-    What JSON cannot hold is an object with one key that tells the kind: `{"$bytes": "<base64>"}`,
-    `{"$decimal": "1.5"}`, `{"$timestamp": "<RFC 3339>"}`, `{"$float": "nan"}`, `{"$text": "..."}` for anything
-    else; a table that looks like one of these itself stands in `{"$table": {...}}`.
+    A value that JSON lacks is an object with one key that names its type: `{"$bytes": "<base64>"}`, `{"$decimal": "1.5"}`,
+    `{"$timestamp": "<RFC 3339>"}`, `{"$float": "nan"}`, `{"$text": "..."}` for anything else; a table that has this form itself
+    is wrapped in `{"$table": {...}}`.
     """
     return _json(_plain_table(headers)) if headers else None
 
 
 def properties_json(message: Message) -> str | None:
-    """JSON text of the AMQP properties that the message has, None where it has none."""
+    """Returns JSON text of the message's AMQP properties, None if it has none."""
     found: dict[str, Any] = {
         name: text for name, text in zip(TEXT_PROPERTIES, _texts_of(message), strict=True) if text is not None
     }
@@ -77,13 +77,13 @@ def properties_json(message: Message) -> str | None:
 
 
 def headers_of(stored: str | None) -> dict[str, Any]:
-    """The AMQP table that `headers_json` told of; what it had no kind for is text."""
+    """Returns the AMQP table of a text from `headers_json`; values without a type of their own stay text."""
     table: dict[str, Any] = _read_back(json.loads(stored)) if stored else {}
     return table
 
 
 def properties_of(stored: str | None) -> dict[str, Any]:
-    """The fields of a Message that `properties_json` told of."""
+    """Returns the fields of a Message from a text of `properties_json`."""
     found: dict[str, Any] = json.loads(stored) if stored else {}
     if "timestamp" in found:
         found["timestamp"] = datetime.fromisoformat(found["timestamp"])

@@ -38,27 +38,27 @@ Merge = Callable[[AnyInsert, Table], AnyInsert]
 
 
 def padded(ids: Sequence[str]) -> list[str]:
-    """The ids for an IN, their number filled up to a power of two: few different statements, prepared once."""
+    """Returns the ids for an IN, padded to a power of two, so that few different statements are prepared."""
     return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))]
 
 
 def any_insert(connection: Connection, table: Table) -> AnyInsert:
-    """An INSERT that can say what to do about rows that are there already."""
+    """Returns an INSERT with a clause for conflicts."""
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
 
 def inserting(connection: Connection) -> Callable[[Table], AnyInsert]:
-    """The way in which this connection's database inserts what may be there."""
+    """Returns the function that makes such an INSERT for this connection's database."""
     return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
 
 
 def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
-    """Rows whose key is there already change nothing."""
+    """Returns the INSERT that keeps existing rows."""
     return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
 
 
 def _keep_the_newer(insert: AnyInsert, table: Table) -> AnyInsert:
-    """The condition is bridge.db.rows.supersedes in SQL."""
+    """Returns the INSERT with the condition of bridge.db.rows.supersedes in SQL."""
     new, old = insert.excluded, table.c
     later = or_(
         new.attempts > old.attempts,
@@ -78,7 +78,7 @@ def _keep_the_newer(insert: AnyInsert, table: Table) -> AnyInsert:
 
 
 def _used_again(insert: AnyInsert, table: Table) -> AnyInsert:
-    """When it was last used decides how long it stays."""
+    """Returns the INSERT that updates the time of last use, which decides about deletion."""
     used_at = insert.excluded.used_at
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_={"used_at": used_at})
 
@@ -98,8 +98,8 @@ class Upsert:
         heavy: Sequence[str] = (),
         names: Sequence[str] | None = None,
     ) -> None:
-        """`heavy`: the columns that may hold a lot; they bound how many rows a statement takes. `names`: those that the
-        rows have, None: all.
+        """`heavy`: the columns with large values, which bound the rows of a statement. `names`: the columns of the rows, None:
+        all.
         """
         self._table = table
         self._dialect = dialect
@@ -110,16 +110,16 @@ class Upsert:
         self._compiled: dict[int, str] = {}
 
     def write(self, connection: Connection, rows: Collection[Row]) -> int:
-        """Insert or merge all rows, no two of which may have one key; gives how many changed anything."""
+        """Inserts or merges all rows, whose keys must differ; returns how many had an effect."""
         changed = 0
-        # In the order of the keys, so that two processes never wait for each other's rows.
+        # In the order of the keys, so that two processes never deadlock.
         for chunk in self._chunks(sorted(rows, key=_FIRST)):
             statement = self._compiled.get(len(chunk)) or self._compile(len(chunk))
             changed += connection.exec_driver_sql(statement, tuple(chain.from_iterable(chunk))).rowcount
         return changed
 
     def write_telling(self, connection: Connection, rows: Collection[Row]) -> set[tuple[Any, ...]]:
-        """The same; gives the keys of the rows that changed anything. It costs a fifth more."""
+        """As `write`, but returns the keys of the rows that had an effect. It costs a fifth more."""
         key = ", ".join(column.name for column in self._table.primary_key)
         changed: set[tuple[Any, ...]] = set()
         for chunk in self._chunks(sorted(rows, key=_FIRST)):
@@ -150,15 +150,15 @@ class Upsert:
                 return None
 
     def _compile(self, rows: int) -> str:
-        """The statement for so many rows, made from the one for a single row.
+        """Returns the statement for `rows` rows, derived from that for a single row.
 
-        SQLAlchemy itself takes 300 ms for 256 rows, with the interpreter's lock held; the text is the same.
+        SQLAlchemy itself takes 300 ms for 256 rows, with the interpreter lock held; the text is the same.
         """
         names = self._names
         insert = self._insert(self._table).values(dict.fromkeys(names))
         compiled = self._merge(insert, self._table).compile(dialect=self._dialect)
         assert isinstance(compiled, SQLCompiler)
-        # The rows are bound as they are: what SQL asks for must stand in the order of the table's columns.
+        # The rows are bound as they are: the placeholders must be in the order of the table's columns.
         assert compiled.positiontup == names
         found = _ONE_ROW.fullmatch(str(compiled))
         assert found is not None
@@ -168,7 +168,7 @@ class Upsert:
 
 
 def _numbered(row: str, offset: int) -> str:
-    """One row's placeholders; numbered ones ($1) go on counting from row to row."""
+    """Returns one row's placeholders; numbered ones ($1) continue from row to row."""
     return _NUMBER.sub(lambda found: f"${int(found[1]) + offset}", row) if "$" in row else row
 
 
@@ -186,14 +186,14 @@ class Upserts:
         """Forms that are known to be committed, by id, with the day for which they are."""
 
     def write(self, connection: Connection, rows: Rows) -> bool:
-        """Insert or merge all rows, within the connection's transaction; whether all deliveries and attempts were new."""
+        """Inserts or merges all rows in the connection's transaction; returns whether all deliveries and attempts were new."""
         self._write_beside(connection, rows)
         changed = self._deliveries.write(connection, rows.deliveries.values())
         changed += self._attempts.write(connection, rows.attempts.values())
         return changed == len(rows.deliveries) + len(rows.attempts)
 
     def write_telling(self, connection: Connection, rows: Rows) -> tuple[list[DeliveryRow], list[AttemptRow]]:
-        """The same; gives the deliveries and attempts that were new, or changed what was there."""
+        """As `write`, but returns the deliveries and attempts that were new or replaced existing rows."""
         self._write_beside(connection, rows)
         changed = self._deliveries.write_telling(connection, rows.deliveries.values())
         tried = self._attempts.write_telling(connection, rows.attempts.values())
@@ -203,14 +203,14 @@ class Upserts:
         )
 
     def committed(self, forms: Collection[str]) -> None:
-        """These forms need not be written again today."""
+        """Notes that these forms need not be written again today."""
         today = _today()
         if len(self._forms_there) > _MOST_FORMS_KNOWN:
             self._forms_there.clear()
         self._forms_there.update(dict.fromkeys(forms, today))
 
     def write_dimensions(self, connection: Connection, rows: Rows) -> None:
-        """Insert what events are found by."""
+        """Inserts the search entries of events."""
         self._dimensions.write(connection, rows.dimensions.values())
 
     def _write_beside(self, connection: Connection, rows: Rows) -> None:
@@ -223,7 +223,7 @@ class Upserts:
             self._forms.write(connection, [(form.id, form.text, time.time()) for form in new])
 
 
-# Rows of sums, written by one statement, whoever else writes to them at the same time.
+# The rows of sums, written by one statement, with concurrent writers.
 
 
 Names = tuple[str, ...]
@@ -231,45 +231,45 @@ Names = tuple[str, ...]
 
 @value(frozen=True, slots=True)
 class _How:
-    """What becomes of a row that is there already, as far as these columns go."""
+    """The effect on an existing row, for some of its columns."""
 
     names: Names
     adding: bool
     unless_later: str = ""
-    """A column: the row stays as it is where it has more there."""
+    """A column: the row stays as it is if its value there is greater."""
 
     def figures(self, table: Table) -> list[str]:
-        """The columns that are not of the key."""
+        """Returns the columns that are not part of the key."""
         return [name for name in self.names if name not in table.primary_key.columns]
 
 
 def add(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Add the figures of these rows to those that are there; no two of them have one key.
+    """Adds the figures of these rows to existing ones; the keys of the rows must differ.
 
-    The columns of the key come first, here and in what follows.
+    The columns of the key come first, here and in the following functions.
     """
     if rows:
         how = _How(tuple(table.columns.keys()), adding=True)
         key = len(table.primary_key.columns)
         last = max(rows)
-        # SQLite takes a row twice: filled up with nothing it is one statement instead of half a dozen.
+        # SQLite gets the last row repeated with zeros: so it is one statement instead of half a dozen.
         spare = (*last[:key], *[0] * (len(last) - key))
         _write(connection, table, how, rows, spare)
 
 
 def put(connection: Connection, table: Table, names: Names, rows: Sequence[Row]) -> None:
-    """Put these columns in place of those that are there; no two of the rows have one key."""
+    """Replaces these columns in existing rows; the keys of the rows must differ."""
     if rows:
         _write(connection, table, _How(names, adding=False), rows, max(rows))
 
 
 def put_if_later(connection: Connection, table: Table, names: Names, rows: Sequence[Row], by: str) -> bool:
-    """The same for rows than which none that is there has more in the column `by`; whether all were such."""
+    """As `put`, except for rows whose existing value in the column `by` is greater; returns whether there was none such."""
     return _write(connection, table, _How(names, adding=False, unless_later=by), rows, None) == len(rows)
 
 
 def _write(connection: Connection, table: Table, how: _How, rows: Sequence[Row], spare: Row | None) -> int:
-    # In the order of the keys: replicas never wait for each other in a circle.
+    # In the order of the keys, to avoid deadlocks between replicas.
     ordered = sorted(rows)
     if connection.dialect.name == "postgresql":
         arrays = tuple(map(list, zip(*ordered, strict=True)))
@@ -297,7 +297,7 @@ def _upsert(table: Table, dialect: Dialect, how: _How) -> Upsert:
 
 @lru_cache(maxsize=32)
 def _from_arrays(table: Table, dialect: Dialect, how: _How) -> str:
-    """For any number of rows, each column an array: what goes to the server and back costs more than the rows."""
+    """Returns the statement for any number of rows, each column an array: the round trips cost more than the rows."""
     names, old, by = how.names, f"{table.name}.", how.unless_later
     kinds = (table.c[name].type.compile(dialect) for name in names)
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, start=1))

@@ -1,4 +1,4 @@
-"""Deliveries over HTTP: what became of them, started anew, given up."""
+"""The delivery operations of the API: list, show, preview the request, retry, cancel."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -51,7 +51,7 @@ class _DeliveriesQuery(CountedQuery, looks_up=True):
 
 
 class DeliveryRoutes:
-    """Reads, and changes nothing."""
+    """The operations that read deliveries."""
 
     def __init__(
         self, records: SqlHistory, addresses: Addresses, names: AskedNames, requests: Requests
@@ -119,7 +119,7 @@ class DeliveryRoutes:
 
 
 class DeliveryActions:
-    """What a person does with a delivery."""
+    """The operations that retry and cancel a delivery."""
 
     def __init__(self, restarting: RetryDelivery, addresses: Addresses, names: AskedNames) -> None:
         self._restarting = restarting

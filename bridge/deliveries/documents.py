@@ -1,4 +1,4 @@
-"""Deliveries with their attempts."""
+"""The documents of deliveries and their attempts."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 from bridge.wire.evidence import unfolded
 
 NameOf = Callable[[str], str]
-"""The name of the hook with an id; the id itself where there is none."""
+"""Returns the name of the hook with an id; the id itself if the hook does not exist."""
 
 
 class HeaderDocument(ClosedDocument):
@@ -28,7 +28,7 @@ class HeaderDocument(ClosedDocument):
 
     @classmethod
     def all_of(cls, pairs: Iterable[tuple[str, str]]) -> list[Self]:
-        """These headers."""
+        """Returns the documents of these headers."""
         return [cls.unchecked(name=name, value=value) for name, value in pairs]
 
 
@@ -50,7 +50,7 @@ class SentDocument(ClosedDocument):
 
     @classmethod
     def of(cls, known: KnownEvidence, **more: Any) -> Self:
-        """What was sent; `more` are further members."""
+        """Returns the document of the evidence; `more` are further members."""
         return cls.unchecked(
             type=known.type,
             to=known.to,
@@ -88,7 +88,7 @@ class AttemptDocument(ClosedDocument):
 
     @classmethod
     def of(cls, known: KnownAttempt) -> Self:
-        """The attempt."""
+        """Returns the document of the attempt."""
         evidence = known.evidence
         answered = None if evidence is None else evidence.answered
         return cls.unchecked(
@@ -121,7 +121,7 @@ class LastAttemptDocument(ClosedDocument):
 
     @classmethod
     def of(cls, known: LastAttempt) -> Self:
-        """The attempt."""
+        """Returns the document of the attempt."""
         return cls.unchecked(
             at=utc_seconds(known.at),
             duration_ms=round(known.duration_ms, 3),
@@ -180,7 +180,7 @@ class DeliveryInList(_DeliveryDocument):
 
     @classmethod
     def of(cls, known: KnownDelivery, name_of: NameOf) -> Self:
-        """The delivery."""
+        """Returns the document of the delivery."""
         last = None if known.last is None else LastAttemptDocument.of(known.last)
         return cls._of(known, name_of, attempts=known.attempts, last=last)
 
@@ -210,7 +210,7 @@ class DeliveryAlone(_DeliveryDocument):
         target: AddressDocument | None,
         name_of: NameOf,
     ) -> Self:
-        """The delivery with every attempt, those before it was started anew first; `target` is where it goes."""
+        """Returns the document with every attempt, earlier generations first; `target` is the address."""
         every = sorted(attempts, key=lambda each: (each.generation, each.number))
         return cls._of(known, name_of, attempts=list(map(AttemptDocument.of, every)), target=target)
 
@@ -233,7 +233,7 @@ class RequestDocument(SentDocument):
 
     @classmethod
     def compared(cls, preview: Preview, attempts: Sequence[KnownAttempt]) -> Self:
-        """What would be sent now, compared with what the latest of these attempts sent."""
+        """Returns the request that would be sent now, compared with the latest of these attempts."""
         now = unfolded(preview.evidence)
         told = [each for each in attempts if each.evidence is not None]
         last = max(told, key=lambda each: (each.generation, each.number), default=None)

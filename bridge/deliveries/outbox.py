@@ -1,4 +1,4 @@
-"""Deliveries that are started anew or given up by somebody: generations rise in the rows themselves."""
+"""The outbox: deliveries that are retried or cancelled by hand, with their generations raised in the same transaction."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -25,17 +25,17 @@ _WAITING = sorted(str(status) for status in Status if status not in FINAL_STATUS
 def restart_some(
     connection: Connection, delivery_ids: Iterable[str], at: float, statuses: Iterable[Status]
 ) -> list[Restart]:
-    """Within the connection's transaction: raise the generation of those that have one of the statuses and whose event
-    is still there, make them PENDING, and put them into the outbox.
+    """Raises the generation of the deliveries that have one of the statuses and whose event still exists, sets them to PENDING,
+    and adds them to the outbox, within the connection's transaction.
     """
     c = deliveries.c
     known = sorted({known for each in delivery_ids if (known := as_id(each)) is not None})
     if not known:
         return []
-    # By their ids: the bare column would lead through an index with all that ever failed.
+    # Selected by id: the bare column would use an index of all deliveries that ever failed.
     status = func.coalesce(c.status, "")
     mine = and_(among(connection, c.id, known), status.in_(sorted(str(each) for each in statuses)))
-    # In one order, as commits of the pipeline do it, so that neither waits for the other for ever.
+    # In a fixed order, as the commits of the pipeline, to avoid deadlocks.
     before = connection.execute(
         select(c.id, c.hook, c.status, c.updated_at).where(mine).order_by(c.id).with_for_update()
     ).all()
@@ -61,7 +61,7 @@ def restart_some(
 
 
 def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> None:
-    """In place of earlier restarts of the same deliveries."""
+    """Adds these restarts, replacing earlier ones of the same deliveries."""
     if restarts:
         ids = [each.delivery_id for each in restarts]
         connection.execute(delete(outbox).where(among(connection, outbox.c.delivery_id, ids)))
@@ -104,7 +104,9 @@ def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
 def _left(
     connection: Connection, older_than: float, limit: int
 ) -> tuple[list[Restart], list[tuple[str, int]]]:
-    """What is still to be published, the oldest first; and entries that an attempt, a restart or retention overtook."""
+    """Returns the restarts still to be published, oldest first; and the entries that are obsolete because of an attempt, a
+    restart or retention.
+    """
     c = deliveries.c
     oldest = (
         select(outbox).where(outbox.c.put_at < older_than).order_by(outbox.c.put_at).limit(limit).subquery()
@@ -152,7 +154,7 @@ def _restart_of(row: RowMapping) -> Restart:
 
 
 def _take_out(connection: Connection, entries: Sequence[tuple[str, int]]) -> None:
-    """Those of these generations: what was started anew since stays."""
+    """Removes the entries of these generations; later restarts stay."""
     c = outbox.c
     for start in range(0, len(entries), _AT_ONCE):
         some = entries[start : start + _AT_ONCE]

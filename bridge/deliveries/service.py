@@ -1,4 +1,4 @@
-"""Starting one delivery anew, and giving one up."""
+"""The use cases that retry a delivery and cancel one."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ Found = tuple[KnownDelivery, Sequence[KnownAttempt]]
 
 
 class Unknown(BridgeError):
-    """There is no such delivery."""
+    """The delivery does not exist."""
 
 
 class NotNow(BridgeError):
-    """It cannot be done as things are; the text says why."""
+    """The operation is not possible in the present state; the text says why."""
 
 
 class RetryDelivery:
-    """What a person does with a delivery."""
+    """Retries and cancels deliveries on behalf of a person."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class RetryDelivery:
         control: Control,
         cancelled: Callable[[KnownDelivery], None] = lambda _delivery: None,
     ) -> None:
-        """`publish` has copies of what was started anew published soon; `cancelled` hears of what was given up."""
+        """`publish` publishes copies of retried deliveries soon; `cancelled` is called with each cancelled delivery."""
         self._records = records
         self._outbox = outbox
         self._table = table
@@ -54,9 +54,9 @@ class RetryDelivery:
         self._cancelled = cancelled
 
     async def retry(self, delivery_id: str) -> Found:
-        """Start the delivery anew, whatever its status, and give it as it stands before its first attempt.
+        """Retries the delivery, whatever its status, and returns it as it is before its first attempt.
 
-        The automatic retry that may be scheduled is overtaken. Raises Unknown, NotNow, HistoryUnavailable.
+        A scheduled automatic retry becomes obsolete. Raises Unknown, NotNow, HistoryUnavailable.
         """
         known = await self._known(delivery_id)
         self._check_hook(known.hook)
@@ -69,10 +69,10 @@ class RetryDelivery:
         return found
 
     async def cancel(self, delivery_id: str) -> Found:
-        """Give the delivery up: FAILED `cancelled`; its copies are dropped when they come.
+        """Cancels the delivery: FAILED `cancelled`; its copies are dropped when they are consumed.
 
-        An attempt that is under way goes on, and what it comes to is only shown among the attempts. Raises Unknown,
-        NotNow where it is final, HistoryUnavailable.
+        An attempt under way continues, and its result only shows among the attempts. Raises Unknown, NotNow if the delivery is
+        final, HistoryUnavailable.
         """
         known = await self._known(delivery_id)
         if not await self._outbox.cancel(known.id, time.time()):
@@ -99,18 +99,18 @@ class RetryDelivery:
         return found
 
 
-# Copies of deliveries that were started anew, on their way from the history into their lanes.
+# The sender of copies of retried deliveries, from the history into their lanes.
 
 
 log = structlog.get_logger(__name__)
 
 _COPIES_AT_ONCE = 64
 _MOST_BYTES = 8 * 1024 * 1024
-"""Of events that are held at once."""
+"""Maximum bytes of events that are held at once."""
 
 
 class CopySender:
-    """Publishes what is in the outbox, and takes it out."""
+    """Publishes the deliveries in the outbox, and removes them."""
 
     def __init__(self, outbox: SqlOutbox, history: History, copies: Copies, table: HookTable) -> None:
         self._outbox = outbox
@@ -120,9 +120,9 @@ class CopySender:
         self._under_way: set[tuple[str, int]] = set()
 
     async def send(self, restarts: Sequence[Restart]) -> int:
-        """Publish one copy of each and give how many are through; the others stay in the outbox.
+        """Publishes one copy of each delivery and returns how many are done; the others stay in the outbox.
 
-        What is being sent already is left alone. A delivery whose hook is gone becomes FAILED `hook_deleted`. Raises
+        Deliveries that are being sent already are skipped. A delivery whose hook is gone becomes FAILED `hook_deleted`. Raises
         HistoryUnavailable.
         """
         mine = [each for each in restarts if (each.delivery_id, each.generation) not in self._under_way]
@@ -156,7 +156,7 @@ class CopySender:
         return sent
 
     async def _publish(self, restart: Restart, known: KnownEvent) -> Record | Parked | None:
-        """Parked once it is confirmed, a Record of what cannot be, None where it should be tried again."""
+        """Returns Parked once the copy is confirmed, a Record if the delivery cannot be made, None if it should be retried."""
         delivery = _copy(restart, known)
         runner = self._table.get(restart.hook)
         if runner is None:
@@ -175,7 +175,7 @@ class CopySender:
             events.hook_failed(restart.hook, error)
             return None
         parked = Parked("restarted")
-        # The lane belongs to the hook of today, which may have been changed since.
+        # The lane belongs to the present worker of the hook, which may have been replaced since.
         (self._table.get(restart.hook) or runner).copy_sent(parked, known.received_at)
         runner.metrics.parked[parked.reason].value += 1
         return parked
@@ -193,7 +193,7 @@ def _copy(restart: Restart, known: KnownEvent) -> Delivery:
 
 
 def _by_size(restarts: Sequence[Restart], sizes: Mapping[str, int]) -> Iterator[list[Restart]]:
-    """In groups of no more bytes than may be held at once, or of one."""
+    """Yields groups of at most the bytes that may be held at once, or of one delivery."""
     group: list[Restart] = []
     size = 0
     for each in restarts:
@@ -206,19 +206,19 @@ def _by_size(restarts: Sequence[Restart], sizes: Mapping[str, int]) -> Iterator[
         yield group
 
 
-# Publishes what is in the outbox: at once what was just put in here, and by and by what a crash left there.
+# The task that publishes from the outbox: new entries at once, entries left by a crash after a while.
 
 
 LEASE = "outbox"
 _LEFT_FOR = 10.0
-"""Seconds after which whoever put it in has had the time to publish it, or is gone."""
+"""Seconds after which an entry counts as left behind: the process that added it should have published it."""
 _EVERY = 3.0
 _LEASE_SECONDS = 60.0
 _AT_ONCE = 500
 
 
 class OutboxTask:
-    """One for each process; what was left is done by one of them at a time."""
+    """Publishes from the outbox, in every process; entries left behind are handled by one process at a time."""
 
     def __init__(
         self,
@@ -232,10 +232,9 @@ class OutboxTask:
         left_for: float = _LEFT_FOR,
         every: float = _EVERY,
     ) -> None:
-        """`overtaken` hears the ids of deliveries whose copies in this process are out of date.
+        """`overtaken` is called with the ids of deliveries whose copies in this process are obsolete.
 
-        `left_for`: seconds that something must have been in the outbox to count as left there; `every`: seconds
-        between two looks.
+        `left_for`: seconds after which an entry of the outbox counts as left behind; `every`: seconds between two checks.
         """
         self._sender = sender
         self._outbox = outbox
@@ -249,12 +248,12 @@ class OutboxTask:
         control.listen("jobs", self._heard)
 
     def soon(self, restarts: Sequence[Restart]) -> None:
-        """Publish these next; they are in the outbox."""
+        """Publishes these entries of the outbox next."""
         self._fresh += restarts
         self._wanted.set()
 
     async def run(self) -> None:
-        """Publish until cancelled."""
+        """Publishes until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish_fresh(), name="outbox: fresh")
             tasks.create_task(self._publish_left(), name="outbox: left")
@@ -276,7 +275,7 @@ class OutboxTask:
             await asyncio.sleep(self._every)
 
     async def _look(self) -> None:
-        """Hold the lease only while there is something to do: most of the time there is not."""
+        """Handles entries left behind; holds the lease only while there are any, which is rare."""
         try:
             while left := await self._outbox.outbox(time.time() - self._left_for, _AT_ONCE):
                 if not await self._leases.lease(LEASE, self._replica, _LEASE_SECONDS):
@@ -284,7 +283,7 @@ class OutboxTask:
                 sent = await self._sender.send(left)
                 log.info("outbox.left", found=len(left), published=sent)
                 if sent < len(left):
-                    break  # the broker does not take them now
+                    break  # the broker does not accept them now
             else:
                 return
             await self._leases.release(LEASE, self._replica)
@@ -292,27 +291,27 @@ class OutboxTask:
             log.warning("outbox.not_read", error=str(error))
 
     async def _send(self, restarts: Sequence[Restart]) -> None:
-        """What cannot be published now is what was left, before long."""
+        """Publishes the entries; those that fail are handled later as left behind."""
         with contextlib.suppress(HistoryUnavailable):
             await self._sender.send(restarts)
 
 
-# What a delivery would send if it were attempted now.
+# The preview of the request that a delivery would send now.
 
 
 class Requests:
-    """Builds requests by today's hooks, and sends nothing."""
+    """Builds requests with the present hooks, without sending them."""
 
     def __init__(self, records: SqlHistory, table: HookTable, bounds: Bounds) -> None:
-        """`bounds`: what is parsed of the bodies of events."""
+        """`bounds` limit the parsing of event bodies."""
         self._records = records
         self._table = table
         self._bounds = bounds
 
     async def of(self, delivery_id: str) -> RequestDocument:
-        """The request of this delivery, compared with what its latest attempt sent.
+        """Returns the request of this delivery, compared with that of its latest attempt.
 
-        Raises Unknown; NotNow, which says why, where it cannot be built; HistoryUnavailable.
+        Raises Unknown; NotNow, with the reason, if it cannot be built; HistoryUnavailable.
         """
         found = await self._records.delivery(delivery_id)
         if found is None:

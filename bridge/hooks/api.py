@@ -1,4 +1,4 @@
-"""Hooks over HTTP: looked at, made, replaced, patched, deleted."""
+"""The hook operations of the API: list, show, create, replace, patch, delete."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -28,11 +28,11 @@ from bridge.http.operation import Call, Operation, Problems, Reply, conflict, re
 from bridge.settings.shape import nearest
 from bridge.settings.shown import without_password
 
-# What all operations on hooks have in common.
+# Shared parts of the operations on hooks.
 
 
 MOST_HOOK = 1024 * 1024
-"""Bytes of a hook as it is sent."""
+"""Maximum bytes of a hook in a request."""
 _BY_FILE = (
     "this hook is managed by the file: change it there and send SIGHUP (to pause, resume, enable and disable it works "
     "here)"
@@ -41,7 +41,7 @@ _TAKEN = "another hook has this name"
 
 
 def hook_problems(hint: Callable[[str], str]) -> Problems:
-    """The problems of operations on hooks; `hint` offers the nearest name of a hook."""
+    """Returns the problems that operations on hooks report; `hint` returns the nearest name of a hook."""
     return {
         SettingsError: lambda error, _: unfit((fault.path, fault.message) for fault in error.problems),
         NoSuchHook: lambda _, call: NotFound(f"no hook has this name or id{hint(call.which)}"),
@@ -60,14 +60,14 @@ def hook_problems(hint: Callable[[str], str]) -> Problems:
 
 
 async def _tree(request: web.Request) -> Any:
-    """The body, JSON of at most MOST_HOOK bytes; raises Refused."""
+    """Returns the parsed body, JSON of at most MOST_HOOK bytes; raises Refused."""
     if len(await raw_body(request)) > MOST_HOOK:
         raise Refused(413, f"a hook has at most {MOST_HOOK} bytes")
     return await json_of(request)
 
 
 def _match(given: Parameters) -> int | None:
-    """The version that `If-Match` names; None: any. One that is none of ours never matches."""
+    """Returns the version in `If-Match`, None for any. A tag that the API did not issue never matches."""
     text = ",".join(given.headers.getall("If-Match", [])).strip()
     if text in {"", "*"}:
         return None
@@ -78,7 +78,7 @@ def _match(given: Parameters) -> int | None:
 
 
 class MatchQuery(Query):
-    """The version of a hook that is to be changed."""
+    """The query of operations on one version of a hook."""
 
     match = Given(
         _match,
@@ -92,14 +92,14 @@ class MatchQuery(Query):
 
 
 class ShownHooks:
-    """Shows hooks in answers of operations."""
+    """Makes the replies that show hooks."""
 
     def __init__(self, in_force: InForce) -> None:
         self._in_force = in_force
         self.problems = hook_problems(self._hint)
 
     def shown(self, which: str, made: str = "", **changed: Any) -> Reply:
-        """The hook with this id or name, and the version it has; raises NotFound."""
+        """Returns the reply with the hook of this id or name, and its version as ETag; raises NotFound."""
         found = seen_hook(self._in_force, which)
         if found is None:
             raise NotFound(f"no hook has this name or id{self._hint(which)}")
@@ -108,11 +108,11 @@ class ShownHooks:
         )
 
     def seen(self, which: str) -> SeenHook | None:
-        """The hook with this id or name."""
+        """Returns the hook with this id or name."""
         return seen_hook(self._in_force, which)
 
     def all(self) -> list[SeenHook]:
-        """All hooks by their names."""
+        """Returns all hooks by their names."""
         return seen_hooks(self._in_force)
 
     def _hint(self, which: str) -> str:
@@ -152,7 +152,7 @@ class _DeleteQuery(MatchQuery):
 
 
 class HookRoutes:
-    """Those of the file are shown, and changed in the file."""
+    """The operations on hooks. Hooks of the file are only shown: they are changed in the file."""
 
     def __init__(self, in_force: InForce, manage: ManageHooks) -> None:
         self._hooks = ShownHooks(in_force)
@@ -276,7 +276,7 @@ class HookRoutes:
 
 
 def _switched(before: SeenHook | None, after: Hook) -> dict[str, bool]:
-    """What became of being enabled and paused, as far as it changed."""
+    """Returns the changed ones of enabled and paused, with their new values."""
     if before is None:
         return {}
     now = {"enabled": after.enabled, "paused": after.paused}
@@ -302,6 +302,6 @@ def _states(each: SeenHook) -> set[str]:
 
 
 def _searched(hook: Hook) -> str:
-    """What is shown of it anyway."""
+    """Returns the non-secret parts of a hook, for searching."""
     address = getattr(hook.target, "url", None) or getattr(hook.target, "queue", None) or ""
     return "\n".join((hook.name, hook.id, hook.description, without_password(address))).lower()

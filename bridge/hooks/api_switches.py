@@ -1,4 +1,4 @@
-"""Hooks over HTTP: enabled, disabled, paused, resumed, and given a new secret."""
+"""The hook operations of the API that enable, disable, pause, resume, rotate secrets and test."""
 
 import asyncio
 import time
@@ -31,7 +31,9 @@ from bridge.pipeline.hook_worker import HookWorker
 
 
 class HookSwitchRoutes:
-    """Those of the file too, by an overlay; but their secrets stand in the file."""
+    """The operations that switch hooks. Those on hooks of the file write an overlay; secrets of such hooks are changed in the
+    file.
+    """
 
     def __init__(self, in_force: InForce, switch: SwitchHooks, rotate: RotateSecrets) -> None:
         self._hooks = ShownHooks(in_force)
@@ -112,16 +114,16 @@ class HookSwitchRoutes:
         )
 
 
-# Testing a hook: one event straight to its target, and what came of it.
+# The test of a hook: one event sent straight to its target, and the result.
 
 
 _GRACE = 5.0
-"""Seconds beyond the target's own timeout, within which it has to answer."""
+"""Seconds beyond the target's own timeout within which a test has to end."""
 
 
 @value(frozen=True, slots=True)
 class Tested:
-    """What came of a test; `outcome` is `delivered` or the kind of the fault, the duration in milliseconds."""
+    """The result of a test; `outcome` is `delivered` or the kind of the fault, the duration in milliseconds."""
 
     hook: str
     event_id: str
@@ -134,12 +136,14 @@ class Tested:
 
     @property
     def delivered(self) -> bool:
-        """The target took it."""
+        """Returns whether the target accepted the event."""
         return self.outcome == "delivered"
 
 
 class Testing:
-    """Sends test events past patterns, filter, pause, rate and breaker: once, and nothing counts or records them."""
+    """Sends test events once, without regard to patterns, filter, pause, rate and breaker; tests are neither counted nor
+    recorded.
+    """
 
     def __init__(self, table: HookTable, new_id: Callable[[], str]) -> None:
         self._table = table
@@ -147,16 +151,16 @@ class Testing:
         self._under_way: set[str] = set()
 
     async def test(self, hook: str, kind: str | None = None) -> Tested:
-        """Send what the hook's system sends for a test, by default of type `webhook.test`; `hook`: id or name.
+        """Sends the test event of the hook's profile, by default of type `webhook.test`; `hook`: id or name.
 
-        Returns within the target's timeout. Raises Unknown; NotNow where this process does not serve the target, or a
-        test of the hook is under way.
+        Returns within the target's timeout. Raises Unknown; NotNow if this process does not serve the target, or a test of the
+        hook is in progress.
         """
         runner = self._runner(hook)
         return await self._send(runner, trial_event(runner.hook, self._new_id(), _now(), kind))
 
     async def test_with(self, hook: str, kind: str | None, data: Any) -> Tested:
-        """As `test`, with an event that has these data, JSON values."""
+        """Sends a test event with these data, JSON values; else as `test`."""
         runner = self._runner(hook)
         event = told_event(runner.hook, self._new_id(), _now(), kind or TRIAL_TYPE, data)
         return await self._send(runner, event)
@@ -202,7 +206,7 @@ async def _attempt(target: Target, delivery: Delivery, timeout: float) -> Answer
 
 
 def _now() -> float:
-    """To the millisecond, as events have it."""
+    """Returns the Unix time, rounded to the millisecond as in events."""
     return round(time.time(), 3)
 
 
@@ -255,11 +259,11 @@ class TestedDocument(ClosedDocument):
         )
 
 
-# Testing a hook over HTTP.
+# The operation that tests a hook.
 
 
 class TestRoutes:
-    """Sends test events."""
+    """The operation that sends test events."""
 
     __test__ = False
 

@@ -50,7 +50,7 @@ class _Hooks(LazyGroup):
 
 
 def _destination(hook: Any) -> str:
-    """Where it delivers, in a few words."""
+    """Returns a short text of where a hook delivers."""
     target = hook.get("target", {})
     match target.get("type"):
         case "webhook":
@@ -65,21 +65,21 @@ def _destination(hook: Any) -> str:
 
 
 def _condition(hook: Any) -> str:
-    """How it is doing, in a few words."""
+    """Returns a short text of the state of a hook."""
     state = hook.get("state", {})
     if state.get("deleting"):
         return f"deleting ({state['deleting']})"
     if not hook.get("enabled", True):
         return "disabled"
     signing = hook.get("signing") or {}
-    # A warning may be of blanks in a secret, too; a hook that signs, or is not meant to, is not unsigned.
+    # The warning may also be about blanks in a secret; a hook that signs, or is not meant to, does not count as unsigned.
     meant = hook["target"].get("profile") != "none" and not signing.get("signs", True)
     unsigned = ", unsigned" if meant and signing.get("warning") else ""
     return _trouble(state) or (f"active{unsigned}" if state.get("served", True) else "not served here")
 
 
 def _trouble(state: Any) -> str:
-    """What keeps an enabled hook from being served as it should be; empty: nothing."""
+    """Returns the problem of an enabled hook that is not served properly; empty if there is none."""
     if state.get("broken"):
         return f"broken ({text(state['broken'])})"
     if state.get("paused"):
@@ -98,7 +98,7 @@ def _colour(words: str) -> str:
 
 
 def _signing(signing: Any) -> str:
-    """With how many secrets, and until when each."""
+    """Returns a text of the number of secrets, and when each expires."""
     if not signing:
         return ""
     if not signing["signs"]:
@@ -187,14 +187,14 @@ def show(to: Remote, hook: HookName) -> None:
 
 
 def show_hook(paper: TablePrinter, hook: Any) -> None:
-    """One hook, whole."""
+    """Prints one hook with all its members."""
     paper.line(f"{hook['name']}: {_condition(hook)}", "bold")
     members = (*_members("retry", hook.get("retry")), *_members("target", hook.get("target")))
     paper.facts([*described(hook, HOOK), *members, *described(hook, STATE)])
 
 
 def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
-    """What is set there otherwise than usual, each member on a line of its own."""
+    """Yields the members that differ from their defaults, each as one line."""
     for name, each in value.items() if isinstance(value, dict) else ():
         if isinstance(each, dict) and name in _USUAL:
             usual = _USUAL[name].model_dump()

@@ -60,11 +60,11 @@ amqp-bridge hooks rotate-secret crm --now            the old one leaked
 
 app = RemoteCommands()
 
-# A hook by options. What the models have as text, list, number or switch is such an option.
+# A hook by options: each text, list, number or switch of the models is an option.
 
 
 def _member(model: type[BaseModel], name: str, metavar: str | None, help: str, flags: str = "") -> Any:  # noqa: A002
-    """The option of a model's member; where the model has something else, text that the API reads."""
+    """Returns the option for a member of a model; if the member is of another type, an option whose text the API parses."""
     annotation = model.model_fields[name].annotation
     kind = annotation if annotation in (int, bool) else list[str] if "list" in str(annotation) else str
     more = {"show_default": False} if kind is bool else {}
@@ -95,7 +95,7 @@ FILE = option("--file -f", "FILE", "A hook in YAML or JSON; - reads it.")
 
 
 def _by_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a hook that these options tell, to be made or merged; empty lists and texts mean what they say.
+    """Returns the part of a hook that these options give, to be created or merged; empty lists and texts are kept.
 
     Raises SettingsError.
     """
@@ -116,7 +116,7 @@ _TARGETS = {
 
 
 def _address(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Where it delivers; one option tells that."""
+    """Returns the target's address; exactly one option gives it."""
     match [name for name in _TARGETS if said.get(name)]:
         case []:
             return {}
@@ -138,12 +138,12 @@ def _same(value: Any) -> Any:
 
 
 def _split(texts: list[str]) -> list[str]:
-    """`a,b` and repeated options as one list."""
+    """Returns the items of `a,b` and of repeated options as one list."""
     return [part for text in texts for each in text.split(",") if (part := each.strip())]
 
 
 def _retry(text: str) -> dict[str, Any]:
-    """A preset's name, or waits such as `5s,5m,30m`."""
+    """Returns the retry policy of a preset's name, or of waits such as `5s,5m,30m`."""
     waits = _split([text])
     return {"schedule": waits} if waits and waits[0][:1].isdigit() else {"preset": text}
 
@@ -151,14 +151,14 @@ def _retry(text: str) -> dict[str, Any]:
 _READ: dict[str, Callable[[Any], Any]] = {"events": _split, "sources": _split, "retry": _retry}
 
 
-# A hook by a file.
+# A hook from a file.
 
 
 def _of_file(name: str) -> Any:
-    """The object in a file of YAML or JSON, or on standard input for `-`; raises SettingsError for anything else.
+    """Returns the object in a file of YAML or JSON, or on standard input for `-`; raises SettingsError for anything else.
 
-    A document with `hooks: [one]`, as in a configuration file, is that one. As there, `${NAME}` reads the environment:
-    that of this command.
+    A document with `hooks: [one]`, as in a configuration file, yields that hook. `${NAME}` is replaced as in that file, from
+    the environment of this command.
     """
     whole = content(name)
     value = parse_json(whole)
@@ -172,7 +172,7 @@ def _of_file(name: str) -> Any:
 
 
 def filled(value: Any, option: str) -> Any:
-    """`value` with the environment's text for each `${NAME}`; raises SettingsError for one that is not set."""
+    """Returns `value` with each `${NAME}` replaced from the environment; raises SettingsError if a variable is not set."""
     substitution = Substitution(os.environ)
     whole = substitution.fill(value)
     if substitution.problems:
@@ -192,7 +192,7 @@ def _yaml(whole: bytes, name: str) -> Any:
 
 
 def _asked(file: str | None, given: Mapping[str, Any]) -> Any:
-    """A file's hook, or what options say; raises SettingsError for both or neither."""
+    """Returns the hook of the file, or of the options; raises SettingsError for both or neither."""
     by_options = _by_options(given)
     if file is not None and by_options:
         raise usage("--file", "give either a file or options")
@@ -248,7 +248,7 @@ def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
 
 
 def _show_removal(paper: TablePrinter, answer: Any) -> None:
-    """What was done with a deleted hook's lane."""
+    """Prints the result of deleting a hook's lane."""
     match answer.get("lane"):
         case "draining":
             waiting = count(answer.get("waiting") or 0, "delivery")
@@ -342,7 +342,7 @@ ROTATED = (
 
 
 def _show_rotated(paper: TablePrinter, answer: Any) -> None:
-    """The new secret, this once."""
+    """Prints the new secret, which is shown only once."""
     paper.facts(described(answer, ROTATED))
     if told := text(answer.get("explanation")):
         paper.line(f"{told[:1].upper()}{told[1:]}.")

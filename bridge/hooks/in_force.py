@@ -153,14 +153,14 @@ class HooksInForce:
         return change
 
     def say(self, state: HookState) -> None:
-        """Set or lift an automatic pause; it is stored and announced in the background."""
+        """Sets or lifts an automatic pause, which is stored and announced in the background."""
         self._pauses[state.hook] = state
         self._to_store.set()
         if not state.paused and (runner := self.table.get(state.hook)) is not None:
             runner.pause("")
 
     def heard(self, _about: str) -> None:
-        """Trigger a check."""
+        """Triggers a check."""
         self._wanted.set()
 
     async def start(self) -> None:

@@ -1,6 +1,6 @@
-"""What an answer of the API does not show and a request so cannot repeat: it is kept unless the request says else.
+"""The secrets that an answer omits, and a request so cannot repeat: they are kept unless the request changes them.
 
-`***` stands for what is stored there, and so does a secret that is absent; null takes one away.
+`***` or an absent secret keeps the stored one; null removes it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,12 +22,12 @@ _SHOWN_IN_PART = ("url", "proxy", "endpoints", "command")
 
 
 def without_read_only(tree: Any) -> Any:
-    """What is written, without what only the bridge says of a hook: so a hook may be sent back as it was shown."""
+    """Returns the tree without read-only members, so that a hook can be sent back as it was shown."""
     return {name: part for name, part in tree.items() if name not in _READ_ONLY} if _is_tree(tree) else tree
 
 
 def replaced(tree: Any, target: Target) -> Any:
-    """The tree of a whole hook that replaces one with this target, with what is kept of it."""
+    """Returns the tree of a hook that replaces one with this target, with the secrets that are kept."""
     if not _is_tree(tree) or not _is_tree(given := tree.get("target")) or given.get("type") != target.type:
         return tree
     before, seen = plain(target), shown(target)
@@ -46,7 +46,7 @@ def replaced(tree: Any, target: Target) -> Any:
 
 
 def patched(tree: Tree, patch: Tree, target: Target) -> Any:
-    """The hook's tree after a merge patch (RFC 7396); another type of target begins anew."""
+    """Returns the hook's tree after a merge patch (RFC 7396); a patch that changes the target's type replaces the target."""
     wanted = patch.get("target")
     if _is_tree(wanted) and wanted.get("type", target.type) != target.type:
         tree = {**tree, "target": {}}
@@ -60,7 +60,7 @@ def patched(tree: Tree, patch: Tree, target: Target) -> Any:
 
 
 def unkept(tree: Any) -> list[Problem]:
-    """Every `***` that is left and would be sent or called as it is: nothing is stored that it could stand for."""
+    """Returns a problem for each `***` that is left: no stored value corresponds to it."""
     target = tree.get("target") if _is_tree(tree) else None
     if not _is_tree(target):
         return []
@@ -77,7 +77,7 @@ def unkept(tree: Any) -> list[Problem]:
 
 
 def _restored(given: Tree, before: Tree, seen: Tree) -> dict[str, Any]:
-    """`given` with what is stored in place of each `***`, and of what looks as it was shown."""
+    """Returns `given` with the stored value in place of each `***`, and of each value that equals what was shown."""
     restored = dict(given)
     for name in _SECRET_LISTS:
         if name in given:
@@ -94,7 +94,7 @@ def _restored(given: Tree, before: Tree, seen: Tree) -> dict[str, Any]:
 
 
 def _secrets(given: Any, before: list[str]) -> Any:
-    """The first `***` stands for the first that is stored, and so on."""
+    """Returns the secrets with the first `***` replaced by the first stored secret, and so on."""
     if given == HIDDEN:
         return before
     if not isinstance(given, list):
@@ -109,7 +109,7 @@ def _values(given: Tree, before: Tree) -> dict[str, Any]:
 
 
 def _telling(given: Any, before: Tree) -> dict[str, str]:
-    """Stored values that are never shown, and that `given` does not name."""
+    """Returns the stored values that are never shown and that `given` does not name."""
     if not _is_tree(given):
         return {}
     named = {name.lower() for name in given}
@@ -117,7 +117,7 @@ def _telling(given: Any, before: Tree) -> dict[str, str]:
 
 
 def _auth(given: Tree, before: Tree) -> dict[str, Any]:
-    """Of one kind, all that is not given is kept: none of it is shown."""
+    """Returns the credentials; for an unchanged kind, members that are not given are kept, since none is shown."""
     if given.get("type", before.get("type")) != before.get("type"):
         return dict(given)
     named = {name: text for name, text in given.items() if text != HIDDEN or name not in before}
@@ -125,7 +125,7 @@ def _auth(given: Tree, before: Tree) -> dict[str, Any]:
 
 
 def _as_shown(given: Any, seen: Any, before: Any) -> Any:
-    """What is stored, where `given` is what was shown of it, as a whole or part by part."""
+    """Returns the stored value if `given` is its shown form, as a whole or part by part."""
     if given == seen:
         return before
     if _is_tree(given) and _is_tree(seen) and _is_tree(before):
@@ -137,7 +137,7 @@ def _as_shown(given: Any, seen: Any, before: Any) -> Any:
 
 
 def _merged(tree: Any, patch: Any) -> Any:
-    """RFC 7396, 2."""
+    """Returns the result of a merge patch (RFC 7396, section 2)."""
     if not _is_tree(patch):
         return patch
     merged = dict(tree) if _is_tree(tree) else {}

@@ -1,4 +1,6 @@
-"""Names of hooks, sources and event types as people give them: one that nobody has is an error that offers the nearest."""
+"""The names of hooks, sources and event types in commands and requests: an unknown name is an error that
+suggests the nearest.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -14,11 +16,11 @@ from bridge.settings.shape import nearest
 
 
 class UnknownName(BridgeError):
-    """Nobody has this name; the text says so, and offers the nearest."""
+    """The name is unknown; the text suggests the nearest."""
 
 
 class Names:
-    """What is configured, and what the history still knows of."""
+    """The configured names, and those still in the history."""
 
     def __init__(self, in_force: InForce, sources: Sequence[Source], known: SqlHistory) -> None:
         self._in_force = in_force
@@ -26,7 +28,7 @@ class Names:
         self._known = known
 
     def of_hook(self, hook_id: str) -> str:
-        """The name of the hook with this id; the id itself where there is no such hook any more."""
+        """Returns the name of the hook with this id; the id itself if the hook does not exist any more."""
         runner = self._in_force.table.get(hook_id)
         if runner is not None:
             return runner.hook.name
@@ -34,7 +36,7 @@ class Names:
         return hook_id if stored is None else stored.hook.name
 
     async def hook(self, which: str) -> str:
-        """The id of the hook with this id or name, one that is gone but in the history among them; raises UnknownName."""
+        """Returns the id of the hook with this id or name, including deleted hooks in the history; raises UnknownName."""
         found = seen_hook(self._in_force, which)
         if found is not None:
             return found.hook.id
@@ -43,22 +45,22 @@ class Names:
         raise UnknownName(f"there is no hook {which!r}{self.nearest_hook(which)}")
 
     def id_of_hook(self, which: str) -> str | None:
-        """The id of the hook that has this id or name now."""
+        """Returns the id of the present hook with this id or name."""
         found = seen_hook(self._in_force, which)
         return None if found is None else found.hook.id
 
     def nearest_hook(self, which: str) -> str:
-        """A question that offers the nearest name of a hook; nothing where none is near."""
+        """Returns a question that suggests the nearest name of a hook; empty if no name is near."""
         return nearest(which, [seen.hook.name for seen in seen_hooks(self._in_force)])
 
     async def source(self, which: str) -> str:
-        """The name, where a source has it or had it; raises UnknownName."""
+        """Returns the name if a source has it or had it; raises UnknownName."""
         if which in self._sources or which == OWN_EVENTS or await self._known.has_source(which):
             return which
         raise UnknownName(f"there is no source {which!r}{nearest(which, self._sources)}")
 
     async def event_type(self, which: str) -> str:
-        """The type, where an event has it, a hook asks for it, or a catalogue knows it; raises UnknownName."""
+        """Returns the type if an event has it, a hook asks for it, or a catalogue lists it; raises UnknownName."""
         patterns = {pattern for seen in seen_hooks(self._in_force) for pattern in seen.hook.events}
         asked_for = {pattern for pattern in patterns if not _is_pattern(pattern)}
         listed = {known.type for known in beginning_with("")}
@@ -75,14 +77,14 @@ def _is_pattern(text: str) -> bool:
     return "*" in text or "#" in text
 
 
-# Names and ids in the query or the path of a request, which must be somebody's.
+# The names and ids in the query or the path of a request, which must exist.
 
 
 class AskedNames:
-    """Looks up names that are given in a query; one that nobody has is kept there as what is wrong with the request."""
+    """Looks up names in a query; an unknown name is added to the problems of the request."""
 
     def __init__(self, names: Names, known: SqlHistory) -> None:
-        """`known` knows the ids that short ones stand for."""
+        """`known` resolves abbreviated ids."""
         self.of_hook = names.of_hook
         self.nearest_hook = names.nearest_hook
         self.id_of_hook = names.id_of_hook
@@ -90,15 +92,15 @@ class AskedNames:
         self._known = known
 
     async def hook(self, query: Query, which: str | None) -> str | None:
-        """The id of the hook that `hook` names."""
+        """Returns the id of the hook in the parameter `hook`."""
         return await _find(query, "hook", which, self._names.hook)
 
     async def source(self, query: Query, which: str | None) -> str | None:
-        """The source that `source` names."""
+        """Returns the source in the parameter `source`."""
         return await _find(query, "source", which, self._names.source)
 
     async def no_source(self, name: str) -> str:
-        """Why no source is called so; empty: one is."""
+        """Returns an error text if no source has this name; else empty text."""
         try:
             await self._names.source(name)
         except UnknownName as error:
@@ -106,11 +108,11 @@ class AskedNames:
         return ""
 
     async def event_type(self, query: Query, which: str | None) -> str | None:
-        """The event type that `type` names."""
+        """Returns the event type in the parameter `type`."""
         return await _find(query, "type", which, self._names.event_type)
 
     async def event(self, query: Query, text: str | None) -> str | None:
-        """The id of the event that `event_id` names by it, or by its beginning."""
+        """Returns the id of the event in the parameter `event_id`, which may be abbreviated."""
         if text is None or is_id(text):
             return None if text is None else text.lower()
         if not is_short(text):

@@ -1,4 +1,4 @@
-"""Hooks as documents: what is configured without its secrets, and how they are doing."""
+"""The documents of hooks: their configuration without secrets, and their state."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ from bridge.signing.profiles import unsigned
 
 @value(frozen=True, slots=True)
 class SeenHook:
-    """A hook as this process sees it: `stored` where it is of the API, `runner` where it is in force here."""
+    """A hook as this process sees it: `stored` if it was made through the API, `runner` if it is in force here."""
 
     hook: Hook
     runner: HookWorker | None
@@ -35,27 +35,27 @@ class SeenHook:
 
     @property
     def paused(self) -> bool:
-        """By configuration, by what was said since, or by the bridge itself."""
+        """Returns whether the hook is paused, by its configuration, at run time, or by the bridge itself."""
         own_pause = self.said is not None and self.said.paused
         return self.hook.paused or own_pause or (self.runner is not None and self.runner.paused)
 
     @property
     def etag(self) -> str:
-        """What changes with its configuration (RFC 9110, 8.8.3)."""
+        """Returns the entity tag, which changes with the configuration (RFC 9110, 8.8.3)."""
         if self.stored is not None:
             return f'"{self.stored.version}"'
         return f'W/"file-{sha256(repr(self.hook).encode()).hexdigest()[:16]}"'
 
 
 def seen_hooks(in_force: InForce) -> list[SeenHook]:
-    """All hooks by their names, those being deleted included."""
+    """Returns all hooks by their names, including those being deleted."""
     found = [_written(in_force, hook) for hook in in_force.written.values()]
     found += [_stored(in_force, stored) for stored in in_force.stored.values()]
     return sorted(found, key=lambda seen: (seen.hook.name, seen.hook.id))
 
 
 def seen_hook(in_force: InForce, which: str) -> SeenHook | None:
-    """The hook with this id, else the one with this name."""
+    """Returns the hook with this id, else the one with this name."""
     if (hook := in_force.written.get(which)) is not None:
         return _written(in_force, hook)
     known = in_force.stored
@@ -85,7 +85,7 @@ def _seen(in_force: InForce, hook: Hook, stored: StoredHook | None) -> SeenHook:
 
 
 def breaker_word(runner: HookWorker) -> Literal["closed", "open", "half_open"]:
-    """The state of its breaker."""
+    """Returns the state of the hook's breaker."""
     match runner.breaker.state:
         case Closed():
             return "closed"
@@ -101,7 +101,7 @@ def _held_until(runner: HookWorker) -> str | None:
 
 
 def _target(hook: Hook) -> dict[str, Any]:
-    """Where it delivers; its type alone where nothing else of it can be read."""
+    """Returns where the hook delivers; only the target's type if nothing else is readable."""
     unread = hook.fault is not None and "target" in hook.fault.unread
     return {"type": hook.target.type} if unread else shown(hook.target)
 
@@ -127,7 +127,7 @@ class OverlayDocument(ClosedDocument):
 
     @classmethod
     def of(cls, said: HookState) -> Self:
-        """What was said."""
+        """Returns the document of an overlay."""
         return cls.unchecked(
             enabled=said.said_enabled,
             paused=said.said_paused,
@@ -137,16 +137,16 @@ class OverlayDocument(ClosedDocument):
 
 
 class FailingDocument(ClosedDocument):
-    """A hook that only fails."""
+    """A hook whose attempts have only failed since its last success."""
 
     since: UtcMoment
     """The first failed attempt since the last success."""
     failed_attempts: int
-    """How many failed since then."""
+    """The number of failed attempts since then."""
 
     @classmethod
     def of(cls, health: HookHealth | None) -> Self | None:
-        """How it fails; None: it does not."""
+        """Returns the document, None if the hook does not only fail."""
         if health is None or health.failing_since is None or not health.only_fails:
             return None
         return cls.unchecked(since=utc_seconds(health.failing_since), failed_attempts=health.failed_attempts)
@@ -172,7 +172,7 @@ class SigningDocument(ClosedDocument):
 
     @classmethod
     def of(cls, hook: Hook, ends: Mapping[str, float]) -> Self | None:
-        """How a hook signs; `ends`: secrets that end, each with when. None: it is no webhook."""
+        """Returns how a hook signs; `ends` maps expiring secrets to their end. None if the target is not a webhook."""
         target, now = hook.target, time.time()
         if not isinstance(target, WebhookTarget):
             return None
@@ -216,7 +216,7 @@ class HookStateDocument(ClosedDocument):
 
     @classmethod
     def of(cls, seen: SeenHook) -> Self:
-        """How the hook is doing."""
+        """Returns the state of the hook."""
         runner, said, deleting = seen.runner, seen.said, seen.stored.deleting if seen.stored else ""
         reason = (runner.pause_reason if runner is not None else "") or (said.reason if said else "")
         return cls.unchecked(
@@ -280,7 +280,7 @@ class HookDocument(ClosedDocument):
 
     @classmethod
     def of(cls, seen: SeenHook) -> Self:
-        """The hook and its state now."""
+        """Returns the hook with its present state."""
         hook, stored = seen.hook, seen.stored
         return cls.unchecked(
             id=hook.id,
@@ -304,21 +304,21 @@ class HookDocument(ClosedDocument):
         )
 
 
-# Where a hook delivers, in one line and without what is secret.
+# The address of a hook in one line, without secrets.
 
 
 class Addresses:
-    """Of the hooks in force."""
+    """The addresses of the hooks in force."""
 
     def __init__(self, table: HookTable) -> None:
         self._table = table
 
     def hook_id(self, which: str | None) -> str | None:
-        """The id of the hook that an id or a name means; what is given where there is no such hook any more."""
+        """Returns the id of the hook with this id or name; `which` itself if the hook does not exist any more."""
         return None if which is None else self._table.id_of(which)
 
     def of(self, hook: str) -> AddressDocument | None:
-        """Where this hook delivers today; None where there is no such hook."""
+        """Returns the present address of this hook, None if it does not exist."""
         runner = self._table.get(hook)
         if runner is None:
             return None

@@ -1,4 +1,4 @@
-"""What came of reading the hooks of the file anew."""
+"""The reload of the hooks of the file at run time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +24,9 @@ from bridge.telemetry import events
 
 @value(frozen=True, slots=True)
 class Reloaded:
-    """Hooks by their ids; `broken` with the reasons, `needs_restart` are sections that changed and are not in force."""
+    """The result of a reload, by hook id; `broken` has the reasons, `needs_restart` the changed sections that
+    need a restart.
+    """
 
     added: Sequence[str]
     removed: Sequence[str]
@@ -33,8 +35,7 @@ class Reloaded:
     needs_restart: Sequence[str]
 
 
-# The hooks of the file, read anew while the bridge runs: on SIGHUP, through the API, or whenever the file
-# changes.
+# The hooks of the file, reloaded at run time: on SIGHUP, through the API, or when the file changes.
 
 
 log = structlog.get_logger(__name__)
@@ -43,30 +44,32 @@ _LOOK_EVERY = 1.0
 
 
 class Written(Protocol):
-    """Where the settings were written."""
+    """The origin of the settings."""
 
     def read(self) -> Settings:
-        """Read them anew; raises SettingsError where they cannot be used."""
+        """Returns the settings, read again; raises SettingsError if they cannot be used."""
         ...
 
     def logins(self) -> Settings:
-        """Those of brokers and database as they are now, whatever is wrong elsewhere; raises SettingsError."""
+        """Returns the present credentials of brokers and database, even if other settings are invalid; raises SettingsError."""
         ...
 
     def changed(self) -> bool:
-        """Whether they are others than those read last, and are so for long enough that nobody is still writing."""
+        """Returns whether the settings differ from those last read, and have not changed for long enough that no write is in
+        progress.
+        """
         ...
 
     def policies(self) -> FoundPolicies:
-        """What the management API that they name tells; it may take seconds."""
+        """Returns the policies that the management API in the settings reports; may take seconds."""
         ...
 
 
 class Reloading:
-    """One reload after the other; reading thousands of hooks takes seconds, so it is done in a thread."""
+    """Reloads one at a time, in a thread: reading thousands of hooks takes seconds."""
 
     def __init__(self, settings: Settings, written: Written) -> None:
-        """`settings`: those that the bridge was started with."""
+        """`settings` are those with which the bridge was started."""
         self._settings = settings
         self._written = written
         self._hooks = settings.hooks
@@ -79,14 +82,14 @@ class Reloading:
         _warn(settings)
 
     def serve(self, in_force: HooksInForce, control: Control, replica: str) -> None:
-        """Reload from now on, and at once where somebody asked for it during the start; `replica`: the id of this one."""
+        """Enables reloads, and reloads at once if one was requested during the start; `replica`: the id of this one."""
         self._in_force, self._control, self._replica = in_force, control, replica
         control.listen("reload", self._heard)
         if self._asked_early:
             self.soon()
 
     async def reload(self) -> Reloaded:
-        """Put the hooks that are written now in force here; raises SettingsError, with nothing changed."""
+        """Activates the hooks of the file here; raises SettingsError, with nothing changed."""
         assert self._in_force is not None
         async with self._turn:
             settings = await asyncio.to_thread(self._written.read)
@@ -100,14 +103,14 @@ class Reloading:
             return Reloaded(change.added, change.removed, change.changed, broken, self._ignored(settings))
 
     async def reload_everywhere(self) -> Reloaded:
-        """As `reload`, and have the other replicas do the same with what is written where they are."""
+        """Reloads here, and makes the other replicas reload their own files."""
         reloaded = await self.reload()
         assert self._control is not None
         await self._control.tell("reload", self._replica)
         return reloaded
 
     def soon(self) -> None:
-        """Reload in the background, and log what comes of it."""
+        """Reloads in the background, and logs the result."""
         if self._in_force is None:
             self._asked_early = True
             return
@@ -116,9 +119,9 @@ class Reloading:
         task.add_done_callback(self._tasks.discard)
 
     async def watch(self) -> None:
-        """Reload whenever the file changes, until cancelled.
+        """Reloads whenever the file changes, until cancelled.
 
-        What is looked at is where its path leads, so that a folder of links that are swapped (a ConfigMap) is followed.
+        The path is resolved on each check, so that replaced symbolic links (a ConfigMap) are noticed.
         """
         while True:
             await asyncio.sleep(_LOOK_EVERY)
@@ -126,7 +129,7 @@ class Reloading:
                 await self._logged()
 
     async def watch_proxies(self) -> None:
-        """Put logins to proxies that are written anew in force, and nothing else, until cancelled."""
+        """Activates changed credentials of proxies, and nothing else, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             if await asyncio.to_thread(self._written.changed):
@@ -145,7 +148,7 @@ class Reloading:
                 events.logins_not_read([str(problem) for problem in error.problems])
 
     def _heard(self, about: str) -> None:
-        """Somebody asked another replica; "" is said at intervals, whatever happened."""
+        """Handles the request of another replica; "" comes at intervals and requests nothing."""
         if about not in {"", self._replica}:
             self.soon()
 
@@ -158,7 +161,7 @@ class Reloading:
             events.reload_refused([str(error)])
 
     def _ignored(self, settings: Settings) -> list[str]:
-        """Only hooks and logins are read anew; nobody should believe that more was."""
+        """Returns the changed sections that a reload ignores: it reads hooks and credentials only."""
         here = renewed(self._settings, settings)
         sections = [name for name in Settings.model_fields if name != "hooks"]
         changed = [name for name in sections if getattr(settings, name) != getattr(here, name)]
@@ -172,14 +175,14 @@ def _warn(settings: Settings) -> None:
         events.hardly_meant(found.path, found.message)
 
 
-# The hooks of the file, read anew over HTTP.
+# The operation that reloads the hooks of the file.
 
 
 class ReloadRoutes:
-    """What SIGHUP does, with an answer."""
+    """The operation that does what SIGHUP does, and returns the result."""
 
     def __init__(self, reload: Callable[[], Awaitable[Reloaded]]) -> None:
-        """`reload` raises SettingsError where the file cannot be used."""
+        """`reload` raises SettingsError if the file cannot be used."""
         self._reload = reload
 
     def operations(self) -> Sequence[Operation]:

@@ -1,4 +1,4 @@
-"""The runners of hooks, and the atomic replacement of the routing table."""
+"""The workers of hooks, and the atomic replacement of the routing table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

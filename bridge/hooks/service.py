@@ -1,8 +1,7 @@
-"""Hooks made, changed and removed while the bridge runs.
+"""The use cases that create, change and delete hooks at run time.
 
-Here stands what the use cases ask of the process that serves hooks, and what they raise. The use cases themselves:
-hooks_manage (create, replace, patch, delete), hooks_switch (enable, disable, pause, resume), hooks_rotate (secrets);
-documents are made by look_hooks.
+This module has what the use cases require of the process, the errors they raise, and create, replace, patch and delete.
+switch.py has enable, disable, pause, resume and the rotation of secrets; presenter.py makes the documents.
 """
 
 import asyncio
@@ -29,10 +28,11 @@ from bridge.pipeline.hook_table import HookTable
 
 @value(frozen=True, slots=True)
 class Removal:
-    """What was done with a hook's lane, and with how many deliveries; None: not known yet, or it does not apply.
+    """The result of deleting a hook: the state of its lane, and the number of deliveries; None: not known yet, or not
+    applicable.
 
-    dropped: `deliveries` became FAILED `hook_deleted`; dropping: they will; draining: `waiting` are still delivered;
-    drained: nothing waited.
+    dropped: `deliveries` became FAILED `hook_deleted`; dropping: they will; draining: `waiting` are still delivered; drained:
+    none waited.
     """
 
     lane: Literal["dropped", "dropping", "draining", "drained"]
@@ -41,28 +41,28 @@ class Removal:
 
 
 class InForce(Protocol):
-    """The hooks that this process serves by now, and the way to others."""
+    """The hooks that this process serves, and their announcement to other replicas."""
 
     @property
     def table(self) -> HookTable:
-        """The runners of all hooks in force, by hook id; their hooks have the effective enabled and paused."""
+        """Returns the workers of all hooks in force; their hooks have the effective enabled and paused."""
         ...
 
     @property
     def written(self) -> Mapping[str, Hook]:
-        """The hooks of the file as they are written there, by id: without what was said of them since."""
+        """Returns the hooks of the file by id, without overlays."""
         ...
 
     @property
     def stored(self) -> Mapping[str, StoredHook]:
-        """The hooks of the API as they were read last, by id: those that cannot be served and those being deleted
-        too, but none that is gone.
+        """Returns the hooks of the API as last read, by id: including broken ones and those being deleted, but none that is
+        gone.
         """
         ...
 
     @property
     def states(self) -> Mapping[str, HookState]:
-        """What was said of hooks beside their configuration, as it was read last, by hook id."""
+        """Returns the pauses and overlays as last read, by hook id."""
         ...
 
     @property
@@ -72,67 +72,67 @@ class InForce(Protocol):
 
     @property
     def health(self) -> Mapping[str, HookHealth]:
-        """How hooks have fared, as it was read last, by hook id."""
+        """Returns the health of hooks as last read, by hook id."""
         ...
 
     async def changed(self) -> None:
-        """Read stored hooks and states from the database, swap, and tell the replicas; returns when they are in force
-        here. Raises HistoryUnavailable.
+        """Reads the stored hooks and states, activates them, and notifies the replicas; returns when they are in force here.
+        Raises HistoryUnavailable.
         """
         ...
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """Take it out of force on all replicas and do with its lane as said; `hook` is stored as being deleted so
-        already. Returns after 10 s at the latest, and goes on in the background where it is not done by then.
+        """Deactivates the hook on all replicas, and drains or drops its lane; `hook` is already stored as being deleted.
+        Returns after 10 s at the latest, and continues in the background if necessary.
         """
         ...
 
 
 class NoSuchHook(Exception):
-    """There is no hook with this id or name."""
+    """No hook has this id or name."""
 
 
 class ManagedByFile(Exception):
-    """The hook is written in the bridge's file, and changed there."""
+    """The hook is in the bridge's file, and has to be changed there."""
 
 
 class BeingDeleted(Exception):
-    """The hook is deleted already, and what waits for it is being dealt with."""
+    """The hook has been deleted, and its waiting deliveries are being drained or dropped."""
 
 
 class NoSecrets(Exception):
-    """The hook signs with nothing that could be rotated so; the text says why."""
+    """The hook has no secrets that can be rotated; the text says why."""
 
 
 class Unreadable(Exception):
-    """What is stored of the hook cannot be read here; the text says why, and what to do."""
+    """The stored hook cannot be read here; the text says why, and what to do."""
 
 
-# One change of a stored hook: from what stands in the database to what is in force.
+# The change of one stored hook, from the database to the hooks in force.
 
 
 _TRIES = 5
 
 Make = Callable[[StoredHook], Awaitable[tuple[Hook, Ends]]]
-"""The hook as it shall be, and which of its secrets end when, from the hook as it is."""
+"""Returns the changed hook, and the end of each expiring secret, from the present hook."""
 
 
 class HookChanges:
-    """Reads, changes and writes; whoever names the version it saw is told if there is another one by now."""
+    """Reads, changes and writes a hook; a caller that gives a version gets an error if the hook has another one by now."""
 
     def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
-        """`now` gives Unix seconds."""
+        """`now` returns Unix seconds."""
         self.store = store
         self.in_force = in_force
         self.now = now
 
     async def stored(self, which: str) -> StoredHook:
-        """The hook with this id or name as the database has it; raises ManagedByFile, NoSuchHook."""
+        """Returns the hook with this id or name from the database; raises ManagedByFile, NoSuchHook."""
         if which in self.in_force.written:
             raise ManagedByFile
         found = await self.store.stored_hook(which)
         if found is None:
-            # Another replica may have made it just now, so what is known here is not enough.
+            # Another replica may have created it just now, so the hooks known here do not suffice.
             every = (await self.store.stored_hooks()).hooks
             found = next((stored for stored in every if stored.hook.name == which), None)
         if found is None:
@@ -141,7 +141,7 @@ class HookChanges:
 
     @staticmethod
     def check_readable(stored: StoredHook) -> None:
-        """Raises Unreadable for one of which a part is not known: it would be stored without that part."""
+        """Raises Unreadable for a hook that is known in part only: storing it would lose the rest."""
         if (fault := stored.hook.fault) is not None:
             raise Unreadable(
                 f"{fault.reason}; until then it can only be replaced whole (PUT, `hooks update -f`), or deleted"
@@ -150,11 +150,11 @@ class HookChanges:
     async def change(
         self, which: str, make: Make, *, match: int | None = None, drains: bool = False, whole: bool = False
     ) -> StoredHook:
-        """The hook as it is in force then; `drains`: also one that is deleted while what waits is delivered; `whole`:
-        nothing is kept of the one that cannot be read.
+        """Changes a hook, and returns it as it is in force; `drains`: also one that is being drained; `whole`: nothing of an
+        unreadable hook is kept.
 
-        Raises NoSuchHook, ManagedByFile, BeingDeleted, NameTaken, Unreadable, Overtaken where its version is not `match`,
-        and what `make` raises, with nothing changed.
+        Raises NoSuchHook, ManagedByFile, BeingDeleted, NameTaken, Unreadable, Overtaken if its version is not `match`, and what
+        `make` raises, with nothing changed.
         """
         for _ in range(_TRIES):
             stored = await self.stored(which)
@@ -178,19 +178,19 @@ class HookChanges:
         raise Overtaken
 
     def check_name(self, hook: Hook) -> None:
-        """Raises NameTaken where a hook of the file has its name."""
+        """Raises NameTaken if a hook of the file has its name."""
         if hook.name in self.in_force.written:
             raise NameTaken
 
 
-# Names for hooks that came without one.
+# The names for hooks that were created without one.
 
 
 _LONGEST = 64
 
 
 def name_for(tree: Mapping[str, Any]) -> str:
-    """What the target suggests: the host of a webhook, a script's file, a queue, a service."""
+    """Returns a name based on the target: the host of a webhook, the file of a script, a queue, a service."""
     target = tree.get("target")
     if not isinstance(target, Mapping):
         return "hook"
@@ -202,7 +202,7 @@ def name_for(tree: Mapping[str, Any]) -> str:
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
-    """The name, or the first free one of `name-2`, `name-3`, ..."""
+    """Returns the name, or the first free one of `name-2`, `name-3`, ..."""
     if wanted not in taken:
         return wanted
     numbered = (f"{wanted[: _LONGEST - len(str(number)) - 1]}-{number}" for number in count(2))
@@ -210,7 +210,7 @@ def free_name(wanted: str, taken: Collection[str]) -> str:
 
 
 def _suggested(value: Any) -> str:
-    """Of an address the host, or where that may be secret (`discord://id/token`) the scheme; of a path the file."""
+    """Returns the host of an address, or its scheme if the host may be secret (`discord://id/token`); the file of a path."""
     if isinstance(value, list):
         first = value[0] if value and isinstance(value[0], str) else ""
         return first.partition("://")[0] if "://" in first else first.rpartition("/")[2]
@@ -222,20 +222,20 @@ def _suggested(value: Any) -> str:
         return ""
 
 
-# Hooks are made, replaced, patched and deleted.
+# The creation, replacement, patching and deletion of hooks.
 
 
 class ManageHooks:
-    """Trees in are JSON values as somebody sent them; what they hold is judged here.
+    """Creates and changes hooks. Trees are JSON values from requests, and validated here.
 
-    All raise SettingsError with what is wrong by path, HistoryUnavailable, and as HookChanges.change; `match` is the
-    version that is to be changed, None: whatever it is.
+    All methods raise SettingsError with each problem and its path, HistoryUnavailable, and the errors of HookChanges.change;
+    `match` is the version to be changed, None for any.
     """
 
     def __init__(
         self, store: SqlHooks, in_force: InForce, grounds: Grounds, *, most: int, now: Callable[[], float]
     ) -> None:
-        """`most`: hooks that may be stored; `now` gives Unix seconds."""
+        """`most`: maximum number of stored hooks; `now` returns Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._store = store
         self._in_force = in_force
@@ -244,7 +244,7 @@ class ManageHooks:
         self._now = now
 
     async def create(self, tree: Any) -> StoredHook:
-        """A new hook, in force; without a name it gets one. Raises NameTaken, TooMany."""
+        """Creates a hook, which is in force at once; without a name it gets one. Raises NameTaken, TooMany."""
         tree = without_read_only(tree)
         if not isinstance(tree, dict) or tree.get("name") not in (None, ""):
             return await self._add(await self._judged(tree))
@@ -253,23 +253,23 @@ class ManageHooks:
             try:
                 return await self._add(hook)
             except NameTaken:
-                continue  # somebody else got the same name made meanwhile
+                continue  # a concurrent request got the same generated name
         raise NameTaken
 
     async def replace(self, which: str, tree: Any, *, match: int | None = None) -> StoredHook:
-        """The whole hook anew; secrets that are absent, or `***`, are kept."""
+        """Replaces the whole hook; secrets that are absent, or `***`, are kept."""
 
         async def make(stored: StoredHook) -> tuple[Hook, Ends]:
             _check_id(tree, stored)
             given = without_read_only(tree)
-            if stored.hook.fault is not None:  # nothing is known that could be kept
+            if stored.hook.fault is not None:  # the stored hook is unreadable: there is nothing to keep
                 return await self._judged(given), ()
             return await self._judged(replaced(given, stored.hook.target)), stored.ends
 
         return await self._changes.change(which, make, match=match, whole=True)
 
     async def patch(self, which: str, patch: Any, *, match: int | None = None) -> StoredHook:
-        """A JSON merge patch (RFC 7396): what it does not name stays, null takes away."""
+        """Applies a JSON merge patch (RFC 7396): members that it does not name stay, null removes."""
         if not isinstance(patch, dict):
             raise SettingsError([Problem("", "a merge patch of a hook is an object")])
 
@@ -283,9 +283,9 @@ class ManageHooks:
     async def delete(
         self, which: str, how: Literal["drain", "drop"], *, match: int | None = None
     ) -> tuple[StoredHook, Removal]:
-        """It matches nothing more; what waits is still delivered, or becomes FAILED `hook_deleted`.
+        """Deletes the hook: it matches no more events; waiting deliveries are still made, or become FAILED `hook_deleted`.
 
-        A hook that drains may be dropped still.
+        A hook that is being drained can still be dropped.
         """
         for _ in range(_TRIES):
             stored = await self._changes.stored(which)
@@ -306,7 +306,7 @@ class ManageHooks:
     async def _judged(self, tree: Any) -> Hook:
         if found := unkept(tree):
             raise SettingsError(found)
-        # Filters and services take a while to load and to compile, in which deliveries must go on.
+        # Loading services and compiling filters takes a while, in which deliveries must continue.
         return await asyncio.to_thread(partial(hook_of, tree, self._grounds))
 
     async def _add(self, hook: Hook) -> StoredHook:

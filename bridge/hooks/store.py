@@ -1,4 +1,4 @@
-"""Hooks that were made through the API, and what was said of hooks, in the history's database."""
+"""The store of hooks made through the API, and of pauses and overlays, in the history's database."""
 
 import asyncio
 import json
@@ -40,8 +40,7 @@ from bridge.settings.partial import stand_in_target
 from bridge.settings.tree import Settings
 from bridge.wire.authenticity import MessageKeys
 
-# What is secret at rest: sealed with AES-256-GCM, each piece with the id of its key, so that keys can be
-# changed.
+# Encryption at rest: AES-256-GCM, each ciphertext with the id of its key, so that keys can be rotated.
 
 
 _FORM = b"\x01"
@@ -51,15 +50,15 @@ _PURPOSE = b"amqp-bridge storage.encryption_keys"
 
 
 class Sealer:
-    """Seals with the first of its keys, and opens what any of them sealed."""
+    """Encrypts with the first of its keys, and decrypts with any of them."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Any texts; without one nothing can be sealed."""
+        """`keys` are texts of any form; without one, encryption fails."""
         self._keys = {_derived(key, b" id", _ID): AESGCM(_derived(key, b"", 32)) for key in reversed(keys)}
         self._newest = _derived(keys[0], b" id", _ID) if keys else None
 
     def seal(self, clear: bytes, about: str) -> bytes:
-        """`clear`, to be opened with the same `about` only; raises SettingsError where there is no key."""
+        """Returns `clear` encrypted, to be opened with the same `about` only; raises SettingsError if there is no key."""
         if self._newest is None:
             raise _no_key("there is no key to seal secrets with: set storage.encryption_keys")
         nonce = os.urandom(_NONCE)
@@ -67,7 +66,7 @@ class Sealer:
         return _FORM + self._newest + nonce + sealed
 
     def open(self, sealed: bytes, about: str) -> bytes:
-        """What was sealed; raises SettingsError where its key is not given, or it is no longer what was sealed."""
+        """Returns the plaintext; raises SettingsError if the key is missing, or the ciphertext was modified."""
         key = self._keys.get(sealed[len(_FORM) : _HEAD]) if sealed.startswith(_FORM) else None
         if key is None:
             raise _no_key(
@@ -82,7 +81,7 @@ class Sealer:
             ) from None
 
     def is_newest(self, sealed: bytes) -> bool:
-        """Whether the first key sealed it."""
+        """Returns whether the first key encrypted it."""
         return self._newest is not None and sealed.startswith(_FORM + self._newest)
 
 
@@ -96,23 +95,25 @@ def _no_key(message: str) -> SettingsError:
     return SettingsError([Problem("storage.encryption_keys", message)])
 
 
-# Hooks as texts of the database: what may be read there, and the target with its secrets as one sealed piece.
+# The hook as columns of the database: a readable document, and the target with its secrets as one ciphertext.
 
 
 def document_of(hook: Hook) -> str:
-    """All but the target, which may hold secrets in many places: addresses, headers, arguments."""
+    """Returns the hook without its target, which may have secrets in many places: addresses, headers, arguments."""
     written = plain(hook)
     return json.dumps(written | {"target": {"type": hook.target.type}})
 
 
 def sealed_of(hook: Hook, ends: Ends, sealer: Sealer) -> bytes:
-    """The target, and which of its secrets end when; raises SettingsError without a key."""
+    """Returns the encrypted target, with the ends of its expiring secrets; raises SettingsError without a key."""
     inside = {"target": plain(hook.target), "ends": ends}
     return sealer.seal(json.dumps(inside).encode(), about(hook.id))
 
 
 def hook_of(hook_id: str, name: str, document: str, sealed: bytes, sealer: Sealer) -> tuple[Hook, Ends]:
-    """The hook whole; broken, with as much as can be read, where it cannot be opened or a newer version wrote it."""
+    """Returns the whole hook; a broken one, with its readable parts, if it cannot be decrypted or was written by a newer
+    version.
+    """
     told = json.loads(document)
     fault: HookFault | None = None
     try:
@@ -132,13 +133,13 @@ def hook_of(hook_id: str, name: str, document: str, sealed: bytes, sealer: Seale
 
 
 def _first(error: ValidationError) -> str:
-    """Where it stands and what it is; without the value, which may be a secret."""
+    """Returns path and kind of the first error, without the value, which may be a secret."""
     found = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
 
 
 def about(hook_id: str) -> str:
-    """What a hook's sealed piece is about: it opens for no other hook."""
+    """Returns the associated data of a hook's ciphertext, with which it opens for no other hook."""
     return f"hook {hook_id}"
 
 
@@ -147,7 +148,7 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What stands in the table: all ids that are there, and the rows that are not known."""
+    """The changes in the table: all ids, and the rows that are not known yet."""
 
     revision: int
     there: list[str]
@@ -164,7 +165,7 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
-    number = admin_tables.revision(connection)  # first: what is changed meanwhile must show as a newer one
+    number = admin_tables.revision(connection)  # read first: a concurrent change must show as a newer revision
     stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
     there = {one: version for one, version, deleting in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]
@@ -191,7 +192,7 @@ def _all_sealed(connection: Connection) -> list[tuple[str, bytes]]:
 def _add(connection: Connection, hook: Hook, sealed: bytes, at: float, most: int | None) -> Row[Any]:
     number = next_revision(connection)
     if (done := _row(connection, hook.id)) is not None:
-        return done  # ids are drawn by lot: this transaction was committed before its connection broke
+        return done  # ids are random: this transaction was committed before its connection broke
     _check_name(connection, hook)
     count = select(func.count()).select_from(hooks).where(hooks.c.deleting != "gone")
     if most is not None and connection.execute(count).scalar_one() >= most:
@@ -214,7 +215,7 @@ def _replace(connection: Connection, hook: Hook, sealed: bytes, at: float, versi
 
 
 def _delete(connection: Connection, hook_id: str, how: Deleting, at: float, version: int | None) -> Row[Any]:
-    """Gives the row as it was before."""
+    """Marks the hook as being deleted; returns its row as it was before."""
     number = next_revision(connection)
     row = _row(connection, hook_id)
     if row is None or row.deleting == "gone" or (version is not None and row.version != version):
@@ -265,10 +266,10 @@ class SqlHooks(Store):
 
     async def stored_hooks(self) -> StoredHooks:
         known = self._known
-        # One that could not be opened is tried again: another replica may have sealed it anew meanwhile.
+        # A hook that could not be decrypted is read again: another replica may have encrypted it with another key meanwhile.
         versions = {one: stored.version for one, stored in known.items() if stored.hook.fault is None}
         found = await self.engine.read(partial(_changed, known=versions))
-        # Opening thousands takes a while, in which deliveries must go on.
+        # Decrypting thousands of hooks takes a while, in which deliveries must continue.
         opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
         fresh = {stored.hook.id: stored for stored in opened}
         self._known = {one: fresh.get(one) or known[one] for one in found.there}
@@ -294,9 +295,9 @@ class SqlHooks(Store):
         return replace(before, version=before.version + 1, updated_at=at, deleting=how)
 
     async def reseal(self) -> int:
-        """Seal everything with the newest key that another one sealed; gives how many hooks that were.
+        """Encrypts with the newest key what older keys encrypted; returns the number of hooks.
 
-        What cannot be opened stays as it is: its key may come back.
+        Hooks that cannot be decrypted stay as they are: their key may be restored.
         """
         sealed = await self.engine.read(_all_sealed)
         count = 0
@@ -317,24 +318,24 @@ class SqlHooks(Store):
 
 
 def _put_sealed(connection: Connection, hook_id: str, old: bytes, new: bytes) -> None:
-    """Unless it was changed meanwhile, and so sealed anew."""
+    """Replaces the ciphertext, unless it was changed meanwhile, which encrypted it with the newest key."""
     c = hooks.c
     connection.execute(update(hooks).where(c.id == hook_id, c.sealed == old).values(sealed=new))
 
 
-# What is opened, sealed and signed with the keys of the settings.
+# The hook store and the signing key, opened with the keys of the settings.
 
 
 log = structlog.get_logger(__name__)
 
 
 async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
-    """The hooks in the history's database, all of them sealed with the newest key by now whose
-    key is given. Raises HistoryUnavailable.
+    """Opens the store of hooks in the history's database, and encrypts all hooks with the newest key as far as their keys are
+    given. Raises HistoryUnavailable.
     """
     keys = [key.get_secret_value() for key in settings.storage.encryption_keys]
     token = settings.http.admin_token
-    # The token goes on opening what it sealed before there were keys.
+    # The token still decrypts what it encrypted before keys were configured.
     store = SqlHooks(engine, Sealer([*keys, *([] if token is None else [token.get_secret_value()])]))
     if anew := await store.reseal():
         log.info("hooks.resealed", hooks=anew)
@@ -348,7 +349,7 @@ async def open_hook_store(settings: Settings, engine: Engine) -> SqlHooks:
 
 
 async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
-    """The keys that prove which messages are the bridge's own: of the settings, else one that the history keeps.
+    """Returns the keys that sign the bridge's own messages: those of the settings, else one stored in the history.
 
     The history's key still verifies after keys were added to the settings. Raises HistoryUnavailable.
     """
@@ -357,7 +358,7 @@ async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
     return MessageKeys.derived_from(secrets if kept is None else [*secrets, kept])
 
 
-# The key that codes of the bridge's own messages are made with, where the settings name none.
+# The key that signs the bridge's own messages, if the settings have none.
 
 
 _ONLY = 1
@@ -365,7 +366,7 @@ _BYTES = 32
 
 
 async def _kept_key(engine: Engine, *, make: bool) -> bytes | None:
-    """The key of this history, the same for all replicas; made if there is none and `make`, else None.
+    """Returns the key of this history, which all replicas share; if there is none, creates it with `make`, else returns None.
 
     Raises HistoryUnavailable.
     """
@@ -374,7 +375,7 @@ async def _kept_key(engine: Engine, *, make: bool) -> bytes | None:
 
 def _stored_key(connection: Connection, new: bytes | None) -> bytes | None:
     if new is not None:
-        # Replicas that start together: the first one's stands, and is what all of them read.
+        # If replicas start together, the first insert wins, and all of them read that key.
         insert = any_insert(connection, admin_tables.message_keys).values(id=_ONLY, secret=new)
         connection.execute(keep_the_first(insert, admin_tables.message_keys))
     c = admin_tables.message_keys.c

@@ -1,4 +1,4 @@
-"""Hooks are enabled, disabled, paused and resumed: those of the API in the database, those of the file by an overlay."""
+"""Hooks are enabled, disabled, paused and resumed: hooks of the API in the database, hooks of the file by an overlay."""
 
 import base64
 import secrets
@@ -23,7 +23,7 @@ from bridge.targets.webhook.address import webhook_checks
 
 @value(frozen=True, slots=True)
 class _Switch:
-    """What is said of a hook; None: nothing of that."""
+    """The switches to be set; None: unchanged."""
 
     enabled: bool | None = None
     paused: bool | None = None
@@ -35,29 +35,31 @@ class _Switch:
 
 
 class SwitchHooks:
-    """Each says it again without harm. All give the hook's id and raise as HookChanges.change, and HistoryUnavailable."""
+    """Switches hooks; each method is idempotent, returns the hook's id, and raises HistoryUnavailable and the errors of
+    HookChanges.change.
+    """
 
     def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
-        """`now` gives Unix seconds."""
+        """`now` returns Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._store = store
         self._in_force = in_force
         self._now = now
 
     async def enable(self, which: str) -> str:
-        """What matches from now on is delivered."""
+        """Enables the hook: events that match from now on are delivered."""
         return await self._say(which, _Switch(enabled=True))
 
     async def disable(self, which: str) -> str:
-        """What matches from now on is SKIPPED; what waits goes on waiting."""
+        """Disables the hook: events that match from now on are SKIPPED; waiting deliveries keep waiting."""
         return await self._say(which, _Switch(enabled=False))
 
     async def pause(self, which: str, reason: str = "") -> str:
-        """What matches from now on waits in the lane."""
+        """Pauses the hook: deliveries of events that match from now on wait in its lane."""
         return await self._say(which, _Switch(paused=True, reason=reason))
 
     async def resume(self, which: str) -> str:
-        """What waits is delivered; the bridge's own pause ends too."""
+        """Resumes the hook, and lifts the bridge's own pause: waiting deliveries are made."""
         return await self._say(which, _Switch(paused=False))
 
     async def _say(self, which: str, switch: _Switch) -> str:
@@ -75,7 +77,9 @@ class SwitchHooks:
         return stored.hook.id
 
     async def _overlay(self, written: Hook, switch: _Switch) -> None:
-        """What the file says already is not said again, so that the file is followed when it changes."""
+        """Stores the overlay of a hook of the file; a switch that equals the file is removed, so that later changes of the file
+        apply.
+        """
 
         def overlaid(state: HookState) -> HookState:
             if switch.enabled is not None:
@@ -88,12 +92,14 @@ class SwitchHooks:
         await self._in_force.changed()
 
     async def _remember(self, hook_id: str, switch: _Switch) -> None:
-        """Why a hook of the API is paused; that it is stands in the hook itself."""
+        """Stores the reason of a pause of an API hook; the pause itself is in the hook."""
         if switch.paused is not None:
             await self._store.say(hook_id, lambda state: self._told(state, switch))
 
     def _told(self, state: HookState, switch: _Switch) -> HookState:
-        """Why it is paused. The bridge's own pause stays beside somebody else's, and ends when it is resumed."""
+        """Returns the state with the new reason. The bridge's own pause stays beside a person's, and ends when the hook is
+        resumed.
+        """
         if switch.paused is None:
             return replace(state, at=self._now())
         own = state.paused and switch.paused
@@ -112,10 +118,9 @@ def _unless(written: bool, said: bool) -> bool | None:
     return None if written is said else said
 
 
-# Secrets of hooks are rotated: new and former ones sign together for a while, or one after the other.
-# Where a header holds one signature, a receiver that has the former secret must go on finding that one until it
-# has been given the new one. So there the former secret stays in front, and the new one moves up when that
-# ends.
+# The rotation of secrets: the new and former ones sign together for a while, or one after the other. If a header holds one
+# signature, a receiver with the former secret must find that signature until it has been given the new secret. So the former
+# secret stays first there, and the new one replaces it when it expires.
 
 
 _MOST = 10
@@ -124,8 +129,8 @@ _BYTES = 32
 
 @value(frozen=True, slots=True)
 class Rotated:
-    """A hook with its new secret. In Unix seconds: `starts_at` is when it begins to sign in every header, `expires_at` until
-    when former ones sign; None: there are none. `together`: all sign until then; `explanation` says it in words.
+    """A hook with its new secret. In Unix seconds: `starts_at` is when the new secret begins to sign in every header,
+    `expires_at` when former ones expire; None: there are none. `together`: all sign until then; `explanation` describes this.
     """
 
     stored: StoredHook
@@ -137,21 +142,21 @@ class Rotated:
 
 
 class RotateSecrets:
-    """The new secret is given once and never shown again."""
+    """Rotates the secrets of hooks. A new secret is returned once and never shown again."""
 
     def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
-        """`now` gives Unix seconds."""
+        """`now` returns Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._now = now
 
     async def rotate(
         self, which: str, secret: str | None, *, keep: float, match: int | None = None
     ) -> Rotated:
-        """Sign with `secret` (None: one is made), and for `keep` seconds with the former ones beside it, or where the
-        profile signs with one secret in their place.
+        """Signs with `secret` (None: one is generated); for `keep` seconds the former secrets sign as well or, if the profile
+        signs with one secret, instead.
 
-        Raises NoSecrets where that cannot be, SettingsError for a secret that does not fit the profile, and as
-        HookChanges.change.
+        Raises NoSecrets if the hook has none to rotate, SettingsError for a secret that does not fit the profile, and the
+        errors of HookChanges.change.
         """
         now = self._now()
         until = now + keep
@@ -207,13 +212,13 @@ def _signing(hook: Hook) -> WebhookTarget:
 
 
 def _former(stored: StoredHook, now: float) -> list[str]:
-    """Those that sign now."""
+    """Returns the secrets that sign at present."""
     live = stored.live(now).target
     return [secret.get_secret_value() for secret in live.secrets] if isinstance(live, WebhookTarget) else []
 
 
 def _made(target: WebhookTarget) -> str:
-    """A new one as the profile has it."""
+    """Returns a new secret in the form of the profile."""
     if any(secret.get_secret_value().startswith("whsk_") for secret in target.secrets):
         raise NoSecrets("the hook signs with a key pair: give the new private key as `secret`")
     if target.profile == "cockpit":
@@ -235,7 +240,7 @@ def _check_new(secret: str, former: list[str]) -> None:
 
 
 def _with(hook: Hook, target: WebhookTarget, live: list[str]) -> Hook:
-    """The hook with these secrets; raises SettingsError where the first does not fit its profile."""
+    """Returns the hook with these secrets; raises SettingsError if the first one does not fit its profile."""
     changed = target.model_copy(update={"secrets": [SecretStr(secret) for secret in live]})
     for path, check in webhook_checks(changed):
         if path == "target.secrets":

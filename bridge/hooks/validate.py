@@ -1,4 +1,4 @@
-"""A hook as somebody sent it: made, or refused with all that is wrong with it by its path."""
+"""The validation of a hook from a request: all problems are reported with their paths."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,28 +23,30 @@ from bridge.wire.address_gate import AddressGate
 _STAND_IN = {"name": "left-out", "target": {"type": "queue", "queue": "left-out"}}
 _MOST_PROBLEMS = 100
 _READ = frozenset({"auth", "endpoints", "env", "headers", "proxy", "secrets", "url", "urls"})
-"""Parts of a target for which a file reads the environment; elsewhere, as in a shell's command, `${NAME}` may be meant."""
+"""The parts of a target in which a file replaces `${NAME}` from the environment; elsewhere, as in a shell command, it may be
+literal.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What hooks of the API are judged by, besides their own form."""
+    """The context in which hooks of the API are validated."""
 
     sources: Sequence[str]
     brokers: Sequence[str]
-    """Names of the other brokers."""
+    """The names of the other brokers."""
     gate: AddressGate
     directory: FilePath
-    """Where relative paths of scripts start."""
+    """The folder of relative paths of scripts."""
     consumer_timeout: float
-    """Seconds."""
+    """The consumer timeout of the broker in seconds."""
     allow_scripts: bool
     served: frozenset[str] | None
-    """Types of targets whose files and programs are on this machine; None: all."""
+    """The types of targets whose files and programs are on this machine; None: all."""
 
     @classmethod
     def of(cls, settings: Settings, directory: FilePath, served: frozenset[str] | None) -> "Grounds":
-        """Those of a running bridge."""
+        """Returns the context of a running bridge."""
         return cls(
             sources=[source.name for source in settings.sources],
             brokers=list(settings.brokers),
@@ -57,10 +59,10 @@ class Grounds:
 
 
 def hook_of(tree: Any, grounds: Grounds) -> Hook:
-    """The hook that is written there; raises SettingsError with all that is wrong. Nothing is contacted.
+    """Returns the hook in the tree; raises SettingsError with all problems. Contacts nothing.
 
-    Whoever may call the API may not read the environment. So `${NAME}` would be text, and a key that anybody knows:
-    where it can hardly be meant as such, it is refused.
+    Callers of the API must not read the environment. So `${NAME}` would be literal text, and thus a key that anybody knows: it
+    is refused where it is unlikely to be meant literally.
     """
     found = [*_not_unicode(tree, ()), *_variables(tree)]
     if not found:
@@ -76,7 +78,7 @@ def hook_of(tree: Any, grounds: Grounds) -> Hook:
 
 
 def _validated(tree: Any) -> tuple[Hook | None, list[Problem]]:
-    """The hook; where it is not valid, what is wrong with it, and a hook of what is valid."""
+    """Returns the hook; if it is not valid, its problems, and a hook of its valid parts."""
     try:
         return Hook.model_validate_json(json.dumps(tree), strict=True), []
     except ValidationError as error:
@@ -89,7 +91,7 @@ def _validated(tree: Any) -> tuple[Hook | None, list[Problem]]:
 
 
 def _remainder(tree: Any, errors: Sequence[ErrorDetails]) -> Hook | None:
-    """What is valid, with stand-ins, so that what is wrong there is told at once too."""
+    """Returns the valid parts with stand-ins for the rest, so that their further problems are reported at the same time."""
     if not isinstance(tree, Mapping):
         return None
     bad = {each["loc"][0] for each in errors if each["loc"]}
@@ -101,7 +103,7 @@ def _remainder(tree: Any, errors: Sequence[ErrorDetails]) -> Hook | None:
 
 
 def _new(problem: Problem, found: Sequence[Problem]) -> bool:
-    """Whether it is of a part of the hook about which nothing was found yet."""
+    """Returns whether the problem is about a part of the hook that has no problem yet."""
     parts = {each.path.partition(".")[0].partition("[")[0] for each in found}
     return problem.path.partition(".")[0].partition("[")[0] not in parts
 
@@ -123,7 +125,7 @@ def _of_sound(hook: Hook, grounds: Grounds) -> Iterator[Problem]:
 
 
 def _opening(hook: Hook, gate: AddressGate) -> Iterator[Problem]:
-    """Networks that a token would open for itself: only the file may."""
+    """Yields a problem for each network that the hook would allow for itself: only the file may do that."""
     networks = hook.target.allow_private_targets if isinstance(hook.target, WebhookTarget) else ()
     for index, network in enumerate(networks):
         if not gate.covers(network):
@@ -134,7 +136,7 @@ def _opening(hook: Hook, gate: AddressGate) -> Iterator[Problem]:
 
 
 def _broker(hook: Hook) -> str:
-    """The broker that it names: one that is not set up is told of above."""
+    """Returns the name of the broker of the hook; an unknown broker is reported elsewhere."""
     return getattr(hook.target, "broker", None) or ""
 
 
@@ -149,7 +151,7 @@ def _variables(tree: Any) -> Iterator[Problem]:
 
 
 def not_read(variable: str) -> str:
-    """Why a text with this `${NAME}` is refused."""
+    """Returns the text that explains why `${NAME}` is refused."""
     return (
         f"{variable} is not read from the environment here, only in the bridge's file; send the value itself, or use "
         "`amqp-bridge hooks create -f`, which fills it in from the environment of the command"
@@ -168,7 +170,7 @@ def _texts(tree: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _not_unicode(tree: Any, path: KeyPath) -> Iterator[Problem]:
-    """Texts and keys with half a surrogate pair, which neither UTF-8 nor the database can hold."""
+    """Yields texts and keys with an unpaired surrogate, which neither UTF-8 nor the database can encode."""
     if isinstance(tree, str):
         if not _is_unicode(tree):
             yield Problem(written(path), "holds half of a surrogate pair, which is no text")

@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables."""
+"""The migration of a database to this version's tables."""
 
 import logging
 from typing import Any
@@ -11,15 +11,15 @@ from bridge.db.engine import HEAD, misfit
 from bridge.db.tables import metadata
 
 OURS = frozenset(metadata.tables)
-"""The names of our tables."""
+"""The names of this version's tables."""
 _SQUASHED = "0008"
-"""The revision that brings a history of any older one up to date by itself: Alembic need not know those."""
+"""The revision that migrates a history of any older revision: Alembic need not know those."""
 _LOCK = 0x616D_7170_6272
-"""Key of the advisory lock that replicas starting together queue up for."""
+"""The key of the advisory lock for which replicas that start together wait."""
 
 
 def migrate(connection: Connection) -> None:
-    """Apply what is missing, within the connection's transaction; raises SettingsError for a newer database.
+    """Migrates within the connection's transaction; raises SettingsError for a newer database.
 
     One process does so at a time: with SQLite the transaction itself has locked the file.
     """
@@ -50,7 +50,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def alembic_config(connection: Connection) -> Any:
-    """Alembic's configuration for our revisions on this connection."""
+    """Returns Alembic's configuration for these revisions on this connection."""
     from alembic.config import Config
 
     config = Config()
