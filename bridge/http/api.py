@@ -1,4 +1,4 @@
-"""The admin API: everything below /api, for who shows the token."""
+"""The admin API: all operations below /api, which require a token."""
 
 import re
 import time
@@ -24,7 +24,7 @@ HEADER = "X-Request-Id"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _RETRY_AFTER = "5"
 SHORTEST = 8
-"""Characters of a short id at the least."""
+"""Minimum characters of an abbreviated id."""
 _WHOLE = 36
 SHOWN_IDS = 5
 _KINDS: dict[str, IdOf] = {
@@ -33,19 +33,19 @@ _KINDS: dict[str, IdOf] = {
     "quarantine": "quarantine",
     "replays": "replay",
 }
-"""What has ids that may be given by their beginning, by its name in paths."""
+"""The kinds of ids that may be abbreviated, by their name in paths."""
 
 
 class Part(Protocol):
-    """A group of operations, whose paths begin behind PREFIX."""
+    """A group of operations, whose paths follow PREFIX."""
 
     def operations(self) -> Sequence[Operation]:
-        """What is to be served."""
+        """Returns the operations to serve."""
         ...
 
 
 class Api:
-    """All parts as one application: below it nothing answers without a token, not even that there is nothing."""
+    """The API as one application: without a token every path is refused, even one that does not exist."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class Api:
         *,
         budget: Budget | None = None,
     ) -> None:
-        """`new_id` names requests whose client does not; `known` knows the ids that short ones stand for; `budget`: what
-        bodies of requests count in.
+        """`new_id` returns the ids of requests without a client's id; `known` resolves abbreviated ids; `budget` counts the
+        bodies of requests.
         """
         self._parts = tuple(parts)
         self._gate = AccessGate(actors)
@@ -68,7 +68,7 @@ class Api:
         self._known = known
 
     def application(self) -> web.Application:
-        """To be mounted at PREFIX."""
+        """Returns the application, to be mounted at PREFIX."""
         app = web.Application(middlewares=[self._serve], client_max_size=MOST_BODY)
         operations = self.operations()
         app[AUDITED] = [operation for operation in operations if operation.is_audited]
@@ -79,12 +79,12 @@ class Api:
         return app
 
     def operations(self) -> list[Operation]:
-        """All that is served."""
+        """Returns all operations."""
         return [operation for part in self._parts for operation in part.operations()]
 
     @web.middleware
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Gives the request an id, the client's own where it is sane, and logs how it was answered."""
+        """Gives the request an id, the client's own if it is valid, and logs the response."""
         given = request.headers.get(HEADER, "")
         name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else self._new_id()
         started = time.monotonic()
@@ -99,7 +99,7 @@ class Api:
         return response
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Only whose token is known gets a place among the requests at once."""
+        """Checks the token first: only requests with a valid token take one of the concurrent places."""
         try:
             request[ACTOR] = await self._gate.actor(request)
             with self._limit.place(request):
@@ -111,7 +111,7 @@ class Api:
             raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
 
     async def _expand_id(self, request: web.Request) -> None:
-        """An id in a path may be short, as lists show it: its beginning, as long as no other id begins so."""
+        """Replaces an abbreviated id in the path, as lists show it, if no other id begins with it."""
         given = request.match_info.get("id", "")
         kind = _KINDS.get(request.path.removeprefix("/api/v1/").partition("/")[0])
         if kind is None or not is_short(given):
@@ -124,7 +124,7 @@ class Api:
 
 
 def is_short(text: str) -> bool:
-    """Whether it may be the beginning of an id."""
+    """Returns whether the text may be an abbreviated id."""
     return SHORTEST <= len(text) < _WHOLE and all(
         character == "-" if place in (8, 13, 18, 23) else character in "0123456789abcdef"
         for place, character in enumerate(text.lower())
@@ -132,12 +132,12 @@ def is_short(text: str) -> bool:
 
 
 def listed_ids(ids: Sequence[str]) -> str:
-    """The first ids of several."""
+    """Returns a text with the first of several ids."""
     return ", ".join(ids[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
 
 
 def exact(path: str, paths: Iterable[str]) -> str:
-    """The path as the router takes it, where `{id}` stands for no word that another path has in its place."""
+    """Returns the path for the router, in which `{id}` excludes the words that other paths have in its place."""
     parts = path.split("/")
     others = [other.split("/") for other in paths if other.count("/") == path.count("/")]
     for place, part in enumerate(parts):
@@ -153,26 +153,26 @@ def exact(path: str, paths: Iterable[str]) -> str:
     return "/".join(parts)
 
 
-# Requests to the admin API at once: each may hold a body, and a connection to the database.
+# The limit of concurrent requests to the admin API: each may hold a body, and a connection to the database.
 
 
 MOST_BODY = 16 * 1024 * 1024
-"""Bytes of a request's body; more is answered with 413."""
+"""Maximum bytes of a request's body; a larger one is answered with 413."""
 MOST_AT_ONCE = 200
 MOST_BYTES = 128 * 1024 * 1024
-"""Bytes of all bodies that are read at once; one has room always."""
+"""Maximum bytes of all bodies that are read at once; a single body is always allowed."""
 
 
 _SHARE = 0.25
 
 
 class ConcurrencyLimit:
-    """Lets in so many requests, and bodies of so many bytes in all, and refuses the others at once."""
+    """Limits the number of concurrent requests and the bytes of their bodies; excess requests are refused at once."""
 
     def __init__(
         self, most: int = MOST_AT_ONCE, most_bytes: int = MOST_BYTES, budget: Budget | None = None
     ) -> None:
-        """`most_bytes` at the most, within a quarter of the `budget`."""
+        """`most_bytes` is lowered to a quarter of the `budget`."""
         self._most = most
         self._budget = budget or Budget()
         self._holder = self._budget.holder("api")
@@ -181,7 +181,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def place(self, request: web.Request) -> Iterator[None]:
-        """A place for this request; raises Refused (503) where there is none."""
+        """Reserves a place for this request; raises Refused (503) if there is none."""
         size = _body_size(request)
         held = self._holder.octets
         if self._requests >= self._most or (held and held + size > self._most_bytes):
@@ -196,7 +196,7 @@ class ConcurrencyLimit:
 
 
 def _body_size(request: web.Request) -> int:
-    """What is announced, at most what is read; a body that comes in chunks may become that large."""
+    """Returns the announced size, up to the limit; a chunked body counts as that large."""
     if not request.can_read_body:
         return 0
     announced = request.content_length

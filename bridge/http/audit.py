@@ -12,7 +12,7 @@ from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.telemetry import events
 
-# What the API says of who changed what.
+# The documents of the audit log.
 
 
 class ActorDocument(ClosedDocument):
@@ -52,7 +52,7 @@ class DeedDocument(ClosedDocument):
 
     @classmethod
     def of(cls, deed: AuditEntry, name_of: Callable[[str], str]) -> Self:
-        """The entry; `name_of` gives the name of the hook with an id."""
+        """Returns the document of the entry; `name_of` returns the name of the hook with an id."""
         return cls(
             id=deed.id,
             at=utc_seconds(deed.at),
@@ -69,22 +69,22 @@ class DeedDocument(ClosedDocument):
 
 
 _PATIENCE = 5.0
-"""Seconds that an answer waits for its entry."""
+"""Maximum seconds that a response waits for its entry to be written."""
 _MOST_DETAIL = 16_384
-"""Characters of an entry's detail."""
+"""Maximum characters of an entry's detail."""
 
 
 class AuditLog:
-    """Writes down what was done. What it cannot write is told in the log, whole: it was done all the same."""
+    """Writes the audit log. An entry that cannot be written is logged in full: the change was made nevertheless."""
 
     def __init__(self, audit: Audit, new_id: Callable[[], str]) -> None:
-        """`new_id` gives UUIDv7s: entries are in the order of theirs."""
+        """`new_id` returns UUIDv7s, by which entries are ordered."""
         self._audit = audit
         self._new_id = new_id
         self._hear: list[Callable[[AuditEntry], None]] = []
 
     def listen(self, hear: Callable[[AuditEntry], None]) -> None:
-        """Call `hear` with everything that was done, once it is written or could not be."""
+        """Calls `hear` with every entry, once it is written or could not be."""
         self._hear.append(hear)
 
     async def write(
@@ -97,7 +97,7 @@ class AuditLog:
         request_id: str = "",
         remote: str = "",
     ) -> None:
-        """Never raises. `thing`: kind and id of what was changed; `detail`: JSON values without secrets."""
+        """Writes an entry; never raises. `thing`: kind and id of the changed object; `detail`: JSON values without secrets."""
         kind, name = thing
         deed = AuditEntry(
             id=self._new_id(),

@@ -1,4 +1,4 @@
-"""Who may use the admin API."""
+"""The authentication of requests to the admin API."""
 
 import asyncio
 import hmac
@@ -19,26 +19,26 @@ from bridge.core.errors import HistoryUnavailable
 from bridge.http.documents import Refused
 from bridge.telemetry import events
 
-# Who shows a token: looked up by its hash, at most once in a moment.
+# The tokens: looked up by their hash, with a short-lived cache.
 
 
 PREFIX = "abt_"
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LENGTH = 44
-"""Letters behind the prefix: 262 bits."""
+"""The number of random characters after the prefix: 262 bits."""
 _FORM = re.compile(f"{PREFIX}[{LETTERS}]{{{LENGTH}}}")
 
 _FRESH = 0.5
-"""Seconds for which an answer of the database holds: a token that is revoked is good no longer than that."""
+"""Seconds for which a lookup is cached: a revoked token is valid no longer than that."""
 _MOST = 1000
-"""Tokens whose answers are kept."""
+"""Maximum number of cached tokens."""
 
 ADMIN = Actor("admin", Role.ADMIN)
-"""Who shows `http.admin_token`."""
+"""The actor with `http.admin_token`."""
 
 
 class Actors:
-    """Knows who shows what. `http.admin_token` needs no database."""
+    """Looks up the actor of a token. `http.admin_token` needs no database."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Actors:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`admin_token` None: there is none."""
+        """`admin_token` is None if there is none."""
         self._tokens = tokens
-        # Digests have one length, so that the time to compare tells nothing, not even how long the token is.
+        # Digests have equal length, so that the time of the comparison reveals nothing, not even the length of the token.
         self._admin = None if admin_token is None else digest_of(admin_token.strip())
         self._clock = clock
         self._monotonic = monotonic
@@ -59,18 +59,18 @@ class Actors:
 
     @property
     def has_admin_token(self) -> bool:
-        """Whether `http.admin_token` is set."""
+        """Returns whether `http.admin_token` is set."""
         return self._admin is not None
 
     async def who(self, shown: str) -> Actor | None:
-        """Whose token this is; None for one that nobody has, or that is good no longer.
+        """Returns the actor of a token, None if the token is unknown or not valid any more.
 
-        Raises HistoryUnavailable where only the database could tell.
+        Raises HistoryUnavailable if only the database could tell.
         """
         digest = digest_of(shown)
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return ADMIN
-        # What cannot be one of ours costs the database nothing.
+        # A text that cannot be a token causes no query.
         if not _FORM.fullmatch(shown):
             return None
         token = await self._look_up(digest)
@@ -81,11 +81,11 @@ class Actors:
         return Actor(token.name, token.role, token.id)
 
     def forget(self) -> None:
-        """Ask the database anew from now on: tokens changed."""
+        """Clears the cache after tokens have changed."""
         self._known.clear()
 
     async def write_uses(self) -> None:
-        """Have the database know when tokens were shown last; what it does not take is told next time."""
+        """Writes the times of last use; those that cannot be written are kept for the next call."""
         used, self._used = self._used, {}
         try:
             await self._tokens.tokens_used(used)
@@ -101,27 +101,27 @@ class Actors:
         if token is not None:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            # Counted from before the look: what was revoked meanwhile counts, too.
+            # The time of the lookup's start counts: a revocation during the lookup has to take effect.
             self._known[digest] = (token, now + _FRESH)
         return token
 
 
 def is_good(token: KnownToken, now: float) -> bool:
-    """Whether it lets in at that Unix time."""
+    """Returns whether the token is valid at that Unix time."""
     return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
 
 
 def digest_of(token: str) -> str:
-    """What is stored of a token: its SHA-256 in hex. To 262 random bits salt would add nothing."""
-    # Bytes that are no UTF-8 arrive as lone surrogates.
+    """Returns the stored form of a token: its SHA-256 in hex. With 262 random bits a salt would add nothing."""
+    # Bytes that are not UTF-8 arrive as lone surrogates.
     return sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
-# Wrong tokens, counted by the address that shows them: guessing is slowed down, everybody else is not.
+# The limit of failed authentications per client address: it slows down guessing, and nobody else.
 
 
 _FREE = 10
-"""The wrong token within a minute from which on answers wait."""
+"""The number of wrong tokens within a minute from which on responses are delayed."""
 _SPAN = 60.0
 _MOST_ADDRESSES = 10_000
 _WHOLE_NET = (1 << 128) - (1 << 64)
@@ -134,15 +134,17 @@ class _Guesser:
 
 
 class FailedAuthLimiter:
-    """The last wrong tokens of each address; of too many addresses those that were heard of last."""
+    """The recent wrong tokens of each address; if there are too many addresses, those with the latest are kept."""
 
     def __init__(self, guessing: Callable[[str], None]) -> None:
-        """`guessing(address)` is called where one begins to show many, and again each minute that it goes on."""
+        """`guessing(address)` is called when an address begins to send many wrong tokens, and again each minute while it
+        continues.
+        """
         self._guessing = guessing
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
 
     def wrong(self, address: str, now: float) -> bool:
-        """Count one; whether its answer is to be slowed down. `now` in seconds of a clock that only goes on."""
+        """Counts a wrong token; returns whether its response is to be delayed. `now` is in monotonic seconds."""
         who = neighbourhood(address)
         guesser = self._guessers.setdefault(who, _Guesser())
         self._guessers.move_to_end(who)
@@ -161,7 +163,7 @@ class FailedAuthLimiter:
 
 
 def neighbourhood(address: str) -> str:
-    """The address; of IPv6 the network, as whoever has one address there has all of them."""
+    """Returns the address; for IPv6 its network, since a client with one address there has all of them."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
@@ -173,24 +175,24 @@ def neighbourhood(address: str) -> str:
 
 _CHALLENGE = 'Bearer realm="amqp-bridge"'
 _DELAY = 2.0
-"""Seconds that the answer to a wrong token waits, from the tenth within a minute on."""
+"""Seconds by which the response to a wrong token is delayed, from the tenth within a minute on."""
 _WAITING = 50
 WAITING_OF_ONE = 5
-"""Answers that wait at once, in all and for one address; more are refused with 429."""
+"""Maximum number of delayed responses, in all and for one address; further ones are refused with 429."""
 
 
 class AccessGate:
-    """Lets in who shows a token that is known, and slows down who tries many."""
+    """Admits requests with a valid token, and delays clients that send many wrong ones."""
 
     def __init__(self, actors: Actors, *, delay: float = _DELAY) -> None:
-        """`delay`: seconds."""
+        """`delay` is in seconds."""
         self._actors = actors
         self._delay = delay
         self._guesses = FailedAuthLimiter(events.tokens_guessed)
         self._waiting: Counter[str] = Counter()
 
     async def actor(self, request: web.Request) -> Actor:
-        """Who asks; raises Refused: 401, 429."""
+        """Returns the actor of the request; raises Refused: 401, 429."""
         shown = _shown(request)
         if shown is None:
             raise self._unauthorized("the admin API wants the header `Authorization: Bearer <token>`", shown)
@@ -226,7 +228,7 @@ class AccessGate:
 
 
 def _shown(request: web.Request) -> str | None:
-    """The token of the one header that there may be."""
+    """Returns the token, if exactly one header carries one."""
     given = request.headers.getall("Authorization", [])
     if len(given) != 1:
         return None

@@ -1,6 +1,7 @@
-"""Bodies of requests to the admin API: JSON that is checked before anything is made of it.
+"""The bodies of requests to the admin API: JSON that is validated before it is used.
 
-What is no JSON is answered with 400, what does not fit with 422; both name all that is wrong by its path in the body.
+Invalid JSON is answered with 400, a body that does not fit the model with 422; both list all problems by their path in the
+body.
 """
 
 import asyncio
@@ -27,19 +28,19 @@ from bridge.settings.shape import explain, written
 Item = TypeVar("Item")
 
 LARGE = 8192
-"""Bytes from which on a document is made in a thread: others should not wait for it, and a kilobyte may hold 500 values."""
+"""Bytes from which on a body is parsed in a thread: a kilobyte may hold 500 values, and the event loop must not wait."""
 
 _AT_ONCE = ThreadPoolExecutor(1, thread_name_prefix="large")
-"""What is made of a large body takes several times its size for a moment: one at a time."""
+"""Parses one large body at a time: the result temporarily takes several times its size."""
 
 
 def size_of(message: Message) -> int:
-    """Bytes to work on; a small body that is compressed may come to many."""
+    """Returns the bytes to be processed; a small compressed body may inflate to many."""
     return len(message.body) if is_plain(message) else LARGE
 
 
 async def aside(work: Callable[[], Item], size: int) -> Item:
-    """What `work` gives; in a thread where it works on many bytes."""
+    """Returns the result of `work`, which runs in a thread if it processes many bytes."""
     if size < LARGE:
         return work()
     return await asyncio.get_running_loop().run_in_executor(_AT_ONCE, work)
@@ -48,19 +49,19 @@ async def aside(work: Callable[[], Item], size: int) -> Item:
 T = TypeVar("T", bound=BaseModel)
 
 MOST_LEVELS = 128
-"""How deep arrays and objects may nest."""
+"""Maximum nesting of arrays and objects."""
 _BODY_TIME = 30.0
-"""Seconds within which a body must have come whole."""
+"""Seconds within which a body must have arrived."""
 _MOST_FAULTS = 100
 _BOUNDS = Bounds(values=100_000)
-"""Of what is parsed: neither json nor pydantic lets another thread run before all of a body is read."""
+"""The limits of parsed values: neither json nor pydantic lets another thread run before a whole body is parsed."""
 _BOM = b"\xef\xbb\xbf"
 
 
 async def body_of(request: web.Request, model: type[T], *, optional: bool = False) -> T:
-    """What the body holds; where it is `optional`, an empty one is an empty object.
+    """Returns the model in the body; if it is `optional`, an empty body is an empty object.
 
-    Raises Refused: 400 for what is no JSON, 408, 413, 415, 422 for what does not fit the model.
+    Raises Refused: 400 for invalid JSON, 408, 413, 415, 422 for a body that does not fit the model.
     """
     raw = await raw_body(request)
     if optional and not raw.strip():
@@ -69,13 +70,13 @@ async def body_of(request: web.Request, model: type[T], *, optional: bool = Fals
 
 
 async def json_of(request: web.Request) -> Any:
-    """The JSON value of the body, whatever it is; raises Refused: 400 for what is no JSON, 408, 413, 415."""
+    """Returns the JSON value of the body; raises Refused: 400 for invalid JSON, 408, 413, 415."""
     raw = await raw_body(request)
     return await aside(partial(_parsed, raw), len(raw))
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """The bytes of a body that can be JSON, whatever it calls itself; raises Refused: 408, 413, 415."""
+    """Returns the bytes of a body that may be JSON, whatever its content type; raises Refused: 408, 413, 415."""
     if request.content_type.startswith("multipart/"):
         raise Refused(415, "the body must be JSON (application/json), not a form in parts")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -84,7 +85,7 @@ async def raw_body(request: web.Request) -> bytes:
 
 
 async def body_in_time(request: web.Request) -> bytes:
-    """The bytes of a body, whatever they are; raises Refused: 408, 413."""
+    """Returns the bytes of any body; raises Refused: 408, 413."""
     try:
         async with asyncio.timeout(_BODY_TIME):
             return await request.read()
@@ -93,12 +94,12 @@ async def body_in_time(request: web.Request) -> bytes:
 
 
 def fitting(value: Any, model: type[T]) -> T:
-    """The model made of a JSON value; raises Refused (422) where it does not fit."""
+    """Returns the model of a JSON value; raises Refused (422) if it does not fit."""
     return _validated(json_text(value), model)
 
 
 def unfit(faults: Iterable[tuple[str, str]]) -> Refused:
-    """The problem (422) for a body that is JSON and not valid: path in the body and reason of each fault."""
+    """Returns the problem (422) for valid JSON that does not fit: path in the body and reason of each fault."""
     return invalid(faults, 422)
 
 
@@ -119,17 +120,15 @@ def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> Refused:
         return _no_json("it holds text that is not Unicode")
     faults: dict[str, str] = {}
     for error in errors[:_MOST_FAULTS]:
-        # Values are shown only as far as `explain` lets them: a body may hold secrets.
+        # Values are shown only as far as `explain` allows: a body may hold secrets.
         path, reason = explain(model, error, ())
-        # One for each path, as a value that fits none of several kinds is told of for each kind.
+        # One fault for each path: a value that fits none of several types has an error for each type.
         faults.setdefault(written(path), reason)
     return unfit(faults.items())
 
 
 def _parsed(raw: bytes) -> Any:
-    """The value; raises Refused: 400 for what RFC 8259 does not call JSON, or leaves open what it means, 413 for what has
-    too many values.
-    """
+    """Returns the value; raises Refused: 400 for JSON that is invalid by RFC 8259 or ambiguous, 413 for too many values."""
     if _BOUNDS.exceeded(raw):
         most = _BOUNDS.values
         raise Refused(413, f"the body has over {most} values, of which {most // 4} may be arrays and objects")
@@ -153,7 +152,7 @@ def _parsed(raw: bytes) -> Any:
 
 
 class _Ambiguous(Exception):
-    """What different readers of JSON take for different things; never leaves this module."""
+    """The JSON is ambiguous: parsers read it differently. Never leaves this module."""
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all documents have in common: lists, problems, moments."""
+"""The base of all documents: lists, problems, times."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -20,7 +20,7 @@ UtcMoment = Annotated[
 
 
 def moment_or_none(at: float | None) -> str | None:
-    """A Unix time as a UtcMoment; None stays None."""
+    """Returns a Unix time as a UtcMoment; None stays None."""
     return None if at is None else utc_seconds(at)
 
 
@@ -28,20 +28,22 @@ T = TypeVar("T")
 
 
 class ClosedDocument(BaseModel):
-    """No further keys."""
+    """A document without further keys."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
     def unchecked(cls, **members: Any) -> Self:
-        """The document with these members: what is recorded is shown as it is, and never refused for what it holds."""
+        """Returns the document with these members, without validation: stored values are shown as they are, and
+        never refused.
+        """
         return cast("Self", cls.model_construct(**members))
 
 
 def plain(value: Any) -> Any:
-    """A document as JSON values; members that were not set are left out.
+    """Returns a document as JSON values; members that were not set are omitted.
 
-    `model_dump` would walk through what publishers sent, and has a limit on its depth.
+    `model_dump` would traverse the values of publishers, and limits their depth.
     """
     if isinstance(value, BaseModel):
         fields, there = type(value).model_fields, value.model_fields_set
@@ -69,7 +71,7 @@ class PageDocument(ClosedDocument, Generic[T]):
 
     @classmethod
     def of(cls, items: Iterable[T], following: str | None) -> Self:
-        """The page of these items; `following` is the cursor of the next page."""
+        """Returns the page of these items; `following` is the cursor of the next page."""
         return cls.unchecked(items=list(items), next=following)
 
 
@@ -90,7 +92,7 @@ class CountedPageDocument(PageDocument[T], Generic[T]):
 
     @classmethod
     def counted(cls, items: Iterable[T], following: str | None, more: Beyond | None) -> Self:
-        """The page of these items; `more` tells what comes behind it, where that was asked for."""
+        """Returns the page of these items; `more` has the count of items after it, if it was requested."""
         found = cls.of(items, following)
         if more is not None:
             found.more = BeyondDocument(count=more.count, exact=more.exact)
@@ -130,12 +132,12 @@ class ProblemDocument(PlainProblem):
     """All that is wrong, where it is about parameters."""
 
 
-# Errors as RFC 9457 `application/problem+json`.
+# The errors as RFC 9457 `application/problem+json`.
 
 
 CONTENT_TYPE = "application/problem+json"
 REQUEST_ID = web.RequestKey("request_id", str)
-"""What problems and the log call a request, where it has an id."""
+"""The id of the request in problems and the log, if it has one."""
 
 
 class Refused(Exception):
@@ -158,15 +160,15 @@ class Refused(Exception):
 
 
 class NotFound(Refused):
-    """Nothing is at the path of the request: 404."""
+    """The path of the request does not exist: 404."""
 
     def __init__(self, why: str = "") -> None:
-        """`why` is put behind the path."""
+        """`why` is appended to the path."""
         super().__init__(404, why)
 
 
 def problem(status: int, detail: str = "", **members: Any) -> web.Response:
-    """A problem response; `members` are additional members of the object (RFC 9457, 3.2)."""
+    """Returns a problem response; `members` are additional members of the object (RFC 9457, 3.2)."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     if detail:
         body["detail"] = detail
@@ -183,12 +185,12 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
 
 
 def problem_of(request: web.Request, error: Exception) -> web.Response:
-    """The problem for an error; the text of a bug stays in the log. Raises redirects again."""
+    """Returns the problem for an error; the text of a bug stays in the log. Raises redirects again."""
     named = {"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}
     if isinstance(error, Refused):
         return _refused(request, error, named)
     if not isinstance(error, web.HTTPException):
-        # Of an inlet that lets everybody in, the path may be the secret; the API has none in its paths.
+        # The path of an inlet without verification may itself be the secret; the API has no secrets in its paths.
         path = request.path if named else "(outside of the API)"
         events.request_failed(request.method, path, error, **named)
         return problem(500, **named)
@@ -212,7 +214,7 @@ def _refused(request: web.Request, refused: Refused, named: Mapping[str, str]) -
     if isinstance(refused, NotFound):
         detail = _nothing_at(request) + (f": {detail}" if detail else "")
     if request.path.startswith(BELOW):
-        # Clients of Phlix look for `error`, and where access is refused for `code`.
+        # Clients of Phlix expect `error`, and if access is refused `code`.
         word, code = _ACCESS.get(refused.status, (detail, ""))
         members = {"error": word, **({"code": code} if code else {}), **members}
     response = problem(refused.status, detail, **named, **members)

@@ -1,4 +1,4 @@
-"""What answers without a token: health, metrics, and the description of the API."""
+"""The operations without a token: health, metrics, and the description of the API."""
 
 import asyncio
 from base64 import b64encode
@@ -17,14 +17,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 Status = Callable[[], Mapping[str, Any]]
-"""Tells the state of broker, database and consumers, as plain JSON values."""
+"""Returns the state of broker, database and consumers, as plain JSON values."""
 
 
 class Health:
-    """Live while the event loop turns; ready from the first successful start until shutdown.
+    """The liveness and readiness: live while the event loop runs, ready from the first successful start until shutdown.
 
-    An outage changes neither: it shows in the body of /health/ready, so that orchestrators do not restart
-    what waits for a broker, and inlets and UI stay reachable.
+    An outage changes neither: it shows in the body of /health/ready, so that orchestrators do not restart a process that waits
+    for a broker, and inlets and API stay reachable.
     """
 
     def __init__(self, status: Status) -> None:
@@ -32,11 +32,11 @@ class Health:
         self._ready = False
 
     def serving(self) -> None:
-        """The bridge has started and serves."""
+        """Notes that the bridge has started."""
         self._ready = True
 
     def ending(self) -> None:
-        """The bridge is shutting down: no new traffic, please."""
+        """Notes that the bridge is shutting down, so that no new traffic is routed to it."""
         self._ready = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -58,7 +58,7 @@ def _json(status: int, value: Mapping[str, Any]) -> web.Response:
     )
 
 
-# /, /openapi.json and /docs: what there is, and what the API can do, for whoever asks, without a token.
+# The overview, the OpenAPI document and its page at /, /openapi.json and /docs, without a token.
 
 
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
@@ -80,7 +80,7 @@ class Docs:
     """Serves the OpenAPI document and its page, which `./dev generate` makes from the operations."""
 
     def routes(self) -> list[web.RouteDef]:
-        """What the server is to serve."""
+        """Returns the routes of these documents."""
         return [
             web.get("/", self._front),
             web.get("/openapi.json", self._openapi),
@@ -92,7 +92,7 @@ class Docs:
         return web.Response(body=_FRONT, content_type="text/html", charset="utf-8", headers=headers)
 
     async def _openapi(self, _: web.Request) -> web.Response:
-        # Programs on other sites may read it: it tells what everybody may know.
+        # Scripts of other sites may read it: its content is public.
         headers = {**_COMMON, "Access-Control-Allow-Origin": "*"}
         return web.Response(body=_packaged("openapi.json"), content_type="application/json", headers=headers)
 
@@ -109,7 +109,7 @@ def _packaged(name: str) -> bytes:
 
 @cache
 def _policy(page: bytes) -> str:
-    """The Content-Security-Policy: nothing is loaded, and no style but the page's own applies."""
+    """Returns the Content-Security-Policy: nothing is loaded, and only the page's own style applies."""
     style = page.partition(b"<style>")[2].partition(b"</style>")[0]
     digest = b64encode(sha256(style).digest()).decode()
     return (
@@ -118,12 +118,12 @@ def _policy(page: bytes) -> str:
     )
 
 
-# /metrics, rendered in a thread: hundreds of hooks make a megabyte of text, and deliveries go on meanwhile.
+# /metrics is rendered in a thread: hundreds of hooks make a megabyte of text, and deliveries continue meanwhile.
 
 
 @dataclass(frozen=True, slots=True)
 class _Collected(Collector):
-    """What was counted at one moment."""
+    """The metrics collected at one moment."""
 
     metrics: Sequence[Metric]
 
@@ -132,7 +132,7 @@ class _Collected(Collector):
 
 
 def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
-    """The text of all metrics."""
+    """Returns the route of the text of all metrics."""
 
     async def scrape(request: web.Request) -> web.Response:
         metrics: list[Metric] = []

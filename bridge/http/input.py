@@ -1,4 +1,4 @@
-"""Parameters of the admin API: each is described and parsed in one place; a problem names all that are invalid."""
+"""The parameters of the admin API: each is described and parsed in one place; a problem lists all invalid ones."""
 
 import re
 import time
@@ -21,7 +21,7 @@ from bridge.settings.shape import nearest
 T = TypeVar("T")
 
 Span = tuple[float | None, float | None]
-"""From when until before when, in Unix seconds; None: no bound."""
+"""The inclusive start and the exclusive end in Unix seconds; None: no bound."""
 
 DEFAULT_LIMIT = 50
 MOST = 200
@@ -31,7 +31,7 @@ _STATUSES = ", ".join(Status)
 
 
 def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> Refused:
-    """The problem for parameters that are wrong: name and reason of each."""
+    """Returns the problem for invalid parameters: name and reason of each."""
     told = [{"name": name, "reason": reason} for name, reason in faults]
     detail = "; ".join(
         f"{fault['name']}: {fault['reason']}" if fault["name"] else fault["reason"] for fault in told
@@ -40,10 +40,10 @@ def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> Refused:
 
 
 class Parameters:
-    """The parameters of one request: parses each, and keeps what is invalid for `check`."""
+    """The parameters of one request: parses each, and keeps the invalid ones for `check`."""
 
     def __init__(self, request: web.Request, known: Iterable[str] = ()) -> None:
-        """`known`: the names that may be there."""
+        """`known` are the names of parameters that are allowed."""
         self._query = request.rel_url.query
         self.headers = request.headers
         names = list(known)
@@ -55,40 +55,42 @@ class Parameters:
         ]
 
     def check(self) -> None:
-        """Raises Refused, with all that is wrong, where anything is: 422 where it is well written but nobody's name."""
+        """Raises Refused with all problems if there are any: 422 if parameters are well-formed but name unknown things."""
         if self._faults or self._unknown:
             raise invalid([*self._faults, *self._unknown], 400 if self._faults else 422)
 
     def wrong(self, name: str, reason: str) -> None:
-        """Keep what is wrong with a parameter for `check`."""
+        """Adds the problem of an invalid parameter for `check`."""
         self._faults.append((name, reason))
 
     def unknown(self, name: str, reason: str) -> None:
-        """Keep for `check` that nothing is called so, or nothing can be within."""
+        """Adds the problem of a parameter that names an unknown thing, or selects nothing, for `check`."""
         self._unknown.append((name, reason))
 
     def has(self, name: str) -> bool:
-        """Whether it is given, rightly or not."""
+        """Returns whether the parameter is given, valid or not."""
         return name in self._query
 
     def text(self, name: str) -> str | None:
-        """Any text of up to 512 characters."""
+        """Returns a text of up to 512 characters."""
         return self._one(name, _any_text)
 
     def name(self, name: str) -> str | None:
-        """The name of a hook or source."""
+        """Returns the name of a hook or source."""
         return self._one(name, _name)
 
     def event_type(self, name: str) -> str | None:
-        """An event type, whole."""
+        """Returns an event type, without wildcards."""
         return self._one(name, _event_type)
 
     def uuid(self, name: str) -> str | None:
-        """An id of ours."""
+        """Returns a UUID."""
         return self._one(name, _uuid)
 
     def span(self, since: str = "from", until: str | None = "to") -> Span:
-        """The span from one parameter until before the other, in Unix seconds; dates are whole days, in UTC."""
+        """Returns the span from one parameter (inclusive) to the other (exclusive), in Unix seconds; dates are whole days, in
+        UTC.
+        """
         now = time.time()
         begin = self._one(since, partial(moment, now=now))
         end = None if until is None else self._one(until, partial(moment, now=now, end=True))
@@ -97,11 +99,11 @@ class Parameters:
         return begin, end
 
     def flag(self, name: str) -> bool:
-        """`true` or `false`; false where it is absent."""
+        """Returns the value of `true` or `false`; false if the parameter is absent."""
         return bool(self._one(name, _flag))
 
     def word(self, name: str, known: Sequence[str]) -> str | None:
-        """One of the known words."""
+        """Returns one of the known words."""
         text = self._one(name, _any_text)
         if text is None or text in known:
             return text
@@ -110,23 +112,23 @@ class Parameters:
         return None
 
     def read(self, name: str, read: Callable[[str], T]) -> T | None:
-        """What `read` makes of it; its ValueError says what is wrong."""
+        """Returns the result of `read` for the parameter; the text of its ValueError becomes the problem."""
         return self._one(name, read)
 
     def all(self, name: str) -> Sequence[str]:
-        """Every value that is given, in order."""
+        """Returns every value that is given, in order."""
         return self._query.getall(name, [])
 
     def limit(self, usual: int = DEFAULT_LIMIT) -> int:
-        """How many items a page may have."""
+        """Returns the maximum number of items of a page."""
         return self._one("limit", _limit) or usual
 
     def cursor(self) -> str | None:
-        """Where the page begins, as the page before told."""
+        """Returns the cursor of the page, from the `next` of the previous one."""
         return self._one("cursor", _any_text)
 
     def statuses(self, name: str) -> frozenset[Status]:
-        """Any number of them, each in a parameter of its own or with commas between them."""
+        """Returns the statuses given in repeated parameters, or separated by commas."""
         words = [word for text in self._query.getall(name, []) for word in text.split(",")]
         unknown = [word for word in words if word not in Status.__members__]
         if "" in unknown:
@@ -153,7 +155,7 @@ class Parameters:
 
 
 def is_id(text: str) -> bool:
-    """Whether it is a UUID as ours are written, in whatever case."""
+    """Returns whether the text is a UUID in its canonical form, in upper or lower case."""
     return _UUID.fullmatch(text) is not None
 
 
@@ -208,7 +210,7 @@ class Parameter:
 
     name: str
     type: Any
-    """A type that pydantic makes a JSON Schema of."""
+    """A type from which pydantic makes a JSON Schema."""
     description: str
     where: Literal["query", "header"] = "query"
     required: bool = False
@@ -255,16 +257,16 @@ class Query:
         self.has, self.wrong, self.unknown, self.check = given.has, given.wrong, given.unknown, given.check
 
     def value_of(self, attribute: Given[T]) -> T:
-        """What was parsed for this attribute."""
+        """Returns the parsed value of this attribute."""
         found: T = self._values[attribute]
         return found
 
 
-# Parameters that many operations have.
+# The parameters that many operations share.
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,67}$")]
-# By bytes it is at most 255 of them: of the longest characters a quarter.
+# The bound is 255 bytes: of the longest characters a quarter.
 EventType = Annotated[
     str, WithJsonSchema({"type": "string", "pattern": r"^([!-~]([ -~]{0,253}[!-~])?|[¡-퟿]{1,63})$"})
 ]
@@ -280,40 +282,40 @@ HOW = "RFC 3339, a date, now, today, yesterday, or so long ago, such as 7d, -7d 
 
 
 def at_most(usual: int, description: str) -> Given[int]:
-    """How many items may be in the answer."""
+    """Returns the parameter of the maximum number of items."""
     schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": usual}
     kind: Any = Annotated[int, WithJsonSchema(schema)]
     return Given(lambda given: given.limit(usual), Parameter("limit", kind, description))
 
 
 def text(name: str, description: str) -> Given[str | None]:
-    """Any text of up to 512 characters."""
+    """Returns a parameter with a text of up to 512 characters."""
     return Given(lambda given: given.text(name), Parameter(name, Text, description))
 
 
 def name(name: str, description: str, *, required: bool = False) -> Given[str | None]:
-    """The name of a hook, source or dimension."""
+    """Returns a parameter with the name of a hook, source or dimension."""
     return Given(lambda given: given.name(name), Parameter(name, Name, description, required=required))
 
 
 def uuid(name: str, description: str, *, required: bool = False) -> Given[str | None]:
-    """A UUID."""
+    """Returns a parameter with a UUID."""
     return Given(lambda given: given.uuid(name), Parameter(name, Uuid, description, required=required))
 
 
 def flag(name: str, description: str) -> Given[bool]:
-    """`true` or `false`; false where it is absent."""
+    """Returns a parameter with `true` or `false`; false if it is absent."""
     return Given(lambda given: given.flag(name), Parameter(name, bool, description))
 
 
 def one_of(name: str, words: tuple[str, ...], description: str) -> Given[str | None]:
-    """One of these words."""
+    """Returns a parameter with one of these words."""
     kind: Any = Literal[words]
     return Given(lambda given: given.word(name, words), Parameter(name, kind, description))
 
 
 def when(name: str, description: str) -> Parameter:
-    """A moment; for a Given that reads a span."""
+    """Returns a parameter with a point in time; for a Given that reads a span."""
     return Parameter(name, When, f"{description}: {HOW}.")
 
 
@@ -337,7 +339,7 @@ STATUSES = Given(
 
 
 class PageQuery(Query):
-    """Where a page of a list begins, and how many items it may have."""
+    """The query of a list in pages: cursor and maximum number of items."""
 
     limit = at_most(DEFAULT_LIMIT, "How many items the page may have.")
     cursor = Given(
@@ -346,7 +348,7 @@ class PageQuery(Query):
     )
 
     def no_cursor(self) -> None:
-        """Keeps for `check` that the cursor is invalid."""
+        """Adds the problem of an invalid cursor for `check`."""
         self.wrong("cursor", "is none of those that this list gave as `next`")
 
 
@@ -355,7 +357,7 @@ P = TypeVar("P")
 
 
 async def read_page(query: PageQuery, read: Callable[..., Awaitable[P]]) -> P:
-    """What `read` returns for `after` and `limit`; raises Refused for invalid parameters."""
+    """Returns the result of `read` for `after` and `limit`; raises Refused for invalid parameters."""
     query.check()
     try:
         return await read(after=query.cursor, limit=query.limit)
@@ -366,7 +368,7 @@ async def read_page(query: PageQuery, read: Callable[..., Awaitable[P]]) -> P:
 
 
 class CountedQuery(PageQuery):
-    """A page of a list that can tell how many items come behind it."""
+    """The query of a list that can count the items after a page."""
 
     count = COUNT
 
@@ -374,7 +376,7 @@ class CountedQuery(PageQuery):
 async def count_behind(
     query: CountedQuery, page: Page[Any], beyond: Callable[..., Awaitable[Beyond]]
 ) -> Beyond | None:
-    """How many items come behind the page, where that was asked for."""
+    """Returns the number of items after the page, if it was requested."""
     if not query.count:
         return None
     return Beyond(0, exact=True) if page.next is None else await beyond(after=page.next)
@@ -383,7 +385,7 @@ async def count_behind(
 def page_by_key(
     query: PageQuery, items: Iterable[T], key: Callable[[T], str], form: re.Pattern[str] | None = None
 ) -> tuple[list[T], str | None]:
-    """One page of items in the order of their unique keys; the cursor is the last key of the page before.
+    """Returns one page of items in the order of their unique keys; the cursor is the last key of the previous page.
 
     Raises Refused for invalid parameters, and for a cursor that has not the `form` of a key.
     """

@@ -1,4 +1,4 @@
-"""An operation of the admin API: what its description says, and how a request to it is answered."""
+"""An operation of the admin API: its description, and how a request to it is handled."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from bridge.http.documents import REQUEST_ID, NotFound, Nothing, Refused, plain
 from bridge.http.input import Parameter, Query, is_id
 
 ACTOR = web.RequestKey("actor", Actor)
-"""Who asks; set before the operation runs."""
+"""The actor of the request; set before the operation runs."""
 AUDITED: web.AppKey[Sequence["Operation"]] = web.AppKey("audited", Sequence)
-"""In the API's application: the operations that are written into the audit log."""
+"""The audited operations, in the API's application."""
 
 Q = TypeVar("Q", bound=Query)
 B = TypeVar("B")
@@ -26,7 +26,7 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
-    """One request to an operation: its query, its body and who asks."""
+    """A request to an operation: its query, its body and its actor."""
 
     query: Q
     body: B
@@ -35,12 +35,12 @@ class Call(Generic[Q, B]):
 
     @property
     def which(self) -> str:
-        """The id or name in the path."""
+        """Returns the id or name in the path."""
         return self.request.match_info["id"]
 
     @property
     def id(self) -> str:
-        """The UUID in the path; raises NotFound for what cannot be one."""
+        """Returns the UUID in the path; raises NotFound for any other text."""
         if not is_id(self.which):
             raise NotFound
         return self.which.lower()
@@ -48,21 +48,21 @@ class Call(Generic[Q, B]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What an operation answers, where there is more to say than a document."""
+    """The result of an operation that returns more than a document."""
 
     document: Any = None
-    """A model, JSON values, or bytes; None: the answer has no body."""
+    """A model, JSON values, or bytes; None: the response has no body."""
     status: int | None = None
-    """None: the one that the operation has."""
+    """The HTTP status; None: that of the operation."""
     headers: Mapping[str, str] = field(default_factory=dict)
     made: str = ""
-    """Id of what was made: the answer is 201, with its path in `Location`."""
+    """The id of a created object: the response is 201, with its path in `Location`."""
     changed: Mapping[str, Any] | None = field(default_factory=dict)
-    """For the audit log: JSON values without secrets; `id` where the path does not tell it, or tells another name of the
-    thing. None: nothing was changed, and there is no entry.
+    """The changes for the audit log: JSON values without secrets; `id` if the path has no id, or another name of the object.
+    None: nothing was changed, and no entry is written.
     """
     size: int = 0
-    """Bytes of a large document, which is written in a thread."""
+    """The bytes of a large document, which is serialised in a thread."""
 
 
 Problems = Mapping[type[Exception], Callable[[Any, Call[Any, Any]], Refused]]
@@ -70,64 +70,64 @@ Problems = Mapping[type[Exception], Callable[[Any, Call[Any, Any]], Refused]]
 
 
 def conflict(error: Exception, _: Call[Any, Any]) -> Refused:
-    """409, with the text of the exception."""
+    """Returns the problem 409, with the text of the exception."""
     return Refused(409, str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method on one path.
+    """A method on a path.
 
-    Answers of 400, 401, 403 and 503 are described for all, 404 for paths with an id, 413, 415 and 422 for those with
-    a body; `refusals` are further problems. One that changes something is written into the audit log by its name.
+    Responses 400, 401, 403 and 503 are described for all operations, 404 for paths with an id, 413, 415 and 422 for those with
+    a body; `refusals` are further problems. An operation that changes something is written into the audit log under its name.
     """
 
     name: str
-    """`group.verb`, such as `hooks.pause`: the operation's id, and the action in the audit log."""
+    """The operation's id `group.verb`, such as `hooks.pause`, which is also the action in the audit log."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: str
-    """Below /api, with `{id}` for the parts that name something."""
+    """The path below /api, with `{id}` for ids and names."""
     summary: str
     run: Callable[[Any], Awaitable[Any]]
-    """Takes the Call; returns the document, or a Reply."""
+    """The function that takes the Call, and returns the document or a Reply."""
     role: Role = Role.VIEWER
     query: type[Query] = Query
     body: Any = None
-    """The type of the JSON body, None: there is none."""
+    """The type of the JSON body, None if there is none."""
     body_required: bool = True
     read: Callable[[web.Request], Awaitable[Any]] | None = None
     """Reads the body; None: it is parsed by its type."""
     answers: Mapping[int, Any] = field(default_factory=dict)
-    """By status the type of the JSON answer, None: it has no body."""
+    """The type of the JSON response by status, None if it has no body."""
     answer_headers: tuple[Literal["ETag", "Location", "Idempotent-Replayed"], ...] = ()
-    """Further headers of its answers; 201 always has Location."""
+    """Further headers of the responses; 201 always has Location."""
     problems: Problems = field(default_factory=dict)
     refusals: frozenset[int] = frozenset()
     audited: bool | None = None
-    """Whether it is written into the audit log; None: unless the method is GET."""
+    """Whether the operation is written into the audit log; None: unless the method is GET."""
     description: str = ""
-    """More than the summary, for its page in /docs; CommonMark."""
+    """Further description for /docs, beside the summary; CommonMark."""
     example: Any = None
-    """A body as people write it, for /docs and the command lines there."""
+    """An example of the body for /docs and the command lines there."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Those of the query, and headers."""
+        """Returns the parameters of the query, and the headers."""
         return self.query.parameters
 
     @property
     def is_audited(self) -> bool:
-        """Whether it is written into the audit log."""
+        """Returns whether the operation is written into the audit log."""
         return self.method != "GET" if self.audited is None else self.audited
 
     @property
     def group(self) -> str:
-        """What it belongs to, such as `hooks`."""
+        """Returns the group of the operation, such as `hooks`."""
         return self.name.partition(".")[0]
 
     @property
     def object_type(self) -> str:
-        """What it is about, as the audit log calls it: `hook` for `hooks.pause`."""
+        """Returns the object's type in the audit log: `hook` for `hooks.pause`."""
         group = self.group
         return group.removesuffix("ies") + "y" if group.endswith("ies") else group.removesuffix("s")
 
@@ -141,15 +141,17 @@ def reading(
     *,
     query: type[Query] = Query,
 ) -> Operation:
-    """A GET that any token may ask, answered with 200 and this document."""
+    """Returns a GET for any role, answered with 200 and this document."""
     return Operation(name=name, path=path, summary=summary, run=run, query=query, answers={200: document})
 
 
-# How a request is answered, the same for all operations.
+# The handling of a request, the same for all operations.
 
 
 def runner(operation: Operation, log: AuditLog) -> Handler:
-    """The handler of an operation: role, query and body, the operation itself, its answer, and the audit log."""
+    """Returns the handler of an operation: it checks role, query and body, runs the operation, writes the response and the
+    audit log.
+    """
 
     async def run(request: web.Request) -> web.StreamResponse:
         actor = request[ACTOR]

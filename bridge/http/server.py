@@ -1,4 +1,4 @@
-"""The HTTP server: one socket, or a second one for everything but inlets and health."""
+"""The HTTP server: one listening socket, or a second one for all routes but inlets and health."""
 
 import asyncio
 import errno
@@ -20,15 +20,16 @@ from bridge.settings.transport import host_and_port
 from bridge.settings.tree import Http
 from bridge.telemetry import events
 
-# Connections of clients: no more at once than there is room for, and none that holds its place for nothing.
-# aiohttp (3.14) bounds neither how many there are nor how long a head may be in all, and lets a client that
-# reads nothing hold its answer for ever.
+# The connections of clients: their number is bounded, and none is kept open without requests. aiohttp (3.14) limits neither
+# their number nor the size of a request head, and lets a client that reads nothing hold its response for ever.
 
 
 IDLE = 75.0
-"""Seconds for a whole head to arrive, from the connection or from the answer before: longer than proxies keep one."""
+"""Seconds for a whole request head to arrive, after the connection or the previous response: longer than proxies keep
+connections.
+"""
 MOST_HEAD = 64 * 1024
-"""Bytes of one head."""
+"""Maximum bytes of one request head."""
 _UNREAD = 60.0
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n"
 _FULL = _REFUSAL % b"503 Service Unavailable" + b"Retry-After: 1\r\n\r\n"
@@ -36,30 +37,29 @@ _TOO_LONG = _REFUSAL % b"431 Request Header Fields Too Large" + b"\r\n"
 
 
 class Connections:
-    """The protocol of each connection of a listening socket.
+    """The factory of the protocol of each connection of a listening socket.
 
-    Where all places are taken, the one goes that has waited longest for a head, those first that never sent one:
-    so connections that are held open for nothing keep nobody out. Where requests are under way on all of them,
-    a new one gets 503.
+    If the limit is reached, the connection that has waited longest for a head is closed, those without any request first: so
+    idle connections exclude nobody. If requests are in progress on all of them, a new one gets 503.
     """
 
     def __init__(self, make: Callable[[], RequestHandler], most: int, unread: float = _UNREAD) -> None:
-        """`most` connections; `unread`: seconds in which a client must read something of what is sent to it."""
+        """`most`: maximum number of connections; `unread`: seconds within which a client must read some of what is sent."""
         self.unread = unread
         self._make = make
         self._most = min(most, _files() // 2)
         self._open: dict[_Connection, None] = {}
 
     def __call__(self) -> asyncio.Protocol:
-        """What the event loop asks for each connection."""
+        """Returns a new protocol; called by the event loop for each connection."""
         return _Connection(self, self._make)
 
     def __len__(self) -> int:
-        """How many are open."""
+        """Returns the number of open connections."""
         return len(self._open)
 
     def enter(self, connection: "_Connection") -> bool:
-        """A place for this one; False where there is none."""
+        """Registers the connection; returns False if the limit is reached."""
         if len(self._open) >= self._most:
             waiting = [each for each in self._open if each.waits]
             if not waiting:
@@ -71,12 +71,12 @@ class Connections:
         return True
 
     def leave(self, connection: "_Connection") -> None:
-        """It needs its place no longer."""
+        """Unregisters the connection."""
         self._open.pop(connection, None)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: aiohttp's own protocol, with bounds around it."""
+    """A connection: aiohttp's own protocol, with limits around it."""
 
     __slots__ = ("_head", "_inner", "_make", "_places", "_transport", "_unread", "heard", "since")
 
@@ -91,17 +91,17 @@ class _Connection(asyncio.Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it is the client's turn to send a head."""
+        """Returns whether the client has to send a head."""
         inner = self._inner
-        # Of aiohttp's own (3.14): what it waits with for the next head, and the heads that were read.
+        # Attributes of aiohttp (3.14): the future with which it waits for the next head, and the heads that were read.
         return inner is None or (inner._waiter is not None and not inner._messages)  # noqa: SLF001
 
     def cut(self) -> None:
-        """End it at once."""
+        """Aborts the connection."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # One of uvloop's (0.23) is no asyncio.Transport by its class.
+        # uvloop's transport (0.23) is not an instance of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         self.since = asyncio.get_running_loop().time()
         if not self._places.enter(self):
@@ -151,20 +151,20 @@ class _Connection(asyncio.Protocol):
 
 
 def _files() -> int:
-    """How many files and sockets this process may have open."""
+    """Returns the number of files and sockets that this process may have open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1_000_000 if soft == resource.RLIM_INFINITY else soft
 
 
 _CLOSING = 5.0
 _LINGERING = 2.0
-"""Seconds for which the rest of a body is thrown away, so that its sender gets to read why it was refused."""
+"""Seconds for which the rest of a body is discarded, so that its sender can read why it was refused."""
 
 _MOST_HEADERS = 300
-"""Headers of a request that are read at all; inlets tell of more than they pass on with 431, this comes to 400."""
+"""Maximum headers of a request that are parsed; inlets answer 431 for more than they pass on, this limit leads to 400."""
 
 _LONGEST_LINE = 60 * 1024
-"""Of a request, its query included, which may hold an expression; a whole head is bounded beside."""
+"""Maximum bytes of the request line, with a query that may hold an expression; the whole head has its own limit."""
 
 Routes = Sequence[web.AbstractRouteDef]
 
@@ -172,8 +172,8 @@ Routes = Sequence[web.AbstractRouteDef]
 class HttpServer:
     """Serves from `start` to `stop`.
 
-    `inlets` and health answer on `listen`. `api`, `admin` and /metrics answer there too, unless `admin_listen` gives
-    them a socket of their own, on which everything answers.
+    `inlets` and health are served on `listen`. `api`, `admin` and /metrics are served there too, unless `admin_listen` gives
+    them their own socket, on which everything is served.
     """
 
     def __init__(
@@ -199,11 +199,11 @@ class HttpServer:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The base URL of each socket, with the real port: `http`, and `admin` where there is one."""
+        """Returns the base URL of each socket, with its actual port: `http`, and `admin` if there is one."""
         return {socket.purpose: socket.url for socket in self._sockets}
 
     async def start(self) -> None:
-        """Listen; raises ListenFailed, with nothing left open, where an address cannot be had."""
+        """Starts to listen; raises ListenFailed, with nothing left open, if an address is unavailable."""
         try:
             for socket in self._sockets:
                 await socket.open()
@@ -212,13 +212,13 @@ class HttpServer:
             raise
 
     async def stop(self) -> None:
-        """Close the sockets; requests under way get five seconds to end."""
+        """Closes the sockets; requests in progress get five seconds to end."""
         for socket in self._sockets:
             await socket.close()
 
 
 class _Socket:
-    """One listening address with its routes."""
+    """A listening address with its routes."""
 
     def __init__(self, purpose: str, listen: str, routes: Routes, most: int, api: Api | None = None) -> None:
         self.purpose = purpose
@@ -240,7 +240,7 @@ class _Socket:
             max_line_size=_LONGEST_LINE,
             logger=_LOGGER,
             keepalive_timeout=IDLE,
-            auto_decompress=False,  # signatures are over the bytes sent, and a small body may unpack to gigabytes
+            auto_decompress=False,  # signatures cover the bytes sent, and a small body may inflate to gigabytes
         )
         await self._runner.setup()
         try:
@@ -268,11 +268,11 @@ class _Site(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """The address, as aiohttp tells it."""
+        """Returns the address in aiohttp's notation."""
         return f"http://{self._host or '0.0.0.0'}:{self._port}"  # noqa: S104 - told, not listened on
 
     async def start(self) -> None:
-        """Listen."""
+        """Starts to listen."""
         await super().start()
         server = self._runner.server
         assert server is not None
@@ -282,7 +282,9 @@ class _Site(web.BaseSite):
 
 
 def _worth_an_error(record: logging.LogRecord) -> bool:
-    """What is no HTTP comes from anybody: one line, and no bytes of it, as a header may hold a secret."""
+    """Returns False for malformed HTTP, which anybody can send: it is logged as one line without its bytes, since a header may
+    hold a secret.
+    """
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, HttpProcessingError):
         return True
@@ -305,7 +307,7 @@ def _application(routes: Routes, api: Api | None) -> web.Application:
 
 
 async def _name_the_server(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "amqp-bridge"  # aiohttp would tell its own version and Python's
+    response.headers["Server"] = "amqp-bridge"  # aiohttp would send its own version and Python's
 
 
 def _explained(purpose: str, listen: str, error: OSError) -> str:

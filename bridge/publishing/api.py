@@ -1,4 +1,4 @@
-"""Publishing to a source over HTTP."""
+"""The operation of the API that publishes to a source."""
 
 import re
 from base64 import b64decode
@@ -28,11 +28,11 @@ from bridge.publishing.service import (
 )
 from bridge.wire.copies import is_taken
 
-# Messages that are published through the API.
+# The messages that are published through the API.
 
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-"""What AMQP's short strings hold, 255 bytes."""
+"""A text for AMQP's short strings, which hold 255 bytes."""
 
 
 class PropertiesBody(ClosedDocument):
@@ -69,7 +69,7 @@ class WithBody(ClosedDocument):
     """The body's bytes."""
 
     def given(self) -> list[str]:
-        """Which of the three ways to say the body there are."""
+        """Returns the names of the members that give a body."""
         return [name for name in ("data", "body", "body_base64") if name in self.model_fields_set]
 
 
@@ -91,7 +91,7 @@ class PublishBody(WithBody):
 
     @property
     def published_at(self) -> datetime | None:
-        """The moment that was given."""
+        """Returns the given timestamp."""
         return self.properties.timestamp
 
 
@@ -126,7 +126,7 @@ REPLAYED = "Idempotent-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SHORT = 255
 _YEARS = range(1970, 2106)
-"""Of the broker's timestamps."""
+"""The years of the broker's timestamps."""
 _JSON = "application/json"
 
 
@@ -169,7 +169,7 @@ _PROBLEMS: Problems = {
 
 
 class PublishRoutes:
-    """Publishes."""
+    """The operation that publishes messages."""
 
     def __init__(self, publishing: Publishing) -> None:
         self._publishing = publishing
@@ -210,7 +210,7 @@ class PublishRoutes:
 
 
 def body_faults(body: WithBody, *, needed: bool) -> Iterator[tuple[str, str]]:
-    """What is wrong with how the body of a message is told; `needed`: it has to be."""
+    """Yields the problems of the members that give the body; `needed`: a body is required."""
     given = body.given()
     if len(given) > 1 or (needed and not given):
         found = f"not {' and '.join(given)}" if given else "there is none"
@@ -223,7 +223,7 @@ def body_faults(body: WithBody, *, needed: bool) -> Iterator[tuple[str, str]]:
 
 
 def header_faults(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names that a message's header cannot have."""
+    """Yields the names that a message's header must not have."""
     for name in headers:
         if is_taken(name):
             yield f"headers.{name}", "belongs to the broker or to the bridge and cannot be given"
@@ -241,7 +241,7 @@ def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
 
 
 def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
-    """Those of AMQP's short strings that are too long in bytes."""
+    """Yields the short strings that are too long in bytes."""
     own = {name: getattr(body, name) for name in ("type", "content_type", "message_id")}
     more = {f"properties.{name}": value for name, value in body.properties if isinstance(value, str)}
     for name, text in {**own, **more}.items():
@@ -250,7 +250,7 @@ def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
 
 
 def _message(body: PublishBody) -> Message:
-    """Raises Refused (422) for what no message can have."""
+    """Returns the message; raises Refused (422) for values that no message can have."""
     if faults := list(_faults(body)):
         raise unfit(faults)
     properties = body.properties
@@ -279,11 +279,11 @@ def _decoded(text: str) -> bytes | None:
 
 
 def content_of(body: WithBody) -> bytes:
-    """The bytes of the body that is told."""
+    """Returns the bytes of the body."""
     if body.body is not None:
         return body.body.encode()
     if body.body_base64 is not None:
         return _decoded(body.body_base64) or b""
     written = to_json(body.data)
-    assert isinstance(written, bytes)  # what was read as JSON can be written as JSON
+    assert isinstance(written, bytes)  # a value read from JSON can be written as JSON
     return written

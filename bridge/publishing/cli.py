@@ -90,11 +90,11 @@ def publish(
         typer.echo(f"{count(published, 'message')} confirmed in queue {name!r}")
 
 
-# What `amqp-bridge publish` does.
+# The implementation of `amqp-bridge publish`.
 
 
 def _publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create: bool) -> int:
-    """Publish all messages, with a progress bar on a terminal; gives how many. Raises as `publish_all` does."""
+    """Publishes all messages, with a progress bar on a terminal; returns their number. Raises as `_publish_all`."""
     logs.set_up("error", "console")
     found, done = _not_empty(found), 0
     with _progress() as advance:
@@ -118,7 +118,7 @@ def _publish_to(broker: Broker, queue: str, found: Iterator[Message], *, create:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[], None]]:
-    """A counter that moves on standard error, on a terminal only."""
+    """Yields the function that advances the counter on standard error; without a terminal it does nothing."""
     console = Console(stderr=True)
     columns = (TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -127,7 +127,7 @@ def _progress() -> Iterator[Callable[[], None]]:
 
 
 def _not_empty(found: Iterator[Message]) -> Iterator[Message]:
-    """The same messages; the first is made now, so that what is wrong with it is told before any connection."""
+    """Returns the same messages; the first is made at once, so that its errors are reported before connecting."""
     first = next(found, None)
     if first is None:
         raise usage("", "nothing to publish: the input is empty")
@@ -137,7 +137,7 @@ def _not_empty(found: Iterator[Message]) -> Iterator[Message]:
 def _destination(
     config: Path | None, source: str | None, url: str | None, queue: str | None
 ) -> tuple[Broker, str]:
-    """The broker and the queue; raises SettingsError where the options do not tell both, or too much."""
+    """Returns the broker and the queue; raises SettingsError if the options do not determine both, or are contradictory."""
     if (source is None) == (queue is None):
         raise usage("", "give either --source NAME or --queue QUEUE")
     if url is not None:
@@ -168,17 +168,17 @@ def _checked(url: str) -> SecretUrl:
 
 
 def _given(files: list[str] | None) -> list[str]:
-    """The files, or standard input; raises SettingsError where that is a terminal."""
+    """Returns the files, or standard input; raises SettingsError if that is a terminal."""
     if not files and sys.stdin.isatty():
         raise usage("", "nothing to publish: give a FILE, - for standard input, or --body TEXT")
     return files or [STDIN]
 
 
-# What `publish` publishes: files, standard input or a text, as messages.
+# The messages for `publish`: from files, standard input or a text.
 
 
 def _bodies(files: Iterable[str], *, lines: bool) -> Iterator[tuple[bytes, str]]:
-    """Each body with the place it comes from; of `lines` (and .ndjson, .jsonl files) each line is one.
+    """Yields each body with its origin; with `lines` (and for .ndjson, .jsonl files) each line is one.
 
     Raises SettingsError for a file that cannot be read.
     """
@@ -198,8 +198,8 @@ def _messages(
     kind: str | None,
     content_type: str | None,
 ) -> Iterator[Message]:
-    """Every body, untouched, as a message with an id of its own, all of them `count` times; with 1 nothing is kept in
-    memory. Without a content type each body must be JSON.
+    """Yields every body, unchanged, as a message with its own id, all of them `count` times; with 1 nothing is kept in memory.
+    Without a content type each body must be JSON.
     """
     if count > 1:
         found = chain.from_iterable(repeat(list(found), count))
@@ -224,7 +224,7 @@ def _must_be_json(body: bytes, where: str) -> None:
         raise SettingsError([Problem("", message, where)]) from None
 
 
-# Publishing from the command line: confirmed, and never declaring a queue otherwise than its publishers do.
+# Publishing from the command line: with confirms, and declaring a queue only as its publishers do.
 
 
 _AT_ONCE = 200
@@ -233,10 +233,10 @@ _AT_ONCE = 200
 async def _publish_all(
     address: Address, queue: str, messages: Iterator[Message], *, create: bool, confirmed: Callable[[], None]
 ) -> int:
-    """Publish all messages to the queue and return how many; `confirmed` is called after each confirm.
+    """Publishes all messages to the queue and returns their number; `confirmed` is called after each confirm.
 
-    Looks for the queue first. Where there is none it is made, durable and without arguments, if `create`, else
-    BrokerRefused is raised. Raises BrokerUnavailable or a PublishFailed, after which earlier messages stand.
+    Checks the queue first. A missing one is declared, durable and without arguments, if `create`; else BrokerRefused is raised.
+    Raises BrokerUnavailable or a PublishFailed, after which earlier messages remain published.
     """
     count = 0
     async with _connected(address) as (publisher, topology):
@@ -244,7 +244,7 @@ async def _publish_all(
             raise BrokerRefused(
                 f"there is no queue {queue!r} on the broker; --create makes it (durable, no arguments)"
             )
-        # The channel comes up with the first one; those that wait for that together would overtake each other.
+        # The first one opens the channel; several that wait for it could overtake each other.
         for message in islice(messages, 1):
             await _publish(publisher, queue, message, confirmed)
             count += 1
@@ -264,7 +264,7 @@ async def _many(messages: Iterator[Message], publish: Callable[[Message], Corout
                 await asyncio.gather(*done)
         await asyncio.gather(*waiting)
     except Exception:
-        # What is under way may well arrive: it is waited for, so that it counts among what was confirmed.
+        # Publishes in progress may still succeed: they are awaited, so that the count of confirms is right.
         await asyncio.gather(*waiting, return_exceptions=True)
         raise
     return count
@@ -279,13 +279,13 @@ async def _publish(
 
 
 class _Silent:
-    """One short connection needs nobody to count it."""
+    """A watch of connections that does nothing."""
 
     def connected(self, role: str, address: str) -> None:
-        """It is open."""
+        """Called when the connection is open."""
 
     def lost(self, role: str, error: str) -> None:
-        """It is gone."""
+        """Called when the connection is lost."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Publishing to a source for somebody: confirmed or refused at once, and once for each idempotency key."""
+"""The use case of publishing to a source: confirmed or refused at once, and once for each idempotency key."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _LARGE = 1_048_576
 
 @value(frozen=True, slots=True)
 class Wanted:
-    """A message to publish; `message_id` and `timestamp` of it may be missing."""
+    """A message to publish; its `message_id` and `timestamp` may be missing."""
 
     source: str | None
     message: Message
@@ -38,7 +38,7 @@ class Wanted:
 
 @value(frozen=True, slots=True)
 class Once:
-    """Under which key, whose, and the digest of what was asked for with it."""
+    """An idempotency key, its owner, and the digest of the request."""
 
     key: str
     actor: str
@@ -47,7 +47,7 @@ class Once:
 
 @value(frozen=True, slots=True)
 class Published:
-    """What was accepted; `replayed`: it had been before, and was not published again."""
+    """An accepted message; `replayed`: it was accepted by an earlier request, and not published again."""
 
     source: str
     queue: str
@@ -56,11 +56,11 @@ class Published:
 
 
 class NoSuchSource(BridgeError):
-    """It cannot be told to which source."""
+    """The source of the message is unknown or ambiguous."""
 
 
 class NotAccepted(BridgeError):
-    """The broker does not take it now; nothing was accepted."""
+    """The broker does not accept the message now; nothing was accepted."""
 
 
 class AnotherRequest(BridgeError):
@@ -68,11 +68,11 @@ class AnotherRequest(BridgeError):
 
 
 class UnderWay(BridgeError):
-    """A request with this idempotency key is under way."""
+    """A request with this idempotency key is in progress."""
 
 
 class Publishing:
-    """What somebody publishes."""
+    """Publishes messages on behalf of a client."""
 
     def __init__(
         self,
@@ -91,10 +91,9 @@ class Publishing:
         self._patience = patience
 
     async def publish(self, wanted: Wanted, once: Once | None = None) -> Published:
-        """Return once a queue holds the message.
+        """Publishes a message; returns once a queue holds it.
 
-        Raises NoSuchSource, NotAccepted, PublishTooLarge; with `once` also AnotherRequest, UnderWay and
-        HistoryUnavailable.
+        Raises NoSuchSource, NotAccepted, PublishTooLarge; with `once` also AnotherRequest, UnderWay and HistoryUnavailable.
         """
         source = self._source(wanted.source)
         message_id = wanted.message.message_id or self._new_id()
@@ -117,7 +116,7 @@ class Publishing:
             case "done":
                 return replace(_read(begun.answer), replayed=True)
             case "go":
-                # Of whoever began first: if it did arrive, the second message can be told by its id.
+                # The id of the first request: if that message did arrive, the second one is recognised by its id.
                 first = _read(begun.answer)
                 await self._settle(key, first, message)
                 return first
@@ -131,7 +130,7 @@ class Publishing:
         await self._remember(self._idempotency.done, key)
 
     async def _remember(self, tell: Callable[[str], Any], key: str) -> None:
-        """What came of the message has come of it: without the database the key is free again after a minute."""
+        """Stores or releases the key. A failure is ignored: without the database the key is free again after a minute."""
         try:
             await tell(key)
         except HistoryUnavailable as error:
@@ -170,7 +169,7 @@ class Publishing:
 
 
 def _digest(*parts: bytes) -> str:
-    """Of all parts, each behind its length, so that no two lists have the same."""
+    """Returns the digest of all parts, each preceded by its length, so that different lists never have the same digest."""
     return sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
 
 
@@ -183,13 +182,13 @@ def _read(text: str) -> Published:
     return Published(**fields)
 
 
-# Idempotency keys in the database.
+# The store of idempotency keys.
 
 
 KEPT = 86_400.0
-"""Seconds for which a key is known."""
+"""Seconds for which a key is stored."""
 ABANDONED = 60.0
-"""Seconds after which a request under way was cut off: a publish ends sooner, one way or the other."""
+"""Seconds after which a request in progress counts as aborted: a publish ends sooner in any case."""
 _FAILED = 0
 _DONE = 1
 
@@ -211,14 +210,14 @@ def _begin(connection: Connection, key: str, request: str, answer: str, at: floa
     if row["status"] == _DONE:
         return Begun("done", row["answer"])
     under_way = row["status"] is None and row["at"] > at - ABANDONED
-    if under_way and row["answer"] != answer:  # the same answer: this very call, run once more
+    if under_way and row["answer"] != answer:  # the same response: this very call, run a second time
         return Begun("busy")
     connection.execute(update(idempotency).where(c.key == key).values(status=None, at=at))
     return Begun("go", row["answer"])
 
 
 class SqlIdempotency(Store):
-    """The store to idempotency keys. Each method raises HistoryUnavailable."""
+    """The store of idempotency keys. Each method raises HistoryUnavailable."""
 
     begin = Writes(_begin)
 

@@ -1,4 +1,4 @@
-"""Messages that could not be handled, over HTTP: looked at, put back, dropped."""
+"""The quarantine operations of the API: list, show, requeue, drop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -53,7 +53,7 @@ class _DropQuery(Query, looks_up=True):
 
 
 class QuarantineRoutes:
-    """What a person does with messages in quarantine."""
+    """The operations on quarantined messages."""
 
     def __init__(self, requeuing: Requeuing, names: AskedNames) -> None:
         self._requeuing = requeuing
@@ -144,7 +144,7 @@ class QuarantineRoutes:
         return QuarantineFilter(source, reason, *query.span)
 
     async def _no_reason(self, reason: str) -> str:
-        """Why nothing can be there for it; empty: something can."""
+        """Returns an error text if the quarantine cannot have this reason; else empty text."""
         if reason in REASONS:
             return ""
         there = await self._requeuing.page(QuarantineFilter(None, reason), after=None, limit=1)
@@ -159,7 +159,7 @@ class QuarantineRoutes:
 
     async def _body(self, call: Call[Query, None]) -> Reply:
         known = await self._known(call)
-        # Of whatever kind it is: nobody's browser is to make something of it.
+        # The content type is not passed on, so that no browser renders the body.
         headers = {"Content-Disposition": f'attachment; filename="{known.id}"'}
         return Reply(document=known.message.body, headers=headers)
 
@@ -220,13 +220,13 @@ class QuarantineRoutes:
 
 
 def _changed(verb: str, done: int, which: AskedQuarantine | QuarantineFilter) -> dict[str, Any] | None:
-    """For the audit log; who found nothing changed nothing."""
+    """Returns the changes for the audit log, None if no message was found."""
     told = {verb: done, "source": which.source, "reason": which.reason}
     return {name: value for name, value in told.items() if value is not None} if done else None
 
 
 def _correction(asked: RequeueBody) -> Correction:
-    """Raises Refused (422) for what no message can have."""
+    """Returns the correction; raises Refused (422) for values that no message can have."""
     if faults := [*body_faults(asked, needed=False), *header_faults(asked.headers)]:
         raise unfit(faults)
     return Correction(

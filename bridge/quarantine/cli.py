@@ -170,13 +170,13 @@ def drop(to: Remote, messages: Ids = None, *, yes: bool, **which: Any) -> None:
     to.each(ids, dropped, lambda _paper, _nothing: None)
 
 
-# Many messages put back or deleted at once.
+# Many messages requeued or deleted at once.
 
 
 def _chosen(
     ids: list[str] | None, source: str | None, reason: str | None, *, everything: bool
 ) -> dict[str, Any] | None:
-    """The filter, None where ids are given instead; raises SettingsError for both, and for --all beside a filter."""
+    """Returns the filter, None if ids are given instead; raises SettingsError for both, and for --all with a filter."""
     which = {name: value for name, value in (("source", source), ("reason", reason)) if value is not None}
     if ids and (which or everything):
         raise usage("", "give either ids, or --source and --reason, or --all")
@@ -215,11 +215,11 @@ def _drop_many(to: Remote, which: Mapping[str, Any]) -> None:
     to.say(answer_of(total), lambda paper, told: paper.line(f"{count(told['dropped'], 'message')} deleted"))
 
 
-# What a person corrects of a message, in an editor or by options.
+# The correction of a message in an editor or by options.
 
 
 def _corrected(to: Remote, ids: list[str] | None, *, edit: bool, **said: Any) -> dict[str, Any]:
-    """The body of the request that tells it, empty where nothing is corrected; raises SettingsError, and Failure where an
+    """Returns the request body of the correction, empty if nothing is corrected; raises SettingsError, and Failure if the
     editor changed nothing.
     """
     found: dict[str, Any] = {"type": said["type"]} if said["type"] is not None else {}
@@ -236,14 +236,14 @@ def _corrected(to: Remote, ids: list[str] | None, *, edit: bool, **said: Any) ->
 
 
 def _edited(to: Remote, message: str) -> bytes:
-    """The body as the person leaves it. The file is readable by nobody else, and gone afterwards."""
+    """Returns the body after editing. The file is readable by its owner only, and is deleted afterwards."""
     known = to.change("GET", f"/quarantine/{segment(message)}").value["body_text"]
     if known is None:
         raise usage("--edit", "the body is no text; give the corrected one with --body FILE")
     before = known.encode()
     after = _through_editor(before, ".json" if known.lstrip()[:1] in "{[" else ".txt")
     if not before.endswith(b"\n"):
-        after = after.removesuffix(b"\n")  # which editors put behind the last line
+        after = after.removesuffix(b"\n")  # editors append a line break
     if after == before:
         raise Failure(["nothing was changed: the message stays in quarantine"])
     return after

@@ -1,4 +1,4 @@
-"""Messages that could not be handled: put back into their queues, or dropped."""
+"""The use cases of the quarantine: requeue messages to their queues, or drop them."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ from bridge.quarantine.store import SqlQuarantine
 from bridge.wire.copies import INLET, REQUEUED
 
 LANES = "lanes"
-"""What stands for the source of copies that could not be handled."""
+"""The pseudo-source of copies that could not be handled."""
 _AT_ONCE = 100
 _DROPPED_AT_ONCE = 500
 _LONGEST = 20.0
-"""Seconds that one call for many works; whoever asked waits for the answer."""
+"""Maximum seconds of one call for many messages, since a client waits for the response."""
 
 
 class NoWayBack(BridgeError):
-    """It cannot go back to where it came from; the text says why."""
+    """The message cannot be requeued; the text says why."""
 
 
 @value(frozen=True, slots=True)
 class Correction:
-    """What a person changed of a message; None and absent headers stay as they were, a header that is None goes."""
+    """The changes to a message; None and absent headers mean unchanged, a header of None is removed."""
 
     body: bytes | None = None
     type: str | None = None
@@ -39,7 +39,7 @@ class Correction:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, message: Message) -> Message:
-        """The message as it is to go back."""
+        """Returns the message with the changes."""
         if self.body is not None:
             message = plain_message(message, self.body)
         given = {
@@ -49,7 +49,7 @@ class Correction:
         }
         headers = {**message.headers, **self.headers}
         if self.type is not None and isinstance(mark := headers.get(INLET), Mapping):
-            headers[INLET] = {**mark, "type": self.type}  # an inlet's word on it goes before the property
+            headers[INLET] = {**mark, "type": self.type}  # the type set by an inlet takes precedence over the property
         kept = {name: told for name, told in headers.items() if told is not None or name not in self.headers}
         return replace(message, headers=kept, **given)
 
@@ -59,7 +59,7 @@ AS_IT_CAME = Correction()
 
 @value(frozen=True, slots=True)
 class PutBack:
-    """A message that is in its queue again, or would be: then with the types of its events, and what is wrong with it."""
+    """A message that was requeued, or would be: then with the types of its events, and its fault."""
 
     id: str
     source: str
@@ -70,7 +70,7 @@ class PutBack:
 
 @value(frozen=True, slots=True)
 class Tally:
-    """What became of many: how many it was done with, how many stay for what reason, whether there are more."""
+    """The result for many messages: the number processed, those that stay by reason, and whether there are more."""
 
     done: int
     stay: int
@@ -79,7 +79,7 @@ class Tally:
 
 
 class Requeuing:
-    """What a person does with messages in quarantine."""
+    """Requeues and drops quarantined messages on behalf of a person."""
 
     def __init__(
         self,
@@ -88,8 +88,8 @@ class Requeuing:
         publisher: Publisher,
         decoders: Mapping[str, Decoder],
     ) -> None:
-        """`publisher` publishes into queues of sources, for somebody who waits for the answer. `decoders` holds one for
-        each source that is consumed, by its name.
+        """`publisher` publishes to queues of sources for callers that wait for the result. `decoders` has one for each consumed
+        source, by name.
         """
         self._decoders = decoders
         self._quarantine = quarantine
@@ -98,15 +98,17 @@ class Requeuing:
         self._under_way: set[str] = set()
 
     async def page(self, which: QuarantineFilter, *, after: str | None, limit: int) -> Page[KnownQuarantined]:
-        """Newest first; ValueError for a cursor that is none of ours."""
+        """Returns a page of messages, newest first; ValueError for an invalid cursor."""
         return await self._quarantine.messages(which, after=after, limit=limit)
 
     async def one(self, quarantined_id: str) -> KnownQuarantined | None:
-        """The message, whole; None where there is none."""
+        """Returns the whole message, None if it does not exist."""
         return await self._quarantine.message(quarantined_id)
 
     async def rehearse(self, quarantined_id: str, correction: Correction) -> PutBack | None:
-        """What the source would make of it; nothing is changed. Raises as `requeue`, but for the broker."""
+        """Returns how the source would decode the message, without changing anything. Raises as `requeue`, except for the
+        broker's errors.
+        """
         known = await self._quarantine.message(quarantined_id)
         if known is None:
             return None
@@ -116,10 +118,10 @@ class Requeuing:
         return PutBack(known.id, source.name, source.queue, *_made(found))
 
     async def requeue(self, quarantined_id: str, correction: Correction = AS_IT_CAME) -> PutBack | None:
-        """Publish it to its source's queue, with confirm, then delete it here; None where there is none.
+        """Publishes the message to its source's queue, with confirm, then deletes it here; returns None if it does not exist.
 
-        A crash in between leaves it here, too: it is never lost, and may come twice. Raises NoWayBack, BrokerRefused,
-        PublishFailed, HistoryUnavailable.
+        After a crash in between it is also still here: it is never lost, and may be published twice. Raises NoWayBack,
+        BrokerRefused, PublishFailed, HistoryUnavailable.
         """
         known = await self._quarantine.message(quarantined_id)
         if known is None:
@@ -131,13 +133,13 @@ class Requeuing:
         return PutBack(known.id, source.name, source.queue)
 
     async def drop(self, quarantined_id: str) -> bool:
-        """Delete it for good; False where there is none."""
+        """Deletes the message; returns False if it does not exist."""
         return await self._quarantine.drop([quarantined_id]) > 0
 
     async def requeue_all(self, which: QuarantineFilter) -> Tally:
-        """Those that are there now, the oldest first: what comes back meanwhile is not taken again.
+        """Requeues the matching messages, oldest first; messages quarantined meanwhile are not included.
 
-        Raises PublishFailed where the broker takes none now, HistoryUnavailable.
+        Raises PublishFailed if the broker accepts none now, HistoryUnavailable.
         """
         done = stay = 0
         why = behind = ""
@@ -155,7 +157,7 @@ class Requeuing:
         return Tally(done, stay, why, more=False)
 
     async def drop_all(self, which: QuarantineFilter) -> Tally:
-        """Those that are there now, for good. Raises HistoryUnavailable."""
+        """Deletes the matching messages. Raises HistoryUnavailable."""
         which = _until_now(which)
         done = 0
         started = time.monotonic()
@@ -174,9 +176,9 @@ class Requeuing:
         return source
 
     async def _publish(self, known: KnownQuarantined, message: Message, source: Source) -> None:
-        # Where it had no id the client library would make one up: this one is the same if it comes twice.
+        # Without an id the client library would generate one: this one is the same on a second publish.
         message_id = message.message_id or known.id
-        # Another part of its message may have its key; else it goes back as it came.
+        # The mark exempts it from its own claim on a key; a source without `dedupe` gets the message as it came.
         headers = message.headers if source.dedupe is None else {**message.headers, REQUEUED: True}
         try:
             await self._publisher.publish(

@@ -1,4 +1,4 @@
-"""Messages in quarantine: found, read, dropped."""
+"""The store of quarantined messages."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from bridge.db.tables import quarantine
 from bridge.db.text import storable
 from bridge.history.deliveries import quarantined_of
 
-# Messages in quarantine, in pages and alone.
+# The queries for quarantined messages: in pages, and one alone.
 
 
 _KIND = "refused"
 _ORDER = (quarantine.c.id,)
 _COST = 20
-"""Of a look at a row beside one at an index: rows hold bodies."""
+"""The cost of reading a row relative to an index entry: rows hold bodies."""
 _LARGE = frozenset({"body", "headers", "properties"})
 
 
 def page(
     connection: Connection, which: QuarantineFilter, after: str | None, limit: int
 ) -> Page[KnownQuarantined]:
-    """The newest `limit` of those, or those behind `after`; ValueError for a wrong one."""
+    """Returns the newest `limit` matching messages, or those after the cursor `after`; ValueError for an invalid cursor."""
     bounds = Bounds(
         after=key_of(_KIND, after) if after is not None else None,
         since=first_id(which.since),
@@ -38,7 +38,7 @@ def page(
 
 
 def one(connection: Connection, quarantined_id: str) -> KnownQuarantined | None:
-    """The message; None where there is none."""
+    """Returns the message, None if it does not exist."""
     known = as_id(quarantined_id)
     found = connection.execute(select(quarantine).where(quarantine.c.id == known)).mappings().first()
     return None if known is None or found is None else quarantined_of(found)
@@ -82,7 +82,7 @@ def _drop(connection: Connection, ids: Sequence[str]) -> int:
 
 
 class SqlQuarantine(Store):
-    """All raise HistoryUnavailable."""
+    """The store of quarantined messages. All methods raise HistoryUnavailable."""
 
     messages = Reads(page)
     message = Reads(one)

@@ -1,4 +1,4 @@
-"""Replays over HTTP: many deliveries started anew as one job."""
+"""The replay operations of the API: a replay retries many deliveries as one job."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,10 +21,10 @@ that `hook` asks for today and has none for. It survives restarts. `dry_run` onl
 
 
 class ReplayRoutes:
-    """Starting, watching and cancelling replays."""
+    """The operations that start, show and cancel replays."""
 
     def __init__(self, replaying: ReplayService, name_of: Callable[[str], str]) -> None:
-        """`name_of` gives the name of the hook with an id."""
+        """`name_of` returns the name of the hook with an id."""
         self._replaying = replaying
         self._name_of = name_of
 

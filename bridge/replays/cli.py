@@ -142,11 +142,11 @@ def cancel(to: Remote, replay: Id) -> None:
     to.say(to.change("POST", f"/replays/{segment(replay)}/cancel"), _show_replay)
 
 
-# A replay from its start to its end, with a bar that moves.
+# The progress of a replay from start to end, with a progress bar.
 
 
 def _follow(to: Remote, replay: str) -> None:
-    """Show how far it is until it ends, then what came of it; raises Exit where it was cancelled or failed."""
+    """Shows the progress until the replay ends, then its result; raises Exit if it was cancelled or failed."""
     try:
         with _bar() as move:
             answer = _until_ended(to, replay, move)
@@ -168,7 +168,7 @@ def _until_ended(to: Remote, replay: str, move: Callable[[Any], None]) -> Answer
         try:
             answer = to.change("GET", f"/replays/{segment(replay)}")
         except Unreachable as unreachable:
-            # It survives a restart of the bridge, and so does who watches it.
+            # A replay survives a restart of the bridge, so the command does too.
             if not away:
                 tell(unreachable)
             away = True
@@ -182,7 +182,7 @@ def _until_ended(to: Remote, replay: str, move: Callable[[Any], None]) -> Answer
 
 @contextmanager
 def _bar() -> Iterator[Callable[[Any], None]]:
-    """Moves on standard error, on a terminal only."""
+    """Yields the function that moves the progress bar on standard error; without a terminal it does nothing."""
     console = Console(file=sys.stderr)
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=console, disable=not console.is_terminal, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""Replays, as the API takes and shows them."""
+"""The documents of replays in requests and responses."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Self
@@ -78,7 +78,7 @@ class ReplayFilterDocument(ClosedDocument):
 
     @classmethod
     def of(cls, which: ReplayFilter, name_of: Callable[[str], str]) -> Self:
-        """The filter of a replay."""
+        """Returns the document of a replay's filter."""
         return cls.unchecked(
             hook=which.hook,
             hook_name=None if which.hook is None else name_of(which.hook),
@@ -105,7 +105,7 @@ class DryRunDocument(ClosedDocument):
 
     @classmethod
     def of(cls, planned: Replay) -> Self:
-        """A replay that was counted and not made."""
+        """Returns the document of a replay that was counted and not created."""
         return cls(dry_run=True, total=planned.total, exact=planned.exact, left_out=planned.left_out)
 
 
@@ -141,13 +141,13 @@ class ReplayDocument(ClosedDocument):
 
     @classmethod
     def of(cls, replay: Replay, name_of: Callable[[str], str]) -> Self:
-        """The replay; `name_of` gives the name of the hook with an id."""
+        """Returns the document of the replay; `name_of` returns the name of the hook with an id."""
         return cls.unchecked(
             id=replay.id,
             filter=ReplayFilterDocument.of(replay.which, name_of),
             rate=replay.rate,
             status=replay.status,
-            # What was not counted, or came to fit by a commit under way, shows when it is done.
+            # Deliveries that were not counted, or matched only after a concurrent commit, show when they are done.
             total=max(replay.total, replay.done),
             exact=replay.exact,
             done=replay.done,

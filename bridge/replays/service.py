@@ -1,4 +1,4 @@
-"""Many deliveries started anew as one job: made, counted, looked at, cancelled."""
+"""The use cases of replays: create, count, list, cancel."""
 
 import asyncio
 import time
@@ -22,29 +22,29 @@ from bridge.replays.documents import AskedReplay, AskedReplayFilter
 from bridge.replays.store import SqlReplays
 from bridge.routing.table import RoutingTable
 
-# Events that a hook asks for today: what a replay of missing deliveries looks for.
+# The events that a hook asks for at present, which a replay of missing deliveries looks for.
 
 
 _AT_ONCE = 200
 _MOST_LOOKED_AT = 50_000
-"""Events that are looked at for a count: each is read and routed."""
+"""Maximum events that are checked for a count: each is read and routed."""
 PATIENCE = 8.0
-"""Seconds after which a count ends all the same: somebody waits for it."""
+"""Seconds after which a count ends in any case, since a client waits for it."""
 
 
 class Asking:
-    """Whether a hook, as it is now, asks for events of the history."""
+    """Checks whether the present hook asks for events of the history."""
 
     def __init__(self, hook: Hook, bounds: Bounds, table: RoutingTable) -> None:
-        """`bounds`: what is parsed of the bodies of events; `table` has all hooks."""
+        """`bounds` limit the parsing of event bodies; `table` has all hooks."""
         self.hook = hook
-        # What others ask for matters to one that takes the rest, and costs only there.
+        # The other hooks matter only for a hook that gets unmatched events, and cost time only there.
         others = (each for each in table.hooks if each.id != hook.id and not each.unmatched)
         self._routing = RoutingTable([*others, hook] if hook.unmatched else [hook])
         self._bounds = bounds
 
     async def wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
-        """Those that it asks for; in a thread, for bodies are parsed and filters asked."""
+        """Returns the events that the hook asks for; call it in a thread, since bodies are parsed and filters evaluated."""
         return await asyncio.to_thread(self._wanted, found) if found else []
 
     def _wanted(self, found: Sequence[KnownEvent]) -> list[KnownEvent]:
@@ -55,7 +55,7 @@ class Asking:
 
 
 async def count_missing(replays: SqlReplays, replay: Replay, asking: Asking) -> tuple[int, bool]:
-    """How many deliveries it would make, and whether that is the exact number."""
+    """Returns how many deliveries the replay would make, and whether that number is exact."""
     count = looked_at = 0
     hook, ends_at = asking.hook.id, time.monotonic() + PATIENCE
     while looked_at < _MOST_LOOKED_AT and time.monotonic() < ends_at:
@@ -69,8 +69,8 @@ async def count_missing(replays: SqlReplays, replay: Replay, asking: Asking) -> 
 
 
 def without(found: Lacking, place: str, held: Collection[str], received_before: float) -> Lacking:
-    """What may be taken of it now: nothing that is under way (`held`, ids), nor anything behind an event that is too
-    new, for its delivery may be on its way into the history. `place` is where the replay stands.
+    """Returns the part that may be taken now: no event that is in flight (`held`, ids), and none after an event that is too
+    new, whose delivery may not be committed yet. `place` is the position of the replay.
     """
     fresh = next((n for n, each in enumerate(found.events) if each.received_at >= received_before), None)
     kept = found.events if fresh is None else found.events[:fresh]
@@ -84,7 +84,7 @@ ENDED = frozenset({ReplayStatus.DONE, ReplayStatus.CANCELLED, ReplayStatus.FAILE
 
 
 class NotPossible(BridgeError):
-    """What was asked for cannot be; `name` is its path in the body."""
+    """The request is invalid; `name` is the path in the body."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(reason)
@@ -92,11 +92,11 @@ class NotPossible(BridgeError):
 
 
 class NotAsThingsAre(BridgeError):
-    """It cannot be done now; the text says why."""
+    """The operation is not possible in the present state; the text says why."""
 
 
 class ReplayService:
-    """What a person does with replays; bridge.replays.runner runs them."""
+    """Creates and cancels replays on behalf of a person; bridge.replays.runner runs them."""
 
     def __init__(
         self,
@@ -109,9 +109,7 @@ class ReplayService:
         bounds: Bounds,
         keeps_successes: bool,
     ) -> None:
-        """`bounds`: what is parsed of the bodies of events. `keeps_successes`:
-        whether every delivery is in the history.
-        """
+        """`bounds` limit the parsing of event bodies. `keeps_successes`: whether every delivery is in the history."""
         self._replays = replays
         self._table = table
         self._names = names
@@ -121,7 +119,7 @@ class ReplayService:
         self._keeps_successes = keeps_successes
 
     async def plan(self, asked: AskedReplay, by: str) -> Replay:
-        """The replay as it would be made now, with how many it takes.
+        """Returns the replay as it would be created now, with its number of deliveries.
 
         Raises NotPossible, NotAsThingsAre, HistoryUnavailable.
         """
@@ -134,16 +132,17 @@ class ReplayService:
         return await (self._plan_missing(planned) if which.missing else self._plan_again(planned))
 
     async def start(self, asked: AskedReplay, by: str) -> Replay:
-        """The replay, made; one of the replicas begins with it at once. Raises as `plan`."""
+        """Creates the replay, which one of the replicas starts at once. Raises as `plan`."""
         replay = await self.plan(asked, by)
         await self._replays.add_replay(replay)
         await self._control.tell("jobs")
         return replay
 
     async def cancel(self, replay_id: str) -> Replay | None:
-        """The replay, which takes nothing more; what it has started anew goes on. None where there is none.
+        """Cancels the replay, which takes no further deliveries; those taken already continue. Returns None if it does not
+        exist.
 
-        Raises NotAsThingsAre where it has ended in another way, HistoryUnavailable.
+        Raises NotAsThingsAre if it has ended in another way, HistoryUnavailable.
         """
         ended = await self._replays.end_replay(replay_id, ReplayStatus.CANCELLED, time.time())
         found = await self._replays.replay(replay_id)
@@ -154,11 +153,11 @@ class ReplayService:
         return found
 
     async def one(self, replay_id: str) -> Replay | None:
-        """The replay; None where there is none."""
+        """Returns the replay, None if it does not exist."""
         return await self._replays.replay(replay_id)
 
     async def page(self, *, after: str | None, limit: int) -> Page[Replay]:
-        """Newest first; ValueError for a cursor that is none of ours."""
+        """Returns a page of replays, newest first; ValueError for an invalid cursor."""
         return await self._replays.replays(after=after, limit=limit)
 
     # ---- what is asked for ----------------------------------------------------------------------------
@@ -223,9 +222,9 @@ class ReplayService:
 
 
 def takes_part(table: HookTable, hook: str) -> HookWorker | None:
-    """The runner of a hook whose deliveries are started anew: it is there and enabled, and is not being deleted.
+    """Returns the worker of a hook whose deliveries may be retried: it exists, is enabled, and is not being deleted.
 
-    Where it is paused they wait in its lane.
+    If it is paused, the deliveries wait in its lane.
     """
     runner = table.get(hook)
     if runner is None or table.routing.get(hook) is None or not runner.hook.enabled:

@@ -1,4 +1,4 @@
-"""Replays in the database: one row of state each, and the transactions that move it on."""
+"""The store of replays: one row of state each, and the transactions that advance it."""
 
 import heapq
 import json
@@ -31,14 +31,14 @@ from bridge.db.text import storable
 from bridge.deliveries.outbox import restart_some
 from bridge.replays.supply import Supplies, make_deliveries, next_lacking
 
-# Which deliveries a replay takes next, and how many there are; each function over a connection.
-# A hook's deliveries of one status stand in the order of their events in an index, so a batch begins where the
-# one before ended. What no index has in front (type, source) is looked for among so many entries, and the next
-# batch goes on behind them: no transaction takes longer because what is wanted is rare.
+# The selection and the count of a replay's deliveries; each function runs on a connection. An index has a hook's deliveries of
+# one status in the order of their events, so a batch begins where the previous one ended. For conditions that no index begins
+# with (type, source) a limited number of entries is checked, and the next batch continues after them: no transaction takes
+# longer because matches are rare.
 
 
 COUNTED_AT_ONCE = 200_000
-"""Index entries of one look while counting: others want to read too."""
+"""Maximum index entries that one query of a count reads, so that others can read too."""
 _LEAST_WINDOW = 64
 _WINDOW = 2048
 _MOST_HOOKS = 20_000
@@ -49,7 +49,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a count goes on: behind `after` among the deliveries of a hook with a status."""
+    """The position of a count: after the key `after` among the deliveries of a hook with a status."""
 
     hook: str
     status: Status
@@ -58,25 +58,25 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Ids of deliveries to take, and behind which key to go on; None at the end."""
+    """The ids of deliveries to take, and the key after which to continue; None at the end."""
 
     ids: Sequence[str]
     after: Key | None
 
 
 def key_text(key: Key) -> str:
-    """The key as a replay keeps it."""
+    """Returns the key as text for the replay's row."""
     return " ".join(key)
 
 
 def supply_key(text: str) -> Key | None:
-    """The key of such a text; None for an empty one."""
+    """Returns the key of such a text; None for empty text."""
     event, _, delivery = text.partition(" ")
     return (event, delivery) if delivery else None
 
 
 def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) -> Batch:
-    """The next `limit` of a hook's deliveries that fitted when the replay was made, and did not change since."""
+    """Returns the next `limit` of a hook's deliveries that matched when the replay was created, and have not changed since."""
     which, created_at, after = replay.which, replay.created_at, supply_key(replay.left[hook])
     rare = which.event_type is not None or which.source is not None
     window = max(_WINDOW if rare else _LEAST_WINDOW, 2 * limit)
@@ -98,14 +98,14 @@ def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) ->
 
 
 def hooks_with_deliveries(connection: Connection) -> list[str]:
-    """Every hook that has any, those that are gone included."""
+    """Returns every hook that has deliveries, deleted ones included."""
     return distinct(connection, deliveries.c.hook, most=_MOST_HOOKS)
 
 
 def count_some(
     connection: Connection, which: ReplayFilter, created_at: float | None, places: Sequence[Place]
 ) -> tuple[Mapping[str, int], int, Sequence[Place]]:
-    """How many fit, by hook, how many entries were looked at, and where to go on counting."""
+    """Returns the number of matching deliveries by hook, the number of entries read, and the positions to continue from."""
     counts: dict[str, int] = {}
     looked = 0
     left = list(places)
@@ -128,7 +128,7 @@ def _entries(
     c = deliveries.c
     where: list[ColumnElement[bool]] = [c.hook == storable(place.hook), c.status == str(place.status)]
     if place.after is not None:
-        # Said of the first column too: SQLite does not begin its scan at a pair.
+        # The first column is bounded as well: SQLite does not start its scan at a pair.
         where += [c.event_id >= place.after[0], tuple_(*_KEY) > tuple_(*place.after, types=[c.id.type] * 2)]
     if (first := first_id(which.since)) is not None:
         where.append(c.event_id >= first)
@@ -139,7 +139,7 @@ def _entries(
 
 
 def _fitting(connection: Connection, which: ReplayFilter, rows: Sequence[tuple[Any, ...]]) -> list[Key]:
-    """The keys of those of the wanted type and source."""
+    """Returns the keys of those rows that have the type and source of the filter."""
     if which.event_type is not None:
         wanted = storable(which.event_type)
         rows = [row for row in rows if row[2] == wanted]
@@ -155,7 +155,7 @@ def _fitting(connection: Connection, which: ReplayFilter, rows: Sequence[tuple[A
 
 
 def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) -> tuple[int, int]:
-    """How many entries there are, and how many of them fit."""
+    """Returns the number of entries, and how many of them match."""
     inner = entries.subquery()
     seen = connection.scalar(select(func.count()).select_from(inner)) or 0
     if not seen or (which.event_type is None and which.source is None):
@@ -170,13 +170,13 @@ def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) ->
 
 
 def _number(value: int) -> ColumnElement[int]:
-    """Written out: PostgreSQL plans for the number."""
+    """Returns the number as a literal, so that PostgreSQL plans for its value."""
     return literal_column(str(int(value)))
 
 
 _KIND = "replay"
 _MOST_COUNTED = 2_000_000
-"""Index entries that are looked at for a count; with a source each event is looked up besides."""
+"""Maximum index entries that a whole count reads; with a source each event is looked up in addition."""
 _DEARER_WITH_SOURCE = 10
 _UNFINISHED = (ReplayStatus.PENDING, ReplayStatus.RUNNING)
 _MOST_UNFINISHED = 1000
@@ -213,7 +213,9 @@ def _leave_out(connection: Connection, replay: Replay, hook: str, at: float) -> 
 
 
 def _goes_on(now: Replay, believed: Replay, hook: str) -> bool:
-    """Whether nobody has ended or moved it meanwhile: another replica, or ourselves with a commit whose answer was lost."""
+    """Returns whether the replay has neither ended nor been advanced meanwhile: by another replica, or by a commit of this
+    process whose result was lost.
+    """
     return (
         now.status in _UNFINISHED
         and hook in now.left
@@ -231,9 +233,9 @@ def _move_on(
     done: int = 0,
     left_out: int = 0,
 ) -> Replay:
-    """`reached` None: the hook is through."""
+    """Advances the replay; `reached` None: the hook is finished."""
     left = {name: place for name, place in now.left.items() if name != hook}
-    # Behind the others: the hooks take turns.
+    # At the end, so that the hooks take turns.
     left |= {hook: reached} if reached is not None else {}
     moved = replace(
         now,
@@ -276,7 +278,7 @@ def _one(connection: Connection, replay_id: str) -> Replay | None:
 
 
 def _page(connection: Connection, after: str | None, limit: int) -> Page[Replay]:
-    """Newest first; ValueError for a cursor that is none of ours."""
+    """Returns a page of replays, newest first; ValueError for an invalid cursor."""
     bounds = Bounds(after=key_of(_KIND, after) if after is not None else None)
     chosen = select(replays).where(*bounds.condition([replays.c.id])).order_by(replays.c.id.desc())
     found = [_replay_of(row) for row in connection.execute(chosen.limit(limit + 1)).mappings()]
@@ -307,7 +309,7 @@ class SqlReplays(Store):
     end_replay = Writes(_end)
 
     def __init__(self, engine: Engine) -> None:
-        """Prepare the store; the database has this version's tables."""
+        """Prepares the store; the tables must have the schema of this version."""
         self.engine = engine
         self._supplies = Supplies(engine.dialect)
 
@@ -322,7 +324,7 @@ class SqlReplays(Store):
             budget -= looked
             for hook, number in some.items():
                 counts[hook] += number
-        # A hook that was not reached may have some.
+        # A hook that the count did not reach may have deliveries.
         behind = dict.fromkeys((place.hook for place in places), 0)
         return Counted(behind | {hook: number for hook, number in counts.items() if number}, not places)
 

@@ -1,4 +1,4 @@
-"""Events that a hook has no delivery for, and the deliveries that a replay makes of them."""
+"""The events for which a hook has no delivery, and the deliveries that a replay creates for them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +18,11 @@ from bridge.history.deliveries import event_of
 
 _WINDOW = 2048
 _MOST_BYTES = 8 * 1024 * 1024
-"""Of bodies that are read at once."""
+"""Maximum bytes of bodies that are read at once."""
 
 
 def next_lacking(connection: Connection, replay: Replay, hook: str, limit: int) -> Lacking:
-    """The next `limit` events behind where the replay stands that have no delivery for the hook."""
+    """Returns the next `limit` events after the replay's position that have no delivery for the hook."""
     c, which, created_at, after = events.c, replay.which, replay.created_at, replay.left[hook]
     until = min(created_at + 0.001, created_at + 0.001 if which.until is None else which.until)
     bounds: list[ColumnElement[bool]] = [c.id < first_id(until)]
@@ -34,7 +34,7 @@ def next_lacking(connection: Connection, replay: Replay, hook: str, limit: int) 
     ids = list(connection.scalars(window))
     if not ids:
         return Lacking((), None)
-    # One more than may be chosen tells that there is more; sizes of all of the window would be looked up in vain.
+    # One more than can be taken shows that there are more; looking up the sizes of the whole window would be wasted.
     sized = connection.execute(_without(connection, which, hook, ids).limit(_number(limit + 1))).all()
     chosen = _within_bytes([(row[0], row[1]) for row in sized[:limit]])
     if len(chosen) < len(sized):
@@ -53,7 +53,7 @@ def make_deliveries(
     found: Sequence[KnownEvent],
     at: float,
 ) -> Sequence[Restart]:
-    """Deliveries for those events that still have none, PENDING and in the outbox."""
+    """Creates deliveries for those events that still have none, PENDING and in the outbox; returns their restarts."""
     if not found:
         return ()
     there = set(connection.scalars(_with(connection, hook, [event.id for event in found])))
@@ -72,12 +72,12 @@ def make_deliveries(
 
 
 def delivery_id(event_id: str, hook: str) -> str:
-    """The id that follows from event and hook: two replays that make the same delivery make it once."""
+    """Returns an id derived from event and hook: two replays that create the same delivery create it once."""
     return str(uuid5(UUID(event_id), hook))
 
 
 class Supplies:
-    """The statements that write what is made; they are compiled once."""
+    """The statements that write created deliveries; they are compiled once."""
 
     def __init__(self, dialect: Any) -> None:
         self.deliveries = Upsert(deliveries, dialect, _keep)
@@ -89,14 +89,14 @@ def _keep(insert: AnyInsert, table: Any) -> AnyInsert:
 
 
 def _without(connection: Connection, which: ReplayFilter, hook: str, ids: Sequence[str]) -> Select[Any]:
-    """Ids and sizes of those of these events that fit and have no delivery for the hook."""
+    """Returns the query for ids and sizes of those of these events that match and have no delivery for the hook."""
     c = events.c
     size = func.length(c.body) + func.coalesce(func.length(c.headers), 0)
     chosen = select(c.id, size).where(among(connection, c.id, ids)).order_by(c.id)
     wanted: list[tuple[Column[str], str | None]] = [(c.source, which.source), (c.type, which.event_type)]
     chosen = chosen.where(*(column == storable(value) for column, value in wanted if value is not None))
     c = deliveries.c
-    # By the index that begins with hook and status: an event may have very many deliveries for others.
+    # By the index that begins with hook and status: an event may have very many deliveries for other hooks.
     there = select(c.event_id).where(
         c.hook == storable(hook), c.status.in_(sorted(Status)), c.event_id >= ids[0], c.event_id <= ids[-1]
     )
@@ -111,7 +111,7 @@ def _with(connection: Connection, hook: str, ids: Sequence[str]) -> Select[Any]:
 
 
 def _within_bytes(sized: Sequence[tuple[str, int]]) -> list[str]:
-    """As many from the beginning as may be read at once, and one at least."""
+    """Returns as many ids from the beginning as may be read at once, and at least one."""
     chosen: list[str] = []
     size = 0
     for event_id, length in sized:
@@ -130,5 +130,5 @@ def _read(connection: Connection, ids: Sequence[str]) -> list[KnownEvent]:
 
 
 def _number(value: int) -> ColumnElement[int]:
-    """Written out: PostgreSQL plans for the number."""
+    """Returns the number as a literal, so that PostgreSQL plans for its value."""
     return literal_column(str(int(value)))

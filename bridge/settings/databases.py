@@ -1,4 +1,4 @@
-"""Addresses of the history's database, read once for all: what `check` takes, `run` can use."""
+"""The address of the history's database, parsed in one place for `check` and `run`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True)
 class AddressTls:
-    """TLS as an address asks for it: `required` or else as the server offers it; `names`: the certificate must be for the
+    """The TLS options of an address: `required`, or else used if the server offers it; `names`: the certificate must match the
     host's name.
     """
 
@@ -41,10 +41,10 @@ class AddressTls:
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A database on a server, or on several hosts that are tried in turn; a host that begins with / is the folder of a
-    Unix socket. No host: the driver looks where servers of this machine usually listen.
+    """A database on a server, or on several hosts that are tried in turn; a host that begins with / is the folder of a Unix
+    socket. No host: the driver's default for a server on this machine.
 
-    `parameters` are those of the address that are meant for us: sslmode, options and others, each checked.
+    `parameters` are those of the address that the bridge handles: sslmode, options and others, each validated.
     """
 
     hosts: tuple[str, ...]
@@ -56,7 +56,7 @@ class PostgresServer:
 
     @property
     def tls(self) -> "AddressTls | None":
-        """What the address says of TLS, as libpq understands it; None: nothing."""
+        """Returns the TLS options of the address, with libpq's meaning; None if there are none."""
         given = self.parameters
         if not any(name.startswith("ssl") for name in given):
             return None
@@ -80,7 +80,7 @@ class PostgresServer:
 
     @property
     def on_sockets(self) -> bool:
-        """Nothing goes over a network, and so there is no TLS."""
+        """Returns whether the connection uses Unix sockets only, and so no TLS."""
         return bool(self.hosts) and all(host.startswith("/") for host in self.hosts)
 
 
@@ -88,7 +88,7 @@ Database = SqliteFile | PostgresServer
 
 
 def read_database(address: str) -> Database:
-    """What the address means. Raises ValueError with what to write instead, and never with a password."""
+    """Returns the parsed address. Raises ValueError with what to write instead, and never with a password."""
     scheme, found, rest = address.partition("://")
     match scheme.lower() if found else "":
         case "sqlite":
@@ -102,7 +102,7 @@ def read_database(address: str) -> Database:
 
 
 def storage_url(url: SecretUrl) -> SecretUrl:
-    """The URL as it is, where it can be one of a history; raises ValueError without telling the password."""
+    """Returns the URL if it can be that of a history; else raises ValueError without the password."""
     read_database(url.get_secret_value())
     return url
 
@@ -139,7 +139,7 @@ def _server(rest: str) -> PostgresServer:
 
 
 def _places(host: str | None, port: str | None, place: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Hosts and their ports, of the parameters or else of what stands before the path."""
+    """Returns the hosts and their ports, from the parameters or else from the part before the path."""
     if host is None:
         named = [_host_and_port(each) for each in place.split(",")] if place else []
     else:
@@ -168,7 +168,7 @@ def _number(text: str) -> int:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Those of the address, each with a value that can be used; what cannot be obeyed is refused, not passed over."""
+    """Returns the parameters of the address, each with a valid value; an unsupported one is an error, and not ignored."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
@@ -245,7 +245,7 @@ _NOT_THERE: Mapping[str, str] = {
 
 
 def renewed_login(address: str, anew: str) -> str:
-    """`anew` where it leads to the same database as `address`, perhaps with another login; else `address`."""
+    """Returns `anew` if it leads to the same database as `address`, perhaps with other credentials; else `address`."""
     try:
         before, after = read_database(address), read_database(anew)
     except ValueError:

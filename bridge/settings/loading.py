@@ -1,4 +1,4 @@
-"""From a file and the environment to the settings, or to the list of all that is wrong with them."""
+"""The loading of settings from a file and the environment, with a list of all problems."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ from bridge.settings.transport import SecretUrl, StorageTls
 from bridge.settings.tree import Broker, OtherBroker, Settings, Storage
 from bridge.settings.yaml import KeyPath
 
-# What each setting allows alone, but two of them together do not.
+# The checks of combinations: values that are valid alone, but not together.
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """The path of every setting that does not fit the others, and why."""
+    """Yields the path of every setting that contradicts others, and why."""
     yield from _given_twice("sources", "name", [source.name for source in settings.sources])
     yield from _given_twice("sources", "queue", [source.queue for source in settings.sources])
     yield from _reserved(settings)
@@ -49,7 +49,7 @@ def contradictions(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
 def unknown_names(
     hook: Hook, sources: Sequence[str], brokers: Sequence[str]
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Sources and brokers that the hook names and that are not set up; paths begin at the hook."""
+    """Yields the sources and brokers that the hook names and that are not defined; paths begin at the hook."""
     yield from _unknown_sources(("sources",), hook, [*sources, OWN_EVENTS])
     if isinstance(hook.target, QueueTarget) and hook.target.broker not in {None, *brokers}:
         hint = nearest(str(hook.target.broker), brokers)
@@ -65,7 +65,7 @@ def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tupl
 
 
 def _bad_login(path: KeyPath, broker: Broker | OtherBroker) -> Iterator[tuple[KeyPath, str]]:
-    """Ways to log in that lack what they need."""
+    """Yields the credentials that are incomplete."""
     match broker.auth:
         case "external":
             if broker.tls.cert is None:
@@ -85,7 +85,7 @@ def _bad_login(path: KeyPath, broker: Broker | OtherBroker) -> Iterator[tuple[Ke
 
 
 def _two_minds(storage: Storage) -> Iterator[tuple[KeyPath, str]]:
-    """TLS to the database that is decided on in two places, or in none."""
+    """Yields the problems of TLS to the database that is configured in two places, or in none."""
     tls = storage.tls
     if tls != StorageTls() and isinstance(storage.database, PostgresServer) and storage.database.tls:
         yield ("storage", "tls"), "give either `sslmode` in `url` or `tls`, not both"
@@ -94,7 +94,7 @@ def _two_minds(storage: Storage) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _reserved(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """Sources that would be taken for that of the bridge's own events."""
+    """Yields the sources whose names are reserved for the bridge's own events."""
     queue = f"{settings.broker.prefix}.events"
     for index, source in enumerate(settings.sources):
         if source.name == OWN_EVENTS:
@@ -107,7 +107,7 @@ def _reserved(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _bad_paths(inlets: Sequence[Inlet]) -> Iterator[tuple[KeyPath, str]]:
-    """Paths that are no paths, the bridge's own, or two inlets' (in any spelling of them)."""
+    """Yields the paths that are invalid, used by the bridge, or the same in two inlets (in any spelling)."""
     taken: dict[str, int] = {}
     for index, inlet in enumerate(inlets):
         if inlet.path is None:
@@ -130,7 +130,7 @@ def _unknown_sources(path: KeyPath, hook: Hook, known: Sequence[str]) -> Iterato
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, as far as they are valid, where each of them stands, and what is wrong with the others."""
+    """The settings as far as they are valid, the place of each, and the problems of the others."""
 
     settings: Settings
     origins: Mapping[KeyPath, str]
@@ -138,15 +138,15 @@ class Loaded:
     left_out: frozenset[KeyPath] = frozenset()
 
     def sound(self, further: Iterable[Problem] = ()) -> Settings:
-        """The settings; raises SettingsError where they have problems, or `further` ones were found in them."""
+        """Returns the settings; raises SettingsError if they have problems, or `further` ones were found."""
         own = (problem for problem in further if trustworthy(problem.path, self.left_out))
         if problems := [*self.problems, *self.located(own)]:
             raise SettingsError(sorted(problems, key=_line))
         return self.settings
 
     def with_faults(self, further: Iterable[Problem] = ()) -> Settings:
-        """The settings, each hook that has problems marked as broken; raises SettingsError where others are wrong, or where
-        a hook has no name by which its lane could be known.
+        """Returns the settings with each hook that has problems marked as broken; raises SettingsError if other settings are
+        invalid, or if a hook has no name to identify its lane.
         """
         own = (problem for problem in further if trustworthy(problem.path, self.left_out))
         problems = sorted([*self.problems, *self.located(own)], key=_line)
@@ -156,14 +156,14 @@ class Loaded:
         return settings
 
     def located(self, problems: Iterable[Problem]) -> list[Problem]:
-        """The same problems in the order of the file, each with the file and line of the nearest setting."""
+        """Returns the problems in the order of the file, each with the file and line of the nearest setting."""
         places = {written(path): origin for path, origin in self.origins.items()}
         found = (replace(problem, where=_nearest_place(problem.path, places)) for problem in problems)
         return sorted(found, key=_line)
 
 
 def load(path: FilePath | None, env: Mapping[str, str]) -> Settings:
-    """The settings: defaults, then the file, then the secrets directory, then the environment; the last wins.
+    """Returns the settings: defaults, then the file, then the secrets directory, then the environment; the last wins.
 
     Raises SettingsError with one Problem for each fault, all at once.
     """
@@ -173,9 +173,9 @@ def load(path: FilePath | None, env: Mapping[str, str]) -> Settings:
 def load_with_places(
     path: FilePath | None, env: Mapping[str, str], sections: Container[str] = frozenset(Settings.model_fields)
 ) -> Loaded:
-    """As `load`, with the place of each setting; other `sections` are passed over, whatever is wrong there.
+    """Returns the settings with the place of each; `sections` other than these are ignored, even if they are invalid.
 
-    Raises SettingsError only for what cannot be read as settings at all; `Loaded.sound` does for every fault.
+    Raises SettingsError only if the sources cannot be read as settings at all; `Loaded.sound` raises it for every fault.
     """
     reading = Reading(path, with_env_file(env), sections)
     found = _gathered(reading)
@@ -191,7 +191,7 @@ def load_with_places(
 
 
 def _gathered(reading: Reading) -> Remainder:
-    """What is valid of what all sources together give."""
+    """Returns the valid part of the merged sources."""
     arguments: dict[str, Any] = {"reading": reading}
     try:
         settings = GatheredSettings(**arguments)
@@ -209,12 +209,12 @@ def _nearest_place(path: str, places: Mapping[str, str]) -> str:
 
 
 def _line(problem: Problem) -> int:
-    """The line in the file; 0 for what does not stand in it, which so comes first."""
+    """Returns the line in the file; 0 for a problem elsewhere, which so comes first."""
     line = problem.where.rpartition(":")[2]
     return int(line) if line.isdecimal() else 0
 
 
-# Logins that change while the bridge runs: only they are taken from settings that are read anew.
+# The credentials that change at run time: only they are taken from settings that are read again.
 
 
 B = TypeVar("B", Broker, OtherBroker)
@@ -224,7 +224,9 @@ LOGINS = frozenset({"broker", "brokers", "storage"})
 
 
 def renewed(settings: Settings, anew: Settings) -> Settings:
-    """`settings` with the logins to brokers and database of `anew`, where they lead to the same places as before."""
+    """Returns `settings` with the credentials of brokers and database in `anew`, where they lead to the same
+    servers as before.
+    """
     brokers = {
         name: _of_broker(known, anew.brokers[name]) if name in anew.brokers else known
         for name, known in settings.brokers.items()
@@ -255,7 +257,7 @@ def _place(url: SecretUrl) -> tuple[str, str, str, str]:
 
 
 def renewed_proxies(hooks: Sequence[Hook], anew: Sequence[Hook]) -> list[Hook]:
-    """`hooks` with the logins to their proxies of `anew`, where these are the same proxies."""
+    """Returns `hooks` with the credentials of proxies in `anew`, where the proxies are the same."""
     proxies = {hook.id: hook.target.proxy for hook in anew if isinstance(hook.target, WebhookTarget)}
     return [_of_proxy(hook, proxies.get(hook.id)) for hook in hooks]
 

@@ -1,4 +1,4 @@
-"""What remains of settings with faults: the sound part is looked through too, so that one look tells all faults."""
+"""The valid remainder of settings with faults: it is checked too, so that one check reports all faults."""
 
 import re
 from collections import defaultdict
@@ -29,7 +29,7 @@ _REFERENCES = {"sources": (".sources", ".source"), "brokers": (".target.broker",
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """Valid settings: the given ones, without what was `left_out` because it is not valid."""
+    """The valid part of given settings, without the invalid parts, which are `left_out`."""
 
     settings: Settings
     errors: list[ErrorDetails]
@@ -40,7 +40,7 @@ class Remainder:
 def remainder(
     value: dict[str, Any], errors: list[ErrorDetails], place_of: Callable[[ErrorDetails], KeyPath]
 ) -> Remainder:
-    """What is valid of `value`, which has these errors and stays as it is; `place_of` tells where in it an error stands."""
+    """Returns the valid part of `value`, which has these errors and is not changed; `place_of` returns the path of an error."""
     value, found, left_out = deepcopy(value), errors, frozenset[KeyPath]()
     while True:
         gone: set[KeyPath] = set()
@@ -56,9 +56,9 @@ def remainder(
 
 
 def trustworthy(path: str, left_out: Iterable[KeyPath]) -> bool:
-    """Whether a fault found at `path` of a remainder is one of the file, and does not come of what is missing.
+    """Returns whether a fault at `path` of a remainder is in the file, and not caused by the missing parts.
 
-    What belongs together (a whole target, all verifiers of an inlet) is judged together or not at all.
+    Parts that belong together (a whole target, all verifiers of an inlet) are checked together or not at all.
     """
     for place in left_out:
         unit = written(place[:3])
@@ -70,14 +70,14 @@ def trustworthy(path: str, left_out: Iterable[KeyPath]) -> bool:
 
 
 def _names(place: KeyPath) -> bool:
-    """Whether others refer to what was left out by its name."""
+    """Returns whether the path is that of a name to which other settings refer."""
     return place[0] in _REFERENCES and (len(place) < 3 or place[2] == "name")
 
 
 def _leave_out(value: dict[str, Any], path: KeyPath, gone: Container[KeyPath]) -> KeyPath:
-    """Take away what stands at the path or around it, in favour of a stand-in where something has to be there.
+    """Removes the value at the path or around it, with a stand-in where a value is required.
 
-    Gives what is gone, which may be so already; () where nothing could be taken away.
+    Returns the path that was removed, possibly before; () if nothing could be removed.
     """
     whole = path
     while path and not any(whole[:length] in gone for length in range(1, len(whole) + 1)):
@@ -93,22 +93,22 @@ def _leave_out(value: dict[str, Any], path: KeyPath, gone: Container[KeyPath]) -
 
 
 def stand_in_name(index: int | str) -> str:
-    """The name of what stands in for something that has none of its own."""
+    """Returns the name of a stand-in for an object without a valid name."""
     return f"left-out-{index}"
 
 
 def stand_in_target(kind: str) -> dict[str, Any]:
-    """What stands for a target of this type of which nothing else can be read."""
+    """Returns the stand-in for a target of this type of which nothing else is readable."""
     return _TARGETS.get(kind, _TARGETS["queue"])
 
 
 def is_stand_in(target: Target) -> bool:
-    """Whether it stands where nothing could be read of a hook's target but its type, or not even that."""
+    """Returns whether the target is a stand-in for one of which at most the type was readable."""
     return target == type(target).model_validate(_TARGETS[target.type])
 
 
 def _stand_in(path: KeyPath, old: Any) -> Any:
-    """Something valid that does nothing, for what cannot be missing: of the kind that the `old` one was to have."""
+    """Returns a valid value without effect for a required one, of the kind that the `old` one should have had."""
     name = stand_in_name(path[1]) if len(path) > 1 else ""
     if path[0] == "hooks" and len(path) == 2:
         name = _text(old, "name") or name
@@ -139,13 +139,13 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 
 def _takes(holder: Any, step: str | int) -> bool:
-    """Whether something may be put there: under any key of a mapping, at a place that a list has."""
+    """Returns whether a value may be put there: under any key of a mapping, or at an existing index of a list."""
     return isinstance(holder, dict) or (
         isinstance(holder, list) and isinstance(step, int) and step < len(holder)
     )
 
 
-# Hooks with faults, told apart from faults that concern more than one hook.
+# The hooks with faults, separated from faults that concern more than one hook.
 
 
 _OF_HOOK = re.compile(r"hooks\[(\d+)\]\.?(.*)", re.DOTALL)
@@ -154,10 +154,10 @@ _MOST_TOLD = 5
 
 
 def broken_apart(settings: Settings, problems: Sequence[Problem]) -> tuple[Settings, list[Problem]]:
-    """The settings with each hook that has problems marked as broken, and the problems that are not of one hook alone.
+    """Returns the settings with each hook that has problems marked as broken, and the problems that are not of a single hook.
 
-    `settings` are what is valid, with stand-ins for the rest. A hook without a valid name of its own cannot be kept apart:
-    its lane goes by that name, and without one its events would be lost.
+    `settings` is the valid part, with stand-ins for the rest. A hook without a valid name cannot be separated: its lane has
+    that name, and without the lane its events would be lost.
     """
     of_hooks: defaultdict[int, list[tuple[str, Problem]]] = defaultdict(list)
     others: list[Problem] = []

@@ -1,4 +1,4 @@
-"""What may stand where in the settings, by path, and what is wrong with a value in the words of the file."""
+"""The shape of the settings by path, and the explanation of errors in the terms of the file."""
 
 import re
 import types
@@ -24,13 +24,15 @@ _LOGIN = re.compile(r"://[^/?#\s@]*:[^\s@]+@")
 
 
 def tells(name: str, text: str) -> bool:
-    """Whether the value of a header or variable is a secret, by its name or because it is an address with a password."""
+    """Returns whether the value of a header or variable is a secret, by its name or because it is an address
+    with a password.
+    """
     return bool(TELLING.search(name) or _LOGIN.search(text))
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several models, told apart by the value of one key."""
+    """Several models, of which one key's value selects one."""
 
     key: str
     models: dict[str, Model]
@@ -52,7 +54,7 @@ Shape = Any
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an error is: its path as people write it, and the model that its last key belongs to."""
+    """The place of an error: its path as written, and the model of its last key."""
 
     path: KeyPath
     owner: Model | None
@@ -60,12 +62,12 @@ class Place:
 
     @property
     def secret(self) -> bool:
-        """Whether what stands here must not be shown."""
+        """Returns whether the value at this place must not be shown."""
         return self.shape in (SecretStr, SecretUrl) or bool(TELLING.search(str(self.path[-1:])))
 
 
 def shape_of(annotation: Any) -> Shape:
-    """What an annotation lets stand there; `| None` and constraints are left out."""
+    """Returns the shape of an annotation; `| None` and constraints are left out."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return shape_of(get_args(annotation)[0])
@@ -80,7 +82,7 @@ def shape_of(annotation: Any) -> Shape:
 
 
 def shape_of_field(field: FieldInfo) -> Shape:
-    """What may stand at a model's field."""
+    """Returns the shape of a model's field."""
     if isinstance(field.discriminator, str):
         models = get_args(field.annotation)
         return Choice(field.discriminator, {_tag(model, field.discriminator): model for model in models})
@@ -92,7 +94,7 @@ def _tag(model: Model, key: str) -> str:
 
 
 def fields_of(model: Model) -> dict[str, FieldInfo]:
-    """A model's fields by their names as people write them: `schema` cannot be the name of a pydantic field."""
+    """Returns a model's fields by their names in the file: `schema` cannot be the name of a pydantic field."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -101,7 +103,7 @@ def is_model(shape: Shape) -> bool:
 
 
 def inside(shape: Shape, step: str | int) -> Shape | None:
-    """What may stand at one key or index of `shape`; None where nothing may."""
+    """Returns the shape at one key or index of `shape`; None if the key is not allowed."""
     if isinstance(shape, ListOf):
         return shape.item if isinstance(step, int) else None
     if isinstance(shape, DictOf):
@@ -113,7 +115,7 @@ def inside(shape: Shape, step: str | int) -> Shape | None:
 
 
 def locate(model: Model, loc: Sequence[str | int]) -> Place:
-    """The place of an error by pydantic's `loc`, which also names the chosen member of a union."""
+    """Returns the place of an error by pydantic's `loc`, which also names the selected member of a union."""
     shape: Shape = model
     owner: Model | None = None
     path: KeyPath = ()
@@ -130,7 +132,7 @@ def locate(model: Model, loc: Sequence[str | int]) -> Place:
 
 
 def written(path: KeyPath) -> str:
-    """A path as messages show it: `hooks[2].target.headers["X-Y"]`."""
+    """Returns a path as messages show it: `hooks[2].target.headers["X-Y"]`."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -143,7 +145,7 @@ def written(path: KeyPath) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """A question that offers the known word nearest to `word`, in whatever case, or the known ones where they are few."""
+    """Returns a question that suggests the known word nearest to `word`, ignoring case, or all known words if they are few."""
     if match := get_close_matches(word, known, n=1, cutoff=0.6):
         return f"; did you mean {match[0]}?"
     in_small = {each.lower(): each for each in reversed(known)}
@@ -152,7 +154,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
-# Errors of the validator, explained.
+# The explanation of the validator's errors.
 
 
 _BOUNDS = {
@@ -183,7 +185,7 @@ _HOLDING = {"list_type", "dict_type", "model_type", "model_attributes_type"}
 
 
 def explain(root: Model, error: ErrorDetails, private: Container[KeyPath]) -> tuple[KeyPath, str]:
-    """The path of one validation error and a short text about it.
+    """Returns the path of a validation error and a short text about it.
 
     Values of secrets, and those at or below a `private` path, are never shown.
     """
@@ -218,7 +220,7 @@ def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
 
 
 def _key_for(place: Place, value: Any) -> str:
-    """A question that offers the key whose value this may be in the mapping that should stand there: `preset: splynx`."""
+    """Returns a question that suggests the key for this value in the mapping that is expected there: `preset: splynx`."""
     fields = fields_of(place.shape).items() if is_model(place.shape) and isinstance(value, str) else ()
     meant = (name for name, field in fields if value in _choices(field.annotation))
     return next((f"; did you mean {name}: {value}?" for name in meant), "")
@@ -249,7 +251,7 @@ def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
         return error["msg"] if not hidden else "not valid here"
     quotes = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
     example = "; write for example [a, b]" if kind == "list_type" and isinstance(value, str) else ""
-    # What stands in place of a whole section or list may hold a password that belongs into it.
+    # A text in place of a whole section or list may be a password that belongs inside.
     hidden = hidden or (kind in _HOLDING and isinstance(value, str))
     return f"expected {expected}, got {given(value, hidden)}{quotes}{example}"
 
@@ -263,7 +265,7 @@ def _no_match(error: ErrorDetails, hidden: bool) -> str:
 
 
 def _wrong_tag(choice: Choice, error: ErrorDetails, hidden: bool) -> str:
-    """The key that chooses among several models is missing, or names none of them."""
+    """Returns the text for a key that selects among several models, and is missing or invalid."""
     known = list(choice.models)
     if error["type"] == "union_tag_not_found":
         return f"is missing; one of {', '.join(known)}"
@@ -285,7 +287,7 @@ def _number(value: float) -> str:
 
 
 def given(value: Any, hidden: bool) -> str:
-    """What a value is, and the value itself where it may be shown and is short."""
+    """Returns the type of a value, and the value itself if it may be shown and is short."""
     if value is None:
         return "nothing"
     if isinstance(value, list | tuple):

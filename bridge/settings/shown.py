@@ -1,4 +1,4 @@
-"""Settings as everybody may see them: without what is secret, or may be."""
+"""The settings without secrets, for display."""
 
 import json
 import re
@@ -20,14 +20,14 @@ _ARGUMENT = re.compile(r"(?P<name>[^=:\s]+)(?P<sign>=|:\s*)(?P<value>.+)", re.DO
 
 
 def shown(settings: BaseModel) -> dict[str, Any]:
-    """What is written there without what is secret, or may be: such keys are missing, such parts are `***`."""
+    """Returns the settings without secrets: secret keys are omitted, secret parts are `***`."""
     if isinstance(settings, Auth):
         return {"type": settings.type}
     return {name: _shown(name, value) for name, value in settings if not _is_secret(value)}
 
 
 def _is_secret(value: Any) -> bool:
-    """By its type; an empty list of secrets has none, and tells that there is none."""
+    """Returns whether the type of a value is secret; an empty list of secrets is not, and shows that there is none."""
     if isinstance(value, list | tuple):
         return any(isinstance(each, SecretStr) for each in value)
     return isinstance(value, SecretStr)
@@ -50,7 +50,7 @@ def _each_address(value: Any) -> Any:
 
 
 def without_password(url: str) -> str:
-    """The address with `***` for user and password, and for values of the query whose names are telling."""
+    """Returns the address with `***` for user and password, and for values of the query with the names of secrets."""
     try:
         login = urlsplit(url).netloc.rpartition("@")[0]
     except ValueError:
@@ -65,7 +65,7 @@ def _without_value(found: re.Match[str]) -> str:
 
 
 def _arguments(command: Sequence[str]) -> list[str]:
-    """`--token=x`, `Authorization: x` and what follows `--password`, without the secret."""
+    """Returns the command with the secrets masked in `--token=x`, `Authorization: x` and after `--password`."""
     given: list[str] = []
     after_telling = False
     for argument in command:
@@ -85,7 +85,7 @@ def _tells(name: str) -> bool:
 
 
 def address_of(target: WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget) -> str:
-    """URL, command, queue, or services."""
+    """Returns the URL, command, queue, or services of a target."""
     match target:
         case WebhookTarget():
             return without_password(target.url)
@@ -108,7 +108,7 @@ def _queue(target: QueueTarget) -> str:
 
 
 def _service(url: str) -> str:
-    """Its scheme alone: where a service takes its token in the address differs from one to the other."""
+    """Returns the scheme only: each service has its token in another part of the address."""
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
@@ -117,5 +117,5 @@ def _service(url: str) -> str:
 
 
 def settings_digest(target: WebhookTarget | ScriptTarget | QueueTarget | NotifyTarget) -> str:
-    """What changes with the settings of a target, but not with its secrets."""
+    """Returns a digest that changes with the settings of a target, but not with its secrets."""
     return sha256(json.dumps(shown(target), sort_keys=True, default=str).encode()).hexdigest()[:16]

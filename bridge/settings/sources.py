@@ -47,7 +47,7 @@ _MOST = 1_048_576
 
 @dataclass
 class Reading:
-    """One reading of the settings: where they come from, and what the sources find beside the values."""
+    """A reading of the settings: their origins, and what the sources find beside the values."""
 
     file: Path | None
     env: Mapping[str, str]
@@ -64,13 +64,13 @@ class Reading:
     _blamed: set[KeyPath] = field(default_factory=set)
 
     def blame(self, path: KeyPath, message: str) -> None:
-        """Report a problem, once for each path."""
+        """Adds a problem, once for each path."""
         if path not in self._blamed:
             self._blamed.add(path)
             self.problems.append(Problem(written(path), message, self._origin(path)))
 
     def of_file(self) -> dict[str, Any]:
-        """The wanted sections of the file, with every `${NAME}` replaced; raises SettingsError where it is none."""
+        """Returns the wanted sections of the file, with every `${NAME}` replaced; raises SettingsError if it is invalid."""
         if self.file is None:
             return {}
         document = read(self.file)
@@ -85,13 +85,13 @@ class Reading:
             self.blame(place, message)
             self.empty.add(place)
         for key in [key for key in value if not isinstance(key, str)]:
-            del value[key]  # pydantic-settings takes no other keys
+            del value[key]  # pydantic-settings accepts no other keys
             known = int(key) if isinstance(key, int) else str(key)
             self.blame((known,), f"a key must be text, not {given(known, hidden=False)}")
         return value
 
     def of_variables(self, variables: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-        """Those variables (name, text, origin) that set something and can be read, by their names in lower case.
+        """Returns those variables (name, text, origin) that are settings and can be read, by their names in lower case.
 
         An empty text counts as not given.
         """
@@ -115,13 +115,13 @@ class Reading:
         return found
 
     def variables(self) -> Iterator[tuple[str, str, str]]:
-        """Name, text and origin of each variable that may be a setting."""
+        """Yields name, text and origin of each variable that may be a setting."""
         for name in sorted(self.env):
             if name.startswith(PREFIX) and name != SECRETS_DIR:
                 yield name, self.env[name], name
 
     def secrets(self) -> Iterator[tuple[str, str, str]]:
-        """Name, text and origin of each file of the secrets directory that may be a setting."""
+        """Yields name, text and origin of each file of the secrets directory that may be a setting."""
         folder = secrets_folder(self.env)
         if not folder.is_dir():
             if chosen := self.env.get(SECRETS_DIR):
@@ -139,7 +139,7 @@ class Reading:
         return section in self.sections or section not in Settings.model_fields
 
     def _origin(self, path: KeyPath) -> str:
-        """Where the value stands, or the nearest thing around it that stands somewhere."""
+        """Returns the origin of the value, or of the nearest part around it that has one."""
         while path not in self.origins and path:
             path = path[:-1]
         return self.origins.get(path, "")
@@ -172,7 +172,7 @@ class GatheredSettings(Settings, BaseSettings):
 
 
 class _Environment(EnvSettingsSource):
-    """Lists and mappings are written as YAML, and so as JSON; what is a text in YAML is taken as it stands."""
+    """The variables of the environment. Lists and mappings are YAML, which includes JSON; a text in YAML is taken literally."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
         found = parse(value, field_name).value
@@ -180,7 +180,9 @@ class _Environment(EnvSettingsSource):
 
 
 class _Secrets(_Environment, NestedSecretsSettingsSource):
-    """As variables. The engine would read every file of the directory, cut blanks off and stop at the first fault."""
+    """The files of the secrets directory, with the syntax of variables. The base class would read every file of the directory,
+    strip blanks and stop at the first fault.
+    """
 
 
 class _File(PydanticBaseSettingsSource):
@@ -196,7 +198,7 @@ class _File(PydanticBaseSettingsSource):
 
 
 class _Merged(_File):
-    """Adds nothing: keeps what the sources before it come to, so that it can be repaired where it is not valid."""
+    """Adds nothing: keeps the merged values of the previous sources, so that invalid ones can be removed."""
 
     def __init__(self, settings_cls: type[BaseSettings], reading: Reading) -> None:
         super().__init__(settings_cls, {})
@@ -216,11 +218,11 @@ def _mapping(document: Document, file: Path) -> dict[Any, Any]:
     raise SettingsError([Problem("", found, str(file))])
 
 
-# Variables: which setting each of them is, and whether its value can be read.
+# The variables: the setting of each, and whether its value can be read.
 
 
 def _path_of(name: str) -> tuple[KeyPath, Shape]:
-    """Where a variable's value goes; () for one that is none of ours; LookupError for a misspelt one."""
+    """Returns the path and shape of a variable; () for one that is not a setting; LookupError for a misspelt one."""
     path: KeyPath = ()
     shape: Shape = Settings
     for part in name.removeprefix(PREFIX).lower().split(DELIMITER):
@@ -248,7 +250,7 @@ def _unknown(path: KeyPath, part: str, shape: Shape) -> str:
 
 
 def _check(text: str, path: KeyPath, shape: Shape, origin: str) -> None:
-    """Raises SettingsError where a list or mapping cannot be read; everything else is the text itself."""
+    """Raises SettingsError if a list or mapping cannot be read; any other value is the text itself."""
     if not (isinstance(shape, ListOf | DictOf | Choice) or is_model(shape)):
         return
     try:
@@ -259,7 +261,7 @@ def _check(text: str, path: KeyPath, shape: Shape, origin: str) -> None:
         ) from None
     if document.problems:
         raise SettingsError([Problem("", f"{written(place)} {said}") for place, said in document.problems])
-    if document.value is None and len(path) == 1:  # pydantic-settings would take it for not given
+    if document.value is None and len(path) == 1:  # pydantic-settings would treat it as not given
         expected = "a list" if isinstance(shape, ListOf) else "a mapping"
         raise SettingsError([Problem("", f"expected {expected}, got nothing")])
 
@@ -268,19 +270,19 @@ def _without_snippet(message: str) -> str:
     return message.partition(",")[0] if "no valid YAML" in message else message
 
 
-# The names that a configuration may use: the environment, a file of variables before it, and a secrets directory.
+# The names available to a configuration: the environment, overridden by a file of variables, and a secrets directory.
 
 
 def secrets_folder(env: Mapping[str, str]) -> Path:
-    """Where settings are given as files named like their variables."""
+    """Returns the folder of settings in files that are named like their variables."""
     chosen = env.get(SECRETS_DIR)
     return Path(chosen) if chosen else USUAL_SECRETS_DIR
 
 
 def with_env_file(env: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, with the variables of the file BRIDGE_ENV_FILE, as it is now, in place of its own ones.
+    """Returns the environment, with the present variables of the file BRIDGE_ENV_FILE in place of its own.
 
-    They win, because a process keeps the environment that it was started with. Raises SettingsError.
+    The file takes precedence, because a process keeps the environment that it was started with. Raises SettingsError.
     """
     name = env.get(ENV_FILE)
     return {**env, **_variables_of_file(name)} if name else env
@@ -294,7 +296,7 @@ def _variables_of_file(name: str) -> dict[str, str]:
             continue
         matched = _LINE.fullmatch(stripped)
         if matched is None:
-            # The line may be a secret that was put there by itself.
+            # The line may be a secret without a name.
             raise SettingsError([Problem("", "each line is NAME=value, or a comment", f"{name}:{number}")])
         found[matched[1]] = _unquoted(matched[2].strip())
     return found
@@ -326,7 +328,7 @@ def _without_line_end(text: str) -> str:
 
 
 class Names(Mapping[str, str]):
-    """The environment, and where it has no variable of a name, the file of that name in a secrets directory, as it is now."""
+    """The environment, and for names without a variable the present file of that name in a secrets directory."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self._env = env

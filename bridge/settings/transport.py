@@ -62,7 +62,7 @@ class StorageTls(ServerTls):
     `storage.url` decides instead, as libpq understands it."""
 
 
-# Addresses as people write them: URLs that may carry a password, and `host:port` to listen on.
+# The addresses: URLs that may contain a password, and `host:port` to listen on.
 
 
 HIDDEN = "***"
@@ -76,7 +76,7 @@ _ENCODE = "percent-encode the characters / ? # @ : % in user name and password"
 class SecretUrl:
     """A URL that is shown, logged and dumped without its password.
 
-    `get_secret_value()` gives it whole, as SecretStr does; `str()` gives it redacted.
+    `get_secret_value()` returns the whole URL, as that of SecretStr does; `str()` returns it redacted.
     """
 
     __slots__ = ("_text",)
@@ -88,7 +88,7 @@ class SecretUrl:
         return self._text
 
     def parts(self) -> SplitResult:
-        """The URL taken apart, password included."""
+        """Returns the parts of the URL, password included."""
         return urlsplit(self._text)
 
     def __str__(self) -> str:
@@ -118,7 +118,7 @@ def _whole_text(value: Any) -> Any:
 
 
 def _redacted(text: str) -> str:
-    # An unencoded / or # in a password ends the authority early: then everything up to the last @ is hidden.
+    # An unencoded / or # in a password ends the authority early: then everything up to the last @ is masked.
     hidden = (
         _AUTHORITY_LOGIN.sub(rf"\1{HIDDEN}@", text)
         if "@" in _authority(text)
@@ -132,7 +132,7 @@ def _authority(text: str) -> str:
 
 
 def broker_url(url: SecretUrl) -> SecretUrl:
-    """The URL as it is, where it can be one of a broker; raises ValueError without telling the password."""
+    """Returns the URL if it can be that of a broker; else raises ValueError without the password."""
     scheme = _scheme(url)
     if scheme not in {"amqp", "amqps"}:
         raise ValueError(f"a broker's address begins with amqp:// or amqps://, not with {scheme}://")
@@ -147,7 +147,7 @@ def broker_url(url: SecretUrl) -> SecretUrl:
 
 
 def management_url(url: SecretUrl) -> SecretUrl:
-    """The URL as it is, where it can be one of a management API; raises ValueError without telling the password."""
+    """Returns the URL if it can be that of a management API; else raises ValueError without the password."""
     try:
         usable = _scheme(url) in {"http", "https"} and bool(url.parts().hostname)
     except ValueError:
@@ -165,7 +165,7 @@ def _scheme(url: SecretUrl) -> str:
 
 
 def host_and_port(listen: str) -> tuple[str | None, int]:
-    """Host (None: every interface) and port (0: any free one) of `host:port`, `[::1]:port` or `:port`."""
+    """Returns host (None: every interface) and port (0: any free one) of `host:port`, `[::1]:port` or `:port`."""
     match = _LISTEN.fullmatch(listen.strip())
     if match is None or int(match["port"]) > 65_535:
         raise ValueError(
@@ -175,20 +175,20 @@ def host_and_port(listen: str) -> tuple[str | None, int]:
 
 
 def listen_address(value: str) -> str:
-    """The text as it is, where it can be listened on; else ValueError."""
+    """Returns the text if it is a listen address; else raises ValueError."""
     host_and_port(value)
     return value.strip()
 
 
-# TLS contexts from the files that settings name.
+# The TLS contexts from the files in the settings.
 
 
 def tls_context(tls: ServerTls, *, names: bool = True) -> ssl.SSLContext:
-    """A client's TLS with these settings, from the files as they are now; to be changed by nobody.
+    """Returns a client's TLS context with these settings, from the present files; it must not be modified.
 
-    `names` False: a certificate may be for any name, as long as an authority that is trusted gave it.
+    `names` False: the certificate may be for any name, if a trusted authority issued it.
 
-    Raises ValueError with the setting and the file that cannot be used.
+    Raises ValueError with the setting and the file that is invalid.
     """
     if tls.ca is None and tls.cert is None and tls.verify and names:
         return _trusting_the_system()
@@ -204,7 +204,9 @@ def tls_context(tls: ServerTls, *, names: bool = True) -> ssl.SSLContext:
 
 @cache
 def _trusting_the_system() -> ssl.SSLContext:
-    """Made once: to read what the system trusts takes 25 ms, and it is no file of ours that is exchanged."""
+    """Returns a shared context: loading the system's trusted certificates takes 25 ms, and these are not
+    replaced at run time.
+    """
     return ssl.create_default_context()
 
 
@@ -212,7 +214,7 @@ def _load(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     try:
         context.load_cert_chain(cert, key, password=no_password)
     except (OSError, ValueError) as error:
-        # OpenSSL does not say which of the two files is not there.
+        # OpenSSL does not report which of the two files is missing.
         files = cert + (f" with {key}" if key else "")
         raise ValueError(f"cert {files}: {_why(error)}") from error
 
@@ -225,8 +227,8 @@ def _authorities(ca: str) -> ssl.SSLContext:
 
 
 def no_password() -> str:
-    """What is asked for an encrypted key; raises ValueError."""
-    # Without this, OpenSSL would ask for it on the terminal and wait.
+    """Raises ValueError; called for the passphrase of an encrypted key."""
+    # Without this, OpenSSL would ask on the terminal and wait.
     raise ValueError("the private key is encrypted; give one without a passphrase")
 
 

@@ -1,4 +1,4 @@
-"""A YAML file as plain values, with the line on which each of them stands, and `${NAME}` replaced in them."""
+"""The reader of YAML files: plain values, the line of each, and the replacement of `${NAME}`."""
 
 import re
 from collections.abc import Hashable, Iterator, Mapping
@@ -23,7 +23,7 @@ _UNDEFINED = re.compile("undefined alias .*", re.DOTALL)
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader with the plain scalars of YAML 1.2.
 
-    YAML 1.1 reads 1:30 as 90, 010 as 8, no as false and 2024-01-01 as a date; nobody means that here.
+    YAML 1.1 reads 1:30 as 90, 010 as 8, no as false and 2024-01-01 as a date, which nobody expects here.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 -- PyYAML's way
@@ -45,7 +45,7 @@ for _tag, _pattern, _first in (
 
 @dataclass
 class Document:
-    """What a text holds: plain values, the line (from 1) of each by its path, and what is wrong with it."""
+    """The content of a text: plain values, the line (from 1) of each by its path, and its problems."""
 
     value: Any = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """What the file holds; raises SettingsError where it cannot be read or is no YAML."""
+    """Returns the content of the file; raises SettingsError if it cannot be read or is not YAML."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str, name: str) -> Document:
-    """The one document in `text`; raises SettingsError where it is no YAML. `name` stands in messages."""
+    """Returns the content of `text`; raises SettingsError if it is not YAML. `name` is used in messages."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -90,7 +90,7 @@ def parse(text: str, name: str) -> Document:
 
 
 def _unknown(tag: str) -> str:
-    """Without what may be a secret that begins with `!`, and was to stand in quotes."""
+    """Returns the message without the text, which may be a secret that begins with `!` and lacks quotes."""
     return "unknown tag" if tag.startswith("!") else f"unknown tag {tag}"
 
 
@@ -101,7 +101,7 @@ def _said(error: yaml.MarkedYAMLError) -> str:
 
 
 def _hint(error: yaml.MarkedYAMLError) -> str:
-    """What to do about texts of this project's own that YAML takes for something else."""
+    """Returns advice on texts of this project that YAML reads as something else."""
     if "scanning an alias" in (error.context or "") or "undefined alias" in (error.problem or ""):
         return 'a text that begins with * stands in quotes: "*"'
     if error.problem == _unknown("!"):
@@ -114,7 +114,7 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Reading:
-    """One walk through the nodes of a document."""
+    """A walk through the nodes of a document."""
 
     def __init__(self, loader: _Loader) -> None:
         self._loader = loader
@@ -161,7 +161,7 @@ class _Reading:
         raise yaml.MarkedYAMLError(problem=_unknown(node.tag), problem_mark=node.start_mark)
 
     def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[Hashable, Any]]:
-        if id(node) not in self._checked:  # merging (<<) adds pairs that the own ones may replace
+        if id(node) not in self._checked:  # a merge (<<) adds pairs that the mapping's own ones may replace
             self._checked.add(id(node))
             self._refuse_duplicates(node, path)
             self._loader.flatten_mapping(node)
@@ -194,7 +194,7 @@ class _Reading:
 
 @dataclass
 class Substitution:
-    """A copy of plain values with each `${NAME}` replaced by the environment's text; `$${` is a plain `${`."""
+    """A copy of plain values with each `${NAME}` replaced from the environment; `$${` is a literal `${`."""
 
     env: Mapping[str, str]
     private: set[KeyPath] = field(default_factory=set)
@@ -202,7 +202,7 @@ class Substitution:
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
 
     def fill(self, value: Any, path: KeyPath = ()) -> Any:
-        """The copy; `path` is where the value stands."""
+        """Returns the copy; `path` is that of the value."""
         if isinstance(value, dict):
             return {key: self.fill(item, (*path, _step(key))) for key, item in value.items()}
         if isinstance(value, list):
@@ -229,7 +229,7 @@ class Substitution:
 
 
 def variable_in(text: str) -> str | None:
-    """The first `${NAME}` in a text, as it stands there."""
+    """Returns the first `${NAME}` in a text, as written."""
     found = _HOLE.search(text)
     return f"${{{found[1]}}}" if found else None
 

@@ -1,4 +1,4 @@
-"""Statistics over HTTP: of hooks, and of what sources measure."""
+"""The statistics operations of the API: on hooks, and on the measures of sources."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
@@ -52,7 +52,7 @@ class _SeriesQuery(Query, looks_up=True):
 
 
 class StatisticsRoutes:
-    """Reads, and changes nothing."""
+    """The operations that read statistics."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class StatisticsRoutes:
         hook_id: Callable[[str], str | None],
         names: AskedNames,
     ) -> None:
-        """`hook_id` gives the id of the hook that an id or a name means, None where there is none."""
+        """`hook_id` returns the id of the hook with an id or name, None if it does not exist."""
         self._hooks = hooks
         self._measures = measures
         self._hook_id = hook_id
@@ -166,7 +166,7 @@ class StatisticsRoutes:
         return await self._measures.series(source, by, Asked(*query.span), kind)
 
     def _source(self, query: Query, source: str | None) -> str:
-        """The source that is named; may be left out where only one measures anything."""
+        """Returns the source in the query; it may be omitted if only one source has measures."""
         measuring = self._measures.sources
         if source is None:
             if len(measuring) != 1:

@@ -125,12 +125,12 @@ def dimensions(to: Remote, **query: Any) -> None:
 
 
 def show_totals(paper: TablePrinter, totals: Any) -> None:
-    """The figures of one hook, or of all."""
+    """Prints the totals of one hook, or of all."""
     paper.facts(described(totals, TOTALS))
 
 
 def _show_stats(paper: TablePrinter, answer: Any) -> None:
-    """Totals, each hook's, and a time series where one was asked for."""
+    """Prints totals, those of each hook, and a time series if one was requested."""
     show_totals(paper, {**answer.get("totals", {}), "from": answer.get("from"), "to": answer.get("to")})
     paper.line()
     paper.table(HOOKS, answer.get("hooks", []), "no hooks")
@@ -140,7 +140,7 @@ def _show_stats(paper: TablePrinter, answer: Any) -> None:
 
 
 def _show_sums(paper: TablePrinter, answer: Any, first: Column) -> None:
-    """Values or spans, each with its events and the sums of all dimensions of numbers."""
+    """Prints values or spans, each with its number of events and the sums of all numeric dimensions."""
     rows = answer["items"]
     paper.table((first, column("events", right=True), *_sums(rows)), rows, "no events")
 

@@ -1,4 +1,4 @@
-"""Statistics as other programs get to see them."""
+"""The documents of statistics."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Self
@@ -52,7 +52,7 @@ class TotalsDocument(ClosedDocument):
 
     @classmethod
     def of(cls, sums: Sums, health: Iterable[HookHealth], **more: Any) -> Self:
-        """These totals, and how the worst of the hooks fares; `more` are further members."""
+        """Returns the document of these totals, with the health of the worst of the hooks; `more` are further members."""
         every = list(health)
         ended = sums.succeeded + sums.failed
         durations = sums.durations or {}
@@ -130,7 +130,7 @@ class StatsStepDocument(ClosedDocument):
 
     @classmethod
     def of(cls, at: float, sums: Sums) -> Self:
-        """The step that begins at this Unix time."""
+        """Returns the document of the step that begins at this Unix time."""
         return cls.unchecked(
             at=utc_seconds(at),
             succeeded=sums.succeeded,
@@ -168,7 +168,7 @@ class MeasuredDocument(ClosedDocument):
 
     @classmethod
     def of(cls, measured: Measured) -> Self:
-        """The value."""
+        """Returns the document of the value."""
         return cls.unchecked(key=measured.key, events=measured.events, sums=dict(measured.sums))
 
 
@@ -195,7 +195,7 @@ class MeasuredStepDocument(ClosedDocument):
 
     @classmethod
     def of(cls, step: MeasuredStep) -> Self:
-        """The step."""
+        """Returns the document of the step."""
         return cls.unchecked(at=utc_seconds(step.at), events=step.events, sums=dict(step.sums))
 
 

@@ -1,4 +1,4 @@
-"""How hooks fare and what sources measured, asked of the sums."""
+"""The statistics of hooks and of measures, computed from the sums."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,25 +31,25 @@ from bridge.stats.store import SqlStatistics
 
 STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 USUAL_SPANS: Mapping[Grain, float] = {"minute": HOUR, "hour": DAY, "day": 30 * DAY}
-"""Seconds that a series goes back where no beginning is given."""
+"""Seconds that a series covers if no start is given."""
 MOST_STEPS = 3000
-"""Of one series: two days of minutes, four months of hours."""
+"""Maximum steps of one series: two days of minutes, four months of hours."""
 
 
 @value(frozen=True, slots=True)
 class Asked:
-    """A span as it was asked for, in Unix seconds; None: no bound."""
+    """The requested span in Unix seconds; None: no bound."""
 
     since: float | None = None
     until: float | None = None
 
 
 class TooManySteps(Exception):
-    """The series would have too many steps; the text says how many and how many there may be."""
+    """The series would have too many steps; the text has their number and the limit."""
 
 
 class HookStatistics:
-    """Totals, percentiles and series of deliveries."""
+    """The totals, percentiles and series of deliveries."""
 
     def __init__(
         self,
@@ -58,14 +58,16 @@ class HookStatistics:
         name_of: Callable[[str], str],
         most_hooks: int = 200,
     ) -> None:
-        """`there` gives the ids of the hooks that there are, `name_of` the name of one; `most_hooks`: how many are told one by one."""
+        """`there` returns the ids of existing hooks, `name_of` the name of one; `most_hooks`: maximum number of hooks listed
+        individually.
+        """
         self._statistics = statistics
         self._there = there
         self._name_of = name_of
         self._most_hooks = most_hooks
 
     async def of_hook(self, hook: str, asked: Asked) -> HookStatsDocument:
-        """The totals of one hook."""
+        """Returns the totals of one hook."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now)
         sums = await self._statistics.sums(hook, begin, end)
@@ -74,7 +76,7 @@ class HookStatistics:
         return HookStatsDocument.of(sums, health.values(), **named, **bounds(begin, end, now))
 
     async def overall(self, asked: Asked, hook: str | None, by: Grain | None) -> StatsDocument:
-        """The totals of all hooks, or of one, and with `by` their series; raises TooManySteps."""
+        """Returns the totals of all hooks, or of one, and with `by` a series; raises TooManySteps."""
         now = time.time()
         if by is not None and asked.since is None:
             asked = Asked((now if asked.until is None else asked.until) - USUAL_SPANS[by], asked.until)
@@ -113,25 +115,25 @@ class HookStatistics:
 
 
 def bounds(begin: int, end: int, now: float) -> dict[str, str | None]:
-    """The span that was answered; one without an end ends now."""
+    """Returns the span of the answer; without an end it ends now."""
     return {"from_": utc_seconds(begin) if begin else None, "to": utc_seconds(now if end >= FAR else end)}
 
 
 def next_step(now: float, by: Grain) -> int:
-    """The end of the step that is under way, where an open series ends."""
+    """Returns the end of the present step, where an open series ends."""
     return (int(now // STEPS[by]) + 1) * STEPS[by]
 
 
-# What sources measured of their events: the values with the most, and series.
+# The measures of sources: the top values, and series.
 
 
 PLAYBACK = "playback.ended"
-"""The type of Phlix's event that its statistics are over."""
+"""The type of the event on which Phlix's statistics are based."""
 _STEPS: Mapping[Literal["hour", "day"], Step] = {"hour": HOUR, "day": DAY}
 
 
 class Measures:
-    """Asks about sources that declare dimensions."""
+    """The measures of sources that declare dimensions."""
 
     def __init__(self, statistics: SqlStatistics, sources: Sequence[Source]) -> None:
         self._statistics = statistics
@@ -141,21 +143,21 @@ class Measures:
 
     @property
     def sources(self) -> list[str]:
-        """Those that measure anything; where some do so for certain, without those that might get Phlix's events."""
+        """Returns the sources with measures; if some declare dimensions, without those that only may receive Phlix's events."""
         return self._declared or [source for source, names in self._names.items() if names]
 
     def knows(self, source: str) -> bool:
-        """Whether there is such a source."""
+        """Returns whether the source exists."""
         return source in self._names
 
     def dimensions(self, source: str) -> list[str]:
-        """The names of a source's dimensions."""
+        """Returns the names of a source's dimensions."""
         return self._names.get(source, [])
 
     async def top(
         self, source: str, dimension: str, asked: Asked, *, order: str, limit: int, event_type: str | None
     ) -> TopDocument:
-        """The values of a dimension with the most."""
+        """Returns the values of a dimension with the greatest counts or sums."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, DAY)
         found = await self._statistics.measured_top(
@@ -172,7 +174,7 @@ class Measures:
     async def series(
         self, source: str, by: Literal["hour", "day"], asked: Asked, event_type: str | None
     ) -> MeasuresDocument:
-        """What was measured, step by step."""
+        """Returns the measures by step."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, _STEPS[by])
         found = await self._statistics.measured_series(source, by, begin, end, event_type)
@@ -183,7 +185,7 @@ class Measures:
     # ---- in Phlix's words, over all of its sources ------------------------------------------------------
 
     async def playback(self, asked: Asked) -> PlaybackDocument:
-        """Playbacks day by day, in order."""
+        """Returns the playbacks by day, in order."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)
         days: dict[float, list[MeasuredStep]] = {}
         for source in self._of_phlix:
@@ -201,7 +203,7 @@ class Measures:
         return PlaybackDocument(data=rows)
 
     async def top_users(self, asked: Asked, limit: int) -> TopUsersDocument:
-        """Who watched longest."""
+        """Returns the users with the longest total watch time."""
         found = await self._phlix_top("user", "duration", asked, limit)
         rows = [
             TopUserRow(user_id=key, total_watch_time=_summed(each, "duration"), play_count=_events(each))
@@ -210,7 +212,7 @@ class Measures:
         return TopUsersDocument(data=rows)
 
     async def top_media(self, asked: Asked, limit: int) -> TopMediaDocument:
-        """What was played most often."""
+        """Returns the media items that were played most often."""
         found = await self._phlix_top("media", "events", asked, limit)
         rows = [
             TopMediaRow(media_item_id=key, play_count=_events(each), total_duration=_summed(each, "duration"))
@@ -221,7 +223,7 @@ class Measures:
     async def _phlix_top(
         self, dimension: str, order: str, asked: Asked, limit: int
     ) -> list[tuple[str, list[Measured]]]:
-        """By key what each source has of it, the greatest first."""
+        """Returns the values of each source by key, the greatest first."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)
         found: dict[str, list[Measured]] = {}
         for source in self._of_phlix:
@@ -245,5 +247,5 @@ def _events(found: Sequence[Measured | MeasuredStep]) -> int:
 
 
 def _summed(found: Sequence[Measured | MeasuredStep], name: str) -> int:
-    """Phlix's figures are whole numbers."""
+    """Returns a total as a whole number, as Phlix's clients expect."""
     return round(sum(each.sums.get(name, 0.0) for each in found))

@@ -18,7 +18,7 @@ from bridge.history.retention import prune
 from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, OTHER, read_health
 from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, pieces
 
-# What sources measured, read.
+# The queries over the measures of sources.
 
 
 _AMOUNT = func.sum(measures.c.amount)
@@ -28,7 +28,7 @@ _MOST_KINDS = 100
 
 @value(frozen=True, slots=True)
 class Which:
-    """What is asked for; `begin` and `end` are those of steps, in Unix seconds."""
+    """The selection of measures; `begin` and `end` are those of steps, in Unix seconds."""
 
     source: str
     dimension: str
@@ -38,20 +38,20 @@ class Which:
     event_type: str | None
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The same in SQL."""
+        """Returns the selection as SQL conditions."""
         c, found = measures.c, self.of_source()
         if self.event_type is not None:
             found.append(c.event_type == storable(self.event_type))
         return [*found, c.start >= self.begin, c.start < self.end]
 
     def of_source(self) -> list[ColumnElement[bool]]:
-        """Its source and dimension alone."""
+        """Returns the conditions for source and dimension only."""
         c = measures.c
         return [c.grain == self.step, c.source == self.source, c.dimension == self.dimension]
 
 
 def top(connection: Connection, which: Which, order: str, limit: int) -> list[Measured]:
-    """The keys with the most of `order`, the greatest first."""
+    """Returns the keys with the greatest `order`, in descending order."""
     c = measures.c
     ranked = select(c.key).where(*which.conditions(), c.measure == order, c.key != OTHER).group_by(c.key)
     keys = connection.scalars(ranked.order_by(_AMOUNT.desc(), c.key).limit(limit)).all()
@@ -65,8 +65,8 @@ def top(connection: Connection, which: Which, order: str, limit: int) -> list[Me
 
 
 def _named(connection: Connection, which: Which, keys: Sequence[str]) -> list[ColumnElement[bool]]:
-    """The rows of these keys, each named by its whole key, of which what stands before `key` is told by the rows of all
-    events; unless these are so many that to look at all rows of the span is quicker.
+    """Returns conditions that select the rows of these keys by their whole primary key, whose columns before `key` come from
+    the rows of all events; if these are too many, a scan of the span is quicker.
     """
     c, every = measures.c, replace(which, dimension=ALL_EVENTS)
     there = connection.execute(
@@ -83,7 +83,7 @@ def _named(connection: Connection, which: Which, keys: Sequence[str]) -> list[Co
 
 
 def series(connection: Connection, which: Which) -> Sequence[MeasuredStep]:
-    """Each step in which there was an event."""
+    """Returns each step that has an event."""
     c = measures.c
     chosen = select(c.start, c.measure, _AMOUNT).where(*which.conditions())
     found: dict[int, dict[str, float]] = {}
@@ -93,7 +93,7 @@ def series(connection: Connection, which: Which) -> Sequence[MeasuredStep]:
 
 
 def _told(amounts: dict[str, Any]) -> tuple[int, dict[str, float]]:
-    """How many events, and the sums, by name."""
+    """Returns the number of events, and the sums by name."""
     events = int(amounts.pop("", 0))
     return events, dict(sorted(amounts.items()))
 
@@ -103,7 +103,7 @@ _FIGURES = ("succeeded", "failed", "skipped", "attempts", "attempts_failed", "du
 
 
 def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> dict[str, Sums]:
-    """First which hooks, then theirs: percentiles of thousands of hooks would be a lot to add up."""
+    """Returns the sums of the first hooks only: percentiles of thousands of hooks would be expensive."""
     if begin >= end:
         return {}
     c = _within(sums, begin, end)
@@ -182,7 +182,7 @@ def _series(connection: Connection, hook: str, step: Step, begin: int, end: int)
 
 
 def as_sums(figures: Sequence[Any], counted: Mapping[int, int] | None) -> Sums:
-    """Figures in the order of the table's columns; PostgreSQL gives sums of integers as another kind of number."""
+    """Returns figures in the order of the table's columns; PostgreSQL returns sums of integers as decimals."""
     succeeded, failed, skipped, attempts, attempts_failed = map(int, figures[:-1])
     return Sums(
         succeeded,
@@ -196,9 +196,9 @@ def as_sums(figures: Sequence[Any], counted: Mapping[int, int] | None) -> Sums:
 
 
 def _within(table: Table, begin: int, end: int, hooks: Sequence[str] | None = None) -> Any:
-    """The columns of all rows that the span is put together from.
+    """Returns the columns of all rows that make up the span.
 
-    As a union: with OR, SQLite keeps the keys of all rows that it has seen.
+    As a union: with OR, SQLite would remember the keys of all rows that it has read.
     """
     c = table.c
     every = [

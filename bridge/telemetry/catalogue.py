@@ -1,4 +1,4 @@
-"""Every metric: name, labels, meaning. The table in docs/metrics.md is made from it."""
+"""The catalogue of metrics: name, labels, meaning. The table in docs/metrics.md is generated from it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from math import nan
 
 _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ATTEMPT = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
-"""Few, for each hook has its own: seventeen made a scrape of 200 hooks half as long again."""
+"""The buckets: few, since each hook has its own: seventeen made a scrape of 200 hooks half as long again."""
 _AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 21_600, 86_400, 604_800)
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000, 10_000)
 
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 
 class Fold(StrEnum):
-    """How several gauges with the same labels become one sample."""
+    """The way to combine several gauges with the same labels into one sample."""
 
     SUM = "sum"
     MAX = "max"
@@ -31,7 +31,7 @@ FOLDS: dict[Fold, Callable[[Iterable[float]], float]] = {Fold.SUM: sum, Fold.MAX
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One metric. Label values are bounded: never a URL, an id of an event, or the text of an error."""
+    """A metric. Label values are bounded: never a URL, an id of an event, or the text of an error."""
 
     name: str
     kind: Kind
@@ -40,7 +40,7 @@ class Spec:
     buckets: tuple[float, ...] = ()
     fold: Fold = Fold.SUM
     start: float = 0
-    """What a gauge says before it is set; NaN: nothing, so that it has no sample yet."""
+    """The value of a gauge before it is set; NaN: it has no sample yet."""
 
 
 def _counter(name: str, help_: str, *labels: str) -> Spec:

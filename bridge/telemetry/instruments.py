@@ -1,9 +1,8 @@
-"""Counters, gauges and histograms as plain numbers, counted on the event loop and summed up when scraped.
+"""Counters, gauges and histograms as plain numbers, changed on the event loop and collected on each scrape.
 
-The metric objects of prometheus-client take a lock per step: 0.35 us for a counter and 0.7 to 1.1 us for a
-histogram, against 0.02 us and 0.14 us here (0.26.0, Python 3.11). With six of them per delivery that matters.
-What is counted a few times a second at most is theirs (`RareMetrics`).
-They are changed and scraped on one thread, so a lock has nothing to guard.
+The metric objects of prometheus-client take a lock per step: 0.35 us for a counter and 0.7 to 1.1 us for a histogram, against
+0.02 us and 0.14 us here (0.26.0, Python 3.11), which matters with six of them per delivery. Metrics that change a few times a
+second at most use prometheus-client (`RareMetrics`). Instruments are changed and collected on one thread, so they need no lock.
 """
 
 from abc import ABC, abstractmethod
@@ -30,7 +29,7 @@ class Counter:
 
 
 class Gauge:
-    """A number that is set, or counted up and down: `gauge.value = 1`. NaN: nothing is known, no sample."""
+    """A number that is set, or counted up and down: `gauge.value = 1`. NaN: unknown, no sample."""
 
     __slots__ = ("value",)
 
@@ -39,7 +38,7 @@ class Gauge:
 
 
 class Histogram:
-    """How many of the observed values lie up to each bound, and their sum."""
+    """The number of observed values up to each bound, and their sum."""
 
     __slots__ = ("_bounds", "counts", "sum")
 
@@ -58,10 +57,10 @@ Labels = tuple[str, ...]
 
 
 class Family(ABC, Generic[T]):
-    """One metric of the catalogue.
+    """A metric of the catalogue.
 
-    Several children may have the same labels (hooks beyond the limit all have `other`): each hook counts for
-    itself, and the scrape folds them into one sample.
+    Several children may have the same labels (hooks beyond the limit all have `other`): each hook has its own counts, and the
+    scrape combines them into one sample.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -69,7 +68,7 @@ class Family(ABC, Generic[T]):
         self._children: dict[Labels, list[T]] = {}
 
     def child(self, *labels: str) -> T:
-        """A new instrument under these label values; keep it, this is too slow for each event."""
+        """Returns a new instrument with these label values; keep it, since this is too slow for each event."""
         if len(labels) != len(self.spec.labels):
             raise ValueError(f"{self.spec.name} has the labels {self.spec.labels}, not {labels}")
         child = self._new()
@@ -77,11 +76,11 @@ class Family(ABC, Generic[T]):
         return child
 
     def by(self, *labels: str) -> "Keyed[T]":
-        """Instruments under these label values and one more, the last, by that one's value."""
+        """Returns instruments by the value of one more label, the last."""
         return Keyed(self, labels)
 
     def drop(self, labels: Labels, child: T) -> None:
-        """Forget a child and what it counted, unless others count under the same labels."""
+        """Removes a child and its counts, unless other children have the same labels."""
         siblings = [sibling for sibling in self._children.get(labels, ()) if sibling is not child]
         if siblings:
             self._hand_over(child, siblings[0])
@@ -93,15 +92,15 @@ class Family(ABC, Generic[T]):
     def _new(self) -> T: ...
 
     def _hand_over(self, child: T, sibling: T) -> None:
-        """Keep the sum from falling when a child goes: a fall would look like a restart."""
+        """Adds the counts of a removed child to a sibling: a falling sum would look like a restart."""
 
     @abstractmethod
     def collect(self) -> Metric:
-        """The metric as prometheus-client exports it."""
+        """Returns the metric as prometheus-client exports it."""
 
 
 class Keyed(dict[str, T], Generic[T]):
-    """Instruments by one label's value, made when first used; beyond a bound they share the value `other`."""
+    """Instruments by the value of one label, created on first use; beyond a limit they share the value `other`."""
 
     def __init__(self, family: Family[T], labels: Labels) -> None:
         super().__init__()
@@ -121,7 +120,7 @@ class Keyed(dict[str, T], Generic[T]):
 
 
 class Counters(Family[Counter]):
-    """A counter by its labels."""
+    """The counters of a metric by labels."""
 
     def _new(self) -> Counter:
         return Counter()
@@ -137,7 +136,7 @@ class Counters(Family[Counter]):
 
 
 class Gauges(Family[Gauge]):
-    """A gauge by its labels."""
+    """The gauges of a metric by labels."""
 
     def _new(self) -> Gauge:
         return Gauge(self.spec.start)
@@ -152,7 +151,7 @@ class Gauges(Family[Gauge]):
 
 
 class Histograms(Family[Histogram]):
-    """A histogram by its labels."""
+    """The histograms of a metric by labels."""
 
     def _new(self) -> Histogram:
         return Histogram(self.spec.buckets)

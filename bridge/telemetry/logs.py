@@ -1,4 +1,4 @@
-"""Logging: console lines on a terminal, JSON lines elsewhere, and every library's logging through the same door."""
+"""Logging: console lines on a terminal, JSON lines elsewhere, including the logs of all libraries."""
 
 import json
 import logging
@@ -12,8 +12,7 @@ import structlog
 from structlog import DropEvent
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# Lines that an outage, a bug or an attacker repeats for every message: the first ones are told, the others
-# counted.
+# The limit of repeated lines: in an outage, a bug or an attack, the first lines of an event are logged, the others counted.
 
 
 REPEATED = frozenset(
@@ -38,7 +37,7 @@ REPEATED = frozenset(
         "redelivery_filter.history_unavailable",
     }
 )
-"""Of nothing else is a line left out: what is told once per thing must be told of each."""
+"""The events whose lines are limited: events that occur once per object must be logged for each."""
 _ABOUT = ("hook", "role", "source", "consumer")
 _TOLD = 10
 _SECONDS = 10.0
@@ -46,9 +45,9 @@ _MOST_KEYS = 1000
 
 
 class Repeats:
-    """A processor that lets ten lines of an event about one hook (or role, or source) through in ten seconds.
+    """A processor that passes ten lines of an event per hook (or role, or source) in ten seconds.
 
-    How many were left out stands in the next one, as `left_out`.
+    The next line has the number of omitted ones, as `left_out`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +55,7 @@ class Repeats:
         self._spans: dict[tuple[str, str], _Span] = {}
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """The line as it is, or with what was left out before it; raises DropEvent for one too many."""
+        """Returns the line, with the number of lines omitted before it; raises DropEvent for a line beyond the limit."""
         name = event.get("event", "")
         if name not in REPEATED:
             return event
@@ -76,7 +75,7 @@ class Repeats:
         found = self._spans.get(key)
         if found is None:
             if len(self._spans) >= _MOST_KEYS:
-                # What is counted of an outage of a thousand hooks may be forgotten, memory may not grow with them.
+                # Counts are dropped if an outage affects thousands of hooks: memory must not grow with their number.
                 self._spans.clear()
             found = self._spans[key] = _Span(now)
         return found
@@ -97,13 +96,13 @@ Format = Literal["auto", "console", "json"]
 QUIET = dict.fromkeys(
     ("aiohttp", "alembic", "asyncio", "pydantic_settings", "sqlalchemy"), logging.WARNING
 ) | dict.fromkeys(("aio_pika", "aiormq"), logging.CRITICAL)
-"""From which weight on a library is heard: INFO concerns its own developers, and what the AMQP libraries call
-an error (each failed connect) our supervision tells in its own words. pydantic-settings would log values, secrets among
-them, where PYDANTIC_SETTINGS_DEBUG is set."""
+"""The minimum level of libraries: INFO is for their own developers, and the errors of the AMQP libraries (each failed connect)
+are logged by the bridge itself. pydantic-settings would log values, with secrets, if PYDANTIC_SETTINGS_DEBUG is set.
+"""
 
 
 def set_up(level: Level, form: Format, stream: TextIO | None = None) -> None:
-    """Send all logging to `stream` (standard error), in place of what was set up before.
+    """Sends all logs to `stream` (standard error), replacing the previous setup.
 
     JSON lines have `time` (RFC 3339, UTC), `level`, `logger`, `event` and the fields of the event.
     """
@@ -150,7 +149,7 @@ def _console(*, colors: bool) -> list[Processor]:
             colors=colors,
             timestamp_key="time",
             pad_event_to=28,
-            exception_formatter=structlog.dev.plain_traceback,  # the others show locals, and so secrets
+            exception_formatter=structlog.dev.plain_traceback,  # the others show local variables, and so secrets
         ),
     ]
 
@@ -163,7 +162,7 @@ def _json() -> list[Processor]:
 
 
 def json_line(value: Any, **_: Any) -> str:
-    """One line of JSON, whatever the fields hold: publishers' text may have lone surrogates or huge integers."""
+    """Returns one line of JSON for any fields: publishers' text may have lone surrogates or huge integers."""
     try:
         return orjson.dumps(value, default=str).decode()
     except TypeError:
@@ -171,7 +170,7 @@ def json_line(value: Any, **_: Any) -> str:
 
 
 def _plain_text(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """No control characters: what a publisher sends must not steer the terminal of who reads the log."""
+    """Removes control characters: text from a publisher must not control the terminal on which the log is read."""
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             event[key] = ascii(value)[1:-1]

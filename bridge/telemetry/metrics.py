@@ -1,7 +1,7 @@
-"""Metrics(registry): all that is counted while events flow.
+"""The metrics of the bridge, counted while events flow.
 
-Keep the objects that `hook`, `source`, `queue` and `connection` hand out: counting with them costs well below
-a microsecond, finding them does not.
+Keep the objects that `hook`, `source`, `queue` and `connection` return: counting with them takes well below a microsecond,
+finding them does not.
 """
 
 import platform
@@ -21,14 +21,14 @@ from bridge.telemetry.catalogue import Kind, Spec
 from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed
 
 LABELLED_HOOKS = 200
-"""Hooks with a label of their own; those that come later share `other`."""
+"""Maximum number of hooks with their own label; later ones share `other`."""
 M = TypeVar("M", bound=MetricWrapperBase)
 
 prometheus.disable_created_metrics()
 
 
 class Families(Collector):
-    """The metrics that are counted for each message, and those that fold or may have no value, for one registry."""
+    """The metrics counted for each message, and those that combine samples or may have no value, for one registry."""
 
     def __init__(self, registry: CollectorRegistry, specs: Sequence[Spec]) -> None:
         self.counters = {spec: Counters(spec) for spec in specs if spec.kind is Kind.COUNTER}
@@ -37,7 +37,7 @@ class Families(Collector):
         registry.register(self)
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # names are in one catalogue, so the registry need not look for clashes
+        return ()  # names come from one catalogue, so the registry need not check for clashes
 
     def collect(self) -> Iterable[Metric]:
         for families in (self.counters, self.gauges, self.histograms):
@@ -46,7 +46,7 @@ class Families(Collector):
 
 
 class HookMetrics:
-    """What is counted for one hook: `hook.in_flight.value += 1`, `hook.parked[reason].value += 1`."""
+    """The metrics of one hook: `hook.in_flight.value += 1`, `hook.parked[reason].value += 1`."""
 
     def __init__(
         self, families: Families, labels: tuple[str, str], durations: Keyed[Histogram], age: Histogram
@@ -69,25 +69,25 @@ class HookMetrics:
         self._families = families
         self._durations = durations
         self._age = age
-        for status in FINAL:  # a rate needs the zero before the first one
+        for status in FINAL:  # a rate needs the zero before the first count
             _ = self.deliveries[status]
 
     def attempted(self, outcome: str, seconds: float) -> None:
-        """One attempt ended after `seconds`; `outcome` is `delivered` or a fault."""
+        """Counts an attempt of that duration; `outcome` is `delivered` or a fault."""
         self.attempts[outcome].value += 1
         self._durations[outcome].observe(seconds)
 
     def delivered(self, age: float) -> None:
-        """A delivery succeeded `age` seconds after its event was first seen."""
+        """Counts a delivery that succeeded `age` seconds after its event was received."""
         self.deliveries[Status.SUCCESS].value += 1
         self._age.observe(age)
 
     def ended(self, status: Status) -> None:
-        """A delivery reached another final status."""
+        """Counts a delivery with another final status."""
         self.deliveries[status].value += 1
 
     def drop(self) -> None:
-        """Take the hook's samples away."""
+        """Removes the hook's samples."""
         counters, gauges = self._families.counters, self._families.gauges
         for keyed in (self.deliveries, self.attempts, self.parked, self.script_exits):
             keyed.drop()
@@ -102,7 +102,7 @@ class HookMetrics:
 
 
 class SourceMetrics:
-    """What is counted for one source: `source.received.value += 1`, `source.settled["acked"].value += n`."""
+    """The metrics of one source: `source.received.value += 1`, `source.settled["acked"].value += n`."""
 
     def __init__(self, families: Families, source: str) -> None:
         counters = families.counters
@@ -118,7 +118,7 @@ class SourceMetrics:
 
 
 class QueueMetrics:
-    """What is known of one queue on the broker."""
+    """The metrics of one queue on the broker."""
 
     def __init__(self, families: Families, queue: str) -> None:
         gauges = self._gauges = families.gauges
@@ -128,14 +128,14 @@ class QueueMetrics:
         self.depth = gauges[catalogue.QUEUE_DEPTH].child(queue)
 
     def drop(self) -> None:
-        """Take the queue's samples away."""
+        """Removes the queue's samples."""
         self._gauges[catalogue.CONSUMER_UP].drop((self.queue,), self.consumer_up)
         self._gauges[catalogue.LAST_MESSAGE].drop((self.queue,), self.last_message)
         self._gauges[catalogue.QUEUE_DEPTH].drop((self.queue,), self.depth)
 
 
 class RareMetrics:
-    """What is counted a few times a second at most: `rare.reconnects.labels(role).inc()`."""
+    """The metrics that change a few times a second at most: `rare.reconnects.labels(role).inc()`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.specs: list[Spec] = []
@@ -162,17 +162,17 @@ class RareMetrics:
         build.labels(__version__, platform.python_version()).set(1)
 
     def connection(self, role: str) -> prometheus.Gauge:
-        """Whether the connection in this role (consume, publish, topology) is up; the others have a value from then on."""
+        """Returns the gauge of a connection (consume, publish, topology), and creates its other metrics."""
         self.connection_blocked.labels(role)
         self.reconnects.labels(role)
         return self.connection_up.labels(role)
 
 
 class Metrics:
-    """Every metric of the bridge, exported to `registry`.
+    """All metrics of the bridge, exported to `registry`.
 
-    Beyond 200 hooks the label `hook`, and `queue` for lanes, folds into `other`, unless `every_hook`; that of the duration of
-    attempts does in any case, for a histogram is a dozen samples.
+    Beyond 200 hooks the label `hook`, and `queue` for lanes, is `other`, unless `every_hook` is set; for the duration of
+    attempts it is in any case, since a histogram has a dozen samples.
     """
 
     def __init__(self, registry: CollectorRegistry, *, every_hook: bool = False) -> None:
@@ -196,7 +196,7 @@ class Metrics:
         self._queues: dict[str, QueueMetrics] = {}
 
     def hook(self, hook: str, target: str) -> HookMetrics:
-        """The hook's own counters, the same each time; `target` is the type of its target."""
+        """Returns the metrics of the hook, the same object each time; `target` is the type of its target."""
         key = (hook, target)
         if key not in self._hooks:
             labels = (self._hook_label(hook), target)
@@ -204,7 +204,7 @@ class Metrics:
         return self._hooks[key]
 
     def _durations_of(self, label: str, target: str) -> Keyed[Histogram]:
-        """Those of a hook with a label of its own, if it is among the first; else the ones that all others share."""
+        """Returns the histograms of a hook with its own label, if it is among the first; else those that all others share."""
         if label not in self._timed and (label == OTHER or len(self._timed) >= LABELLED_HOOKS):
             label = OTHER
         else:
@@ -215,7 +215,7 @@ class Metrics:
         return self._durations[label, target]
 
     def name_hook(self, hook: str, name: str) -> None:
-        """Tell the name of a hook that has a label of its own."""
+        """Sets the name of a hook that has its own label."""
         infos = self._families.gauges[catalogue.HOOK_INFO]
         before = self._named.get(hook)
         if self._hook_label(hook) == OTHER or (before is not None and before[0] == name):
@@ -227,7 +227,7 @@ class Metrics:
         self._named[hook] = (name, gauge)
 
     def drop_hook(self, hook: str) -> None:
-        """Forget a hook that exists no more; its label becomes free for another."""
+        """Removes a hook that does not exist any more; another hook can have its label."""
         if (named := self._named.pop(hook, None)) is not None:
             self._families.gauges[catalogue.HOOK_INFO].drop((hook, named[0]), named[1])
         for key in [key for key in self._hooks if key[0] == hook]:
@@ -238,24 +238,24 @@ class Metrics:
         self._timed.discard(hook)
 
     def source(self, source: str) -> SourceMetrics:
-        """The source's own counters, the same each time."""
+        """Returns the metrics of the source, the same object each time."""
         if source not in self._sources:
             self._sources[source] = SourceMetrics(self._families, source)
         return self._sources[source]
 
     def queue(self, queue: str, lane_of: str | None = None) -> QueueMetrics:
-        """The queue's own gauges, the same each time; `lane_of` is the hook where the queue is its lane."""
+        """Returns the metrics of the queue, the same object each time; `lane_of` is the hook whose lane it is."""
         if queue not in self._queues:
             folded = lane_of is not None and self._hook_label(lane_of) == OTHER
             self._queues[queue] = QueueMetrics(self._families, OTHER if folded else queue)
         return self._queues[queue]
 
     def inlet(self, inlet: str) -> Keyed[Counter]:
-        """The inlet's own counters, by answer; ask once."""
+        """Returns the inlet's counters by response; keep the result."""
         return self._families.counters[catalogue.INLET_REQUESTS].by(inlet)
 
     def drop_queue(self, queue: str) -> None:
-        """Forget a queue that exists no more."""
+        """Removes a queue that does not exist any more."""
         if known := self._queues.pop(queue, None):
             known.drop()
 

@@ -279,7 +279,7 @@ class Client:
         self.access = access
         shown = [] if access.token is None else [(b"Authorization", f"Bearer {access.token}".encode())]
         self._bounds = httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
-        # A proxy for the rest of the world is none for this machine.
+        # A proxy for other hosts must not be used for this machine.
         here = (urlsplit(access.url).hostname or "").startswith(_LOOPBACK)
         self._http = httpx.Client(
             headers=[(b"Accept", b"application/json"), *shown],

@@ -1,4 +1,4 @@
-"""Which configuration a command works with."""
+"""The configuration that a command uses."""
 
 import os
 from collections.abc import Mapping
@@ -21,29 +21,29 @@ _LONGEST_WAIT = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A file (None: the environment alone) with the environment laid over it."""
+    """A file (None: the environment alone), overridden by the environment."""
 
     file: Path | None
     env: Mapping[str, str]
 
     @property
     def base(self) -> Path:
-        """The folder that relative paths of scripts start from."""
+        """Returns the folder of relative paths of scripts."""
         return Path.cwd() if self.file is None else self.file.resolve().parent
 
     def destinations(self) -> Settings:
-        """Broker and sources alone: the secrets of hooks need not be at hand to publish."""
+        """Returns the settings with broker and sources only: publishing does not need the secrets of hooks."""
         loaded = load_with_places(self.file, self.env, sections={"broker", "sources"})
         return loaded.sound(list(broker_problems("broker", loaded.settings.broker)))
 
     def checked(self) -> tuple[Settings, list[Problem]]:
-        """Read and looked through whole, and what is hardly meant; raises SettingsError with every problem."""
+        """Returns the checked settings, and warnings; raises SettingsError with every problem."""
         loaded = load_with_places(self.file, self.env)
         settings = loaded.sound(check(loaded.settings, self.base))
         return settings, loaded.located(warnings(settings))
 
     def fit_to_run(self, served: frozenset[str] | None, *, strict: bool = False) -> Settings:
-        """Read anew and looked through for what a process that serves these target types needs.
+        """Returns the settings, read again and checked for a process that serves these target types.
 
         Hooks with problems are marked as broken; `strict`: they are an error, as all other problems are.
         """
@@ -53,7 +53,7 @@ class Configuration:
 
 
 class Written:
-    """A configuration that is read again and again; see bridge.hooks.reloading.Written."""
+    """A configuration that is read repeatedly; see bridge.hooks.reloading.Written."""
 
     def __init__(self, configuration: Configuration, served: frozenset[str] | None, *, strict: bool) -> None:
         """As Configuration.fit_to_run."""
@@ -64,12 +64,12 @@ class Written:
         self._logins: tuple[object, Settings] | None = None
 
     def read(self) -> Settings:
-        """The settings of now; raises SettingsError."""
-        self._read = self._stamp()  # first: what changes while it is read must show as a change
+        """Returns the present settings; raises SettingsError."""
+        self._read = self._stamp()  # first: a change during the read must show as a change
         return self._configuration.fit_to_run(self._served, strict=self._strict)
 
     def logins(self) -> Settings:
-        """The settings of now of brokers and database, whatever is wrong elsewhere; raises SettingsError."""
+        """Returns the present settings of brokers and database, even if others are invalid; raises SettingsError."""
         stamp = self._stamp()
         if self._logins is None or self._logins[0] != stamp:
             loaded = load_with_places(self._configuration.file, self._configuration.env, sections=LOGINS)

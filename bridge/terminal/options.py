@@ -184,17 +184,17 @@ class RemoteCommands(Commands):
         self.callback(invoke_without_command=True)(signed(run, [context, *parameters]))
 
 
-# Times as people type them: `1h` ago, a day, or RFC 3339; they mean what they mean to the API.
+# Times on the command line: `1h` ago, a day, or RFC 3339, with the same meaning as in the API.
 
 
 _ENDS = frozenset({"--until", "--to", "--updated-until"})
-"""Options of which a day is meant with all of it."""
+"""Options for which a day includes all of it."""
 
 
 def moment(text: str | None, option: str, now: datetime | None = None) -> str | None:
-    """RFC 3339 of `1h`, `-1h` (both an hour ago), `now`, `today`, `2025-05-05` (UTC) or RFC 3339; None stays None.
+    """Returns as RFC 3339 `1h`, `-1h` (both an hour ago), `now`, `today`, `2025-05-05` (UTC) or RFC 3339; None stays None.
 
-    A day is its beginning, or for an option that ends a span its end. Raises SettingsError that names the option.
+    A day means its beginning, or for an option that ends a span its end. Raises SettingsError that names the option.
     """
     if text is None:
         return None
@@ -209,14 +209,14 @@ def moment(text: str | None, option: str, now: datetime | None = None) -> str | 
 
 
 def length(text: str, option: str) -> float:
-    """Seconds of `30s`, `5m`; raises SettingsError that names the option."""
+    """Returns the seconds of `30s`, `5m`; raises SettingsError that names the option."""
     try:
         return float(seconds(text))
     except ValueError as error:
         raise usage(option, str(error)) from None
 
 
-# Options that several commands have in common; those that filter are named as in the API's queries.
+# The options that several commands share; those that filter are named as in the API's queries.
 
 
 def _moment(param: CallbackParam, value: str | None) -> str | None:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Values of the API as words that people read.
+# The values of the API as text for people.
 
 
-# What a publisher or a receiver wrote must not move the cursor or colour the terminal.
+# Text from a publisher or a receiver must not move the cursor or colour the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHORT = 18
@@ -67,13 +67,13 @@ def percent(value: Any) -> str:
 
 
 def count(number: int, word: str) -> str:
-    """`1 delivery`, `2 deliveries`."""
+    """Returns a number with its noun: `1 delivery`, `2 deliveries`."""
     if number == 1:
         return f"1 {word}"
     return f"{number} {word[:-1]}ies" if word.endswith("y") else f"{number} {word}s"
 
 
-# Tables: which columns a terminal has room for, and how wide each may be.
+# The layout of tables: the columns that fit on a terminal, and their widths.
 
 
 GAP = 2
@@ -84,10 +84,10 @@ Row = Any
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table.
+    """A column of a table.
 
-    `least`: it may be cut to so many characters (None: never); `drop`: 0 always stays, of the others the highest goes
-    first where there is no room.
+    `least`: minimum width if it is truncated (None: never truncated); `drop`: order in which columns are dropped if there is no
+    room, highest first; 0 is never dropped.
     """
 
     title: str
@@ -199,18 +199,18 @@ class TablePrinter:
         self._headings = headings
 
     def line(self, text: str = "", style: str = "") -> None:  # noqa: ARG002 - plain has no colours
-        """One line, or several."""
+        """Prints one line, or several."""
         self._stream.write(f"{text}\n")
 
     def facts(self, facts: Iterable[tuple[str, str]]) -> None:
-        """Names and values below each other; empty values are left out."""
+        """Prints names and values below each other, without empty values."""
         told = [(name, value) for name, value in facts if value]
         width = max((cell_len(name) for name, _ in told), default=0)
         for name, value in told:
             self.line(f"{_padded(name, width)}{_GAP}{value}")
 
     def table(self, columns: Sequence[Column], rows: Sequence[Row], nothing: str) -> None:
-        """A table, or the words for none."""
+        """Prints a table, or the text `nothing` if it has no rows."""
         if not rows:
             self.line(nothing)
             return
@@ -284,7 +284,7 @@ class ListView:
 
 
 View = Callable[[TablePrinter, Any], None]
-"""Prints an answer of the API."""
+"""A function that prints an answer of the API."""
 
 
 def paper(stream: IO[str]) -> TablePrinter:

@@ -32,7 +32,7 @@ class Remote:
         everything: bool = False,
         **connection: Any,
     ) -> None:
-        """`connection`: as Given has it."""
+        """`connection` has the members of Given."""
         self.given = Given(**connection)
         self.as_json = as_json
         self.limit = None if everything else limit
@@ -48,20 +48,20 @@ class Remote:
 
     @property
     def client(self) -> Client:
-        """The connection, made at its first use."""
+        """Returns the client, created on first use."""
         if self._client is None:
             self._client = Client(access(self.given))
         return self._client
 
     @property
     def paper(self) -> TablePrinter:
-        """Standard output, for people."""
+        """Returns the printer for standard output."""
         return paper(sys.stdout)
 
     # ---- what is looked at ----------------------------------------------------------------------------
 
     def show(self, path: str, view: View, query: Mapping[str, Any] | None = None) -> None:
-        """What stands at the path, as JSON or as `view` writes it; again and again with --watch."""
+        """Prints the value at the path, as JSON or with `view`; repeatedly with --watch."""
         self._look(lambda: self.client.ask("GET", path, query=query), view)
 
     def pages(
@@ -73,9 +73,9 @@ class Remote:
         counted: bool = False,
         seconds: float | None = None,
     ) -> None:
-        """As `show`, for a list: as many pages as --limit asks for, as one, and how much there is behind them.
+        """Prints a list as `show` does: as many pages as --limit asks for, as one, and the number of further items.
 
-        `counted`: the API can tell how much that is. `seconds`: how long it may go on.
+        `counted`: the API can count these. `seconds`: maximum duration.
         """
         counts = {"count": True} if counted and not self.as_json and self.limit is not None else {}
         asked = {**(query or {}), **counts}
@@ -95,13 +95,13 @@ class Remote:
     # ---- what is changed ------------------------------------------------------------------------------
 
     def change(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """Ask for something to be done."""
+        """Sends a request that changes something."""
         return self._refusing(lambda: self.client.ask(method, path, body=body, **options))
 
     def each(self, names: list[str], do: Callable[[str], Answer], view: View) -> None:
-        """Do it with every one of them, whatever becomes of the others; raises Exit where one was refused.
+        """Calls `do` for each name, whatever the result of the others; raises Exit if one was refused.
 
-        `-` stands for names on standard input. With several, --json prints one line for each.
+        `-` stands for names on standard input. With several names, --json prints one line for each.
         """
         failed = 0
         all_names = list(_names(names))
@@ -118,14 +118,14 @@ class Remote:
             raise typer.Exit(failed)
 
     def say(self, answer: Answer, view: View, *, lines: bool = False) -> None:
-        """Print it: as it is with --json (on one line, with `lines`), else as `view` writes it."""
+        """Prints the answer: as it is with --json (on one line, with `lines`), else with `view`."""
         if self.as_json:
             print_answer(answer, lines=lines)
         else:
             view(self.paper, answer.value)
 
     def _refusing(self, ask: Callable[[], Answer]) -> Answer:
-        """With --json the API's own words go to standard output, whatever they are."""
+        """Returns the answer; with --json a refusal is printed to standard output as the API sent it."""
         try:
             return ask()
         except Refused as refused:
@@ -169,7 +169,7 @@ def tell_more(paper: TablePrinter, answer: Any) -> None:
     paper.line(f"{shown} shown, {told}: --all", "dim")
 
 
-# What the API answered, for programs.
+# The answer of the API for programs.
 
 
 def print_answer(answer: Answer, *, lines: bool = False) -> None:
@@ -188,7 +188,7 @@ def _laid_out(answer: Answer, *, lines: bool) -> str:
     return json.dumps(answer.value, indent=2)
 
 
-# --watch: the same look again and again, until Ctrl-C.
+# The option --watch: the same request again and again, until Ctrl-C.
 
 
 def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:
