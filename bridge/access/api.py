@@ -1,4 +1,4 @@
-"""Tokens, who one is, and who changed what, over HTTP."""
+"""The access operations of the API: tokens, the caller's own role, and the audit log."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +20,7 @@ class _TokensQuery(PageQuery):
 
 
 class AccessRoutes:
-    """Who may do what."""
+    """The operations on tokens."""
 
     def __init__(self, desk: TokenDesk) -> None:
         self._desk = desk
@@ -130,7 +130,7 @@ class _DeedsQuery(PageQuery, looks_up=True):
 
 
 class AuditRoutes:
-    """Reads, and changes nothing."""
+    """The operations that read the audit log."""
 
     def __init__(self, audit: SqlAccess, desk: TokenDesk, names: AskedNames) -> None:
         self._audit = audit
@@ -166,14 +166,14 @@ class AuditRoutes:
         return PageDocument.of((DeedDocument.of(each, name_of) for each in found.items), found.next)
 
     async def _known(self, query: _DeedsQuery, name: _Word, known: set[str]) -> str | None:
-        """The word that is given; kept as a fault where neither this version nor an entry has it."""
+        """Returns the given word; a word that neither this version nor an entry has becomes a problem."""
         word: str | None = getattr(query, name)
         if word is not None and word not in known and not await self._has(_of_word(name, word)):
             query.unknown(name, f"there is no {name} {word[:60]!r}{nearest(word, sorted(known))}")
         return word
 
     async def _object(self, query: _DeedsQuery) -> str | None:
-        """The id that is given, or that of the hook with this name."""
+        """Returns the given id, or that of the hook with this name."""
         which, kind = query.object_id, query.object_type
         if which is None or kind not in {None, "hook"}:
             return which

@@ -120,7 +120,7 @@ def me(to: Remote) -> None:
     to.show("/me", lambda paper, me: paper.line(f"{text(me.get('name'))}: {text(me.get('role'))}"))
 
 
-# Lists of their own.
+# Further lists.
 
 
 def _object(row: Any) -> str:

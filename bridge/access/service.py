@@ -1,4 +1,4 @@
-"""Tokens: made, listed and revoked."""
+"""The use cases of access: create, list and revoke tokens; the audit log."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from bridge.http.audit import AuditLog
 from bridge.http.auth import LENGTH, LETTERS, PREFIX, Actors, digest_of
 from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
 
-# Tokens and the audit log, as the API takes and shows them.
+# The documents of tokens and the audit log.
 
 
 _LONGEST = 3660 * 86_400
@@ -41,39 +41,39 @@ Lifetime = Annotated[
 
 
 class NewToken(StrictModel):
-    """A token to be made."""
+    """A token to be created."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@:+-]{0,63}$", examples=["grafana"])
-    """Who it is for; stands in the audit log. One that is not revoked has it for itself."""
+    """Name of its user, which appears in the audit log. Unique among tokens that are not revoked."""
     role: Role
-    """What it is good for: viewer looks, operator runs, admin sets up."""
+    """Permissions: viewer reads, operator runs, admin configures."""
     expires_in: Lifetime | None = Field(default=None, examples=["90d"])
-    """How long it is good for: seconds, or text such as 90d; default: until it is revoked."""
+    """Lifetime: seconds, or text such as 90d; default: until it is revoked."""
 
 
 class TokenDocument(ClosedDocument):
-    """A token, never the text that is shown for it."""
+    """A token without its secret text."""
 
     id: str
-    """Its id."""
+    """Id of the token."""
     name: str
-    """Who it is for."""
+    """Name of its user."""
     role: Role
-    """What it is good for."""
+    """Permissions."""
     created_at: UtcMoment
-    """When it was made."""
+    """When it was created."""
     created_by: str
-    """Name of the token with which it was made."""
+    """Name of the token that created it."""
     last_used_at: UtcMoment | None
-    """When it was shown last, to within some seconds; null: never."""
+    """When it was last used, accurate to some seconds; null: never."""
     expires_at: UtcMoment | None
-    """Until when it is good; null: until it is revoked."""
+    """When it expires; null: it does not."""
     revoked_at: UtcMoment | None
-    """Since when it is good no longer."""
+    """When it was revoked."""
 
     @classmethod
     def of(cls, known: KnownToken, **more: str) -> Self:
-        """The token; `more` are further members."""
+        """Returns the document; `more` are further members."""
         return cls(
             id=known.id,
             name=known.name,
@@ -88,29 +88,29 @@ class TokenDocument(ClosedDocument):
 
 
 class MadeToken(TokenDocument):
-    """A token that was just made."""
+    """A token that was just created."""
 
     token: str
-    """What is to be shown as `Authorization: Bearer ...`; only this answer holds it."""
+    """Text to send as `Authorization: Bearer ...`; only this response has it."""
 
 
 RESERVED = frozenset({"admin", "bridge"})
-"""Names that the audit log has for `http.admin_token` and for the bridge itself."""
+"""Names that the audit log uses for `http.admin_token` and for the bridge itself."""
 
 
 class TokenDesk:
-    """Gives tokens out and takes them back."""
+    """Creates and revokes tokens."""
 
     def __init__(
         self, tokens: SqlAccess, new_id: Callable[[], str], changed: Callable[[], Awaitable[None]]
     ) -> None:
-        """`changed` is called after every change: all replicas are to look anew."""
+        """`changed` is called after every change, to notify all replicas."""
         self._tokens = tokens
         self._new_id = new_id
         self._changed = changed
 
     async def make(self, asked: NewToken, maker: Actor) -> MadeToken | None:
-        """The token with the text that is shown for it, only now; None where the name is taken."""
+        """Creates a token and returns it with its secret text, which is not stored; None if the name is taken."""
         if asked.name in RESERVED:
             return None
         now = time.time()
@@ -131,17 +131,17 @@ class TokenDesk:
         return MadeToken.of(token, token=text)
 
     async def listed(self, *, revoked: bool) -> Sequence[KnownToken]:
-        """Those that are not revoked, or with `revoked` all, by name."""
+        """Returns the tokens that are not revoked, or with `revoked` all, by name."""
         return [token for token in await self._tokens.tokens() if revoked or token.revoked_at is None]
 
     async def find(self, name: str) -> KnownToken | None:
-        """The token with this id, or else the one with this name that is not revoked."""
+        """Returns the token with this id, or else the one with this name that is not revoked."""
         every = await self._tokens.tokens()
         by_name = (token for token in every if token.name == name and token.revoked_at is None)
         return next((token for token in every if token.id == name), None) or next(by_name, None)
 
     async def revoke(self, name: str) -> KnownToken | None:
-        """The token, found as by `find`, good no longer; None where there is none, or it was revoked before."""
+        """Revokes the token, looked up as by `find`, and returns it; None if it does not exist, or was revoked before."""
         token = await self.find(name)
         if token is None or not await self._tokens.revoke_token(token.id, time.time()):
             return None
@@ -149,7 +149,7 @@ class TokenDesk:
         return token
 
 
-# Who may do what, in a running bridge: tokens and the audit log, on the history's database.
+# Access control of a running bridge: tokens and the audit log, in the history's database.
 
 
 _USES_EVERY = 5.0
@@ -158,7 +158,7 @@ _AT_ONCE = 500
 
 
 class Access:
-    """What the API needs of tokens and the audit log."""
+    """The parts of the API for tokens and the audit log."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class Access:
         admin_token: str | None,
         new_id: Callable[[], str],
     ) -> None:
-        """`admin_token` None: there is none."""
+        """`admin_token` is None if there is none."""
         self.actors = Actors(tokens, admin_token)
         self.desk = TokenDesk(tokens, new_id, self._changed)
         self.audit = audit
@@ -176,7 +176,7 @@ class Access:
         self._control: Control | None = None
 
     def join(self, control: Control) -> None:
-        """Tell other replicas of changes, and hear of theirs."""
+        """Notifies other replicas of changes, and handles their notifications."""
         self._control = control
         control.listen("tokens", lambda _about: self.actors.forget())
 
@@ -186,7 +186,7 @@ class Access:
             await self._control.tell("tokens")
 
     async def run(self, keep: float, *, every: float = _USES_EVERY) -> None:
-        """Write down when tokens were used, and forget of the audit log what is older than `keep` seconds."""
+        """Writes the times of last use, and deletes entries of the audit log older than `keep` seconds, until cancelled."""
         forget_at = 0.0
         while True:
             await asyncio.sleep(every)
@@ -196,10 +196,10 @@ class Access:
                 await self._forget(time.time() - keep)
 
     async def _forget(self, before: float) -> None:
-        """Replicas may do so at the same time: what one has deleted the other does not find."""
+        """Deletes old entries. Replicas may do so at the same time: each deletes what the others have left."""
         forgotten = _AT_ONCE
-        # Whoever writes history tells that the database is away; there is time.
+        # The recorder reports an outage of the database, and this can wait.
         with suppress(HistoryUnavailable):
             while forgotten == _AT_ONCE:
                 forgotten = await self.audit.forget_deeds(before, _AT_ONCE)
-                await asyncio.sleep(0.05)  # let group commits through in between
+                await asyncio.sleep(0.05)  # so that group commits can run in between

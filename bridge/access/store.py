@@ -1,4 +1,4 @@
-"""Tokens and the audit log in the database."""
+"""The store of tokens and the audit log."""
 
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {name: getattr(token, name) for name in tokens.columns.keys() if name != "digest"}  # noqa: SIM118 - no dict
     connection.execute(insert(tokens).values(**row, digest=digest).on_conflict_do_nothing())
-    # Asked for, not counted: a transaction that broke at its commit is run once more.
+    # A query, since the row count is 0 if the transaction runs again after its connection broke during the commit.
     return connection.scalar(select(tokens.c.id).where(tokens.c.digest == digest)) == token.id
 
 
@@ -51,7 +51,7 @@ def _revoke(connection: Connection, token_id: str, at: float) -> bool:
 
 
 def _tokens_used(connection: Connection, used: dict[str, float]) -> None:
-    # In the order of their ids, so that two replicas never wait for each other's rows.
+    # In the order of their ids, so that two replicas never deadlock.
     for token_id, at in sorted(used.items()):
         later = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < at)
         connection.execute(update(tokens).where(tokens.c.id == token_id, later).values(last_used_at=at))
@@ -65,7 +65,7 @@ def _write_deed(connection: Connection, deed: AuditEntry) -> None:
 
 
 def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: int) -> Page[AuditEntry]:
-    """Newest first; ValueError for a cursor that is none of ours."""
+    """Returns a page of entries, newest first; ValueError for an invalid cursor."""
     bounds = Bounds(
         after=key_of(_KIND, after) if after is not None else None,
         since=first_id(which.since),
@@ -86,7 +86,7 @@ def _forget_deeds(connection: Connection, before: float, limit: int) -> int:
 
 
 class SqlAccess(Store):
-    """Bearer tokens, hashed, and the audit log. All raise HistoryUnavailable."""
+    """The store of bearer tokens, hashed, and of the audit log. All methods raise HistoryUnavailable."""
 
     add_token = Writes(_add_token)
     token_of = Reads(_token_of)

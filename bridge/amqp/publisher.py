@@ -164,7 +164,7 @@ class ConfirmedPublisher:
             raise refused from error
         except amqp.ChannelPreconditionFailed as error:
             self._learn_limit(str(error))
-            self._check_size(message)  # all pending publishes fail with the channel, and one of them was the cause
+            self._check_size(message)  # all pending publishes fail, and one of them was the cause
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
         except (amqp.AMQPError, OSError, RuntimeError) as error:
             raise PublishFailed(f"the channel was lost before the confirm: {error}") from error
@@ -195,7 +195,7 @@ class ConfirmedPublisher:
         cancelled: the channel can carry nothing else before its end.
         """
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(channel.lock)  # taken here, so that no later message overtakes this one
+            await stack.enter_async_context(channel.lock)  # here: no later message may overtake it
             locked = stack.pop_all()
         task = asyncio.create_task(publish_in_pieces(channel, locked, message, hold))
         self._sending.add(task)

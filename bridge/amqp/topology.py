@@ -333,7 +333,7 @@ class Topology:
             raise BrokerUnavailable(f"the connection was lost while {doing}: {error}") from error
 
     def _advice(self, error: Exception) -> str:
-        if " limit in vhost" in str(error):  # 406 as well (3.10.8: "queue limit in vhost '/' (20) is reached")
+        if " limit in vhost" in str(error):  # 406 too (3.10.8: "queue limit in vhost '/' (20) is reached")
             return f"{error}: raise it (rabbitmqctl set_vhost_limits); the bridge has 13 queues and one for each hook"
         if isinstance(error, amqp.ChannelPreconditionFailed):
             return f"{error}: an object of ours exists with other arguments; delete it or set broker.prefix"

@@ -200,7 +200,7 @@ class Consumption:
         if why == "cancelled":
             self.queues.forget(intake.source.queue)
         if intake.returns.counted and why != "silent":
-            self.prefetch.start_small(intake.source.name)  # every message held before has been redelivered once more
+            self.prefetch.start_small(intake.source.name)  # every held message has one more redelivery
 
 
 log = structlog.get_logger(__name__)

@@ -149,7 +149,7 @@ class Bridge:
         """Connects to the brokers; returns the id of the history, after checking that it belongs to this broker."""
         for link in self._links.all():
             await there(f"broker ({link.role})", until, link.connect_once)
-        for link in self._links.spread(len(self._settings.sources) + 1):  # one more for the bridge's own events
+        for link in self._links.spread(len(self._settings.sources) + 1):  # one for meta events
             await there(f"broker ({link.role})", until, link.connect_once)
         for link in self._links.all():
             self._spawn(link.run(), f"link {link.role}")

@@ -1,4 +1,4 @@
-"""Policies in force, as RabbitMQ's management API tells them."""
+"""The policies in force, from RabbitMQ's management API."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -23,9 +23,9 @@ _USUAL_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
 
 
 def policies(broker: Broker, sources: Sequence[str], given: str | None) -> FoundPolicies:
-    """The policies of the broker's virtual host, its operators', and what it tells of the queues of sources.
+    """Returns the policies and operator policies of the broker's virtual host, and the state of the queues of sources.
 
-    `given` is the API's address, which may hold a login; else that beside the broker is tried, with its login.
+    `given` is the API's address, which may have credentials; else the one beside the broker is tried, with its credentials.
     """
     parts = urlsplit(broker.url[0].get_secret_value())
     vhost = quote(unquote(parts.path[1:]) if len(parts.path) > 1 else "/", safe="")
@@ -81,7 +81,7 @@ def _policies(rows: Any, *, operator: bool = False) -> Iterator[FoundPolicy]:
 
 
 def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterator[FoundQueue]:
-    """Those of the queues that are there; consumers of bridges have tags of their own."""
+    """Yields the queues that exist; consumers of bridges are recognised by their tags."""
     for name in names[:_MOST_SOURCES]:
         answer = client.get(f"{address}/{quote(name, safe='')}")
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -94,7 +94,7 @@ def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterato
 
 
 def _foreign(consumers: Any) -> tuple[str, ...] | None:
-    """Connections of those that are no bridges; None where the broker counts and names none."""
+    """Returns the connections of consumers that are not bridges; None if the broker counts consumers without naming them."""
     if not consumers:
         return None
     others = (each for each in consumers if not str(each.get("consumer_tag", "")).startswith(OUR_CONSUMERS))
@@ -102,7 +102,7 @@ def _foreign(consumers: Any) -> tuple[str, ...] | None:
 
 
 def _granted(client: httpx.Client, address: str) -> dict[Right, str] | None:
-    """What the bridge's user may do; only administrators are told."""
+    """Returns the permissions of the bridge's user; the API reports them to administrators only."""
     answer = client.get(address)
     if answer.status_code != httpx.codes.OK:
         return None
@@ -114,11 +114,11 @@ def _user(name: str | None) -> str:
     return quote(unquote(name or "guest"), safe="")
 
 
-# The address of a broker, with the login and the certificates to use there.
+# The address of a broker, with credentials and certificates.
 
 
 def broker_address(where: Broker | OtherBroker, broker: Broker, path: str = "broker") -> Address:
-    """How to connect to `where`, whose settings stand at `path`, with the bounds of `broker`."""
+    """Returns how to connect to `where`, whose settings are at `path`, with the limits of `broker`."""
     oauth2 = where.oauth2 if where.auth == "oauth2" else None
     return Address(
         urls=[url.get_secret_value() for url in where.url],

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration beyond its form: patterns, filters, targets, files. Nothing is contacted."""
+"""The checks of a configuration beyond its form: patterns, filters, targets, files. Nothing is contacted."""
 
 import ssl
 from collections.abc import Callable, Iterable, Iterator
@@ -34,21 +34,21 @@ from bridge.targets.factory import problems, unreachable
 from bridge.targets.webhook.address import parse_url
 from bridge.wire.address_gate import AddressGate, is_loopback
 
-# Secrets with a blank or a line break at an end: a file's or variable's own, which hardly anybody means.
+# The secrets with a blank or a line break at an end, which usually comes from a file or variable by mistake.
 
 
 _WITHOUT_BLANKS = frozenset({"standard", "token", "gitlab"})
-"""Profiles and types whose secrets are base64 or stand in a header: no blank at an end can be part of them."""
+"""Profiles and types whose secrets are base64 or are sent in a header: a blank at an end cannot belong to them."""
 _AT_AN_END = "has a blank or a line break at an end"
 _LEFT_OUT = f"{_AT_AN_END}, which is left out: it can be no part of it"
 _TAKEN = f"{_AT_AN_END}, which is taken for a part of it; write it without, if that is not meant"
 
 Found = tuple[str, str, bool]
-"""Where a secret stands, the secret, and whether a blank at an end can be no part of it."""
+"""The path of a secret, the secret, and whether a blank at an end cannot belong to it."""
 
 
 def secret_ends(settings: Settings) -> Iterator[Problem]:
-    """Warnings by path; none shows anything of a secret."""
+    """Yields warnings by path, which reveal nothing of the secret."""
     yield from _warning_of(_all(settings))
 
 
@@ -59,7 +59,7 @@ def _warning_of(found: Iterable[Found]) -> Iterator[Problem]:
 
 
 def secret_ends_of(hook: Hook) -> Iterator[Problem]:
-    """The same of one hook, whoever made it."""
+    """Yields the same warnings for one hook, of the file or the API."""
     yield from _warning_of(_of_hook("target", hook))
 
 
@@ -112,11 +112,11 @@ def _list(path: str, secrets: Iterable[SecretStr], *, cannot: bool) -> Iterator[
         yield f"{path}[{index}]", secret.get_secret_value(), cannot
 
 
-# What is wrong with the ways to broker and database: certificates, keys, token endpoints. Nothing is contacted.
+# The checks of connections to broker and database: certificates, keys, token endpoints. Nothing is contacted.
 
 
 def transport_problems(settings: Settings) -> Iterator[Problem]:
-    """Files that cannot be used and addresses that cannot be asked."""
+    """Yields files that are unusable, and addresses that cannot be requested."""
     for path, broker in _brokers(settings):
         yield from broker_problems(path, broker)
     yield from tls_problems("storage.tls", settings.storage.tls)
@@ -127,7 +127,7 @@ def transport_problems(settings: Settings) -> Iterator[Problem]:
 
 
 def broker_problems(path: str, broker: Broker | OtherBroker) -> Iterator[Problem]:
-    """What no connection to this broker, whose settings stand at `path`, can be made with."""
+    """Yields the problems that prevent a connection to this broker, whose settings are at `path`."""
     for where, tls in _broker_tls(path, broker):
         yield from tls_problems(where, tls)
     if broker.oauth2 is not None:
@@ -135,7 +135,7 @@ def broker_problems(path: str, broker: Broker | OtherBroker) -> Iterator[Problem
 
 
 def transport_warnings(settings: Settings) -> Iterator[Problem]:
-    """Certificates that have ended, and secrets that travel in the open. The settings have no problems."""
+    """Yields expired certificates, and secrets that are sent unencrypted. The settings must be valid."""
     for path, tls in _all_tls(settings):
         if tls.cert is not None and (ended := _ended(Path(tls.cert))):
             yield Problem(
@@ -151,7 +151,7 @@ def transport_warnings(settings: Settings) -> Iterator[Problem]:
 
 
 def tls_problems(path: str, tls: ServerTls) -> Iterator[Problem]:
-    """Certificates and keys that cannot be used; `path` is where `tls` stands."""
+    """Yields certificates and keys that are unusable; `path` is that of `tls`."""
     context = ssl.create_default_context()
     if tls.ca is not None:
         yield from tried(f"{path}.ca", context.load_verify_locations, tls.ca)
@@ -182,13 +182,13 @@ def _broker_tls(path: str, broker: Broker | OtherBroker) -> Iterator[tuple[str, 
 
 
 def _ended(file: Path) -> datetime | None:
-    """When the certificate ended, if it has."""
+    """Returns when the certificate expired, if it has."""
     end = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
     return end if end < datetime.now(UTC) else None
 
 
 def tried(path: str, using: Callable[[str], object], text: str) -> list[Problem]:
-    """The problem of the setting at `path`, if there is one when its text is used."""
+    """Returns the problem of the setting at `path`, if `using` it fails with `text`."""
     try:
         using(text)
     except ssl.SSLError as error:
@@ -200,19 +200,19 @@ def tried(path: str, using: Callable[[str], object], text: str) -> list[Problem]
     return []
 
 
-# The schemas that sources name: known envelopes, and files.
+# The schemas in sources: known envelopes, and files.
 
 
 LARGEST = 4_194_304
-"""Bytes of a schema file."""
+"""Maximum bytes of a schema file."""
 _ANY_BODY = "tiki"
 
 
 def misfit_of(source: Source, base: Path) -> Misfit | None:
-    """What tells whether a body fits the source's `schema`; None where every body does.
+    """Returns the function that checks a body against the source's `schema`; None if there is no schema.
 
-    A relative path starts at `base`. Raises ValueError, with the file and the path within it, for a file that
-    cannot be read or is no JSON Schema.
+    A relative path starts at `base`. Raises ValueError, with the file and the path within it, for a file that cannot be read or
+    is not a JSON Schema.
     """
     given = source.schema_
     if given is None or given == _ANY_BODY:
@@ -243,10 +243,10 @@ def _read(file: Path, given: str) -> bytes:
 
 
 def check(settings: Settings, base: Path, served: frozenset[str] | None = None) -> list[Problem]:
-    """Everything wrong that can be seen on this machine without a network, missing programs included.
+    """Returns every problem that can be found on this machine without a network, missing programs included.
 
-    Relative paths of scripts start at `base`. Targets whose type is not among the `served` ones (None: all) are
-    not looked at: what they need may be on another machine.
+    Relative paths of scripts start at `base`. Targets whose type is not in `served` (None: all) are not checked: their files
+    may be on another machine.
     """
     brokers = {"", *settings.brokers}
     return [
@@ -260,10 +260,10 @@ def check(settings: Settings, base: Path, served: frozenset[str] | None = None) 
 
 
 def warnings(settings: Settings) -> list[Problem]:
-    """What hinders no start, and is hardly meant: addresses that the address gate will refuse at every attempt,
-    certificates that have ended, secrets with a line break at an end, profiles that sign without a secret.
+    """Returns warnings, which do not prevent a start: addresses that the address gate will refuse at every attempt, expired
+    certificates, secrets with a line break at an end, profiles that sign without a secret.
 
-    The settings have no problems.
+    The settings must be valid.
     """
     gate = AddressGate([str(network) for network in settings.http.allow_private_targets])
     refused = [
@@ -299,7 +299,7 @@ def _problems(
 
 
 def _file(settings: Settings) -> Iterator[Problem]:
-    """A SQLite history that cannot be one, or is another's: told here in the words of a start."""
+    """Yields the problem of a SQLite file that cannot be a history, or belongs to another bridge, with the text of a start."""
     database = settings.storage.database
     if not isinstance(database, SqliteFile):
         return
@@ -343,12 +343,12 @@ def _schemas(settings: Settings, base: Path) -> Iterator[Problem]:
 
 
 def hook_problems(hook: Hook, consumer_timeout: float) -> Iterator[Problem]:
-    """What is wrong with a hook wherever it is served; paths begin at the hook."""
+    """Yields the problems of a hook that do not depend on where it is served; paths begin at the hook."""
     for index, pattern in enumerate(hook.events):
         yield from tried(f"events[{index}]", table.check, pattern)
     if hook.filter is not None:
         yield from tried("filter", compile_filter, hook.filter)
-    # A message held for longer than the broker bears is handed out again while its attempt still runs.
+    # A message held for longer than the broker's consumer timeout is redelivered while its attempt still runs.
     if hook.target.timeout > consumer_timeout / 2:
         yield Problem(
             "target.timeout",

@@ -64,7 +64,7 @@ app = Commands()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to look at a message; None: as the source of the configuration says, else by default."""
+    """The options of decoding; None: as configured for the source, else the default."""
 
     config: Path | None = None
     source: str | None = None
@@ -116,7 +116,7 @@ def inspect_command(
         raise typer.Exit(FAILED)
 
 
-# What is found, for people to read: cut and wrapped on a terminal, whole elsewhere.
+# The findings as text for people: truncated and wrapped on a terminal, complete elsewhere.
 
 
 def _show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
@@ -191,7 +191,7 @@ def _cut(text: str) -> str:
     return f"{text[:_LONGEST_SHOWN]}… ({len(text)} characters; --json shows all)"
 
 
-# The message, the source it would come from, and what is found.
+# The message, its source, and the findings.
 
 
 class _AnyVariable(dict[str, str]):
@@ -201,7 +201,7 @@ class _AnyVariable(dict[str, str]):
         return name not in {SECRETS_DIR, ENV_FILE} or super().__contains__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The variable, or something that passes for a text, a number and true."""
+        """Returns the variable, or a text that is also valid as a number and as true."""
         return super().get(name, "1" if name in self else default)
 
     def __missing__(self, name: str) -> str:
@@ -209,9 +209,9 @@ class _AnyVariable(dict[str, str]):
 
 
 def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:
-    """What would come of the message; raises SettingsError for options or a configuration that cannot be used.
+    """Returns the findings of the message; raises SettingsError for options or a configuration that are invalid.
 
-    A body `alone` arrives as `publish` sends it: by the name of the source's queue.
+    A body `alone` arrives as `publish` sends it: with the name of the source's queue as routing key.
     """
     if options.format is not None and options.format not in get_args(FormatName):
         known = list(get_args(FormatName))
@@ -272,14 +272,14 @@ def _configured(
 def _loaded(config: Path, env: dict[str, str]) -> Loaded:
     loaded = load_with_places(config, _AnyVariable(env), _LOOKED_AT)
     if loaded.problems:
-        # What stands for a missing variable may be to blame: its absence is the better message.
+        # The stand-in of a missing variable may be the cause: then its absence is the better message.
         loaded = load_with_places(config, env, _LOOKED_AT)
         loaded.sound()
     return loaded
 
 
 def _source(settings: Settings, message: Message, name: str | None) -> Source:
-    """The named source, else the only one, else the one that the message shows to have come from."""
+    """Returns the named source, else the only one, else the one that the message indicates."""
     sources = settings.sources
     names = [source.name for source in sources]
     if not sources:

@@ -27,7 +27,7 @@ Begin with:
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
 _WIDEST = 1000
-"""Columns: help is as wide as the terminal."""
+"""Maximum columns of help, which else is as wide as the terminal."""
 
 
 class _Bridge(LazyGroup):
@@ -118,10 +118,10 @@ def main() -> None:
 
 
 def _speak_utf8() -> None:
-    """Begin anew in Python's UTF-8 mode where the locale has another encoding.
+    """Restarts Python in its UTF-8 mode if the locale has another encoding.
 
-    It would reach everything else: names of files, arguments and environment of scripts, variables that are read. What
-    even UTF-8 cannot say, half of a surrogate pair, is escaped on its way out.
+    The encoding also affects names of files, arguments and environment of scripts, and variables. Text that UTF-8 cannot
+    encode, half of a surrogate pair, is escaped on output.
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606

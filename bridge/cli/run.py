@@ -52,8 +52,8 @@ def run(
 
     It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew; logins to brokers and database are read anew for each connection. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
     """
-    # Next to nothing that modules make is garbage: to look for it takes a sixth of the start, and goes on doing so
-    # at every full collection unless it is frozen.
+    # Modules create hardly any garbage: collecting it takes a sixth of the start, and repeats at every full collection unless
+    # the objects are frozen.
     gc.disable()
     served = served_targets(targets)
     configuration = find(config, log_level)
@@ -62,7 +62,7 @@ def run(
     early = _early_hang_ups()
     settings = written.read()
     logs.set_up(settings.log.level, settings.log.format)
-    # Late, for it brings every driver: a wrong file is told of at once.
+    # Imported late, since it loads every driver: an error in the file is reported at once.
     from bridge.app.run import run as serve
 
     gc.freeze()
@@ -71,7 +71,7 @@ def run(
 
 
 def _early_hang_ups() -> list[int]:
-    """The signals SIGHUP that come until somebody else handles them."""
+    """Returns the list of SIGHUP signals received until the bridge installs its own handler."""
     early: list[int] = []
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda number, _frame: early.append(number))

@@ -87,10 +87,10 @@ SCHEME = (
     option("--method", "METHOD", "generic: the HTTP method.", default="POST"),
     option("--path", "PATH", "generic: the URL's path, without the query.", default="/"),
 )  # fmt: skip
-"""What is chosen of a scheme; None: what it has by itself. Named as in the settings."""
+"""The options of a scheme; None: the scheme's default. Named as in the settings."""
 
 Given = SimpleNamespace
-"""What the options say."""
+"""The values of the options."""
 
 
 @app.local(
@@ -179,12 +179,12 @@ def _must_be_one_of(profile: str, known: tuple[str, ...]) -> None:
 
 
 def _chosen(given: Given) -> dict[str, Any]:
-    """The options of the scheme that were given, by their names in the settings."""
+    """Returns the given options of the scheme, by their names in the settings."""
     return {name: told for name in Signature.model_fields if (told := getattr(given, name)) is not None}
 
 
 def _point_in_time(text: str) -> float:
-    """Unix seconds of `--timestamp`. Raises SettingsError."""
+    """Returns the Unix seconds of `--timestamp`. Raises SettingsError."""
     at = moment(text)
     if at is None or at < 0:
         raise usage("--timestamp", f"{text!r} is neither Unix seconds nor of the form 2025-05-05T07:08:09Z")
@@ -192,7 +192,7 @@ def _point_in_time(text: str) -> float:
 
 
 def _unusable(error: ValidationError) -> SettingsError:
-    """What is wrong with options that make up a model, without their values."""
+    """Returns the error for options that form an invalid model, without their values."""
     found = error.errors(include_url=False, include_input=False)
     return SettingsError([Problem(_option(fault["loc"]), _text(fault["msg"])) for fault in found])
 
@@ -204,7 +204,7 @@ def _option(place: tuple[int | str, ...]) -> str:
 
 
 def _text(message: str) -> str:
-    """The words of the model, with its settings named as options."""
+    """Returns the text of the model's error, with its settings named as options."""
     text = message.removeprefix("Value error, ")
     return text.replace("`header`", "--signature-header").replace("`secret`", "--secret")
 
@@ -216,7 +216,7 @@ _NEEDS_ID = frozenset({"standard", "github", "generic"})
 _NEEDS_EVENT = frozenset({"plinqx", "github", "generic"})
 _ANY_TIMESTAMP = frozenset({"plinqx", "generic"})
 _UNKNOWN = "unknown"
-"""What a decoder calls the type of a body that tells none."""
+"""The type that a decoder returns for a body without one."""
 
 
 def _signer(given: Given, secrets: list[str]) -> Signer:
@@ -228,7 +228,7 @@ def _signer(given: Given, secrets: list[str]) -> Signer:
 
 
 def _stamp(made: Signer, given: Given) -> str:
-    """The timestamp as it is to be signed: as given where a scheme takes any text, else Unix seconds."""
+    """Returns the timestamp to be signed: as given if a scheme allows any text, else Unix seconds."""
     text = given.timestamp
     if text is None:
         return made.stamp(time.time())
@@ -252,7 +252,7 @@ def _id(given: Given) -> str:
 def _event(given: Given, body: bytes) -> str:
     if given.event is not None or given.profile not in _NEEDS_EVENT:
         return given.event or ""
-    # Plinqx itself takes the header from `event`, whatever else stands or does not stand beside it
+    # Plinqx itself sends the header with the value of `event`, whatever other keys the body has
     own: tuple[FormatName, ...] = ("plinqx",) if given.profile == "plinqx" else ()
     return next(filter(None, (_type_in(body, form) for form in (*own, "auto"))), "")
 
@@ -267,9 +267,9 @@ def _type_in(body: bytes, form: FormatName) -> str | None:
 
 
 def _verdict(file: str, given: Given) -> tuple[str | None, str]:
-    """Why the request is refused, None if it is not, and ` by secret 2` where there are several.
+    """Returns why the request is refused, None if it verifies; and ` by secret 2` if there are several secrets.
 
-    Raises SettingsError for options that cannot work.
+    Raises SettingsError for options that are invalid.
     """
     if file == given.headers == STDIN:
         raise usage("--headers", "body and headers cannot both be standard input")
@@ -302,7 +302,7 @@ def _settings(given: Given) -> dict[str, Any]:
 
 
 def _unresolved(given: Given) -> Iterator[str]:
-    """Placeholders of the template that no header of the request fills: options of the same name stand in for it."""
+    """Yields the template's placeholders that no header of the request fills: options of the same name replace them."""
     for name in ("timestamp", "id", "event"):
         in_prefix = name == "timestamp" and "{timestamp}" in (given.prefix or "")
         if f"{{{name}}}" in (given.template or "") and not in_prefix and not getattr(given, f"{name}_header"):
@@ -319,7 +319,7 @@ def _verifier(settings: dict[str, Any], secrets: list[str]) -> Verify:
 
 
 def _headers(given: Given) -> dict[str, str]:
-    """The request's headers by their names in lower case; the same one twice is joined as HTTP has it."""
+    """Returns the request's headers by their lower-case names; repeated ones are joined as in HTTP."""
     headers: dict[str, str] = {}
     for name, value in [*_parsed(given.header_ or [], "--header"), *_read(given.headers)]:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

@@ -106,7 +106,7 @@ def told(error: BaseException) -> str:
         return str(error)[:_LONGEST]
     origin = error
     if isinstance(error, DBAPIError) and error.orig is not None:
-        origin = error.orig.__cause__ or error.orig  # asyncpg's own error is the cause of SQLAlchemy's translation
+        origin = error.orig.__cause__ or error.orig  # asyncpg's error is the cause of SQLAlchemy's
     text = str(origin).partition("\n")[0] or ("no answer in time" if isinstance(origin, TimeoutError) else "")
     return f"{type(origin).__name__}: {text}".removesuffix(": ")[:_LONGEST]
 

@@ -19,12 +19,12 @@ NameOf = Callable[[str], str]
 
 
 class HeaderDocument(ClosedDocument):
-    """One header, or a variable of a script."""
+    """A header, or a variable of a script."""
 
     name: str
-    """As it was written."""
+    """Name as it was sent."""
     value: str
-    """Its value; secrets stand as `***`, signatures are shortened."""
+    """Value; secrets are `***`, signatures are shortened."""
 
     @classmethod
     def all_of(cls, pairs: Iterable[tuple[str, str]]) -> list[Self]:
@@ -33,20 +33,20 @@ class HeaderDocument(ClosedDocument):
 
 
 class SentDocument(ClosedDocument):
-    """What an attempt sends, beside the body."""
+    """The request of an attempt, without the body."""
 
     type: TargetType
     """The type of the target."""
     to: str
-    """URL, command, queue, or the services that are notified; without what is secret."""
+    """URL, command, queue, or notification services; without secrets."""
     method: str | None
-    """Of a webhook the HTTP method."""
+    """HTTP method of a webhook."""
     headers: list[HeaderDocument]
-    """Of a webhook the request's headers, of a queue those that the bridge adds, of a script its variables."""
+    """Headers of a webhook's request, headers that the bridge adds for a queue, or variables of a script."""
     body_sha256: str
-    """SHA-256 of the body, in hex, as it went out."""
+    """SHA-256 of the body as sent, in hex."""
     settings: str
-    """Changes with the settings of the target, template included, and not with its secrets."""
+    """Digest of the settings of the target, template included, without its secrets."""
 
     @classmethod
     def of(cls, known: KnownEvidence, **more: Any) -> Self:
@@ -63,28 +63,28 @@ class SentDocument(ClosedDocument):
 
 
 class AttemptDocument(ClosedDocument):
-    """One try of a delivery."""
+    """An attempt of a delivery."""
 
     number: Annotated[int, Field(ge=1)]
-    """1 for the first; goes on counting where the delivery is started anew."""
+    """Number of the attempt, from 1; continues after a manual retry."""
     generation: Annotated[int, Field(ge=1)]
-    """How often the delivery had been started by then: 1 until somebody starts it anew or cancels it."""
+    """Generation of the delivery: 1, and one more with each manual retry, replay or cancellation."""
     started_at: UtcMoment
-    """When it began."""
+    """When it started."""
     duration_ms: Annotated[float, Field(ge=0)]
-    """How long it took, in milliseconds."""
+    """Duration in milliseconds."""
     outcome: str
-    """delivered, or the kind of its fault."""
+    """delivered, or the kind of the fault."""
     status_code: int | None
     """HTTP status or exit code."""
     response: str | None
-    """Beginning of the answer, or end of a script's output."""
+    """Beginning of the response, or end of a script's output."""
     error: str | None
-    """What went wrong."""
+    """Error text."""
     request: SentDocument | None
-    """What was sent; null where nothing was, or it was by an older version."""
+    """Request that was sent; null if none was, or an older version sent it."""
     response_headers: list[HeaderDocument] | None
-    """Those of the HTTP answer, as they came but for secrets; null where there was none."""
+    """Headers of the HTTP response, with secrets masked; null if there was none."""
 
     @classmethod
     def of(cls, known: KnownAttempt) -> Self:
@@ -106,18 +106,18 @@ class AttemptDocument(ClosedDocument):
 
 
 class LastAttemptDocument(ClosedDocument):
-    """What the latest try came to."""
+    """The latest attempt of a delivery."""
 
     at: UtcMoment
-    """When it began."""
+    """When it started."""
     duration_ms: Annotated[float, Field(ge=0)]
-    """How long it took, in milliseconds."""
+    """Duration in milliseconds."""
     outcome: str
-    """delivered, or the kind of its fault."""
+    """delivered, or the kind of the fault."""
     status_code: int | None
     """HTTP status or exit code."""
     error: str | None
-    """What went wrong."""
+    """Error text."""
 
     @classmethod
     def of(cls, known: LastAttempt) -> Self:
@@ -141,17 +141,17 @@ class _DeliveryDocument(ClosedDocument):
     hook: str
     """Id of its hook."""
     hook_name: str
-    """Name of its hook; its id where the hook is gone."""
+    """Name of its hook; its id if the hook does not exist any more."""
     status: Status
-    """Where it stands; the last three are final."""
+    """Status; the last three are final."""
     reason: str | None
-    """Why it stands there, where there is something to say."""
+    """Reason of the status, if there is one."""
     created_at: UtcMoment
     """When it was first recorded."""
     updated_at: UtcMoment
-    """When it last changed; of a final one, when it became final."""
+    """When it last changed; for a final status, when it became final."""
     next_attempt_at: UtcMoment | None
-    """When it is tried again."""
+    """When the next attempt is due."""
 
     @classmethod
     def _of(cls, known: KnownDelivery, name_of: NameOf, **more: Any) -> Self:
@@ -174,9 +174,9 @@ class DeliveryInList(_DeliveryDocument):
     """A delivery in a list."""
 
     attempts: Annotated[int, Field(ge=0)]
-    """How often it was tried."""
+    """Number of attempts."""
     last: LastAttemptDocument | None
-    """What the latest try came to; null where nothing was tried."""
+    """Latest attempt; null if there was none."""
 
     @classmethod
     def of(cls, known: KnownDelivery, name_of: NameOf) -> Self:
@@ -186,21 +186,21 @@ class DeliveryInList(_DeliveryDocument):
 
 
 class AddressDocument(ClosedDocument):
-    """Where a hook delivers."""
+    """The address of a hook's target."""
 
     type: TargetType
     """The type of its target."""
     to: str
-    """URL, command, queue, or the services that are notified; without what is secret."""
+    """URL, command, queue, or notification services; without secrets."""
 
 
 class DeliveryAlone(_DeliveryDocument):
     """A delivery with all its attempts."""
 
     attempts: list[AttemptDocument]
-    """Every try, in order."""
+    """All attempts, in order."""
     target: AddressDocument | None
-    """Where it goes, by today's hook; null where the hook is gone."""
+    """Address by the present hook; null if the hook does not exist any more."""
 
     @classmethod
     def of(
@@ -216,20 +216,20 @@ class DeliveryAlone(_DeliveryDocument):
 
 
 class RequestDocument(SentDocument):
-    """What an attempt of a delivery would send now, by today's hook."""
+    """The request that an attempt of a delivery would send now, by the present hook."""
 
     content_type: str | None
-    """Of the body, as far as there is one."""
+    """Content type of the body, if it has one."""
     body_text: str | None
-    """The body, where it is UTF-8."""
+    """Body, if it is UTF-8."""
     body_base64: Annotated[str | None, Field(json_schema_extra={"contentEncoding": "base64"})]
-    """The body, where it is not."""
+    """Body, if it is not UTF-8."""
     compared_with: int | None
-    """Number of the latest attempt of which the history tells what it sent; null where there is none."""
+    """Number of the latest attempt whose request is in the history; null if there is none."""
     same_body: bool | None
-    """Whether that one sent the same body."""
+    """Whether that attempt sent the same body."""
     same_settings: bool | None
-    """Whether the settings of the target are those of that attempt."""
+    """Whether that attempt had the same settings of the target."""
 
     @classmethod
     def compared(cls, preview: Preview, attempts: Sequence[KnownAttempt]) -> Self:

@@ -1,4 +1,4 @@
-"""Events of the history, over HTTP."""
+"""The event operations of the API: list, search, show."""
 
 import asyncio
 import re
@@ -38,30 +38,30 @@ from bridge.http.input import (
 from bridge.http.operation import Call, Operation, Reply, reading
 from bridge.settings.shape import nearest
 
-# Looking for events by what they hold: every one is read and asked, the newest first, within bounds.
+# The search for events by an expression: events are read and evaluated, newest first, within bounds.
 
 
 MOST_LOOKED_AT = 20_000
-"""Events that one page looks at."""
+"""Maximum events that one page evaluates."""
 PATIENCE = 1.0
-"""Seconds for which one page goes on looking."""
+"""Seconds for which one page continues to search."""
 _AT_ONCE = 200
 _MOST_BYTES = 4 * 1024 * 1024
-"""Bodies that are in memory at a time."""
+"""Maximum bytes of bodies in memory at a time."""
 _UNPARSED = frozenset(
     {"id", "publisher_id", "type", "source", "time", "received_at", "headers", "format", "identity"}
 )
-"""Fields of which the history tells without a look into the body."""
+"""Fields that are columns of the history, and need no parsing of the body."""
 _ASKING = ThreadPoolExecutor(1, thread_name_prefix="search")
-"""One for all: what is asked of many bodies must not take the process."""
+"""One thread for all searches: evaluating many bodies must not take the whole process."""
 
 
 @value(frozen=True, slots=True)
 class Searched:
-    """What was found, and how far it was looked; `next` None: to the end.
+    """The matching events and the extent of the search; `next` None: it reached the end.
 
-    `back_to` is when the last event that was looked at was received, in Unix seconds; None where there was none.
-    `unanswered` counts events of which the expression came to neither true nor false.
+    `back_to` is when the last event that was evaluated was received, in Unix seconds; None if there was none. `unanswered`
+    counts events for which the expression was neither true nor false.
     """
 
     items: tuple[KnownEvent, ...]
@@ -72,15 +72,17 @@ class Searched:
 
 
 class Search:
-    """Asks events of the history an expression."""
+    """Searches the events of the history by an expression."""
 
     def __init__(self, records: SqlHistory, bounds: Bounds) -> None:
-        """`bounds`: what is parsed of the bodies of events."""
+        """`bounds` limit the parsing of event bodies."""
         self._records = records
         self._bounds = bounds
 
     async def page(self, which: EventFilter, where: Filter, *, after: str | None, limit: int) -> Searched:
-        """Up to `limit` events that fit both; ValueError for a cursor that is none. Raises HistoryUnavailable."""
+        """Returns up to `limit` events that match filter and expression; ValueError for an invalid cursor. Raises
+        HistoryUnavailable.
+        """
         ends_at = time.monotonic() + PATIENCE
         found: list[KnownEvent] = []
         looked_at, unanswered, back_to = 0, 0, None
@@ -106,7 +108,7 @@ class Search:
                 return Searched(tuple(listed), after, looked_at, unanswered, back_to)
 
     def _ask(self, events: Sequence[KnownEvent], where: Filter) -> list[bool | None]:
-        """What each of them answers, None for neither true nor false; a missing key is false."""
+        """Returns the result for each event, None for neither true nor false; a missing key is false."""
         return [self._answer(known, where) for known in events]
 
     def _answer(self, known: KnownEvent, where: Filter) -> bool | None:
@@ -119,7 +121,7 @@ class Search:
 
 _MOST_DIMENSIONS = 5
 MOST_WHERE = 2000
-"""Characters of an expression in a query."""
+"""Maximum characters of an expression in a query."""
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,66})=(.{1,200})", re.DOTALL)
 _WHERE = (
     'CEL over the event, as in a hook\'s filter: `event.data.customer_id == "17"`. Every event that fits the other '
@@ -166,7 +168,7 @@ class _EventQuery(Query):
 
 
 class HistoryRoutes:
-    """Reads, and changes nothing."""
+    """The operations that read events."""
 
     def __init__(
         self,
@@ -176,7 +178,7 @@ class HistoryRoutes:
         dimensions: Sequence[str],
         bounds: Bounds,
     ) -> None:
-        """`dimensions`: names of those that sources have. `bounds`: what is parsed of the bodies of events."""
+        """`dimensions` are the names of the dimensions of all sources. `bounds` limit the parsing of event bodies."""
         self._records = records
         self._explain = explain
         self._names = names
@@ -233,7 +235,7 @@ class HistoryRoutes:
         return page
 
     def _keys(self, query: _EventsQuery) -> tuple[tuple[str, str], ...]:
-        """The dimensions that are asked for, each with its key."""
+        """Returns the dimensions in the query, each with its key."""
         found = []
         for each in query.dimensions:
             pair = _PAIR.fullmatch(each)
@@ -255,7 +257,7 @@ class HistoryRoutes:
         if found is None:
             raise NotFound
         known, deliveries = found
-        # However small it is, all hooks are asked.
+        # All hooks evaluate the event, however small it is.
         size = LARGE if explained else size_of(known.message)
         event = await aside(partial(as_event, known, self._bounds), size)
         hooks = await aside(partial(self._explain.event, event), size) if explained else None

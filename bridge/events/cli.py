@@ -76,7 +76,7 @@ HEADERS = (
 
 
 def _status(row: Any) -> str:
-    """How many of its deliveries have which status, or its own."""
+    """Returns the number of deliveries by status, or the status of the event."""
     counts = (row.get("counts") or {}).items()
     return ", ".join(f"{number} {status}" for status, number in counts) or text(row["status"])
 
@@ -139,7 +139,7 @@ def list_(to: Remote, *, within: str, **query: Any) -> None:
 
 
 def _show_events(paper: TablePrinter, answer: Any) -> None:
-    """A list of events, and how far an expression was asked of them."""
+    """Prints a list of events, and the extent of a search."""
     EVENTS(paper, answer)
     if searched := answer.get("searched"):
         back_to = f" back to {moment(searched['back_to'])}" if searched["back_to"] else ""
@@ -240,7 +240,7 @@ def _message(
 
 
 def _show_event(paper: TablePrinter, event: Any) -> None:
-    """One event with its deliveries."""
+    """Prints one event with its deliveries."""
     paper.line(f"{text(event['type'])} from {text(event['source'])}", "bold")
     paper.facts(described(event, EVENT))
     paper.facts([(name, _json(event.get(name))) for name in ("properties", "headers") if event.get(name)])
@@ -260,7 +260,7 @@ def _show_beside_data(paper: TablePrinter, event: Any) -> None:
 
 
 def _show_explained(paper: TablePrinter, answer: Any) -> None:
-    """What would come of a message."""
+    """Prints how a message would be decoded and delivered."""
     if "events" not in answer:
         _show_event(paper, answer)
         return

@@ -1,4 +1,4 @@
-"""Events and quarantined messages of the history, as documents."""
+"""The documents of events and quarantined messages."""
 
 from base64 import b64encode
 from collections import Counter
@@ -21,26 +21,26 @@ from bridge.formats.registry import content_of
 from bridge.formats.text import utc_seconds, utc_text
 from bridge.http.documents import ClosedDocument, CountedPageDocument, UtcMoment
 
-# Messages as they were published, and those that could not be handled.
+# The documents of messages as they were published, and of quarantined ones.
 
 
 class MessageDocument(ClosedDocument):
-    """Where and how a message was published, in the words of `inspect --message`."""
+    """A message as it was published, with the members of `inspect --message`."""
 
     exchange: str
-    """Where it was published; empty: straight to the queue."""
+    """Exchange that it was published to; empty: the default exchange."""
     routing_key: str
-    """With this routing key."""
+    """Routing key that it was published with."""
     properties: dict[str, str | int]
-    """AMQP properties that it has."""
+    """AMQP properties that are set."""
     headers: dict[str, Any]
     """AMQP headers; bytes as base64, decimals as digits, timestamps as RFC 3339."""
     redelivered: bool
-    """The broker had handed it out before."""
+    """true: the broker had delivered it before."""
 
 
 def _published(message: Message) -> dict[str, Any]:
-    """The members of a MessageDocument."""
+    """Returns the members of a MessageDocument."""
     return {
         "exchange": message.exchange,
         "routing_key": message.routing_key,
@@ -51,22 +51,22 @@ def _published(message: Message) -> dict[str, Any]:
 
 
 class QuarantinedInList(ClosedDocument):
-    """A message that could not be handled."""
+    """A quarantined message."""
 
     id: str
     """A UUIDv7."""
     source: str
-    """Where it came from."""
+    """Name of its source."""
     reason: str
-    """Why, as one word."""
+    """Reason, as one word."""
     detail: str
-    """Why, in words."""
+    """Description of the reason."""
     quarantined_at: UtcMoment
-    """Since when."""
+    """When it was quarantined."""
 
     @classmethod
     def of(cls, known: KnownQuarantined, **more: Any) -> Self:
-        """The message without what it holds; `more` are further members."""
+        """Returns the document without body; `more` are further members."""
         return cls.unchecked(
             id=known.id,
             source=known.source,
@@ -78,16 +78,16 @@ class QuarantinedInList(ClosedDocument):
 
 
 class QuarantinedAlone(QuarantinedInList, MessageDocument):
-    """A message in quarantine, whole."""
+    """A quarantined message with body."""
 
     body_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
-    """Its bytes."""
+    """The body."""
     body_text: str | None
-    """The same as text, where it is UTF-8."""
+    """The body as text, if it is UTF-8."""
 
     @classmethod
     def whole(cls, known: KnownQuarantined) -> Self:
-        """The message, byte for byte."""
+        """Returns the document with properties, headers and body."""
         body = known.message.body
         try:
             text = body.decode()
@@ -98,110 +98,112 @@ class QuarantinedAlone(QuarantinedInList, MessageDocument):
 
 
 class RequeuedDocument(ClosedDocument):
-    """A message that is in its queue again."""
+    """A message that was requeued."""
 
     id: str
-    """What it was in quarantine."""
+    """Id that it had in quarantine."""
     source: str
     """Name of its source."""
     queue: str
     """The queue's name on the broker."""
     dry_run: bool
-    """true: it is in quarantine still."""
+    """true: nothing was changed, it is still in quarantine."""
     event_types: list[str] | None
-    """With `dry_run`: types of the events that the source would make of it."""
+    """With `dry_run`: types of the events that the source would decode from it."""
     fault: str | None
-    """With `dry_run`: why it would come back to quarantine; null: it would not."""
+    """With `dry_run`: why it would be quarantined again; null: it would not."""
 
 
 class AskedQuarantine(StrictModel):
-    """Which messages in quarantine: those that every given field fits."""
+    """A filter of quarantined messages, which have to match every given field."""
 
     source: str | None = Field(default=None, min_length=1, max_length=64)
-    """Where they came from."""
+    """Name of their source."""
     reason: str | None = Field(default=None, min_length=1, max_length=64)
-    """Why they could not be handled, as one word."""
+    """Reason of the quarantine, as one word."""
 
 
 class RequeuedManyDocument(ClosedDocument):
-    """What became of many messages that were to go back."""
+    """The result of requeueing many messages."""
 
     requeued: int
-    """How many are in their queues again."""
+    """Number of messages that were requeued."""
     kept: int
-    """How many cannot go back, and stay."""
+    """Number of messages that cannot be requeued, and stay."""
     error: str | None
-    """Why the first of these cannot."""
+    """Why the first of these cannot be requeued."""
     more: bool
-    """true: the time was over before they were all seen to; ask again."""
+    """true: the time limit was reached before all were processed; repeat the request."""
 
 
 class DroppedManyDocument(ClosedDocument):
-    """What became of many messages that were to be dropped."""
+    """The result of dropping many messages."""
 
     dropped: int
-    """How many are deleted."""
+    """Number of messages that were deleted."""
     more: bool
-    """true: the time was over before they were all deleted; ask again."""
+    """true: the time limit was reached before all were deleted; repeat the request."""
 
 
-# Events, as receivers and the API get to see them.
+# The documents of events for receivers and the API.
 
 
 EITHER: JsonDict = {"oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}]}
 
 
 class EventDocument(ClosedDocument):
-    """An event, as `body: event` of a webhook and `stdin: event` of a script have it."""
+    """An event as in `body: event` of a webhook and `stdin: event` of a script."""
 
     model_config = ConfigDict(json_schema_extra=EITHER)
 
     id: str
     """Id of the event, a UUIDv7."""
     type: Annotated[str, Field(min_length=1)]
-    """What happened, such as customers.customer.create."""
+    """Event type, such as customers.customer.create."""
     source: str
-    """Name of the source it came from."""
+    """Name of its source."""
     time: str | None
-    """When it happened, RFC 3339, as far as its publisher told."""
+    """When it occurred, RFC 3339; null if its publisher does not tell."""
     data: Any = None
-    """What the format of the source takes for data."""
+    """The data, as the format of the source defines them."""
     data_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
     """The bytes of a body that is not JSON, in place of `data`."""
     identity: str | None
-    """Who sent it, where an inlet verified it."""
+    """Sender, if an inlet verified it."""
 
 
 class EventInList(ClosedDocument):
-    """An event as the history has it, without what it holds."""
+    """An event in a list, without its data."""
 
     status: Literal["matched", "skipped", "unmatched"]
-    """matched: hooks asked for it; skipped: those that did were all disabled, or it is a duplicate; unmatched: none did."""
+    """matched: hooks asked for it; skipped: all hooks that asked for it are disabled, or it is a duplicate; unmatched: no hook
+    asked for it.
+    """
 
     id: str
     """A UUIDv7."""
     source: str
-    """Name of the source it came from."""
+    """Name of its source."""
     type: str
-    """What happened, such as customers.customer.create."""
+    """Event type, such as customers.customer.create."""
     format: str
-    """What it was decoded as."""
+    """Format that it was decoded with."""
     publisher_id: str | None
     """The publisher's own id, if it sent one."""
     webhook_id: str
     """The id that receivers see, the same on every attempt."""
     time: str | None
-    """When it happened, RFC 3339, as far as its publisher told."""
+    """When it occurred, RFC 3339; null if its publisher does not tell."""
     received_at: UtcMoment
-    """When the bridge took it from its source."""
+    """When the bridge received it from its source."""
     identity: str | None
-    """Who sent it, where an inlet verified it."""
+    """Sender, if an inlet verified it."""
     counts: dict[Status, Annotated[int, Field(ge=1)]] | None
-    """How many of its deliveries have each status, a status that none has left out; null where they are too many."""
+    """Number of its deliveries by status, without statuses that none has; null if they are too many to count."""
 
     @classmethod
     def of(cls, known: KnownEvent, **more: Any) -> Self:
-        """The event without what it holds; `more` are further members."""
+        """Returns the document without data; `more` are further members."""
         return cls.unchecked(
             status=(known.status or EventStatus.UNMATCHED).value,
             id=known.id,
@@ -219,57 +221,57 @@ class EventInList(ClosedDocument):
 
 
 class SearchedDocument(ClosedDocument):
-    """How far an expression was asked of events."""
+    """The extent of a search by expression."""
 
     events: Annotated[int, Field(ge=0)]
-    """How many were looked at for this page."""
+    """Number of events that were evaluated for this page."""
     back_to: UtcMoment | None
-    """When the last of them was received; null where there was none."""
+    """When the last of them was received; null if there was none."""
     unanswered: Annotated[int, Field(ge=0)]
-    """Of how many it came to neither true nor false; a key that is missing counts as false."""
+    """Number of events for which the expression was neither true nor false; a missing key counts as false."""
 
 
 class EventPageDocument(CountedPageDocument[EventInList]):
-    """A part of a list of events; with `where` it may be short, even empty, and go on all the same."""
+    """A page of a list of events; with `where` it may be short, even empty, before the end of the list."""
 
     searched: SearchedDocument | None = None
-    """Only with `where`."""
+    """Extent of the search; only with `where`."""
 
 
 class DecisionDocument(ClosedDocument):
-    """What comes of one hook for one event."""
+    """The decision of one hook about one event."""
 
     hook: str
     """Id of the hook."""
     hook_name: str
     """Name of the hook."""
     matches: bool
-    """Whether it gets the event; a disabled one's delivery is recorded SKIPPED."""
+    """Whether the hook gets the event; if it is disabled, the delivery is recorded SKIPPED."""
     decision: str
     """match, disabled, other_source, no_pattern, filtered, taken, filter_missing_key or filter_error."""
     reason: str
-    """Why, in words."""
+    """Description of the decision."""
 
 
 class EventAlone(EventInList, MessageDocument):
-    """An event with all that belongs to it."""
+    """An event with data, headers and deliveries."""
 
     model_config = ConfigDict(json_schema_extra=EITHER)
 
     data: Any = None
-    """What the format of the source takes for data."""
+    """The data, as the format of the source defines them."""
     data_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] = ""
     """The bytes of a body that is not JSON, in place of `data`."""
     data_fault: str | None = None
-    """Why there are no data; null where there are."""
+    """Why there are no data; null if there are."""
     attributes: dict[str, Any] | None = None
     """Attributes and extensions of a CloudEvent, with `hooks` only."""
     envelope: Any = None
-    """All that the publisher said, where it is more than the data; with `hooks` only."""
+    """The whole parsed message, if it is more than the data; with `hooks` only."""
     deliveries: list[DeliveryInList]
-    """All of its deliveries."""
+    """Its deliveries."""
     hooks: list[DecisionDocument] = Field(default_factory=list)
-    """What every hook would decide today; on request only."""
+    """Decision of every hook at present; with `hooks` only."""
 
     @classmethod
     def whole(
@@ -280,9 +282,9 @@ class EventAlone(EventInList, MessageDocument):
         name_of: NameOf,
         hooks: list[dict[str, Any]] | None = None,
     ) -> Self:
-        """The event; `event` is that of `as_event`, `hooks` are DecisionDocuments where they were asked for."""
+        """Returns the document; `event` is the result of `as_event`, `hooks` are DecisionDocuments if requested."""
         key, content = data_member(event)
-        # What filters can name, beside the reasons that may name it; it is nearly the whole body once more.
+        # The fields that filters use, beside the decisions that may mention them; this is nearly the whole body once more.
         decisions = {} if hooks is None else {**beside_data(event), "hooks": hooks}
         return cls.of(
             _counted(known, deliveries),
@@ -295,7 +297,7 @@ class EventAlone(EventInList, MessageDocument):
 
 
 def as_event(known: KnownEvent, bounds: Bounds | None) -> Event:
-    """The event as it was routed; `bounds`: what of its body is parsed, None: its data are not wanted."""
+    """Returns the event as it was routed; `bounds` limit the parsing of its body, None: without data."""
     return known.as_routed(Content() if bounds is None else content_of(known.message, known.format, bounds))
 
 

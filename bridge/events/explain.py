@@ -1,4 +1,4 @@
-"""Why events go where they go, by today's table: a stored event, or a message that was never published."""
+"""The explanation of routing with the present table: for a stored event, or for a message that was not published."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ from bridge.settings.shape import nearest
 
 @value(frozen=True, slots=True)
 class Asked:
-    """A message that is asked about; `source` is what was given for its source, None: nothing."""
+    """A message to explain; `source` is the given source, None if there is none."""
 
     message: Message
     source: Any
@@ -36,9 +36,9 @@ class Asked:
 
 
 def asked(text: bytes) -> Asked:
-    """What is asked with a message written as `inspect --message` takes it, and `source` beside it.
+    """Returns the message written as for `inspect --message`, with `source` beside it.
 
-    Raises SettingsError, with the path, for what describes no message.
+    Raises SettingsError, with the path, if the text is not such a message.
     """
     notes: list[str] = []
     message, further = described(text, "", notes.append, ("source",))
@@ -46,7 +46,7 @@ def asked(text: bytes) -> Asked:
 
 
 class Explain:
-    """Asks every hook in force; delivers nothing and counts nothing."""
+    """Evaluates every hook in force, without delivering or counting."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Explain:
         decoders: Mapping[str, Decoder],
         new_id: Callable[[], str],
     ) -> None:
-        """`decoders` holds one for each source, by its name."""
+        """`decoders` has one for each source, by name."""
         self._table = table
         self._sources = sources
         self._decoders = decoders
@@ -63,14 +63,14 @@ class Explain:
         self._keys = {source.name: keyed_by(source) for source in sources}
 
     def event(self, event: Event) -> list[dict[str, Any]]:
-        """What comes of each hook for the event, as DecisionDocuments in the order of the table."""
+        """Returns the decision of each hook as DecisionDocuments, in the order of the table."""
         return [self._decided(each) for each in self._table.routing.explain(event)]
 
     def message(self, asked: Asked) -> dict[str, Any]:
-        """What would come of a message.
+        """Returns how a message would be decoded and routed.
 
-        Gives `source`, `events` (for each event in it what `inspect --json` prints) and `notes` on names that were
-        passed over. Raises SettingsError where it cannot be told which source it comes from.
+        The members are `source`, `events` (for each event the object that `inspect --json` prints) and `notes` on names that
+        were ignored. Raises SettingsError if its source cannot be determined.
         """
         source = self._source(asked.message, asked.source)
         findings = inspect(
@@ -109,11 +109,11 @@ class Explain:
 
 
 def _now(runner: HookWorker) -> str:
-    """What hinders a delivery to the hook for the time being, beside its configuration."""
+    """Returns what prevents deliveries to the hook at present, beside its configuration."""
     if runner.target is None:
         return "; this process does not serve its target: the delivery waits in its lane"
     if runner.hook.paused:
-        return ""  # the decision tells it
+        return ""  # the decision has it
     if runner.pause_reason:
         return f"; the hook is paused ({runner.pause_reason}): the delivery waits in its lane"
     if breaker_word(runner) != "closed":
@@ -125,32 +125,32 @@ def _problem(message: str) -> SettingsError:
     return SettingsError([Problem("source", message)])
 
 
-# Sources as documents: what is configured, and what the broker and this process say of them now.
+# The documents of sources: configuration, and present state on the broker and in this process.
 
 
 _PATIENCE = 2.0
-"""Seconds that the broker gets to count."""
+"""Seconds that the broker may take to count."""
 
 Counts = Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, int]]]]
-"""Messages ready and consumers of each of these queues that is there; raises a BridgeError."""
+"""Returns the ready messages and consumers of each of these queues that exists; raises a BridgeError."""
 
 
 class Consumed(Protocol):
-    """What this process does with its sources."""
+    """The state of consumption in this process."""
 
     def state(self) -> Mapping[str, str]:
-        """By source name: consuming, connecting, or left."""
+        """Returns the state by source name: consuming, connecting, or left."""
         ...
 
     def held(self) -> Mapping[str, tuple[int, int]]:
-        """Messages held and prefetch, by source name."""
+        """Returns the messages held and the prefetch, by source name."""
         ...
 
 
 async def source_documents(
     sources: Sequence[Source], consumed: Consumed, counts: Counts
 ) -> list[SourceDocument]:
-    """These sources now; what the broker does not tell within two seconds stays out."""
+    """Returns the documents of these sources; figures that the broker does not provide within two seconds are null."""
     counted = await _counted([source.queue for source in sources], counts)
     states, held = consumed.state(), consumed.held()
     return [
@@ -167,14 +167,14 @@ async def _counted(queues: Sequence[str], counts: Counts) -> Mapping[str, tuple[
         return {}
 
 
-# What this process does now, over HTTP: sources, and why events go where they go.
+# The operations on the present state: sources, and the explanation of routing.
 
 
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,67}")
 
 
 class LiveRoutes:
-    """Reads, and changes nothing."""
+    """The operations that read the present state."""
 
     def __init__(
         self,

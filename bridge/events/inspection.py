@@ -1,4 +1,4 @@
-"""What would come of a message: how it is decoded, and which hooks ask for each of its events."""
+"""The inspection of a message: how it is decoded, and which hooks ask for each of its events."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from bridge.routing.table import MATCHING, Decision, Explanation, RoutingTable
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event stood among those of its message, from 1."""
+    """The position of an event in its message, from 1."""
 
     position: int
     events: int
@@ -24,9 +24,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """By what an event is told from those that its publisher sent before; None: it has no key, and why not if that is a
-    fault.
-    """
+    """The deduplication key of an event; None: it has no key, and the reason if that is a fault."""
 
     key: str | None
     fault: str = ""
@@ -34,8 +32,8 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An event and what comes of each hook, or why there is none; `place` only where a message held several, `keyed`
-    where its source has `dedupe`.
+    """An event with the decision of each hook, or the reason why there is no event; `place` only if a message has several,
+    `keyed` if its source has `dedupe`.
     """
 
     found: Event | Undecodable
@@ -53,7 +51,7 @@ def inspect(
     received_at: float,
     keys: Keys | None = None,
 ) -> list[Finding]:
-    """One finding for each event of the message, in its order; nothing is delivered. `table` None: no hooks, `keys` None:
+    """Returns one finding for each event of the message, in order; nothing is delivered. `table` None: no hooks, `keys` None:
     no `dedupe`.
     """
     received = decoder.decode(message, new_id=new_id, received_at=received_at)
@@ -61,7 +59,7 @@ def inspect(
 
 
 def source_of(sources: Sequence[Source], message: Message) -> Source | None:
-    """The source that the message comes from: the only one, or the one whose queue it names; None: not told."""
+    """Returns the source of the message: the only one, or the one whose queue the message names; None if unknown."""
     if len(sources) == 1:
         return sources[0]
     for queue in (message.routing_key, message.headers.get("x-first-death-queue")):
@@ -97,11 +95,11 @@ def _explained(table: RoutingTable | None, event: Event) -> tuple[Explanation, .
     return () if table is None else tuple(table.explain(event))
 
 
-# What is found of a message, as objects for JSON.
+# The findings as objects for JSON.
 
 
 def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
-    """What is found as a JSON object; `configured`: source and hooks are those of a configuration."""
+    """Returns the finding as a JSON object; `configured`: source and hooks are from a configuration."""
     place = (
         {} if finding.place is None else {"position": finding.place.position, "events": finding.place.events}
     )
@@ -136,14 +134,14 @@ def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
 
 
 def beside_data(event: Event) -> dict[str, Any]:
-    """`attributes` of a CloudEvent, and `envelope` where it is more than the data."""
+    """Returns `attributes` of a CloudEvent, and `envelope` if it is more than the data."""
     attributes, envelope = attributes_of(event), envelope_of(event)
     found: dict[str, Any] = {"attributes": attributes} if attributes else {}
     return found if envelope is event.data else found | {"envelope": envelope}
 
 
 def decision(explanation: Explanation) -> dict[str, Any]:
-    """What comes of one hook."""
+    """Returns the decision of one hook."""
     return {
         "hook": explanation.hook.id,
         "matches": explanation.decision in MATCHING,
@@ -153,7 +151,7 @@ def decision(explanation: Explanation) -> dict[str, Any]:
 
 
 def reason(explanation: Explanation) -> str:
-    """Why, in words."""
+    """Returns the description of a decision."""
     if explanation.decision is Decision.DISABLED:
         return f"{explanation.detail}, but the hook is disabled: the delivery is recorded SKIPPED"
     if explanation.decision is Decision.MATCH and explanation.hook.fault is not None:
@@ -164,7 +162,7 @@ def reason(explanation: Explanation) -> str:
 
 
 def dead_letters(message: Message) -> list[dict[str, Any]]:
-    """Where the broker dead-lettered the message before, the last time first, as its headers tell."""
+    """Returns where the broker dead-lettered the message before, the latest first, from its headers."""
     deaths = message.headers.get("x-death")
     if isinstance(deaths, list) and deaths:
         return [_as_death(each) for each in deaths if isinstance(each, Mapping)]
@@ -184,7 +182,7 @@ def _as_death(death: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _death_time(value: Any) -> str | None:
-    """As text: a timestamp of AMQP, or its Unix seconds where the message was written as JSON."""
+    """Returns the time as text, from an AMQP timestamp, or from Unix seconds if the message was written as JSON."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             value = datetime.fromtimestamp(value, UTC)

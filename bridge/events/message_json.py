@@ -1,4 +1,4 @@
-"""A whole AMQP message written as JSON: exchange, routing key, properties, headers and body."""
+"""An AMQP message written as JSON: exchange, routing key, properties, headers and body."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ SHAPE = '{"exchange", "routing_key", "properties": {}, "headers": {}, "body": ob
 _KEYS = ("exchange", "routing_key", "properties", "headers", "body", "body_base64", "redelivered")
 _KNOWN = (*TEXT_PROPERTIES, "headers", "timestamp", "priority", "delivery_mode", "user_id", "cluster_id")
 _BOM = b"\xef\xbb\xbf"
-# One without an end reaches to that of the text: tried anew at each quote in it, 40 kB would take seconds.
+# An unterminated string extends to the end of the text: if each quote in it were tried again, 40 kB would take seconds.
 _STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 _STRUCTURE = re.compile(_STRING + rb"|[\[\]{},:]", re.DOTALL)
 _STRING_OR_BLANK = re.compile(rb"(" + _STRING + rb")|[ \t\r\n]+", re.DOTALL)
@@ -27,14 +27,14 @@ _LAST_SECOND_OF_32_BITS = 0xFFFF_FFFF
 
 
 Note = Callable[[str], None]
-"""Hears of a name that is passed over."""
+"""Called with each name that is ignored."""
 
 
 def unwrapped(text: bytes, where: str, note: Note) -> Message:
-    """The message that `text` describes; a body that is no string is sent as compact JSON, number for number.
+    """Returns the message that `text` describes; a body that is not a string becomes compact JSON, with its numbers unchanged.
 
-    Raises SettingsError, which names `where`, for what describes none. Names it does not know are told `note`
-    and passed over.
+    Raises SettingsError, which names `where`, if the text is not such a description. Unknown names are passed to `note` and
+    ignored.
     """
     return described(text, where, note)[0]
 
@@ -42,13 +42,13 @@ def unwrapped(text: bytes, where: str, note: Note) -> Message:
 def described(
     text: bytes, where: str, note: Note, more: tuple[str, ...] = ()
 ) -> tuple[Message, dict[str, Any]]:
-    """As `unwrapped`, and what stands under those of the names `more` that are there beside the message's own."""
+    """Returns the message as `unwrapped`, and the values of the names `more` that are present beside its own members."""
     wrapper = _Wrapper(text.removeprefix(_BOM), where, note, more)
     return wrapper.message(), wrapper.further
 
 
 class _Wrapper:
-    """One description; `where` is the file that it stands in."""
+    """A description of a message; `where` is the file that contains it."""
 
     def __init__(self, text: bytes, where: str, note: Note, more: tuple[str, ...]) -> None:
         self._where = where
@@ -75,7 +75,7 @@ class _Wrapper:
         )
 
     def _read(self, text: bytes) -> tuple[bytes, dict[str, Any]]:
-        """The body as it is written, and everything parsed but a body that nests too deep to be."""
+        """Returns the body as written, and all parsed members except a body that nests too deep."""
         if not text.strip().startswith(b"{"):
             raise self._problem("", f"no message; it must be a JSON object {SHAPE}")
         whole = parse(text)
@@ -90,7 +90,7 @@ class _Wrapper:
         encoded = self._fields.get("body_base64")
         if encoded is None:
             body = self._fields.get("body")
-            # A surrogate that stands alone has no UTF-8; as an escape it is what a JSON body would hold.
+            # A lone surrogate has no UTF-8; as an escape it is what a JSON body would contain.
             return (
                 body.encode(errors="backslashreplace") if isinstance(body, str) else _compact(self._raw_body)
             )
@@ -123,7 +123,7 @@ class _Wrapper:
         return value
 
     def _moment(self, value: Any) -> datetime | None:
-        """Unix seconds, or milliseconds as publishers also send them, or RFC 3339."""
+        """Returns the time of Unix seconds, of milliseconds as publishers also send them, or of RFC 3339."""
         if value is None or value == "":
             return None
         try:
@@ -154,7 +154,7 @@ class _Wrapper:
 
 
 def _members(text: bytes) -> Iterator[tuple[str, int, int]]:
-    """Key, start and end of the value of each member of the outermost object, the last one first."""
+    """Yields key, start and end of the value of each member of the outermost object, the last one first."""
     found: list[tuple[str, int, int]] = []
     depth, key, start = 0, b"", 0
     for token in _STRUCTURE.finditer(text):
@@ -171,7 +171,7 @@ def _members(text: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def _compact(text: bytes) -> bytes:
-    """JSON without the blanks between its parts."""
+    """Returns the JSON without insignificant white space."""
     return _STRING_OR_BLANK.sub(lambda found: found[1] or b"", text)
 
 

@@ -214,39 +214,39 @@ def _now() -> float:
 
 
 class TestBody(ClosedDocument):
-    """The event to test with; without it, what the hook's system sends for a test."""
+    """The event of a test; without a body, the hook's profile determines it."""
 
     __test__ = False
     type: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    """Its type; default: webhook.test."""
+    """Event type; default: webhook.test."""
     data: Any = None
-    """Its whole body, any JSON; default: what tells of a test, in the shape of the hook's profile."""
+    """Whole body, any JSON; default: a test message in the form of the hook's profile."""
 
 
 class TestedDocument(ClosedDocument):
-    """What came of a test."""
+    """The result of a test."""
 
     __test__ = False
     delivered: bool
-    """Whether the target took it."""
+    """Whether the target accepted the event."""
     outcome: str
     """delivered, or the kind of the fault, as in attempts."""
     status_code: int | None
     """HTTP status or exit code."""
     duration_ms: Annotated[float, Field(ge=0)]
-    """How long it took, in milliseconds."""
+    """Duration in milliseconds."""
     response: str | None
-    """Beginning of the answer, or end of a script's output."""
+    """Beginning of the response, or end of a script's output."""
     error: str | None
-    """What went wrong."""
+    """Error text."""
     event_id: str
-    """Id of the event that was sent; it is in no history."""
+    """Id of the event that was sent, which is not stored in the history."""
     event_type: str
-    """Its type."""
+    """Type of the event."""
 
     @classmethod
     def of(cls, tested: Tested) -> Self:
-        """What came of the test."""
+        """Returns the document of the result."""
         return cls.unchecked(
             delivered=tested.delivered,
             outcome=tested.outcome,

@@ -1,4 +1,4 @@
-"""Hooks and sources, and how they are doing."""
+"""The documents of hooks and sources, with their state."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,16 +11,16 @@ from bridge.http.documents import ClosedDocument, UtcMoment
 
 
 class SourceDocument(ClosedDocument):
-    """A source now. Figures of the broker are null where it does not answer, or has no such queue."""
+    """A source with its present state. Figures of the broker are null if it does not respond, or the queue does not exist."""
 
     name: str
-    """Its name."""
+    """Name of the source."""
     queue: str
     """The queue's name on the broker."""
     format: str
-    """How messages are decoded."""
+    """Format with which messages are decoded."""
     state: Literal["consuming", "connecting", "standing_by", "left"]
-    """left: not consumed, while broker or database are away or the bridge stops."""
+    """left: not consumed, because broker or database are unavailable or the bridge stops."""
     depth: int | None
     """Messages ready in the queue."""
     consumers: int | None
@@ -28,11 +28,13 @@ class SourceDocument(ClosedDocument):
     held: int
     """Messages that this process holds, not yet settled."""
     prefetch: int
-    """How many it holds at most."""
+    """Maximum number of messages that this process holds (prefetch)."""
 
     @classmethod
     def of(cls, source: Source, state: str, held: int, counted: tuple[int, int] | None) -> Self:
-        """The source; `counted` are messages and consumers of its queue, None: the broker does not tell."""
+        """Returns the document; `counted` are ready messages and consumers of the queue, None if the broker does not report
+        them.
+        """
         depth, consumers = counted or (None, None)
         return cls.unchecked(
             name=source.name,
@@ -47,66 +49,68 @@ class SourceDocument(ClosedDocument):
 
 
 class ReloadedDocument(ClosedDocument):
-    """What came of reading the hooks of the file anew, by the hooks' ids."""
+    """The result of reloading the hooks of the file, by hook id."""
 
     added: list[str]
-    """Hooks that are in force now and were not before."""
+    """Hooks that are new."""
     removed: list[str]
-    """Hooks that are in force no more."""
+    """Hooks that were removed."""
     changed: list[str]
-    """Hooks that are in force otherwise than before."""
+    """Hooks whose configuration changed."""
     broken: dict[str, str]
-    """Hooks that cannot be served as they are written, with the reason."""
+    """Hooks that cannot be served as configured, with the reason."""
     needs_restart: list[str]
-    """Other sections of the file that have changed: they are in force after a restart."""
+    """Other changed sections of the file, which take effect after a restart."""
 
 
 class RemovalDocument(ClosedDocument):
-    """What was done with the lane of a hook that was deleted."""
+    """The result of deleting a hook's lane."""
 
     id: str
     """Id of the hook."""
     lane: Literal["dropped", "dropping", "draining", "drained"]
-    """dropped: what waited became FAILED hook_deleted; dropping: it does so now; draining: what waits is still
-    delivered; drained: nothing waited."""
+    """dropped: waiting deliveries became FAILED hook_deleted; dropping: they will; draining: waiting deliveries are still made;
+    drained: none waited.
+    """
     deliveries: int | None
-    """How many became FAILED; null where it is not known yet."""
+    """Number of deliveries that became FAILED; null if not known yet."""
     waiting: int | None
-    """How many are still delivered; null where it does not apply."""
+    """Number of deliveries that are still made; null if not applicable."""
 
 
 class NewSecretDocument(ClosedDocument):
-    """A hook's new secret, which is shown only this once."""
+    """The new secret of a hook, which is shown only once."""
 
     id: str
     """Id of the hook."""
     secret: str
     """The secret."""
     starts_at: UtcMoment
-    """From when it signs: now, or where the profile signs with one secret when the former one ends."""
+    """From when it signs: now, or when the former secret expires, if the profile signs with one secret."""
     expires_at: UtcMoment | None
-    """Until when former ones sign; null: they ended at once, or there was none."""
+    """When the former secrets expire; null: they expired at once, or there was none."""
     together: bool
-    """Whether until then new and former ones sign every request together."""
+    """Whether new and former secrets sign every request together until then."""
     explanation: str
-    """Which secret signs when, in words."""
+    """Description of which secret signs when."""
 
 
 class PauseBody(ClosedDocument):
-    """Why a hook is paused."""
+    """The reason of a pause."""
 
     reason: str = Field(default="", max_length=500)
     """For people; shown as `state.reason`."""
 
 
 class SecretBody(ClosedDocument):
-    """How to rotate a secret."""
+    """The options of a rotation."""
 
     secret: SecretStr | None = Field(default=None, min_length=1)
-    """The new one; null: one is made in the form that the profile has."""
+    """The new secret; null: one is generated in the form of the profile."""
     keep: Seconds = Field(default=86_400, ge=0, allow_inf_nan=False)
-    """How long the former ones go on signing, beside the new one or, where the profile signs with one secret, in its
-    place; 0: they end at once."""
+    """How long the former secrets still sign, beside the new one or, if the profile signs with one secret, instead of it; 0:
+    they expire at once.
+    """
 
 
 class NewHook(Hook):

@@ -114,16 +114,16 @@ def _warnings(hook: Hook, target: WebhookTarget) -> Iterator[str]:
 
 
 class OverlayDocument(ClosedDocument):
-    """What a person said of a hook from the file, through the API; null: as the file has it."""
+    """The overlay of a hook of the file, set through the API; null: as in the file."""
 
     enabled: bool | None
-    """Enabled or disabled."""
+    """Whether it is enabled."""
     paused: bool | None
-    """Paused or resumed."""
+    """Whether it is paused."""
     reason: str | None
-    """Why, as given."""
+    """Reason, as given."""
     at: UtcMoment
-    """When it was last said."""
+    """When it was last set."""
 
     @classmethod
     def of(cls, said: HookState) -> Self:
@@ -153,22 +153,23 @@ class FailingDocument(ClosedDocument):
 
 
 class SecretDocument(ClosedDocument):
-    """A live secret of a hook, without what it is."""
+    """An active secret of a hook, without its value."""
 
     until: UtcMoment | None
-    """When it ends; null: it stays."""
+    """When it expires; null: it does not."""
 
 
 class SigningDocument(ClosedDocument):
-    """Whether a webhook signs, and with what."""
+    """How a webhook signs."""
 
     signs: bool
-    """Whether requests carry a signature, or of profile cockpit the credentials."""
+    """Whether requests have a signature, or with profile cockpit the credentials."""
     secrets: list[SecretDocument]
-    """Those that are live, the newest first."""
+    """Active secrets, newest first."""
     warning: str | None
-    """What is wrong with that: a profile that signs has no secret to sign with, or a secret, a header or a credential has a
-    blank or a line break at an end."""
+    """Problem of the configuration: a profile that signs has no secret, or a secret, a header or a credential has a blank or a
+    line break at an end.
+    """
 
     @classmethod
     def of(cls, hook: Hook, ends: Mapping[str, float]) -> Self | None:
@@ -186,33 +187,34 @@ class SigningDocument(ClosedDocument):
 
 
 class HookStateDocument(ClosedDocument):
-    """What goes for a hook now, beside its configuration; as this process sees it."""
+    """The present state of a hook in this process."""
 
     paused: bool
-    """By configuration, by what was said since, or by the bridge itself."""
+    """Whether it is paused, by its configuration, at run time, or by the bridge itself."""
     reason: str | None
-    """Why it is paused; null where nobody told."""
+    """Reason of the pause; null if none was given."""
     breaker: Literal["closed", "open", "half_open"]
-    """open: the endpoint is down and looked at now and then; half_open: a probe is under way."""
+    """open: attempts are suspended because the endpoint does not respond; half_open: a probe is in progress."""
     held_until: UtcMoment | None
-    """The receiver asked to be left alone until then (Retry-After)."""
+    """Until when the receiver asked for no requests (Retry-After)."""
     lane_depth: int
-    """Messages that wait in its lane."""
+    """Messages waiting in its lane."""
     in_flight: int
-    """Attempts under way in this process."""
+    """Attempts in progress in this process."""
     served: bool
-    """Whether this process serves targets of its kind."""
+    """Whether this process serves targets of its type."""
     broken: str | None
-    """Why it cannot be served as it is written; null: it can. What it asks for waits in its lane until it is mended; one of
-    the file that was sound before stays in force as it was."""
+    """Why it cannot be served as configured; null: it can. Its events wait in its lane until it is repaired; a hook of the file
+    that was valid before stays in force as it was.
+    """
     failing: FailingDocument | None
-    """It only fails: three attempts at the least since the last success; null: it does not. Some seconds old."""
+    """Present if its attempts only fail: at least three since the last success; else null. Updated every few seconds."""
     last_success_at: UtcMoment | None
-    """When an attempt last succeeded; null: never, as far as is known. Some seconds old."""
+    """When an attempt last succeeded; null: never, as far as known. Updated every few seconds."""
     overlay: OverlayDocument | None
-    """What was said of a hook from the file; null: nothing."""
+    """Overlay of a hook of the file; null: none."""
     deleting: Literal["drain", "drop"] | None
-    """drain: deleted, what waits is still delivered; drop: deleted, what waits becomes FAILED; null: not deleted."""
+    """drain: deleted, waiting deliveries are still made; drop: deleted, waiting deliveries become FAILED; null: not deleted."""
 
     @classmethod
     def of(cls, seen: SeenHook) -> Self:
@@ -238,14 +240,14 @@ class HookStateDocument(ClosedDocument):
 
 
 class HookDocument(ClosedDocument):
-    """A hook as it is written, without its secrets, and how it is doing."""
+    """A hook with its configuration, without secrets, and its state."""
 
     id: str
-    """Its id, which never changes."""
+    """Id, which never changes."""
     name: str
-    """Its name, unique."""
+    """Name, unique."""
     description: str
-    """For people: what it is for."""
+    """Description for people."""
     sources: list[str] | None
     """Names of the sources it listens to; null: every source."""
     events: list[str]
@@ -253,30 +255,29 @@ class HookDocument(ClosedDocument):
     filter: str | None
     """A CEL expression over `event` that must be true."""
     unmatched: bool
-    """true: it gets only what no other hook asks for."""
+    """true: it gets only events that no other hook asks for."""
     enabled: bool
-    """false: matching events are recorded SKIPPED. With what was said of a hook from the file."""
+    """false: matching events are recorded SKIPPED. Includes the overlay of a hook of the file."""
     paused: bool
-    """true: matching events wait. With what was said of a hook from the file; the bridge's own pause stands in `state`
-    alone."""
+    """true: matching events wait. Includes the overlay of a hook of the file; a pause by the bridge is in `state` only."""
     concurrency: int
-    """Attempts at once, per process."""
+    """Maximum concurrent attempts, per process."""
     rate: float | None
-    """Attempts per second, per process."""
+    """Maximum attempts per second, per process."""
     retry: dict[str, Any]
-    """When failed attempts are tried again."""
+    """Retry policy."""
     target: dict[str, Any]
-    """Where its deliveries go. Secrets, values of `auth` and `urls` of a notify target are left out."""
+    """Target of its deliveries. Secrets, values of `auth` and `urls` of a notify target are omitted."""
     managed_by: Literal["api", "file"]
     """file: read-only here."""
     created_at: UtcMoment | None
-    """When it was made; null for a hook from the file."""
+    """When it was created; null for a hook of the file."""
     updated_at: UtcMoment | None
-    """When it was last changed; null for a hook from the file."""
+    """When it was last changed; null for a hook of the file."""
     signing: SigningDocument | None
-    """Whether it signs, and with how many secrets; null: it is no webhook."""
+    """How it signs; null if it is not a webhook."""
     state: HookStateDocument
-    """How it is doing."""
+    """Present state."""
 
     @classmethod
     def of(cls, seen: SeenHook) -> Self:

@@ -165,7 +165,7 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
-    number = admin_tables.revision(connection)  # read first: a concurrent change must show as a newer revision
+    number = admin_tables.revision(connection)  # first: a concurrent change must show as newer
     stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
     there = {one: version for one, version, deleting in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]

@@ -16,39 +16,39 @@ from bridge.telemetry import events
 
 
 class ActorDocument(ClosedDocument):
-    """Who asks."""
+    """The caller."""
 
     name: str
     """Name of the token; `admin` for `http.admin_token`."""
     role: Role
-    """What it is good for."""
+    """Permissions of the token."""
 
 
 class DeedDocument(ClosedDocument):
-    """What somebody changed."""
+    """An entry of the audit log."""
 
     id: str
     """A UUIDv7."""
     at: UtcMoment
-    """When."""
+    """When it happened."""
     actor: str
     """Name of the token; `admin` for `http.admin_token`, `bridge` for the bridge itself."""
     role: str
-    """What the token was good for."""
+    """Role of the token."""
     action: str
     """The operation, such as hooks.pause."""
     object_type: str
-    """Kind of what was changed, such as hook."""
+    """Type of the changed object, such as hook."""
     object_id: str
-    """Its id; empty where several were changed, or none that has one."""
+    """Id of the object; empty if several were changed, or the object has none."""
     object_name: str | None
-    """Of a hook its name, its id where it is gone; null for all else."""
+    """Name of a hook, its id if it does not exist any more; null for other objects."""
     request_id: str
     """The request's id, as in `X-Request-Id` and in the log."""
     remote: str
-    """Address that the request came from."""
+    """Address of the client."""
     detail: dict[str, Any]
-    """What changed, with how many; never a secret."""
+    """Changed values and counts, without secrets."""
 
     @classmethod
     def of(cls, deed: AuditEntry, name_of: Callable[[str], str]) -> Self:

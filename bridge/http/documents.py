@@ -58,16 +58,16 @@ def plain(value: Any) -> Any:
 
 
 class Nothing(ClosedDocument):
-    """A body where there is nothing to say: whoever says something is told so, and not passed over."""
+    """An empty body: members are an error, and not ignored."""
 
 
 class PageDocument(ClosedDocument, Generic[T]):
-    """A part of a list."""
+    """A page of a list."""
 
     items: list[T]
-    """Those of this page."""
+    """Items of this page."""
     next: str | None
-    """Cursor of the following page; null at the end."""
+    """Cursor of the next page; null at the end."""
 
     @classmethod
     def of(cls, items: Iterable[T], following: str | None) -> Self:
@@ -76,19 +76,19 @@ class PageDocument(ClosedDocument, Generic[T]):
 
 
 class BeyondDocument(ClosedDocument):
-    """What comes behind a page."""
+    """The number of items after a page."""
 
     count: Annotated[int, Field(ge=0)]
-    """How many entries; it is counted up to 1,000."""
+    """Number of items, counted up to 1,000."""
     exact: bool
-    """false: there are more than that, or they are too rare to be counted in time."""
+    """false: there are more, or they are too rare to be counted in time."""
 
 
 class CountedPageDocument(PageDocument[T], Generic[T]):
-    """A part of a list that may tell how much there is behind it."""
+    """A page of a list that can have the number of items after it."""
 
     more: BeyondDocument | None = None
-    """What comes behind this page; only with `count=true`."""
+    """Number of items after this page; only with `count=true`."""
 
     @classmethod
     def counted(cls, items: Iterable[T], following: str | None, more: Beyond | None) -> Self:
@@ -100,36 +100,36 @@ class CountedPageDocument(PageDocument[T], Generic[T]):
 
 
 class InvalidParameter(ClosedDocument):
-    """One thing that is wrong with a request."""
+    """A problem of one parameter."""
 
     name: str
     """Parameter, or path in the body."""
     reason: str
-    """What is wrong with it."""
+    """Description of the problem."""
 
 
 class PlainProblem(BaseModel):
-    """Why a request was not answered (RFC 9457)."""
+    """A problem (RFC 9457)."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str
-    """about:blank: the status says it."""
+    """about:blank: the status is the problem type."""
     title: str
-    """The status in words."""
+    """Name of the status."""
     status: int
     """HTTP status."""
     detail: str = ""
-    """What is wrong with this request."""
+    """Description of the problem."""
 
 
 class ProblemDocument(PlainProblem):
-    """Why a request to the API was not answered (RFC 9457)."""
+    """A problem of a request to the API (RFC 9457)."""
 
     request_id: str
     """Id of the request, as in `X-Request-Id` and in the log."""
     invalid_params: Annotated[list[InvalidParameter], Field(alias="invalid-params")] = []
-    """All that is wrong, where it is about parameters."""
+    """All invalid parameters, if the problem is about parameters."""
 
 
 # The errors as RFC 9457 `application/problem+json`.

@@ -48,14 +48,14 @@ log = structlog.get_logger(__name__)
 
 _APP_ID = "amqp-bridge"
 _MOST = 1000
-"""That wait at once; beyond, the oldest is given up."""
+"""Maximum number of waiting tasks; beyond it, the oldest is dropped."""
 
 
 class BackgroundQueue:
-    """What was asked for is done in the order it came; what fails with a BridgeError is tried again."""
+    """Runs tasks in the order in which they were added; a task that fails with a BridgeError is retried."""
 
     def __init__(self, name: str) -> None:
-        """`name` is what the log calls it."""
+        """`name` is used in the log."""
         self._name = name
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         self._arrived = asyncio.Event()
@@ -63,7 +63,7 @@ class BackgroundQueue:
         self._idle.set()
 
     def add(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Have it done soon."""
+        """Adds a task, which runs soon."""
         if len(self._waiting) >= _MOST:
             self._waiting.popleft()
             log.error("background_task.dropped", errands=self._name, effect=f"more than {_MOST} wait")
@@ -72,7 +72,7 @@ class BackgroundQueue:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Do it all, until cancelled."""
+        """Runs tasks until cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -81,7 +81,7 @@ class BackgroundQueue:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Return once all that was asked for is done."""
+        """Waits until every added task has run."""
         await self._idle.wait()
 
     async def _done(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -93,7 +93,7 @@ class BackgroundQueue:
                 log.warning("background_task.failed", errands=self._name, error=str(error))
                 await backoff.pause()
             except Exception:
-                # A bug in one piece of work must cost neither the others nor the bridge.
+                # A bug in one task must affect neither the others nor the bridge.
                 log.exception("background_task.internal_error", errands=self._name)
                 return
             else:
@@ -267,7 +267,7 @@ class FailingHookMonitor:
                 raise
 
 
-# How hooks fare and which warnings were sent, in the database.
+# The health of hooks and the warnings sent, in the database.
 
 
 _FIELDS = (

@@ -126,7 +126,7 @@ class HookWorker:
         return lane.reason
 
     def slow_attempts(self, now: float) -> list[Work]:
-        """Returns the attempts that have been under way for longer than a second."""
+        """Returns the attempts that have been in progress for longer than a second."""
         limit = now - self._thresholds.slow_after
         return [work for work, started in self._running.items() if started < limit]
 
@@ -252,7 +252,7 @@ class HookWorker:
 
     def switch(self, hook: Hook) -> None:
         """Replaces the hook by one that differs only in being enabled or paused; breaker, target and attempts
-        under way stay.
+        in progress stay.
         """
         self.hook = hook
         self._paused_or_not()
@@ -291,17 +291,17 @@ class HookWorker:
 
     @property
     def in_flight(self) -> int:
-        """Returns the number of attempts under way."""
+        """Returns the number of attempts in progress."""
         return len(self._running)
 
     @property
     def busy(self) -> bool:
-        """Returns whether an attempt or a parking is under way."""
+        """Returns whether an attempt or a parking is in progress."""
         return bool(self._running or self._parks)
 
     @property
     def unrecorded(self) -> int:
-        """Returns the number of deliveries straight from a source that wait here or are under way, and may not be in the
+        """Returns the number of deliveries straight from a source that wait here or are in progress, and may not be in the
         history yet.
         """
         under_way = sum(not work.from_lane for work in self._running)
@@ -321,7 +321,7 @@ class HookWorker:
     # ---- the end --------------------------------------------------------------------------------------
 
     async def close(self) -> list[Work]:
-        """Cancels the attempts under way and closes the target; returns the cancelled attempts."""
+        """Cancels the attempts in progress and closes the target; returns the cancelled attempts."""
         self._closed = True
         if self._alone is not None:
             self._alone.cancel()

@@ -133,7 +133,7 @@ class LaneScheduler:
         if not hook:
             self._searched.set()
         elif runner is not None and not runner.lane.exists:
-            runner.queue.lane_found(0, time.time())  # the next count tells its depth
+            runner.queue.lane_found(0, time.time())  # the next count corrects its depth
             self.changed(runner)
 
     async def find_lanes(self) -> None:

@@ -36,37 +36,37 @@ ShortText = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class PropertiesBody(ClosedDocument):
-    """AMQP properties; what re-routes a message or makes it vanish cannot be given."""
+    """AMQP properties; those that would re-route or expire a message are not accepted."""
 
     content_type: ShortText | None = None
     """Default: application/json with `data`, else none."""
     content_encoding: ShortText | None = None
     """Such as gzip."""
     correlation_id: ShortText | None = None
-    """As the publisher likes."""
+    """Any text."""
     message_id: ShortText | None = None
-    """The publisher's own id; default: one is made."""
+    """Id given by the publisher; default: a generated one."""
     app_id: ShortText | None = None
-    """As the publisher likes."""
+    """Any text."""
     type: ShortText | None = None
-    """The event type, where the source's format does not find one in the body."""
+    """Event type, if the source's format does not find one in the body."""
     reply_to: ShortText | None = None
-    """Queue that whoever handles the message answers to; a queue target passes it on."""
+    """Queue for replies to the message; a queue target passes it on."""
     priority: Annotated[int, Field(ge=0, le=255)] | None = None
-    """As the publisher likes; a queue target passes it on."""
+    """Priority; a queue target passes it on."""
     timestamp: AwareDatetime | None = None
     """When it was published; default: now."""
 
 
 class WithBody(ClosedDocument):
-    """What may tell the body of a message."""
+    """The body of a message in one of three forms."""
 
     data: Any = None
-    """The body, any JSON."""
+    """Body as any JSON value."""
     body: str | None = None
-    """The body as text."""
+    """Body as text."""
     body_base64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})] | None = None
-    """The body's bytes."""
+    """Body as bytes."""
 
     def given(self) -> list[str]:
         """Returns the names of the members that give a body."""
@@ -77,7 +77,7 @@ class PublishBody(WithBody):
     """A message for a source, with `data`, `body` or `body_base64`."""
 
     source: str | None = None
-    """Name of the source; may be missing where there is only one."""
+    """Name of the source; may be omitted if there is only one."""
     type: ShortText | None = None
     """The property `type`."""
     content_type: ShortText | None = None
@@ -85,7 +85,7 @@ class PublishBody(WithBody):
     message_id: ShortText | None = None
     """The property `message_id`."""
     headers: dict[str, Any] = Field(default_factory=dict, max_length=1000)
-    """AMQP headers; names of the broker and of the bridge (x-death, x-bridge-..., CC, BCC) are refused."""
+    """AMQP headers; names reserved by broker and bridge (x-death, x-bridge-..., CC, BCC) are refused."""
     properties: PropertiesBody = PropertiesBody()
     """Further properties."""
 
@@ -96,29 +96,29 @@ class PublishBody(WithBody):
 
 
 class RequeueBody(WithBody):
-    """What is corrected of a message before it goes back, and nothing where it goes back as it came."""
+    """The changes to a message before it is requeued; empty to requeue it as it came."""
 
     type: ShortText | None = None
-    """The property `type`: what the event is, where the source's format does not find it in the body."""
+    """The property `type`: the event type, if the source's format does not find it in the body."""
     content_type: ShortText | None = None
     """The property `content_type`."""
     content_encoding: ShortText | None = None
-    """The property `content_encoding`; where the body is given and this is not, there is none."""
+    """The property `content_encoding`; if a body is given without it, the property is removed."""
     headers: dict[str, Any] = Field(default_factory=dict, max_length=1000)
-    """Headers that are added or replaced; null takes one away. The others stay."""
+    """Headers to add or replace; null removes one. Others stay."""
     dry_run: bool = False
-    """true: tell what the source would make of it, and change nothing."""
+    """true: only return how the source would decode it, without changing anything."""
 
 
 class PublishedDocument(ClosedDocument):
-    """What the broker confirmed."""
+    """A message that the broker confirmed."""
 
     source: str
     """Name of the source."""
     queue: str
     """The queue that holds the message."""
     message_id: str
-    """Its id; the event's `publisher_id`."""
+    """Its message id, which is the event's `publisher_id`."""
 
 
 KEY = "Idempotency-Key"

@@ -49,7 +49,7 @@ class Correction:
         }
         headers = {**message.headers, **self.headers}
         if self.type is not None and isinstance(mark := headers.get(INLET), Mapping):
-            headers[INLET] = {**mark, "type": self.type}  # the type set by an inlet takes precedence over the property
+            headers[INLET] = {**mark, "type": self.type}  # the type of an inlet takes precedence
         kept = {name: told for name, told in headers.items() if told is not None or name not in self.headers}
         return replace(message, headers=kept, **given)
 

@@ -27,44 +27,44 @@ Statuses = Annotated[
 
 
 class AskedReplayFilter(StrictModel):
-    """Which deliveries: those that every given field fits."""
+    """A filter of deliveries, which have to match every given field."""
 
     hook: str | None = Field(default=None, min_length=1, max_length=67)
     """Id or name of their hook; default: every hook."""
     status: Statuses | None = None
-    """Where they stand; default: FAILED. Not with `missing`."""
+    """Their status; default: FAILED. Not with `missing`."""
     type: str | None = Field(default=None, min_length=1, max_length=255)
-    """Type of their event, whole."""
+    """Type of their event, without wildcards."""
     source: str | None = Field(default=None, min_length=1, max_length=64)
     """Source of their event."""
     from_: str | None = Field(default=None, alias="from", min_length=1, max_length=64)
-    """Only events received from then on: RFC 3339, a date, or so long ago, such as -24h."""
+    """Only events received from then on: RFC 3339, a date, or a time before now, such as -24h."""
     to: str | None = Field(default=None, min_length=1, max_length=64)
     """Only events received before that."""
     missing: bool = False
-    """true: events that `hook` asks for today and has no delivery for."""
+    """true: events that `hook` asks for at present and has no delivery for."""
 
 
 class AskedReplay(StrictModel):
-    """What is to be delivered again."""
+    """A replay to be created."""
 
     filter: AskedReplayFilter = AskedReplayFilter()
-    """Which deliveries; default: all that failed."""
+    """Filter of the deliveries; default: all that failed."""
     rate: Annotated[PerSecond, Field(gt=0, le=10_000)] | None = None
-    """Deliveries per second, such as 50 or 50/s; default: as fast as the hooks take them."""
+    """Maximum deliveries per second, such as 50 or 50/s; default: as fast as the hooks take them."""
     dry_run: bool = False
-    """true: only count them."""
+    """true: only count the deliveries."""
 
 
 class ReplayFilterDocument(ClosedDocument):
-    """Which deliveries a replay takes."""
+    """The filter of a replay."""
 
     hook: str | None
     """Id of their hook; null: every hook."""
     hook_name: str | None
-    """Name of their hook, its id where the hook is gone; null: every hook."""
+    """Name of their hook, its id if the hook does not exist any more; null: every hook."""
     status: list[Status]
-    """Where they stood; empty with `missing`."""
+    """Their status; empty with `missing`."""
     type: str | None
     """Type of their event."""
     source: str | None
@@ -74,7 +74,7 @@ class ReplayFilterDocument(ClosedDocument):
     to: UtcMoment | None
     """Only events received before that."""
     missing: bool
-    """Whether it makes deliveries that `hook` never had."""
+    """Whether the replay creates missing deliveries of `hook`."""
 
     @classmethod
     def of(cls, which: ReplayFilter, name_of: Callable[[str], str]) -> Self:
@@ -92,16 +92,16 @@ class ReplayFilterDocument(ClosedDocument):
 
 
 class DryRunDocument(ClosedDocument):
-    """What a replay would take."""
+    """The count of a replay that was not created."""
 
     dry_run: bool
-    """true."""
+    """Always true."""
     total: int
-    """How many deliveries."""
+    """Number of deliveries."""
     exact: bool
     """false: there are more than could be counted in time."""
     left_out: int
-    """How many more fit whose hooks are gone or disabled."""
+    """Number of further matching deliveries whose hooks are gone or disabled."""
 
     @classmethod
     def of(cls, planned: Replay) -> Self:
@@ -110,30 +110,30 @@ class DryRunDocument(ClosedDocument):
 
 
 class ReplayDocument(ClosedDocument):
-    """Deliveries that are started anew as one job."""
+    """A job that retries many deliveries."""
 
     id: str
     """A UUIDv7."""
     filter: ReplayFilterDocument
-    """Which deliveries it takes, of those that were there when it was made."""
+    """Filter; only deliveries that matched when the replay was created are taken."""
     rate: float | None
-    """Deliveries per second; null: as fast as the hooks take them."""
+    """Maximum deliveries per second; null: as fast as the hooks take them."""
     status: ReplayStatus
     """pending, running; done, cancelled and failed are final."""
     total: int
-    """How many it takes, as counted when it was made."""
+    """Number of deliveries, as counted when it was created."""
     exact: bool
     """false: there are more than could be counted in time."""
     done: int
-    """How many wait in their lanes by now, or are through."""
+    """Number of deliveries that were put into their lanes."""
     left_out: int
-    """How many fit whose hooks are gone or disabled."""
+    """Number of matching deliveries whose hooks are gone or disabled."""
     created_at: UtcMoment
-    """When it was made."""
+    """When it was created."""
     created_by: str
-    """Name of the token with which it was made."""
+    """Name of the token that created it."""
     updated_at: UtcMoment
-    """When it last went on."""
+    """When it last made progress."""
     finished_at: UtcMoment | None
     """When it ended."""
     error: str | None

@@ -15,40 +15,40 @@ Milliseconds = Annotated[float, Field(ge=0)]
 
 
 class TotalsDocument(ClosedDocument):
-    """Deliveries that came to a final status in a span, their attempts, and how the hook fares now."""
+    """The totals of deliveries that became final in a span, of their attempts, and the present health of the hook."""
 
     total_deliveries: Count
-    """SUCCESS, FAILED and SKIPPED together; what waits is not counted yet."""
+    """SUCCESS, FAILED and SKIPPED together; waiting deliveries are not counted yet."""
     succeeded: Count
-    """Those that are SUCCESS."""
+    """Deliveries with status SUCCESS."""
     failed: Count
-    """Those that are FAILED."""
+    """Deliveries with status FAILED."""
     skipped: Count
-    """Those that are SKIPPED, since their hook was disabled."""
+    """Deliveries with status SKIPPED, because their hook was disabled."""
     success_rate: Annotated[float, Field(ge=0, le=100)] | None
     """Percentage of succeeded among succeeded and failed; null where there are none."""
     attempts: Count
-    """Tries of deliveries."""
+    """Attempts."""
     attempts_failed: Count
-    """Those that failed."""
+    """Attempts that failed."""
     average_ms: Milliseconds | None
-    """How long an attempt took, in milliseconds; null where there was none."""
+    """Average duration of an attempt in milliseconds; null if there was none."""
     p50_ms: Milliseconds | None
-    """Half of the attempts took no longer."""
+    """Median duration of an attempt."""
     p95_ms: Milliseconds | None
-    """95 % of the attempts took no longer; beyond 600,000 nothing is told apart."""
+    """95th percentile of the duration of an attempt; values beyond 600,000 are not distinguished."""
     consecutive_failures: Count
-    """Attempts that failed since the last success, whatever the span; of several hooks that of the worst."""
+    """Attempts that failed since the last success, regardless of the span; of several hooks the highest value."""
     failing: bool
-    """It only fails now, or one of several does: three attempts at the least since the last success."""
+    """Whether the hook, or one of several, only fails at present: at least three attempts since the last success."""
     consecutive_failed_deliveries: Count
     """Deliveries that failed for good since the last success."""
     last_success_at: UtcMoment | None
-    """When an attempt last succeeded, whatever the span."""
+    """When an attempt last succeeded, regardless of the span."""
     last_attempt_at: UtcMoment | None
     """When an attempt last ended."""
     failing_since: UtcMoment | None
-    """The first failed attempt since the last success; null where the last attempt succeeded."""
+    """First failed attempt since the last success; null if the last attempt succeeded."""
 
     @classmethod
     def of(cls, sums: Sums, health: Iterable[HookHealth], **more: Any) -> Self:
@@ -96,11 +96,11 @@ class HookStatsDocument(TotalsDocument):
     hook: str
     """Id of the hook."""
     hook_name: str
-    """Name of the hook; its id where the hook is gone."""
+    """Name of the hook; its id if the hook does not exist any more."""
     from_: Annotated[UtcMoment | None, Field(alias="from")]
-    """Where the span of whole steps begins; null: with the first delivery."""
+    """Start of the span, which has whole steps; null: the first delivery."""
     to: UtcMoment
-    """Where it ends."""
+    """End of the span."""
 
 
 class HookTotalsDocument(TotalsDocument):
@@ -109,14 +109,14 @@ class HookTotalsDocument(TotalsDocument):
     hook: str
     """Id of the hook."""
     hook_name: str
-    """Name of the hook; its id where the hook is gone."""
+    """Name of the hook; its id if the hook does not exist any more."""
 
 
 class StatsStepDocument(ClosedDocument):
-    """What happened in one minute, hour or day; those in which nothing did are left out."""
+    """The counts of one minute, hour or day; steps without any are omitted."""
 
     at: UtcMoment
-    """Its beginning."""
+    """Start of the step."""
     succeeded: Count
     """Deliveries that became SUCCESS."""
     failed: Count
@@ -126,7 +126,7 @@ class StatsStepDocument(ClosedDocument):
     attempts: Count
     """Attempts that ended."""
     average_ms: Milliseconds | None
-    """How long they took, in milliseconds; null where there was none."""
+    """Average duration of an attempt in milliseconds; null if there was none."""
 
     @classmethod
     def of(cls, at: float, sums: Sums) -> Self:
@@ -145,15 +145,15 @@ class StatsDocument(ClosedDocument):
     """The statistics of all hooks, or of one."""
 
     from_: Annotated[UtcMoment | None, Field(alias="from")]
-    """Where the span of whole steps begins; null: with the first delivery."""
+    """Start of the span, which has whole steps; null: the first delivery."""
     to: UtcMoment
-    """Where it ends."""
+    """End of the span."""
     totals: TotalsDocument
-    """All together."""
+    """Totals of all hooks."""
     hooks: list[HookTotalsDocument]
-    """Each by itself, those with the most deliveries first."""
+    """Totals of each hook, those with the most deliveries first."""
     series: list[StatsStepDocument] | None = None
-    """Step by step, where `by` is given."""
+    """Counts by step, if `by` is given."""
 
 
 class MeasuredDocument(ClosedDocument):
@@ -162,9 +162,9 @@ class MeasuredDocument(ClosedDocument):
     key: str
     """The value as text."""
     events: Count
-    """How many events had it."""
+    """Number of events with this value."""
     sums: dict[str, float]
-    """Sums of the other dimensions that are numbers, over these events."""
+    """Sums of the other numeric dimensions over these events."""
 
     @classmethod
     def of(cls, measured: Measured) -> Self:
@@ -173,25 +173,25 @@ class MeasuredDocument(ClosedDocument):
 
 
 class TopDocument(ClosedDocument):
-    """The values of a dimension with the most."""
+    """The top values of a dimension."""
 
     items: list[MeasuredDocument]
-    """The greatest first."""
+    """Values in descending order."""
     from_: Annotated[UtcMoment | None, Field(alias="from")]
-    """Where the span of whole days begins; null: with the first event."""
+    """Start of the span, which has whole days; null: the first event."""
     to: UtcMoment
-    """Where it ends."""
+    """End of the span."""
 
 
 class MeasuredStepDocument(ClosedDocument):
-    """What was measured in one hour or day; those without events are left out."""
+    """The measures of one hour or day; steps without events are omitted."""
 
     at: UtcMoment
-    """Its beginning."""
+    """Start of the step."""
     events: Count
-    """How many events."""
+    """Number of events."""
     sums: dict[str, float]
-    """Sums of the dimensions that are numbers."""
+    """Sums of the numeric dimensions."""
 
     @classmethod
     def of(cls, step: MeasuredStep) -> Self:
@@ -200,18 +200,18 @@ class MeasuredStepDocument(ClosedDocument):
 
 
 class MeasuresDocument(ClosedDocument):
-    """What was measured, step by step."""
+    """The measures by step."""
 
     items: list[MeasuredStepDocument]
     """In order of time."""
     from_: Annotated[UtcMoment | None, Field(alias="from")]
-    """Where the span of whole steps begins; null: with the first event."""
+    """Start of the span, which has whole steps; null: the first event."""
     to: UtcMoment
-    """Where it ends."""
+    """End of the span."""
 
 
 class DimensionsDocument(ClosedDocument):
-    """What is measured of a source's events."""
+    """The dimensions of a source."""
 
     source: str
     """Name of the source."""
@@ -220,56 +220,56 @@ class DimensionsDocument(ClosedDocument):
 
 
 class PlaybackRow(ClosedDocument):
-    """One day, in Phlix's words."""
+    """The playbacks of one day, with the members of Phlix's API."""
 
     date: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     """The day, in UTC."""
     play_count: Count
-    """How often something was played to its end or stopped."""
+    """Number of playbacks that ended or were stopped."""
     total_duration: Annotated[int, Field(ge=0)]
-    """How long, in seconds."""
+    """Total duration in seconds."""
     completed_count: Count
-    """How often to the end."""
+    """Number of playbacks that ran to the end."""
 
 
 class TopUserRow(ClosedDocument):
-    """One user, in Phlix's words."""
+    """The playbacks of one user, with the members of Phlix's API."""
 
     user_id: str
     """Id of the user."""
     total_watch_time: int
-    """How long that user watched, in seconds."""
+    """Total watch time in seconds."""
     play_count: Count
-    """How often."""
+    """Number of playbacks."""
 
 
 class TopMediaRow(ClosedDocument):
-    """One thing to watch, in Phlix's words."""
+    """The playbacks of one media item, with the members of Phlix's API."""
 
     media_item_id: str
-    """Its id."""
+    """Id of the media item."""
     play_count: Count
-    """How often it was played."""
+    """Number of playbacks."""
     total_duration: int
-    """How long, in seconds."""
+    """Total duration in seconds."""
 
 
 class PlaybackDocument(ClosedDocument):
-    """Playbacks day by day."""
+    """The playbacks by day."""
 
     data: list[PlaybackRow]
-    """In order of time; days without any are left out."""
+    """Days in order; days without playbacks are omitted."""
 
 
 class TopUsersDocument(ClosedDocument):
-    """Who watches most."""
+    """The users with the longest watch time."""
 
     data: list[TopUserRow]
-    """The longest first."""
+    """Users in descending order."""
 
 
 class TopMediaDocument(ClosedDocument):
-    """What is watched most."""
+    """The media items with the most playbacks."""
 
     data: list[TopMediaRow]
-    """The most often first."""
+    """Media items in descending order."""
