@@ -175,9 +175,7 @@ class Delivering:
             runner.enqueue(work)
 
     def turned_away(self, runner: HookWorker, work: Work) -> bool:
-        """Matches a copy that was parked while its hook could not be read; returns True if the hook does not ask for it: the
-        delivery is SKIPPED.
-        """
+        """Matches a provisional copy; returns True if the hook does not ask for it: the delivery is SKIPPED."""
         if not work.delivery.provisional:
             return False
         if self.table.asks(runner.hook.id, work.delivery.event):
@@ -209,9 +207,7 @@ class Delivering:
         await self.conclude(runner, work, outcome, attempt)
 
     def _record_started(self, work: Work) -> tuple[float, float]:
-        """Marks the message as started, so that it is not returned to the broker. Returns the start of the attempt, as Unix
-        time and as monotonic time in seconds.
-        """
+        """Prevents the return of the message to the broker; returns the start in Unix and in monotonic seconds."""
         work.settlement.started = True
         return time.time(), time.monotonic()
 
@@ -355,9 +351,7 @@ def steady_time() -> float:
 def next_copy(
     delivery: Delivery, outcome: RetryLater | Parked, attempt: Attempt | None, now: float
 ) -> Delivery:
-    """Returns the delivery as its copy carries it: with the attempt and the used wait counted, and the time of the next
-    attempt.
-    """
+    """Returns the delivery as its copy carries it: attempt and used wait counted, with the time of the next attempt."""
     match outcome:
         case RetryLater(wait=wait, reason=reason, uses_retry=uses_retry):
             return replace(
