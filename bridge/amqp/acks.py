@@ -169,7 +169,7 @@ class ChannelSession:
 
 
 class ChannelAckHandle(Hold):
-    """The ticket of one message of one channel session; see bridge.core.ports.Ticket.
+    """The ticket of one message of one channel session; see bridge.core.ports.AckHandle.
 
     The ticket holds the memory of the message in the budget, since whoever has the ticket also has the message.
     """

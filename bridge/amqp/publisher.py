@@ -41,7 +41,7 @@ _MISSING_FOR = 1.0
 _REFUSED_FOR = 30.0
 _ASK_ANEW_AFTER = 3.0
 _LARGER = re.compile(r"message size \d+ is larger than (?:configured )?max size (\d+)")
-"""RabbitMQ tells 406 apart by text alone; 3.10.8 says `configured`."""
+"""The text by which RabbitMQ distinguishes this 406 from others; 3.10.8 says `configured`."""
 
 
 class _Encoded(aio_pika.Message):

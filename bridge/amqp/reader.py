@@ -236,7 +236,7 @@ class _SievedReader(asyncio.StreamReader):
         self._passed_on = self._clock()
         super().feed_data(_HEARTBEAT)
 
-    # ---- while memory is crowded ----------------------------------------------------------------------
+    # ---- backpressure by memory -----------------------------------------------------------------------
 
     def _halt(self) -> None:
         """Leaves incoming bytes in the socket: the broker stops sending when that is full, and waits.

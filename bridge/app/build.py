@@ -232,7 +232,7 @@ class Container:
         await self.lanes.flush()
         await self.stray_channel.flush()
 
-    # ---- making ---------------------------------------------------------------------------------------
+    # ---- construction ---------------------------------------------------------------------------------
 
     def _publisher(self, link: Link, *, underneath: bool = False) -> ConfirmedPublisher:
         return ConfirmedPublisher(
@@ -342,7 +342,7 @@ class Container:
             queues=[self.names.events],
         )
 
-    # ---- telling each other ---------------------------------------------------------------------------
+    # ---- notifications --------------------------------------------------------------------------------
 
     def _let_through(self, work: Work) -> None:
         self.service.let_through(work)

@@ -119,6 +119,6 @@ class ReplicaCoordination:
         await self._presence.leave()
 
     def _lane_made(self, hook: str) -> None:
-        """Notes a new lane. A single replica makes all lanes itself, and tells nobody."""
+        """Notes another replica's new lane, or with an empty id looks for lanes, which a single replica need not do."""
         if hook or self._several:
             self._parts.service.lane_made(hook)

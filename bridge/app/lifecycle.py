@@ -90,7 +90,7 @@ class Bridge:
         self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    # ---- the beginning --------------------------------------------------------------------------------
+    # ---- start ----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Starts all parts; raises a BridgeError, written for the operator, if one is unavailable."""
@@ -272,7 +272,7 @@ class Bridge:
         if error is not None:
             self.failed.set_exception(error)
 
-    # ---- while it runs --------------------------------------------------------------------------------
+    # ---- run ------------------------------------------------------------------------------------------
 
     async def _sweep(self, parts: Container) -> None:
         while True:
@@ -301,7 +301,7 @@ class Bridge:
         """Returns the base URLs of the HTTP server."""
         return self._http.addresses if self._http is not None else {}
 
-    # ---- the end --------------------------------------------------------------------------------------
+    # ---- stop -----------------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Stops consuming, finishes or parks deliveries in flight, flushes history and acks, and closes; within a bound."""

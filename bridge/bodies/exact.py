@@ -112,7 +112,7 @@ def _php_dumps(value: Any) -> str:
 
 
 def _is_short(value: Any) -> bool:
-    """Whether it holds few values for certain, told far faster than by `_weight`; there is no need to know it exactly."""
+    """Returns whether the value certainly has few values, without the exact count of `_weight`, which is much slower."""
     try:
         return len(orjson.dumps(value, table_text, _OPTIONS)) <= 2 * _MOST
     except TypeError:
@@ -120,7 +120,7 @@ def _is_short(value: Any) -> bool:
 
 
 def _weight(value: Any) -> int:
-    """How many values it holds, long texts for several; more than `_MOST`: at least so many."""
+    """Returns the number of values in it, long texts counted as several; if it exceeds `_MOST`, a lower bound."""
     weight, waiting = 1, [value]
     while waiting and weight <= _MOST:
         item = waiting.pop()
@@ -139,7 +139,7 @@ def _weight(value: Any) -> int:
 
 
 def _pieces(value: Any, spell: Callable[[Any], str]) -> Iterator[str]:
-    """What `spell` makes of a value, in parts that are made in no time each."""
+    """Yields the result of `spell` in pieces, each of which takes negligible time."""
     if _weight(value) <= _MOST:
         yield spell(value)
     elif isinstance(value, str):

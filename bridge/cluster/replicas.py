@@ -161,7 +161,7 @@ class ReplicaDocument(ClosedDocument):
     targets: list[str]
     """Types of targets that it attempts; deliveries of other types stay in their lanes."""
     started_at: UtcMoment
-    """When it started."""
+    """Start of its process."""
     seen_at: UtcMoment
     """Time of its last heartbeat."""
     revision: int

@@ -211,12 +211,12 @@ class Turn:
             self.is_over()
 
 
-# What the system gives the process, and how the C library hands it on.
+# The memory limits of the process, and the allocator of the C library.
 
 
 _USUAL = 268_435_456
 _PART = 3
-"""Of what its cgroup may take, the process gives one of so many parts to messages."""
+"""The fraction of the cgroup's memory for messages: one of this many parts."""
 _LEAST = 8_388_608
 _UNLIMITED = 1 << 60
 
@@ -226,16 +226,17 @@ _OWN_PAGES = 131_072
 
 
 def usual_budget() -> int:
-    """A third of what the cgroup of this process may take, or 256 MiB where it may take anything."""
+    """Returns a third of the memory limit of the process's cgroup, or 256 MiB if it has none."""
     most = min(_limits(), default=_UNLIMITED)
     return _USUAL if most >= _UNLIMITED else max(_LEAST, most // _PART)
 
 
 def set_up_allocator() -> None:
-    """Have large bodies in pages of their own, which go back to the system at once; before anything large is made.
+    """Makes the allocator put large bodies in their own pages, which return to the system when freed; call it before the first
+    large allocation.
 
-    By itself glibc takes them from its heap as soon as one was freed, where small values that live on among them keep
-    the pages; and each thread has a heap of its own. Other C libraries have no such setting.
+    By default glibc allocates them from its heap once one was freed, where small live values keep the pages allocated; and each
+    thread has its own heap. Other C libraries have no such setting.
     """
     if (mallopt := libc("mallopt")) is not None:
         mallopt(_MMAP_THRESHOLD, _OWN_PAGES)
@@ -251,7 +252,7 @@ def libc(name: str) -> Callable[..., int] | None:
 
 
 def _limits() -> Iterator[int]:
-    """The limits of the cgroup and of those it lies in, of version 2 or 1."""
+    """Yields the limits of the cgroup and its ancestors, of version 2 or 1."""
     for root, file, group in _groups():
         for folder in (group, *group.parents):
             try:

@@ -51,7 +51,7 @@ class KnownEvidence:
 
 
 class Status(StrEnum):
-    """Where a delivery stands; SUCCESS, FAILED and SKIPPED are final and never change again."""
+    """The status of a delivery; SUCCESS, FAILED and SKIPPED are final and never change again."""
 
     PENDING = "PENDING"
     RETRYING = "RETRYING"

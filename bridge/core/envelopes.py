@@ -76,7 +76,7 @@ class SplynxEvent(_Open):
 
 
 class SplynxPing(_Open):
-    """What Splynx sends to try out a webhook."""
+    """The request with which Splynx tests a webhook."""
 
     type: Literal["ping"]
     """ping."""
@@ -109,7 +109,7 @@ class PhlixSubscription(_Open):
 
 
 class PlinqxMetadata(_Open):
-    """Whose event it is."""
+    """The origin of an event of Plinqx."""
 
     tenantId: str | None = None  # noqa: N815 - the publisher's spelling
     """Id of the tenant."""
@@ -151,13 +151,13 @@ _OF_VERSION_1: JsonDict = {"anyOf": [{"required": [key]} for key in ("event", "h
 
 
 class CockpitPayload(_Open):
-    """A payload that a Cockpit 2 webhook was given by its owner: any object that is none of Cockpit 1."""
+    """A payload that the owner of a Cockpit 2 webhook defined: any object that is not one of Cockpit 1."""
 
     model_config = ConfigDict(json_schema_extra={"not": _OF_VERSION_1})
 
 
 class TikiRequest(RootModel[Any]):
-    """What is sent to Tiki: any body. Its webhooks take whatever verifies."""
+    """A request to Tiki with any body: its webhooks accept every body with a valid signature."""
 
 
 _ONE_OF_BOTH: JsonDict = {"not": {"required": ["data", "data_base64"]}}

@@ -51,7 +51,7 @@ class Claimed:
 
 
 class Stage(StrEnum):
-    """Where a message stands that the broker handed out again after an unclean stop."""
+    """The stage of a message that was redelivered after an unclean stop."""
 
     ARRIVED = "arrived"
     IN_COMPANY = "in_company"
@@ -63,7 +63,7 @@ class Stage(StrEnum):
 
 
 class Finding(StrEnum):
-    """What decides where such a message goes on."""
+    """The finding that leads such a message to its next stage."""
 
     NO_DEATH = "in flight at no earlier death"
     DEATH = "in flight at an earlier death"

@@ -1,4 +1,4 @@
-"""What reading the history returns: lists in pages, and single events and deliveries with their details."""
+"""The results of reading the history: lists in pages, and single events and deliveries with their details."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What the statistics return: totals that are maintained in the commit of each delivery, so that queries over a
+"""The results of statistics: totals that are maintained in the commit of each delivery, so that queries over a
 month are fast.
 """
 

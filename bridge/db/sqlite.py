@@ -43,7 +43,7 @@ class HistoryFile:
     """
 
     def __init__(self, path: Path, *, alone: bool) -> None:
-        """`alone`: no other process may have the file open in this way.
+        """`alone`: no other process may open the file with `alone`.
 
         Raises SettingsError if the file cannot be a history, AlreadyRunning if another process has it.
         """

@@ -1,7 +1,7 @@
 """Upserts of many rows in one statement.
 
-A row per execution (executemany) would let go of the interpreter's lock and fight for it again at every row,
-against a busy event loop: with SQLite that costs two thirds more CPU and twice the time.
+With one row per execution (executemany) the interpreter lock would be released and reacquired for every row, against a busy
+event loop: with SQLite that costs two thirds more CPU and twice the time.
 """
 
 import re
@@ -23,7 +23,7 @@ from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow, Rows
 
 MOST_ROWS = 256
 _MOST_BYTES = 1_000_000
-"""Of bodies and the like in one statement: SQLite holds on to what was bound until the statement runs again."""
+"""Maximum bytes of large values in one statement: SQLite keeps bound values until the statement runs again."""
 
 _MOST_FORMS_KNOWN = 10_000
 
@@ -252,7 +252,7 @@ def add(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         how = _How(tuple(table.columns.keys()), adding=True)
         key = len(table.primary_key.columns)
         last = max(rows)
-        # SQLite gets the last row repeated with zeros: so it is one statement instead of half a dozen.
+        # For SQLite, a statement may be padded with copies of the last key and zeros: one statement instead of half a dozen.
         spare = (*last[:key], *[0] * (len(last) - key))
         _write(connection, table, how, rows, spare)
 

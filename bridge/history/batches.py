@@ -18,7 +18,7 @@ from bridge.history.sums import MeasuresWriter, Tally, add_tally
 
 
 def reach(connection: Connection, places: Sequence[Reached]) -> None:
-    """Writes how far streams have been read; an offset never decreases, except in a stream that was made anew."""
+    """Writes how far streams have been read; an offset never decreases, except in a stream that was replaced."""
     c = stream_offsets.c
     for one in {each.queue: each for each in places}.values():
         row = {

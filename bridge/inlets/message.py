@@ -279,5 +279,5 @@ async def _read(request: web.Request, place: Place, limit: int) -> bytes | Refus
         chunks.append(chunk)
     if len(chunks) == 1:
         return chunks[0]
-    # Where there is much to copy other threads run meanwhile, the event loop's among them.
+    # Large copies are made in a thread, so that the event loop continues meanwhile.
     return b"".join(chunks) if size < _LARGE else await asyncio.to_thread(b"".join, chunks)

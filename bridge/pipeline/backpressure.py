@@ -104,7 +104,7 @@ class Prefetch:
         if source.prefetch != before:
             source.consumer.resize(source.queue, source.prefetch)
 
-    # ---- from one message to all ----------------------------------------------------------------------
+    # ---- small prefetch after an unclean stop ---------------------------------------------------------
 
     def start_small(self, name: str) -> None:
         """Starts the prefetch at one, and raises it as messages are settled.

@@ -237,7 +237,7 @@ class RedeliveryFilter:
         """Releases the claims when the process stops. Raises HistoryUnavailable."""
         await self._claiming.leave()
 
-    # ---- in batches -----------------------------------------------------------------------------------
+    # ---- batches --------------------------------------------------------------------------------------
 
     def _look_at(self, arrival: ReceivedMessage) -> None:
         self._waiting.append(arrival)
@@ -301,7 +301,7 @@ class RedeliveryFilter:
         running = (self.under_way.get(key[2]) for _, key in arrival.known_by())
         return any(one is not None and one is not arrival.settlement for one in running)
 
-    # ---- what came before -----------------------------------------------------------------------------
+    # ---- redelivered messages -------------------------------------------------------------------------
 
     async def _recollect(self, batch: Sequence[ReceivedMessage]) -> None:
         parts = [each for arrival in batch for each in arrival.known_by()]
@@ -312,7 +312,7 @@ class RedeliveryFilter:
         for part, key in parts:
             part.earlier = known.get(key)
 
-    # ---- whose the keys are ---------------------------------------------------------------------------
+    # ---- deduplication keys ---------------------------------------------------------------------------
 
     def _judge(
         self,
@@ -367,7 +367,7 @@ class RedeliveryFilter:
         self._claiming.hold(digest, event_id, arrival.settlement)
         arrival.claims.append((digest, event_id))
 
-    # ---- on -------------------------------------------------------------------------------------------
+    # ---- routing --------------------------------------------------------------------------------------
 
     def _go_on(self, arrival: ReceivedMessage) -> None:
         del self._held[arrival]

@@ -369,7 +369,7 @@ def next_copy(
 
 
 def by_this_clock(delivery: Delivery, now: float) -> Delivery:
-    """Returns the delivery with its wait begun anew if it began in the future: the clock was set back since, for instance at a
+    """Returns the delivery with its wait restarted if it began in the future: the clock was set back since, for instance at a
     restart. The delivery waits its full time once more, instead of until the clock has caught up.
     """
     behind = delivery.waits_from - now

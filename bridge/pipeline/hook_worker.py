@@ -81,7 +81,7 @@ class HookWorker:
         self._met = not isinstance(hook.target, WebhookTarget)
         self._opened_at = 0.0
 
-    # ---- what may go straight to the target -----------------------------------------------------------
+    # ---- direct or parked -----------------------------------------------------------------------------
 
     @property
     def paused(self) -> bool:
@@ -191,7 +191,7 @@ class HookWorker:
         events.hook_failed(self.hook.id, error)
         work.settlement.drop_one()
 
-    # ---- what an attempt says about the hook ----------------------------------------------------------
+    # ---- breaker and holds ----------------------------------------------------------------------------
 
     def why_wait(self, work: Work, now: float) -> str:
         """Returns the reason for which this attempt must not begin, empty if it may; a probe is marked as one.
@@ -261,7 +261,7 @@ class HookWorker:
         self.metrics.paused.value = self.paused
         self._changed(self)
 
-    # ---- the lane -------------------------------------------------------------------------------------
+    # ---- lane -----------------------------------------------------------------------------------------
 
     @property
     def lane(self) -> Lane:
@@ -287,7 +287,7 @@ class HookWorker:
         if self.queue.confirm_lane():
             self._changed(self)
 
-    # ---- what is in flight ----------------------------------------------------------------------------
+    # ---- deliveries in flight -------------------------------------------------------------------------
 
     @property
     def in_flight(self) -> int:
@@ -318,7 +318,7 @@ class HookWorker:
             received.append(self.lane.oldest)
         return min(received, default=0.0)
 
-    # ---- the end --------------------------------------------------------------------------------------
+    # ---- stop -----------------------------------------------------------------------------------------
 
     async def close(self) -> list[Work]:
         """Cancels the attempts in progress and closes the target; returns the cancelled attempts."""

@@ -179,7 +179,7 @@ class LaneScheduler:
                     self._fit[hook] = fit
                     self.changed(runner)
 
-    # ---- one lane -------------------------------------------------------------------------------------
+    # ---- consuming lanes ------------------------------------------------------------------------------
 
     async def _step(self, hook: str) -> None:
         runner = self._table.get(hook)
@@ -241,7 +241,7 @@ class LaneScheduler:
 
         self._timers[hook] = asyncio.get_running_loop().call_later(max(0.005, seconds), look)
 
-    # ---- one copy -------------------------------------------------------------------------------------
+    # ---- handling copies ------------------------------------------------------------------------------
 
     name = "lanes"
 

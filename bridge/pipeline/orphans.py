@@ -61,7 +61,7 @@ class RateLimitedLog:
 
 
 class OrphanedCopies:
-    """Parks orphans of known hooks anew, ends those of deleted hooks, quarantines dead letters, and leaves unknown orphans on
+    """Parks orphans of known hooks again, ends those of deleted hooks, quarantines dead letters, and leaves unknown orphans on
     the broker.
     """
 
@@ -168,7 +168,7 @@ class OrphanedCopies:
             log.error("orphan.unknown", hook=message.routing_key, count=count, effect=effect)
 
     async def _bring_home(self, delivery: Delivery, settlement: Settlement) -> None:
-        """Parks the delivery, which makes the lane anew; nothing is recorded."""
+        """Parks the delivery, which declares the lane again; nothing is recorded."""
         backoff = Backoff()
         while settlement.valid:
             try:
@@ -197,7 +197,7 @@ class OrphanedCopies:
                 self.end(forged, message, ticket)
             case _:
                 detail = f"lane of hook {message.routing_key}"
-                if why == "maxlen":  # parking it anew would push out the next one
+                if why == "maxlen":  # parking it again would push out the next one
                     detail += ": pushed out by a policy with a length limit and overflow drop-head"
                 limit = Undecodable("delivery_limit", detail)
                 self.end(limit, message, ticket)

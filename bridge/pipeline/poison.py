@@ -175,7 +175,7 @@ class PoisonMessageGuard:
             await self._suspects.leave(self._replica)
             await self._suspects.clear(self._over)
 
-    # ---- which is which -------------------------------------------------------------------------------
+    # ---- classification -------------------------------------------------------------------------------
 
     async def _sort(self) -> None:
         while True:
@@ -325,7 +325,7 @@ class PoisonMessageGuard:
         if not ended.done():
             ended.set_result(complete)
 
-    # ---- the end of each ------------------------------------------------------------------------------
+    # ---- settled messages -----------------------------------------------------------------------------
 
     def _admit(self, held: _Held, over: SettledCallback | None) -> None:
         contained(
@@ -351,7 +351,7 @@ class PoisonMessageGuard:
             over, self._over = self._over, set()
             await self._insist(partial(self._suspects.clear, over))
 
-    # ---- the database ---------------------------------------------------------------------------------
+    # ---- database -------------------------------------------------------------------------------------
 
     async def _times(self, digests: Collection[str]) -> Mapping[str, int]:
         if not digests:

@@ -34,9 +34,9 @@ Begin = Callable[[Message, AckHandle], None]
 
 
 def beginning(source: Source, passed_over: int | None, now: float) -> Reached:
-    """Returns where to start reading a stream for the first time: after `passed_over`, the offset of the last message to skip,
-    if it is known (-1: none), else as the setting says. The same holds after a stop before the first message, so that messages
-    published since are read.
+    """Returns where to start reading a stream that was never read: after `passed_over`, the offset of the last message to skip
+    (-1: none), or as the setting says if it is unknown. With `now` stored, a restart before the first message does not skip
+    what was published since.
     """
     since = _EARLIEST if passed_over == -1 else now
     return Reached(source.queue, -1 if passed_over is None else passed_over, since=since)
@@ -55,19 +55,19 @@ class StreamTicket:
 
     @property
     def valid(self) -> bool:
-        """See bridge.core.ports.Ticket."""
+        """See bridge.core.ports.AckHandle."""
         return self._ticket.valid
 
     def grow(self, octets: int) -> None:
-        """See bridge.core.ports.Ticket."""
+        """See bridge.core.ports.AckHandle."""
         self._ticket.grow(octets)
 
     def let_go(self) -> None:
-        """See bridge.core.ports.Ticket."""
+        """See bridge.core.ports.AckHandle."""
         self._ticket.let_go()
 
     def finish(self) -> None:
-        """See bridge.core.ports.Ticket."""
+        """See bridge.core.ports.AckHandle."""
         self._ticket.let_go()
         self.reader.credit(self.offset, self._ticket)
 
@@ -116,7 +116,7 @@ class StreamReader:
         self.must_reread = True
         """What came may have been let go: the next consumer begins behind the place that is done."""
 
-    # ---- where to begin -------------------------------------------------------------------------------
+    # ---- start offset ---------------------------------------------------------------------------------
 
     def begin(self, stored: Reached | None, at_risk: int) -> None:
         """Starts from the committed progress. The `at_risk` messages beyond it may have been in flight when the last process
@@ -156,7 +156,7 @@ class StreamReader:
         self._expected = 0
         self._anchor = None
         if self._epoch or self.highest >= 0 or self._ahead:
-            return "first"  # the stream was made anew, so all of it is new; or it was read from its very first message
+            return "first"  # the stream was replaced, so all of it is new; or it was read from its very first message
         wanted = self._source.stream.offset
         if wanted in {"next", "last"} and self._since:
             return datetime.fromtimestamp(self._since, UTC)
@@ -164,9 +164,7 @@ class StreamReader:
 
     @property
     def unsure(self) -> bool:
-        """Returns whether the last message that is done has not been delivered again: the stream may have been deleted and made
-        anew.
-        """
+        """Returns whether the last message that is done has not been delivered again: the stream may have been replaced."""
         return self._anchor is not None
 
     def made_anew(self) -> None:
@@ -201,7 +199,7 @@ class StreamReader:
         self._begun = False
         self.must_reread = True
 
-    # ---- each message ---------------------------------------------------------------------------------
+    # ---- receiving messages ---------------------------------------------------------------------------
 
     def take(self, message: Message, ticket: AckHandle, begin: Begin) -> None:
         """Accepts a message: begins with it, unless it is done or in flight already."""
@@ -244,8 +242,8 @@ class StreamReader:
         return True
 
     def _bridge_gap(self, offset: int) -> None:
-        """Skips offsets that are missing. Offsets have no gaps: an offset that is passed over has been deleted, and is not
-        waited for, though its message may be in flight here. The first message tells where the stream begins.
+        """Skips missing offsets. Offsets have no gaps: a missing one was deleted, and is not waited for, though its message may
+        be in flight here. The first message shows where the stream begins.
         """
         first = max(self._expected, self.done_to + 1)
         self._expected = offset + 1
@@ -263,7 +261,7 @@ class StreamReader:
         self._gaps.append((first, offset))
         self._move_on()
 
-    # ---- what becomes of it ---------------------------------------------------------------------------
+    # ---- settling messages ----------------------------------------------------------------------------
 
     def credit(self, offset: int, ticket: AckHandle) -> None:
         """Acks a finished message, so that the next one is delivered, unless too many wait for one that is not done."""
@@ -320,7 +318,7 @@ class StreamReader:
                 return min([end, *(one for one in (*ahead, *under_way) if one > done_to)]) - 1
         return done_to
 
-    # ---- in the transaction ---------------------------------------------------------------------------
+    # ---- committing progress --------------------------------------------------------------------------
 
     def reached_with(self, offsets: Collection[int]) -> Reached | None:
         """Returns the offset up to which everything is done once these messages are; None if that is committed already."""

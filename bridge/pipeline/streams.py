@@ -157,7 +157,7 @@ class Streams:
         """Returns whether another replica reads this stream."""
         return queue in self._read and not self._read[queue].ours
 
-    # ---- while they are read --------------------------------------------------------------------------
+    # ---- checks while reading -------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Renews leases and checks silent streams until cancelled."""

@@ -128,7 +128,7 @@ class QuarantineRoutes:
             ),
         ]
 
-    # ---- looking --------------------------------------------------------------------------------------
+    # ---- reading --------------------------------------------------------------------------------------
 
     async def _list(self, call: Call[_ListQuery, None]) -> PageDocument[QuarantinedInList]:
         which = await self._filter(call.query)

@@ -178,7 +178,8 @@ class Requeuing:
     async def _publish(self, known: KnownQuarantined, message: Message, source: Source) -> None:
         # Without an id the client library would generate one: this one is the same on a second publish.
         message_id = message.message_id or known.id
-        # The mark exempts it from its own claim on a key; a source without `dedupe` gets the message as it came.
+        # With this mark its key is not claimed again: another event of its message may hold it. Without `dedupe` it stays as it
+        # came.
         headers = message.headers if source.dedupe is None else {**message.headers, REQUEUED: True}
         try:
             await self._publisher.publish(

@@ -160,7 +160,7 @@ class ReplayService:
         """Returns a page of replays, newest first; ValueError for an invalid cursor."""
         return await self._replays.replays(after=after, limit=limit)
 
-    # ---- what is asked for ----------------------------------------------------------------------------
+    # ---- validation -----------------------------------------------------------------------------------
 
     async def _filter(self, asked: AskedReplayFilter) -> ReplayFilter:
         since, until = self._moment("from", asked.from_), self._moment("to", asked.to)
@@ -188,7 +188,7 @@ class ReplayService:
         except ValueError as error:
             raise NotPossible(f"filter.{name}", str(error)) from None
 
-    # ---- what it comes to -----------------------------------------------------------------------------
+    # ---- counting -------------------------------------------------------------------------------------
 
     async def _plan_again(self, planned: Replay) -> Replay:
         counted = await self._replays.count(planned.which)

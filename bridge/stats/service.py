@@ -182,7 +182,7 @@ class Measures:
             items=list(map(MeasuredStepDocument.of, found)), **bounds(begin, end, now)
         )
 
-    # ---- in Phlix's words, over all of its sources ------------------------------------------------------
+    # ---- Phlix's statistics, over all of its sources ----------------------------------------------------
 
     async def playback(self, asked: Asked) -> PlaybackDocument:
         """Returns the playbacks by day, in order."""

@@ -58,7 +58,7 @@ class Remote:
         """Returns the printer for standard output."""
         return paper(sys.stdout)
 
-    # ---- what is looked at ----------------------------------------------------------------------------
+    # ---- reading --------------------------------------------------------------------------------------
 
     def show(self, path: str, view: View, query: Mapping[str, Any] | None = None) -> None:
         """Prints the value at the path, as JSON or with `view`; repeatedly with --watch."""
@@ -92,7 +92,7 @@ class Remote:
         else:
             self.say(self._refusing(ask), view)
 
-    # ---- what is changed ------------------------------------------------------------------------------
+    # ---- changing -------------------------------------------------------------------------------------
 
     def change(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """Sends a request that changes something."""

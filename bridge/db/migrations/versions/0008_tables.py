@@ -1,6 +1,6 @@
-"""All tables, as the code has them; the first release writes them out here, and later revisions build on that.
+"""The tables as defined in the code; the first release will list them here, and later revisions build on that.
 
-A history of revision 0001 to 0007, none of them released, keeps what it has and gets what it lacks.
+A history of the unreleased revisions 0001 to 0007 keeps its tables and gets the missing parts.
 """
 
 import sqlalchemy as sa
