@@ -75,7 +75,7 @@ def create(
     named: str | None,
     expires_in: str | None,
 ) -> None:
-    """Make a token; it is shown this once."""
+    """Create a token, which is shown only once."""
     if (name is None) == (named is None):
         raise usage("--name", "give the token one name")
     lifetime = {"expires_in": expires_in} if expires_in is not None else {}
@@ -107,7 +107,7 @@ def revoke(
     *,
     yes: bool,
 ) -> None:
-    """Revoke a token; whoever holds it is refused from now on."""
+    """Revoke a token; its requests are refused from now on."""
     found = to.change("GET", f"/tokens/{segment(which)}").value
     confirm(f"Revoke the token {found['name']} ({found['role']})?", yes=yes)
     answer = to.change("DELETE", f"/tokens/{segment(found['id'])}")
@@ -116,7 +116,7 @@ def revoke(
 
 @app.remote(epilog=examples("amqp-bridge tokens me"))
 def me(to: Remote) -> None:
-    """Show what the token in use is good for."""
+    """Show the permissions of the token in use."""
     to.show("/me", lambda paper, me: paper.line(f"{text(me.get('name'))}: {text(me.get('role'))}"))
 
 

@@ -25,7 +25,7 @@ _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 _MOST = 4096
 """Values that are written in one go: no other thread runs until json.dumps is through with them."""
 _LONGEST = 262_144
-"""Letters of a text that are written in one go; a value weighs as much as so many letters:"""
+"""Maximum characters of a text that are written at once; a value counts as this many characters:"""
 _LETTERS = _LONGEST // _MOST
 
 

@@ -50,7 +50,9 @@ def run(
 ) -> None:
     """Consume the sources and deliver to the hooks.
 
-    It goes on until SIGTERM or Ctrl-C. SIGHUP reads the hooks anew; logins to brokers and database are read anew for each connection. A hook with a problem is broken and costs the others nothing: what it asks for waits until it is mended. A second signal ends at once; what was not settled the broker hands out again.
+    Runs until SIGTERM or Ctrl-C. SIGHUP reloads the hooks; credentials of brokers and database are read again for each
+    connection. A hook with a problem is broken and does not affect the others: its events wait until it is repaired. A second
+    signal ends the process at once; the broker redelivers unsettled messages.
     """
     # Modules create hardly any garbage: collecting it takes a sixth of the start, and repeats at every full collection unless
     # the objects are frozen.
@@ -80,10 +82,9 @@ def _early_hang_ups() -> list[int]:
 
 @app.local(epilog=CHECK, own=(CONFIG, flag("--json", "Print the result as JSON.", name="as_json")))
 def check(*, config: Path | None, as_json: bool) -> None:
-    """Tell everything that is wrong with a configuration.
+    """Report every problem of a configuration.
 
-    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave
-    it at 0.
+    Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave it at 0.
     """
     try:
         configuration = find(config)

@@ -154,9 +154,10 @@ def sign(file: File, **options: Any) -> None:
     ),
 )
 def verify(file: File, **options: Any) -> None:
-    """Tell whether the headers of a webhook fit its body.
+    """Verify the signature of a webhook.
 
-    They do where only a holder of the secret can have made them. The body is taken exactly as it is, and any of the secrets is enough.
+    The headers verify if only a holder of the secret can have made them. The body is taken exactly as it is, and any of the
+    secrets is enough.
     """
     given = Given(**options)
     reason, by = _verdict(file, given)

@@ -163,9 +163,7 @@ log = structlog.get_logger(__name__)
 
 _CONNECTIONS = 4
 _WORTH_TELLING = 16
-"""Seconds of additional timeout from which on the server is told, and to whose multiples it is rounded up: so few different
-statements are prepared.
-"""
+"""Granularity in seconds of timeouts beyond the usual one: so few different statements are prepared."""
 _FREEING = 5.0
 _PATIENT_NAME = "amqp-bridge, patient"
 _FREE = f"""

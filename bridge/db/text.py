@@ -1,8 +1,8 @@
-r"""Text that a database can hold, made from what a message may hold.
+r"""The conversion of publishers' text to text that a database can store.
 
-PostgreSQL has no NUL in text, SQLite shows nothing behind one, and neither takes lone surrogates. Such text is
-stored with visible escapes (NUL as `\x00`, U+D800 as `\ud800`, a byte that is no UTF-8 as `\xff`, and then
-a backslash as two), and the row's column `escaped` names the columns in which that was done.
+PostgreSQL has no NUL in text, SQLite shows nothing after one, and neither accepts lone surrogates. Such text is stored with
+visible escapes (NUL as `\x00`, U+D800 as `\ud800`, a byte that is not UTF-8 as `\xff`, and then a backslash as two), and the
+row's column `escaped` names the columns that contain them.
 """
 
 import base64

@@ -124,7 +124,7 @@ def show(
         bool, Option("--request", help="What it would send now, and whether that is what it sent last.")
     ] = False,
 ) -> None:
-    """Show a delivery with all its attempts: what was sent, and what came back."""
+    """Show a delivery with all its attempts: requests and responses."""
     path = f"/deliveries/{segment(delivery)}"
     if request:
         to.show(f"{path}/request", _show_request)
@@ -134,13 +134,13 @@ def show(
 
 @app.remote(epilog=CHANGE)
 def retry(to: Remote, deliveries: Ids = None) -> None:
-    """Start deliveries anew, at once, whatever became of them."""
+    """Retry deliveries at once, whatever their status."""
     _change(to, deliveries, "retry")
 
 
 @app.remote(epilog=CHANGE)
 def cancel(to: Remote, deliveries: Ids = None) -> None:
-    """Give up deliveries that wait: FAILED, cancelled."""
+    """Cancel waiting deliveries: FAILED, cancelled."""
     _change(to, deliveries, "cancel")
 
 

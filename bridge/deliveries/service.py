@@ -1,4 +1,4 @@
-"""The use cases that retry a delivery and cancel one."""
+"""The use cases that retry a delivery and cancel one, and the outbox that publishes retried ones."""
 
 import asyncio
 import contextlib

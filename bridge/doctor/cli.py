@@ -66,9 +66,9 @@ app = Commands()
     ),
 )
 def doctor(*, config: Path | None, management_url: str | None, quiet: bool, as_json: bool) -> None:
-    """Look at the real broker and database: what is granted, what is there, and what is wrong.
+    """Examine broker and database: permissions, objects and problems.
 
-    Each finding is ok, a warning or a problem, says what it means and what to do. Nothing that stays is changed.
+    Each finding is ok, a warning or a problem, with its meaning and what to do. Nothing is changed permanently.
     """
     findings = diagnosed(config, management_url)
     print_findings(findings, quiet=quiet, as_json=as_json)

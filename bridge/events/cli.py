@@ -132,7 +132,7 @@ top = RemoteCommands()
     common=LISTED,
 )
 def list_(to: Remote, *, within: str, **query: Any) -> None:
-    """List events, the newest first."""
+    """List events, newest first."""
     searches = query["where"] is not None
     patience = length(within, "--within") if searches else None
     to.pages("/events", _show_events, queried(query), counted=not searches, seconds=patience)
@@ -212,7 +212,7 @@ def explain(
     source: str | None,
     **message: Any,
 ) -> None:
-    """Tell which hooks get an event, and why the others do not."""
+    """Explain which hooks get an event, and why the others do not."""
     if _ID.fullmatch(what) and not Path(what).is_file():
         to.show(f"/events/{segment(what)}", _show_explained, {"explain": True})
         return

@@ -63,8 +63,9 @@ def last_of(row: Row) -> LastAttempt:
 
 
 def attempt_of(row: Row, forms: Mapping[str, str]) -> KnownAttempt:
-    r"""Of a row of `attempts`, and the forms of its evidence. Bytes of the response that are no UTF-8 stand there as
-    `\xff`.
+    r"""Returns the attempt of a row of `attempts` and the forms of its evidence.
+
+    Response bytes that are not UTF-8 are escaped as `\xff`.
     """
     response: str = row["response"]
     if _is_escaped(row, "response"):

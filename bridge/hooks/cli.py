@@ -211,13 +211,13 @@ def stats(to: Remote, hook: HookName, **span: Any) -> None:
 
 @app.remote(epilog=SWITCH)
 def enable(to: Remote, hooks: HookNames = None) -> None:
-    """Have matching events delivered again."""
+    """Enable hooks: matching events are delivered again."""
     _switch(to, hooks, "enable")
 
 
 @app.remote(epilog=SWITCH)
 def disable(to: Remote, hooks: HookNames = None) -> None:
-    """Have matching events recorded SKIPPED from now on; what waits goes on waiting."""
+    """Disable hooks: matching events are recorded SKIPPED from now on; waiting deliveries keep waiting."""
     _switch(to, hooks, "disable")
 
 
@@ -228,13 +228,13 @@ def pause(
     *,
     reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Shown to who looks.")] = None,
 ) -> None:
-    """Let matching events wait in the hook's lane."""
+    """Pause hooks: deliveries of matching events wait in the hook's lane."""
     _switch(to, hooks, "pause", {"reason": reason} if reason else None)
 
 
 @app.remote(epilog=SWITCH)
 def resume(to: Remote, hooks: HookNames = None) -> None:
-    """Deliver what waits, and what comes; lifts the bridge's own pause too."""
+    """Resume hooks: waiting deliveries are made; also lifts a pause by the bridge."""
     _switch(to, hooks, "resume")
 
 
@@ -253,7 +253,7 @@ amqp-bridge hooks reload --json | jq .broken
 """)
 )
 def reload(to: Remote) -> None:
-    """Have the hooks of the file read anew, on every replica; as SIGHUP does."""
+    """Reload the hooks of the file on every replica, as SIGHUP does on one."""
     to.say(to.change("POST", "/reload"), _reloaded)
 
 

@@ -251,8 +251,8 @@ def _say(connection: Connection, hook: str, change: Callable[[HookState], HookSt
 
 
 class SqlHooks(Store):
-    """The store to hooks of the API, whose targets are encrypted at rest. A hook whose key is missing is returned as
-    broken, with a placeholder target. Each method raises HistoryUnavailable.
+    """The store of hooks of the API, whose targets are encrypted at rest. A hook whose key is missing is returned as broken,
+    with a placeholder target. Each method raises HistoryUnavailable.
     """
 
     revision = Reads(admin_tables.revision)

@@ -106,7 +106,7 @@ class CopyReader:
         self._content_at_once = partial(content_of, at_once=AT_ONCE)
 
     def read_at_once(self, message: Message) -> Delivery | Undecodable:
-        """As `read`, but raises Heavy, and nothing else, if the copy is too large for the event loop."""
+        """Reads a copy as `read`, but raises Heavy, and nothing else, if it is too large for the event loop."""
         if len(message.body) > AT_ONCE:
             raise Heavy
         return self._read(message, self._content_at_once)
@@ -116,7 +116,7 @@ class CopyReader:
         return self._read(message, self._content_of)
 
     def read_without_data(self, message: Message) -> Delivery | Undecodable:
-        """As `read`, for a copy that ends processes: its data are not parsed again."""
+        """Reads a copy that ends processes: as `read`, but without parsing its data again."""
         return self._read(message, _no_data)
 
     def _read(self, message: Message, content_of: ReadContent) -> Delivery | Undecodable:

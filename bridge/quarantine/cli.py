@@ -80,7 +80,7 @@ def show(
     raw: bool,
     output: Path | None,
 ) -> None:
-    """Show a message in quarantine, whole."""
+    """Show a quarantined message with its body."""
     path = f"/quarantine/{segment(message)}"
     if not raw and output is None:
         to.show(path, _show_message)
@@ -126,7 +126,7 @@ def requeue(
     dry_run: bool,
     **correct: Any,
 ) -> None:
-    """Put messages back into the queue they came from, as they came or corrected, where they are decoded anew."""
+    """Requeue messages to the queue they came from, unchanged or corrected; they are decoded again."""
     correction = _corrected(to, messages, **correct)
     if many := _chosen(messages, source, reason, everything=everything):
         if correction or dry_run:
@@ -153,7 +153,7 @@ def _requeued(paper: TablePrinter, row: Any) -> None:
 
 @app.remote(epilog=EXAMPLES, own=(SOURCE, REASON, ALL, YES))
 def drop(to: Remote, messages: Ids = None, *, yes: bool, **which: Any) -> None:
-    """Delete messages from quarantine, for good."""
+    """Delete messages from quarantine."""
     if many := _chosen(messages, **which):
         confirm("Delete all of these from quarantine for good?", yes=yes)
         _drop_many(to, many)

@@ -1,4 +1,4 @@
-"""`amqp-bridge replay`: many deliveries started anew, as a job of the bridge."""
+"""`amqp-bridge replay`: retries many deliveries as one job of the bridge."""
 
 import sys
 import time
@@ -107,7 +107,7 @@ REPLAY = (
     ),
 )
 def start(to: Remote, *, rate: str | None, dry_run: bool, detach: bool, **which: Any) -> None:
-    """Start deliveries anew that fit the filter: FAILED ones, unless --status says otherwise."""
+    """Retry the deliveries that match the filter: FAILED ones, unless --status says otherwise."""
     told = {name: value for name, value in queried(which).items() if value is not None}
     answer = to.change("POST", "/replays", {"filter": told, "rate": rate, "dry_run": dry_run})
     if dry_run:
@@ -126,19 +126,19 @@ app.listing("list", "/replays", "List replays, the newest first.", REPLAYS)
 
 @app.remote(common=WATCHED)
 def show(to: Remote, replay: Id) -> None:
-    """Show a replay: how far it is."""
+    """Show the progress of a replay."""
     to.show(f"/replays/{segment(replay)}", _show_replay)
 
 
 @app.remote()
 def watch(to: Remote, replay: Id) -> None:
-    """Follow a replay until it ends; the exit code is 1 where it did not get to its end."""
+    """Follow a replay until it ends; the exit code is 1 if it was cancelled or failed."""
     _follow(to, replay)
 
 
 @app.remote()
 def cancel(to: Remote, replay: Id) -> None:
-    """Stop a replay; what it has started anew already stays so."""
+    """Cancel a replay; deliveries that it has started continue."""
     to.say(to.change("POST", f"/replays/{segment(replay)}/cancel"), _show_replay)
 
 

@@ -51,8 +51,8 @@ class Keys:
         self._view = view_for(by)
 
     def of_all(self, received: Received) -> Iterator[tuple[Event, str | EvaluationError | None]]:
-        """Yield each event with its key. Events of a batch that only have the message's id are told apart by their
-        index.
+        """Yields each event with its key. Events of a batch that only have the message's id are distinguished
+        by their index.
         """
         for event, place in places(received):
             yield event, self.of(event, place)

@@ -1,4 +1,4 @@
-"""How broker and database are reached: TLS, and who the bridge says that it is."""
+"""The transport settings of broker and database: TLS and credentials."""
 
 import re
 import ssl
@@ -13,7 +13,9 @@ from bridge.core.base import StrictModel
 
 
 class ServerTls(StrictModel):
-    """How a server's certificate is checked and which one is shown to it. Files are read anew for each connection."""
+    """The TLS options of a server's connections: how its certificate is verified, and which client certificate is presented.
+    Files are read again for each connection.
+    """
 
     ca: str | None = None
     """File with the certificates to trust, PEM; default: what the system trusts."""
@@ -35,7 +37,9 @@ BrokerAuth = Literal["plain", "external", "oauth2"]
 
 
 class BrokerOAuth2(StrictModel):
-    """Where a broker's access tokens come from, by client credentials. A token stands for the password."""
+    """The OAuth 2 client credentials with which a broker's access tokens are requested. A token takes the place of the
+    password.
+    """
 
     token_url: str = Field(min_length=1, max_length=2048)
     """Token endpoint, http:// or https://; it may have a private address."""

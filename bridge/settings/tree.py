@@ -144,7 +144,7 @@ class Storage(StrictModel):
 
     @property
     def database(self) -> Database:
-        """What `url` means."""
+        """Returns the parsed `url`."""
         return read_database(self.url.get_secret_value())
 
     @property
@@ -171,7 +171,7 @@ class History(StrictModel):
 
 
 class Http(StrictModel):
-    """Where the bridge answers HTTP, and where its webhooks may go."""
+    """The HTTP server, and the networks that webhooks may reach."""
 
     listen: Listen = "127.0.0.1:8080"
     """host:port of inlets, health, API and metrics; port 0 takes any free one."""
@@ -238,7 +238,7 @@ class Breaker(StrictModel):
 
 
 class Delivery(StrictModel):
-    """What is attempted at once and what waits in its hook's lane."""
+    """The concurrency of attempts, and when deliveries wait in their hook's lane."""
 
     park_timeout_over: Seconds = Field(default=30, ge=0, le=86_400)
     """Hooks whose target has a longer timeout are always served through their lane."""
@@ -258,7 +258,7 @@ class Delivery(StrictModel):
 
 
 class Log(StrictModel):
-    """What is logged, and in which form; logs go to standard error."""
+    """The level and form of logs, which go to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least weight of what is logged; debug shows every attempt, info the failed ones. What an outage would repeat for
@@ -268,7 +268,7 @@ class Log(StrictModel):
 
 
 class Metrics(StrictModel):
-    """What stands on /metrics."""
+    """The content of /metrics."""
 
     every_hook: bool = False
     """true: every hook has its own label; false: those beyond the first 200 share the label `other`. In

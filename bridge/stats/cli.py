@@ -96,7 +96,7 @@ def stats(to: Remote, **query: Any) -> None:
     common=WATCHED,
 )
 def top(to: Remote, **query: Any) -> None:
-    """Show which values of a dimension come most."""
+    """Show the top values of a dimension."""
     to.show(
         "/stats/top", lambda paper, answer: _show_sums(paper, answer, column("key", least=12)), queried(query)
     )
@@ -113,14 +113,14 @@ def top(to: Remote, **query: Any) -> None:
     common=WATCHED,
 )
 def measures(to: Remote, **query: Any) -> None:
-    """Show sums over a source's dimensions of numbers, by hour or day."""
+    """Show sums of a source's numeric dimensions, by hour or day."""
     at = column("at", show=moment)
     to.show("/stats/measures", lambda paper, answer: _show_sums(paper, answer, at), queried(query))
 
 
 @app.remote(epilog=EXAMPLES, own=(SOURCE,))
 def dimensions(to: Remote, **query: Any) -> None:
-    """Show which dimensions a source has."""
+    """Show the dimensions of a source."""
     to.show("/stats/dimensions", _show_dimensions, query)
 
 

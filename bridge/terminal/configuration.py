@@ -77,12 +77,12 @@ class Written:
         return self._logins[1]
 
     def changed(self) -> bool:
-        """Whether the files are others than those read last, and were the same when they were looked at before."""
+        """Returns whether the files differ from those last read, and have not changed since the previous call."""
         before, self._looked_at = self._looked_at, self._stamp()
         return before == self._looked_at != self._read
 
     def policies(self) -> FoundPolicies:
-        """What the management API that they name tells."""
+        """Returns the policies that the management API in the settings reports."""
         from bridge.checks.broker import policies
 
         settings = self._configuration.fit_to_run(self._served, strict=False)
@@ -91,7 +91,7 @@ class Written:
         return policies(settings.broker, queues, None if url is None else url.get_secret_value())
 
     def _stamp(self) -> list[tuple[object, ...]]:
-        """What tells one state of the files from another: where links lead, and what is there."""
+        """Returns a value that changes with the files: their resolved paths and modification times."""
         env = self._configuration.env
         named = [self._configuration.file, env.get(ENV_FILE)]
         files = [Path(each) for each in named if each]

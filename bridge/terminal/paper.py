@@ -21,7 +21,7 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z")
 
 
 def visible(text: str) -> str:
-    r"""The text on one line, control characters and lone surrogates as `\u001b`."""
+    r"""Returns the text on one line, with control characters and lone surrogates as `\u001b`."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
