@@ -82,7 +82,7 @@ def _early_hang_ups() -> list[int]:
 
 @app.local(epilog=CHECK, own=(CONFIG, flag("--json", "Print the result as JSON.", name="as_json")))
 def check(*, config: Path | None, as_json: bool) -> None:
-    """Report every problem of a configuration.
+    """Tell everything that is wrong with a configuration.
 
     Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave it at 0.
     """

@@ -154,7 +154,7 @@ def sign(file: File, **options: Any) -> None:
     ),
 )
 def verify(file: File, **options: Any) -> None:
-    """Verify the signature of a webhook.
+    """Tell whether the headers of a webhook fit its body.
 
     The headers verify if only a holder of the secret can have made them. The body is taken exactly as it is, and any of the
     secrets is enough.

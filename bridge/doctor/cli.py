@@ -66,7 +66,7 @@ app = Commands()
     ),
 )
 def doctor(*, config: Path | None, management_url: str | None, quiet: bool, as_json: bool) -> None:
-    """Examine broker and database: permissions, objects and problems.
+    """Look at the real broker and database: what is granted, what is there, and what is wrong.
 
     Each finding is ok, a warning or a problem, with its meaning and what to do. Nothing is changed permanently.
     """

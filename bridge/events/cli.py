@@ -212,7 +212,7 @@ def explain(
     source: str | None,
     **message: Any,
 ) -> None:
-    """Explain which hooks get an event, and why the others do not."""
+    """Tell which hooks get an event, and why the others do not."""
     if _ID.fullmatch(what) and not Path(what).is_file():
         to.show(f"/events/{segment(what)}", _show_explained, {"explain": True})
         return

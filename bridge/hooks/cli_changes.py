@@ -206,7 +206,7 @@ def _asked(file: str | None, given: Mapping[str, Any]) -> Any:
 
 @app.remote(epilog=CREATE, own=(FILE, *OF_HOOK))
 def create(to: Remote, *, file: str | None, **given: Any) -> None:
-    """Create a hook from a file or by options; it is in force at once."""
+    """Make a hook, from a file or by options; it is in force at once."""
     to.say(to.change("POST", "/hooks", _asked(file, given)), show_hook)
 
 
@@ -222,7 +222,7 @@ def create(to: Remote, *, file: str | None, **given: Any) -> None:
 def update(
     to: Remote, hook: HookName, *, file: str | None, patch: str | None, if_match: str | None, **given: Any
 ) -> None:
-    """Change a hook by options, or replace it by that of a file."""
+    """Change what options say and leave the rest, or put a file's hook in its place."""
     if file is not None and patch is not None:
         raise usage("--patch", "goes not with --file")
     method = "PATCH" if file is None else "PUT"
@@ -241,7 +241,7 @@ def update(
     ),
 )
 def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
-    """Delete a hook, and deliver or drop the deliveries in its lane."""
+    """Delete a hook, and deliver or drop what waits in its lane."""
     fate = "still delivered" if lane == "drain" else "given up (FAILED hook_deleted)"
     confirm(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
     to.say(to.change("DELETE", f"/hooks/{segment(hook)}", query={"lane": lane}), _show_removal)
@@ -271,7 +271,7 @@ def _show_removal(paper: TablePrinter, answer: Any) -> None:
     ),
 )
 def send_test(to: Remote, hook: HookName, *, type_: str | None, data: str | None) -> None:
-    """Send one test event to a hook's target and show the result."""
+    """Send one test event to a hook's target and tell what came of it."""
     body: dict[str, Any] = {} if type_ is None else {"type": type_}
     if data is not None:
         body["data"] = json_option("--data", data)
@@ -322,7 +322,7 @@ def rotate_secret(
     secret_file: Path | None,
     secret_env: str | None,
 ) -> None:
-    """Rotate a hook's secret; former secrets still sign for a while, and the answer says which signs when."""
+    """Give a hook a new secret; the old ones go on signing for a while, and the answer says which signs when."""
     found = all_secrets([], [secret_file] if secret_file else [], [secret_env] if secret_env else [])
     if len(found) > 1:
         raise usage("--secret-env", "goes not with --secret-file: there is one new secret")
