@@ -32,7 +32,8 @@ INTRODUCTION = """\
 
 Made from the code by `./dev generate`; do not edit.
 
-Settings stand in a YAML file (`amqp-bridge run -c bridge.yaml`). Each of them can also come from the environment or
+Settings stand in a YAML file: that of `amqp-bridge run -c FILE`, else the one that `BRIDGE_CONFIG` names, else `bridge.yaml` in
+the folder. Each of them can also come from the environment or
 from a file in a secrets directory, under the name in the last column. The last of these that gives a value wins:
 default, file, secrets directory, environment.
 

@@ -19,3 +19,15 @@ if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "run
     if hasattr(signal, "SIGHUP"):
         # By default SIGHUP ends the process. Before the settings are read it requests nothing, since they will be read.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def main() -> None:
+    """Runs the command line; ends the process with its exit code."""
+    if sys.argv[1:2] == ["health"]:
+        from bridge.cli.health import quick
+
+        if (code := quick(sys.argv[2:])) is not None:
+            sys.exit(code)
+    from bridge.cli.main import main as whole
+
+    whole()

@@ -38,6 +38,7 @@ class _Bridge(LazyGroup):
             "bridge.doctor.cli:app",
             "Look at the real broker and database: what is granted, what is there, and what is wrong.",
         ),
+        "health": Later("bridge.cli.run:app", "Tell whether a running bridge is live or ready, for probes."),
         "inspect": Later(
             "bridge.cli.inspect:app", "Say how a message would be decoded, and which hooks match."
         ),

@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 import typer
 
+from bridge.cli.health import Question
 from bridge.core.errors import Problem, SettingsError
 from bridge.telemetry import logs
 from bridge.terminal.configuration import Written, find, served_targets, waiting_time
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.output import USAGE, print_json
+from bridge.terminal.output import USAGE, print_json, usage
 from bridge.terminal.paper import count
 
-CONFIG = option("--config -c", "FILE", "Default: bridge.yaml in this folder.", Path)
+CONFIG = option("--config -c", "FILE", "Default: BRIDGE_CONFIG, else bridge.yaml in this folder.", Path)
 RUN = """\b
 Examples:
   amqp-bridge run -c bridge.yaml
@@ -26,6 +27,17 @@ CHECK = """\b
 Examples:
   amqp-bridge check -c bridge.yaml
   amqp-bridge check -c bridge.yaml --json | jq .problems"""
+HEALTH = """\b
+Examples:
+  amqp-bridge health
+  amqp-bridge health --live -c /etc/amqp-bridge/bridge.yaml
+  amqp-bridge health --wait 60s && echo deliveries begin
+  amqp-bridge health --url https://bridge.example.net
+
+\b
+Where the bridge is: --url, else http.listen of -c FILE; without both BRIDGE_URL, else http.listen of the settings of this
+folder and environment. BRIDGE_CA_FILE names the certificates to trust.
+Exit codes: 0 it is, 1 it is not or nothing answers, 2 wrong usage or configuration."""
 
 app = Commands()
 
@@ -102,6 +114,26 @@ def check(*, config: Path | None, as_json: bool) -> None:
         typer.echo(f"warning: {warning}", err=True)
     told = [count(number, name[:-1]) for name, number in counts.items() if number or name != "inlets"]
     typer.echo(f"{configuration.file or 'the environment'}: OK ({', '.join(told)})")
+
+
+@app.local(
+    epilog=HEALTH,
+    own=(
+        flag("--live", "Ask whether it runs: it stays live until it ends."),
+        flag("--ready", "Ask whether it takes work (default): from its start until it is told to stop."),
+        option("--wait", "TIME", "Ask again for so long, such as 60s, until it is."),
+        option("--url", "URL", "Of the bridge, in place of the settings."),
+        CONFIG,
+    ),
+)
+def health(*, live: bool, ready: bool, wait: str | None, url: str | None, config: Path | None) -> None:
+    """Tell whether a running bridge is live or ready, for probes.
+
+    Outages of broker and database end neither: the line that is printed tells them, and metrics are there to alert on.
+    """
+    if live and ready:
+        raise usage("--live", "give either --live or --ready")
+    typer.echo(Question("live" if live else "ready", url, config, waiting_time(wait)).answer())
 
 
 def _as_json(problem: Problem) -> Mapping[str, Any]:

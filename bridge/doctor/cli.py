@@ -59,7 +59,7 @@ app = Commands()
 @app.local(
     epilog=EXAMPLES,
     own=(
-        option("--config -c", "FILE", "Default: bridge.yaml in this folder.", Path),
+        option("--config -c", "FILE", "Default: BRIDGE_CONFIG, else bridge.yaml in this folder.", Path),
         option("--management-url", "URL", "Of the broker's management API. Default: beside the broker."),
         flag("--quiet -q", "Leave out what is in order."),
         flag("--json", "Print the findings as JSON.", name="as_json"),

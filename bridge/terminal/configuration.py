@@ -15,6 +15,7 @@ from bridge.settings.sources import ENV_FILE, secrets_folder
 from bridge.settings.tree import Settings
 from bridge.settings.yaml import NAME
 
+CONFIG_FILE = "BRIDGE_CONFIG"
 USUAL_FILE = Path("bridge.yaml")
 _LONGEST_WAIT = 7 * 86_400
 
@@ -108,10 +109,14 @@ def _stamp(file: Path) -> tuple[object, ...]:
 
 
 def find(file: Path | None, log_level: str | None = None) -> Configuration:
-    """The given file, else bridge.yaml in this folder, else the environment; raises SettingsError for none."""
+    """The given file, else that of BRIDGE_CONFIG, else bridge.yaml in this folder, else the environment; raises SettingsError
+    for none.
+    """
     env = dict(os.environ)
     if log_level is not None:
         env["BRIDGE_LOG__LEVEL"] = log_level
+    if file is None and (named := env.get(CONFIG_FILE)):
+        file = Path(named)
     if file is None and USUAL_FILE.exists():
         file = USUAL_FILE
     if file is None and not any(
