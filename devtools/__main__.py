@@ -18,8 +18,9 @@ usage: ./dev COMMAND [ARGUMENTS]
 
 Everything a checkout needs, on a fresh machine as on a warm one. Each command first obtains what it
 needs (Python environment, broker, database) and says in one line per step what it chose. Nothing is
-touched outside this folder and one temporary folder; a system package is installed only after a yes
-on a terminal, or where there is no terminal. Ctrl-C ends any command and what it started.
+touched outside this folder, one temporary folder and one in your cache (~/.cache/amqp-bridge); a system
+package is installed only after a yes on a terminal, or where there is no terminal. Ctrl-C ends any
+command and what it started.
 """
 ENDING = """\
 Start here:

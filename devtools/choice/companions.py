@@ -1,5 +1,5 @@
-"""What the tests use beside broker and database: other languages with their AMQP libraries, an MQTT broker, PgBouncer, and a
-library that sets the clock of a process.
+"""What the tests use beside broker and database: other languages with their AMQP libraries, an MQTT broker, PgBouncer, a
+library that sets the clock of a process, and Prometheus.
 
 All that a package manager has is installed in one transaction, since each one costs seconds. Where something cannot
 be had its tests are skipped, each with a reason that says what to install.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.choice import packages
+from devtools.choice import packages, unpacked
 from devtools.project import ROOT, STATE, say
 
 PHP_LIBRARY = Path("/usr/share/php/PhpAmqpLib/autoload.php")
@@ -66,6 +66,7 @@ def obtain() -> None:
             say("languages", f"not here and not installed: {names}; the tests that need them are skipped")
     if find_program("npm") and not has_node_library():
         install_node_library()
+    unpacked.obtain(unpacked.MONITORING)
 
 
 def missing_needs() -> list[Need]:

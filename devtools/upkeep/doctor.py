@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from devtools.choice import companions, packages
+from devtools.choice import companions, packages, unpacked
 from devtools.choice.broker import URL_VARIABLES
 from devtools.choice.container import find_engine
 from devtools.choice.database import URL_VARIABLE
@@ -30,6 +30,7 @@ def main(_: Sequence[str]) -> int:
         "postgresql": postgres(),
         "container": find_engine() or "no engine that answers",
         "languages": other_programs(),
+        "monitoring": monitoring(),
         "packages": package_manager(),
         "left over": f"{sum(map(is_abandoned, own_folders()))} temporary servers (./dev clean ends them)",
         "broker": broker
@@ -57,6 +58,12 @@ def other_programs() -> str:
     """What the tests of other languages and of notifications lack."""
     missing = [need.name for need in companions.missing_needs()]
     return f"tests lack {', '.join(missing)}" if missing else "all that the tests use is there"
+
+
+def monitoring() -> str:
+    """Prometheus and its tools, unpacked for the tests."""
+    lacking = [program.name for program in unpacked.missing(unpacked.MONITORING)]
+    return f"tests lack {', '.join(lacking)}" if lacking else f"unpacked in {unpacked.cache()}"
 
 
 def package_manager() -> str:

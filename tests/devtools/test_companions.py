@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.choice import companions, packages
+from devtools.choice import companions, packages, unpacked
 from devtools.choice.companions import Need
 
 
@@ -17,6 +17,7 @@ def installs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return False
 
     monkeypatch.setattr(packages, "install", install)
+    monkeypatch.setattr(unpacked, "MONITORING", ())
     return asked
 
 
