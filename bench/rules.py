@@ -78,6 +78,7 @@ def cases() -> list[Case]:
     pattern, event_type = ".".join(["#.a"] * 60), ".".join(["a"] * 127 + ["b"])
     return [
         Case("counting a delivery", _counted(), 3, 5000),
+        Case("counting a delivery while exemplars are scraped", _counted(scraped=True), 3, 5000),
         Case("an attempt below the log level", _logged(), 2, 5000),
         Case("60 wildcards in a pattern", lambda: matches(pattern, event_type), 1_000_000),
         Case("300,000 tags of HTML that nest", lambda: cut_html("<i>" * 300_000 + "seen", 4000), 3_000_000),
@@ -85,15 +86,18 @@ def cases() -> list[Case]:
     ]
 
 
-def _counted() -> Callable[[], object]:
+def _counted(*, scraped: bool = False) -> Callable[[], object]:
     metrics = Metrics(CollectorRegistry(), every_hook=False)
     hook, source = metrics.hook("crm", "webhook"), metrics.source("splynx")
+    if scraped:
+        hook.attempted("delivered", 0.02, "before the first scrape")
+        metrics.want_examples()
 
     def deliver() -> None:
         source.received.value += 1
         hook.in_flight.value += 1
-        hook.attempted("delivered", 0.02)
-        hook.delivered(0.1)
+        hook.attempted("delivered", 0.02, "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77")
+        hook.delivered(0.1, "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77")
         hook.in_flight.value -= 1
 
     return deliver

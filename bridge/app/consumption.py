@@ -37,6 +37,8 @@ class MetricsAdapter:
         self._metrics = metrics
         self._sources = {source.queue: source.name for source in sources}
         self._lane_prefix = names.lane("")
+        for source in sources:
+            metrics.source_queue(source.name, source.queue)
 
     def contract(self, queue: str, state: Contract) -> None:
         """Sets how a source queue compares with its publishers' declaration."""

@@ -17,6 +17,7 @@ from bridge.app.api import Actions, Repeating, make_api, readiness
 from bridge.app.build import Container, new_id
 from bridge.app.connections import Logins, Refusals, make_links
 from bridge.app.coordination import ReplicaCoordination
+from bridge.app.expiry import ExpiryMonitor
 from bridge.app.memory import PolicyLimits
 from bridge.app.startup import DependencyMonitor, despite_losses, there
 from bridge.cluster.replicas import Neighbours, Ownership, own_history
@@ -30,8 +31,9 @@ from bridge.history.leases import SqlReplicas
 from bridge.history.retention import Retention
 from bridge.hooks.reloading import Reloading, Written
 from bridge.hooks.store import SqlHooks, message_keys, open_hook_store
+from bridge.http.api import Api
 from bridge.http.health import Health
-from bridge.http.server import HttpServer
+from bridge.http.server import HttpServer, Routes
 from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
 from bridge.pipeline.backpressure import hand_back
 from bridge.pipeline.monitors import StoreSamples
@@ -116,9 +118,7 @@ class Bridge:
         actions = Actions(parts, self._history, together.replicas)
         repeating = Repeating(parts, self._history, together.replicas, actions.sender)
         api = make_api(parts, self._history, access, actions, repeating, reloading=self.reloading)
-        self._http = HttpServer(
-            settings.http, self._health, self._registry, inlets=parts.reception.inlets.routes(), api=api
-        )
+        self._http = self._server(parts.reception.inlets.routes(), api)
         await self._http.start()
         self._spawn_all(parts, together)
         self._spawn(self._neighbours.run(), "neighbours")
@@ -132,6 +132,10 @@ class Bridge:
         watching = self.reloading.watch if settings.reload == "watch" else self.reloading.watch_proxies
         self._spawn(watching(), "watch the file")
         events.started(__version__, len(settings.sources), len(settings.hooks))
+
+    def _server(self, inlets: Routes, api: Api) -> HttpServer:
+        served = self._settings.http, self._health, self._registry
+        return HttpServer(*served, want_examples=self._metrics.want_examples, inlets=inlets, api=api)
 
     async def _watch_policies(self, parts: Container) -> None:
         if self._settings.broker.management_url is not None:
@@ -238,6 +242,8 @@ class Bridge:
         self._spawn(parts.strays.make_room(), "room for strays")
         self._spawn(parts.samples.run(), "samples")
         self._spawn(StoreSamples(parts.history, parts.metrics).run(), "store samples")
+        tokens = SqlAccess(parts.history.engine)
+        self._spawn(ExpiryMonitor(self._settings, parts.table, tokens, parts.metrics).run(), "expiry")
         self._spawn(parts.silence.run(), "silence")
         self._spawn(parts.errands.run(), "meta events")
         self._guard = self._spawn(guard.run(), "outage guard")

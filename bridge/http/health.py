@@ -121,6 +121,9 @@ def _policy(page: bytes) -> str:
 # /metrics is rendered in a thread: hundreds of hooks make a megabyte of text, and deliveries continue meanwhile.
 
 
+_OPENMETRICS = "application/openmetrics-text"
+
+
 @dataclass(frozen=True, slots=True)
 class _Collected(Collector):
     """The metrics collected at one moment."""
@@ -131,8 +134,10 @@ class _Collected(Collector):
         return self.metrics
 
 
-def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
-    """Returns the route of the text of all metrics."""
+def metrics_route(registry: CollectorRegistry, want_examples: Callable[[], None]) -> web.RouteDef:
+    """Returns the route of the text of all metrics: as OpenMetrics with exemplars for whom accepts that, else in the format of
+    Prometheus. `want_examples` is called after each scrape of the former, to collect exemplars for the next one.
+    """
 
     async def scrape(request: web.Request) -> web.Response:
         metrics: list[Metric] = []
@@ -140,6 +145,8 @@ def metrics_route(registry: CollectorRegistry) -> web.RouteDef:
             metrics.append(metric)
             await asyncio.sleep(0)  # one metric of 200 hooks takes some ten milliseconds
         encode, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
+        if content_type.startswith(_OPENMETRICS):
+            want_examples()
         text = await asyncio.to_thread(encode, _Collected(metrics))
         response = web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
         response.enable_compression()

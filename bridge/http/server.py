@@ -182,13 +182,15 @@ class HttpServer:
         health: Health,
         registry: CollectorRegistry,
         *,
+        want_examples: Callable[[], None] = lambda: None,
         inlets: Routes = (),
         admin: Routes = (),
         api: Api | None = None,
     ) -> None:
+        """`want_examples`: see `metrics_route`."""
         open_routes = [*health.routes(), *inlets]
         described = [] if api is None else Docs().routes()
-        every_route = [*open_routes, metrics_route(registry), *described, *admin]
+        every_route = [*open_routes, metrics_route(registry, want_examples), *described, *admin]
         if settings.admin_listen is None:
             self._sockets = [_Socket("http", settings.listen, every_route, settings.connections, api)]
         else:

@@ -99,8 +99,10 @@ class StoreSamples:
             try:
                 size = await self._history.size()
             except HistoryUnavailable as error:
+                self._metrics.database_up.value = 0
                 log.debug("depth_poll.failed", error=str(error))
             else:
+                self._metrics.database_up.value = 1
                 self._metrics.history_bytes.value = size.bytes
                 self._metrics.quarantine_size.value = size.quarantined
             await asyncio.sleep(_STORE_EVERY)

@@ -52,6 +52,9 @@ class RecorderWatch(Protocol):
     def committed(self, seconds: float, rows: int) -> None:
         """Called when a transaction has ended."""
 
+    def unavailable(self) -> None:
+        """Called when the database could not be reached."""
+
     def refused(self, entry: Entry, reason: str) -> None:
         """Called when the database refused an entry for its content."""
 
@@ -207,6 +210,7 @@ class Recorder:
             try:
                 refused = await self._history.commit(entries)
             except HistoryUnavailable as error:
+                self._watch.unavailable()
                 self._down(error)
                 await backoff.pause()
                 continue

@@ -45,7 +45,7 @@ class PipelineWatch:
 
     def attempted(self, runner: HookWorker, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
         """Counts and logs an attempt that ended."""
-        runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000)
+        runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000, delivery.id)
         events.attempted(delivery, runner.hook.target.type, attempt, outcome)
         if attempt.code is not None and isinstance(runner.hook.target, ScriptTarget):
             runner.metrics.script_exits[str(attempt.code)].value += 1
@@ -83,14 +83,19 @@ class PipelineWatch:
         if isinstance(entry, Record) and entry.status in FINAL:
             metrics = self._metrics.hook(entry.delivery.hook, entry.target)
             if entry.status is Status.SUCCESS:
-                metrics.delivered(entry.at - entry.delivery.event.received_at)
+                metrics.delivered(entry.at - entry.delivery.event.received_at, entry.delivery.id)
             else:
                 metrics.ended(entry.status)
 
     def committed(self, seconds: float, rows: int) -> None:
         """Counts a committed transaction of the history."""
+        self._metrics.database_up.value = 1
         self._metrics.rare.history_commit.observe(seconds)
         self._metrics.rare.history_batch.observe(rows)
+
+    def unavailable(self) -> None:
+        """Notes that a transaction could not be made because the database does not answer."""
+        self._metrics.database_up.value = 0
 
     def refused(self, entry: Entry, reason: str) -> None:
         """Logs an entry that the database refused."""

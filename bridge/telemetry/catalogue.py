@@ -9,6 +9,8 @@ _SHORT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 _ATTEMPT = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 """The buckets: few, since each hook has its own: seventeen made a scrape of 200 hooks half as long again."""
 _AGE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 21_600, 86_400, 604_800)
+LATE_AFTER = 60.0
+"""Seconds after which a delivery counts as late: the objective of the SLO rules in deploy/prometheus."""
 _ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000, 10_000)
 
 
@@ -96,6 +98,12 @@ ATTEMPT_DURATION = _histogram(
 EVENT_AGE = _histogram(
     "event_age_seconds", "From the moment an event was first seen to a successful delivery.", _AGE
 )
+LATE = _counter(
+    "deliveries_late_total",
+    f"Deliveries that succeeded more than {LATE_AFTER:g} s after their event was first seen.",
+    "hook",
+    "target",
+)
 OLDEST_WAITING = _gauge(
     "oldest_waiting_seconds", "Age of the oldest delivery that waits for the hook.", "hook", fold=Fold.MAX
 )
@@ -166,10 +174,30 @@ CONNECTION_BLOCKED = _gauge(
 RECONNECTS = _counter("reconnects_total", "Connections to the broker made anew.", "role")
 PUBLISH = _counter("publish_total", "Publishes, by what the broker answered.", "outcome")
 PUBLISH_CONFIRM = _histogram("publish_confirm_seconds", "From a publish to the broker's confirm.", _SHORT)
+SOURCE_INFO = _gauge("source_info", "1; queue of the source.", "source", "queue", fold=Fold.MAX, start=1)
 SOURCE_CONTRACT_MISMATCH = _gauge(
     "source_contract_mismatch",
     "Source queue as its publishers declare it: 0 yes, 1 no, -1 unknown (no right to look).",
     "source",
+    start=nan,
+)
+DATABASE_UP = _gauge(
+    "database_up",
+    "1 while the database answers, 0 while it does not. Seen at each commit, and twice a minute.",
+    fold=Fold.MIN,
+    start=nan,
+)
+CERTIFICATE_EXPIRY = _gauge(
+    "certificate_expiry_timestamp_seconds",
+    "Unix time at which a client certificate ends, or the first one of its chain, by its use (broker, broker:<name>, "
+    "database, hook:<id>). Looked at once a minute; beyond 200 those that end first.",
+    "use",
+    fold=Fold.MIN,
+)
+TOKEN_EXPIRY = _gauge(
+    "token_expiry_timestamp_seconds",
+    "Unix time at which the next token of the API ends, of those made for 30 days or more; no sample if none ends.",
+    fold=Fold.MIN,
     start=nan,
 )
 HISTORY_COMMIT = _histogram("history_commit_seconds", "Duration of one transaction of the history.", _SHORT)

@@ -7,15 +7,23 @@ second at most use prometheus-client (`RareMetrics`). Instruments are changed an
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
+from time import time
 from typing import Generic, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    Exemplar,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 from bridge.telemetry.catalogue import FOLDS, Spec
 
 MOST_VALUES = 300
+_NONE: set[int] = set()
 OTHER = "other"
 
 
@@ -38,18 +46,29 @@ class Gauge:
 
 
 class Histogram:
-    """The number of observed values up to each bound, and their sum."""
+    """The number of observed values up to each bound, and their sum; for each bucket one example, if examples are wanted."""
 
-    __slots__ = ("_bounds", "counts", "sum")
+    __slots__ = ("_bounds", "_wanted", "counts", "examples", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
+        self._wanted: set[int] = _NONE
         self.counts = [0] * (len(bounds) + 1)
+        self.examples: dict[int, Exemplar] = {}
         self.sum = 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self._bounds, value)] += 1
+    def observe(self, value: float, delivery: str = "") -> None:
+        """Counts a value, which the delivery with this id has."""
+        place = bisect_left(self._bounds, value)
+        self.counts[place] += 1
         self.sum += value
+        if self._wanted and place in self._wanted:
+            self._wanted.remove(place)
+            self.examples[place] = Exemplar({"delivery_id": delivery}, value, time())
+
+    def want_examples(self) -> None:
+        """Takes the next value of each bucket as its example: one for each scrape, so that busy buckets cost no more."""
+        self._wanted = set(range(len(self.counts)))
 
 
 T = TypeVar("T")
@@ -66,6 +85,10 @@ class Family(ABC, Generic[T]):
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._children: dict[Labels, list[T]] = {}
+
+    def clear(self) -> None:
+        """Removes all children."""
+        self._children.clear()
 
     def child(self, *labels: str) -> T:
         """Returns a new instrument with these label values; keep it, since this is too slow for each event."""
@@ -164,13 +187,24 @@ class Histograms(Family[Histogram]):
         metric = HistogramMetricFamily(self.spec.name, self.spec.help, labels=self.spec.labels)
         for labels, children in self._children.items():
             counts = [sum(column) for column in zip(*(child.counts for child in children), strict=True)]
-            buckets = list(_cumulative(self.spec.buckets, counts))
+            examples: dict[int, Exemplar] = {}
+            for child in children:
+                examples |= child.examples
+            buckets = list(_cumulative(self.spec.buckets, counts, examples))
             metric.add_metric(labels, buckets, sum(child.sum for child in children))
         return metric
 
+    def want_examples(self) -> None:
+        """Collects examples with the deliveries that come, which OpenMetrics calls exemplars."""
+        for children in self._children.values():
+            for child in children:
+                child.want_examples()
 
-def _cumulative(bounds: Iterable[float], counts: Iterable[int]) -> Iterator[tuple[str, float]]:
+
+def _cumulative(
+    bounds: Iterable[float], counts: Iterable[int], examples: Mapping[int, Exemplar]
+) -> Iterator[tuple[str, float] | tuple[str, float, Exemplar]]:
     total = 0
-    for bound, count in zip((*map(str, map(float, bounds)), "+Inf"), counts, strict=True):
+    for place, (bound, count) in enumerate(zip((*map(str, map(float, bounds)), "+Inf"), counts, strict=True)):
         total += count
-        yield bound, total
+        yield (bound, total, examples[place]) if place in examples else (bound, total)

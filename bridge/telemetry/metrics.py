@@ -5,7 +5,7 @@ finding them does not.
 """
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import prometheus_client as prometheus
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from bridge import __version__
 from bridge.core.delivery import FINAL, Status
 from bridge.telemetry import catalogue
-from bridge.telemetry.catalogue import Kind, Spec
+from bridge.telemetry.catalogue import LATE_AFTER, Kind, Spec
 from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed
 
 LABELLED_HOOKS = 200
@@ -53,9 +53,10 @@ class HookMetrics:
     ) -> None:
         counters, gauges = families.counters, families.gauges
         hook, target = labels
-        self.label = hook
+        self.label, self._target = labels
         self.deliveries = counters[catalogue.DELIVERIES].by(hook, target)
         self.attempts = counters[catalogue.ATTEMPTS].by(hook, target)
+        self.late = counters[catalogue.LATE].child(hook, target)
         self.parked = counters[catalogue.PARKED].by(hook)
         self.script_exits = counters[catalogue.SCRIPT_EXIT].by(hook)
         self.filter_errors = counters[catalogue.FILTER_ERRORS].child(hook)
@@ -72,15 +73,17 @@ class HookMetrics:
         for status in FINAL:  # a rate needs the zero before the first count
             _ = self.deliveries[status]
 
-    def attempted(self, outcome: str, seconds: float) -> None:
-        """Counts an attempt of that duration; `outcome` is `delivered` or a fault."""
+    def attempted(self, outcome: str, seconds: float, delivery: str) -> None:
+        """Counts an attempt of that duration at the delivery with this id; `outcome` is `delivered` or a fault."""
         self.attempts[outcome].value += 1
-        self._durations[outcome].observe(seconds)
+        self._durations[outcome].observe(seconds, delivery)
 
-    def delivered(self, age: float) -> None:
-        """Counts a delivery that succeeded `age` seconds after its event was received."""
+    def delivered(self, age: float, delivery: str) -> None:
+        """Counts a delivery, by its id, that succeeded `age` seconds after its event was first seen."""
         self.deliveries[Status.SUCCESS].value += 1
-        self._age.observe(age)
+        self._age.observe(age, delivery)
+        if age > LATE_AFTER:
+            self.late.value += 1
 
     def ended(self, status: Status) -> None:
         """Counts a delivery with another final status."""
@@ -89,6 +92,7 @@ class HookMetrics:
     def drop(self) -> None:
         """Removes the hook's samples."""
         counters, gauges = self._families.counters, self._families.gauges
+        counters[catalogue.LATE].drop((self.label, self._target), self.late)
         for keyed in (self.deliveries, self.attempts, self.parked, self.script_exits):
             keyed.drop()
         counters[catalogue.FILTER_ERRORS].drop((self.label,), self.filter_errors)
@@ -184,6 +188,8 @@ class Metrics:
         self.publish_confirm = histograms[catalogue.PUBLISH_CONFIRM].child()
         self.history_bytes = gauges[catalogue.HISTORY_BYTES].child()
         self.quarantine_size = gauges[catalogue.QUARANTINE_SIZE].child()
+        self.database_up = gauges[catalogue.DATABASE_UP].child()
+        self.token_expiry = gauges[catalogue.TOKEN_EXPIRY].child()
         self.http_connections = counters[catalogue.HTTP_CONNECTIONS].by()
         self._age = histograms[catalogue.EVENT_AGE].child()
         self._timed: set[str] = set()
@@ -194,6 +200,11 @@ class Metrics:
         self._named: dict[str, tuple[str, Gauge]] = {}
         self._sources: dict[str, SourceMetrics] = {}
         self._queues: dict[str, QueueMetrics] = {}
+
+    def want_examples(self) -> None:
+        """Collects exemplars with the ids of deliveries, for the next scrape that is made as OpenMetrics."""
+        for spec in (catalogue.ATTEMPT_DURATION, catalogue.EVENT_AGE):
+            self._families.histograms[spec].want_examples()
 
     def hook(self, hook: str, target: str) -> HookMetrics:
         """Returns the metrics of the hook, the same object each time; `target` is the type of its target."""
@@ -249,6 +260,17 @@ class Metrics:
             folded = lane_of is not None and self._hook_label(lane_of) == OTHER
             self._queues[queue] = QueueMetrics(self._families, OTHER if folded else queue)
         return self._queues[queue]
+
+    def source_queue(self, source: str, queue: str) -> None:
+        """Sets the queue of a source."""
+        self._families.gauges[catalogue.SOURCE_INFO].child(source, queue)
+
+    def certificates_end(self, ends: Mapping[str, float]) -> None:
+        """Sets the Unix times at which certificates end, by their use, in place of those set before."""
+        family = self._families.gauges[catalogue.CERTIFICATE_EXPIRY]
+        family.clear()
+        for use in sorted(ends, key=ends.__getitem__)[:LABELLED_HOOKS]:
+            family.child(use).value = ends[use]
 
     def inlet(self, inlet: str) -> Keyed[Counter]:
         """Returns the inlet's counters by response; keep the result."""

@@ -45,6 +45,9 @@ class Watch:
     def committed(self, seconds, rows):
         pass
 
+    def unavailable(self):
+        pass
+
     def refused(self, entry, reason):
         self.refusals.append(reason)
 
