@@ -8,7 +8,8 @@ INTRODUCTION = f"""\
 
 Made from the code by `./dev generate`; do not edit.
 
-They stand on `/metrics` in the text format of Prometheus. Label values are bounded: never a URL, the id of an event, or
+They stand on `/metrics` in the text format of Prometheus, or as OpenMetrics for whoever accepts that; alerts and dashboards made of
+them are described in [monitoring.md](monitoring.md). Label values are bounded: never a URL, the id of an event, or
 the text of an error. Beyond {LABELLED_HOOKS} hooks the label `hook` (and `queue` for lanes) folds into `other`, unless
 `metrics.every_hook` is on; that of `bridge_attempt_duration_seconds` does in any case. A gauge of which nothing is known yet
 has no sample. Beside them stand `process_*` (memory, CPU, files) and `python_*` (version, garbage collection) of

@@ -13,6 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 
 _LONGEST_FIRST = (
     "tests/fault/",
+    "tests/monitoring/",
     "tests/devtools/",
     "tests/integration/replicas/",
     "tests/integration/actions/",
