@@ -157,7 +157,9 @@ class Container:
             authenticator=self._keys.events,
         )
         self.recorder = self._recorder()
-        self.recall = RedeliveryFilter(self._recollection, self._claiming, self.recorder, self.send_acks)
+        self.recall = RedeliveryFilter(
+            self._recollection, self._claiming, self.recorder, self.send_acks, self.turn
+        )
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
             self.table, self.copies, self.recorder, self.watch, new_id, self._remember_pause, self.turn

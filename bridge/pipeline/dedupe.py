@@ -7,16 +7,19 @@ other messages bypass this stage.
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
+from itertools import accumulate
 from typing import TypeVar, assert_never
 
 import structlog
 
 from bridge.core.base import Backoff
+from bridge.core.budget import Turn
 from bridge.core.delivery import Finished
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier
@@ -24,7 +27,7 @@ from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Settlement, awaited
+from bridge.pipeline.settlement import Settlement, UnderWay, awaited
 from bridge.telemetry import events
 
 # The owner of a key is this event, an earlier one, or one of a process that has died. A process claims a key before it
@@ -36,28 +39,8 @@ from bridge.telemetry import events
 LEASE = 10.0
 """Seconds after its last renewal at which a claim expires."""
 _RENEW_EVERY = 3.0
-_SWEEP_FROM = 256
-
-
-class UnderWay:
-    """The messages of this process whose fate is open, by the ids of their events."""
-
-    def __init__(self) -> None:
-        self._messages: dict[str, Settlement] = {}
-        self._sweep_at = _SWEEP_FROM
-
-    def add(self, event_id: str, settlement: Settlement) -> None:
-        """Adds a message under the id of its event; `get` returns it while its fate is open."""
-        self._messages[event_id] = settlement
-        if len(self._messages) > self._sweep_at:
-            # Settled messages are removed in bulk: removing each one as it is settled would cost every message some time.
-            self._messages = {each: one for each, one in self._messages.items() if one.open > 0}
-            self._sweep_at = 2 * len(self._messages) + _SWEEP_FROM
-
-    def get(self, event_id: str) -> Settlement | None:
-        """Returns the message with this event, None if its fate is not open."""
-        found = self._messages.get(event_id)
-        return found if found is not None and found.open > 0 else None
+_CLAIMS_AT_ONCE = 1000
+"""Claims in one transaction."""
 
 
 class Verdict(Enum):
@@ -111,11 +94,14 @@ class DedupeLeases:
 
     async def claim(self, wanted: list[Claim]) -> Mapping[str, Claimed]:
         """Claims the keys, and returns the owner of each by digest. Raises HistoryUnavailable."""
-        if not wanted:
-            return {}
-        if self._zero is None:
+        if wanted and self._zero is None:
             await self._set_clock()
-        return await self._claims.claim(wanted, holder=self._holder, at=self._now())
+        found: dict[str, Claimed] = {}
+        for start in range(0, len(wanted), _CLAIMS_AT_ONCE):
+            some = wanted[start : start + _CLAIMS_AT_ONCE]
+            # An event of the message may have the key of an earlier one, which claimed it first.
+            found = {**await self._claims.claim(some, holder=self._holder, at=self._now()), **found}
+        return found
 
     async def take_over(self, seen: Collection[Claimed]) -> Mapping[str, Earlier]:
         """Takes over expired claims; returns by digest the events to continue. Raises HistoryUnavailable."""
@@ -181,6 +167,8 @@ _GATHER = 0.005
 _LOOK_HERE = 0.1
 """Seconds between two checks of whether a message of this process has been settled."""
 _LOOK_ELSEWHERE = 1.0
+_EVENTS_AT_ONCE = 10_000
+"""Events in one batch, unless a single message has more."""
 
 
 class RedeliveryFilter:
@@ -192,12 +180,14 @@ class RedeliveryFilter:
         claiming: DedupeLeases,
         recorder: Recorder,
         send_acks: Callable[[], Awaitable[None]],
+        turn: Turn,
     ) -> None:
-        """`send_acks` sends the acks that have become due."""
+        """`send_acks` sends the acks that have become due; `turn` is the share of the event loop for messages of many events."""
         self._recollection = recollection
         self._claiming = claiming
         self._recorder = recorder
         self._send_acks = send_acks
+        self._turn = turn
         self._waiting: list[ReceivedMessage] = []
         self._held: dict[ReceivedMessage, None] = {}
         self._arrived = asyncio.Event()
@@ -255,16 +245,19 @@ class RedeliveryFilter:
             await self._send_acks()
 
     async def _look_at_waiting(self) -> None:
-        batch, self._waiting = self._waiting, []
-        await awaited(self._look_at_all, self._look_failed, batch)
+        most = bisect_left([*accumulate(len(each.parts) for each in self._waiting)], _EVENTS_AT_ONCE) + 1
+        batch, self._waiting = self._waiting[:most], self._waiting[most:]
+        if self._waiting:
+            self._arrived.set()
+        for arrival in await awaited(self._look_at_all, self._look_failed, batch):
+            await self._go_on(arrival)
 
-    def _look_failed(self, batch: Sequence[ReceivedMessage], error: Exception) -> None:
+    def _look_failed(self, batch: Sequence[ReceivedMessage], error: Exception) -> Sequence[ReceivedMessage]:
         """Handles a bug: the messages are routed as new ones, since a duplicate is better than a loss."""
         events.recall_failed(error)
-        for arrival in [each for each in batch if each in self._held]:
-            self._go_on(arrival)
+        return batch
 
-    async def _look_at_all(self, arrivals: Sequence[ReceivedMessage]) -> None:
+    async def _look_at_all(self, arrivals: Sequence[ReceivedMessage]) -> Sequence[ReceivedMessage]:
         batch = list(self._ready(arrivals))
         await self._recollect(batch)
         wanted = [
@@ -275,9 +268,10 @@ class RedeliveryFilter:
         claimed = await _insist(partial(self._claiming.claim, wanted))
         given_up: list[tuple[ReceivedMessage, Part, Claimed]] = []
         for arrival in self._ready(batch):
-            if not self._judge(arrival, claimed, given_up):
-                self._go_on(arrival)
+            if not await self._judge(arrival, claimed, given_up):
+                await self._go_on(arrival)
         await self._take_over(given_up)
+        return ()
 
     def _ready(self, arrivals: Iterable[ReceivedMessage]) -> Iterable[ReceivedMessage]:
         """Returns the messages to look up now; called again after each wait, and after earlier messages were routed."""
@@ -314,7 +308,7 @@ class RedeliveryFilter:
 
     # ---- deduplication keys ---------------------------------------------------------------------------
 
-    def _judge(
+    async def _judge(
         self,
         arrival: ReceivedMessage,
         claimed: Mapping[str, Claimed],
@@ -323,6 +317,7 @@ class RedeliveryFilter:
         """Decides what can be decided; returns whether an event has to wait."""
         waits, over = False, len(given_up)
         for part, digest in arrival.undecided():
+            await self._turn.own()
             match self._claiming.judge(claimed[digest], part.id, arrival.settlement):
                 case Verdict.OURS:
                     self._hold(arrival, digest, part.id)
@@ -354,6 +349,7 @@ class RedeliveryFilter:
             parts.setdefault(arrival, []).append((part, claimed.digest))
         for arrival in self._ready(parts):
             for part, digest in parts[arrival]:
+                await self._turn.own()
                 earlier = won.get(digest)
                 if earlier is not None and self.under_way.get(earlier.event_id) is None:
                     self._hold(arrival, digest, earlier.event_id)
@@ -361,7 +357,7 @@ class RedeliveryFilter:
             if arrival.undecided():
                 self._later(arrival, _LOOK_HERE)
             else:
-                self._go_on(arrival)
+                await self._go_on(arrival)
 
     def _hold(self, arrival: ReceivedMessage, digest: str, event_id: str) -> None:
         self._claiming.hold(digest, event_id, arrival.settlement)
@@ -369,11 +365,18 @@ class RedeliveryFilter:
 
     # ---- routing --------------------------------------------------------------------------------------
 
-    def _go_on(self, arrival: ReceivedMessage) -> None:
-        del self._held[arrival]
+    async def _go_on(self, arrival: ReceivedMessage) -> None:
+        """Routes a message, unless it was given back or the broker redelivers it meanwhile."""
         for part in arrival.parts:
             if part.remaining is None:
+                await self._turn.own()
                 part.go_on(part.earlier, before=True)
+        if arrival not in self._held:
+            return
+        if not arrival.settlement.valid:
+            self._drop(arrival)
+            return
+        del self._held[arrival]
         if arrival.claims:
             arrival.settlement.at_last(partial(self._finish, tuple(arrival.claims)))
         arrival.go_on([part.remaining for part in arrival.parts if part.remaining is not None])

@@ -17,9 +17,10 @@ history. A crash at any point repeats work and never loses it.
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import assert_never
 
 from bridge.core.base import Backoff
@@ -56,7 +57,7 @@ from bridge.retry.policy import judge
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _AT_ZERO = time.time() - time.clock_gettime(_STEADY)
 _AT_ONCE = 64
-"""Deliveries of one message that start in one iteration of the event loop."""
+"""Events of one message that are matched, and deliveries that start, in one iteration of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +79,25 @@ class Delivering:
         remaining: Sequence[Remaining],
         refused: Sequence[Refused],
         settlement: Settlement,
-        counted: Sequence[Counted] = (),
+        counted: Iterable[Counted] = (),
     ) -> Awaitable[None] | None:
         """Starts a delivery for each event and each hook that asked for it and has no committed fate of it.
 
         Each delivery holds a share of the message, as does each part that is `refused` and each value that is `counted`.
         Returns None once all have started, or, if they are too many for one iteration of the event loop, an awaitable that
-        starts them. Raises unexpected errors: before any delivery has started, or after the shares of those that have not
-        started are dropped.
+        starts them; each event of many is matched with the hooks that are active when it starts. Raises unexpected errors:
+        before any delivery has started, or after the shares of those that have not started are dropped.
         """
+        if len(remaining) + len(refused) > _AT_ONCE:
+            each_matched = ((one, self._runners_of(one)) for one in remaining)
+            return self._start_in_turns(each_matched, refused, settlement, counted)
         # All events are matched before the first delivery starts: the message must not be settled in between.
         matched = [self._runners_of(one) for one in remaining]
+        counted = [*counted]
         left = sum([len(runners) for runners in matched]) + len(refused) + len(counted)
-        settlement.hand_out(left)
         if left > _AT_ONCE:
-            return self._start_in_turns(remaining, matched, refused, settlement, counted)
+            return self._start_in_turns(zip(remaining, matched, strict=True), refused, settlement, counted)
+        settlement.hand_out(left)
         try:
             for one, runners in zip(remaining, matched, strict=True):
                 for runner in runners:
@@ -105,35 +110,40 @@ class Delivering:
                 self.recorder.add(entry, settlement)
                 left -= 1
         finally:
-            _drop(settlement, left)
+            settlement.drop(left)
         return None
 
     async def _start_in_turns(
         self,
-        remaining: Sequence[Remaining],
-        matched: Sequence[Sequence[HookWorker | None]],
+        matched: Iterable[tuple[Remaining, Sequence[HookWorker | None]]],
         refused: Sequence[Refused],
         settlement: Settlement,
-        counted: Sequence[Counted],
+        counted: Iterable[Counted],
     ) -> None:
-        """Starts the deliveries in order, yielding to the event loop; drops the rest once the broker redelivers the message."""
-        starts: list[Callable[[], None]] = [
-            partial(self._start_later, one, runner, settlement)
-            for one, runners in zip(remaining, matched, strict=True)
-            for runner in runners
-        ]
-        starts += [partial(self.quarantine, each.why, each.message, settlement) for each in refused]
-        starts += [partial(self.recorder.add, entry, settlement) for entry in counted]
-        started = 0
+        """Starts the deliveries in order, yielding to the event loop, and ends the reader's share after the last one; drops the
+        rest once the broker redelivers the message.
+        """
+        starts = chain(
+            ([partial(self._start_later, one, runner) for runner in runners] for one, runners in matched),
+            ([partial(self.quarantine, each.why, each.message)] for each in refused),
+            ([partial(self.recorder.add, entry)] for entry in counted),
+        )
+        left = 1
         try:
-            for start in starts:
+            for some in starts:
+                settlement.hand_out(len(some) + 1)
+                left += len(some)
                 await self.turn.own()
-                if not settlement.valid:
-                    return
-                start()
-                started += 1
+                for start in some:
+                    await self.turn.own()
+                    if not settlement.valid:
+                        return
+                    start(settlement)
+                    left -= 1
+            left = 0
+            settlement.hand_out(0)
         finally:
-            _drop(settlement, len(starts) - started)
+            settlement.drop(left)
 
     def _start_later(self, one: Remaining, runner: HookWorker | None, settlement: Settlement) -> None:
         """Starts a delivery matched in an earlier iteration: a reload may have replaced or removed the hook since."""
@@ -189,9 +199,8 @@ class Delivering:
 
     async def deliver(self, runner: HookWorker, work: Work) -> None:
         """Runs the steps of one attempt. Never raises for anything that a target does."""
-        await (
-            self.turn.own()
-        )  # bodies are built and signed, programs started: hundreds of attempts may begin at once
+        # Bodies are built and signed, programs started: hundreds of attempts may begin at once.
+        await self.turn.own()
         if not work.settlement.valid:
             work.settlement.drop_one()
             return  # The broker redelivers the message anyway: an attempt now would be a certain duplicate.
@@ -389,8 +398,3 @@ def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:
             return reason, None
         case _:
             assert_never(outcome)
-
-
-def _drop(settlement: Settlement, shares: int) -> None:
-    for _ in range(shares):
-        settlement.drop_one()

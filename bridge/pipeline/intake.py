@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from bridge.core.delivery import Counted
@@ -72,7 +72,6 @@ class Intake:
         self._routing: dict[Settlement, asyncio.Task[None]] = {}
         self._keys, self._key_failed = keyed_by(source), False
         self._dimensions = dimensions
-        self._foreseen_keys = Precomputed[tuple[str | EvaluationError | None] | None]()
         self._foreseen_values = Precomputed[dict[str, Value] | None]()
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
@@ -234,7 +233,7 @@ class Intake:
             task = asyncio.create_task(self._decode_aside(message, settlement, now))
             self._decoding[settlement] = task
         else:
-            self._go_on(received, message, settlement)
+            self._go_on(received, self._parts(received, message), message, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
         """Decodes a large message in a thread. Later messages wait: the events of a source keep their order."""
@@ -243,37 +242,41 @@ class Intake:
 
     async def _read_and_go_on(self, message: Message, settlement: Settlement, now: float) -> None:
         try:
-            received = await self._aside.read(message, partial(self._decode, message, now))
+            received, parts = await self._aside.read(message, partial(self._decode, message, now))
         finally:
             self._decoding.pop(settlement, None)
         if settlement.valid:
-            self._go_on(received, message, settlement)
+            self._go_on(received, parts, message, settlement)
         else:
-            self._forget(received)
+            self._forget(received.events)
             settlement.drop_one()
 
-    def _decode(self, message: Message, now: float) -> Received:
+    def _decode(self, message: Message, now: float) -> tuple[Received, list[Part]]:
         """Decodes the message and precomputes what takes long, in a thread."""
         received = self._decoder.decode(message, new_id=self._new_id, received_at=now)
-        for event, place in places(received):
+        for event in received.events:
             self._delivering.table.foresee(event)
-            if self._keys is not None:
-                self._foreseen_keys.note(event, (self._keys.of(event, place),))
             if self._dimensions is not None:
                 self._foreseen_values.note(event, self._dimensions.of(event))
-        return received
+        return received, self._parts(received, message)
 
-    def _forget(self, received: Received) -> None:
+    def _forget(self, of: Iterable[Event]) -> None:
         """Discards the values precomputed for a message that the broker redelivers."""
-        for event in received.events:
+        for event in of:
             self._delivering.table.forget(event)
-            self._foreseen_keys.take(event, None)
             self._foreseen_values.take(event, None)
 
-    def _go_on(self, received: Received, message: Message, settlement: Settlement) -> None:
+    def _go_on(self, received: Received, parts: list[Part], message: Message, settlement: Settlement) -> None:
+        """Routes the message at once, unless it may have been received before."""
         if (weight := _weight(received)) > _LIGHT:
             settlement.grow(weight)
-        self._route(received, message, settlement)
+        if parts:
+            self._metrics.redelivered.value += message.redelivered
+            window = 0.0 if self.source.dedupe is None else self.source.dedupe.window
+            go_on = partial(self._resume, received.refused, message, settlement)
+            self._recall.take(ReceivedMessage(parts, settlement, message.redelivered, window, go_on))
+        else:
+            self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
     def _failed(self, message: Message, settlement: Settlement, _: object, error: Exception) -> None:
         """Handles a bug: the message goes to quarantine if no delivery of it has started; else the deliveries that have not
@@ -293,31 +296,21 @@ class Intake:
         settlement.place = ticket
         return settlement
 
-    def _route(self, received: Received, message: Message, settlement: Settlement) -> None:
-        """Routes the message at once, unless it may have been received before."""
-        if received.events and (message.redelivered or self._keys is not None):
-            self._metrics.redelivered.value += message.redelivered
-            self._recall.take(self._arrival(received, message, settlement))
-        else:
-            self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
+    def _parts(self, received: Received, message: Message) -> list[Part]:
+        """Returns the events, with the digests of their keys, for the redelivery filter; nothing if the message bypasses it.
 
-    def _arrival(self, received: Received, message: Message, settlement: Settlement) -> ReceivedMessage:
-        parts = [Part(event) for event in received.events]
-        window = 0.0
-        if self._keys is not None and self.source.dedupe is not None and REQUEUED not in message.headers:
-            window = self.source.dedupe.window
-            for part, (event, place) in zip(parts, places(received), strict=True):
-                part.digest = self._digest(self._key_of(self._keys, event, place))
-        go_on = partial(self._resume, received.refused, message, settlement)
-        return ReceivedMessage(parts, settlement, message.redelivered, window, go_on)
+        Called in a thread for a large message, while no other message of the source is read.
+        """
+        if self._keys is None:
+            return [Part(event) for event in received.events] if message.redelivered else []
+        if REQUEUED in message.headers:
+            return [Part(event) for event in received.events]
+        return [Part(event, self._digest(self._keys, event, place)) for event, place in places(received)]
 
-    def _key_of(self, keys: Keys, event: Event, place: int | None) -> str | EvaluationError | None:
-        foreseen = self._foreseen_keys.take(event, None)
-        return keys.of(event, place) if foreseen is None else foreseen[0]
-
-    def _digest(self, key: str | EvaluationError | None) -> str | None:
-        if isinstance(key, str) and self._keys is not None:
-            return self._keys.digest(key)
+    def _digest(self, keys: Keys, event: Event, place: int | None) -> str | None:
+        key = keys.of(event, place)
+        if isinstance(key, str):
+            return keys.digest(key)
         self._metrics.without_key.value += 1
         if isinstance(key, EvaluationError) and not self._key_failed:
             self._key_failed = True
@@ -349,14 +342,18 @@ class Intake:
                 self._recall.under_way.add(one.event.webhook_id, settlement)
             if one.before or one.duplicate:
                 self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
-        counted = self._counted(remaining) if self._dimensions is not None else ()
+        counted = self._counted(self._dimensions, remaining) if self._dimensions is not None else ()
         rest = self._delivering.route(remaining, refused, settlement, counted)
         if rest is not None:
-            self._routing[settlement] = asyncio.create_task(self._await_rest(rest, settlement))
+            self._routing[settlement] = asyncio.create_task(self._await_rest(rest, remaining, settlement))
 
-    async def _await_rest(self, rest: Awaitable[None], settlement: Settlement) -> None:
+    async def _await_rest(
+        self, rest: Awaitable[None], remaining: Sequence[Remaining], settlement: Settlement
+    ) -> None:
         """Starts the remaining deliveries. Later messages wait: the events of a source keep their order."""
         await awaited(lambda rest: rest, self._rest_failed, rest)
+        if not settlement.valid:
+            self._forget(one.event for one in remaining)
         del self._routing[settlement]
         self.admit_kept_back()
 
@@ -364,18 +361,13 @@ class Intake:
         """Handles a bug: deliveries that have not started are repeated after redelivery."""
         events.intake_failed(self.source.name, error)
 
-    def _counted(self, remaining: Sequence[Remaining]) -> Sequence[Counted]:
-        """Returns the values that statistics count of each event, once per event and only on its first receipt."""
-        dimensions = self._dimensions
-        if dimensions is None:
-            return ()
-        return [
-            Counted(one.event, values)
-            for one in remaining
-            if not one.before
-            and not one.duplicate
-            and (values := self._foreseen_values.take(one.event, None) or dimensions.of(one.event))
-        ]
+    def _counted(self, dimensions: Dimensions, remaining: Sequence[Remaining]) -> Iterator[Counted]:
+        """Yields the values that statistics count of each event, once per event and only on its first receipt."""
+        for one in remaining:
+            if not one.before and not one.duplicate:
+                values = self._foreseen_values.take(one.event, None) or dimensions.of(one.event)
+                if values:
+                    yield Counted(one.event, values)
 
 
 def _weight(received: Received) -> int:

@@ -9,6 +9,8 @@ from bridge.core.event import Undecodable
 from bridge.core.ports import AckHandle
 from bridge.telemetry.metrics import SourceMetrics
 
+_SWEEP_FROM = 256
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -125,7 +127,9 @@ class Settlement:
         self._last = say
 
     def hand_out(self, shares: int) -> None:
-        """Replaces the reader's share by `shares`, once and before any of them may end; 0 if nothing remains to be done."""
+        """Replaces the reader's share by `shares`, before any of them may end; 0 if nothing remains to be done. One of them may be
+        the reader's again, which it replaces later.
+        """
         self.handed_out = True
         if shares:
             self._load.open += shares - 1
@@ -153,6 +157,11 @@ class Settlement:
         if self.open == 0:
             self._ticket.let_go()
 
+    def drop(self, shares: int) -> None:
+        """Gives up so many shares."""
+        for _ in range(shares):
+            self.drop_one()
+
     def _one_less(self) -> None:
         self.open -= 1
         self._load.open -= 1
@@ -178,6 +187,27 @@ class Work:
     settlement: Settlement
     from_lane: bool = False
     probe: bool = False
+
+
+class UnderWay:
+    """The messages of this process whose fate is open, by the ids of their events."""
+
+    def __init__(self) -> None:
+        self._messages: dict[str, Settlement] = {}
+        self._sweep_at = _SWEEP_FROM
+
+    def add(self, event_id: str, settlement: Settlement) -> None:
+        """Adds a message under the id of its event; `get` returns it while its fate is open."""
+        self._messages[event_id] = settlement
+        if len(self._messages) > self._sweep_at:
+            # Settled messages are removed in bulk: removing each one as it is settled would cost every message some time.
+            self._messages = {each: one for each, one in self._messages.items() if one.open > 0}
+            self._sweep_at = 2 * len(self._messages) + _SWEEP_FROM
+
+    def get(self, event_id: str) -> Settlement | None:
+        """Returns the message with this event, None if its fate is not open."""
+        found = self._messages.get(event_id)
+        return found if found is not None and found.open > 0 else None
 
 
 # The boundary for unexpected errors, which are bugs: the pipeline catches them nowhere else. A bug must not end the process or

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.guards import Claimed
-from bridge.pipeline.dedupe import LEASE, Asking, UnderWay, Verdict, judge
-from bridge.pipeline.settlement import InFlight, Settlement
+from bridge.pipeline.dedupe import LEASE, Asking, Verdict, judge
+from bridge.pipeline.settlement import InFlight, Settlement, UnderWay
 from tests.support.tickets import CountingTicket
 
 AT = 1000.0

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from bridge.core.budget import Turn
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Earlier, EventKey
 from bridge.history.claims_store import SqlClaims
@@ -48,6 +49,7 @@ class Bench:
             DedupeLeases(cast("SqlClaims", nothing), "me", alone=True),
             nothing,
             self._send_acks,
+            Turn(),
         )
         self.gone_on: list[Remaining] = []
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
 from tests.support.tickets import CountingTicket
+from tests.support.waiting import until
 
 
 class Entries:
@@ -190,22 +192,101 @@ async def test_a_bug_in_the_middle_of_a_fan_out_costs_the_shares_that_have_not_s
     assert (bench.load.open, bench.ticket.finished) == (0, 0)  # the broker hands it out again
 
 
-async def test_thousands_of_events_of_one_message_start_in_many_iterations_of_the_event_loop_and_settle_it_together():
-    bench = Bench("a")
-    bench.delivering = replace(bench.delivering, turn=Turn(most=0.0))
+class Clock:
+    """Goes on when an event is matched and when a delivery starts."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Busy:
+    """The event loop, as long as one task takes: what happened in each of its iterations."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.clock, self.iterations = Clock(), 0
+        self.matched, self.started = Counter[int](), Counter[int]()
+        bench.delivering = replace(bench.delivering, turn=Turn(0.005, self.clock), new_id=self._start)
+        self._match, self._ids = bench.delivering.table.match, map(str, itertools.count())
+        bench.delivering.table.match = self._noted  # type: ignore[method-assign]
+
+    def _noted(self, event: Event) -> list[HookWorker]:
+        self.matched[self.iterations] += 1
+        self.clock.now += 0.0005
+        return self._match(event)
+
+    def _start(self) -> str:
+        self.started[self.iterations] += 1
+        self.clock.now += 0.0005
+        return next(self._ids)
+
+    async def through(self, work: Awaitable[None] | None) -> None:
+        assert work is not None
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.sleep(0)
+            self.iterations += 1
+        await task
+
+
+@pytest.mark.parametrize("hooks", [1, 20])
+async def test_thousands_of_events_of_one_message_are_matched_and_start_in_many_iterations_and_settle_it_together(
+    hooks: int,
+):
+    bench = Bench(*["a"] * hooks)
+    busy = Busy(bench)
+    events = [replace(event("a"), id=str(number)) for number in range(1000)]
     settlement = Settlement(bench.ticket, "s", bench.load)
-    rest = bench.delivering.route(new(*["a"] * 1000), (), settlement)
-    assert rest is not None
-    starting = asyncio.ensure_future(rest)
-    started = set()
-    while not starting.done():
-        await asyncio.sleep(0)
-        started.add(len(bench.entries.added))
-    assert len(started) > 10
-    assert [entry.delivery.event.type for entry, _ in bench.entries.added if isinstance(entry, Record)] == [
-        "a"
-    ] * 1000
+    await busy.through(bench.delivering.route([Remaining(each) for each in events], (), settlement))
+    assert max((busy.matched + busy.started).values()) <= 12
+    assert busy.started.total() == 1000 * hooks
+    for number in range(hooks):
+        of_hook = [
+            entry.delivery.event.id
+            for entry, _ in bench.entries.added
+            if isinstance(entry, Record) and entry.delivery.hook == f"h{number}"
+        ]
+        assert of_hook == [each.id for each in events]
     bench.commit_one_by_one()
+
+
+async def test_a_message_is_not_settled_before_its_last_event_is_matched():
+    bench = Bench("a")
+    busy = Busy(bench)
+    settlement = Settlement(bench.ticket, "s", bench.load)
+    refused = [Refused(Message(b"1"), Undecodable("schema_mismatch", "$: no"))] * 100
+    rest = asyncio.ensure_future(
+        cast("Any", bench.delivering.route(new(*["a"] * 1000), refused, settlement, counted()))
+    )
+    committed = 0
+    while not rest.done():
+        await asyncio.sleep(0)
+        busy.iterations += 1
+        for _, each in bench.entries.added[committed:]:
+            assert bench.ticket.finished == 0
+            each.fate_committed()
+        committed = len(bench.entries.added)
+    await rest
+    for _, each in bench.entries.added[committed:]:
+        each.fate_committed()
+    assert (bench.ticket.finished, bench.load.open, len(bench.entries.added)) == (1, 0, 1200)
+
+
+def counted() -> Iterator[Counted]:
+    for _ in range(100):
+        yield Counted(event("a"), {"user": "u"})
+
+
+async def test_a_message_whose_thousands_of_events_all_have_their_fates_is_finished():
+    bench = Bench("a")
+    busy = Busy(bench)
+    settlement = Settlement(bench.ticket, "s", bench.load)
+    done = [Remaining(event("a"), settled=frozenset({"h0"}), before=True)] * 1000
+    await busy.through(bench.delivering.route(done, (), settlement))
+    assert max(busy.matched.values()) <= 12
+    assert (bench.entries.added, bench.ticket.finished, bench.load.open) == ([], 1, 0)
 
 
 async def test_what_has_not_started_of_a_message_is_dropped_once_the_broker_hands_it_out_again():
@@ -213,7 +294,26 @@ async def test_what_has_not_started_of_a_message_is_dropped_once_the_broker_hand
     settlement = Settlement(bench.ticket, "s", bench.load)
     rest = bench.delivering.route(new(*["a"] * 1000), (), settlement)
     assert rest is not None
-    assert bench.load.open == 1000
+    assert (bench.entries.added, bench.load.open) == ([], 1)
     bench.ticket.valid = False
     await rest
     assert (bench.entries.added, bench.load.open) == ([], 0)
+
+
+async def test_a_hook_that_a_reload_adds_gets_the_events_of_a_message_that_start_later():
+    bench = Bench("a")
+    bench.delivering = replace(bench.delivering, turn=Turn(most=0.0))
+    table, later = bench.delivering.table, Bench("a", "a").delivering.table
+    settlement = Settlement(bench.ticket, "s", bench.load)
+    rest = bench.delivering.route(new(*["a"] * 1000), (), settlement)
+    assert rest is not None
+    busy = asyncio.ensure_future(rest)
+    await until(lambda: bench.entries.added, every=0)
+    begun = len(bench.entries.added)
+    assert begun < 1000
+    table.swap(later.routing, {runner.hook.id: runner for runner in later})
+    await busy
+    hooks = Counter(entry.delivery.hook for entry, _ in bench.entries.added if isinstance(entry, Record))
+    assert hooks["h0"] == 1000
+    assert 0 < hooks["h1"] <= 1000 - begun + 1
+    bench.commit_one_by_one()
