@@ -74,12 +74,9 @@ class TokenDocument(ClosedDocument):
     @classmethod
     def of(cls, known: KnownToken, **more: str) -> Self:
         """Returns the document; `more` are further members."""
-        return cls(
-            id=known.id,
-            name=known.name,
-            role=known.role,
+        return cls.unchecked(
+            known,
             created_at=utc_seconds(known.created_at),
-            created_by=known.created_by,
             last_used_at=moment_or_none(known.last_used_at),
             expires_at=moment_or_none(known.expires_at),
             revoked_at=moment_or_none(known.revoked_at),

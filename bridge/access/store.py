@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
 from bridge.core.records import Page
@@ -12,6 +11,7 @@ from bridge.db.admin_tables import audit, tokens
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import Bounds, cursor, first_id, key_of
 from bridge.db.text import storable
+from bridge.db.upserts import any_insert
 from bridge.history.retention import newest_id
 
 _KIND = "audit"
@@ -19,21 +19,18 @@ _KIND = "audit"
 
 def _add_token(connection: Connection, token: KnownToken, digest: str) -> bool:
     """Store the token; returns False if a token that is not revoked has the same name."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {name: getattr(token, name) for name in tokens.columns.keys() if name != "digest"}  # noqa: SIM118 - no dict
-    connection.execute(insert(tokens).values(**row, digest=digest).on_conflict_do_nothing())
+    connection.execute(any_insert(connection, tokens).values(**row, digest=digest).on_conflict_do_nothing())
     # A query, since the row count is 0 if the transaction runs again after its connection broke during the commit.
     return connection.scalar(select(tokens.c.id).where(tokens.c.digest == digest)) == token.id
 
 
 def _token_of(connection: Connection, digest: str) -> KnownToken | None:
-    """Returns the token with this SHA-256 digest (hex), revoked or not."""
     row = connection.execute(select(tokens).where(tokens.c.digest == digest)).mappings().first()
     return None if row is None else _token(row)
 
 
 def _all_tokens(connection: Connection) -> list[KnownToken]:
-    """Returns all tokens, revoked ones included, ordered by name."""
     chosen = select(tokens).order_by(tokens.c.name, tokens.c.created_at, tokens.c.id)
     return [_token(row) for row in connection.execute(chosen).mappings()]
 
@@ -58,10 +55,9 @@ def _tokens_used(connection: Connection, used: dict[str, float]) -> None:
 
 
 def _write_deed(connection: Connection, deed: AuditEntry) -> None:
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {name: getattr(deed, name) for name in audit.columns.keys()}  # noqa: SIM118 - no dict
     row |= {name: storable(text) for name, text in row.items() if isinstance(text, str)}
-    connection.execute(insert(audit).values(**row).on_conflict_do_nothing())
+    connection.execute(any_insert(connection, audit).values(**row).on_conflict_do_nothing())
 
 
 def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: int) -> Page[AuditEntry]:

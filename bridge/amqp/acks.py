@@ -87,9 +87,7 @@ class ChannelSession:
     def __init__(
         self, connection: ReceivingConnection, channel: AbstractChannel, underlay: UnderlayChannel
     ) -> None:
-        """`underlay` is the channel of aiormq on which `channel` of aio-pika is based; acks are written there, in frames made
-        here.
-        """
+        """`underlay` is the channel of aiormq below `channel` of aio-pika; acks are written there, in frames made here."""
         self.connection = connection
         self.channel = channel
         self.underlay = underlay
@@ -132,9 +130,7 @@ class ChannelSession:
                 self._unsent = b""
 
     async def cancel(self, queue: str, consumer: str) -> None:
-        """Cancels the consumer with this tag; returns when the broker has confirmed, after which nothing more is delivered to
-        it.
-        """
+        """Cancels the consumer with this tag; once this returns, nothing more is delivered to it."""
         await (await self.channel.get_queue(queue, ensure=False)).cancel(consumer)
         self.connection.forget(consumer)
 

@@ -51,9 +51,7 @@ def read_table(data: bytes, at: int, depth: int = 0) -> tuple[dict[str, Any], in
 
 
 def read_time(data: bytes, at: int) -> datetime:
-    """Returns the timestamp at `at`: seconds by the specification, although publishers also write milli-, micro- and
-    nanoseconds.
-    """
+    """Returns the timestamp at `at`, in seconds, although publishers also write milli-, micro- and nanoseconds."""
     time: float = _TIME(data, at)[0]
     if time > _LAST_SECOND_OF_32_BITS:
         time /= 1000
@@ -106,9 +104,7 @@ def _read_bytes(data: bytes, at: int, _depth: int) -> tuple[bytearray, int]:
 
 
 def _read_decimal(data: bytes, at: int, _depth: int) -> tuple[Decimal, int]:
-    """Returns a decimal, read as signed: so pamqp and the Java client write it (pamqp 4 reads it as unsigned, so -1 became
-    4294967295).
-    """
+    """Returns a decimal, which pamqp and the Java client write as signed (pamqp 4 reads it as unsigned)."""
     scale, digits = _DECIMAL(data, at)
     return Decimal(digits).scaleb(-scale), at + 5
 
@@ -215,9 +211,7 @@ def _written_rarely(value: Any) -> bytes:
 
 
 def _stamp(seconds: float) -> int:
-    """Returns whole seconds; beyond 32 bits milliseconds, rounded, which `read_time` recognises: so a time that was read is
-    written with the same value.
-    """
+    """Returns whole seconds; beyond 32 bits milliseconds, so that `read_time` reads the same value again."""
     return max(0, int(seconds) if seconds < _LAST_SECOND_OF_32_BITS + 1 else round(seconds * 1000))
 
 

@@ -139,9 +139,7 @@ def lost_not_cancelled() -> Iterator[None]:
 
 
 def _stay_cancelled() -> None:
-    """Cancels the current task again: closing a channel may swallow the cancellation of the task that waits for it (aiormq
-    7.2).
-    """
+    """Cancels the current task again: closing a channel may swallow a cancellation (aiormq 7.2)."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -171,9 +169,7 @@ class Link:
         login: Login | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """`address` is used where no `login` provides one; `budget` is the memory budget in which consumed messages are
-        counted.
-        """
+        """`address` is used where no `login` provides one; `budget` counts consumed messages."""
         self.role = role
         self.budget = budget or Budget()
         self._address = address
@@ -191,9 +187,7 @@ class Link:
 
     @property
     def fair_share(self) -> int:
-        """Returns how many channels one user of the connection may hold permanently: half of what the broker allows, or of the
-        protocol's maximum before the first connection.
-        """
+        """Returns how many channels one user may hold permanently: half of what the broker, or the protocol, allows."""
         return self._most_channels // 2
 
     @property
@@ -253,9 +247,7 @@ class Link:
             await asyncio.sleep(0.01)
 
     async def place(self) -> tuple[str, str]:
-        """Returns the cluster name and the virtual host of the connection; the cluster name is empty if the
-        broker sends none.
-        """
+        """Returns cluster name (empty if the broker sends none) and virtual host of the connection."""
         connection = await self.connection()
         told = connection.server_properties.get("cluster_name", "")
         name = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)

@@ -291,9 +291,7 @@ class ConsumeChannel:
             life.connection.forget(tag)
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
-        """Handles Basic.Cancel: the queue was deleted, a node was lost or (4.3) the consumer timed out. Consumes again with a
-        new tag.
-        """
+        """Consumes again after Basic.Cancel: queue deleted, node lost, or (4.3) the consumer timed out."""
         tag, life = str(frame.consumer_tag), self._life
         if life is None:
             return
@@ -306,9 +304,7 @@ class ConsumeChannel:
         self._changed.set()
 
     async def _leave_others(self, subscription: Subscription) -> None:
-        """Cancels the other consumers of a queue after the broker cancelled one, and begins again with a single one if the
-        queue still exists.
-        """
+        """Cancels the queue's other consumers after the broker cancelled one, and begins again with one."""
         async with self._lock:
             if subscription.tags:
                 self._tell_lost("cancelled")

@@ -29,9 +29,7 @@ _LOOK_EVERY = 30.0
 
 
 class FanoutControl:
-    """The implementation of bridge.core.ports.Control. Messages of this replica reach its own listeners at once, even without
-    the broker.
-    """
+    """The port Control; a replica's own listeners hear its messages at once, even without the broker."""
 
     def __init__(
         self,
@@ -118,9 +116,7 @@ class FanoutControl:
             self._hear(kind, "")
 
     async def _prepare(self, queue: str) -> bool:
-        """Declares the queue, which is deleted with its connection. If it may not be declared, only the
-        periodic checks remain.
-        """
+        """Declares a queue that is deleted with its connection; without the right only the periodic checks remain."""
         try:
             async with self._hearing.channel() as channel:
                 # Never a quorum queue, whatever the virtual host makes by default: those cannot be exclusive.

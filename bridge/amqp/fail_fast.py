@@ -25,9 +25,7 @@ class PromptPublisher:
     def __init__(
         self, link: Link, publisher: Publisher, asking: Publisher, prepare: Callable[[str], Awaitable[bool]]
     ) -> None:
-        """`publisher` publishes the messages and `asking` the probes, both on `link`; `prepare` declares a source's queue if it
-        is missing.
-        """
+        """`publisher` publishes and `asking` probes on `link`; `prepare` declares a source's queue if it is missing."""
         self._link = link
         self._publisher = publisher
         self._asking = asking

@@ -142,9 +142,7 @@ class SourceQueues:
         contract: Callable[[str, Contract], None] = lambda _queue, _contract: None,
         kind: Callable[[str, QueueKind], None] = lambda _queue, _kind: None,
     ) -> None:
-        """`contract(queue, state)` is called with the result of comparing a queue's declaration, `kind(queue, kind)` with its
-        type, before it is consumed.
-        """
+        """`contract(queue, state)` gets how a queue's declaration compares, `kind(queue, kind)` its type."""
         self._link = link
         self._topology = topology
         self._verify_only = verify_only

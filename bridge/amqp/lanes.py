@@ -102,9 +102,7 @@ class BrokerCopies:
 
 
 def as_read(headers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the headers as they will be read from the broker: the signature covers these, since a table cannot hold every
-    value.
-    """
+    """Returns the headers as they will be read back: the signature covers these, as a table cannot hold every value."""
     if all(name.isascii() and _stays(value) for name, value in headers.items()):
         return headers
     return read_table(write_table(headers), 0)[0]

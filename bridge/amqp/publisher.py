@@ -191,9 +191,7 @@ class ConfirmedPublisher:
             await exchange.publish(_Encoded(message), message.routing_key)
 
     async def _send_large(self, channel: UnderlayChannel, message: Outgoing, hold: Hold | None) -> None:
-        """Publishes a large message; returns once the broker has confirmed it. It is sent completely even if the caller is
-        cancelled: the channel can carry nothing else before its end.
-        """
+        """Publishes and awaits the confirm; sent completely even if cancelled, as the channel can carry nothing else before."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(channel.lock)  # here: no later message may overtake it
             locked = stack.pop_all()
@@ -269,9 +267,7 @@ class ConfirmedPublisher:
                 await close_whole(channel)
 
     def _learn_limit(self, told: str) -> None:
-        """Learns the broker's maximum message size, which may be lower than the configured one: the broker closes the channel
-        over each larger body.
-        """
+        """Learns the broker's maximum message size: it closes the channel over each larger body."""
         if found := _LARGER.search(told):
             self._body_limit = min(self._body_limit, int(found[1]))
 

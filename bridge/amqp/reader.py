@@ -257,9 +257,7 @@ class _SievedReader(asyncio.StreamReader):
             self._socket.resume_reading()
 
     def _live_on(self) -> None:
-        """Keeps the connection alive: the broker's heartbeats are unread in the socket as well, and a lost connection is
-        noticed when writing.
-        """
+        """Keeps the connection alive: heartbeats are unread in the socket too, and a loss is noticed when writing."""
         if self._halted and not self._socket.is_closing():
             self._tell_of_life()
             self._later(_SIGN_OF_LIFE, self._live_on)

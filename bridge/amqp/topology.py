@@ -132,9 +132,7 @@ def planned(
 
 
 def planned_lane(names: Names, queue_type: Literal["quorum", "classic"], hook: str) -> Planned:
-    """Returns the plan of a hook's lane: bound to the ladder first and to the lanes exchange last, so that a copy can always
-    come back.
-    """
+    """Returns the plan of a hook's lane, bound to the lanes exchange last, so that a copy can always come back."""
     ways = (names.requeue, hook), (names.lanes, hook)
     return Planned("queue", names.lane(hook), "", "read", queue_arguments(queue_type, names.dead), ways)
 

@@ -190,9 +190,7 @@ def _as_php(found: re.Match[str]) -> str:
 
 
 def json_text(value: Any) -> str:
-    r"""Returns the value as one line of JSON; values without JSON equivalent are null, a lone surrogate is
-    `\ud800`.
-    """
+    r"""Returns the value as one line of JSON; what JSON lacks is null, a lone surrogate is `\ud800`."""
     text = to_json(value)
     return text.decode() if isinstance(text, bytes) else "".join(_parts(value))
 

@@ -68,9 +68,7 @@ def _has_one_type(event: Event) -> bool:
 
 
 def is_envelope(whole: Any, form: str) -> bool:
-    """Returns whether this is a Splynx envelope: any object with a type in Splynx's format, or an object of
-    Splynx's shape.
-    """
+    """Returns whether this is a Splynx envelope: an object of its shape, or with a type in Splynx's format."""
     if not isinstance(whole, dict):
         return False
     if form == "splynx":
@@ -93,9 +91,7 @@ def _lacks_type(envelope: Mapping[str, Any]) -> bool:
 
 
 def _spliced(content: bytes, envelope: dict[str, Any]) -> bytes | None:
-    """Returns the envelope's bytes with `type` filled in and every other byte unchanged; None if `type` is not
-    first, as Splynx writes it.
-    """
+    """Returns the envelope's bytes with `type` filled in, all others unchanged; None if `type` is not first."""
     if "type" not in envelope:
         opening = _OPENING.match(content)
         return opening and opening[0] + b'"type":"event",' + content[opening.end() :]

@@ -40,9 +40,7 @@ _LAST_WORD = 2.0
 
 
 class ReplicaHeartbeat:
-    """The heartbeat of this replica: every two seconds it stores its active revision, and reconciles with newer
-    ones.
-    """
+    """Stores this replica's active revision every two seconds, and reconciles with newer ones."""
 
     def __init__(
         self, replicas: SqlReplicas, in_force: HooksInForce, replica_id: str, targets: Sequence[str]
@@ -230,9 +228,7 @@ async def own_history(link: Link, ownership: SqlOwnership, settings: Settings) -
 
 
 class Neighbours:
-    """The detection of bridges with the same prefix on the same broker and another history, which would consume
-    each other's messages.
-    """
+    """Detects bridges with this prefix on this broker and another history, which would take each other's messages."""
 
     def __init__(self, control: Control, prefix: str, history: str) -> None:
         self._control = control
@@ -251,9 +247,7 @@ class Neighbours:
         return f"another bridge serves the prefix {self._prefix!r} on this broker with another history"
 
     async def run(self) -> None:
-        """Announce this bridge and listen until cancelled. Raises AlreadyRunning if another bridge was there
-        before.
-        """
+        """Announces this bridge and listens until cancelled; raises AlreadyRunning if another was there before."""
         await self._met
         raise AlreadyRunning(
             f"another bridge serves the prefix {self._prefix!r} on this broker with another history (storage.url): they "

@@ -154,9 +154,7 @@ def _is_padding(body: bytes, at: int) -> bool:
 
 
 def _unzipped(body: bytes, most: int) -> bytes | None:
-    """Returns the first file of a zip archive, as Spring AMQP writes it; read from its local header, without the
-    directory.
-    """
+    """Returns the first file of a zip archive (Spring AMQP) from its local header, without the directory."""
     if body[:4] != b"PK\x03\x04" or len(body) < _ZIP_HEADER:
         return None
     flags, method = (int.from_bytes(body[at : at + 2], "little") for at in (6, 8))

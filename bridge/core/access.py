@@ -24,9 +24,7 @@ class Role(StrEnum):
 
 @value(frozen=True, slots=True)
 class Actor:
-    """The authenticated caller: name and role of the token. `http.admin_token` acts as `admin`, the bridge itself
-    as `bridge`.
-    """
+    """The caller: name and role of the token; `admin` for `http.admin_token`, `bridge` for the bridge itself."""
 
     name: str
     role: Role
@@ -35,9 +33,7 @@ class Actor:
 
 @value(frozen=True, slots=True)
 class AuditEntry:
-    """An entry of the audit log. `at` is in Unix seconds; `detail` is JSON without secrets: the changed values and
-    counts.
-    """
+    """An entry of the audit log; `at` is in Unix seconds, `detail` JSON without secrets: changed values and counts."""
 
     id: str
     at: float

@@ -101,9 +101,7 @@ PerSecond = Annotated[
 
 
 def plain(value: Any) -> Any:
-    """Returns settings as JSON values. Fields that were not set are omitted, so that they keep following their
-    defaults.
-    """
+    """Returns settings as JSON values, without fields that were not set: these keep following their defaults."""
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in value.model_fields_set}
     if isinstance(value, SecretStr):

@@ -63,9 +63,7 @@ class Budget:
         self._waiting.append(go_on)
 
     def look(self) -> None:
-        """Update `crowded`. Messages that are still arriving do not count: the rest of them must be read to free
-        memory.
-        """
+        """Updates `crowded`. Arriving messages do not count: they must be read to their end to free memory."""
         most = self._again if self.crowded else self._most_read
         self.crowded = self.held >= most and self.held > self.arriving.octets
         if not self.crowded and self._waiting:
@@ -118,9 +116,7 @@ class Holder:
             budget.look()
 
     async def room(self, octets: int, most: int) -> None:
-        """Wait until the holder has at most `most` bytes with these included, or holds nothing, and take them at
-        once.
-        """
+        """Waits until the holder has at most `most` bytes with these, or holds nothing; take them at once."""
         while self.count and self.octets + octets > most:  # noqa: ASYNC110 - rare, and keeps wake-ups off the hot path
             await asyncio.sleep(_SLOW)
 
@@ -161,9 +157,7 @@ _WOKEN = 16
 
 
 class Turn:
-    """The time slice of one event loop's iteration. A chunk from the broker may hold hundreds of messages, each
-    with many values.
-    """
+    """The time slice of an iteration of the event loop: one chunk from the broker may hold hundreds of messages."""
 
     def __init__(self, most: float = MOST, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
@@ -174,9 +168,7 @@ class Turn:
         self._woken = 0
 
     def is_over(self) -> bool:
-        """Returns whether long work should wait for the next iteration. Call it before each piece of work: the
-        first call starts the clock.
-        """
+        """Returns whether long work should wait for the next iteration; the first call starts the clock."""
         if self._began is None:
             self._began = self._clock()
             asyncio.get_running_loop().call_soon(self._next)

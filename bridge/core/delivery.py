@@ -209,9 +209,7 @@ TRANSITIONS: Mapping[tuple[Status, type[Outcome]], Status] = {
 
 
 def status_before(delivery: Delivery) -> Status:
-    """Returns the status that the delivery has while it is in flight: what an attempt met stays until it is retried by
-    hand.
-    """
+    """Returns the status of a delivery in flight: what an attempt met stays until it is retried by hand."""
     return Status.RETRYING if delivery.attempt > 1 and delivery.error else Status.PENDING
 
 
@@ -268,9 +266,7 @@ class Unkept:
 
 @value(frozen=True, slots=True)
 class Counted:
-    """An event of a source with dimensions, counted once: its values are added to the statistics, no row is
-    written.
-    """
+    """An event of a source with dimensions, whose values are added to the statistics; no row is written."""
 
     event: Event
     values: Mapping[str, str | int | float | bool]

@@ -226,9 +226,7 @@ _CHOICES: dict[str, dict[str, Any]] = {
 
 
 class Terse(GenerateJsonSchema):
-    """The generator of JSON Schemas with readable validation errors: no titles, no defaults, null as a type instead
-    of a branch.
-    """
+    """Generates schemas with readable validation errors: no titles or defaults, null as a type, not a branch."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Returns the schema without its default."""

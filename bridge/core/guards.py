@@ -25,9 +25,7 @@ EventKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request for the deduplication lease of a key: the event `event_id` claims the key with this digest for
-    `seconds`.
-    """
+    """A request for the lease of a deduplication key: `event_id` claims the key with this digest for `seconds`."""
 
     digest: str
     event_id: str

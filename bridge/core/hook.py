@@ -83,9 +83,7 @@ class Hook(StrictModel):
 
     @property
     def id(self) -> str:
-        """Returns the id, which names the lane and is a metric label: the name for a hook from the file, else the
-        id given at creation.
-        """
+        """Returns the id, which names the lane and labels metrics: given at creation, or a file hook's name."""
         return self._id or self.name
 
     @property
@@ -111,9 +109,7 @@ class Hook(StrictModel):
         return hook
 
     def widened(self) -> "Hook":
-        """Returns this hook with its unreadable restrictions removed, so that it matches every event it might have
-        matched.
-        """
+        """Returns this hook without its unreadable restrictions: it matches every event it might have matched."""
         unread = self._fault.unread if self._fault is not None else ()
         whole: dict[str, Any] = {"sources": None, "events": ["*"], "filter": None}
         changes = {name: everything for name, everything in whole.items() if name in unread}

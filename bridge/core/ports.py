@@ -65,9 +65,7 @@ class AckHandle(Protocol):
 
     @property
     def valid(self) -> bool:
-        """Returns False once the channel is closed: the broker will redeliver the message, and settling does
-        nothing.
-        """
+        """Returns False once the channel is closed: the broker redelivers the message, settling does nothing."""
         ...
 
     def grow(self, octets: int) -> None:
@@ -135,9 +133,7 @@ class Control(Protocol):
     """The port of control messages to all replicas, this one included. Lost messages are made up for within 30 s."""
 
     async def tell(self, kind: Kind, about: str = "") -> None:
-        """Publish the message and wait for it. Never raises: replicas also reconcile with the database
-        periodically.
-        """
+        """Publishes the message and waits for it; never raises, as replicas also reconcile periodically."""
         ...
 
     def mention(self, kind: Kind, about: str = "") -> None:
@@ -145,9 +141,7 @@ class Control(Protocol):
         ...
 
     def listen(self, kind: Kind, heard: Callable[[str], None]) -> None:
-        """Call `heard(about)` on the event loop for each message; with "" after a reconnect and every 30 s, to
-        reconcile.
-        """
+        """Calls `heard(about)` on the event loop for each message; with "" after a reconnect and every 30 s."""
         ...
 
 

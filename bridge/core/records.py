@@ -43,9 +43,7 @@ class DeliveryFilter:
 
 
 class EventStatus(StrEnum):
-    """The status of an event: hooks matched, all matching hooks are disabled (or it is a duplicate), or no hook
-    matched.
-    """
+    """The status of an event: hooks matched, all that matched skip it (disabled, duplicate), or none matched."""
 
     MATCHED = "matched"
     SKIPPED = "skipped"

@@ -57,9 +57,7 @@ class QueueKind:
 
     @property
     def is_stream(self) -> bool:
-        """Returns whether the queue is a stream, whose messages stay after being read; each reader stores its
-        offset.
-        """
+        """Returns whether the queue is a stream: messages stay after being read, each reader stores its offset."""
         return self.type == "stream"
 
     @property
@@ -181,9 +179,7 @@ class FoundDatabase:
 
 @value(frozen=True, slots=True)
 class FoundBridge:
-    """The process that answers at an address of the configuration. `failure`: not this bridge; `running`: this
-    bridge.
-    """
+    """What answers at an address of the configuration: this bridge (`running`), or not (`failure`)."""
 
     address: str
     running: bool

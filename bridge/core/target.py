@@ -18,9 +18,7 @@ StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
 def _by_name(value: Any) -> Any:
-    """Returns a list of `{k, v}` (Cockpit's form) as a mapping; pairs without a name or a value are ignored, as in
-    Cockpit.
-    """
+    """Returns Cockpit's list of `{k, v}` as a mapping; pairs without name or value are ignored, as there."""
     if not isinstance(value, list):
         return value
     pairs = [

@@ -9,18 +9,13 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    String,
     Table,
     Text,
     select,
-    text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from bridge.db.tables import metadata
-
-_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
-_THERE = text("deleting <> 'gone'")
+from bridge.db.tables import ID, metadata, where
+from bridge.db.upserts import any_insert
 
 hooks = Table(
     "hooks",
@@ -34,7 +29,7 @@ hooks = Table(
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("deleting", Text, nullable=False, server_default=""),
-    Index("hooks_name", "name", unique=True, sqlite_where=_THERE, postgresql_where=_THERE),
+    Index("hooks_name", "name", unique=True, **where("deleting <> 'gone'")),
 )
 
 # The counters: one row for each, so that two replicas never get the same number.
@@ -77,19 +72,13 @@ tokens = Table(
     Column("last_used_at", Double),
     Column("expires_at", Double),
     Column("revoked_at", Double),
-    Index(
-        "tokens_name",
-        "name",
-        unique=True,
-        sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
-    ),
+    Index("tokens_name", "name", unique=True, **where("revoked_at IS NULL")),
 )
 
 audit = Table(
     "audit",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("at", Double, nullable=False),
     Column("actor", Text, nullable=False),
     Column("role", Text, nullable=False),
@@ -107,7 +96,7 @@ audit = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("delivery_id", _ID, primary_key=True),
+    Column("delivery_id", ID, primary_key=True),
     Column("generation", Integer, nullable=False),
     Column("put_at", Double, nullable=False),
     Index("outbox_age", "put_at"),
@@ -127,7 +116,7 @@ idempotency = Table(
 replays = Table(
     "replays",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("which", Text, nullable=False),
     Column("rate", Double),
     Column("status", Text, nullable=False),
@@ -226,7 +215,7 @@ claims = Table(
     "claims",
     metadata,
     Column("digest", Text, primary_key=True),
-    Column("event_id", _ID, nullable=False),
+    Column("event_id", ID, nullable=False),
     Column("holder", Text, nullable=False),
     Column("claimed_at", Double, nullable=False),
     Column("until", Double, nullable=False),
@@ -289,11 +278,8 @@ _COUNTER = "hooks"
 
 
 def next_revision(connection: Connection) -> int:
-    """Increments the revision, and returns it. Other writers of hooks wait here until this transaction ends, and then see its
-    changes.
-    """
-    of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = of_dialect(revisions).values(name=_COUNTER, value=1)
+    """Increments and returns the revision; other writers of hooks wait here until this transaction ends."""
+    statement = any_insert(connection, revisions).values(name=_COUNTER, value=1)
     counted = statement.on_conflict_do_update(
         index_elements=[revisions.c.name], set_={"value": revisions.c.value + 1}
     )

@@ -8,13 +8,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 import uuid_utils
 from sqlalchemy import Connection, Dialect, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from bridge.core.errors import HistoryUnavailable, Problem, SettingsError
 from bridge.core.survey import Owner, refusal
 from bridge.db.admin_tables import owners
+from bridge.db.upserts import any_insert
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -132,10 +132,9 @@ def _claim(connection: Connection, bridge: Owner, take_over: str = "") -> str:
 
     `take_over`: the former owner that this bridge may replace, as text. Raises SettingsError if the history belongs to another.
     """
-    of_dialect = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     mine = {**bridge._asdict(), "history": str(uuid_utils.uuid4()), "since": time.time()}
     # If two bridges start together on a new history, one of them waits here for the row of the other.
-    connection.execute(of_dialect(owners).values(id=1, **mine).on_conflict_do_nothing())
+    connection.execute(any_insert(connection, owners).values(id=1, **mine).on_conflict_do_nothing())
     row = connection.execute(select(owners)).one()
     found = Owner(row.prefix, row.broker, row.vhost)
     if not found.is_another(bridge):

@@ -158,9 +158,7 @@ def _add_attempt(rows: Rows, delivery: Delivery, attempt: Attempt) -> None:
 
 
 def _evidence(rows: Rows, evidence: Evidence) -> str:
-    """Returns the evidence as JSON: the ids of its forms, the digest of the body, and the values that vary; all
-    of it is ASCII.
-    """
+    """Returns the evidence as ASCII JSON: the ids of its forms, the body's digest, and the values that vary."""
     sent, heard = evidence.sent, evidence.heard
     rows.forms[sent.id] = sent
     if heard is not None:

@@ -158,16 +158,16 @@ class Scan:
         """Returns at most `limit` keys."""
         entries = self._entries(bounds)
         if not self.rest:
-            return Found(_keys(connection, entries.limit(_number(limit)), len(self.order)))
+            return Found(_keys(connection, entries.limit(as_literal(limit)), len(self.order)))
         budget = max(1, budget // self.cost)
-        inner = entries.limit(_number(budget)).subquery()
+        inner = entries.limit(as_literal(budget)).subquery()
         order = [inner.c[column.name] for column in self.order]
         outer = select(*order).where(*(asked(inner.c[column.name]) for column, asked in self.rest))
         outer = outer.order_by(*(column.desc() for column in order))
-        keys = _keys(connection, outer.limit(_number(limit)), len(self.order))
+        keys = _keys(connection, outer.limit(as_literal(limit)), len(self.order))
         if len(keys) == limit:
             return Found(keys)
-        last = _keys(connection, entries.offset(_number(budget - 1)).limit(_number(1)), len(self.order))
+        last = _keys(connection, entries.offset(as_literal(budget - 1)).limit(as_literal(1)), len(self.order))
         return Found(keys, last[0] if last else None)
 
     def _entries(self, bounds: Bounds) -> Select[Any]:
@@ -177,9 +177,7 @@ class Scan:
 
 
 def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> ColumnElement[bool]:
-    """Returns the condition that the column has one of the ids: as one parameter, since parsing a long list takes longer than
-    the search.
-    """
+    """Returns the condition that the column has one of the ids: one parameter, as parsing a long list is slow."""
     if connection.dialect.name == "postgresql":
         return column == any_(literal(list(ids), ARRAY(column.type)))
     listed = func.json_each(json.dumps(list(ids))).table_valued("value")
@@ -193,9 +191,9 @@ def looked_up(
 
     Sorted outside of the selection: both databases would otherwise scan all entries in the order of the list, and compare each.
     """
-    named = select(*order).where(*where).offset(_number(0)).subquery()
+    named = select(*order).where(*where).offset(as_literal(0)).subquery()
     columns = [named.c[column.name] for column in order]
-    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(_number(limit))
+    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(as_literal(limit))
     return _keys(connection, chosen, len(order))
 
 
@@ -250,7 +248,9 @@ def distinct(
     found = steps.cte("found", recursive=True)
     value, number = found.c.value, found.c.number
     beyond = _smallest(column, (*where, column > value), of=found)
-    further = select(beyond, number + literal_column("1")).where(value.is_not(None), number < _number(most))
+    further = select(beyond, number + literal_column("1")).where(
+        value.is_not(None), number < as_literal(most)
+    )
     found = found.union_all(further)
     return list(connection.scalars(select(found.c.value).where(found.c.value.is_not(None))))
 
@@ -259,7 +259,7 @@ def _smallest(
     column: ColumnElement[str], where: Sequence[ColumnElement[bool]], of: CTE | None = None
 ) -> ScalarSelect[str]:
     """Returns the subquery of the smallest value; `of`: the table from which the conditions take values."""
-    chosen = select(column).where(and_(True, *where)).order_by(column).limit(_number(1))
+    chosen = select(column).where(and_(True, *where)).order_by(column).limit(as_literal(1))
     return (chosen if of is None else chosen.correlate(of)).scalar_subquery()
 
 
@@ -267,10 +267,8 @@ def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key
     return [tuple(row[:size]) for row in connection.execute(statement)]
 
 
-def _number(value: int) -> ColumnElement[int]:
-    """Returns the number as a literal, so that PostgreSQL plans for its value: for a parameter it assumes a
-    tenth of the table.
-    """
+def as_literal(value: int) -> ColumnElement[int]:
+    """Returns a literal, so that PostgreSQL plans for its value: for a parameter it assumes a tenth of the table."""
     return literal_column(str(int(value)))
 
 

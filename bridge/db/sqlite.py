@@ -61,9 +61,7 @@ class HistoryFile:
             self.close()
 
     def _lock(self, held: int) -> bool:
-        """Locks the byte with fcntl, and not with flock(), which some network file systems turn into locks that
-        block SQLite.
-        """
+        """Locks with fcntl, not flock(), which some network file systems turn into locks that block SQLite."""
         wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
         try:
             fcntl.fcntl(held, fcntl.F_OFD_SETLK, wanted)

@@ -5,6 +5,8 @@ dates (`datetime(at, 'unixepoch')`, `to_timestamp(at)`). There are no foreign ke
 as its deliveries, and a check per row would be a cost of every delivery.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -20,23 +22,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-_ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 INDEXED_LENGTH = 200
 """Maximum characters of a publisher's id that is indexed."""
-_OF_USUAL_LENGTH = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
 WEBHOOK_ID_OF_ITS_OWN = f"publisher_id IS NOT NULL AND length(webhook_id) BETWEEN 1 AND {INDEXED_LENGTH}"
 """The condition for events with a `webhook-id` other than their own id, which has to be indexed."""
-_WEBHOOK_ID_OF_ITS_OWN = text(WEBHOOK_ID_OF_ITS_OWN)
 NOT_SUCCESS = "status <> 'SUCCESS'"
 """The condition of the status index: nearly every delivery succeeds at once, and need not be indexed."""
-_NOT_SUCCESS = text(NOT_SUCCESS)
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Returns the options of an index that has only the rows that meet the condition."""
+    return dict.fromkeys(("sqlite_where", "postgresql_where"), text(condition))
+
 
 metadata = MetaData()
 
 events = Table(
     "events",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("source", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("format", Text, nullable=False),
@@ -59,16 +64,14 @@ events = Table(
         text("substr(publisher_id, length(publisher_id))"),
         "id",
         "publisher_id",
-        sqlite_where=_OF_USUAL_LENGTH,
-        postgresql_where=_OF_USUAL_LENGTH,
+        **where(f"length(publisher_id) <= {INDEXED_LENGTH}"),
     ),
     Index(
         "events_webhook",
         text("substr(webhook_id, length(webhook_id))"),
         "id",
         "webhook_id",
-        sqlite_where=_WEBHOOK_ID_OF_ITS_OWN,
-        postgresql_where=_WEBHOOK_ID_OF_ITS_OWN,
+        **where(WEBHOOK_ID_OF_ITS_OWN),
     ),
 )
 
@@ -78,7 +81,7 @@ event_dimensions = Table(
     metadata,
     Column("dimension", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("event_id", _ID, primary_key=True),
+    Column("event_id", ID, primary_key=True),
     Index("event_dimensions_event", "event_id"),
     sqlite_with_rowid=False,
 )
@@ -91,8 +94,8 @@ event_dimensions = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("event_id", _ID, nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("event_id", ID, nullable=False),
     Column("hook", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -105,15 +108,7 @@ deliveries = Table(
     Column("event_type", Text, nullable=False, server_default=""),
     Index("deliveries_event", "event_id", "id"),
     Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
-    Index(
-        "deliveries_status",
-        "status",
-        "event_id",
-        "id",
-        "event_type",
-        sqlite_where=_NOT_SUCCESS,
-        postgresql_where=_NOT_SUCCESS,
-    ),
+    Index("deliveries_status", "status", "event_id", "id", "event_type", **where(NOT_SUCCESS)),
     Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
     sqlite_with_rowid=False,
 )
@@ -121,7 +116,7 @@ deliveries = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("delivery_id", _ID, primary_key=True),
+    Column("delivery_id", ID, primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("started_at", Double, nullable=False),
@@ -148,7 +143,7 @@ evidence_forms = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("source", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),

@@ -47,11 +47,6 @@ def any_insert(connection: Connection, table: Table) -> AnyInsert:
     return (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
 
 
-def inserting(connection: Connection) -> Callable[[Table], AnyInsert]:
-    """Returns the function that makes such an INSERT for this connection's database."""
-    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-
-
 def keep_the_first(insert: AnyInsert, table: Table) -> AnyInsert:
     """Returns the INSERT that keeps existing rows."""
     return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
@@ -98,9 +93,7 @@ class Upsert:
         heavy: Sequence[str] = (),
         names: Sequence[str] | None = None,
     ) -> None:
-        """`heavy`: the columns with large values, which bound the rows of a statement. `names`: the columns of the rows, None:
-        all.
-        """
+        """`heavy`: columns with large values, which bound the rows of a statement; `names`: the rows' columns, default all."""
         self._table = table
         self._dialect = dialect
         self._insert = sqlite.insert if dialect.name == "sqlite" else postgresql.insert

@@ -157,7 +157,6 @@ def _status(row: Any) -> str:
 
 
 def _show_delivery(paper: TablePrinter, delivery: Any) -> None:
-    """Prints one delivery with the timeline of its attempts."""
     paper.line(_status(delivery), status_style(delivery["status"]) or "bold")
     paper.facts(described(delivery, DELIVERY))
     if not isinstance(attempts := delivery.get("attempts"), list):
@@ -184,7 +183,6 @@ def _headers(headers: Any) -> list[tuple[str, str]]:
 
 
 def _show_request(paper: TablePrinter, request: Any) -> None:
-    """Prints the request that a delivery would send now, compared with the last one sent."""
     paper.line(
         _compared(request), "bold" if request["same_body"] and request["same_settings"] else "bold yellow"
     )

@@ -51,15 +51,7 @@ class SentDocument(ClosedDocument):
     @classmethod
     def of(cls, known: KnownEvidence, **more: Any) -> Self:
         """Returns the document of the evidence; `more` are further members."""
-        return cls.unchecked(
-            type=known.type,
-            to=known.to,
-            method=known.method,
-            headers=HeaderDocument.all_of(known.headers),
-            body_sha256=known.body_sha256,
-            settings=known.settings,
-            **more,
-        )
+        return cls.unchecked(known, headers=HeaderDocument.all_of(known.headers), **more)
 
 
 class AttemptDocument(ClosedDocument):
@@ -92,12 +84,9 @@ class AttemptDocument(ClosedDocument):
         evidence = known.evidence
         answered = None if evidence is None else evidence.answered
         return cls.unchecked(
-            number=known.number,
-            generation=known.generation,
+            known,
             started_at=utc_seconds(known.started_at),
             duration_ms=round(known.duration_ms, 3),
-            outcome=known.outcome,
-            status_code=known.status_code,
             response=known.response or None,
             error=known.error or None,
             request=None if evidence is None else SentDocument.of(evidence),
@@ -123,10 +112,9 @@ class LastAttemptDocument(ClosedDocument):
     def of(cls, known: LastAttempt) -> Self:
         """Returns the document of the attempt."""
         return cls.unchecked(
+            known,
             at=utc_seconds(known.at),
             duration_ms=round(known.duration_ms, 3),
-            outcome=known.outcome,
-            status_code=known.status_code,
             error=known.error or None,
         )
 
@@ -156,12 +144,8 @@ class _DeliveryDocument(ClosedDocument):
     @classmethod
     def _of(cls, known: KnownDelivery, name_of: NameOf, **more: Any) -> Self:
         return cls.unchecked(
-            id=known.id,
-            event_id=known.event_id,
-            event_type=known.event_type,
-            hook=known.hook,
+            known,
             hook_name=name_of(known.hook),
-            status=known.status,
             reason=known.reason or None,
             created_at=utc_seconds(known.created_at),
             updated_at=utc_seconds(known.updated_at),

@@ -61,7 +61,6 @@ def restart_some(
 
 
 def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> None:
-    """Adds these restarts, replacing earlier ones of the same deliveries."""
     if restarts:
         ids = [each.delivery_id for each in restarts]
         connection.execute(delete(outbox).where(among(connection, outbox.c.delivery_id, ids)))
@@ -75,9 +74,7 @@ def _put_in(connection: Connection, restarts: Sequence[Restart], at: float) -> N
 
 
 def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
-    """Set the delivery to FAILED `cancelled`, raise its generation and remove it from the outbox; returns False if
-    it is final or unknown.
-    """
+    """Sets the delivery to FAILED `cancelled`, with a new generation; returns False if it is final or unknown."""
     known = as_id(delivery_id)
     if known is None:
         return False
@@ -104,9 +101,7 @@ def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
 def _left(
     connection: Connection, older_than: float, limit: int
 ) -> tuple[list[Restart], list[tuple[str, int]]]:
-    """Returns the restarts still to be published, oldest first; and the entries that are obsolete because of an attempt, a
-    restart or retention.
-    """
+    """Returns the restarts still to be published, oldest first; and obsolete entries."""
     c = deliveries.c
     oldest = (
         select(outbox).where(outbox.c.put_at < older_than).order_by(outbox.c.put_at).limit(limit).subquery()

@@ -24,9 +24,7 @@ def may_make(found: FoundBroker, settings: Settings) -> bool:
 def of_rights(
     found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
 ) -> Iterator[Diagnosis]:
-    """Yield findings on permissions; `granted` are the user's patterns by permission, if the management API shows
-    them.
-    """
+    """Yields findings on permissions; `granted` are the user's patterns, if the management API shows them."""
     for right in _RIGHTS:
         lacking = [each.name for each in found.objects if right in each.refused]
         if granted is not None:
@@ -36,9 +34,7 @@ def of_rights(
 
 
 def _needed(right: Right, found: FoundBroker, settings: Settings) -> Iterator[str]:
-    """Yield the names that a permission is needed on: declaring and binding needs all permissions, running only
-    some.
-    """
+    """Yields the names that need a permission: declaring and binding needs all, running only some."""
     for each in found.objects:
         if settings.broker.topology == "create" or each.use == right:
             yield each.name
@@ -83,9 +79,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Diagnosis]:
-    """Yield a finding if the bridge cannot publish through the default exchange, which queue targets and inlets
-    use.
-    """
+    """Yields a finding if the default exchange, which queue targets and inlets use, cannot be published to."""
     if writable is not False:
         return
     by_name = [
@@ -279,9 +273,7 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
 
 
 def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator[Diagnosis]:
-    """Yield the effects of the queue's configuration; if the management API shows the queue, policies report its
-    limit.
-    """
+    """Yields the effects of the queue's configuration; if the management API shows it, policies report its limit."""
     for effect in effects_of(found.kind):
         yield Diagnosis(effect.weight, "sources", subject, effect.what, effect.advice)
     if told is None and found.kind.type == "quorum":
@@ -310,9 +302,7 @@ def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: b
 
 
 def _drifted(found: FoundSource, subject: str) -> Diagnosis:
-    """Returns the finding for a queue with other arguments: publishers declare durable=true without arguments,
-    which gives the virtual host's default type.
-    """
+    """Returns the finding for a queue with other arguments than publishers declare: durable, and no others."""
     named = _ARGUMENT.search(found.said)
     argument = named[1] if named else "something"
     effect = f"publishers who declare it without arguments are refused (406), the bridge consumes it all the same: {found.said}"

@@ -17,9 +17,7 @@ _SHORT_TOKEN = 16
 
 @value(frozen=True, slots=True)
 class Diagnosis:
-    """One finding: `about` is the group (broker, sources, ...), `subject` the object, `advice` the remedy; may be
-    empty.
-    """
+    """One finding on `subject`, in the group `about` (broker, sources, ...); `advice` is the remedy, if any."""
 
     level: Level
     about: str

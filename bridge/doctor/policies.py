@@ -134,9 +134,7 @@ def _told(definition: Mapping[str, Any]) -> str:
 
 
 def in_force(queue: str, policies: Sequence[FoundPolicy]) -> dict[str, Any]:
-    """Returns the effective definition: the user policy with the highest priority merged with the operator policy;
-    the lower number applies.
-    """
+    """Returns the user policy of the highest priority, merged with the operator policy: the lower number applies."""
     merged: dict[str, Any] = {}
     for operator in (False, True):
         fitting = [each for each in policies if each.operator == operator and _fits(queue, each)]

@@ -29,9 +29,11 @@ from bridge.http.input import (
     Parameter,
     Parameters,
     Query,
+    any_text,
     count_behind,
     flag,
     one_of,
+    parsed,
     read_page,
     text,
 )
@@ -80,9 +82,7 @@ class Search:
         self._bounds = bounds
 
     async def page(self, which: EventFilter, where: Filter, *, after: str | None, limit: int) -> Searched:
-        """Returns up to `limit` events that match filter and expression; ValueError for an invalid cursor. Raises
-        HistoryUnavailable.
-        """
+        """Returns up to `limit` events that fit both; raises ValueError for an invalid cursor, HistoryUnavailable."""
         ends_at = time.monotonic() + PATIENCE
         found: list[KnownEvent] = []
         looked_at, unanswered, back_to = 0, 0, None
@@ -141,7 +141,7 @@ def _compiled(text: str) -> Filter:
 
 
 def _status(given: Parameters) -> EventStatus | None:
-    word = given.text("status")
+    word = given.read("status", any_text)
     if word is not None and word not in set(EventStatus):
         told = f"{word[:60]!r} is no status; there are {', '.join(EventStatus)}"
         given.unknown("status", told + nearest(word, list(EventStatus)))
@@ -156,10 +156,7 @@ class _EventsQuery(CountedQuery, looks_up=True):
     webhook_id = text("webhook_id", "The id that receivers see (`webhook-id`).")
     status = Given(_status, *one_of("status", tuple(EventStatus), "What came of it.").parameters)
     dimensions = Given(lambda given: given.all("dimension"), Parameter("dimension", list[str], _DIMENSION))
-    where = Given(
-        lambda given: given.read("where", _compiled),
-        Parameter("where", Annotated[str, Field(min_length=1, max_length=MOST_WHERE)], _WHERE),
-    )
+    where = parsed("where", _compiled, Annotated[str, Field(min_length=1, max_length=MOST_WHERE)], _WHERE)
     span = SPAN
 
 

@@ -139,7 +139,6 @@ def list_(to: Remote, *, within: str, **query: Any) -> None:
 
 
 def _show_events(paper: TablePrinter, answer: Any) -> None:
-    """Prints a list of events, and the extent of a search."""
     EVENTS(paper, answer)
     if searched := answer.get("searched"):
         back_to = f" back to {moment(searched['back_to'])}" if searched["back_to"] else ""
@@ -240,7 +239,6 @@ def _message(
 
 
 def _show_event(paper: TablePrinter, event: Any) -> None:
-    """Prints one event with its deliveries."""
     paper.line(f"{text(event['type'])} from {text(event['source'])}", "bold")
     paper.facts(described(event, EVENT))
     paper.facts([(name, _json(event.get(name))) for name in ("properties", "headers") if event.get(name)])
@@ -260,7 +258,6 @@ def _show_beside_data(paper: TablePrinter, event: Any) -> None:
 
 
 def _show_explained(paper: TablePrinter, answer: Any) -> None:
-    """Prints how a message would be decoded and delivered."""
     if "events" not in answer:
         _show_event(paper, answer)
         return

@@ -40,7 +40,6 @@ class MessageDocument(ClosedDocument):
 
 
 def _published(message: Message) -> dict[str, Any]:
-    """Returns the members of a MessageDocument."""
     return {
         "exchange": message.exchange,
         "routing_key": message.routing_key,
@@ -67,14 +66,7 @@ class QuarantinedInList(ClosedDocument):
     @classmethod
     def of(cls, known: KnownQuarantined, **more: Any) -> Self:
         """Returns the document without body; `more` are further members."""
-        return cls.unchecked(
-            id=known.id,
-            source=known.source,
-            reason=known.reason,
-            detail=known.detail,
-            quarantined_at=utc_seconds(known.at),
-            **more,
-        )
+        return cls.unchecked(known, quarantined_at=utc_seconds(known.at), **more)
 
 
 class QuarantinedAlone(QuarantinedInList, MessageDocument):
@@ -205,16 +197,9 @@ class EventInList(ClosedDocument):
     def of(cls, known: KnownEvent, **more: Any) -> Self:
         """Returns the document without data; `more` are further members."""
         return cls.unchecked(
+            known,
             status=(known.status or EventStatus.UNMATCHED).value,
-            id=known.id,
-            source=known.source,
-            type=known.type,
-            format=known.format,
-            publisher_id=known.publisher_id,
-            webhook_id=known.webhook_id,
-            time=known.time,
             received_at=utc_seconds(known.received_at),
-            identity=known.identity,
             counts=None if known.counts is None else dict(known.counts),
             **more,
         )

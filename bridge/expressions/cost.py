@@ -34,9 +34,7 @@ _REPEATED = re.compile(r"\{\d*,?(\d+)\}|[*+]")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost: `growth` is the ratio of value to input; `looks_through`: each item is compared with the whole
-    event.
-    """
+    """`growth` is the ratio of value to input; `looks_through`: each item is compared with the whole event."""
 
     growth: int
     looks_through: bool
@@ -113,9 +111,7 @@ def _looks_through(loop: Sequence[Token]) -> bool:
 
 
 def _check_pattern(argument: Sequence[Token], *, looped: bool) -> None:
-    """Check the size of a pattern: RE2 matches in linear time, but can take seconds to compile a publisher's
-    pattern.
-    """
+    """Checks the size of a pattern: RE2 matches in linear time, but may take seconds to compile it."""
     written = bool(argument) and argument[-1].kind == "text"
     if not written or (len(argument) > 1 and argument[-2].spelling != ","):
         raise ValueError("the pattern of matches() must be written out as one text, not computed")

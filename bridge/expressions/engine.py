@@ -211,9 +211,7 @@ class Filter:
         self._expression = expression
 
     def ask(self, facts: Facts, event: Event) -> bool | EvaluationError:
-        """Returns whether the event passes. Never raises. `facts` must be built by a view that includes this
-        filter's.
-        """
+        """Returns whether the event passes; never raises. `facts` come from a view that includes this filter's."""
         if not self.cost.free and (why := self.cost.refusal(event)):
             return EvaluationError(missing=False, detail=why)
         try:

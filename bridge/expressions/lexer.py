@@ -62,9 +62,7 @@ Literal = MapLiteral | ListLiteral | str
 
 
 def split_text(source: str) -> list[str | Placeholder]:
-    """Returns text and placeholders, alternating. Raises ValueError, with the position, for an unterminated
-    placeholder.
-    """
+    """Returns text and placeholders, alternating; raises ValueError for an unterminated placeholder."""
     parts: list[str | Placeholder] = []
     at = 0
     while (opening := source.find("{{", at)) >= 0:

@@ -123,9 +123,7 @@ class CompiledPlaceholders:
         return found
 
     def _culprit(self, facts: Any) -> EvaluationError | None:
-        """Returns the error of the expression that failed: the engine's error names the key, but not the
-        expression.
-        """
+        """Returns the error of the expression that failed, which the engine's own error does not name."""
         for source, expression in self._each:
             value = expression.eval(facts)
             if value.type() == cel.Type.ERROR:

@@ -109,9 +109,7 @@ def _expression_template(source: str) -> Template:
 
 
 def _picker(tree: Literal, expressions: list[str]) -> Pick:
-    """Returns a function that rebuilds a literal from the values of its expressions, which are appended to
-    `expressions`.
-    """
+    """Returns a function that rebuilds a literal from the values of its expressions, appended to `expressions`."""
     match tree:
         case MapLiteral(entries):
             _check_keys([key for key, _ in entries])

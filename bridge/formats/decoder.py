@@ -24,9 +24,7 @@ _TEXT = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT)
 
 
 def compile_told(text: str) -> cel.Expression:
-    """Returns the compiled expression. Raises ValueError, with position and reason, if it can return neither text
-    nor a whole number.
-    """
+    """Returns the expression; raises ValueError, with the position, if it gives neither text nor a whole number."""
     expression = compile_expression(text)
     kind = expression.return_type()
     if kind not in _TEXT:
@@ -250,9 +248,7 @@ class Decoder:
 
 
 def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
-    """Returns the refusal of a batch that is too long, before it is split: millions of messages would exhaust
-    memory.
-    """
+    """Returns the refusal of a batch too long to be split: millions of messages would exhaust memory."""
     if not isinstance(data, list) or len(data) <= MAX_EVENTS:
         return None
     if not split(data[:1], replace(message, body=b"[0]")):

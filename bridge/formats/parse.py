@@ -33,9 +33,7 @@ _LONG_RUN = b"0" * 19  # the fewest digits of an integer beyond 64 bits
 
 
 class Bounds(NamedTuple):
-    """The limits of parsing: bytes of the decompressed body, and values, of which a quarter may be arrays and
-    objects.
-    """
+    """The limits of parsing: bytes once decompressed, and values, of which a quarter may be arrays and objects."""
 
     inflated: int = MAX_INFLATED
     values: int = MAX_VALUES
@@ -98,17 +96,13 @@ def growth_of(body: bytes) -> int:
 
 
 def without_texts(body: bytes, most: int) -> bytes:
-    """Returns the body without the content of strings, so that only structural characters remain; unchanged beyond
-    `most` quotes.
-    """
+    """Returns the body without the content of strings, only its structure; unchanged beyond `most` quotes."""
     plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b"".join(plain.split(b'"')[::2]) if plain.count(b'"') <= most else body
 
 
 def _read_exactly(body: bytes) -> tuple[Any, str]:
-    """Parse with Python's own parser, which calls back for each number and object, so that other threads run
-    meanwhile.
-    """
+    """Parses with Python's own parser, whose callbacks for numbers and objects let other threads run meanwhile."""
     try:
         # decoded here: json.loads would guess UTF-16 and UTF-32 from bytes
         text = body.decode()

@@ -114,9 +114,7 @@ def is_debezium_body(data: Any) -> bool:
 
 
 def read_debezium(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """Returns schema (or database, if it has no schemas), table and operation as type, such as `public.orders.c`,
-    and the change as data.
-    """
+    """Returns schema (or database), table and operation as type, such as `public.orders.c`, the change as data."""
     change = _change(data) if isinstance(data, dict) else None
     if change is None:
         return Decoded(data=data)
@@ -182,9 +180,7 @@ def is_gitlab_body(data: Any) -> bool:
 
 
 def read_gitlab(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
-    """Returns the object kind or the event name as type, else the header's (`Push Hook` as `push`), and the whole
-    body as data.
-    """
+    """Returns object kind or event name as type, else the header's (`Push Hook`: `push`), and the body as data."""
     if not isinstance(data, dict):
         return Decoded(type=_by_header(message), data=data)
     name = data.get("object_kind") or data.get("event_name")

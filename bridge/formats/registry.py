@@ -299,9 +299,7 @@ def read_body(message: Message, bounds: Bounds = BOUNDS, at_once: int | None = N
 
 
 def _has_many_values(body: bytes) -> bool:
-    """Returns whether the body may have many values, estimated by the separators of JSON and forms, and by files in
-    forms.
-    """
+    """Returns whether the body may have many values, by the separators of JSON and forms."""
     return len(body) > _MANY and sum(map(body.count, _BETWEEN)) > _MANY
 
 

@@ -112,9 +112,7 @@ def from_milliseconds(number: Any) -> str | None:
 
 
 def from_value(value: Any, zone: tzinfo = UTC) -> str | None:
-    """Returns the UTC of a time of unknown kind: an AMQP timestamp, text, or Unix seconds or milliseconds between
-    2000 and 2100.
-    """
+    """Returns the UTC of an AMQP timestamp, a text, or Unix seconds or milliseconds between 2000 and 2100."""
     if isinstance(value, str):
         return from_text(value, zone)
     if isinstance(value, datetime):

@@ -10,7 +10,7 @@ from bridge.core.delivery import Counted, Entry, Finished, Form, Reached, Unkept
 from bridge.db.admin_tables import stream_offsets
 from bridge.db.engine import Reads, Store, is_outage, told, unavailable
 from bridge.db.rows import rows_of
-from bridge.db.upserts import Upserts, inserting
+from bridge.db.upserts import Upserts, any_insert
 from bridge.history.claims_store import finish
 from bridge.history.sums import MeasuresWriter, Tally, add_tally
 
@@ -29,7 +29,7 @@ def reach(connection: Connection, places: Sequence[Reached]) -> None:
             "digest": one.digest,
             "since": one.since,
         }
-        insert = inserting(connection)(stream_offsets).values(row)
+        insert = any_insert(connection, stream_offsets).values(row)
         new = insert.excluded
         further = or_(new.epoch > c.epoch, and_(new.epoch == c.epoch, new.reached >= c.reached))
         changing = {name: new[name] for name in row if name != "queue"}
@@ -101,9 +101,7 @@ class Batches:
             self._upserts.committed(forms)
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
-        """Writes the entries that the database accepts and does not have yet; returns the refused ones, each
-        with the reason.
-        """
+        """Writes the entries that the database accepts and lacks; returns the refused ones with their reasons."""
         of_rows = [entry for entry in entries if not isinstance(entry, Unkept | Counted | Finished | Reached)]
         finish(connection, [one for entry in entries if isinstance(entry, Finished) for one in entry.claims])
         reach(connection, [entry for entry in entries if isinstance(entry, Reached)])

@@ -61,7 +61,6 @@ def _take_over(
 
 
 def _renew(connection: Connection, held: Collection[tuple[str, str]], holder: str, at: float) -> None:
-    """Renew the leases of these (digest, event id) pairs."""
     ours = and_(_those(connection, held), claims.c.holder == holder)
     connection.execute(update(claims).where(ours).values(claimed_at=at))
 

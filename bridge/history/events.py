@@ -64,9 +64,7 @@ def page(
 def whole_page(
     connection: Connection, which: EventFilter, *, after: str | None = None, limit: int, most_bytes: int
 ) -> Page[KnownEvent]:
-    """Returns a page as `page`, with bodies of at most `most_bytes` together or a single event, and without counts of
-    deliveries.
-    """
+    """As `page`, with bodies of at most `most_bytes` together or one event, without counts of deliveries."""
     found = _found(connection, which, after, limit + 1)
     ids = [key[0] for key in found.keys[:limit]]
     size = func.length(events.c.body).label("size")

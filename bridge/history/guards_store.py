@@ -5,7 +5,6 @@ from functools import partial
 from itertools import islice
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Text,
     and_,
@@ -21,7 +20,7 @@ from bridge.core.delivery import DUPLICATE, Status
 from bridge.core.guards import Earlier, EventKey
 from bridge.db.admin_tables import replicas, suspects
 from bridge.db.engine import Reads, Store, Writes
-from bridge.db.scan import among
+from bridge.db.scan import among, as_literal
 from bridge.db.tables import INDEXED_LENGTH, deliveries, events
 from bridge.db.text import storable
 from bridge.db.upserts import any_insert, padded
@@ -146,9 +145,7 @@ class SqlRecollection(Store):
 
 
 def hooks_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str] | None]:
-    """Returns, for those of these events that have deliveries, the hooks with a fate; None if all were skipped
-    as duplicates.
-    """
+    """Returns the hooks with a fate for those of these events that have any; None if all were skipped as duplicates."""
     if not ids:
         return {}
     c = deliveries.c
@@ -207,22 +204,17 @@ def _of_heap(connection: Connection, character: str, ids: Sequence[str], depth: 
     indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
     newest = select(c.id, c.publisher_id).where(indexed, last == character).order_by(c.id.desc())
-    entries = newest.limit(_number(depth)).subquery()
+    entries = newest.limit(as_literal(depth)).subquery()
     chosen = select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
-    return connection.scalars(chosen.order_by(entries.c.id.desc()).limit(_number(_NEWEST))).all()
+    return connection.scalars(chosen.order_by(entries.c.id.desc()).limit(as_literal(_NEWEST))).all()
 
 
 def _without_index(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
     c = events.c
-    entries = select(c.id, c.publisher_id).order_by(c.id.desc()).limit(_number(_UNINDEXED)).subquery()
+    entries = select(c.id, c.publisher_id).order_by(c.id.desc()).limit(as_literal(_UNINDEXED)).subquery()
     return connection.scalars(
         select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
     ).all()
-
-
-def _number(value: int) -> ColumnElement[int]:
-    """Returns the number as a literal, so that PostgreSQL plans for its value."""
-    return literal_column(str(int(value)))
 
 
 def _parts(keys: Collection[EventKey]) -> Iterator[list[EventKey]]:

@@ -160,12 +160,10 @@ _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
 def _has_hook(connection: Connection, hook: str) -> bool:
-    """Returns whether the hook has a delivery."""
     return _there(connection, deliveries.c.hook, hook)
 
 
 def _has_source(connection: Connection, source: str) -> bool:
-    """Returns whether the source has an event or a quarantined message."""
     return _there(connection, events.c.source, source) or _there(connection, quarantine.c.source, source)
 
 
@@ -180,7 +178,6 @@ def _event_types(connection: Connection) -> list[str]:
 
 
 def _has_event_type(connection: Connection, kind: str) -> bool:
-    """Returns whether the history has an event of this type."""
     return any(
         connection.scalar(select(exists().where(events.c.source == source, events.c.type == storable(kind))))
         for source in distinct(connection, events.c.source, most=_MOST_SOURCES)
@@ -188,7 +185,6 @@ def _has_event_type(connection: Connection, kind: str) -> bool:
 
 
 def _ids_beginning(connection: Connection, kind: IdOf, beginning: str, most: int) -> list[str]:
-    """Returns ids of that kind with this prefix."""
     columns: dict[IdOf, Column[str]] = {
         "event": events.c.id,
         "delivery": deliveries.c.id,

@@ -23,7 +23,6 @@ def now(connection: Connection) -> float:
 
 
 def _seen(connection: Connection, replica: Replica) -> None:
-    """Store this replica's heartbeat and its revisions."""
     at = now(connection)
     values = {
         "id": replica.id,
@@ -53,7 +52,6 @@ def _there(connection: Connection, within: float) -> list[Replica]:
 
 
 def _leave(connection: Connection, replica_id: str) -> None:
-    """Remove a replica and its leases at its graceful shutdown."""
     connection.execute(delete(leases).where(leases.c.holder == replica_id))
     connection.execute(delete(replicas).where(replicas.c.id == replica_id))
 
@@ -75,7 +73,6 @@ def _lease(connection: Connection, name: str, holder: str, seconds: float) -> bo
 
 
 def _release(connection: Connection, name: str, holder: str) -> None:
-    """Release the lease if `holder` holds it."""
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
 

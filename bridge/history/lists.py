@@ -94,9 +94,7 @@ def scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
 
 
 def _succeeded(connection: Connection) -> list[Scan]:
-    """Returns the scans of successful deliveries by hook; with very many hooks a scan of all deliveries, most of which
-    succeeded.
-    """
+    """Returns the scans of successes by hook; with very many hooks one of all deliveries, most of which succeeded."""
     c, success = deliveries.c, str(Status.SUCCESS)
     hooks = distinct(connection, c.hook, most=_MOST_HOOKS + 1)
     if len(hooks) > _MOST_HOOKS:
@@ -128,9 +126,7 @@ def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds
 
 
 def _conditions(which: DeliveryFilter) -> Sequence[ColumnElement[bool]]:
-    """Returns the conditions on deliveries. With a hook, statuses are always included: its index continues with status, then
-    event.
-    """
+    """Returns the conditions; with a hook always on status too: its index continues with status, then event."""
     c = deliveries.c
     found: list[ColumnElement[bool]] = [c.hook == storable(which.hook)] if which.hook is not None else []
     if which.statuses or found:

@@ -127,9 +127,7 @@ def update_health(connection: Connection, fared: Mapping[str, Fared]) -> None:
 
 
 def _all_well(connection: Connection, fared: Mapping[str, Fared]) -> bool:
-    """Returns whether nothing failed and everything is later than the stored values: in this most frequent case nothing has to
-    be read.
-    """
+    """Returns whether nothing failed and all is newer than stored: in this usual case nothing has to be read."""
     if any(each.failed for each in fared.values()):
         return False
     rows = [(hook, each.succeeded_at, each.succeeded_at, None, 0, 0) for hook, each in fared.items()]
@@ -145,9 +143,7 @@ def read_health(connection: Connection, hooks: list[str] | None) -> dict[str, Ho
 
 
 def _known(connection: Connection, hooks: list[str]) -> dict[str, HookHealth]:
-    """Returns the same as `read_health` with a raw driver query: for one row SQLAlchemy takes ten times as long as the
-    database.
-    """
+    """As `read_health`, by a raw query: for one row SQLAlchemy takes ten times as long as the database."""
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(f"{_SELECT} = ANY($1::text[])", (hooks,))
     else:
@@ -342,7 +338,6 @@ def _put(
     where: tuple[int, str, str],
     numbers: dict[str, float],
 ) -> None:
-    """Adds one event and its numbers to the amounts."""
     for measure, number in (("", 1.0), *numbers.items()):
         key = (*of, measure, *where)
         amounts[key] = amounts.get(key, 0.0) + number

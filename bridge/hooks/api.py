@@ -262,12 +262,7 @@ class HookRoutes:
     async def _delete(self, call: Call[_DeleteQuery, None]) -> Reply:
         how: Literal["drain", "drop"] = "drain" if call.query.lane == "drain" else "drop"
         stored, removal = await self._manage.delete(call.which, how, match=call.query.match)
-        document = RemovalDocument(
-            id=stored.hook.id,
-            lane=removal.lane,
-            deliveries=removal.deliveries,
-            waiting=removal.waiting,
-        )
+        document = RemovalDocument.unchecked(removal, id=stored.hook.id)
         return Reply(
             document=document,
             status=202 if removal.lane in _UNDER_WAY else 200,
@@ -302,6 +297,5 @@ def _states(each: SeenHook) -> set[str]:
 
 
 def _searched(hook: Hook) -> str:
-    """Returns the non-secret parts of a hook, for searching."""
     address = getattr(hook.target, "url", None) or getattr(hook.target, "queue", None) or ""
     return "\n".join((hook.name, hook.id, hook.description, without_password(address))).lower()

@@ -31,9 +31,7 @@ from bridge.pipeline.hook_worker import HookWorker
 
 
 class HookSwitchRoutes:
-    """The operations that switch hooks. Those on hooks of the file write an overlay; secrets of such hooks are changed in the
-    file.
-    """
+    """The operations that switch hooks; on hooks of the file they write an overlay."""
 
     def __init__(self, in_force: InForce, switch: SwitchHooks, rotate: RotateSecrets) -> None:
         self._hooks = ShownHooks(in_force)
@@ -99,13 +97,11 @@ class HookSwitchRoutes:
         wanted = call.body
         secret = None if wanted.secret is None else wanted.secret.get_secret_value()
         made = await self._rotate.rotate(call.which, secret, keep=wanted.keep, match=call.query.match)
-        document = NewSecretDocument(
+        document = NewSecretDocument.unchecked(
+            made,
             id=made.stored.hook.id,
-            secret=made.secret,
             starts_at=utc_seconds(made.starts_at),
             expires_at=moment_or_none(made.expires_at),
-            together=made.together,
-            explanation=made.explanation,
         )
         return Reply(
             document=document,
@@ -141,9 +137,7 @@ class Tested:
 
 
 class Testing:
-    """Sends test events once, without regard to patterns, filter, pause, rate and breaker; tests are neither counted nor
-    recorded.
-    """
+    """Sends test events past patterns, filter, pause, rate and breaker; tests are neither counted nor recorded."""
 
     def __init__(self, table: HookTable, new_id: Callable[[], str]) -> None:
         self._table = table
@@ -248,14 +242,10 @@ class TestedDocument(ClosedDocument):
     def of(cls, tested: Tested) -> Self:
         """Returns the document of the result."""
         return cls.unchecked(
-            delivered=tested.delivered,
-            outcome=tested.outcome,
-            status_code=tested.status_code,
+            tested,
             duration_ms=round(tested.duration_ms, 3),
             response=tested.response or None,
             error=tested.error or None,
-            event_id=tested.event_id,
-            event_type=tested.event_type,
         )
 
 

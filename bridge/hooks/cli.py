@@ -50,7 +50,6 @@ class _Hooks(LazyGroup):
 
 
 def _destination(hook: Any) -> str:
-    """Returns a short text of where a hook delivers."""
     target = hook.get("target", {})
     match target.get("type"):
         case "webhook":
@@ -65,7 +64,6 @@ def _destination(hook: Any) -> str:
 
 
 def _condition(hook: Any) -> str:
-    """Returns a short text of the state of a hook."""
     state = hook.get("state", {})
     if state.get("deleting"):
         return f"deleting ({state['deleting']})"

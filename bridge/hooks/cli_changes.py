@@ -248,7 +248,6 @@ def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
 
 
 def _show_removal(paper: TablePrinter, answer: Any) -> None:
-    """Prints the result of deleting a hook's lane."""
     match answer.get("lane"):
         case "draining":
             waiting = count(answer.get("waiting") or 0, "delivery")

@@ -64,9 +64,7 @@ class HookDeletion:
         receive: Receive,
         metrics: Metrics,
     ) -> None:
-        """Prepare the worker. `channel` opens a channel that consumes existing lanes; `receive` handles copies of
-        deleted hooks.
-        """
+        """`channel` opens a channel that consumes existing lanes; `receive` handles copies of deleted hooks."""
         self._in_force, self._presence, self._store = in_force, presence, store
         self._remains, self._leases, self._me = remains, leases, replica_id
         self._topology, self._channel, self._receive = topology, channel, receive
@@ -222,7 +220,6 @@ class HookDeletion:
             log.warning("hook.lane_stays", hook=hook_id, error=str(error), advice="delete the queue by hand")
 
     async def _empty_lane(self, hook_id: str) -> None:
-        """Consume the lane until it is empty, ending each copy."""
         lane = self._topology.names.lane(hook_id)
         if not await self._topology.depth(lane):
             return
@@ -273,7 +270,6 @@ def _end_waiting(connection: Connection, hook: str, at: float, limit: int) -> in
 
 
 def _ended(connection: Connection, hook: str) -> int:
-    """Returns how many deliveries of the hook are FAILED with reason `hook_deleted`."""
     c = deliveries.c
     counting = select(func.count()).where(
         c.hook == hook, c.status == str(Status.FAILED), c.reason == _DELETED

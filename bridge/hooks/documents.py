@@ -32,20 +32,9 @@ class SourceDocument(ClosedDocument):
 
     @classmethod
     def of(cls, source: Source, state: str, held: int, counted: tuple[int, int] | None) -> Self:
-        """Returns the document; `counted` are ready messages and consumers of the queue, None if the broker does not report
-        them.
-        """
+        """Returns the document; `counted` are ready messages and consumers, None if the broker does not tell."""
         depth, consumers = counted or (None, None)
-        return cls.unchecked(
-            name=source.name,
-            queue=source.queue,
-            format=source.format,
-            state=state,
-            depth=depth,
-            consumers=consumers,
-            held=held,
-            prefetch=source.prefetch,
-        )
+        return cls.unchecked(source, state=state, depth=depth, consumers=consumers, held=held)
 
 
 class ReloadedDocument(ClosedDocument):

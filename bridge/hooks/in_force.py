@@ -59,9 +59,7 @@ class HooksInForce:
         strays: OrphanedCopies,
         control: Control,
     ) -> None:
-        """Prepare the loop. `written` are the hooks of the file. `remove` (deletes lanes) and `everywhere` (waits
-        for all replicas) are assigned later.
-        """
+        """`written` are the file's hooks. `remove` (deletes lanes) and `everywhere` (awaits all replicas) are set later."""
         self.table = table
         self._store, self._history = store, history
         self._hooks, self._delivering, self._deleted = hooks, delivering, deleted
@@ -164,9 +162,7 @@ class HooksInForce:
         self._wanted.set()
 
     async def start(self) -> None:
-        """Read and activate the hooks at the start. Raises SettingsError for an invalid hook of the file,
-        HistoryUnavailable.
-        """
+        """Activates the hooks at the start; raises SettingsError for an invalid hook of the file, HistoryUnavailable."""
         await self._read()
 
     async def run(self) -> None:

@@ -284,17 +284,7 @@ class HookDocument(ClosedDocument):
         """Returns the hook with its present state."""
         hook, stored = seen.hook, seen.stored
         return cls.unchecked(
-            id=hook.id,
-            name=hook.name,
-            description=hook.description,
-            sources=hook.sources,
-            events=hook.events,
-            filter=hook.filter,
-            unmatched=hook.unmatched,
-            enabled=hook.enabled,
-            paused=hook.paused,
-            concurrency=hook.concurrency,
-            rate=hook.rate,
+            hook,
             retry=hook.retry.model_dump(),
             target=_target(hook),
             managed_by="file" if stored is None else "api",

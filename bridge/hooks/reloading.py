@@ -24,9 +24,7 @@ from bridge.telemetry import events
 
 @value(frozen=True, slots=True)
 class Reloaded:
-    """The result of a reload, by hook id; `broken` has the reasons, `needs_restart` the changed sections that
-    need a restart.
-    """
+    """The result of a reload, by hook id: `broken` with reasons; changed sections that need a restart."""
 
     added: Sequence[str]
     removed: Sequence[str]
@@ -55,9 +53,7 @@ class Written(Protocol):
         ...
 
     def changed(self) -> bool:
-        """Returns whether the settings differ from those last read, and have not changed for long enough that no write is in
-        progress.
-        """
+        """Returns whether the settings differ from those last read, and no write seems to be in progress."""
         ...
 
     def policies(self) -> FoundPolicies:
@@ -205,12 +201,6 @@ class ReloadRoutes:
 
     async def _run(self, _: Call[Query, None]) -> Reply:
         done = await self._reload()
-        document = ReloadedDocument(
-            added=[*done.added],
-            removed=[*done.removed],
-            changed=[*done.changed],
-            broken=dict(done.broken),
-            needs_restart=[*done.needs_restart],
-        )
+        document = ReloadedDocument.unchecked(done)
         changed = {"id": "file", **document.model_dump(include={"added", "removed", "changed"})}
         return Reply(document=document, changed=changed)

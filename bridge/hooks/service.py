@@ -55,9 +55,7 @@ class InForce(Protocol):
 
     @property
     def stored(self) -> Mapping[str, StoredHook]:
-        """Returns the hooks of the API as last read, by id: including broken ones and those being deleted, but none that is
-        gone.
-        """
+        """Returns the hooks of the API as last read, by id, with broken ones and those being deleted."""
         ...
 
     @property

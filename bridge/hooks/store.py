@@ -111,9 +111,7 @@ def sealed_of(hook: Hook, ends: Ends, sealer: Sealer) -> bytes:
 
 
 def hook_of(hook_id: str, name: str, document: str, sealed: bytes, sealer: Sealer) -> tuple[Hook, Ends]:
-    """Returns the whole hook; a broken one, with its readable parts, if it cannot be decrypted or was written by a newer
-    version.
-    """
+    """Returns the hook; with its readable parts only if it cannot be decrypted, or a newer version wrote it."""
     told = json.loads(document)
     fault: HookFault | None = None
     try:

@@ -35,9 +35,7 @@ class _Switch:
 
 
 class SwitchHooks:
-    """Switches hooks; each method is idempotent, returns the hook's id, and raises HistoryUnavailable and the errors of
-    HookChanges.change.
-    """
+    """Switches hooks. Each method is idempotent, returns the hook's id, and raises as HookChanges.change does."""
 
     def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
         """`now` returns Unix seconds."""
@@ -77,9 +75,7 @@ class SwitchHooks:
         return stored.hook.id
 
     async def _overlay(self, written: Hook, switch: _Switch) -> None:
-        """Stores the overlay of a hook of the file; a switch that equals the file is removed, so that later changes of the file
-        apply.
-        """
+        """Stores the overlay of a hook of the file; a switch equal to the file is removed, so that the file counts."""
 
         def overlaid(state: HookState) -> HookState:
             if switch.enabled is not None:
@@ -97,9 +93,7 @@ class SwitchHooks:
             await self._store.say(hook_id, lambda state: self._told(state, switch))
 
     def _told(self, state: HookState, switch: _Switch) -> HookState:
-        """Returns the state with the new reason. The bridge's own pause stays beside a person's, and ends when the hook is
-        resumed.
-        """
+        """Returns the state with the new reason; the bridge's own pause stays beside a person's until a resume."""
         if switch.paused is None:
             return replace(state, at=self._now())
         own = state.paused and switch.paused
@@ -212,7 +206,6 @@ def _signing(hook: Hook) -> WebhookTarget:
 
 
 def _former(stored: StoredHook, now: float) -> list[str]:
-    """Returns the secrets that sign at present."""
     live = stored.live(now).target
     return [secret.get_secret_value() for secret in live.secrets] if isinstance(live, WebhookTarget) else []
 

@@ -57,9 +57,7 @@ class Api:
         *,
         budget: Budget | None = None,
     ) -> None:
-        """`new_id` returns the ids of requests without a client's id; `known` resolves abbreviated ids; `budget` counts the
-        bodies of requests.
-        """
+        """`new_id` makes ids of requests without one, `known` resolves abbreviated ids, `budget` counts bodies."""
         self._parts = tuple(parts)
         self._gate = AccessGate(actors)
         self._limit = ConcurrencyLimit(budget=budget)

@@ -53,17 +53,10 @@ class DeedDocument(ClosedDocument):
     @classmethod
     def of(cls, deed: AuditEntry, name_of: Callable[[str], str]) -> Self:
         """Returns the document of the entry; `name_of` returns the name of the hook with an id."""
-        return cls(
-            id=deed.id,
+        return cls.unchecked(
+            deed,
             at=utc_seconds(deed.at),
-            actor=deed.actor,
-            role=deed.role,
-            action=deed.action,
-            object_type=deed.object_type,
-            object_id=deed.object_id,
             object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
-            request_id=deed.request_id,
-            remote=deed.remote,
             detail=json.loads(deed.detail),
         )
 

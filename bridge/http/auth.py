@@ -137,9 +137,7 @@ class FailedAuthLimiter:
     """The recent wrong tokens of each address; if there are too many addresses, those with the latest are kept."""
 
     def __init__(self, guessing: Callable[[str], None]) -> None:
-        """`guessing(address)` is called when an address begins to send many wrong tokens, and again each minute while it
-        continues.
-        """
+        """`guessing(address)` is called when an address begins to send many wrong tokens, and each minute it goes on."""
         self._guessing = guessing
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()
 

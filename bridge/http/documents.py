@@ -33,11 +33,13 @@ class ClosedDocument(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
-    def unchecked(cls, **members: Any) -> Self:
-        """Returns the document with these members, without validation: stored values are shown as they are, and
-        never refused.
+    def unchecked(cls, known: object = None, /, **members: Any) -> Self:
+        """Returns the document with these members, the others from the attributes of `known` with the same names.
+
+        Nothing is validated: stored values are shown as they are, and never refused.
         """
-        return cast("Self", cls.model_construct(**members))
+        same = {name for name in cls.model_fields.keys() - members if hasattr(known, name)}
+        return cast("Self", cls.model_construct(**{name: getattr(known, name) for name in same}, **members))
 
 
 def plain(value: Any) -> Any:

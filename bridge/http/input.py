@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
-from uuid import UUID
 
 from aiohttp import web
 from pydantic import Field, WithJsonSchema
@@ -71,61 +70,27 @@ class Parameters:
         """Returns whether the parameter is given, valid or not."""
         return name in self._query
 
-    def text(self, name: str) -> str | None:
-        """Returns a text of up to 512 characters."""
-        return self._one(name, _any_text)
-
-    def name(self, name: str) -> str | None:
-        """Returns the name of a hook or source."""
-        return self._one(name, _name)
-
-    def event_type(self, name: str) -> str | None:
-        """Returns an event type, without wildcards."""
-        return self._one(name, _event_type)
-
-    def uuid(self, name: str) -> str | None:
-        """Returns a UUID."""
-        return self._one(name, _uuid)
-
     def span(self, since: str = "from", until: str | None = "to") -> Span:
-        """Returns the span from one parameter (inclusive) to the other (exclusive), in Unix seconds; dates are whole days, in
-        UTC.
-        """
+        """Returns the span from one parameter (inclusive) to the other (exclusive), in Unix seconds; dates are UTC."""
         now = time.time()
-        begin = self._one(since, partial(moment, now=now))
-        end = None if until is None else self._one(until, partial(moment, now=now, end=True))
+        begin = self.read(since, partial(moment, now=now))
+        end = None if until is None else self.read(until, partial(moment, now=now, end=True))
         if begin is not None and end is not None and begin >= end:
             self.unknown(until or since, f"must be after `{since}`: there is nothing between")
         return begin, end
 
-    def flag(self, name: str) -> bool:
-        """Returns the value of `true` or `false`; false if the parameter is absent."""
-        return bool(self._one(name, _flag))
-
     def word(self, name: str, known: Sequence[str]) -> str | None:
         """Returns one of the known words."""
-        text = self._one(name, _any_text)
+        text = self.read(name, any_text)
         if text is None or text in known:
             return text
         hint = nearest(text, known) if len(known) > 2 else ""
         self.wrong(name, f"must be {', '.join(known[:-1])} or {known[-1]}{hint if '?' in hint else ''}")
         return None
 
-    def read(self, name: str, read: Callable[[str], T]) -> T | None:
-        """Returns the result of `read` for the parameter; the text of its ValueError becomes the problem."""
-        return self._one(name, read)
-
     def all(self, name: str) -> Sequence[str]:
         """Returns every value that is given, in order."""
         return self._query.getall(name, [])
-
-    def limit(self, usual: int = DEFAULT_LIMIT) -> int:
-        """Returns the maximum number of items of a page."""
-        return self._one("limit", _limit) or usual
-
-    def cursor(self) -> str | None:
-        """Returns the cursor of the page, from the `next` of the previous one."""
-        return self._one("cursor", _any_text)
 
     def statuses(self, name: str) -> frozenset[Status]:
         """Returns the statuses given in repeated parameters, or separated by commas."""
@@ -140,7 +105,8 @@ class Parameters:
             )
         return frozenset(Status(word) for word in words if word in Status.__members__)
 
-    def _one(self, name: str, read: Callable[[str], T]) -> T | None:
+    def read(self, name: str, read: Callable[[str], T]) -> T | None:
+        """Returns the result of `read` for the parameter; the text of its ValueError becomes the problem."""
         given = self._query.getall(name, [])
         if not given:
             return None
@@ -165,7 +131,8 @@ def _filled(text: str) -> str:
     return text
 
 
-def _any_text(text: str) -> str:
+def any_text(text: str) -> str:
+    """Returns a text of up to 512 characters."""
     if len(_filled(text)) > MAX_ID:
         raise ValueError(f"has more than {MAX_ID} characters")
     return text
@@ -184,9 +151,9 @@ def _event_type(text: str) -> str:
 
 
 def _uuid(text: str) -> str:
-    if not _UUID.fullmatch(text):
+    if not is_id(text):
         raise ValueError("must be a UUID")
-    return str(UUID(text))
+    return text.lower()
 
 
 def _flag(text: str) -> bool:
@@ -285,27 +252,35 @@ def at_most(usual: int, description: str) -> Given[int]:
     """Returns the parameter of the maximum number of items."""
     schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": usual}
     kind: Any = Annotated[int, WithJsonSchema(schema)]
-    return Given(lambda given: given.limit(usual), Parameter("limit", kind, description))
+    return Given(lambda given: given.read("limit", _limit) or usual, Parameter("limit", kind, description))
+
+
+def parsed(
+    name: str, read: Callable[[str], T], kind: Any, description: str, *, required: bool = False
+) -> Given[T | None]:
+    """Returns a parameter that `read` parses, which raises ValueError for an invalid text."""
+    parameter = Parameter(name, kind, description, required=required)
+    return Given(lambda given: given.read(name, read), parameter)
 
 
 def text(name: str, description: str) -> Given[str | None]:
     """Returns a parameter with a text of up to 512 characters."""
-    return Given(lambda given: given.text(name), Parameter(name, Text, description))
+    return parsed(name, any_text, Text, description)
 
 
 def name(name: str, description: str, *, required: bool = False) -> Given[str | None]:
     """Returns a parameter with the name of a hook, source or dimension."""
-    return Given(lambda given: given.name(name), Parameter(name, Name, description, required=required))
+    return parsed(name, _name, Name, description, required=required)
 
 
 def uuid(name: str, description: str, *, required: bool = False) -> Given[str | None]:
     """Returns a parameter with a UUID."""
-    return Given(lambda given: given.uuid(name), Parameter(name, Uuid, description, required=required))
+    return parsed(name, _uuid, Uuid, description, required=required)
 
 
 def flag(name: str, description: str) -> Given[bool]:
     """Returns a parameter with `true` or `false`; false if it is absent."""
-    return Given(lambda given: given.flag(name), Parameter(name, bool, description))
+    return Given(lambda given: bool(given.read(name, _flag)), Parameter(name, bool, description))
 
 
 def one_of(name: str, words: tuple[str, ...], description: str) -> Given[str | None]:
@@ -325,9 +300,7 @@ SPAN = Given(
     Parameter("to", When, f"Before this moment: {HOW}; of a date its end."),
 )
 COUNT = flag("count", "true: `more` tells how many entries come behind this page, up to 1,000.")
-EVENT_TYPE = Given(
-    lambda given: given.event_type("type"), Parameter("type", EventType, "The event type, whole.")
-)
+EVENT_TYPE = parsed("type", _event_type, EventType, "The event type, whole.")
 HOOK = name("hook", "Id or name of a hook.")
 SOURCE = name("source", "Name of a source.")
 STATUSES = Given(
@@ -342,10 +315,7 @@ class PageQuery(Query):
     """The query of a list in pages: cursor and maximum number of items."""
 
     limit = at_most(DEFAULT_LIMIT, "How many items the page may have.")
-    cursor = Given(
-        lambda given: given.cursor(),
-        Parameter("cursor", Text, "Where the page begins: `next` of the page before, with the same filters."),
-    )
+    cursor = text("cursor", "Where the page begins: `next` of the page before, with the same filters.")
 
     def no_cursor(self) -> None:
         """Adds the problem of an invalid cursor for `check`."""

@@ -149,9 +149,7 @@ def reading(
 
 
 def runner(operation: Operation, log: AuditLog) -> Handler:
-    """Returns the handler of an operation: it checks role, query and body, runs the operation, writes the response and the
-    audit log.
-    """
+    """Returns the handler: it checks role, query and body, runs the operation, writes response and audit log."""
 
     async def run(request: web.Request) -> web.StreamResponse:
         actor = request[ACTOR]

@@ -284,9 +284,7 @@ class _Site(web.BaseSite):
 
 
 def _worth_an_error(record: logging.LogRecord) -> bool:
-    """Returns False for malformed HTTP, which anybody can send: it is logged as one line without its bytes, since a header may
-    hold a secret.
-    """
+    """Returns False for malformed HTTP, which anybody can send; logs it as one line without its bytes."""
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, HttpProcessingError):
         return True

@@ -60,9 +60,7 @@ class Handshakes:
         self._told_by_body = not self._by_type.keys().isdisjoint({"slack", "eventgrid"})
 
     def greet(self, asked: Question) -> Greeting | None:
-        """Returns the response to a handshake without a body, or None for an event, if the inlet accepts the
-        method.
-        """
+        """Returns the response to a handshake without a body; None for an event whose method the inlet accepts."""
         if asked.method == "OPTIONS" and ORIGIN in asked.headers:
             return self._permission(asked.headers)
         if (hub := self._by_type.get("hub")) and asked.method == "GET" and "hub.challenge" in asked.query:
@@ -86,9 +84,7 @@ class Handshakes:
         return None
 
     def _is_probe(self, method: str) -> bool:
-        """Returns whether the request is a probe: an inlet with a list of methods answers others with 405, except
-        HEAD, which follows GET.
-        """
+        """Returns whether this is a probe: with a list of methods only HEAD, as part of GET, others get 405."""
         if not self._methods:
             return method in SAFE_METHODS
         return method == "HEAD" and "GET" in self._methods and "HEAD" not in self._methods

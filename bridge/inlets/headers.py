@@ -97,9 +97,7 @@ class PassedOn:
 
 
 def looked_at(verifier: Verifier) -> set[str]:
-    """Returns the lower-case names of the headers that this verifier may read, beyond those that are never passed
-    on.
-    """
+    """Returns the headers, in lower case, that this verifier may read, beyond those that are never passed on."""
     names = {verifier.header, verifier.timestamp_header, verifier.id_header, verifier.event_header} - {None}
     found = {str(name).lower() for name in names}
     header = (verifier.header or "").lower()

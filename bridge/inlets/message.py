@@ -155,7 +155,6 @@ class Messages:
         return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
 
     def _webhook_id(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
-        """Returns the id that a sender of Standard Webhooks signed."""
         if verified is None or not self._id_keys[verified]:
             return None
         sent = signed_id(request.headers, self._inlet.verify[verified].header)

@@ -263,9 +263,7 @@ class _Door:
         return reasons
 
     def _is_ping(self, request: Received, verified: int | None) -> bool:
-        """Returns whether this is Splynx's unsigned ping, which must be answered with `ok`; for others the body may
-        be an event.
-        """
+        """Returns whether this is Splynx's unsigned ping, answered with `ok`; of others the body may be an event."""
         if not self._splynx or (verified is not None and self._inlet.verify[verified].type != "splynx"):
             return False
         return is_ping(request.body)
@@ -301,9 +299,7 @@ class _Door:
         return web.Response(status=status, text=None if status in _NO_BODY else text)
 
     def _tell_unavailable(self, refusal: Refusal) -> None:
-        """Log the first of consecutive rejections; the next ones are only counted, because there may be thousands a
-        second.
-        """
+        """Logs the first of consecutive rejections and counts the next ones, which may be thousands a second."""
         if refusal.status == 503:
             self._unavailable += 1
             if self._unavailable == 1:
@@ -332,9 +328,7 @@ def _paths(inlets: Sequence[Inlet]) -> PathTable:
 
 
 class Reception:
-    """The publisher of incoming events, on channels of its own: errors on the channel of copies must not affect
-    senders.
-    """
+    """Publishes incoming events on its own channels: errors on that of copies must not affect senders."""
 
     def __init__(
         self,

@@ -46,9 +46,7 @@ def measured_by(source: Source) -> "Dimensions | None":
 
 
 def compile_dimension(text: str) -> cel.Expression:
-    """Returns the compiled expression. Raises ValueError, with position and reason, if it can return neither key
-    nor number.
-    """
+    """Returns the expression; raises ValueError, with the position, if it can give neither key nor number."""
     expression = compile_expression(text)
     kind = expression.return_type()
     if kind not in (
@@ -69,9 +67,7 @@ class Dimensions:
     """The compiled dimensions of one source."""
 
     def __init__(self, expressions: Mapping[str, str], only: str | None = None) -> None:
-        """Compile the expressions; `only` restricts them to events of one format. Raises ValueError as
-        `compile_dimension` does.
-        """
+        """`only` restricts the expressions to one format's events; raises ValueError as `compile_dimension`."""
         self._only = only
         self._expressions = [(name, compile_dimension(text)) for name, text in expressions.items()]
         self._view = View.union([view_for(text) for text in expressions.values()])

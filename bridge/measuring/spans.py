@@ -34,9 +34,7 @@ class Piece:
 
 
 def widened(since: float | None, until: float | None, now: float, least: Step = MINUTE) -> tuple[int, int]:
-    """Returns the span rounded outwards to whole buckets, the shortest that are still stored, at least `least`
-    long.
-    """
+    """Returns the span rounded outwards to the shortest whole buckets still stored, at least `least` long."""
     begin = 0 if since is None else _floor(since, max(least, _kept(since, now)))
     end = FAR if until is None else -_floor(-until, max(least, _kept(until, now)))
     return begin, max(begin, end)

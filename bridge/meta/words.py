@@ -27,9 +27,7 @@ class RateLimiter:
         self._left: dict[Hashable, tuple[float, float, int]] = {}
 
     def take(self, key: Hashable, now: float) -> int | None:
-        """Returns how many events of this key were suppressed since the last one, if a token is free; None:
-        suppress this one.
-        """
+        """Returns how many of this key were suppressed since the last one; None: suppress this one too."""
         left, at, kept_back = self._left.get(key, (AT_ONCE, now, 0))
         left = min(AT_ONCE, left + (now - at) / REFILL)
         if left < 1:
@@ -41,7 +39,6 @@ class RateLimiter:
         return kept_back
 
     def _forget(self, now: float) -> None:
-        """Drop the keys whose bucket is full."""
         self._left = {
             key: state
             for key, state in self._left.items()
@@ -77,9 +74,7 @@ class Standing:
 
 @value(frozen=True, slots=True)
 class Told:
-    """The warnings to publish: that the hook recovered, or the `levels` it reached, for a failing period that began
-    at `since`.
-    """
+    """The warnings to publish: a recovery, or the `levels` reached by the failing period since `since`."""
 
     recovered: bool = False
     levels: tuple[int, ...] = ()

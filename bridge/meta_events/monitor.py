@@ -179,9 +179,7 @@ class FailingHookMonitor:
         pause: Callable[[HookWorker, str], None],
         new_id: Callable[[], str],
     ) -> None:
-        """Prepare the monitor. `threshold` is the time in seconds of only failures after which `pause` is called,
-        0: never. `holder` is this process.
-        """
+        """`threshold`: seconds of only failures after which `pause` is called, 0: never; `holder`: this process."""
         self._standings = standings
         self._leases = leases
         self._table = table
@@ -245,9 +243,7 @@ class FailingHookMonitor:
             standing = replace(standing, warned=level, warned_since=told.since)
 
     async def _look_at_quarantine(self, now: float) -> None:
-        """Check the quarantine; at most one event in ten minutes for each source, across replicas, by a lease for
-        each event.
-        """
+        """Checks the quarantine; at most one event in ten minutes per source across replicas, by a lease each."""
         lately = await self._standings.quarantined(now - _QUARANTINE_WINDOW)
         fresh = [source for source in lately if source != OWN_EVENTS]
         if not fresh:
@@ -299,9 +295,7 @@ def _standing(row: Sequence[Any]) -> Standing:
 
 
 def _remember(connection: Connection, before: Standing, level: int, since: float | None) -> bool:
-    """Store the published level of a failing period since then (0: none); returns False if the state changed since
-    `before`.
-    """
+    """Stores the published level of a failing period (0: none); returns False if the state changed since."""
     change = (
         update(health)
         .where(
@@ -325,9 +319,7 @@ def _quarantined(connection: Connection, since: float) -> dict[str, int]:
 
 
 class SqlStandings(Store):
-    """The store to the failing state of hooks and the published warnings, shared by all replicas. Each method raises
-    HistoryUnavailable.
-    """
+    """The store of hooks' failing states and warnings, for all replicas. Each method raises HistoryUnavailable."""
 
     standings = Reads(_standings)
     told = Writes(_remember)

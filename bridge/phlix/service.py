@@ -121,9 +121,7 @@ class PhlixWebhooks:
         return hook
 
     async def test(self, which: str) -> DispatchResult:
-        """Send the test event `webhook.test`, whatever the patterns; the test of an inactive webhook fails without
-        a request.
-        """
+        """Sends the event `webhook.test`, whatever the patterns; for an inactive webhook it fails without a request."""
         seen = self._seen(which)
         error = await self._tested(seen) if _is_active(seen) else "the webhook is inactive"
         failure = DispatchFailure(webhook_id=webhook_id(seen.hook.id), url=shown_url(seen.hook), error=error)

@@ -201,9 +201,7 @@ class PublishRoutes:
         published = await self._publishing.publish(Wanted(body.source, message), once)
         changed = {"id": published.message_id, "source": published.source}
         return Reply(
-            document=PublishedDocument(
-                source=published.source, queue=published.queue, message_id=published.message_id
-            ),
+            document=PublishedDocument.unchecked(published),
             headers={REPLAYED: "true"} if published.replayed else {},
             changed=None if published.replayed else changed,
         )

@@ -219,9 +219,7 @@ def _drop_many(to: Remote, which: Mapping[str, Any]) -> None:
 
 
 def _corrected(to: Remote, ids: list[str] | None, *, edit: bool, **said: Any) -> dict[str, Any]:
-    """Returns the request body of the correction, empty if nothing is corrected; raises SettingsError, and Failure if the
-    editor changed nothing.
-    """
+    """Returns the request body, empty without correction; raises SettingsError, Failure for an unchanged body."""
     found: dict[str, Any] = {"type": said["type"]} if said["type"] is not None else {}
     if said["header"]:
         found["headers"] = dict(map(_header, said["header"]))

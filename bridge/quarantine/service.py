@@ -88,9 +88,7 @@ class Requeuing:
         publisher: Publisher,
         decoders: Mapping[str, Decoder],
     ) -> None:
-        """`publisher` publishes to queues of sources for callers that wait for the result. `decoders` has one for each consumed
-        source, by name.
-        """
+        """`publisher` publishes for callers that wait; `decoders` has one for each consumed source, by name."""
         self._decoders = decoders
         self._quarantine = quarantine
         self._sources = {source.name: source for source in sources}
@@ -106,9 +104,7 @@ class Requeuing:
         return await self._quarantine.message(quarantined_id)
 
     async def rehearse(self, quarantined_id: str, correction: Correction) -> PutBack | None:
-        """Returns how the source would decode the message, without changing anything. Raises as `requeue`, except for the
-        broker's errors.
-        """
+        """Returns how the source would decode it, changing nothing; raises as `requeue`, but no broker errors."""
         known = await self._quarantine.message(quarantined_id)
         if known is None:
             return None
@@ -209,7 +205,6 @@ class Requeuing:
 
 
 def _made(received: Received) -> tuple[tuple[str, ...], str | None]:
-    """Returns the types of the events, and why the first refused part is no event."""
     fault = next((f"{each.why.reason}: {each.why.detail}" for each in received.refused), None)
     return tuple(event.type for event in received.events), fault
 

@@ -80,14 +80,12 @@ class ReplayFilterDocument(ClosedDocument):
     def of(cls, which: ReplayFilter, name_of: Callable[[str], str]) -> Self:
         """Returns the document of a replay's filter."""
         return cls.unchecked(
-            hook=which.hook,
+            which,
             hook_name=None if which.hook is None else name_of(which.hook),
             status=sorted(which.statuses),
             type=which.event_type,
-            source=which.source,
             from_=moment_or_none(which.since),
             to=moment_or_none(which.until),
-            missing=which.missing,
         )
 
 
@@ -106,7 +104,7 @@ class DryRunDocument(ClosedDocument):
     @classmethod
     def of(cls, planned: Replay) -> Self:
         """Returns the document of a replay that was counted and not created."""
-        return cls(dry_run=True, total=planned.total, exact=planned.exact, left_out=planned.left_out)
+        return cls.unchecked(planned, dry_run=True)
 
 
 class ReplayDocument(ClosedDocument):
@@ -143,17 +141,11 @@ class ReplayDocument(ClosedDocument):
     def of(cls, replay: Replay, name_of: Callable[[str], str]) -> Self:
         """Returns the document of the replay; `name_of` returns the name of the hook with an id."""
         return cls.unchecked(
-            id=replay.id,
+            replay,
             filter=ReplayFilterDocument.of(replay.which, name_of),
-            rate=replay.rate,
-            status=replay.status,
             # Deliveries that were not counted, or matched only after a concurrent commit, show when they are done.
             total=max(replay.total, replay.done),
-            exact=replay.exact,
-            done=replay.done,
-            left_out=replay.left_out,
             created_at=utc_seconds(replay.created_at),
-            created_by=replay.created_by,
             updated_at=utc_seconds(replay.updated_at),
             finished_at=moment_or_none(replay.finished_at),
             error=replay.error or None,

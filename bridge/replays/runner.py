@@ -40,9 +40,7 @@ class Sender(Protocol):
     """The publisher of copies of replayed deliveries."""
 
     async def send(self, restarts: Sequence[Restart]) -> int:
-        """Publish the copies; returns how many are in their lanes, the rest stays in the outbox. Raises
-        HistoryUnavailable.
-        """
+        """Returns how many copies are in their lanes; the rest stays in the outbox. Raises HistoryUnavailable."""
         ...
 
 
@@ -59,9 +57,7 @@ class ReplayRunner:
         bounds: Bounds,
         made_at: Callable[[str], float | None] = lambda _hook: None,
     ) -> None:
-        """Prepare the runner. `bounds` limit the parsing of bodies. `made_at` returns the Unix time of a hook's
-        creation, if known.
-        """
+        """`bounds` limit the parsing of bodies; `made_at` returns the Unix time of a hook's creation, if known."""
         self._replays = replays
         self._outbox = outbox
         self._table = table
@@ -120,17 +116,13 @@ class ReplayRunner:
         return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
 
     def _settled_before(self, hook: str) -> float:
-        """Returns the time before which all received events are in the history or in-flight here; at least the
-        hook's creation.
-        """
+        """Returns the time before which all events are in the history or in flight here; at least the hook's creation."""
         return max(time.time() - _SETTLED_AFTER, self._made_at(hook) or 0.0)
 
     # Copies.
 
     async def _publish(self, restarts: Sequence[Restart]) -> None:
-        """Publish until all copies are confirmed: while the broker is unavailable nothing more goes into the
-        outbox.
-        """
+        """Publishes until all copies are confirmed: without a broker nothing more goes into the outbox."""
         left = restarts
         backoff = Backoff()
         while left:
@@ -172,9 +164,7 @@ class ReplayScheduler:
         replica: str,
         lease_seconds: float = _LEASE_SECONDS,
     ) -> None:
-        """Prepare the scheduler. `replica` is this process; `lease_seconds` is the time after which another replica
-        takes over.
-        """
+        """`replica` is this process; after `lease_seconds` without renewal another one takes over."""
         self._replays = replays
         self._leases = leases
         self._work = work

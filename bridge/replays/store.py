@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     func,
     insert,
-    literal_column,
     select,
     tuple_,
     update,
@@ -25,7 +24,7 @@ from bridge.core.jobs import Counted, Lacking, Replay, ReplayFilter, Restart
 from bridge.core.records import Page, ReplayStatus
 from bridge.db.admin_tables import replays
 from bridge.db.engine import Engine, Reads, Store, Writes
-from bridge.db.scan import Bounds, among, as_id, cursor, distinct, first_id, key_of
+from bridge.db.scan import Bounds, among, as_id, as_literal, cursor, distinct, first_id, key_of
 from bridge.db.tables import deliveries, events
 from bridge.db.text import storable
 from bridge.deliveries.outbox import restart_some
@@ -85,7 +84,7 @@ def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) ->
     horizons = []
     for status in sorted(which.statuses):
         entries = _entries(columns, which, Place(hook, status, after), created_at)
-        rows = [tuple(row) for row in connection.execute(entries.limit(_number(window)))]
+        rows = [tuple(row) for row in connection.execute(entries.limit(as_literal(window)))]
         found.append(rows)
         if len(rows) == window:
             horizons.append(rows[-1][:2])
@@ -113,11 +112,11 @@ def count_some(
         place = left.pop(0)
         size = COUNTED_AT_ONCE - looked
         entries = _entries((*_KEY, deliveries.c.event_type), which, place, created_at)
-        seen, fitting = _count(connection, which, entries.limit(_number(size)))
+        seen, fitting = _count(connection, which, entries.limit(as_literal(size)))
         counts[place.hook] = counts.get(place.hook, 0) + fitting
         looked += seen
         if seen == size:
-            last = connection.execute(entries.offset(_number(size - 1)).limit(_number(1))).one()
+            last = connection.execute(entries.offset(as_literal(size - 1)).limit(as_literal(1))).one()
             left.insert(0, Place(place.hook, place.status, (last[0], last[1])))
     return counts, looked, left
 
@@ -155,7 +154,6 @@ def _fitting(connection: Connection, which: ReplayFilter, rows: Sequence[tuple[A
 
 
 def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) -> tuple[int, int]:
-    """Returns the number of entries, and how many of them match."""
     inner = entries.subquery()
     seen = connection.scalar(select(func.count()).select_from(inner)) or 0
     if not seen or (which.event_type is None and which.source is None):
@@ -167,11 +165,6 @@ def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) ->
     if which.event_type is not None:
         chosen = chosen.where(inner.c.event_type == storable(which.event_type))
     return seen, connection.scalar(chosen) or 0
-
-
-def _number(value: int) -> ColumnElement[int]:
-    """Returns the number as a literal, so that PostgreSQL plans for its value."""
-    return literal_column(str(int(value)))
 
 
 _KIND = "replay"

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, select
 
 from bridge.core.delivery import Status
 from bridge.core.jobs import Lacking, Replay, ReplayFilter, Restart
 from bridge.core.records import KnownEvent
 from bridge.db.admin_tables import outbox
-from bridge.db.scan import among, first_id
+from bridge.db.scan import among, as_literal, first_id
 from bridge.db.tables import deliveries, events
 from bridge.db.text import storable
-from bridge.db.upserts import AnyInsert, Upsert
+from bridge.db.upserts import Upsert, keep_the_first
 from bridge.history.deliveries import event_of
 
 _WINDOW = 2048
@@ -30,12 +30,12 @@ def next_lacking(connection: Connection, replay: Replay, hook: str, limit: int) 
         bounds.append(c.id > after)
     if (first := first_id(which.since)) is not None:
         bounds.append(c.id >= first)
-    window = select(c.id).where(*bounds).order_by(c.id).limit(_number(_WINDOW))
+    window = select(c.id).where(*bounds).order_by(c.id).limit(as_literal(_WINDOW))
     ids = list(connection.scalars(window))
     if not ids:
         return Lacking((), None)
     # One more than can be taken shows that there are more; looking up the sizes of the whole window would be wasted.
-    sized = connection.execute(_without(connection, which, hook, ids).limit(_number(limit + 1))).all()
+    sized = connection.execute(_without(connection, which, hook, ids).limit(as_literal(limit + 1))).all()
     chosen = _within_bytes([(row[0], row[1]) for row in sized[:limit]])
     if len(chosen) < len(sized):
         reached: str | None = chosen[-1]
@@ -80,12 +80,8 @@ class Supplies:
     """The statements that write created deliveries; they are compiled once."""
 
     def __init__(self, dialect: Any) -> None:
-        self.deliveries = Upsert(deliveries, dialect, _keep)
-        self.outbox = Upsert(outbox, dialect, _keep)
-
-
-def _keep(insert: AnyInsert, table: Any) -> AnyInsert:
-    return insert.on_conflict_do_nothing(index_elements=list(table.primary_key))
+        self.deliveries = Upsert(deliveries, dialect, keep_the_first)
+        self.outbox = Upsert(outbox, dialect, keep_the_first)
 
 
 def _without(connection: Connection, which: ReplayFilter, hook: str, ids: Sequence[str]) -> Select[Any]:
@@ -127,8 +123,3 @@ def _read(connection: Connection, ids: Sequence[str]) -> list[KnownEvent]:
         return []
     chosen = select(events).where(among(connection, events.c.id, ids)).order_by(events.c.id)
     return [event_of(row) for row in connection.execute(chosen).mappings()]
-
-
-def _number(value: int) -> ColumnElement[int]:
-    """Returns the number as a literal, so that PostgreSQL plans for its value."""
-    return literal_column(str(int(value)))

@@ -35,9 +35,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The closed state. `recent` is a bit mask of the last attempts, 1 is a failure; `seen` is their number, at
-    most `window`.
-    """
+    """`recent` is a bit mask of the last attempts, 1 is a failure; `seen` is their number, at most `window`."""
 
     in_a_row: int = 0
     recent: int = 0
@@ -46,9 +44,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The open state. The next probe is due at `probe_at`, `wait` seconds after opening or after the last failed
-    probe.
-    """
+    """The next probe is due at `probe_at`, `wait` seconds after opening or after the last failed probe."""
 
     wait: float
     probe_at: float

@@ -51,9 +51,7 @@ class Keys:
         self._view = view_for(by)
 
     def of_all(self, received: Received) -> Iterator[tuple[Event, str | EvaluationError | None]]:
-        """Yields each event with its key. Events of a batch that only have the message's id are distinguished
-        by their index.
-        """
+        """Yields each event with its key; those of a batch that have only the message's id are told apart by index."""
         for event, place in places(received):
             yield event, self.of(event, place)
 
@@ -86,9 +84,7 @@ class Keys:
 
 
 def _key_of(answer: object) -> str | EvaluationError | None:
-    """Returns the key of a value: text and numbers with the same spelling differ, numbers with the same value are
-    equal.
-    """
+    """Returns the key of a value: text and a number of the same spelling differ, equal numbers do not."""
     match answer:
         case None | "":
             return None

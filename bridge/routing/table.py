@@ -179,9 +179,7 @@ class RoutingTable:
     """All hooks, compiled. Immutable: a change of hooks builds a new table."""
 
     def __init__(self, hooks: Sequence[Hook]) -> None:
-        """Compile the hooks. Raises ValueError, naming the hook, for an invalid pattern or filter and for a
-        duplicate id.
-        """
+        """Raises ValueError, naming the hook, for an invalid pattern or filter and for a duplicate id."""
         self.hooks = tuple(hooks)
         self._by_id = {hook.id: hook for hook in self.hooks}
         if len(self._by_id) < len(self.hooks):

@@ -29,9 +29,7 @@ class SqliteFile:
 
 @dataclass(frozen=True, slots=True)
 class AddressTls:
-    """The TLS options of an address: `required`, or else used if the server offers it; `names`: the certificate must match the
-    host's name.
-    """
+    """An address's TLS: `required`, else used if offered; `names`: the certificate must match the host."""
 
     files: ServerTls
     off: bool

@@ -65,7 +65,6 @@ def _given_twice(section: str, key: str, values: Sequence[str]) -> Iterator[tupl
 
 
 def _bad_login(path: KeyPath, broker: Broker | OtherBroker) -> Iterator[tuple[KeyPath, str]]:
-    """Yields the credentials that are incomplete."""
     match broker.auth:
         case "external":
             if broker.tls.cert is None:
@@ -94,7 +93,6 @@ def _two_minds(storage: Storage) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _reserved(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
-    """Yields the sources whose names are reserved for the bridge's own events."""
     queue = f"{settings.broker.prefix}.events"
     for index, source in enumerate(settings.sources):
         if source.name == OWN_EVENTS:
@@ -224,9 +222,7 @@ LOGINS = frozenset({"broker", "brokers", "storage"})
 
 
 def renewed(settings: Settings, anew: Settings) -> Settings:
-    """Returns `settings` with the credentials of brokers and database in `anew`, where they lead to the same
-    servers as before.
-    """
+    """Returns `settings` with the logins of brokers and database in `anew`, where these lead to the same servers."""
     brokers = {
         name: _of_broker(known, anew.brokers[name]) if name in anew.brokers else known
         for name, known in settings.brokers.items()

@@ -24,9 +24,7 @@ _LOGIN = re.compile(r"://[^/?#\s@]*:[^\s@]+@")
 
 
 def tells(name: str, text: str) -> bool:
-    """Returns whether the value of a header or variable is a secret, by its name or because it is an address
-    with a password.
-    """
+    """Returns whether a header's or variable's value is a secret, by its name, or as an address with a password."""
     return bool(TELLING.search(name) or _LOGIN.search(text))
 
 

@@ -208,9 +208,7 @@ def tls_context(tls: ServerTls, *, names: bool = True) -> ssl.SSLContext:
 
 @cache
 def _trusting_the_system() -> ssl.SSLContext:
-    """Returns a shared context: loading the system's trusted certificates takes 25 ms, and these are not
-    replaced at run time.
-    """
+    """Returns a shared context: loading the system's certificates takes 25 ms, and they are not replaced."""
     return ssl.create_default_context()
 
 

@@ -89,7 +89,6 @@ def _decoded(text: str) -> bytes | None:
 
 
 def _latin1(text: str) -> bytes:
-    """Returns the text in Latin-1 if possible, else in UTF-8."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

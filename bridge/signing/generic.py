@@ -62,9 +62,7 @@ class SignedText:
 
 
 def _parts(split: list[str], fixed: Mapping[str, str]) -> list[bytes | SignaturePlaceholder]:
-    """Returns text and names, alternating as `re.split` returns them, with fixed values joined to the text around
-    them.
-    """
+    """Returns text and names, alternating, with fixed values joined to the text around them."""
     parts: list[bytes | SignaturePlaceholder] = []
     text = b""
     for index, piece in enumerate(split):

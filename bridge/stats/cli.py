@@ -130,7 +130,6 @@ def show_totals(paper: TablePrinter, totals: Any) -> None:
 
 
 def _show_stats(paper: TablePrinter, answer: Any) -> None:
-    """Prints totals, those of each hook, and a time series if one was requested."""
     show_totals(paper, {**answer.get("totals", {}), "from": answer.get("from"), "to": answer.get("to")})
     paper.line()
     paper.table(HOOKS, answer.get("hooks", []), "no hooks")
@@ -140,7 +139,6 @@ def _show_stats(paper: TablePrinter, answer: Any) -> None:
 
 
 def _show_sums(paper: TablePrinter, answer: Any, first: Column) -> None:
-    """Prints values or spans, each with its number of events and the sums of all numeric dimensions."""
     rows = answer["items"]
     paper.table((first, column("events", right=True), *_sums(rows)), rows, "no events")
 

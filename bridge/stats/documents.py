@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bridge.core.statistics import HookHealth, Measured, MeasuredStep, Sums
+from bridge.core.statistics import HookHealth, MeasuredStep, Sums
 from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.measuring.spans import percentile
@@ -57,13 +57,9 @@ class TotalsDocument(ClosedDocument):
         ended = sums.succeeded + sums.failed
         durations = sums.durations or {}
         return cls.unchecked(
+            sums,
             total_deliveries=ended + sums.skipped,
-            succeeded=sums.succeeded,
-            failed=sums.failed,
-            skipped=sums.skipped,
             success_rate=round(100 * sums.succeeded / ended, 2) if ended else None,
-            attempts=sums.attempts,
-            attempts_failed=sums.attempts_failed,
             average_ms=_average(sums),
             p50_ms=_rounded(percentile(durations, 0.5)),
             p95_ms=_rounded(percentile(durations, 0.95)),
@@ -131,14 +127,7 @@ class StatsStepDocument(ClosedDocument):
     @classmethod
     def of(cls, at: float, sums: Sums) -> Self:
         """Returns the document of the step that begins at this Unix time."""
-        return cls.unchecked(
-            at=utc_seconds(at),
-            succeeded=sums.succeeded,
-            failed=sums.failed,
-            skipped=sums.skipped,
-            attempts=sums.attempts,
-            average_ms=_average(sums),
-        )
+        return cls.unchecked(sums, at=utc_seconds(at), average_ms=_average(sums))
 
 
 class StatsDocument(ClosedDocument):
@@ -166,11 +155,6 @@ class MeasuredDocument(ClosedDocument):
     sums: dict[str, float]
     """Sums of the other numeric dimensions over these events."""
 
-    @classmethod
-    def of(cls, measured: Measured) -> Self:
-        """Returns the document of the value."""
-        return cls.unchecked(key=measured.key, events=measured.events, sums=dict(measured.sums))
-
 
 class TopDocument(ClosedDocument):
     """The top values of a dimension."""
@@ -196,7 +180,7 @@ class MeasuredStepDocument(ClosedDocument):
     @classmethod
     def of(cls, step: MeasuredStep) -> Self:
         """Returns the document of the step."""
-        return cls.unchecked(at=utc_seconds(step.at), events=step.events, sums=dict(step.sums))
+        return cls.unchecked(step, at=utc_seconds(step.at))
 
 
 class MeasuresDocument(ClosedDocument):

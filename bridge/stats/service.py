@@ -58,9 +58,7 @@ class HookStatistics:
         name_of: Callable[[str], str],
         most_hooks: int = 200,
     ) -> None:
-        """`there` returns the ids of existing hooks, `name_of` the name of one; `most_hooks`: maximum number of hooks listed
-        individually.
-        """
+        """`there` returns existing hooks' ids, `name_of` a hook's name; at most `most_hooks` are listed individually."""
         self._statistics = statistics
         self._there = there
         self._name_of = name_of
@@ -169,7 +167,9 @@ class Measures:
             limit=limit,
             event_type=event_type,
         )
-        return TopDocument.unchecked(items=list(map(MeasuredDocument.of, found)), **bounds(begin, end, now))
+        return TopDocument.unchecked(
+            items=list(map(MeasuredDocument.unchecked, found)), **bounds(begin, end, now)
+        )
 
     async def series(
         self, source: str, by: Literal["hour", "day"], asked: Asked, event_type: str | None

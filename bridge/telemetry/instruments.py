@@ -7,7 +7,8 @@ second at most use prometheus-client (`RareMetrics`). Instruments are changed an
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isnan
 from time import time
 from typing import Generic, TypeVar
@@ -96,6 +97,12 @@ class Family(ABC, Generic[T]):
             raise ValueError(f"{self.spec.name} has the labels {self.spec.labels}, not {labels}")
         child = self._new()
         self._children.setdefault(labels, []).append(child)
+        return child
+
+    def owned(self, removals: list[Callable[[], None]], *labels: str) -> T:
+        """Returns a new instrument with these labels; adds the function that removes it again to `removals`."""
+        child = self.child(*labels)
+        removals.append(partial(self.drop, labels, child))
         return child
 
     def by(self, *labels: str) -> "Keyed[T]":

@@ -5,7 +5,7 @@ finding them does not.
 """
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import prometheus_client as prometheus
@@ -53,21 +53,21 @@ class HookMetrics:
     ) -> None:
         counters, gauges = families.counters, families.gauges
         hook, target = labels
-        self.label, self._target = labels
         self.deliveries = counters[catalogue.DELIVERIES].by(hook, target)
         self.attempts = counters[catalogue.ATTEMPTS].by(hook, target)
-        self.late = counters[catalogue.LATE].child(hook, target)
         self.parked = counters[catalogue.PARKED].by(hook)
         self.script_exits = counters[catalogue.SCRIPT_EXIT].by(hook)
-        self.filter_errors = counters[catalogue.FILTER_ERRORS].child(hook)
-        self.retries = counters[catalogue.RETRIES_SCHEDULED].child(hook)
-        self.in_flight = gauges[catalogue.IN_FLIGHT].child(hook)
-        self.breaker_state = gauges[catalogue.BREAKER_STATE].child(hook)
-        self.paused = gauges[catalogue.HOOK_PAUSED].child(hook)
-        self.broken = gauges[catalogue.HOOK_BROKEN].child(hook)
-        self.failing = gauges[catalogue.HOOK_FAILING].child(hook)
-        self.oldest_waiting = gauges[catalogue.OLDEST_WAITING].child(hook)
-        self._families = families
+        keyed = (self.deliveries, self.attempts, self.parked, self.script_exits)
+        removals = self._removals = [each.drop for each in keyed]
+        self.late = counters[catalogue.LATE].owned(removals, hook, target)
+        self.filter_errors = counters[catalogue.FILTER_ERRORS].owned(removals, hook)
+        self.retries = counters[catalogue.RETRIES_SCHEDULED].owned(removals, hook)
+        self.in_flight = gauges[catalogue.IN_FLIGHT].owned(removals, hook)
+        self.breaker_state = gauges[catalogue.BREAKER_STATE].owned(removals, hook)
+        self.paused = gauges[catalogue.HOOK_PAUSED].owned(removals, hook)
+        self.broken = gauges[catalogue.HOOK_BROKEN].owned(removals, hook)
+        self.failing = gauges[catalogue.HOOK_FAILING].owned(removals, hook)
+        self.oldest_waiting = gauges[catalogue.OLDEST_WAITING].owned(removals, hook)
         self._durations = durations
         self._age = age
         for status in FINAL:  # a rate needs the zero before the first count
@@ -91,18 +91,8 @@ class HookMetrics:
 
     def drop(self) -> None:
         """Removes the hook's samples."""
-        counters, gauges = self._families.counters, self._families.gauges
-        counters[catalogue.LATE].drop((self.label, self._target), self.late)
-        for keyed in (self.deliveries, self.attempts, self.parked, self.script_exits):
-            keyed.drop()
-        counters[catalogue.FILTER_ERRORS].drop((self.label,), self.filter_errors)
-        counters[catalogue.RETRIES_SCHEDULED].drop((self.label,), self.retries)
-        gauges[catalogue.IN_FLIGHT].drop((self.label,), self.in_flight)
-        gauges[catalogue.BREAKER_STATE].drop((self.label,), self.breaker_state)
-        gauges[catalogue.HOOK_PAUSED].drop((self.label,), self.paused)
-        gauges[catalogue.HOOK_BROKEN].drop((self.label,), self.broken)
-        gauges[catalogue.HOOK_FAILING].drop((self.label,), self.failing)
-        gauges[catalogue.OLDEST_WAITING].drop((self.label,), self.oldest_waiting)
+        for remove in self._removals:
+            remove()
 
 
 class SourceMetrics:
@@ -125,17 +115,16 @@ class QueueMetrics:
     """The metrics of one queue on the broker."""
 
     def __init__(self, families: Families, queue: str) -> None:
-        gauges = self._gauges = families.gauges
-        self.queue = queue
-        self.consumer_up = gauges[catalogue.CONSUMER_UP].child(queue)
-        self.last_message = gauges[catalogue.LAST_MESSAGE].child(queue)
-        self.depth = gauges[catalogue.QUEUE_DEPTH].child(queue)
+        gauges = families.gauges
+        removals = self._removals = list[Callable[[], None]]()
+        self.consumer_up = gauges[catalogue.CONSUMER_UP].owned(removals, queue)
+        self.last_message = gauges[catalogue.LAST_MESSAGE].owned(removals, queue)
+        self.depth = gauges[catalogue.QUEUE_DEPTH].owned(removals, queue)
 
     def drop(self) -> None:
         """Removes the queue's samples."""
-        self._gauges[catalogue.CONSUMER_UP].drop((self.queue,), self.consumer_up)
-        self._gauges[catalogue.LAST_MESSAGE].drop((self.queue,), self.last_message)
-        self._gauges[catalogue.QUEUE_DEPTH].drop((self.queue,), self.depth)
+        for remove in self._removals:
+            remove()
 
 
 class RareMetrics:

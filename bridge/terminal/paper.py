@@ -101,9 +101,7 @@ class Column:
 
 
 def column(path: str, title: str = "", show: Callable[[Any], str] = text, **options: Any) -> Column:
-    """Returns the column of a member of each row, formatted by `show`; dots lead into nested objects. The default title is
-    the name of the member.
-    """
+    """Returns a column of the member at `path` (dots lead inside), formatted by `show` and titled by its name."""
     return Column(title or path.replace("_", " "), lambda row: show(value_at(row, path)), **options)
 
 
@@ -143,9 +141,7 @@ def natural(columns: Sequence[Column], texts: Sequence[Sequence[str]]) -> list[i
 
 
 def fitted(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[tuple[Column, int]]:
-    """Returns as many columns as fit into `room`, each with its width, or none. Only columns with `least` are truncated, and
-    no more than needed.
-    """
+    """Returns the columns that fit into `room`, with widths, or none; only those with `least` are truncated."""
     chosen = list(zip(columns, widths, strict=True))
     while chosen and _least(chosen) > room:
         expendable = max((column.drop for column, _ in chosen), default=0)

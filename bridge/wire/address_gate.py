@@ -66,9 +66,7 @@ class AddressGate:
         self._allowed = tuple(parse_network(text) for text in allowed)
 
     def also(self, networks: Sequence[str]) -> "AddressGate":
-        """Returns a gate with these networks added to its allowlist; this gate if there are none. Raises
-        ValueError.
-        """
+        """Returns a gate that also allows these networks; itself if there are none. Raises ValueError."""
         return AddressGate([*map(str, self._allowed), *networks]) if networks else self
 
     def covers(self, network: str) -> bool:

@@ -29,9 +29,7 @@ class Authenticator:
     """A signer and verifier of codes: signs with its first key and accepts every key, so that keys can be rotated."""
 
     def __init__(self, secrets: Sequence[bytes], purpose: str) -> None:
-        """Derive the keys. `purpose` keeps codes of one kind of message from validating another; at least one
-        secret.
-        """
+        """`purpose` keeps codes of one kind of message from validating another; at least one secret."""
         self._keys = [hmac.digest(secret, _PURPOSE + purpose.encode(), "sha256") for secret in secrets]
 
     def code(self, claims: object, body: bytes = b"") -> str:

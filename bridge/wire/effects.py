@@ -131,9 +131,7 @@ class Returns:
 
     @property
     def kept_from(self) -> int | None:
-        """Returns the count from which a message is quarantined unread, because parking it failed repeatedly. None:
-        never.
-        """
+        """Returns the count from which a message is quarantined unread, as parking it failed again and again; None: never."""
         if self.counted is False or self.limit < _SMALL:
             return None
         return min(_MOST, self.limit * 3 // 4)

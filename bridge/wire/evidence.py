@@ -123,7 +123,6 @@ class Folding:
 
 
 def _picking(places: Sequence[int]) -> Pick:
-    """Returns a function that picks the values at these indexes."""
     match places:
         case []:
             return lambda _: ()

@@ -118,9 +118,7 @@ def _wait(text: str, now: float) -> float | None:
 
 
 def _moment(text: str) -> float | None:
-    """Returns the Unix seconds of a date in one of HTTP's three formats (RFC 9110, 5.6.7), in the mail format, or
-    in ISO 8601.
-    """
+    """Returns the Unix seconds of a date of HTTP (RFC 9110, 5.6.7), mail, or ISO 8601."""
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = parse(text)
@@ -143,9 +141,7 @@ _PUBLIC_KEY = "whpk_"
 
 @value(frozen=True, slots=True)
 class Arrival:
-    """The verified mark of an inlet; fields are None if absent, `identity` and `webhook_id` also if their proof is
-    invalid.
-    """
+    """The verified mark of an inlet; absent fields are None, so are `identity` and `webhook_id` without valid proof."""
 
     event_type: str | None
     identity: str | None

@@ -82,9 +82,7 @@ class _Piece:
     """A piece of HTML under construction. A tag is written once its element has content."""
 
     def __init__(self, opened: Sequence[tuple[str, str]] = (), deep: Mapping[str, int] | None = None) -> None:
-        """Start a piece. `opened` are open tags with their names, outermost first; `deep` counts dropped tags by
-        name.
-        """
+        """`opened` are open tags with their names, outermost first; `deep` counts dropped tags by name."""
         self.text = ""
         self.seen = False
         self._opened = list(opened)
@@ -243,9 +241,7 @@ _NO_BREAK = "\u200b"
 
 
 def clean(text: str) -> str:
-    """Returns `text` without characters that services reject: lone surrogates (become U+FFFD) and control
-    characters.
-    """
+    """Returns `text` without what services reject: lone surrogates (become U+FFFD) and control characters."""
     return _CONTROL.sub("", _LONE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 

@@ -249,9 +249,7 @@ def current() -> Call | None:
 
 @contextlib.contextmanager
 def lifted() -> Iterator[None]:
-    """Suspend the checks for connections inside a library's process: paho-mqtt wakes its thread over a loopback
-    socket.
-    """
+    """Suspends the checks for a library's own sockets: paho-mqtt wakes its thread over loopback."""
     call = current()
     _marked.call = None
     try:

@@ -118,9 +118,7 @@ _LONGEST_TEXT = 300
 
 
 class Result(NamedTuple):
-    """The result of one URL; without a fault the whole message was delivered. `where` names the URL without its
-    secrets.
-    """
+    """The result of one URL; without a fault the whole message was delivered. `where` has no secrets."""
 
     where: str
     fault: Fault | None = None
@@ -196,9 +194,7 @@ def _answered(where: str, reply: Reply, now: float) -> Result:
 
 
 def _wait_in(reply: Reply) -> float | None:
-    """Returns the wait that Discord (`retry_after`) and Telegram (`parameters.retry_after`) put into a 429, in
-    seconds.
-    """
+    """Returns the seconds to wait that Discord and Telegram put into the body of a 429."""
     if reply.code != 429:
         return None
     try:

@@ -43,9 +43,7 @@ class _AsWritten(HTTPConnection):
     """A connection that sends the request target of the call's URL byte for byte."""
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        """Replace the request target, at the last point before the request line is written: all callers re-encode
-        it.
-        """
+        """Replaces the request target just before the request line is written, as all callers re-encode it."""
         call = current()
         if call is not None and call.asks_for is not None:
             url = call.asks_for.instead_of(url)

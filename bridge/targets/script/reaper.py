@@ -78,9 +78,7 @@ class ProcessReaper:
                 self._watching = asyncio.create_task(self._watch(), name="scripts' children")
 
     def ended(self, mark: str, linger: float) -> None:
-        """Record that the program was reaped; processes left behind may run for `linger` seconds, 0: they are
-        killed when found.
-        """
+        """Records that the program was reaped; what it left may run for `linger` seconds, 0: it is killed."""
         if self._running.pop(mark, None) is not None:
             ask = time.monotonic() + linger
             self._left[mark] = _Due(ask, ask + _GRACE if linger else ask)
@@ -158,7 +156,6 @@ class ProcessReaper:
 
 
 def _become_subreaper() -> bool:
-    """Returns whether this process could become a subreaper."""
     if sys.platform != "linux":
         return False
     return bool(ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0) == 0)

@@ -175,7 +175,6 @@ class ScriptTarget:
         return self._judged(ended)
 
     def _about(self, delivery: Delivery) -> dict[str, str]:
-        """Returns the variables that describe the event."""
         event = delivery.event
         return {
             "BRIDGE_EVENT_TYPE": _environment_value(event.type),

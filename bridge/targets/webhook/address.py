@@ -56,9 +56,7 @@ class Endpoint(NamedTuple):
 
 
 def parse_url(text: str) -> Endpoint:
-    """Returns the parsed URL of a webhook: http or https, with a host, without fragment and user. Raises
-    ValueError.
-    """
+    """Returns the URL of a webhook: http(s), with a host, without fragment and user. Raises ValueError."""
     url = _http_url(text)
     if "#" in text:
         raise ValueError("a URL with a fragment (#...) cannot be requested; leave that part out")
@@ -70,9 +68,7 @@ def parse_url(text: str) -> Endpoint:
 
 
 def parse_proxy(text: str) -> URL:
-    """Returns the URL of a proxy: http or https, user and password allowed, nothing after the host. Raises
-    ValueError.
-    """
+    """Returns the URL of a proxy: http(s), user and password allowed, no path. Raises ValueError."""
     url = _http_url(text)
     if url.raw_path_qs not in {"", "/"} or "#" in text:
         raise ValueError("a proxy has no path; write for example http://proxy.example.net:3128")

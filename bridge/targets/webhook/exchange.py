@@ -8,8 +8,8 @@ import asyncio
 import errno
 import math
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -31,94 +31,56 @@ class OutOfTime(Exception):
 
 def answer_for(error: Exception) -> Answer:
     """Returns the Answer of an attempt that ended with `error`; BUG for an unexpected exception."""
-    for kind, meaning in _MEANINGS:
-        if isinstance(error, kind):
-            return meaning(error)
-    return Answer(fault=Fault.BUG, error=f"{type(error).__name__}: {error}")
+    fault = Fault.CONNECTION
+    match error:  # most specific first: aiohttp's errors inherit from one another
+        case OutOfTime():
+            fault, text = Fault.TIMEOUT, "no answer within the time limit"
+        case TimeoutError():
+            fault, text = Fault.TIMEOUT, "no connection within the time limit"
+        case aiohttp.ClientConnectorError():
+            fault, text = _not_connected(error)
+        case HttpProcessingError():
+            text = "the answer is no valid HTTP"
+        case aiohttp.ClientHttpProxyError():
+            text = f"the proxy answered {error.status}"
+        case aiohttp.ServerDisconnectedError():
+            text = "the connection was closed without an answer"
+        case OSError() | aiohttp.ClientError() if isinstance(error.__cause__, ssl.SSLError):
+            # A TLS alert after the handshake (TLS 1.3: "certificate required") arrives as the cause of a reset.
+            fault, text = Fault.TLS, f"TLS failed: {_tls_reason(error.__cause__)}"
+        case OSError() | aiohttp.ClientError():
+            text = (error.strerror if isinstance(error, OSError) else None) or "the connection broke"
+        case _:
+            fault, text = Fault.BUG, f"{type(error).__name__}: {error}"
+    return Answer(fault=fault, error=text)
 
 
-def _out_of_time(_: OutOfTime) -> Answer:
-    return Answer(fault=Fault.TIMEOUT, error="no answer within the time limit")
-
-
-def _no_connection(_: TimeoutError) -> Answer:
-    return Answer(fault=Fault.TIMEOUT, error="no connection within the time limit")
-
-
-def _dns(error: aiohttp.ClientConnectorDNSError) -> Answer:
-    return Answer(fault=Fault.DNS, error=f"{error.host}: {error.os_error.strerror or 'not found'}")
-
-
-def _certificate(error: aiohttp.ClientConnectorCertificateError) -> Answer:
-    cause = error.certificate_error
-    text = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
-    return Answer(
-        fault=Fault.TLS, error=f"the certificate of {error.host}:{error.port} is not accepted: {text}"
-    )
-
-
-def _handshake(error: aiohttp.ClientConnectorSSLError) -> Answer:
-    return Answer(
-        fault=Fault.TLS, error=f"TLS with {error.host}:{error.port} failed: {_tls_reason(error.os_error)}"
-    )
-
-
-def _not_connected(error: aiohttp.ClientConnectorError) -> Answer:
+def _not_connected(error: aiohttp.ClientConnectorError) -> tuple[Fault, str]:
+    where = f"{error.host}:{error.port}"
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return Fault.DNS, f"{error.host}: {error.os_error.strerror or 'not found'}"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=bad):
+            text = bad.verify_message if isinstance(bad, ssl.SSLCertVerificationError) else str(bad)
+            return Fault.TLS, f"the certificate of {where} is not accepted: {text}"
+        case aiohttp.ClientConnectorSSLError():
+            return Fault.TLS, f"TLS with {where} failed: {_tls_reason(error.os_error)}"
+        case aiohttp.ClientProxyConnectionError():
+            where = f"proxy {where}"
     cause = error.os_error
-    proxy = "proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-    where = f"{proxy}{error.host}:{error.port}"
-    if is_blocked(cause):
-        return Answer(fault=Fault.BLOCKED_ADDRESS, error=f"{where}: {cause.strerror}")
-    if isinstance(cause, TimeoutError):
-        return Answer(fault=Fault.TIMEOUT, error=f"{where}: no connection")
-    if isinstance(cause, ConnectionRefusedError):
-        return Answer(fault=Fault.REFUSED, error=f"{where}: connection refused")
-    return Answer(fault=Fault.CONNECTION, error=f"{where}: {_text(cause)}")
-
-
-def _text(cause: OSError) -> str:
     # asyncio reports a peer that closes during the TLS handshake without an error message.
-    return cause.strerror or str(cause) or "closed while connecting"
-
-
-def _not_http(_: HttpProcessingError) -> Answer:
-    return Answer(fault=Fault.CONNECTION, error="the answer is no valid HTTP")
-
-
-def _proxy(error: aiohttp.ClientHttpProxyError) -> Answer:
-    return Answer(fault=Fault.CONNECTION, error=f"the proxy answered {error.status}")
-
-
-def _disconnected(_: aiohttp.ServerDisconnectedError) -> Answer:
-    return Answer(fault=Fault.CONNECTION, error="the connection was closed without an answer")
-
-
-def _broken(error: Exception) -> Answer:
-    # A TLS alert after the handshake (TLS 1.3: "certificate required") arrives as the cause of a reset.
-    if isinstance(error.__cause__, ssl.SSLError):
-        return Answer(fault=Fault.TLS, error=f"TLS failed: {_tls_reason(error.__cause__)}")
-    text = error.strerror if isinstance(error, OSError) else None
-    return Answer(fault=Fault.CONNECTION, error=text or "the connection broke")
+    fault, text = Fault.CONNECTION, cause.strerror or str(cause) or "closed while connecting"
+    if is_blocked(cause):
+        fault, text = Fault.BLOCKED_ADDRESS, f"{cause.strerror}"
+    elif isinstance(cause, TimeoutError):
+        fault, text = Fault.TIMEOUT, "no connection"
+    elif isinstance(cause, ConnectionRefusedError):
+        fault, text = Fault.REFUSED, "connection refused"
+    return fault, f"{where}: {text}"
 
 
 def _tls_reason(error: Exception) -> str:
     return (error.reason if isinstance(error, ssl.SSLError) else None) or str(error)
-
-
-_MEANINGS: tuple[tuple[type[Exception], Callable[[Any], Answer]], ...] = (
-    (OutOfTime, _out_of_time),
-    (TimeoutError, _no_connection),
-    (aiohttp.ClientConnectorDNSError, _dns),
-    (aiohttp.ClientConnectorCertificateError, _certificate),
-    (aiohttp.ClientConnectorSSLError, _handshake),
-    (aiohttp.ClientConnectorError, _not_connected),
-    (HttpProcessingError, _not_http),
-    (aiohttp.ClientHttpProxyError, _proxy),
-    (aiohttp.ServerDisconnectedError, _disconnected),
-    (OSError, _broken),
-    (aiohttp.ClientError, _broken),
-)
-"""Most specific first: aiohttp's errors inherit from one another."""
 
 
 _DRAINED = 64 * 1024
@@ -162,9 +124,7 @@ class _Deadline:
 
 
 class Exchange:
-    """The exchange of requests along one route; `timeout` in seconds covers connecting, sending and the whole
-    response.
-    """
+    """Requests along one route; `timeout` in seconds covers connecting, sending and the whole response."""
 
     def __init__(
         self, pool: Pool, gate: AddressGate, route: Route, connect_timeout: float, timeout: float
@@ -223,9 +183,7 @@ class Exchange:
             connection.close()
 
     def _is_usable(self, protocol: Answering) -> bool:
-        """Returns whether the idle connection received no bytes, which would be read as the response to the next
-        request.
-        """
+        """Returns whether the idle connection received no bytes, which would answer the next request."""
         if self._keeps_from and self._loop.time() < self._keeps_from:
             return False
         return protocol.is_idle(secure=self._secure)

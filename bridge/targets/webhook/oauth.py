@@ -88,9 +88,7 @@ class Tokens:
         self._vain_until = 0.0
 
     async def get(self, deadline: float) -> Token | Answer:
-        """Returns a valid token, or the Answer that says why there is none; waits until `deadline` (the event
-        loop's time).
-        """
+        """Returns a valid token, or why there is none; waits until `deadline` (the event loop's time)."""
         token = self._token
         if token is not None:
             now = self._loop.time()
@@ -231,16 +229,12 @@ def _life(expires_in: object) -> float:
 
 
 class OAuthTokenProvider:
-    """The port TokenProvider (bridge.core.ports): concurrent callers share one request; tokens are not cached for
-    later logins.
-    """
+    """The port TokenProvider: concurrent callers share one request; tokens are not kept for later logins."""
 
     def __init__(
         self, auth: Auth, url: Endpoint, tls: Callable[[], ssl.SSLContext], *, timeout: float, where: str
     ) -> None:
-        """Prepare the request. `tls` is called for each request; `timeout` is in seconds; `where` is the settings'
-        path.
-        """
+        """`tls` is called for each request; `timeout` is in seconds; `where` is the settings' path."""
         self._auth = auth
         self._url = URL(str(url), encoded=True)
         self._tls = tls

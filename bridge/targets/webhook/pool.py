@@ -183,9 +183,7 @@ def _vetted_socket(gate: AddressGate, address: Any) -> socket.socket:
 
 
 def literal_refusal(gate: AddressGate, host: str) -> str | None:
-    """Returns why the gate refuses this host of a URL, if it is an IP address; None for names, which are checked
-    once resolved.
-    """
+    """Returns why the gate refuses this address; None for names, which are checked once resolved."""
     return gate.refusal(host) if _is_ip(host) else None
 
 
