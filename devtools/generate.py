@@ -48,6 +48,10 @@ FILES: tuple[Generated, ...] = (
     Generated("docs/settings.md", "devtools.settings_docs:settings_text"),
     Generated("docs/events.md", "devtools.events_docs:events_text"),
     Generated("docs/metrics.md", "devtools.metrics_docs:metrics_text"),
+    Generated("deploy/grafana/dashboards/overview.json", "devtools.dashboards.overview:overview_text"),
+    Generated("deploy/grafana/dashboards/hook.json", "devtools.dashboards.hook:hook_text"),
+    Generated("deploy/grafana/dashboards/broker.json", "devtools.dashboards.broker:broker_text"),
+    Generated("deploy/grafana/dashboards/capacity.json", "devtools.dashboards.capacity:capacity_text"),
 )
 
 
