@@ -1,6 +1,7 @@
 """The hook as users configure it: which events are delivered to which target, and how."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -81,7 +82,7 @@ class Hook(StrictModel):
     _id: str | None = PrivateAttr(default=None)
     _fault: HookFault | None = PrivateAttr(default=None)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Returns the id, which names the lane and labels metrics: given at creation, or a file hook's name."""
         return self._id or self.name
@@ -94,6 +95,7 @@ class Hook(StrictModel):
     def with_id(self, hook_id: str) -> "Hook":
         """Returns this hook as created through the API: its id never changes, its name may."""
         hook = self.model_copy()
+        hook.__dict__.pop("id", None)
         hook._id = hook_id  # noqa: SLF001 -- of its own class
         return hook
 

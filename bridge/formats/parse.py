@@ -30,6 +30,8 @@ _BOM = b"\xef\xbb\xbf"
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} arrays and objects"
 _LONG_RUN = b"0" * 19  # the fewest digits of an integer beyond 64 bits
+_LONG_INTEGER = re.compile(rb"(?:^|[\[,:])\s*-?\d{19}")
+"""Finds every such integer, and texts that look like one."""
 
 
 class Bounds(NamedTuple):
@@ -78,7 +80,7 @@ def read(body: bytes, bounds: Bounds = BOUNDS) -> tuple[Any, str]:
     if len(body) > _FEW and body.count(b",") > _FEW:
         return _read_exactly(body)
     # orjson silently converts integers beyond 64 bits to doubles (3.13)
-    if _LONG_RUN not in body.translate(_DIGITS):
+    if _LONG_RUN not in body.translate(_DIGITS) or _LONG_INTEGER.search(body) is None:
         try:
             return orjson.loads(body), ""
         except orjson.JSONDecodeError:
@@ -106,7 +108,7 @@ def _read_exactly(body: bytes) -> tuple[Any, str]:
     try:
         # decoded here: json.loads would guess UTF-16 and UTF-32 from bytes
         text = body.decode()
-        data = json.loads(text, parse_int=_integer, parse_float=_double, object_hook=_as_it_is)
+        data = _EXACT.decode(text)
     except RecursionError:
         return None, _TOO_DEEP
     except UnicodeDecodeError as error:
@@ -136,6 +138,9 @@ def _integer(digits: str) -> int | str:
 def _double(digits: str) -> float | str:
     number = float(digits)
     return number if isfinite(number) else digits
+
+
+_EXACT = JSONDecoder(parse_int=_integer, parse_float=_double, object_hook=_as_it_is)
 
 
 def _nests_deeper(data: Any) -> bool:

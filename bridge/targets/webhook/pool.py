@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
 from bridge.core.target import Tls
-from bridge.targets.webhook.response import Answering
+from bridge.targets.webhook.response import Answering, Unseen
 from bridge.wire.address_gate import AddressGate
 
 # Name resolution that dead name servers cannot block.
@@ -130,7 +130,9 @@ class Pool:
     async def close(self) -> None:
         """Close all connections."""
         while self._open:
-            await self._open.popitem()[1].close()
+            _, connector = self._open.popitem()
+            await connector.close()
+            connector.unseen.close()
         await self._resolver.close()
 
     def _renew(self, context: object) -> None:
@@ -163,7 +165,10 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, before: Callable[[object], None], **options: Any) -> None:
         super().__init__(**options)
         self._before = before
-        self._factory = cast("partial[ResponseHandler]", partial(Answering, loop=self._loop))
+        self.unseen = Unseen(self._loop)
+        self._factory = cast(
+            "partial[ResponseHandler]", partial(Answering, loop=self._loop, unseen=self.unseen)
+        )
         self.fresh: set[ResponseHandler] = set()
 
     async def _create_connection(self, req: Any, *args: Any, **kwargs: Any) -> ResponseHandler:

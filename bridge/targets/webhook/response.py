@@ -9,7 +9,6 @@ import select
 import socket
 import struct
 from asyncio import BaseTransport
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -40,19 +39,51 @@ _INT, _LONG, _LONGS = struct.Struct("=I"), struct.Struct("=Q"), struct.Struct("=
 _INFO_SIZE = 232
 """Bytes of struct tcp_info up to the fields read here (linux/tcp.h, Linux 4.19)."""
 _BYTES_ACKED, _NOT_SENT, _BYTES_SENT = 120, 144, 200
-_GONE = select.POLLERR | select.POLLHUP | getattr(select, "POLLRDHUP", 0)
+_MOST_READY = 4096
+"""Maximum connections that are found in one iteration."""
 
 
-def news_of(transport: BaseTransport, *, secure: bool) -> Callable[[int], object]:
-    """Returns a function that waits for input that the event loop has not seen yet; 0: without waiting.
+class Unseen:
+    """Finds connections with input that the event loop has not seen yet: end of file, or unexpected bytes.
 
-    End of file counts, and so do unexpected bytes, except with TLS, which sends records of its own.
+    All are polled together, once per iteration of the event loop: a system call for each request would release the
+    interpreter lock each time, which costs 9 us of a delivery while the history commits. Linux only; elsewhere nothing
+    is found, and the event loop notices a closed connection a little later.
     """
-    poll = select.poll()
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.fileno() >= 0:
-        poll.register(sock.fileno(), _GONE if secure else _GONE | select.POLLIN)
-    return poll.poll
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._found: set[int] | None = None
+
+    def watch(self, transport: BaseTransport, *, secure: bool) -> int:
+        """Watches a connection until it is closed; returns its descriptor. TLS sends records of its own, so that with it
+        only end of file counts.
+        """
+        sock = transport.get_extra_info("socket")
+        number: int = -1 if sock is None else sock.fileno()
+        if self._epoll is not None and number >= 0:
+            self._epoll.register(number, select.EPOLLRDHUP if secure else select.EPOLLRDHUP | select.EPOLLIN)
+            self._found = None
+        return number
+
+    def has(self, number: int) -> bool:
+        """Returns whether the connection with this descriptor had such input when this iteration first asked."""
+        if self._found is None:
+            self._found = (
+                set() if self._epoll is None else {each for each, _ in self._epoll.poll(0, _MOST_READY)}
+            )
+            self._loop.call_soon(self._forget)
+        return number in self._found
+
+    def close(self) -> None:
+        """Ends the watching."""
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
+
+    def _forget(self) -> None:
+        self._found = None
 
 
 def unacknowledged(transport: BaseTransport | None) -> int | None:
@@ -101,10 +132,11 @@ class Answering(ResponseHandler):
     """
 
     _answer: "_AnswerParser | None" = None
-    _news: Callable[[int], object] | None = None
+    _watched: int | None = None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, unseen: Unseen) -> None:
         super().__init__(loop)
+        self._unseen = unseen
         self._received = 0
         self.unarrived: int | None = None
         """Bytes not acknowledged when the receiver closed its side; None: unknown, or still open."""
@@ -144,9 +176,9 @@ class Answering(ResponseHandler):
         """Returns whether this kept connection received nothing, neither end of file nor unexpected bytes."""
         if self.should_close or self.transport is None:
             return False
-        if self._news is None:
-            self._news = news_of(self.transport, secure=secure)
-        return not self._news(0)
+        if self._watched is None:
+            self._watched = self._unseen.watch(self.transport, secure=secure)
+        return not self._unseen.has(self._watched)
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport. Input beyond the limits is dropped; the connection is closed anyway."""

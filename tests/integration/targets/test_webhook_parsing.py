@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
-from bridge.targets.webhook.response import Answering
+from bridge.targets.webhook.response import Answering, Unseen
 from tests.support.events import delivery
 from tests.support.receiver import Conversation, receiving
 from tests.support.waiting import until
@@ -18,7 +18,7 @@ from tests.support.waiting import until
 async def test_of_interim_answers_without_end_only_the_first_are_parsed():
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
-    _, protocol = await loop.create_connection(lambda: Answering(loop), sock=ours)
+    _, protocol = await loop.create_connection(lambda: Answering(loop, Unseen(loop)), sock=ours)
     interim = b"HTTP/1.1 100 \r\n\r\n"
     try:
         protocol.expect_answer()

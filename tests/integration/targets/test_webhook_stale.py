@@ -16,7 +16,7 @@ import pytest
 from bridge.core.delivery import Fault
 from bridge.core.hook import Hook
 from bridge.targets.factory import Targets
-from bridge.targets.webhook.response import Answering
+from bridge.targets.webhook.response import Answering, Unseen
 from tests.support.events import delivery
 from tests.support.receiver import TLS, server_tls
 from tests.support.waiting import until
@@ -141,7 +141,7 @@ async def test_only_of_a_request_that_was_closed_upon_it_is_known_that_nothing_a
         thread.start()
         context = ssl.create_default_context(cafile=TLS / "ca.pem") if secure else None
         transport, protocol = await loop.create_connection(
-            lambda: Answering(loop),
+            lambda: Answering(loop, Unseen(loop)),
             *listener.getsockname(),
             ssl=context,
             server_hostname="localhost" if secure else None,
