@@ -30,8 +30,9 @@ _BOM = b"\xef\xbb\xbf"
 _DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _TOO_DEEP = f"the body nests deeper than {MAX_DEPTH} arrays and objects"
 _LONG_RUN = b"0" * 19  # the fewest digits of an integer beyond 64 bits
-_LONG_INTEGER = re.compile(rb"(?:^|[\[,:])\s*-?\d{19}")
-"""Finds every such integer, and texts that look like one."""
+_FEW_RUNS = 8
+_BEFORE_NUMBER = b"[,:"
+_SIGN_AND_BLANKS = b"- \t\r\n"
 
 
 class Bounds(NamedTuple):
@@ -80,12 +81,27 @@ def read(body: bytes, bounds: Bounds = BOUNDS) -> tuple[Any, str]:
     if len(body) > _FEW and body.count(b",") > _FEW:
         return _read_exactly(body)
     # orjson silently converts integers beyond 64 bits to doubles (3.13)
-    if _LONG_RUN not in body.translate(_DIGITS) or _LONG_INTEGER.search(body) is None:
+    if not _may_have_long_integer(body):
         try:
             return orjson.loads(body), ""
         except orjson.JSONDecodeError:
             pass
     return _read_exactly(body)
+
+
+def _may_have_long_integer(body: bytes) -> bool:
+    """Returns whether an integer may be beyond 64 bits; runs of digits within a text nearly always tell that they are."""
+    digits = body.translate(_DIGITS)
+    at = digits.find(_LONG_RUN)
+    for _ in range(_FEW_RUNS):
+        if at < 0:
+            return False
+        before = body[max(0, at - 64) : at].rstrip(_SIGN_AND_BLANKS)
+        if not before or before[-1] in _BEFORE_NUMBER:
+            return True
+        end = digits.find(b" ", at)
+        at = digits.find(_LONG_RUN, end) if end >= 0 else -1
+    return True
 
 
 def growth_of(body: bytes) -> int:

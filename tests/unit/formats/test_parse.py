@@ -43,6 +43,19 @@ def test_a_long_run_of_digits_in_text_stays_text():
     assert parse(b'{"iccid":"89490200001234567890"}') == {"iccid": "89490200001234567890"}
 
 
+long_digits = st.integers(min_value=10**18, max_value=10**22)
+blanks = st.text(" \n\t", max_size=80)
+
+
+@given(
+    st.lists(st.tuples(blanks, long_digits, st.sampled_from(["%d", "-%d", '"%d"', '"no. %d, %d"', "0.%d"])))
+)
+def test_integers_are_exact_wherever_long_runs_of_digits_stand_in_texts(items):
+    parts = [blank + shape.replace("%d", str(number)) for blank, number, shape in items]
+    body = f"[{','.join(parts)}]"
+    assert parse(body.encode()) == json.loads(body)
+
+
 def test_an_integer_that_python_refuses_stays_the_text_it_was():
     assert parse(b"[" + b"7" * 5000 + b"]") == ["7" * 5000]
 
