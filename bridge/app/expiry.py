@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import structlog
-from cryptography.x509 import load_pem_x509_certificates
 
 from bridge.access.store import SqlAccess
 from bridge.core.access import KnownToken
@@ -70,6 +69,10 @@ def _ends_of(files: Mapping[str, str]) -> dict[str, float]:
     connections report.
     """
     ends: dict[str, float] = {}
+    if not files:
+        return ends
+    from cryptography.x509 import load_pem_x509_certificates  # 9 MB
+
     for use, file in files.items():
         try:
             chain = load_pem_x509_certificates(Path(file).read_bytes())

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
-
-import httpx
 
 from bridge.amqp.connection import Address
 from bridge.core.errors import SettingsError
@@ -17,6 +16,9 @@ from bridge.targets.webhook.address import parse_url
 from bridge.targets.webhook.oauth import OAuthTokenProvider
 from bridge.terminal.output import usage
 
+if TYPE_CHECKING:
+    import httpx
+
 _PATIENCE = 5.0
 _MOST_SOURCES = 100
 _USUAL_PORTS = {"amqp": ("http", 15672), "amqps": ("https", 15671)}
@@ -27,6 +29,8 @@ def policies(broker: Broker, sources: Sequence[str], given: str | None) -> Found
 
     `given` is the API's address, which may have credentials; else the one beside the broker is tried, with its credentials.
     """
+    import httpx  # 6 MB that the bridge itself does not need
+
     parts = urlsplit(broker.url[0].get_secret_value())
     vhost = quote(unquote(parts.path[1:]) if len(parts.path) > 1 else "/", safe="")
     address, login = _address(parts.scheme, parts.hostname or "", given), (parts.username, parts.password)
@@ -68,7 +72,7 @@ def _plain(login: tuple[str | None, str | None]) -> tuple[str, str]:
     return unquote(login[0] or "guest"), unquote(login[1] or "guest")
 
 
-def _asked(client: httpx.Client, url: str) -> Any:
+def _asked(client: "httpx.Client", url: str) -> Any:
     answer = client.get(url)
     answer.raise_for_status()
     return answer.json()
@@ -80,11 +84,11 @@ def _policies(rows: Any, *, operator: bool = False) -> Iterator[FoundPolicy]:
         yield FoundPolicy(name, pattern, apply_to, int(row["priority"]), dict(row["definition"]), operator)
 
 
-def _queues(client: httpx.Client, address: str, names: Sequence[str]) -> Iterator[FoundQueue]:
+def _queues(client: "httpx.Client", address: str, names: Sequence[str]) -> Iterator[FoundQueue]:
     """Yields the queues that exist; consumers of bridges are recognised by their tags."""
     for name in names[:_MOST_SOURCES]:
         answer = client.get(f"{address}/{quote(name, safe='')}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == HTTPStatus.NOT_FOUND:
             continue
         told = answer.raise_for_status().json()
         kind = str(told.get("type", "classic"))
@@ -101,10 +105,10 @@ def _foreign(consumers: Any) -> tuple[str, ...] | None:
     return tuple(str((each.get("channel_details") or {}).get("connection_name", "?")) for each in others)
 
 
-def _granted(client: httpx.Client, address: str) -> dict[Right, str] | None:
+def _granted(client: "httpx.Client", address: str) -> dict[Right, str] | None:
     """Returns the permissions of the bridge's user; the API reports them to administrators only."""
     answer = client.get(address)
-    if answer.status_code != httpx.codes.OK:
+    if answer.status_code != HTTPStatus.OK:
         return None
     told = answer.json()
     return {right: str(told[right]) for right in ("configure", "write", "read")}

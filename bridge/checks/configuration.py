@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-from cryptography import x509
 from pydantic import SecretStr
 
 from bridge.core.envelopes import ENVELOPES, envelope_schema
@@ -20,7 +19,6 @@ from bridge.core.target import Auth, WebhookTarget
 from bridge.db.engine import misfit
 from bridge.db.sqlite import glimpse, hindrance
 from bridge.expressions.engine import compile_filter
-from bridge.formats.conformity import compile_schema
 from bridge.formats.decoder import Misfit, compile_told
 from bridge.measuring.dimensions import compile_dimension
 from bridge.routing import table
@@ -183,6 +181,8 @@ def _broker_tls(path: str, broker: Broker | OtherBroker) -> Iterator[tuple[str, 
 
 def _ended(file: Path) -> datetime | None:
     """Returns when the certificate expired, if it has."""
+    from cryptography import x509  # 9 MB that most settings do not need
+
     end = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
     return end if end < datetime.now(UTC) else None
 
@@ -217,6 +217,8 @@ def misfit_of(source: Source, base: Path) -> Misfit | None:
     given = source.schema_
     if given is None or given == _ANY_BODY:
         return None
+    from bridge.formats.conformity import compile_schema  # its library takes 3 MB that few sources need
+
     if given in ENVELOPES:
         return compile_schema(envelope_schema(given))
     file = base / given

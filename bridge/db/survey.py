@@ -14,7 +14,6 @@ from bridge.core.errors import HistoryUnavailable
 from bridge.core.survey import FoundDatabase
 from bridge.db.engine import HEAD, misfit, owner_of
 from bridge.db.migrations import OURS
-from bridge.db.postgres import PostgresEngine, near
 from bridge.db.sqlite import Glimpse, glimpse, hindrance
 from bridge.db.tables import metadata
 from bridge.settings.databases import SqliteFile, read_database
@@ -30,6 +29,8 @@ async def survey_database(url: str, shown: str, tls: StorageTls) -> FoundDatabas
     database = read_database(url)
     if isinstance(database, SqliteFile):
         return await asyncio.to_thread(_file, database.path)
+    from bridge.db.postgres import PostgresEngine, near  # 12 MB that a history in a file does not need
+
     engine = PostgresEngine(database, tls, timeout=_PATIENCE)
     try:
         told = await engine.read(_server)

@@ -14,7 +14,6 @@ from bridge.core.records import IdOf, KnownDelivery, KnownEvent
 from bridge.db.admin_tables import next_revision, replays
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.migrations import migrate
-from bridge.db.postgres import PostgresEngine
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.scan import distinct
 from bridge.db.sqlite import SqliteEngine
@@ -287,4 +286,6 @@ def _engine(
         raise SettingsError([Problem("storage.url", str(error))]) from None
     if isinstance(database, SqliteFile):
         return SqliteEngine(database.path, timeout=timeout, alone=alone)
+    from bridge.db.postgres import PostgresEngine  # 12 MB that a history in a file does not need
+
     return PostgresEngine(database, tls, timeout=timeout, login=login)

@@ -6,13 +6,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -40,6 +36,11 @@ from bridge.settings.partial import stand_in_target
 from bridge.settings.tree import Settings
 from bridge.wire.authenticity import MessageKeys
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+# The library is imported late: it takes 9 MB and 30 ms, and most processes have no key.
+
 # Encryption at rest: AES-256-GCM, each ciphertext with the id of its key, so that keys can be rotated.
 
 
@@ -54,7 +55,7 @@ class Sealer:
 
     def __init__(self, keys: Sequence[str]) -> None:
         """`keys` are texts of any form; without one, encryption fails."""
-        self._keys = {_derived(key, b" id", _ID): AESGCM(_derived(key, b"", 32)) for key in reversed(keys)}
+        self._keys = {_derived(key, b" id", _ID): _cipher(key) for key in reversed(keys)}
         self._newest = _derived(keys[0], b" id", _ID) if keys else None
 
     def seal(self, clear: bytes, about: str) -> bytes:
@@ -73,6 +74,8 @@ class Sealer:
                 f"{about} is sealed with a key that is not given: add the key it was sealed with at the end of "
                 "storage.encryption_keys (without such a setting that was http.admin_token)"
             )
+        from cryptography.exceptions import InvalidTag
+
         try:
             return key.decrypt(sealed[_HEAD : _HEAD + _NONCE], sealed[_HEAD + _NONCE :], about.encode())
         except InvalidTag:
@@ -85,7 +88,16 @@ class Sealer:
         return self._newest is not None and sealed.startswith(_FORM + self._newest)
 
 
+def _cipher(key: str) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(_derived(key, b"", 32))
+
+
 def _derived(key: str, what: bytes, length: int) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(SHA256(), length, salt=None, info=_PURPOSE + what).derive(
         key.encode(errors="surrogateescape")
     )
