@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, text
 
 from bridge.core.errors import Problem, SettingsError
 from bridge.db import admin_tables  # noqa: F401 - they put their tables into `metadata`
@@ -14,6 +14,9 @@ OURS = frozenset(metadata.tables)
 """The names of this version's tables."""
 _SQUASHED = "0008"
 """The revision that migrates a history of any older revision: Alembic need not know those."""
+_VERSION = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False)
+)
 _LOCK = 0x616D_7170_6272
 """The key of the advisory lock for which replicas that start together wait."""
 
@@ -31,14 +34,23 @@ def migrate(connection: Connection) -> None:
     ours = None if connection.dialect.name == "sqlite" else OURS
     if unfit := misfit(tables, revision, ours):
         raise SettingsError([Problem("storage.url", unfit)])
-    if revision != HEAD:
-        if revision is not None and revision < _SQUASHED:
+    if revision is None:
+        _create(connection)
+    elif revision != HEAD:
+        if revision < _SQUASHED:
             connection.execute(text("DELETE FROM alembic_version"))
         _upgrade(connection)
 
 
 def _revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _create(connection: Connection) -> None:
+    """Creates all tables, as the revisions would: without Alembic, which takes 8 MB and 0.3 s to load."""
+    metadata.create_all(connection)
+    _VERSION.create(connection, checkfirst=True)
+    connection.execute(_VERSION.insert().values(version_num=HEAD))
 
 
 def _upgrade(connection: Connection) -> None:

@@ -9,10 +9,11 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from bridge.core.errors import SettingsError
 from bridge.core.records import DeliveryFilter
@@ -48,6 +49,20 @@ async def test_the_revisions_make_the_tables_that_the_code_uses(url: str):
 
     assert await history.engine.read(_differences) == []
     await history.close()
+
+
+async def test_a_new_file_is_as_the_revisions_make_it(tmp_path: Path):
+    fresh, by_revisions = (f"sqlite:///{tmp_path}/{name}.db" for name in ("fresh", "revisions"))
+    await (await open_history(fresh)).close()
+    engine = create_engine(by_revisions)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+    engine.dispose()
+
+    made = "SELECT type, name, tbl_name FROM sqlite_master ORDER BY name"
+    assert await look(fresh, made) == await look(by_revisions, made)
+    texts = "SELECT name, sql FROM sqlite_master WHERE name <> 'alembic_version' ORDER BY name"
+    assert await look(fresh, texts) == await look(by_revisions, texts)
 
 
 async def test_publishers_ids_are_found_through_their_index(tmp_path: Path):
