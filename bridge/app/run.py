@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from bridge.app.lifecycle import Bridge
+from bridge.app.service_manager import ServiceManager
 from bridge.app.startup import keep_memory_private
 from bridge.core.budget import set_up_allocator
 from bridge.hooks.reloading import Reloading, Written
@@ -51,7 +52,9 @@ def run(
 
 async def _serve(make: Callable[[], Bridge], early: Sequence[int], drain: float) -> None:
     bridge = make()
-    stopped = _Signals(bridge.reloading)
+    manager = ServiceManager()
+    stopped = _Signals(bridge.reloading, manager)
+    alive = asyncio.create_task(manager.stay_alive(), name="signs of life")
     if early:
         bridge.reloading.soon()
     try:
@@ -62,11 +65,15 @@ async def _serve(make: Callable[[], Bridge], early: Sequence[int], drain: float)
             await asyncio.gather(starting, return_exceptions=True)
         else:
             await starting
+            manager.ready()
+            stopped.serving = True
             await asyncio.wait({bridge.failed, stopped.wanted}, return_when=asyncio.FIRST_COMPLETED)
         if stopped.wanted.done():
             events.stopping(stopped.name, drain)
     finally:
+        manager.stopping()
         await bridge.stop()
+        alive.cancel()
     if bridge.failed.done():
         await bridge.failed
 
@@ -74,14 +81,26 @@ async def _serve(make: Callable[[], Bridge], early: Sequence[int], drain: float)
 class _Signals:
     """The signal handlers: SIGTERM and SIGINT stop in order, a second one ends at once; SIGHUP reloads the settings."""
 
-    def __init__(self, reloading: Reloading) -> None:
+    def __init__(self, reloading: Reloading, manager: ServiceManager) -> None:
+        self._reloading, self._manager = reloading, manager
         loop = asyncio.get_running_loop()
         self.wanted: asyncio.Future[None] = loop.create_future()
         self.name = ""
+        self.serving = False
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         with contextlib.suppress(AttributeError):  # Windows has no SIGHUP
-            loop.add_signal_handler(signal.SIGHUP, reloading.soon)
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        reload = self._reloading.soon()
+        if reload is not None and self.serving:
+            self._manager.reloading()
+            reload.add_done_callback(self._reloaded)
+
+    def _reloaded(self, _: asyncio.Task[None]) -> None:
+        if not self.wanted.done():  # systemd would take the bridge for running again
+            self._manager.ready()
 
     def _stop(self, number: signal.Signals) -> None:
         if self.wanted.done():

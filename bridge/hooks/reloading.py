@@ -105,14 +105,15 @@ class Reloading:
         await self._control.tell("reload", self._replica)
         return reloaded
 
-    def soon(self) -> None:
-        """Reloads in the background, and logs the result."""
+    def soon(self) -> asyncio.Task[None] | None:
+        """Reloads in the background, and logs the result; None during the start, which reloads at its end."""
         if self._in_force is None:
             self._asked_early = True
-            return
+            return None
         task = asyncio.create_task(self._logged(), name="reload")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def watch(self) -> None:
         """Reloads whenever the file changes, until cancelled.
