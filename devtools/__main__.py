@@ -77,9 +77,11 @@ COMMANDS = {
         "run every check that CI runs, or pytest with your arguments",
         """\
 Without arguments: format, lint, shell scripts, sizes, generated files, layers, dependencies, types,
-then all tests. A failed step does not keep the others from running; the exit code is 1 if any failed.
+then all tests, those in containers beside the others. A failed step does not keep the others from running; the exit code is 1 if any failed.
 With arguments: pytest alone, with these arguments (./dev test tests/unit -k signature -x).
 --thorough: property tests try 500 examples each in place of 25; alone or before other arguments.
+--containers: the tests in containers, and those of broker and database with both in containers; more arguments
+go to pytest. The engine is one of our own where root allows it; else all have private servers, as ever.
 Tests get a private broker and a private PostgreSQL, except when all paths given are in tests/unit.
 The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", N is printed on top.""",
         "devtools.checks.session:test",

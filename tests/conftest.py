@@ -1,7 +1,9 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
@@ -19,3 +21,20 @@ _ANY_MACHINE = settings(
 settings.register_profile("fast", _ANY_MACHINE, max_examples=25, stateful_step_count=25)
 settings.register_profile("thorough", _ANY_MACHINE, max_examples=500)
 settings.load_profile(os.environ.get("TEST_PROFILE", "fast"))
+
+_IN_CONTAINERS = (
+    "containers",
+    "contract",
+    "integration/amqp",
+    "integration/db",
+    "integration/pipeline",
+    "integration/replicas",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `./dev test --containers` runs: what talks to a broker or a database."""
+    folders = [Path(__file__).parent / name for name in _IN_CONTAINERS]
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            item.add_marker("containers")

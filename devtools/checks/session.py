@@ -2,22 +2,25 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 
 from devtools.checks import pytest_order, pytest_steps
+from devtools.checks.container_stage import FOLDER, container_stage
 from devtools.checks.static import static_steps
 from devtools.checks.steps import Result, run_steps
 from devtools.choice import companions
 from devtools.choice.broker import Broker, open_broker
 from devtools.choice.database import URL_VARIABLE, open_database
+from devtools.containers.session import open_session
 from devtools.nodes.processes import run_foreground
 from devtools.project import ROOT, program_environment, tell_environment, without_settings
 
 AMQP_VARIABLE = "BRIDGE_TEST_AMQP_URL"
 FOLDER_VARIABLE = "BRIDGE_TEST_BROKER_FOLDER"
 PROFILE_VARIABLE = "TEST_PROFILE"
+MARKER = "containers"
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -26,9 +29,14 @@ def test(arguments: Sequence[str]) -> int:
     if "--thorough" in arguments:
         os.environ[PROFILE_VARIABLE] = "thorough"
         arguments = [argument for argument in arguments if argument != "--thorough"]
-    results = [] if arguments else run_steps(static_steps())
-    code = run_pytest(arguments, results)
-    return 1 if code or not all(result.passed for result in results) else 0
+    if "--containers" in arguments:
+        return test_in_containers([argument for argument in arguments if argument != "--containers"])
+    if arguments:
+        return run_pytest(arguments, [])
+    with container_stage() as containers:
+        results = run_steps(static_steps())
+        codes = [run_pytest((), results), containers()]
+    return 1 if any(codes) or not all(result.passed for result in results) else 0
 
 
 def lint(_: Sequence[str]) -> int:
@@ -45,18 +53,45 @@ AT_ONCE = ("-p", pytest_order.__name__, "--numprocesses", str(WORKERS), "--dist"
 
 def run_pytest(arguments: Sequence[str], results: Sequence[Result]) -> int:
     """The exit code of pytest, with the services it needs."""
-    argv = [sys.executable, "-m", "pytest", "-p", pytest_steps.__name__, *(arguments or AT_ONCE)]
-    with services(arguments) as variables:
+    with ExitStack() as stack:
+        enter: tuple[str, ...] = ()
+        if only_in("containers", arguments):
+            session = stack.enter_context(open_session())
+            enter, variables = session.enter, dict(session.variables)
+        else:
+            variables = stack.enter_context(services(arguments))
         if results:
             variables[pytest_steps.VARIABLE] = "\n".join(map(str, results))
-        environment = without_settings(program_environment()) | variables
-        return run_foreground(argv, env=environment, cwd=ROOT)
+        return pytest(arguments or (*AT_ONCE, f"--ignore={FOLDER}"), variables, enter)
+
+
+def test_in_containers(arguments: Sequence[str]) -> int:
+    """The exit code of the tests that are marked for it, with broker and database in containers, else private ones."""
+    with ExitStack() as stack:
+        session = stack.enter_context(open_session())
+        variables = dict(session.variables)
+        if session.engine is None:
+            variables |= stack.enter_context(services(()))
+        else:
+            # Imported late: its libraries take half a second.
+            from devtools.containers.servers import servers
+
+            url, database_url = stack.enter_context(servers(session.engine))
+            variables |= service_variables(Broker(url), database_url)
+        return pytest([*AT_ONCE, "-m", MARKER, *arguments], variables, session.enter)
+
+
+def pytest(arguments: Sequence[str], variables: Mapping[str, str], enter: Sequence[str] = ()) -> int:
+    """The exit code of pytest with these arguments, started with `enter` before it."""
+    argv = [*enter, sys.executable, "-m", "pytest", "-p", pytest_steps.__name__, *arguments]
+    environment = {**without_settings(program_environment()), **variables}
+    return run_foreground(argv, env=environment, cwd=ROOT)
 
 
 @contextmanager
 def services(arguments: Sequence[str]) -> Iterator[dict[str, str]]:
     """The variables that lead the tests to a broker and a database, which run meanwhile."""
-    if only_unit_tests(arguments):
+    if only_in("unit", arguments):
         yield {}
         return
     companions.obtain()
@@ -64,10 +99,10 @@ def services(arguments: Sequence[str]) -> Iterator[dict[str, str]]:
         yield service_variables(broker, database_url)
 
 
-def only_unit_tests(arguments: Sequence[str]) -> bool:
-    """Whether the paths among the arguments all lie in tests/unit, which need no services."""
+def only_in(folder: str, arguments: Sequence[str]) -> bool:
+    """Whether the paths among the arguments all lie in this folder of tests: those in unit need no services."""
     paths = [PurePath(argument) for argument in arguments if argument.startswith("tests")]
-    return bool(paths) and all(path.parts[:2] == ("tests", "unit") for path in paths)
+    return bool(paths) and all(path.parts[:2] == ("tests", folder) for path in paths)
 
 
 def service_variables(broker: Broker, database_url: str | None) -> dict[str, str]:

@@ -26,8 +26,12 @@ def spawn(
     log: Path,
     folder: Path,
     account: Account | None = None,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, so that Ctrl-C reaches us first and we end it in order."""
+    """A process in a session of its own, so that Ctrl-C reaches us first and we end it in order.
+
+    It keeps the open files in `keep`.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(part) for part in argv],
@@ -37,6 +41,7 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=keep,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

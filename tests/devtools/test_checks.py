@@ -5,7 +5,7 @@ import pytest
 
 from devtools import __main__ as commands
 from devtools.checks.pytest_order import LongestFirst
-from devtools.checks.session import only_unit_tests, service_variables
+from devtools.checks.session import only_in, service_variables
 from devtools.checks.sizes import FUNCTION_LINES, MODULE_LINES, oversized
 from devtools.checks.static import static_steps
 from devtools.checks.steps import Step, run_steps
@@ -65,7 +65,7 @@ def test_every_static_check_names_a_program_that_the_environment_has() -> None:
     ],
 )
 def test_services_are_left_out_for_unit_tests_alone(arguments: list[str], expected) -> None:
-    assert only_unit_tests(arguments) is expected
+    assert only_in("unit", arguments) is expected
 
 
 def test_tests_are_led_to_the_services_by_variables() -> None:
