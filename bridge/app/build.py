@@ -221,7 +221,7 @@ class Container:
         )
 
     def _make_watches(self) -> None:
-        self.memory = Memory(self.budget, self.sources, self.service, self.metrics)
+        self.memory = Memory(self.budget, self.sources, self.service, self.metrics, self.load)
         self.samples = self._samples()
         watched = self.sources, StalledLaneMonitor(self.table, self.lanes, self.names)
         self.silence = StalledConsumerMonitor(

@@ -263,14 +263,19 @@ class Sources:
                 *(channel.unsubscribe(intake.source.queue) for intake, channel in self._pairs)
             )
         finally:
-            self._let_go(for_good=for_good)
+            await self._let_go(for_good=for_good)
 
-    def _let_go(self, *, for_good: bool) -> None:
+    async def _let_go(self, *, for_good: bool) -> None:
         for intake, _ in self._pairs:
             if for_good:
-                intake.leave()
+                await intake.leave()
             elif not intake.returns.spent_by_nacks:
                 intake.give_back()
+
+    @property
+    def busy(self) -> bool:
+        """Returns whether deliveries of a message are being started."""
+        return any(intake.busy for intake, _ in self._pairs)
 
     @property
     def spent(self) -> frozenset[str]:

@@ -223,7 +223,7 @@ class Bridge:
             parts.sources,
             parts.recorder,
             self._links.publish,
-            parts.table,
+            parts.delivering,
             history_after=storage.outage_after,
             broker_after=self._settings.broker.outage_after,
         )
@@ -336,7 +336,7 @@ class Bridge:
             await self._politely(self._together.stop())
         await self._politely(parts.sources.leave(for_good=True))
         await self._politely(parts.service.stop())
-        hand_back(parts.table, parts.delivering.park, "stopping", parts.sources.spent)
+        await hand_back(parts.delivering, "stopping", park=True, spent=parts.sources.spent)
         await self._settle_down(parts, self._settings.limits.drain)
         unfinished = 0
         for runner in parts.hooks.all_runners():
@@ -376,7 +376,7 @@ class Bridge:
 
     def _busy(self, parts: Container) -> bool:
         parking = any(task.get_name() == "last parking" and not task.done() for task in self._tasks)
-        reading = parts.aside.busy or parts.recall.busy
+        reading = parts.sources.busy or parts.aside.busy or parts.recall.busy
         return parking or reading or any(runner.busy for runner in parts.hooks.all_runners())
 
     async def _last_commit(self, parts: Container) -> None:

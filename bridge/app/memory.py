@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from bridge.core.survey import FoundPolicies
 from bridge.doctor.policies import in_force, limit_of, of_ours
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.lanes import LaneScheduler
+from bridge.pipeline.settlement import InFlight
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -124,16 +126,35 @@ _PEAK = 16_777_216
 """Bytes that must have been allocated and freed before a search for free memory is worthwhile."""
 _REST = 2.0
 """Seconds between two checks."""
+_DUE = 10
+"""Collections of younger objects after which a full one is due, as is Python's default."""
+_WEIGHT = 1000
+"""Bytes that stand for the objects of an open delivery."""
+_PATIENCE = 50_000
+"""How many more bytes may be in flight at a full collection with each second since the last one."""
+_NEVER = 2**31 - 1
+
+
+def postpone_full_collections() -> None:
+    """Leaves full collections of cyclic garbage to `Memory`: each visits every object, which takes a tenth of a second and more
+    while a message of 10,000 events is delivered.
+    """
+    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
 
 
 class Memory:
     """Fits the prefetch of all consumers to the free memory, and reports what is held."""
 
-    def __init__(self, budget: Budget, sources: Sources, lanes: LaneScheduler, metrics: Metrics) -> None:
+    def __init__(
+        self, budget: Budget, sources: Sources, lanes: LaneScheduler, metrics: Metrics, load: InFlight
+    ) -> None:
+        """`load` counts the open deliveries."""
         self._budget = budget
         self._sources = sources
         self._lanes = lanes
         self._metrics = metrics
+        self._load = load
+        self._collected_at = time.monotonic()
         self._widen_at = time.monotonic() + _DOUBLE_AFTER
         self._peak = 0
         self._look_at = 0.0
@@ -146,6 +167,7 @@ class Memory:
             await asyncio.sleep(_LOOK_EVERY)
             self._tell()
             self._widen()
+            self.collect()
             await self._let_go()
             self._lanes.fit()
             self._sources.fit()
@@ -159,6 +181,14 @@ class Memory:
         if budget.limit < budget.whole and time.monotonic() > self._widen_at:
             budget.limit_to(min(budget.whole, budget.limit * 2))
             self._widen_at = time.monotonic() + _DOUBLE_AFTER
+
+    def collect(self) -> None:
+        """Collects cyclic garbage when little is in flight, or was not for long."""
+        now = time.monotonic()
+        in_flight = self._budget.held + _WEIGHT * self._load.open
+        if gc.get_count()[2] > _DUE and in_flight <= _PATIENCE * (now - self._collected_at):
+            gc.collect()
+            self._collected_at = now
 
     async def _let_go(self) -> None:
         """Returns free memory to the system after a peak: the allocator keeps it, and container limits count it."""

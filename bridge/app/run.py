@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from bridge.app.lifecycle import Bridge
+from bridge.app.memory import postpone_full_collections
 from bridge.app.service_manager import ServiceManager
 from bridge.app.startup import keep_memory_private
 from bridge.core.budget import set_up_allocator
@@ -43,6 +44,7 @@ def run(
     if not settings.limits.core_dumps:
         keep_memory_private()
     set_up_allocator()
+    postpone_full_collections()
     # Threads parse and render large bodies; each makes the event loop wait for this interval, several times in a row.
     sys.setswitchinterval(_SWITCH)
     # uvloop saves a quarter of the CPU time of a delivery (bench/README.md).

@@ -16,7 +16,7 @@ from bridge.app.consumption import Sources
 from bridge.core.base import Backoff
 from bridge.core.errors import BrokerUnavailable, HistoryUnavailable
 from bridge.pipeline.backpressure import hand_back
-from bridge.pipeline.hook_table import HookTable
+from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.recorder import Recorder
 from bridge.telemetry import events
 
@@ -85,7 +85,7 @@ class DependencyMonitor:
         sources: Sources,
         recorder: Recorder,
         publish: Link,
-        table: HookTable,
+        delivering: Delivering,
         *,
         history_after: float,
         broker_after: float,
@@ -94,7 +94,7 @@ class DependencyMonitor:
         self._sources = sources
         self._recorder = recorder
         self._publish = publish
-        self._table = table
+        self._delivering = delivering
         self._history_after = history_after
         self._broker_after = broker_after
         self._publish_gone_since: float | None = None
@@ -111,7 +111,7 @@ class DependencyMonitor:
                     effect="sources are not consumed until it is over",
                 )
                 await self._sources.leave()
-                hand_back(self._table, None, "outage", self._sources.spent)
+                await hand_back(self._delivering, "outage", park=False, spent=self._sources.spent)
             elif not missing and not self._sources.consuming:
                 log.info("dependency.restored")
                 self._sources.resume()

@@ -209,6 +209,7 @@ class Hooks:
             changed=self._lane_changed,
             told=self._told,
             pause=pause,
+            turn=delivering.turn,
         )
         self._metrics.name_hook(hook.id, hook.name)
         runner.metrics.breaker_state.value = 0
@@ -222,8 +223,8 @@ class Hooks:
         if runner.pause_reason != pause:
             runner.pause(pause)
         if runner.paused or not hook.enabled:
-            for work in runner.queue.take_direct():
-                delivering.park(runner, work, "paused" if runner.paused else "hook_disabled")
+            works = runner.queue.take_direct()
+            delivering.park(runner, works, "paused" if runner.paused else "hook_disabled")
 
     def _hand_over(self, old: HookWorker, new: HookWorker | None, delivering: Delivering) -> None:
         copies, waiting = old.queue.take_copies(), old.queue.take_direct()
@@ -235,13 +236,11 @@ class Hooks:
             copy.settlement.give_back()
         if new is None:
             # The hook was removed from the file and its lane stays: deliveries that wait here join it.
-            for work in waiting:
-                delivering.park(old, work, "hook_removed")
+            delivering.park(old, waiting, "hook_removed")
         else:
             new.queue.take_over_lane(old.queue)
-            for work in waiting:
-                if new.hook.enabled:
-                    delivering.start(new, work)
-                else:
-                    delivering.park(new, work, "hook_disabled")  # matched while the hook was enabled
+            if new.hook.enabled:
+                delivering.start_all(new, waiting)
+            else:
+                delivering.park(new, waiting, "hook_disabled")  # matched while the hook was enabled
         self._lane_changed(new or old)

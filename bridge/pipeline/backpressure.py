@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.settlement import Settlement, Work
@@ -164,7 +165,7 @@ class SlowHookIsolation:
     def __init__(
         self,
         table: HookTable,
-        park: Callable[[HookWorker, Work, str], None],
+        park: Callable[[HookWorker, Sequence[Work], str], None],
         shares: Shares,
     ) -> None:
         self._table = table
@@ -221,32 +222,30 @@ class SlowHookIsolation:
 
     def _through_the_lane(self, runner: HookWorker, works: Sequence[Work], reason: str) -> None:
         runner.queue.divert(works, reason)
-        for work in works:
-            self._park(runner, work, reason)
+        self._park(runner, works, reason)
 
 
-def hand_back(
-    table: HookTable,
-    park: Callable[[HookWorker, Work, str], None] | None,
-    reason: str,
-    spent: Collection[str] = (),
-) -> None:
+async def hand_back(delivering: Delivering, reason: str, *, park: bool, spent: Collection[str] = ()) -> None:
     """Returns to the broker every waiting message of a source of which no delivery has started.
 
     Messages of sources in `spent` are not returned: each return counts towards the delivery limit of their queue.
 
-    Where other deliveries of the message are under way or done, the waiting ones are parked; with `park` None (the broker
+    Where other deliveries of the message are under way or done, the waiting ones are parked; without `park` (the broker
     accepts no copies now) they keep waiting.
     """
-    waiting = [(runner, work) for runner in table for work in runner.queue.take_direct()]
-    here: Counter[Settlement] = Counter(work.settlement for _, work in waiting)
-    for runner, work in waiting:
-        settlement = work.settlement
-        untouched = not settlement.started and settlement.open == here[settlement]
-        if untouched and settlement.source not in spent:
-            settlement.give_back()
-        elif settlement.open > 0:
-            if park is None:
-                runner.queue.put_back(work)
-            else:
-                park(runner, work, reason)
+    waiting = [(runner, runner.queue.take_direct()) for runner in delivering.table]
+    here: Counter[Settlement] = Counter(work.settlement for _, works in waiting for work in works)
+    for runner, works in waiting:
+        rest: list[Work] = []
+        for work in works:
+            await delivering.turn.own()
+            settlement = work.settlement
+            untouched = not settlement.started and settlement.open == here[settlement]
+            if untouched and settlement.source not in spent:
+                settlement.give_back()
+            elif settlement.open > 0 and park:
+                rest.append(work)
+            elif settlement.open > 0:
+                runner.enqueue(work)
+        if rest:
+            delivering.park(runner, rest, reason)

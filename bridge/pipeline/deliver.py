@@ -151,9 +151,8 @@ class Delivering:
         if runner is None or current is not None:
             self._start(one, current, settlement)
         else:
-            self.park(
-                runner, Work(Delivery(self.new_id(), one.event, runner.hook.id), settlement), "hook_removed"
-            )
+            work = Work(Delivery(self.new_id(), one.event, runner.hook.id), settlement)
+            self.park(runner, (work,), "hook_removed")
 
     def _runners_of(self, one: Remaining) -> Sequence[HookWorker | None]:
         """Returns the workers of the hooks that have work to do for the event; a single None if no hook asked for it."""
@@ -180,9 +179,18 @@ class Delivering:
         if not runner.hook.enabled:
             self.record(runner, work, Skipped("hook_disabled"))
         elif reason := work.settlement.park_reason or runner.why_park(time.monotonic()):
-            self.park(runner, work, reason)
+            self.park(runner, (work,), reason)
         else:
             runner.enqueue(work)
+
+    def start_all(self, runner: HookWorker, works: Sequence[Work]) -> None:
+        """Starts deliveries that waited for the worker which this one replaces: after the first one, all in the same way."""
+        for first in works[:1]:
+            self.start(runner, first)
+        if reason := runner.why_park(time.monotonic()):
+            self.park(runner, works[1:], reason)
+        else:
+            runner.enqueue_all(works[1:])
 
     def turned_away(self, runner: HookWorker, work: Work) -> bool:
         """Matches a provisional copy; returns True if the hook does not ask for it: the delivery is SKIPPED."""
@@ -313,14 +321,14 @@ class Delivering:
         )
         self.recorder.add(record, work.settlement)
 
-    def park(self, runner: HookWorker, work: Work, reason: str) -> None:
-        """Copies a delivery into its hook's lane, in the background."""
-        work.settlement.started = True
+    def park(self, runner: HookWorker, works: Sequence[Work], reason: str) -> None:
+        """Copies deliveries into their hook's lane, in their order, in the background."""
+        if works:
+            runner.park(works, partial(self._park, runner, reason))
+
+    async def _park(self, runner: HookWorker, reason: str, work: Work) -> None:
         if runner.hook.fault is not None and runner.hook.fault.provisional:
             work.delivery = replace(work.delivery, provisional=True)
-        runner.spawn_park(self._park(runner, work, reason))
-
-    async def _park(self, runner: HookWorker, work: Work, reason: str) -> None:
         await awaited(self.conclude, self._park_failed, runner, work, Parked(reason))
 
     def _park_failed(self, runner: HookWorker, work: Work, _: Parked, error: Exception) -> None:
@@ -375,16 +383,6 @@ def next_copy(
             return delivery
         case _:
             assert_never(outcome)
-
-
-def by_this_clock(delivery: Delivery, now: float) -> Delivery:
-    """Returns the delivery with its wait restarted if it began in the future: the clock was set back since, for instance at a
-    restart. The delivery waits its full time once more, instead of until the clock has caught up.
-    """
-    behind = delivery.waits_from - now
-    if behind <= 0:
-        return delivery
-    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)
 
 
 def _told(outcome: Outcome, now: float) -> tuple[str, float | None]:

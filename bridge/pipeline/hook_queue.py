@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from math import inf
 
 from bridge.pipeline.settlement import Work
 
@@ -61,6 +62,11 @@ class HookQueue:
         return tuple(self._direct)
 
     @property
+    def oldest_direct(self) -> float:
+        """Returns the receive time of the first delivery straight from a source that waits, Unix seconds; infinite if none does."""
+        return self._direct[0].delivery.event.received_at if self._direct else inf
+
+    @property
     def has_direct(self) -> bool:
         """Returns whether a delivery straight from a source waits for a slot."""
         return bool(self._direct)
@@ -83,9 +89,9 @@ class HookQueue:
         self._direct.clear()
         return taken
 
-    def put_back(self, work: Work) -> None:
-        """Puts back a delivery that was removed."""
-        self._direct.append(work)
+    def add_direct(self, works: Iterable[Work]) -> None:
+        """Appends deliveries straight from a source."""
+        self._direct.extend(works)
 
     # ---- copies from the lane -------------------------------------------------------------------------
 
@@ -161,12 +167,12 @@ class HookQueue:
         known, self.lane.exists = self.lane.exists, True
         return not known
 
-    def parking_started(self) -> Callable[[], None]:
-        """Notes that a copy is being published into the lane. Returns the function to call when that ends, whichever queue has
-        the lane by then.
+    def parking_started(self, copies: int = 1) -> Callable[[], None]:
+        """Notes that copies are being published into the lane. Returns the function to call when that ends for one of them,
+        whichever queue has the lane by then.
         """
         lane = self.lane
-        lane.parking += 1
+        lane.parking += copies
 
         def ended() -> None:
             lane.parking -= 1

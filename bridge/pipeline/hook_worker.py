@@ -2,13 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, assert_never
 
 from aiolimiter import AsyncLimiter
 
+from bridge.core.budget import Turn
 from bridge.core.delivery import Answer, Outcome, Parked
 from bridge.core.hook import Hook
 from bridge.core.ports import Target
@@ -20,6 +23,8 @@ from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, State
 from bridge.retry.policy import Policy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
+
+Park = Callable[[Work], Coroutine[Any, Any, None]]
 
 _ALONE = 1.0
 """Seconds for which the first attempt at a webhook whose behaviour is unknown occupies the hook alone."""
@@ -53,30 +58,30 @@ class HookWorker:
         changed: Callable[["HookWorker"], None],
         told: Callable[["HookWorker", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
         pause: str = "",
+        turn: Turn | None = None,
     ) -> None:
         """`target` None: this process does not serve the target; `pause`: the reason for which the bridge paused the hook,
-        empty if it did not.
+        empty if it did not; `turn`: the share of the event loop for parking many deliveries.
 
         `deliver` makes one attempt and never raises. `changed` is called when the consumption of the lane may have to change,
         `told` when the breaker opened or closed.
         """
         self.hook = hook
         self.target = target
-        self.policy = policy
-        self.breaker = breaker
+        self.policy, self.breaker = policy, breaker
         self.metrics = metrics
         self.queue = HookQueue()
         self.pause_reason = pause
         self.held_until = 0.0
         self._running: dict[Work, float] = {}
-        self._deliver = deliver
-        self._changed = changed
-        self._told = told
+        self._deliver, self._changed, self._told = deliver, changed, told
         self._thresholds = thresholds
         self._limiter = _limiter(hook.rate)
         self._too_slow = _timeout(hook) > thresholds.longest_direct_timeout
         self._workers: set[asyncio.Task[None]] = set()
         self._parks: set[asyncio.Task[None]] = set()
+        self._to_park: deque[tuple[Sequence[Work], Park, Callable[[], None]]] = deque()
+        self._turn = turn or Turn()
         self._idle: list[asyncio.Future[None]] = []
         self._met = not isinstance(hook.target, WebhookTarget)
         self._opened_at = 0.0
@@ -149,6 +154,14 @@ class HookWorker:
             self._hire()
         elif self._met and len(self._workers) < self.hook.concurrency:
             self._hire()
+
+    def enqueue_all(self, works: Sequence[Work]) -> None:
+        """Queues deliveries that waited for the worker which this one replaces."""
+        if works:
+            self.enqueue(works[0])
+            self.queue.add_direct(works[1:])
+            if self._met:
+                self._meet()
 
     def _hire(self) -> None:
         task = asyncio.create_task(self._work(), name=f"hook {self.hook.id}")
@@ -268,11 +281,30 @@ class HookWorker:
         """Returns the state of the hook's lane."""
         return self.queue.lane
 
-    def spawn_park(self, parking: Coroutine[Any, Any, None]) -> None:
-        """Runs the parking of one delivery in the background."""
+    def park(self, works: Sequence[Work], park: Park) -> None:
+        """Parks deliveries in their order, in the background; `park` publishes the copy of one."""
+        for work in works:
+            work.settlement.started = True
+        ended = self.queue.parking_started(len(works))
+        if len(works) == 1 and not self._to_park:
+            self._spawn(park(works[0]), ended)
+            return
+        self._to_park.append((works, park, ended))
+        if len(self._to_park) == 1:
+            self._spawn(self._park_in_turns(), lambda: None)
+
+    async def _park_in_turns(self) -> None:
+        while self._to_park:
+            works, park, ended = self._to_park[0]
+            for work in works:
+                await self._turn.own()
+                self._spawn(park(work), ended)
+            self._to_park.popleft()
+
+    def _spawn(self, parking: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
         task = asyncio.create_task(parking)
         self._parks.add(task)
-        task.add_done_callback(partial(self._parked, self.queue.parking_started()))
+        task.add_done_callback(partial(self._parked, ended))
 
     def _parked(self, ended: Callable[[], None], task: asyncio.Task[None]) -> None:
         ended()
@@ -313,10 +345,9 @@ class HookWorker:
 
     def oldest_event(self) -> float:
         """Returns the receive time of the oldest event that waits for this hook, Unix seconds; 0 if none waits."""
-        received = [work.delivery.event.received_at for work in (*self.queue.direct, *self._running)]
-        if self.lane.oldest:
-            received.append(self.lane.oldest)
-        return min(received, default=0.0)
+        received = [work.delivery.event.received_at for work in self._running]
+        oldest = min([self.queue.oldest_direct, self.lane.oldest or inf, *received])
+        return 0.0 if oldest == inf else oldest
 
     # ---- stop -----------------------------------------------------------------------------------------
 

@@ -187,7 +187,12 @@ class Intake:
             self._start_next()
         self.admit_kept_back()
 
-    def leave(self) -> None:
+    @property
+    def busy(self) -> bool:
+        """Returns whether deliveries of a message are being started."""
+        return bool(self._routing)
+
+    async def leave(self) -> None:
         """Ends the intake when the process stops: undecoded messages are returned to the broker, or parked where a return
         counts towards the delivery limit.
         """
@@ -203,6 +208,7 @@ class Intake:
         self._guard.let_go(self)
         while self._kept_back:
             self._start_next()
+            await self._turn.own()
 
     def give_back(self) -> None:
         """Returns to the broker the messages that were kept back here, or are held by an earlier stage."""

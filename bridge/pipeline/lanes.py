@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle, Copies, Receive
 from bridge.formats.registry import Heavy
-from bridge.pipeline.deliver import by_this_clock, steady_time
+from bridge.pipeline.deliver import steady_time
 from bridge.pipeline.fencing import Fence
 from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker
@@ -372,3 +373,13 @@ class LaneScheduler:
             work.settlement.give_back()
         else:
             work.settlement.fate_committed()
+
+
+def by_this_clock(delivery: Delivery, now: float) -> Delivery:
+    """Returns the delivery with its wait restarted if it began in the future: the clock was set back since, for instance at a
+    restart. The delivery waits its full time once more, instead of until the clock has caught up.
+    """
+    behind = delivery.waits_from - now
+    if behind <= 0:
+        return delivery
+    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge.core.budget import Turn
 from bridge.core.delivery import Answer, Delivered, Delivery, Fault, Parked
 from bridge.core.event import Event, Message
 from bridge.core.hook import Hook
@@ -49,6 +52,7 @@ def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) ->
         thresholds=Thresholds(),
         metrics=METRICS.hook(settings.id, "webhook"),
         changed=lambda _runner: None,
+        turn=options.get("turn"),
     )
 
 
@@ -208,8 +212,8 @@ class Crowd:
         self.slow = self.runners["crm"]
         self.balance = SlowHookIsolation(self.table, self.park, Shares())
 
-    def park(self, subject, item, reason):
-        self.parked.append((item.delivery.id, reason))
+    def park(self, subject, items, reason):
+        self.parked += [(item.delivery.id, reason) for item in items]
 
     async def hang(self, _runner, _item):
         await asyncio.Event().wait()
@@ -283,3 +287,69 @@ async def test_slow_attempts_hold_no_more_than_a_quarter_of_a_source(crowds):
     crowd.sweep((50, 100), after=5.0)
 
     assert crowd.parked == [("waiting", "slow")]
+
+
+# Thousands of deliveries at once: a message may hold ten thousand events.
+
+
+class Parking:
+    """Parks deliveries, each for a thousandth of a second of the event loop."""
+
+    def __init__(self) -> None:
+        self.now, self.iterations, self.order = 0.0, 0, list[str]()
+        self.per_iteration = Counter[int]()
+        self.turn = Turn(0.005, lambda: self.now)
+
+    async def park(self, work: Work) -> None:
+        self.order.append(work.delivery.id)
+
+    def begin(self, work: Work) -> Coroutine[Any, Any, None]:
+        self.per_iteration[self.iterations] += 1
+        self.now += 0.001
+        return self.park(work)
+
+    async def until(self, look: Callable[[], Any]) -> None:
+        while not look():
+            await asyncio.sleep(0)
+            self.iterations += 1
+            assert self.iterations < 10_000
+
+
+async def test_thousands_of_deliveries_are_parked_in_their_order_in_many_iterations_of_the_event_loop():
+    parking = Parking()
+    subject = runner(turn=parking.turn)
+    works = [work(str(number)) for number in range(1000)]
+    subject.park(works, parking.begin)
+    assert all(each.settlement.started for each in works)
+    assert subject.lane.parking == 1000
+    await parking.until(lambda: parking.order)
+    subject.park([work("later")], parking.begin)
+    await parking.until(lambda: not subject.busy)
+    assert max(parking.per_iteration.values()) <= 7
+    assert parking.order == [*map(str, range(1000)), "later"]
+    assert subject.lane.parking == 0
+
+
+async def test_a_single_delivery_is_parked_at_once():
+    parking = Parking()
+    subject = runner(turn=parking.turn)
+    subject.park([work("only")], parking.begin)
+    assert parking.per_iteration == {0: 1}
+    await parking.until(lambda: not subject.busy)
+    assert (parking.order, subject.lane.parking) == (["only"], 0)
+
+
+async def test_what_waited_for_a_replaced_worker_keeps_its_order_and_gets_all_slots():
+    begun = list[str]()
+
+    async def deliver(_runner: HookWorker, item: Work) -> None:
+        begun.append(item.delivery.id)
+        await asyncio.Event().wait()
+
+    target = {"type": "queue", "queue": "q"}
+    subject = runner(Hook.model_validate({"name": "crm", "concurrency": 3, "target": target}), deliver)
+    subject.enqueue_all([work(str(number)) for number in range(10)])
+    await until(lambda: len(begun) == 3)
+    assert begun == ["0", "1", "2"]
+    assert [each.delivery.id for each in subject.queue.direct] == [*map(str, range(3, 10))]
+    await subject.close()

@@ -1,13 +1,14 @@
 """Messages that may have come before go on with what is known of them, and none is held for ever or lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from bridge.core.budget import Turn
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.guards import Earlier, EventKey
+from bridge.core.guards import Claim, Claimed, Earlier, EventKey
 from bridge.history.claims_store import SqlClaims
 from bridge.history.guards_store import SqlRecollection
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
@@ -39,17 +40,43 @@ class Memory:
         return {key: self.known[key] for key in keys if key in self.known}
 
 
+class Claims:
+    """Gives each key to the first event that asks for it."""
+
+    def __init__(self) -> None:
+        self.owners: dict[str, str] = {}
+        self.most_at_once = 0
+
+    async def now(self) -> float:
+        return 0.0
+
+    async def claim(self, wanted: Sequence[Claim], *, holder: str, at: float) -> Mapping[str, Claimed]:
+        self.most_at_once = max(self.most_at_once, len(wanted))
+        new = {one.digest for one in wanted if one.digest not in self.owners}
+        for one in wanted:
+            self.owners.setdefault(one.digest, one.event_id)
+        return {
+            one.digest: Claimed(one.digest, self.owners[one.digest], holder, at, False, new=one.digest in new)
+            for one in wanted
+        }
+
+    async def release(self, held: Collection[tuple[str, str]], *, holder: str) -> None:
+        for digest, _ in held:
+            self.owners.pop(digest, None)
+
+
 class Bench:
     """A running stage and what came out of it."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, turn: Turn | None = None) -> None:
         nothing: Any = None
+        self.claims = Claims()
         self.recall = RedeliveryFilter(
             cast("SqlRecollection", memory),
-            DedupeLeases(cast("SqlClaims", nothing), "me", alone=True),
+            DedupeLeases(cast("SqlClaims", self.claims), "me", alone=True),
             nothing,
             self._send_acks,
-            Turn(),
+            turn or Turn(),
         )
         self.gone_on: list[Remaining] = []
 
@@ -69,8 +96,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(memory: Memory) -> AsyncIterator[Bench]:
-    bench = Bench(memory)
+async def running(memory: Memory, turn: Turn | None = None) -> AsyncIterator[Bench]:
+    bench = Bench(memory, turn)
     task = asyncio.create_task(bench.recall.run())
     try:
         yield bench
@@ -146,3 +173,74 @@ async def test_what_is_held_is_given_back_and_what_is_void_is_dropped():
         await holds(lambda: len(bench.gone_on) == 1, 0.2, what="it was begun after it was given back")
         assert again.open == -1
         assert void_ticket.given_back == 0
+
+
+# A message may hold ten thousand events.
+
+
+class Iterations:
+    """Counts the iterations of the event loop; in each of them a clock allows six looks, a millisecond apart."""
+
+    def __init__(self) -> None:
+        self.count, self._now = 0, 0.0
+        self.turn = Turn(0.005, self._look)
+
+    def _look(self) -> float:
+        self._now += 0.001
+        return self._now
+
+    async def until(self, look: Callable[[], Any]) -> None:
+        while not look():
+            await asyncio.sleep(0)
+            self.count += 1
+
+
+def many(count: int, **fields: Any) -> list[Part]:
+    events = [
+        replace(EVENT, id=f"e{number}", publisher_id=f"m-{number}", webhook_id=f"w-{number}")
+        for number in range(count)
+    ]
+    return [Part(event, **{name: each(event) for name, each in fields.items()}) for event in events]
+
+
+async def test_what_is_known_of_thousands_of_events_is_told_in_many_iterations_of_the_event_loop():
+    memory, iterations = Memory(), Iterations()
+    parts = many(3000)
+    for part in parts:
+        memory.known["main", part.event.publisher_id or "", part.event.webhook_id] = Earlier(
+            f"before {part.event.id}", frozenset()
+        )
+    async with running(memory, iterations.turn) as bench:
+        settlement = Settlement(CountingTicket(), "main", InFlight())
+        bench.recall.take(ReceivedMessage(parts, settlement, True, 0.0, bench.gone_on.extend))
+        await iterations.until(lambda: bench.gone_on)
+    assert [each.event.id for each in bench.gone_on] == [f"before e{number}" for number in range(3000)]
+    assert iterations.count >= 3000 / 7
+
+
+async def test_keys_of_thousands_of_events_are_claimed_in_parts_and_judged_in_many_iterations_of_the_event_loop():
+    iterations = Iterations()
+    # Each key belongs to two events that are far apart: the second one is a duplicate.
+    parts = many(3000, digest=lambda event: f"key {int(event.id[1:]) % 1500}")
+    async with running(Memory(), iterations.turn) as bench:
+        settlement = Settlement(CountingTicket(), "main", InFlight())
+        bench.recall.take(ReceivedMessage(parts, settlement, False, 3600.0, bench.gone_on.extend))
+        await iterations.until(lambda: bench.gone_on)
+    assert [each.duplicate for each in bench.gone_on] == [False] * 1500 + [True] * 1500
+    assert not any(each.before for each in bench.gone_on)
+    assert bench.claims.most_at_once <= 1000
+    assert iterations.count >= 3000 / 7
+
+
+async def test_a_message_that_is_given_back_while_its_events_are_judged_does_not_go_on():
+    iterations = Iterations()
+    async with running(Memory(), iterations.turn) as bench:
+        ticket = CountingTicket()
+        parts = many(3000, digest=lambda event: f"key of {event.id}")
+        settlement = Settlement(ticket, "main", InFlight())
+        bench.recall.take(ReceivedMessage(parts, settlement, False, 3600.0, bench.gone_on.extend))
+        await iterations.until(lambda: any(part.remaining for part in parts))
+        bench.recall.give_back("main")
+        await iterations.until(lambda: all(part.remaining for part in parts))
+        await asyncio.sleep(0)
+    assert (bench.gone_on, ticket.given_back) == ([], 1)
