@@ -32,7 +32,7 @@ class Way:
         self.left = 0
         self.given_back = 0
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         self.left += 1
 
     def give_back(self) -> None:
