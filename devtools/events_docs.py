@@ -1,6 +1,6 @@
 """The page about event types, from the catalogues."""
 
-from bridge.formats.event_types import CATALOGUES, Catalogue, Known
+from bridge.formats.event_types import CATALOGUES, Catalogue, KnownEventType
 
 INTRODUCTION = """\
 # Event types
@@ -24,5 +24,5 @@ def _section(catalogue: Catalogue) -> str:
     return head + "".join(map(_row, catalogue.events))
 
 
-def _row(known: Known) -> str:
+def _row(known: KnownEventType) -> str:
     return f"| `{known.type}` | {known.meaning} |\n"

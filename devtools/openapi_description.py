@@ -166,22 +166,22 @@ def _asked(name: str, summary: str) -> dict[str, Any]:
 
 OPEN_TAGS = [{"name": "open", "description": "What answers without a token."}]
 OPEN_PATHS: dict[str, Any] = {
-    "/health/live": _get("health.live", "200 while the process works", _OBJECT),
+    "/health/live": _get("health.live", "Liveness: 200 while the process responds", _OBJECT),
     "/health/ready": _get(
         "health.ready",
-        "200 from the start until the stop, with the state of broker, database and consumers",
+        "Readiness: 200 from start to shutdown, with the state of broker, database and consumers",
         _OBJECT,
         **{"503": "It starts or stops."},
     ),
-    "/metrics": _get("metrics.show", "Metrics in the text format of Prometheus", {"text/plain": {}}),
-    "/openapi.json": _get("openapi.show", "This description", _OBJECT),
-    "/docs": _get("docs.show", "This description as a page", {"text/html": {}}),
+    "/metrics": _get("metrics.show", "Get metrics in the text format of Prometheus", {"text/plain": {}}),
+    "/openapi.json": _get("openapi.show", "Get this OpenAPI document", _OBJECT),
+    "/docs": _get("docs.show", "Get this document as an HTML page", {"text/html": {}}),
     "/in/{inlet}": {
         "post": {
             "operationId": "inlets.receive",
             "tags": ["open"],
-            "summary": "Take a webhook in: it is verified, published and confirmed before it is answered",
-            "description": "An inlet takes other methods too, and has further paths, as it is configured.",
+            "summary": "Receive a webhook; the response follows verification and the broker's confirm",
+            "description": "An inlet may accept other methods and further paths; its settings determine them.",
             "security": [],
             "parameters": [_INLET],
             "requestBody": {"required": False, "content": {"*/*": {}}},
@@ -190,8 +190,8 @@ OPEN_PATHS: dict[str, Any] = {
                 **{status: {"description": told, "content": _PROBLEM} for status, told in _REFUSALS.items()},
             },
         },
-        "get": _asked("inlets.probe", "Answer a probe, or the challenge of a sender as it is configured"),
-        "options": _asked("inlets.permit", "Tell a sender of CloudEvents that it may send, and how much"),
+        "get": _asked("inlets.probe", "Answer a probe, or a sender's challenge if the inlet has one"),
+        "options": _asked("inlets.permit", "Grant a sender of CloudEvents permission to send, with a rate"),
     },
 }
 

@@ -10,21 +10,17 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry
 
-from bridge.access.service import Access
-from bridge.access.store import SqlAccess
 from bridge.app.api import Actions, Repeating, make_api
-from bridge.app.build import Container, new_id
 from bridge.app.connections import make_links
-from bridge.app.coordination import ReplicaCoordination
-from bridge.history.claims_store import SqlClaims
-from bridge.history.guards_store import SqlRecollection, SqlSuspects
+from bridge.app.parts import Resources, new_id
+from bridge.app.stages import Parts
 from bridge.history.history import SqlHistory, open_history
-from bridge.hooks.reloading import Reloading
+from bridge.hooks.reloading import Reloading, ReloadRequests
 from bridge.hooks.store import message_keys, open_hook_store
 from bridge.http.api import PREFIX
 from bridge.settings.tree import Settings
 from bridge.telemetry.metrics import Metrics
-from bridge.terminal.configuration import Configuration, Written
+from bridge.terminal.configuration import Configuration, ReloadableConfiguration
 from devtools.openapi_description import description
 from devtools.openapi_page import DocsPage
 
@@ -61,27 +57,24 @@ async def _document(folder: Path) -> dict[str, Any]:
 
 async def _described(settings: Settings, history: SqlHistory, base: Path) -> dict[str, Any]:
     metrics = Metrics(CollectorRegistry(), every_hook=False)
-    stored = SqlAccess(history.engine)
-    access = Access(stored, stored, admin_token=None, new_id=new_id)
-    store = await open_hook_store(settings, history.engine)
-    parts = Container(
-        settings,
-        history,
-        make_links(settings, metrics),
-        metrics,
-        access.log,
-        store=store,
-        suspects=SqlSuspects(history.engine),
-        recollection=SqlRecollection(history.engine),
-        claims=SqlClaims(history.engine),
-        keys=await message_keys(settings, history.engine),
-        alone=True,
-        base=base,
-        served=None,
+    parts = Parts(
+        Resources(
+            settings,
+            history,
+            history_id="",
+            links=make_links(settings, metrics),
+            metrics=metrics,
+            store=await open_hook_store(settings, history.engine),
+            keys=await message_keys(settings, history.engine),
+            base=base,
+            served=None,
+            replica_id=new_id(),
+        )
     )
-    together = ReplicaCoordination(parts, store, history.engine, served=None, several=False)
-    actions = Actions(parts, history, together.replicas)
-    repeating = Repeating(parts, history, together.replicas, actions.sender)
-    reloading = Reloading(settings, Written(Configuration(None, {}), None, strict=False))
-    api = make_api(parts, history, access, actions, repeating, reloading=reloading)
+    actions = Actions(parts)
+    written = ReloadableConfiguration(Configuration(None, {}), None, strict=False)
+    reloading = Reloading(
+        settings, written, ReloadRequests(), parts.hooks.in_force, control=parts.broker.control, replica=""
+    )
+    api = make_api(parts, actions, Repeating(parts, actions.sender), reloading)
     return description(api.operations(), PREFIX)

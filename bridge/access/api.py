@@ -9,7 +9,7 @@ from bridge.access.store import SqlAccess
 from bridge.core.access import DeedFilter, Role
 from bridge.hooks.names import AskedNames
 from bridge.http.audit import ActorDocument, DeedDocument
-from bridge.http.documents import NotFound, PageDocument, Refused
+from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import AUDITED, Call, Operation, Reply, reading
 from bridge.settings.shape import nearest
@@ -30,15 +30,15 @@ class AccessRoutes:
             reading(
                 "me.show",
                 "/v1/me",
-                "Who I am: the name and role of the token that is shown",
+                "Get the name and role of the token in the request",
                 self._me,
                 ActorDocument,
             ),
-            reading("tokens.me", "/v1/tokens/me", "The same as /v1/me", self._me, ActorDocument),
+            reading("tokens.me", "/v1/tokens/me", "Same as GET /v1/me", self._me, ActorDocument),
             Operation(
                 name="tokens.list",
                 path="/v1/tokens",
-                summary="Tokens by name, without what is shown for them",
+                summary="List tokens by name, without their secret text",
                 run=self._list,
                 role=Role.ADMIN,
                 query=_TokensQuery,
@@ -47,7 +47,7 @@ class AccessRoutes:
             Operation(
                 name="tokens.show",
                 path="/v1/tokens/{id}",
-                summary="One token, by its id, or by its name while it is not revoked",
+                summary="Get a token by id, or by name if it is not revoked",
                 run=self._show,
                 role=Role.ADMIN,
                 answers={200: TokenDocument},
@@ -61,7 +61,7 @@ class AccessRoutes:
                 name="tokens.create",
                 method="POST",
                 path="/v1/tokens",
-                summary="Make a token; only this answer holds what is to be shown for it",
+                summary="Create a token; only this response has its secret text",
                 run=self._create,
                 role=Role.ADMIN,
                 body=NewToken,
@@ -73,7 +73,7 @@ class AccessRoutes:
                 name="tokens.revoke",
                 method="DELETE",
                 path="/v1/tokens/{id}",
-                summary="Revoke a token, by its id or its name; in force on every replica within a second",
+                summary="Revoke a token by id or name; every replica rejects it within a second",
                 run=self._revoke,
                 role=Role.ADMIN,
                 answers={204: None},
@@ -104,7 +104,7 @@ class AccessRoutes:
     async def _create(self, call: Call[Query, NewToken]) -> Reply:
         made = await self._desk.make(call.body, call.actor)
         if made is None:
-            raise Refused(409, f"the name {call.body.name} is taken")
+            raise RequestProblem(409, f"the name {call.body.name} is taken")
         changed = made.model_dump(include={"name", "expires_at"}) | {"role": made.role}
         return Reply(document=made, made=made.id, changed=changed)
 
@@ -142,7 +142,7 @@ class AuditRoutes:
             Operation(
                 name="audit.list",
                 path="/v1/audit",
-                summary="Who changed what, the newest first",
+                summary="List the audit log, newest entries first",
                 run=self._deeds,
                 role=Role.ADMIN,
                 query=_DeedsQuery,

@@ -58,13 +58,13 @@ NEW_TOKEN = (*columns("name role id token"), column("expires_at", "expires", mom
         option(
             "--role -r",
             None,
-            "What it is good for.",
+            "Role of the token.",
             Literal["viewer", "operator", "admin"],
             default=...,
             autocompletion=ROLES,
         ),
-        option("--name", "NAME", "The same as NAME.", name="named"),
-        option("--expires-in", "DURATION", "Such as 30d. Default: it does not expire."),
+        option("--name", "NAME", "Same as the argument NAME.", name="named"),
+        option("--expires-in", "DURATION", "Lifetime, such as 30d. Default: the token does not expire."),
     ),
 )
 def create(
@@ -93,7 +93,7 @@ app.listing(
     "/tokens",
     "List tokens: role, and when they were used last.",
     TOKENS,
-    flag("--revoked", "Those that are revoked as well."),
+    flag("--revoked", "Include revoked tokens."),
     epilog=EXAMPLES,
 )
 
@@ -164,7 +164,7 @@ lists.listing(
 lists.listing(
     "audit",
     "/audit",
-    "List who changed what, the latest first.",
+    "List the audit log, newest entries first.",
     ListView(
         "nothing was changed",
         column("at", show=moment),
@@ -175,10 +175,10 @@ lists.listing(
         column("remote", drop=5),
         column("detail", show=lambda each: text(json_text(each)) if each else "", least=16, drop=2),
     ),
-    option("--actor", "NAME", "Done with this token."),
-    option("--action", "ACTION", "Such as hooks.pause."),
-    option("--object-type", "TYPE", "Such as hook."),
-    option("--object-id", "ID", "Done to this one; of a hook its name too."),
+    option("--actor", "NAME", "Only changes made with this token."),
+    option("--action", "ACTION", "Only this action, such as hooks.pause."),
+    option("--object-type", "TYPE", "Only objects of this type, such as hook."),
+    option("--object-id", "ID", "Only changes of the object with this id; a hook's name works too."),
     *SPAN,
     epilog=examples("""
 amqp-bridge audit --since today

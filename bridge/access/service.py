@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bridge.access.store import SqlAccess
-from bridge.core.access import Actor, KnownToken, Role
+from bridge.core.access import Actor, AuditEntry, KnownToken, Role
 from bridge.core.base import StrictModel, seconds
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import Control
@@ -164,18 +164,19 @@ class Access:
         *,
         admin_token: str | None,
         new_id: Callable[[], str],
+        control: Control | None = None,
+        audited: Callable[[AuditEntry], None] = lambda _entry: None,
     ) -> None:
-        """`admin_token` is None if there is none."""
+        """`admin_token` is None if there is none; `control` reaches other replicas; `audited` is called with every entry of
+        the audit log.
+        """
         self.actors = Actors(tokens, admin_token)
         self.desk = TokenDesk(tokens, new_id, self._changed)
         self.audit = audit
-        self.log = AuditLog(audit, new_id)
-        self._control: Control | None = None
-
-    def join(self, control: Control) -> None:
-        """Notifies other replicas of changes, and handles their notifications."""
+        self.log = AuditLog(audit, new_id, audited)
         self._control = control
-        control.listen("tokens", lambda _about: self.actors.forget())
+        if control is not None:
+            control.listen("tokens", lambda _about: self.actors.forget())
 
     async def _changed(self) -> None:
         self.actors.forget()

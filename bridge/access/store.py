@@ -9,7 +9,7 @@ from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
 from bridge.core.records import Page
 from bridge.db.admin_tables import audit, tokens
 from bridge.db.engine import Reads, Store, Writes
-from bridge.db.scan import Bounds, cursor, first_id, key_of
+from bridge.db.scan import KeyRange, cursor, first_id, key_of
 from bridge.db.text import storable
 from bridge.db.upserts import any_insert
 from bridge.history.retention import newest_id
@@ -62,7 +62,7 @@ def _write_deed(connection: Connection, deed: AuditEntry) -> None:
 
 def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: int) -> Page[AuditEntry]:
     """Returns a page of entries, newest first; ValueError for an invalid cursor."""
-    bounds = Bounds(
+    bounds = KeyRange(
         after=key_of(_KIND, after) if after is not None else None,
         since=first_id(which.since),
         until=first_id(which.until),

@@ -14,7 +14,7 @@ from bridge.amqp.errors import redacted
 from bridge.amqp.kinds import kind_of, taken_by
 from bridge.amqp.topology import Names, Planned, declare, planned
 from bridge.core.errors import BrokerRefused, BrokerUnavailable
-from bridge.core.survey import Endpoint, FoundObject, FoundSource, Right, Rights
+from bridge.core.survey import BrokerEndpoint, FoundObject, FoundSource, Right, Rights
 
 _REFUSED = amqp.ChannelAccessRefused
 _OTHER = (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource)
@@ -33,9 +33,9 @@ class _Silent:
 
 
 @asynccontextmanager
-async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...], Link | None]]:
+async def reached(address: Address) -> AsyncIterator[tuple[tuple[BrokerEndpoint, ...], Link | None]]:
     """Yields the result of connecting to each address of the broker, and a connection to the first that works."""
-    found: list[Endpoint] = []
+    found: list[BrokerEndpoint] = []
     links: list[Link] = []
     try:
         for url in address.urls:
@@ -43,7 +43,7 @@ async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...],
             try:
                 await link.connect_once()
             except (BrokerRefused, BrokerUnavailable) as error:
-                found.append(Endpoint(redacted(url), str(error)))
+                found.append(BrokerEndpoint(redacted(url), str(error)))
             else:
                 links.append(link)
                 found.append(await _introduced(redacted(url), link))
@@ -53,10 +53,10 @@ async def reached(address: Address) -> AsyncIterator[tuple[tuple[Endpoint, ...],
             await link.close()
 
 
-async def _introduced(address: str, link: Link) -> Endpoint:
+async def _introduced(address: str, link: Link) -> BrokerEndpoint:
     told = (await link.connection()).server_properties
     product, version = (str(told.get(name, "")) for name in ("product", "version"))
-    return Endpoint(address, "", product, version, *await link.place())
+    return BrokerEndpoint(address, "", product, version, *await link.place())
 
 
 class Survey:

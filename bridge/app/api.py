@@ -1,13 +1,15 @@
 """The admin API of a running bridge, made from its parts."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from bridge.access.api import AccessRoutes, AuditRoutes
-from bridge.access.service import Access
-from bridge.app.build import Container, new_id
-from bridge.app.connections import Links
+from bridge.app.parts import new_id
+from bridge.app.stages import Parts
 from bridge.cluster.replicas import ALIVE, ReplicaRoutes
 from bridge.core.delivery import Status
 from bridge.core.event import Source
@@ -17,14 +19,16 @@ from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import CopySender, OutboxTask, Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
-from bridge.history.history import SqlHistory
-from bridge.history.leases import SqlReplicas
-from bridge.hooks.api_switches import Testing, TestRoutes
-from bridge.hooks.names import AskedNames, Names
+from bridge.hooks.api import HookRoutes
+from bridge.hooks.api_switches import HookSwitchRoutes, Testing, TestRoutes
+from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses, seen_hook, seen_hooks
 from bridge.hooks.reloading import Reloading, ReloadRoutes
-from bridge.hooks.service import InForce
-from bridge.http.api import Api, Part
+from bridge.hooks.service import Delete, InForce, ManageHooks
+from bridge.hooks.store import SqlHooks
+from bridge.hooks.switch import RotateSecrets, SwitchHooks
+from bridge.hooks.validate import Grounds
+from bridge.http.api import Api, OperationGroup
 from bridge.measuring.dimensions import dimensions_of
 from bridge.phlix.api import PhlixRoutes, PhlixStatisticsRoutes
 from bridge.phlix.service import PhlixWebhooks
@@ -37,16 +41,58 @@ from bridge.replays.api import ReplayRoutes
 from bridge.replays.runner import ReplayRunner, ReplayScheduler
 from bridge.replays.service import ReplayService
 from bridge.replays.store import SqlReplays
+from bridge.settings.tree import Settings
 from bridge.stats.api import StatisticsRoutes
 from bridge.stats.service import HookStatistics, Measures
 from bridge.stats.store import SqlStatistics
+
+# The hook part of the API, over the hooks in force.
+
+
+@dataclass(frozen=True, slots=True)
+class HookDesk:
+    """The use cases of hooks, and their operations."""
+
+    in_force: InForce
+    manage: ManageHooks
+    switch: SwitchHooks
+    rotate: RotateSecrets
+
+    def parts(self) -> list[OperationGroup]:
+        """Returns the operations under /v1/hooks."""
+        return [
+            HookRoutes(self.in_force, self.manage),
+            HookSwitchRoutes(self.in_force, self.switch, self.rotate),
+        ]
+
+
+def hook_desk(
+    in_force: InForce,
+    store: SqlHooks,
+    settings: Settings,
+    *,
+    delete: Delete,
+    base: Path,
+    served: frozenset[str] | None,
+) -> HookDesk:
+    """Returns the desk; `base`: the folder of relative paths of scripts; `served`: the target types attempted here, None for
+    all.
+    """
+    grounds = Grounds.of(settings, base, served)
+    return HookDesk(
+        in_force,
+        ManageHooks(store, in_force, grounds, delete=delete, most=settings.limits.hooks, now=time.time),
+        SwitchHooks(store, in_force, time.time),
+        RotateSecrets(store, in_force, time.time),
+    )
+
 
 # The statistics part of the API, over the sums in the database.
 
 
 def statistics_routes(
     statistics: SqlStatistics, sources: Sequence[Source], in_force: InForce, names: AskedNames
-) -> list[Part]:
+) -> list[OperationGroup]:
     """Returns the operations of statistics: for hooks in force, for measures of sources, and for Phlix."""
     measures = Measures(statistics, sources)
 
@@ -66,19 +112,19 @@ def statistics_routes(
 # The names in requests: of configured hooks and sources, and of those in the history.
 
 
-def asked_names(parts: Container, history: SqlHistory) -> AskedNames:
+def asked_names(parts: Parts) -> AskedNames:
     """Returns the checks of names that appear as request parameters."""
-    return AskedNames(names_of(parts, history), history)
+    return AskedNames(names_of(parts), parts.given.history)
 
 
-def names_of(parts: Container, history: SqlHistory) -> Names:
+def names_of(parts: Parts) -> KnownNames:
     """Returns the names of hooks, sources and event types."""
-    return Names(parts.in_force, parts.settings.sources, history)
+    return KnownNames(parts.hooks.in_force, parts.given.settings.sources, parts.given.history)
 
 
-def dimension_names(parts: Container) -> list[str]:
+def dimension_names(parts: Parts) -> list[str]:
     """Returns the names of the dimensions of all sources."""
-    return sorted({name for source in parts.settings.sources for name in dimensions_of(source)})
+    return sorted({name for source in parts.given.settings.sources for name in dimensions_of(source)})
 
 
 # The operations of the API on deliveries, events and the targets of hooks.
@@ -87,45 +133,48 @@ def dimension_names(parts: Container) -> list[str]:
 class Actions:
     """The use cases of the API, their operations, and the outbox that publishes for them in the background."""
 
-    def __init__(self, parts: Container, history: SqlHistory, leases: SqlReplicas) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._history = history
+        history, table, control = parts.given.history, parts.notices.table, parts.broker.control
         stored = SqlOutbox(history.engine)
-        self.sender = CopySender(stored, history, parts.copies, parts.table)
+        self.sender = CopySender(stored, history, parts.broker.copies, table)
         self.outbox = OutboxTask(
             self.sender,
             stored,
-            leases,
-            parts.control,
-            replica=parts.replica_id,
-            overtaken=parts.service.overtaken,
+            parts.hooks.replicas,
+            control,
+            replica=parts.given.replica_id,
+            overtaken=parts.lanes.scheduler.overtaken,
         )
         self.restarting = RetryDelivery(
             history,
             stored,
-            parts.table,
+            table,
             publish=self.outbox.soon,
-            control=parts.control,
+            control=control,
             cancelled=self._cancelled,
         )
-        self.testing = Testing(parts.table, new_id)
+        self.testing = Testing(table, new_id)
         self.publishing = Publishing(
-            parts.settings.sources, parts.reception.prompt, SqlIdempotency(history.engine), new_id
+            parts.given.settings.sources,
+            parts.sources.reception.prompt,
+            SqlIdempotency(history.engine),
+            new_id,
         )
 
-    def routes(self) -> list[Part]:
+    def routes(self) -> list[OperationGroup]:
         """Returns the operations to serve."""
-        addresses, names = Addresses(self._parts.table), asked_names(self._parts, self._history)
-        requests = Requests(self._history, self._parts.table, self._parts.bounds)
+        history, table = self._parts.given.history, self._parts.notices.table
+        addresses, names = Addresses(table), asked_names(self._parts)
         return [
-            DeliveryRoutes(self._history, addresses, names, requests),
+            DeliveryRoutes(history, addresses, names, Requests(history, table, self._parts.given.bounds)),
             DeliveryActions(self.restarting, addresses, names),
             TestRoutes(self.testing, names),
             PublishRoutes(self.publishing),
         ]
 
     def _cancelled(self, delivery: KnownDelivery) -> None:
-        self._parts.metrics.hook(delivery.hook, delivery.target).ended(Status.FAILED)
+        self._parts.given.metrics.hook(delivery.hook, delivery.target).ended(Status.FAILED)
 
 
 # Replays and the quarantine: their operations and background tasks.
@@ -134,37 +183,30 @@ class Actions:
 class Repeating:
     """The redelivery of many deliveries at once, and of messages from quarantine."""
 
-    def __init__(
-        self, parts: Container, history: SqlHistory, leases: SqlReplicas, sender: CopySender
-    ) -> None:
+    def __init__(self, parts: Parts, sender: CopySender) -> None:
         self._parts = parts
-        settings = parts.settings
-        replays = SqlReplays(history.engine)
+        given, table, control = parts.given, parts.notices.table, parts.broker.control
+        engine = given.history.engine
+        replays = SqlReplays(engine)
         work = ReplayRunner(
-            replays,
-            SqlOutbox(history.engine),
-            parts.table,
-            sender,
-            bounds=parts.bounds,
-            made_at=self._made_at,
+            *(replays, SqlOutbox(engine), table, sender), bounds=given.bounds, made_at=self._made_at
         )
-        self.replays = ReplayScheduler(replays, leases, parts.control, work, replica=parts.replica_id)
-        names = names_of(parts, history)
-        self._names = AskedNames(names, history)
+        self.replays = ReplayScheduler(replays, parts.hooks.replicas, control, work, replica=given.replica_id)
+        self._names = asked_names(parts)
         self._replaying = ReplayService(
-            replays,
-            parts.table,
-            names,
-            parts.control,
+            *(replays, table, names_of(parts), control),
             new_id=new_id,
-            bounds=parts.bounds,
-            keeps_successes=settings.storage.keep == "all",
+            bounds=given.bounds,
+            keeps_successes=given.settings.storage.keep == "all",
         )
         self._requeuing = Requeuing(
-            SqlQuarantine(history.engine), settings.sources, parts.reception.prompt, parts.decoders
+            SqlQuarantine(engine),
+            given.settings.sources,
+            parts.sources.reception.prompt,
+            parts.sources.decoders,
         )
 
-    def routes(self) -> Sequence[Part]:
+    def routes(self) -> Sequence[OperationGroup]:
         """Returns the operations to serve."""
         return [
             ReplayRoutes(self._replaying, self._names.of_hook),
@@ -172,50 +214,44 @@ class Repeating:
         ]
 
     def _made_at(self, hook: str) -> float | None:
-        stored = self._parts.in_force.stored.get(hook)
+        stored = self._parts.hooks.in_force.stored.get(hook)
         return None if stored is None else stored.created_at
 
 
-def make_api(
-    parts: Container,
-    records: SqlHistory,
-    access: Access,
-    actions: Actions,
-    repeating: Repeating,
-    *,
-    reloading: Reloading,
-) -> Api:
+def make_api(parts: Parts, actions: Actions, repeating: Repeating, reloading: Reloading) -> Api:
     """Returns the whole API; every operation requires a token."""
-    settings = parts.settings
-    explain = Explain(parts.table, settings.sources, parts.decoders, new_id)
-    names, dimensions = asked_names(parts, records), dimension_names(parts)
-    history = HistoryRoutes(records, explain, names, dimensions, parts.bounds)
-    live = LiveRoutes(settings.sources, explain, consumed=parts.sources, counts=parts.topology.counts)
-    statistics = SqlStatistics(records.engine)
+    given, broker, hooks, access = parts.given, parts.broker, parts.hooks, parts.notices.access
+    settings, records = given.settings, given.history
+    explain = Explain(parts.notices.table, settings.sources, parts.sources.decoders, new_id)
+    names, statistics = asked_names(parts), SqlStatistics(records.engine)
+    desk = hook_desk(
+        hooks.in_force,
+        given.store,
+        settings,
+        delete=hooks.deletion.delete,
+        base=given.base,
+        served=given.served,
+    )
+    phlix = PhlixWebhooks(hooks.in_force, desk.manage, actions.testing, statistics.health)
     return Api(
         [
-            history,
-            *parts.desk.parts(),
+            HistoryRoutes(records, explain, names, dimension_names(parts), given.bounds),
+            *desk.parts(),
             ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
-            live,
-            ReplicaRoutes(SqlReplicas(records.engine), ALIVE),
+            LiveRoutes(
+                settings.sources, explain, consumed=parts.sources.sources, counts=broker.topology.counts
+            ),
+            ReplicaRoutes(hooks.replicas, ALIVE),
             *repeating.routes(),
-            PhlixRoutes(_phlix(parts, statistics, actions.testing), records),
-            *statistics_routes(statistics, settings.sources, parts.in_force, names),
+            PhlixRoutes(phlix, records),
+            *statistics_routes(statistics, settings.sources, hooks.in_force, names),
             AccessRoutes(access.desk),
             AuditRoutes(access.audit, access.desk, names),
         ],
-        access.actors,
-        access.log,
-        new_id,
-        records,
-        budget=parts.budget,
+        *(access.actors, access.log, new_id, records),
+        budget=given.budget,
     )
-
-
-def _phlix(parts: Container, statistics: SqlStatistics, testing: Testing) -> PhlixWebhooks:
-    return PhlixWebhooks(parts.in_force, parts.desk.manage, testing, statistics.health)
 
 
 # The content of /health/ready: the readiness, and the problems.
@@ -224,12 +260,12 @@ def _phlix(parts: Container, statistics: SqlStatistics, testing: Testing) -> Phl
 _BROKEN_TOLD = 20
 
 
-def readiness(parts: Container, links: Links, problems: Sequence[str]) -> dict[str, Any]:
+def readiness(parts: Parts, problems: Sequence[str]) -> dict[str, Any]:
     """Returns the state of broker, database, consumers and hooks; `problems` are those that an operator has to solve."""
-    down = parts.recorder.down_since is not None
-    broken = parts.in_force.broken
-    broker = {link.role: "up" if link.up else "down" for link in links.all()}
-    sources = parts.sources.state()
+    down = parts.pipeline.recorder.down_since is not None
+    broken = parts.hooks.in_force.broken
+    broker = {link.role: "up" if link.up else "down" for link in parts.given.links.all()}
+    sources = parts.sources.sources.state()
     there = (
         not down and "down" not in broker.values() and set(sources.values()) <= {"consuming", "standing_by"}
     )

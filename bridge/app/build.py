@@ -1,399 +1,326 @@
-"""The composition root: creates all parts of a bridge from its settings and connects them; nothing runs yet."""
+"""The composition root: the services of a bridge in the order of their start, and the steps of its shutdown in theirs.
 
-import json
+Start: the services of `dependencies`, then those of `build`, from top to bottom. Shutdown on a signal: `_drain` while the
+services run, then their tasks are cancelled from the last to the first, then `_close`. Failure: an error at the start or of a
+running service ends the bridge by the same shutdown, as far as it has started; the process exits with that error.
+"""
+
+import asyncio
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
-import uuid_utils
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from bridge.amqp.connection import Link
-from bridge.amqp.consumer import ConsumeChannel
-from bridge.amqp.control import FanoutControl
-from bridge.amqp.lanes import BrokerCopies, ChannelLanes
-from bridge.amqp.publisher import ConfirmedPublisher
-from bridge.amqp.topology import Names, Topology
-from bridge.app.connections import Links
-from bridge.app.consumption import Consumption, MetricsAdapter, Sources
-from bridge.app.desks import hook_desk
-from bridge.app.memory import Memory
-from bridge.checks.configuration import misfit_of
-from bridge.core.access import Actor, AuditEntry, Role
-from bridge.core.budget import Turn
-from bridge.core.event import OWN_EVENTS, Message, Source, Undecodable, own_events
-from bridge.core.ports import AckHandle, HookState
-from bridge.formats.decoder import Decoder
-from bridge.formats.parse import Bounds
-from bridge.formats.registry import content_of
-from bridge.history.claims_store import SqlClaims
-from bridge.history.guards_store import SqlRecollection, SqlSuspects
-from bridge.history.history import SqlHistory
-from bridge.hooks.in_force import HooksInForce
-from bridge.hooks.runners import Hooks
-from bridge.hooks.store import SqlHooks
-from bridge.http.audit import AuditLog
-from bridge.inlets.receive import Reception
-from bridge.measuring.dimensions import measured_by
-from bridge.meta.words import Facts, MetaType, state_changed, switched_by
-from bridge.meta_events.monitor import BackgroundQueue, MetaEventPublisher
-from bridge.pipeline.backpressure import Shares, SlowHookIsolation
-from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
-from bridge.pipeline.deliver import Delivering
-from bridge.pipeline.fencing import Fence
-from bridge.pipeline.hook_table import Deleted, HookTable
-from bridge.pipeline.hook_worker import HookWorker, Thresholds
-from bridge.pipeline.intake import Intake
-from bridge.pipeline.lanes import LaneScheduler
-from bridge.pipeline.monitors import DepthPoller, LadderWatch, StalledConsumerMonitor, StalledLaneMonitor
-from bridge.pipeline.orphans import OrphanedCopies
-from bridge.pipeline.poison import PoisonMessageGuard
-from bridge.pipeline.reading import CopyReader, LargeBodyReader, UnverifiedCopies
-from bridge.pipeline.recorder import GroupCommit, Recorder
-from bridge.pipeline.settlement import InFlight, SettledCallback, Work
-from bridge.pipeline.watch import PipelineWatch
-from bridge.retry.breaker import Rules
+from bridge import __version__
+from bridge.app.api import Actions, Repeating, make_api, readiness
+from bridge.app.connections import Logins, Refusals, make_links
+from bridge.app.lifecycle import Bridge, Drain, Plan, Service, Step
+from bridge.app.monitors import Monitors, PolicyLimits
+from bridge.app.parts import Resources, new_id
+from bridge.app.stages import Parts
+from bridge.app.startup import Dependencies, despite_losses
+from bridge.cluster.replicas import Neighbours, Ownership
+from bridge.core.errors import HistoryUnavailable
+from bridge.hooks.reloading import Reloading, ReloadRequests, SettingsOrigin, warn_of_secret_ends
+from bridge.http.health import Health
+from bridge.http.server import HttpServer
+from bridge.pipeline.monitors import (
+    StoreSamples,
+)
 from bridge.settings.tree import Settings
-from bridge.targets.evidence import Rendering
-from bridge.targets.factory import Targets
+from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.wire.authenticity import MessageKeys
-from bridge.wire.headers import Arrivals
 
-_STRAYS_AT_ONCE = 100
-_OURSELVES = Actor("bridge", Role.ADMIN)
-
-
-def new_id() -> str:
-    """Returns a UUIDv7: such ids sort by the time of their creation."""
-    return str(uuid_utils.uuid7())
+_POLICIES = 2.0
+"""Seconds that the start waits for the policies of queues."""
+_ORPHANS_AT_ONCE = 100
 
 
-class Container:
-    """The parts of a running bridge."""
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What belongs to the process, and is there before its dependencies are."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        history: SqlHistory,
-        links: Links,
-        metrics: Metrics,
-        deeds: AuditLog,
-        *,
-        store: SqlHooks,
-        suspects: SqlSuspects,
-        recollection: SqlRecollection,
-        claims: SqlClaims,
-        keys: MessageKeys,
-        alone: bool,
-        base: Path,
-        served: frozenset[str] | None,
-    ) -> None:
-        """`keys` sign the bridge's own messages; `alone`: no other replica can share the history; `base`: the folder of
-        relative paths of scripts; `served`: the target types attempted here, None for all.
-        """
-        self.settings, self.history, self.links, self.metrics = settings, history, links, metrics
-        self._deeds, self._keys, self.budget = deeds, keys, links.consume.budget
-        deeds.listen(self._done)
-        self.names = Names(settings.broker.prefix)
-        self.gauges = MetricsAdapter(metrics, settings.sources, self.names)
-        self.watch = PipelineWatch(metrics, self._paused)
-        self.load, self.ladder, self.turn = InFlight(), LadderWatch(time.monotonic()), Turn()
-        self.replica_id = new_id()
-        self.guard = PoisonMessageGuard(suspects, self.load, self.replica_id)
-        self.claims, self._recollection = claims, recollection
-        self._claiming = DedupeLeases(claims, self.replica_id, alone=alone)
-        self._make_broker_side()
-        self._make_pipeline()
-        self._make_lanes()
-        self.hooks = self._hooks(base, served)
-        self.in_force = self._in_force(store)
-        self.desk = hook_desk(self.in_force, store, settings, base, served)
-        self._make_sources(base, alone=alone)
-        self._make_watches()
+    settings: Settings
+    written: SettingsOrigin
+    reloads: ReloadRequests
+    registry: CollectorRegistry
+    refusals: Refusals
 
-    def _make_broker_side(self) -> None:
-        broker = self.settings.broker
-        self.control = FanoutControl(
-            *(self.links.topology, self.links.publish, self.names.control),
-            self.replica_id,
-            self._keys.control,
-            forged=self.gauges.control_forged,
-        )
-        self.topology = Topology(
-            *(self.links.topology, self.names),
-            queue_type=broker.queue_type,
-            verify_only=broker.topology == "verify",
-            lane_made=lambda hook: self.control.mention("lane", hook),
-        )
-        for_copies = partial(self._publisher, underneath=True)
-        self.publisher = for_copies(self.links.publish)
-        self.other_publishers = {name: for_copies(link) for name, link in self.links.others.items()}
-        self.copies = BrokerCopies(
-            self.publisher, self.topology, self._keys.copies, self.ladder.published, self.turn
-        )
-        self.lanes = ChannelLanes(
-            self.links.consume, self.topology, self.gauges.lane_up, self.gauges.consumer_lost
-        )
-        self.stray_channel = ConsumeChannel(
-            self.links.consume, self._is_there, self.gauges.queue_up, self.gauges.consumer_lost, holds="lanes"
-        )
 
-    def lane_channel(self) -> ConsumeChannel:
-        """Returns a channel that consumes existing lanes, and never declares one."""
-        return ConsumeChannel(self.links.consume, self._is_there)
+def make_bridge(
+    settings: Settings,
+    written: SettingsOrigin,
+    reloads: ReloadRequests,
+    *,
+    base: Path,
+    served: frozenset[str] | None,
+    patience: float = 0,
+) -> Bridge:
+    """Returns a bridge that has not started.
 
-    def _make_pipeline(self) -> None:
-        self.bounds = Bounds(self.settings.limits.inflated, self.settings.limits.values)
-        self._content_of = partial(content_of, bounds=self.bounds)
-        self.aside = LargeBodyReader(self.budget, self.load, self.bounds.inflated, self.turn)
-        self.table = HookTable(self.watch.unanswered)
-        self.errands = BackgroundQueue("meta events")
-        self.herald = MetaEventPublisher(
-            self.publisher,
-            self.names.events,
-            self.table,
-            self.errands,
-            new_id=new_id,
-            authenticator=self._keys.events,
-        )
-        self.recorder = self._recorder()
-        self.recall = RedeliveryFilter(
-            self._recollection, self._claiming, self.recorder, self.send_acks, self.turn
-        )
-        self.deleted = Deleted(self.recorder)
-        self.delivering = Delivering(
-            self.table, self.copies, self.recorder, self.watch, new_id, self._remember_pause, self.turn
-        )
-        shares = self.settings.delivery
-        self.balance = SlowHookIsolation(
-            self.table,
-            self.delivering.park,
-            Shares(shares.prefetch_share, shares.slow_share, self.settings.broker.consumer_timeout / 4),
-        )
+    `written`: the origin of the settings; `reloads` may be requested at any time; `base`: the folder of relative paths of
+    scripts; `served`: the target types attempted here, None for all; `patience`: seconds that the start waits for broker and
+    database.
+    """
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    metrics = Metrics(registry, every_hook=settings.metrics.every_hook)
+    refusals = Refusals(metrics, settings.broker.outage_after, settings.storage.outage_after)
+    logins = Logins(settings, written.logins, refusals)
+    links = make_links(settings, metrics, logins.of_broker)
+    opened = Dependencies(settings, links, logins.of_database(), patience)
+    process = Process(settings, written, reloads, registry, refusals)
+    warn_of_secret_ends(settings)
 
-    def _make_lanes(self) -> None:
-        reader = CopyReader(self._keys.copies, self._content_of)
-        self.unverified = UnverifiedCopies(self.history, self._content_of, self._end_copy, self.aside)
-        self.fence = Fence(self.history, self.load, self._let_through, self.watch.stale_copy, self.send_acks)
-        self.service = LaneScheduler(
-            consumers=self.lanes,
-            copies=self.copies,
-            fence=self.fence,
-            table=self.table,
-            guard=self.guard,
-            quarantine=self._end_copy,
-            unverified=self.unverified.take,
-            deleted=self.deleted,
-            turned_away=self.delivering.turned_away,
-            reader=reader,
-            longest_hold=self.settings.broker.consumer_timeout / 4,
-            budget=self.budget,
-            aside=self.aside,
-        )
-        self.strays = OrphanedCopies(
-            self.table,
-            self.copies,
-            self.recorder,
-            self.load,
-            deleted=self.deleted,
-            fence=self.fence,
-            watch=self.watch,
-            new_id=new_id,
-            reader=reader,
-            unverified=self.unverified.take,
-        )
+    async def build_when_open() -> Plan:
+        return build(process, opened, await opened.resources(metrics, base, served, new_id()))
 
-    def _make_sources(self, base: Path, *, alone: bool) -> None:
-        consumed = [*self.settings.sources, own_events(self.names.events)]
-        self.decoders = {source.name: self._decoder(source, base) for source in consumed}
-        self.consumption = Consumption(
-            *(self.settings.broker, self.links, self.topology, self.gauges),
-            history=self.history,
-            recorder=self.recorder,
-            holder=self.replica_id,
-            alone=alone,
-        )
-        self.sources = Sources([self._source(source) for source in consumed], self.consumption, self.budget)
-        self.reception = Reception(
-            *(self.settings, self.links.publish, self._publisher, self.consumption.queues.prepare),
-            metrics=self.metrics,
-            new_id=new_id,
-        )
+    return Bridge(dependencies(opened), build_when_open)
 
-    def _make_watches(self) -> None:
-        self.memory = Memory(self.budget, self.sources, self.service, self.metrics, self.load)
-        self.samples = self._samples()
-        watched = self.sources, StalledLaneMonitor(self.table, self.lanes, self.names)
-        self.silence = StalledConsumerMonitor(
-            watched, self.topology, self.budget, after=self.settings.broker.silent_after
-        )
 
-    async def send_acks(self) -> None:
-        """Sends the due acks and nacks on every consuming channel."""
-        await self.sources.flush()
-        await self.lanes.flush()
-        await self.stray_channel.flush()
+def dependencies(opened: Dependencies) -> Plan:
+    """Returns the services without which no part can be made."""
+    return Plan(
+        services=(
+            Service("database", start=opened.open_database),
+            # Links reconnect from here on: the next steps survive a broker node that goes down.
+            Service("broker connections", start=opened.connect, run=opened.stay_connected),
+            # Before anything is declared or consumed: two bridges on one history would deliver each other's events.
+            Service("history's owner", start=opened.own_history),
+        ),
+        drain=(),
+        close=(
+            Step("broker connections", opened.disconnect, within=None),
+            Step("database", opened.close_database, within=None),
+        ),
+    )
 
-    # ---- construction ---------------------------------------------------------------------------------
 
-    def _publisher(self, link: Link, *, underneath: bool = False) -> ConfirmedPublisher:
-        return ConfirmedPublisher(
-            link,
-            timeout=self.settings.broker.publish_timeout,
-            body_limit=self.settings.limits.body,
-            declare=Topology(link, self.names).declare_source,
-            watch=self.gauges.published,
-            underneath=underneath,
-        )
+def build(process: Process, opened: Dependencies, given: Resources) -> Plan:
+    """Returns the plan of a bridge whose dependencies are open."""
+    parts = Parts(given)
+    front = _front(process, parts)
+    drain = Drain(parts)
+    return Plan(
+        services=(
+            *_before_serving(parts, front),
+            *_background(parts, front),
+            *_serving(process, parts, front),
+        ),
+        drain=_drain(parts, drain),
+        close=_close(parts, front, drain, opened),
+        stopping=front.health.ending,
+        stopped=drain.report,
+    )
 
-    def _recorder(self) -> Recorder:
-        grouping = self.settings.history
-        return Recorder(
-            self.history,
-            self.send_acks,
-            lambda: self.sources.admit_kept_back(),  # noqa: PLW0108 - sources are made later
-            watch=self.watch,
-            grouping=GroupCommit(grouping.min_wait, grouping.max_wait, grouping.rows),
-            keep_successes=self.settings.storage.keep == "all",
-        )
 
-    def _hooks(self, base: Path, served: frozenset[str] | None) -> Hooks:
-        settings = self.settings
-        self._targets = Targets(
-            {"": self.publisher, **self.other_publishers},
-            [str(network) for network in settings.http.allow_private_targets],
-            base,
-            self.gauges.http_connection,
-            settings.limits.response,
-            adopt=True,
-            rendering=Rendering(self.budget),
-        )
-        breaker = settings.breaker
-        return Hooks(
-            self.table,
-            self._targets,
-            self.metrics,
-            deleted=self.deleted,
-            served=served,
-            thresholds=Thresholds(
-                settings.delivery.park_timeout_over,
-                settings.delivery.lane_depth_direct,
-                settings.delivery.slow_after,
-            ),
-            breaker=Rules(
-                breaker.failures, breaker.window, breaker.share, breaker.first_probe, breaker.longest_probe
-            ),
-            retry_after_max=settings.delivery.retry_after_max,
-            lane_changed=self.service.changed,
-            told=self._told,
-        )
+# The order of the start.
 
-    def _in_force(self, store: SqlHooks) -> HooksInForce:
-        return HooksInForce(
-            store,
-            self.history,
-            self.settings.hooks,
-            table=self.table,
-            hooks=self.hooks,
-            delivering=self.delivering,
-            deleted=self.deleted,
-            topology=self.topology,
-            service=self.service,
-            strays=self.strays,
-            control=self.control,
-        )
 
-    def _decoder(self, source: Source, base: Path) -> Decoder:
-        return Decoder(
-            source,
-            bounds=self.bounds,
-            max_body=self.settings.limits.body,
-            max_headers=self.settings.limits.headers,
-            arrivals=Arrivals(source.name, self.settings.inlets),
-            misfit=misfit_of(source, base),
-            genuine=self._keys.events.is_genuine if source.name == OWN_EVENTS else None,
-        )
+def _before_serving(parts: Parts, front: "_Front") -> Iterator[Service]:
+    given, broker, hooks = parts.given, parts.broker, parts.hooks
+    yield Service("access", run=partial(parts.notices.access.run, given.settings.storage.audit))
+    # Lanes and delay queues: everything after this may park a delivery.
+    yield Service("topology", start=_despite_losses(broker.topology.ensure_base), run=broker.topology.keep)
+    if given.alone:
+        # SQLite serves one process: a second one must not get as far as consuming.
+        lock = Ownership(given.links.topology, broker.topology, given.settings.broker.heartbeat)
+        yield Service("prefix lock", start=_despite_losses(lock.claim), run=lock.keep)
+    # Hooks before sources: an event that comes before its hook would match nothing.
+    yield Service("hooks in force", start=hooks.in_force.start, run=hooks.in_force.run)
+    # Requests that came since the process began are done now.
+    yield Service("reloading", run=front.reloading.run)
+    # Registers this process; after an unclean stop redelivered messages are suspects, before any is consumed.
+    yield Service("replica", start=partial(_register, parts), run=hooks.heartbeat.run)
+    # Before sources: an address that is in use ends the start while nothing is in flight.
+    yield Service("http", start=front.http.start)
 
-    def _source(self, source: Source) -> tuple[Intake, ConsumeChannel]:
-        intake = Intake(
-            source,
-            self.decoders[source.name],
-            self.delivering,
-            self.load,
-            metrics=self.metrics,
-            most_open=self.settings.limits.open_deliveries,
-            new_id=new_id,
-            guard=self.guard,
-            recall=self.recall,
-            aside=self.aside,
-            dimensions=measured_by(source),
-        )
-        return intake, self.consumption.channel(intake)
 
-    def _samples(self) -> DepthPoller:
-        return DepthPoller(
-            topology=self.topology,
-            links=self.links.all(),
-            table=self.table,
-            metrics=self.metrics,
-            ladder=self.ladder,
-            strays=self.strays,
-            source_queues=self.consumption.queues,
-            streams=self.consumption.streams,
-            sources=[source.queue for source in self.settings.sources],
-            queues=[self.names.events],
-        )
+def _background(parts: Parts, front: "_Front") -> Iterator[Service]:
+    """Yields what runs beside each other; it runs before anything is consumed, and the order within does not matter."""
+    stages, lanes, hooks, monitors = parts.pipeline, parts.lanes, parts.hooks, Monitors(parts)
+    yield Service("recorder", run=stages.recorder.run)
+    yield Service("poison message guard", run=stages.poison.run)
+    yield Service("redelivery filter", run=stages.redeliveries.run)
+    yield Service("consumption", run=parts.sources.consumption.run)
+    yield Service("separate connections", run=parts.sources.consumption.separate)
+    yield Service("fence", run=lanes.fence.run)
+    yield Service("unverified copies", run=lanes.unverified.run)
+    yield Service("lanes", run=lanes.scheduler.run)
+    yield Service("find lanes", run=lanes.scheduler.find_lanes)
+    yield Service("control", run=parts.broker.control.run)
+    yield Service("hook deletion", run=hooks.deletion.run)
+    yield Service("hook health", run=monitors.hook_health().run)
+    yield Service("memory", run=monitors.memory().run)
+    yield Service("orphans", run=parts.broker.orphans.run)
+    yield Service("room for orphans", run=lanes.orphans.make_room)
+    yield Service("queue depths", run=monitors.depths().run)
+    yield Service("size of the history", run=StoreSamples(parts.given.history, parts.given.metrics).run)
+    yield Service("expiry", run=monitors.expiry().run)
+    yield Service("stalled consumers", run=monitors.stalled().run)
+    yield Service("meta events", run=parts.notices.background.run)
+    # It would take the shutdown for the end of an outage, and consume again.
+    yield Service("dependency monitor", run=monitors.dependencies().run, while_serving=True)
+    yield Service("retention", run=monitors.retention().run)
+    yield Service("sweep", run=partial(_sweep, parts))
+    yield Service("neighbours", run=front.neighbours.run)
+    yield Service("outbox", run=front.actions.outbox.run)
+    yield Service("replays", run=front.repeating.replays.run)
+    yield Service("failing hooks", run=monitors.failing_hooks().run)
 
-    # ---- notifications --------------------------------------------------------------------------------
 
-    def _let_through(self, work: Work) -> None:
-        self.service.let_through(work)
+def _serving(process: Process, parts: Parts, front: "_Front") -> Iterator[Service]:
+    settings, reloading = process.settings, front.reloading
+    yield Service("consume orphans", start=partial(_consume_orphans, parts))
+    if settings.broker.management_url is not None:
+        # Delivery limits bound how much of a source may be held, so they are awaited before sources, but not for long.
+        yield Service("policies", run=front.policies.run)
+        yield Service("known policies", start=partial(front.policies.known, _POLICIES))
+    # Last: from here on messages are in flight.
+    yield Service("sources", start=_now(parts.sources.sources.start))
+    yield Service("readiness", start=_now(front.health.serving))
+    watch = reloading.watch if settings.reload == "watch" else reloading.watch_proxies
+    yield Service("watch the file", run=watch)
+    started = partial(events.started, __version__, len(settings.sources), len(settings.hooks))
+    yield Service("started", start=_now(started))
 
-    def _end_copy(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None
-    ) -> None:
-        self.strays.end(why, message, ticket, over)
 
-    def _told(self, runner: HookWorker, kind: MetaType, facts: Facts) -> None:
-        self.herald.tell(kind, runner.hook, facts, by_person=False)
+# The order of the shutdown.
 
-    def _paused(self, runner: HookWorker, reason: str) -> None:
-        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
-        self.herald.tell(MetaType.PAUSED, runner.hook, facts, by_person=False)
-        thing = "hook", runner.hook.id
-        self.errands.add(partial(self._deeds.write, _OURSELVES, "hooks.pause", thing, {"reason": reason}))
 
-    def _done(self, deed: AuditEntry) -> None:
-        """Publishes a meta event about a hook that was switched through the API."""
-        runner = self.table.get(deed.object_id)
-        if runner is not None and deed.actor != _OURSELVES.name:
-            detail = json.loads(deed.detail)
-            for kind in switched_by(deed.action, detail):
-                reason = str(detail.get("reason") or "")
-                facts = state_changed(runner.hook, kind, deed.actor, deed.at, reason)
-                self.herald.tell(kind, runner.hook, facts, by_person=True)
+def _drain(parts: Parts, drain: Drain) -> tuple[Step, ...]:
+    sources, broker = parts.sources, parts.broker
+    return (
+        # Other replicas take over lanes that are being deleted.
+        Step("hook deletion", parts.hooks.deletion.stop),
+        # Nothing new comes in; then what waits goes back, and what was begun ends or is parked.
+        Step("sources", partial(sources.sources.leave, for_good=True)),
+        Step("lanes", parts.lanes.scheduler.stop),
+        Step("waiting deliveries", drain.return_waiting, within=None),
+        Step("attempts", drain.finish_attempts, within=None),
+        Step("unfinished attempts", drain.park_unfinished, within=None),
+        # Acks follow from the commit, and need their channels.
+        Step("history", drain.commit, within=None),
+        Step("meta events", parts.notices.background.drained),
+        Step(
+            "channels",
+            partial(_close_channels, sources.sources, broker.lanes, broker.orphans, broker.control),
+        ),
+        Step("inlets", sources.reception.inlets.close),
+        Step("targets", parts.close),
+    )
 
-    def pause(self, runner: HookWorker, reason: str) -> None:
-        """Pauses a hook on behalf of the bridge: its deliveries wait until a person resumes it."""
-        self.watch.paused(runner, reason)
-        runner.pause(reason)
-        self._remember_pause(runner.hook.id, reason)
 
-    def _remember_pause(self, hook: str, reason: str) -> None:
-        self.in_force.say(HookState(hook, paused=True, reason=reason, at=time.time()))
+def _close(parts: Parts, front: "_Front", drain: Drain, opened: Dependencies) -> tuple[Step, ...]:
+    brokers, database = dependencies(opened).close
+    return (
+        Step("unfinished parkings", drain.cancel_parking, within=None),
+        # Before the sign-off: nothing may arrive after it.
+        brokers,
+        Step("http", front.http.stop, within=None),
+        Step("replica", partial(_sign_off, parts), within=None),
+        database,
+    )
 
-    async def _is_there(self, queue: str) -> bool:
-        return await self.topology.depth(queue) is not None
 
-    def consume_strays(self) -> None:
-        """Consumes orphans and dead letters from now on."""
-        self.stray_channel.subscribe(self.names.orphans, _STRAYS_AT_ONCE, self.strays.orphan)
-        self.stray_channel.subscribe(self.names.dead, _STRAYS_AT_ONCE, self.strays.dead)
+# Steps.
 
-    async def close(self) -> None:
-        """Closes what attempts used; these must have ended before."""
-        self.aside.close()
-        await self._targets.close()
-        await self.reception.close()
-        for publisher in (self.publisher, *self.other_publishers.values()):
-            await publisher.close()
+
+_LAST_WORD = 2.0
+_SWEEP_EVERY = 0.25
+
+
+def _now(step: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        step()
+
+    return run
+
+
+def _despite_losses(step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    return partial(despite_losses, step)
+
+
+async def _register(parts: Parts) -> None:
+    if await parts.hooks.heartbeat.begin(alone=parts.given.alone):
+        await parts.pipeline.poison.watch_out()
+        parts.sources.sources.start_small()
+
+
+async def _sign_off(parts: Parts) -> None:
+    """Notes that the process stopped cleanly; the database is still open."""
+    with suppress(HistoryUnavailable, TimeoutError):
+        async with asyncio.timeout(_LAST_WORD):
+            await parts.pipeline.poison.leave()
+            await parts.pipeline.redeliveries.leave()
+    await parts.hooks.heartbeat.leave()
+
+
+async def _consume_orphans(parts: Parts) -> None:
+    names, orphans = parts.given.names, parts.lanes.orphans
+    parts.broker.orphans.subscribe(names.orphans, _ORPHANS_AT_ONCE, orphans.orphan)
+    parts.broker.orphans.subscribe(names.dead, _ORPHANS_AT_ONCE, orphans.dead)
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+async def _close_channels(*channels: _Closes) -> None:
+    await asyncio.gather(*(channel.close() for channel in channels))
+
+
+async def _sweep(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_EVERY)
+        parts.pipeline.isolation.sweep(parts.sources.sources.held(), time.monotonic())
+        await parts.broker.send_acks()
+        parts.broker.consumers.admit_kept_back()
+        await parts.hooks.runners.reap()
+
+
+# What serves people and other programs.
+
+
+@dataclass(frozen=True, slots=True)
+class _Front:
+    health: Health
+    http: HttpServer
+    reloading: Reloading
+    neighbours: Neighbours
+    policies: PolicyLimits
+    actions: Actions
+    repeating: Repeating
+
+
+def _front(process: Process, parts: Parts) -> _Front:
+    given, control, hooks = parts.given, parts.broker.control, parts.hooks
+    neighbours = Neighbours(control, given.settings.broker.prefix, given.history_id)
+    policies = PolicyLimits(
+        process.written.policies, parts.sources.consumption, given.names, parts.notices.table
+    )
+    reloading = Reloading(
+        *(given.settings, process.written, process.reloads, hooks.in_force),
+        control=control,
+        replica=given.replica_id,
+    )
+
+    def status() -> dict[str, Any]:
+        problems = [*process.refusals.problems(), *given.links.ends.problems()]
+        return readiness(parts, [*problems, *filter(None, (neighbours.problem, policies.problem))])
+
+    health, actions = Health(status), Actions(parts)
+    repeating = Repeating(parts, actions.sender)
+    http = HttpServer(
+        *(given.settings.http, health, process.registry),
+        want_examples=given.metrics.want_examples,
+        inlets=parts.sources.reception.inlets.routes(),
+        api=make_api(parts, actions, repeating, reloading),
+    )
+    return _Front(health, http, reloading, neighbours, policies, actions, repeating)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -90,14 +90,17 @@ class RepeatedEnds:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.on_crashes: Callable[[str], None] = lambda _role: None
-        """Hears of each role in which the broker ends connections over an error of its own."""
-        self.sources: Callable[[str], Sequence[str]] = lambda _role: ()
-        """The sources whose messages come through the connection, where nothing else does."""
+        self.crashed: asyncio.Queue[str] = asyncio.Queue()
+        """The roles in which the broker ended connections over an error of its own."""
+        self._alone: dict[str, str] = {}
         self._clock = clock
         self._made_at: dict[str, float] = {}
         self._ends: dict[str, deque[float]] = {}
         self._why: dict[str, str] = {}
+
+    def consumes_alone(self, role: str, source: str) -> None:
+        """Notes that nothing but the messages of this source comes through the connection."""
+        self._alone[role] = source
 
     def made(self, role: str) -> None:
         """Notes that the connection is open."""
@@ -115,7 +118,7 @@ class RepeatedEnds:
         self._why[role] = why
         telemetry_events.connection_ends_again(role, why, self._suspect(role))
         if _CRASH in why:
-            self.on_crashes(role)
+            self.crashed.put_nowait(role)
 
     def problems(self) -> list[str]:
         """Returns a text for each connection that keeps ending."""
@@ -132,8 +135,7 @@ class RepeatedEnds:
         )
 
     def _suspect(self, role: str) -> str:
-        sources = self.sources(role)
-        return sources[0] if len(sources) == 1 else ""
+        return self._alone.get(role, "")
 
 
 class _LinkWatch(LinkWatch):

@@ -1,7 +1,7 @@
 """The consumption of all sources of a process, which start and stop together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import nan
 
@@ -76,6 +76,39 @@ class MetricsAdapter:
         self._metrics.http_connections["true" if reused else "false"].value += 1
 
 
+class SourceConsumers:
+    """The intake and the channel of each source, by its queue and in the order of the settings."""
+
+    def __init__(self) -> None:
+        self._by_queue: dict[str, tuple[Intake, ConsumeChannel]] = {}
+
+    def add(self, intake: Intake, channel: ConsumeChannel) -> None:
+        """Adds a source."""
+        self._by_queue[intake.source.queue] = intake, channel
+
+    def __iter__(self) -> Iterator[tuple[Intake, ConsumeChannel]]:
+        return iter(self._by_queue.values())
+
+    def __len__(self) -> int:
+        return len(self._by_queue)
+
+    def __getitem__(self, queue: str) -> tuple[Intake, ConsumeChannel]:
+        return self._by_queue[queue]
+
+    def __contains__(self, queue: str) -> bool:
+        return queue in self._by_queue
+
+    def admit_kept_back(self) -> None:
+        """Decodes and routes messages that were kept back, as far as there is room again."""
+        for intake, _ in self:
+            intake.admit_kept_back()
+
+    async def flush(self) -> None:
+        """Sends the acks that are due."""
+        for _, channel in self:
+            await channel.flush()
+
+
 # The way each source is consumed: it depends on the type of its queue and on how its consumers ended.
 
 
@@ -89,17 +122,18 @@ class Consumption:
         topology: Topology,
         gauges: MetricsAdapter,
         *,
+        consumers: SourceConsumers,
         history: SqlHistory,
         recorder: Recorder,
         holder: str,
         alone: bool,
     ) -> None:
-        """`holder` identifies this run of the process; `alone`: there are no other replicas."""
+        """`consumers` get each source; `holder` identifies this run of the process; `alone`: there are no other replicas."""
         self._links = links
         self._topology = topology
         self._gauges = gauges
-        self._consumers: dict[str, tuple[Intake, ConsumeChannel]] = {}
-        self._alone: dict[str, Link] = {}
+        self._consumers = consumers
+        self._alone: set[str] = set()
         self._kinds: dict[str, QueueKind] = {}
         self._limits: Mapping[str, int] = {}
         self.streams = Streams(
@@ -127,8 +161,8 @@ class Consumption:
             tasks.create_task(self.prefetch.run())
             tasks.create_task(self.streams.run())
 
-    def channel(self, intake: Intake) -> ConsumeChannel:
-        """Returns the channel that consumes the queue of this source."""
+    def add(self, intake: Intake) -> None:
+        """Adds a source, with the channel that consumes its queue."""
         source = intake.source
         prepare = self._topology.prepare_events if source.name == OWN_EVENTS else self._prepare
         channel = ConsumeChannel(
@@ -139,23 +173,26 @@ class Consumption:
             arguments=self.streams.arguments,
             adds=self._adds,
         )
-        self._consumers[source.queue] = intake, channel
+        self._consumers.add(intake, channel)
         self.prefetch.add(source.name, source.queue, source.prefetch, channel, intake)
-        return channel
 
-    def alone_on(self, role: str) -> Sequence[str]:
-        """Returns the sources that are alone on this connection."""
-        return [name for name, link in self._alone.items() if link.role == role]
-
-    def part(self, role: str) -> list[Link]:
-        """Gives each source of this connection its own connection, so that a source whose messages end it affects no other;
-        returns the new connections, which the caller keeps open.
+    async def separate(self) -> None:
+        """Gives each source of a connection that keeps ending its own connection, so that a source whose messages end it affects
+        no other, until cancelled.
         """
+        async with asyncio.TaskGroup() as links:
+            while True:
+                for link in self._part(await self._links.ends.crashed.get()):
+                    links.create_task(link.run(), name=f"link {link.role}")
+
+    def _part(self, role: str) -> list[Link]:
         made: list[Link] = []
-        for intake, channel in self._consumers.values():
+        for intake, channel in self._consumers:
             name = intake.source.name
             if channel.link.role == role and name not in self._alone:
-                link = self._alone[name] = channel.link.another(f"consume:source:{name}")
+                link = channel.link.another(f"consume:source:{name}")
+                self._alone.add(name)
+                self._links.ends.consumes_alone(link.role, name)
                 channel.move(link)
                 made.append(link)
         self._links.more.extend(made)
@@ -167,8 +204,8 @@ class Consumption:
 
     def _found(self, queue: str, kind: QueueKind) -> None:
         """Notes the type of a source's queue, which is consumed next."""
-        if (consumer := self._consumers.get(queue)) is not None:
-            intake, channel = consumer
+        if queue in self._consumers:
+            intake, channel = self._consumers[queue]
             if kind.is_stream:
                 self.streams.add(intake, channel)
                 self.prefetch.bound(intake.source.name, BY_MEMORY, None)
@@ -226,15 +263,13 @@ _LITTLE = 4
 class Sources:
     """The supervised channel and the intake of each source."""
 
-    def __init__(
-        self, pairs: Sequence[tuple[Intake, ConsumeChannel]], consumption: Consumption, budget: Budget
-    ) -> None:
-        self._pairs = list(pairs)
+    def __init__(self, consumers: SourceConsumers, consumption: Consumption, budget: Budget) -> None:
+        self._consumers = consumers
         self._consumption = consumption
         self._prefetch = consumption.prefetch
         self._budget = budget
         self._fit: dict[str, int] = {}
-        for intake, _ in self._pairs:
+        for intake, _ in self._consumers:
             if intake.source.prefetch > _FEW:
                 self._prefetch.bound(intake.source.name, BY_MEMORY, _FIRST)
         self._tasks: list[asyncio.Task[None]] = []
@@ -242,13 +277,13 @@ class Sources:
 
     def start(self) -> None:
         """Consumes all sources from now on."""
-        self._tasks = [asyncio.create_task(channel.run(), name="source") for _, channel in self._pairs]
+        self._tasks = [asyncio.create_task(channel.run(), name="source") for _, channel in self._consumers]
         self.resume()
 
     def resume(self) -> None:
         """Consumes again after `leave`."""
         self.consuming = True
-        for intake, channel in self._pairs:
+        for intake, channel in self._consumers:
             channel.subscribe(intake.source.queue, self._prefetch.of(intake.source.name), intake.receive)
 
     async def leave(self, *, for_good: bool = False) -> None:
@@ -260,13 +295,13 @@ class Sources:
         self.consuming = False
         try:
             await asyncio.gather(
-                *(channel.unsubscribe(intake.source.queue) for intake, channel in self._pairs)
+                *(channel.unsubscribe(intake.source.queue) for intake, channel in self._consumers)
             )
         finally:
             await self._let_go(for_good=for_good)
 
     async def _let_go(self, *, for_good: bool) -> None:
-        for intake, _ in self._pairs:
+        for intake, _ in self._consumers:
             if for_good:
                 await intake.leave()
             elif not intake.returns.spent_by_nacks:
@@ -275,12 +310,12 @@ class Sources:
     @property
     def busy(self) -> bool:
         """Returns whether deliveries of a message are being started."""
-        return any(intake.busy for intake, _ in self._pairs)
+        return any(intake.busy for intake, _ in self._consumers)
 
     @property
     def spent(self) -> frozenset[str]:
         """Returns the names of sources whose queues count each return towards their delivery limit."""
-        return frozenset(intake.source.name for intake, _ in self._pairs if intake.returns.spent_by_nacks)
+        return frozenset(intake.source.name for intake, _ in self._consumers if intake.returns.spent_by_nacks)
 
     def start_small(self) -> None:
         """Starts with a small prefetch after an unclean stop: the next messages may have caused it, for
@@ -288,25 +323,20 @@ class Sources:
         """
         self._budget.limit_to(self._budget.whole // _LITTLE)
         self._consumption.streams.unclean = True
-        for intake, _ in self._pairs:
+        for intake, _ in self._consumers:
             if intake.source.name != OWN_EVENTS:
                 self._prefetch.start_small(intake.source.name)
-
-    def admit_kept_back(self) -> None:
-        """Decodes and routes messages that were kept back, as far as there is room again."""
-        for intake, _ in self._pairs:
-            intake.admit_kept_back()
 
     def held(self) -> Mapping[str, tuple[int, int]]:
         """Returns the messages held and the prefetch, by source name."""
         return {
             source.name: (channel.open, min(source.prefetch, self._fit.get(source.name, source.prefetch)))
-            for source, channel in ((intake.source, channel) for intake, channel in self._pairs)
+            for source, channel in ((intake.source, channel) for intake, channel in self._consumers)
         }
 
     def fit(self) -> None:
         """Fits the prefetch of each source to the memory budget."""
-        known = [(intake.source, channel.held(intake.source.queue)) for intake, channel in self._pairs]
+        known = [(intake.source, channel.held(intake.source.queue)) for intake, channel in self._consumers]
         busy = [each for each in known if each[1].messages]
         for source, held in busy:
             if source.queue in self._consumption.streams:
@@ -321,13 +351,13 @@ class Sources:
         """Returns the number of messages received so far, by queue of each consumed source of which none is held."""
         return {
             intake.source.queue: intake.received
-            for intake, channel in self._pairs
+            for intake, channel in self._consumers
             if channel.up(intake.source.queue) and not channel.open and intake.stream is None
         }
 
     async def renew(self, queue: str) -> None:
         """Consumes the source's queue with a new tag."""
-        for intake, channel in self._pairs:
+        for intake, channel in self._consumers:
             if intake.source.queue == queue:
                 await channel.renew(queue)
 
@@ -337,7 +367,7 @@ class Sources:
         """
         return {
             intake.source.name: self._state(intake.source.queue, channel)
-            for intake, channel in self._pairs
+            for intake, channel in self._consumers
             if intake.source.name != OWN_EVENTS
         }
 
@@ -348,14 +378,9 @@ class Sources:
             return "consuming"
         return "standing_by" if self._consumption.streams.standing_by(queue) else "connecting"
 
-    async def flush(self) -> None:
-        """Sends the acks that are due."""
-        for _, channel in self._pairs:
-            await channel.flush()
-
     async def close(self) -> None:
         """Flushes, waits until the acks have arrived, and closes; also if `start` was never called."""
-        for _, channel in self._pairs:
+        for _, channel in self._consumers:
             await channel.close()
         for task in self._tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The start of the process: protection of its memory, waiting for dependencies, and pausing when they are lost."""
+"""The start of the process: protection of its memory, and the connections to its dependencies."""
 
 import asyncio
 import contextlib
@@ -7,18 +7,24 @@ import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
-from bridge.amqp.connection import Link
-from bridge.app.consumption import Sources
+from bridge.app.connections import Links
+from bridge.app.parts import Resources
+from bridge.cluster.replicas import own_history
 from bridge.core.base import Backoff
 from bridge.core.errors import BrokerUnavailable, HistoryUnavailable
-from bridge.pipeline.backpressure import hand_back
-from bridge.pipeline.deliver import Delivering
-from bridge.pipeline.recorder import Recorder
+from bridge.core.ports import DatabaseLogin
+from bridge.db.engine import SqlOwnership
+from bridge.history.history import SqlHistory, open_history
+from bridge.hooks.store import message_keys, open_hook_store
+from bridge.settings.tree import Settings
 from bridge.telemetry import events
+from bridge.telemetry.metrics import Metrics
 
 _SET_DUMPABLE = 4
 """The option PR_SET_DUMPABLE of prctl(2)."""
@@ -36,7 +42,7 @@ def keep_memory_private() -> None:
         ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-# The start while dependencies are missing, or are lost at that moment.
+# Dependencies that are missing at the start, or are lost at that moment.
 
 
 log = structlog.get_logger(__name__)
@@ -74,55 +80,68 @@ async def despite_losses(step: Callable[[], Awaitable[T]]) -> T:
     return await step()
 
 
-# Outages of the broker or the database: stop consuming, return what has not started, wait, consume again.
+# What a bridge needs before it can be made: an open database that belongs to it, and open connections to the brokers.
 
 
-class DependencyMonitor:
-    """Checks once a second whether the dependencies of deliveries are available."""
+class Dependencies:
+    """The database and the brokers."""
 
-    def __init__(
-        self,
-        sources: Sources,
-        recorder: Recorder,
-        publish: Link,
-        delivering: Delivering,
-        *,
-        history_after: float,
-        broker_after: float,
-    ) -> None:
-        """`history_after` and `broker_after`: seconds of unavailability that count as an outage."""
-        self._sources = sources
-        self._recorder = recorder
-        self._publish = publish
-        self._delivering = delivering
-        self._history_after = history_after
-        self._broker_after = broker_after
-        self._publish_gone_since: float | None = None
+    def __init__(self, settings: Settings, links: Links, login: DatabaseLogin, patience: float) -> None:
+        """`patience`: seconds that the start waits for them."""
+        self._settings, self.links, self._login = settings, links, login
+        self._until = time.monotonic() + patience
+        self._history: SqlHistory | None = None
+        self._history_id = ""
 
-    async def run(self) -> None:
-        """Watches until cancelled."""
-        while True:
-            await asyncio.sleep(1)
-            missing = await self._missing(time.monotonic())
-            if missing and self._sources.consuming:
-                log.error(
-                    "dependency.unavailable",
-                    missing=missing,
-                    effect="sources are not consumed until it is over",
-                )
-                await self._sources.leave()
-                await hand_back(self._delivering, "outage", park=False, spent=self._sources.spent)
-            elif not missing and not self._sources.consuming:
-                log.info("dependency.restored")
-                self._sources.resume()
+    async def resources(
+        self, metrics: Metrics, base: Path, served: frozenset[str] | None, replica_id: str
+    ) -> Resources:
+        """Returns what the parts are made from; raises HistoryUnavailable. Only after the start."""
+        assert self._history is not None
+        engine = self._history.engine
+        store = await open_hook_store(self._settings, engine)
+        keys = await message_keys(self._settings, engine)
+        return Resources(
+            *(self._settings, self._history, self._history_id, self.links, metrics, store, keys),
+            base=base,
+            served=served,
+            replica_id=replica_id,
+        )
 
-    async def _missing(self, now: float) -> str:
-        gone = not self._publish.up or await self._publish.blocked()
-        self._publish_gone_since = (self._publish_gone_since or now) if gone else None
-        down_since = self._recorder.down_since
-        if down_since is not None and (not self._sources.consuming or now - down_since > self._history_after):
-            return "history"
-        since = self._publish_gone_since
-        if since is not None and (not self._sources.consuming or now - since > self._broker_after):
-            return "publishing"
-        return ""
+    async def open_database(self) -> None:
+        """Opens the database and migrates its tables; raises BridgeError."""
+        storage = self._settings.storage
+        opening = partial(
+            open_history,
+            storage.url.get_secret_value(),
+            storage.tls,
+            login=self._login,
+            alone=storage.for_one_process,
+        )
+        self._history = await there("database", self._until, opening)
+
+    async def connect(self) -> None:
+        """Connects to the brokers; raises BridgeError."""
+        for link in self.links.all():
+            await there(f"broker ({link.role})", self._until, link.connect_once)
+        for link in self.links.spread(len(self._settings.sources) + 1):  # one for meta events
+            await there(f"broker ({link.role})", self._until, link.connect_once)
+
+    async def stay_connected(self) -> None:
+        """Connects again whenever a connection is lost, until cancelled."""
+        await asyncio.gather(*(link.run() for link in self.links.all()))
+
+    async def own_history(self) -> None:
+        """Checks that the database belongs to this bridge; raises SettingsError if it does not."""
+        assert self._history is not None
+        claim = partial(own_history, self.links.topology, SqlOwnership(self._history.engine), self._settings)
+        self._history_id = await despite_losses(claim)
+
+    async def disconnect(self) -> None:
+        """Closes the connections to the brokers."""
+        await asyncio.gather(*(link.close() for link in self.links.all()))
+
+    async def close_database(self) -> None:
+        """Closes the database."""
+        if self._history is not None:
+            await self._history.close()

@@ -21,7 +21,15 @@ from bridge.bodies.exact import json_text
 from bridge.checks.configuration import misfit_of
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.event import Event, FormatName, Message, Source, Undecodable
-from bridge.events.inspection import Finding, Keyed, as_object, dead_letters, inspect, reason, source_of
+from bridge.events.inspection import (
+    EventKey,
+    ExplainedEvent,
+    as_object,
+    dead_letters,
+    inspect,
+    reason,
+    source_of,
+)
 from bridge.events.message_json import unwrapped
 from bridge.formats.decoder import Decoder, compile_told
 from bridge.formats.parse import Bounds
@@ -32,10 +40,10 @@ from bridge.settings.shape import nearest
 from bridge.settings.sources import ENV_FILE, SECRETS_DIR
 from bridge.settings.tree import Settings
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.input import STDIN, content
+from bridge.terminal.options import STDIN, content
 from bridge.terminal.output import FAILED, usage
 from bridge.terminal.paper import Column, paper, visible_lines
-from bridge.wire.headers import Arrivals
+from bridge.wire.headers import SignedInletMarkReader
 
 EXAMPLES = """\b
 Examples:
@@ -48,13 +56,13 @@ Examples:
   curl -s https://example.net/event.json | amqp-bridge inspect --json - | jq .type
 
 \b
-With --config a body alone is taken to come by the name of the source's queue, as publish sends it.
+With --config, a body without properties is treated as published to the source's queue by `amqp-bridge publish`.
 A body in the message is an object, a list, a number or null, sent as compact JSON, or text, sent as it is;
 "body_base64" in its place holds any bytes. Properties are those of AMQP, the timestamp in Unix seconds or
 RFC 3339. With --json each event is one line with format, type, publisher_id, time, data, source, webhook_id,
 identity, headers, content_type; of a message with several events also position and events; dead_letters
 where the broker dead-lettered it; data_fault where there are no data, and why; with --config hooks, each with hook, matches, decision, reason, and dedupe_key
-where the source has dedupe (null: it is never a duplicate; dedupe_fault: and why). What would go to quarantine is {"quarantined": reason, "detail": ...}, and the exit code 1."""
+where the source has dedupe (null: the event is never a duplicate; dedupe_fault has the reason). A message that would be quarantined is {"quarantined": reason, "detail": ...}, with exit code 1."""
 
 _LONGEST_SHOWN = 4000
 _LOOKED_AT = frozenset({"sources", "hooks", "inlets", "limits", "brokers"})
@@ -75,14 +83,14 @@ class Options:
 @app.local(
     epilog=EXAMPLES,
     own=(
-        option("--config -c", "FILE", "Tell which of its hooks match, and why not.", Path),
+        option("--config -c", "FILE", "Configuration whose hooks are matched.", Path),
         option(
             "--source -s",
             "NAME",
             "The message comes from this source. Default: the only one, or the one whose queue the message names.",
         ),
-        option("--format -f", "FORMAT", "Default: that of the source, else auto."),
-        option("--timezone", "ZONE", "Default: that of the source, else UTC."),
+        option("--format -f", "FORMAT", "Format. Default: that of the source, else auto."),
+        option("--timezone", "ZONE", "Time zone. Default: that of the source, else UTC."),
         flag("--message -m", "FILE holds a message with properties and headers, as JSON."),
         flag("--json", "Print each event as JSON on one line.", name="as_json"),
     ),
@@ -95,9 +103,9 @@ def inspect_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Say how a message would be decoded, and which hooks match.
+    """Show how a message is decoded, and which hooks match.
 
-    For each hook that does not match it says why not. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, nestjs, symfony, dramatiq, standard, json.
+    The reason is shown for each hook that does not match. Nothing is contacted, published or delivered. Formats: auto, splynx, phlix, plinqx, cockpit, cloudevents, celery, masstransit, nservicebus, spring, laravel, keycloak, oslo, debezium, gitlab, nestjs, symfony, dramatiq, standard, json.
     """
     chosen = Options(**options)
     if file is None and sys.stdin.isatty():
@@ -119,7 +127,7 @@ def inspect_command(
 # The findings as text for people: truncated and wrapped on a terminal, complete elsewhere.
 
 
-def _show(finding: Finding, stream: TextIO, *, configured: bool) -> None:
+def _show(finding: ExplainedEvent, stream: TextIO, *, configured: bool) -> None:
     out = paper(stream)
     if finding.place is not None:
         out.line(f"event {finding.place.position} of {finding.place.events}", "bold")
@@ -153,7 +161,7 @@ def _rows(event: Event, *, configured: bool) -> Iterator[tuple[str, str]]:
     yield "data", f"none: {event.data_fault}" if event.data_fault else json_text(event.data)
 
 
-def _key_rows(keyed: Keyed | None) -> Iterator[tuple[str, str]]:
+def _key_rows(keyed: EventKey | None) -> Iterator[tuple[str, str]]:
     if keyed is not None:
         yield (
             "dedupe key",
@@ -208,7 +216,9 @@ class _AnyVariable(dict[str, str]):
         return str(self.get(name))
 
 
-def findings_of(message: Message, options: Options, env: dict[str, str], *, alone: bool) -> list[Finding]:
+def findings_of(
+    message: Message, options: Options, env: dict[str, str], *, alone: bool
+) -> list[ExplainedEvent]:
     """Returns the findings of the message; raises SettingsError for options or a configuration that are invalid.
 
     A body `alone` arrives as `publish` sends it: with the name of the source's queue as routing key.
@@ -235,7 +245,9 @@ def _new_id() -> str:
 def _plain_decoder(options: Options) -> Decoder:
     if options.source is not None:
         raise usage("--source", "goes with --config")
-    return Decoder(_changed(Source(name="none", queue="none"), options), arrivals=Arrivals("", ()))
+    return Decoder(
+        _changed(Source(name="none", queue="none"), options), arrivals=SignedInletMarkReader("", ())
+    )
 
 
 def _configured(
@@ -263,7 +275,7 @@ def _configured(
         bounds=Bounds(settings.limits.inflated, settings.limits.values),
         max_body=settings.limits.body,
         max_headers=settings.limits.headers,
-        arrivals=Arrivals(source.name, settings.inlets),
+        arrivals=SignedInletMarkReader(source.name, settings.inlets),
         misfit=misfit,
     )
     return decoder, table, keys, source.queue

@@ -15,14 +15,14 @@ from bridge.terminal.output import INTERRUPTED, ended_by, print_json
 
 EXAMPLES = """\b
 Begin with:
-  amqp-bridge check -c bridge.yaml      what is wrong with the configuration
-  amqp-bridge doctor -c bridge.yaml     what broker and database really grant
-  amqp-bridge run -c bridge.yaml        consume and deliver
-  amqp-bridge inspect event.json        how a message is decoded, and which hooks match
-  amqp-bridge publish --help            publish events by hand
-  amqp-bridge sign --help               sign a body as a webhook, verify one
-  amqp-bridge hooks list                hooks of a running bridge: also make, change, pause, test them
-  amqp-bridge deliveries list           what became of events: also retry, cancel, replay
+  amqp-bridge check -c bridge.yaml      validate the configuration
+  amqp-bridge doctor -c bridge.yaml     diagnose broker and database
+  amqp-bridge run -c bridge.yaml        start the bridge
+  amqp-bridge inspect event.json        show how a message is decoded, and which hooks match
+  amqp-bridge publish --help            publish messages
+  amqp-bridge sign --help               sign or verify a webhook
+  amqp-bridge hooks list                list hooks; also create, update, pause, test
+  amqp-bridge deliveries list           list deliveries; also retry, cancel, replay
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
@@ -33,40 +33,36 @@ _WIDEST = 1000
 class _Bridge(LazyGroup):
     later = {  # noqa: RUF012 - of the base class
         "run": Later("bridge.cli.run:app", "Consume the sources and deliver to the hooks."),
-        "check": Later("bridge.cli.run:app", "Tell everything that is wrong with a configuration."),
+        "check": Later("bridge.cli.run:app", "Validate a configuration and print every problem."),
         "doctor": Later(
             "bridge.doctor.cli:app",
-            "Look at the real broker and database: what is granted, what is there, and what is wrong.",
+            "Diagnose broker and database: permissions, objects and configuration.",
         ),
-        "health": Later("bridge.cli.run:app", "Tell whether a running bridge is live or ready, for probes."),
-        "inspect": Later(
-            "bridge.cli.inspect:app", "Say how a message would be decoded, and which hooks match."
-        ),
+        "health": Later("bridge.cli.run:app", "Check liveness or readiness of a running bridge, for probes."),
+        "inspect": Later("bridge.cli.inspect:app", "Show how a message is decoded, and which hooks match."),
         "publish": Later("bridge.publishing.cli:app", "Publish messages to a source or a queue."),
         "sign": Later("bridge.cli.signing:app", "Print the headers that sign a webhook's body."),
-        "verify": Later("bridge.cli.signing:app", "Tell whether the headers of a webhook fit its body."),
+        "verify": Later("bridge.cli.signing:app", "Verify the signature of a webhook."),
         "explain": Later(
-            "bridge.events.cli:top", "Tell which hooks get an event, and why the others do not."
+            "bridge.events.cli:top", "Explain which hooks match an event, and why the others do not."
         ),
         "sources": Later(
             "bridge.access.cli:lists", "List sources: queue depths, consumers, and whether they are consumed."
         ),
         "replicas": Later("bridge.access.cli:lists", "List the bridges that share the database."),
-        "audit": Later("bridge.access.cli:lists", "List who changed what, the latest first."),
+        "audit": Later("bridge.access.cli:lists", "List the audit log, newest entries first."),
         "version": None,
         "hooks": Later(
-            "bridge.hooks.cli:app", "Hooks of a running bridge: look, make, change, switch, test."
+            "bridge.hooks.cli:app", "List, create, change, switch and test the hooks of a running bridge."
         ),
-        "deliveries": Later("bridge.deliveries.cli:app", "Deliveries: look, retry, cancel."),
-        "events": Later("bridge.events.cli:app", "Events: look, explain, publish."),
+        "deliveries": Later("bridge.deliveries.cli:app", "List, retry and cancel deliveries."),
+        "events": Later("bridge.events.cli:app", "List, explain and publish events."),
         "replay": Later(
-            "bridge.replays.cli:app", "Start many deliveries anew; also: list, show, watch, cancel such jobs."
+            "bridge.replays.cli:app", "Replay deliveries in bulk; list, show, watch and cancel replays."
         ),
-        "quarantine": Later(
-            "bridge.quarantine.cli:app", "Messages that could not be handled: look, put back, drop."
-        ),
-        "stats": Later("bridge.stats.cli:app", "Totals and time series; also: top, measures, dimensions."),
-        "tokens": Later("bridge.access.cli:app", "Tokens of the admin API: make, list, revoke."),
+        "quarantine": Later("bridge.quarantine.cli:app", "List, requeue and delete messages in quarantine."),
+        "stats": Later("bridge.stats.cli:app", "Show totals and time series of deliveries and events."),
+        "tokens": Later("bridge.access.cli:app", "Create, list and revoke tokens of the admin API."),
     }
 
 

@@ -11,12 +11,17 @@ import typer
 from bridge.cli.health import Question
 from bridge.core.errors import Problem, SettingsError
 from bridge.telemetry import logs
-from bridge.terminal.configuration import Written, find, served_targets, waiting_time
+from bridge.terminal.configuration import ReloadableConfiguration, find, served_targets, waiting_time
 from bridge.terminal.groups import Commands, flag, option
 from bridge.terminal.output import USAGE, print_json, usage
 from bridge.terminal.paper import count
 
-CONFIG = option("--config -c", "FILE", "Default: BRIDGE_CONFIG, else bridge.yaml in this folder.", Path)
+CONFIG = option(
+    "--config -c",
+    "FILE",
+    "Configuration. Default: BRIDGE_CONFIG, else ./bridge.yaml.",
+    Path,
+)
 RUN = """\b
 Examples:
   amqp-bridge run -c bridge.yaml
@@ -35,7 +40,7 @@ Examples:
   amqp-bridge health --url https://bridge.example.net
 
 \b
-Where the bridge is: --url, else http.listen of -c FILE; without both BRIDGE_URL, else http.listen of the settings of this
+URL of the bridge: --url, else http.listen of -c FILE; without both BRIDGE_URL, else http.listen of the settings of this
 folder and environment. BRIDGE_CA_FILE names the certificates to trust.
 Exit codes: 0 it is, 1 it is not or nothing answers, 2 wrong usage or configuration."""
 
@@ -46,9 +51,9 @@ app = Commands()
     epilog=RUN,
     own=(
         CONFIG,
-        option("--targets", "TYPES", "Serve only these, such as webhook,queue; park the rest."),
-        flag("--strict", "Do not start, and reload nothing, while any hook of the file has a problem."),
-        option("--wait", "TIME", "Wait so long, such as 5m, for broker and database to be there."),
+        option("--targets", "TYPES", "Attempt only these target types: webhook,queue; park others."),
+        flag("--strict", "Refuse to start or reload while any hook of the file has a problem."),
+        option("--wait", "TIME", "How long to wait for broker and database at the start, such as 5m."),
         option(
             "--log-level",
             None,
@@ -72,7 +77,7 @@ def run(
     served = served_targets(targets)
     configuration = find(config, log_level)
     patience = waiting_time(wait)
-    written = Written(configuration, served, strict=strict)
+    written = ReloadableConfiguration(configuration, served, strict=strict)
     early = _early_hang_ups()
     settings = written.read()
     logs.set_up(settings.log.level, settings.log.format)
@@ -94,7 +99,7 @@ def _early_hang_ups() -> list[int]:
 
 @app.local(epilog=CHECK, own=(CONFIG, flag("--json", "Print the result as JSON.", name="as_json")))
 def check(*, config: Path | None, as_json: bool) -> None:
-    """Tell everything that is wrong with a configuration.
+    """Validate a configuration and print every problem.
 
     Nothing is contacted: no broker, no database, no receiver. Exit code 2 if there is a problem; warnings leave it at 0.
     """
@@ -119,15 +124,15 @@ def check(*, config: Path | None, as_json: bool) -> None:
 @app.local(
     epilog=HEALTH,
     own=(
-        flag("--live", "Ask whether it runs: it stays live until it ends."),
-        flag("--ready", "Ask whether it takes work (default): from its start until it is told to stop."),
-        option("--wait", "TIME", "Ask again for so long, such as 60s, until it is."),
-        option("--url", "URL", "Of the bridge, in place of the settings."),
+        flag("--live", "Check liveness: the process responds."),
+        flag("--ready", "Check readiness (default): the bridge has started and is not stopping."),
+        option("--wait", "TIME", "Repeat the check for up to this long, such as 60s."),
+        option("--url", "URL", "URL of the bridge. Default: from the settings."),
         CONFIG,
     ),
 )
 def health(*, live: bool, ready: bool, wait: str | None, url: str | None, config: Path | None) -> None:
-    """Tell whether a running bridge is live or ready, for probes.
+    """Check liveness or readiness of a running bridge, for probes.
 
     Outages of broker and database end neither: the line that is printed tells them, and metrics are there to alert on.
     """

@@ -20,8 +20,7 @@ from bridge.settings.shape import nearest
 from bridge.signing.profiles import signer, verifier
 from bridge.signing.shapes import SignedRequest, Signer, Verify, moment
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.input import STDIN, all_secrets, content
-from bridge.terminal.options import event_types
+from bridge.terminal.options import STDIN, all_secrets, content, event_types
 from bridge.terminal.output import FAILED, print_json, usage
 from bridge.wire.headers import header_text
 
@@ -82,7 +81,7 @@ SCHEME = (
     option("--event-header", "NAME", "generic: header of the event's type."),
     option("--algorithm", "HASH", "Hash of the HMAC, by its name in Python or PHP (sha512/256)."),
     option("--encoding", None, "generic, tiki: how a signature is written.", Literal["hex", "base64"]),
-    option("--prefix", "TEXT", "What stands before the signature; may hold {timestamp} in generic."),
+    option("--prefix", "TEXT", "Text before the signature; with generic it may contain {timestamp}."),
     option("--template", "TEXT", "generic: what is signed, with {body} {timestamp} {id} {event} {method} {path}; default: {body}."),
     option("--method", "METHOD", "generic: the HTTP method.", default="POST"),
     option("--path", "PATH", "generic: the URL's path, without the query.", default="/"),
@@ -154,7 +153,7 @@ def sign(file: File, **options: Any) -> None:
     ),
 )
 def verify(file: File, **options: Any) -> None:
-    """Tell whether the headers of a webhook fit its body.
+    """Verify the signature of a webhook.
 
     The headers verify if only a holder of the secret can have made them. The body is taken exactly as it is, and any of the
     secrets is enough.

@@ -39,6 +39,35 @@ _PATIENCE = 1.0
 _LAST_WORD = 2.0
 
 
+class Replicas:
+    """The other live replicas, as the database knows them."""
+
+    def __init__(self, replicas: SqlReplicas, replica_id: str, *, alone: bool) -> None:
+        """`replica_id` is this one; `alone`: there are no others."""
+        self._replicas = replicas
+        self._id = replica_id
+        self._alone = alone
+
+    async def others_have(self, revision: int, *, settled: bool = False) -> bool:
+        """Returns whether each has activated this revision, and with `settled` has no older work in flight.
+
+        Raises HistoryUnavailable.
+        """
+        return self._alone or all(
+            (each.settled if settled else each.revision) >= revision
+            for each in await self._replicas.replicas(ALIVE)
+            if each.id != self._id
+        )
+
+    async def wait_for(self, revision: int) -> None:
+        """Returns once each has activated this revision, at most after a second."""
+        with contextlib.suppress(HistoryUnavailable):
+            for _ in range(int(_PATIENCE / _POLL)):
+                if await self.others_have(revision):
+                    return
+                await asyncio.sleep(_POLL)
+
+
 class ReplicaHeartbeat:
     """Stores this replica's active revision every two seconds, and reconciles with newer ones."""
 
@@ -87,29 +116,6 @@ class ReplicaHeartbeat:
         with contextlib.suppress(HistoryUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
                 await self._replicas.leave(self._id)
-
-    async def all_have(self, revision: int, *, settled: bool = False) -> bool:
-        """Returns whether every live replica has activated this revision, and with `settled` has no older in-flight
-        work.
-
-        Raises HistoryUnavailable.
-        """
-        mine = self._state()
-        if (mine[1] if settled else mine[0]) < revision:
-            return False
-        return all(
-            (each.settled if settled else each.revision) >= revision
-            for each in await self._replicas.replicas(ALIVE)
-            if each.id != self._id
-        )
-
-    async def wait_for_all(self, revision: int) -> None:
-        """Return once every live replica has activated this revision, at most after a second."""
-        with contextlib.suppress(HistoryUnavailable):
-            for _ in range(int(_PATIENCE / _POLL)):
-                if await self.all_have(revision):
-                    return
-                await asyncio.sleep(_POLL)
 
     def _state(self) -> tuple[int, int]:
         return self._in_force.revision, self._in_force.settled
@@ -191,7 +197,7 @@ class ReplicaRoutes:
             reading(
                 "replicas.list",
                 "/v1/replicas",
-                "The processes that serve this bridge now",
+                "List the running replicas",
                 self._list,
                 PageDocument[ReplicaDocument],
                 query=PageQuery,

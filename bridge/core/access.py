@@ -65,7 +65,7 @@ class KnownToken:
 # Ports: tokens and the audit log in the database.
 
 
-class Tokens(Protocol):
+class TokenStore(Protocol):
     """The port to stored bearer tokens, which are kept as hashes. Each method raises HistoryUnavailable."""
 
     async def token_of(self, digest: str) -> KnownToken | None:

@@ -81,7 +81,7 @@ class Replay:
 
 
 @value(frozen=True, slots=True)
-class Counted:
+class MatchCounts:
     """The number of matching deliveries by hook. `exact` False: counting stopped early, so there are more."""
 
     by_hook: Mapping[str, int]

@@ -83,7 +83,7 @@ Right = Literal["configure", "write", "read"]
 
 
 @value(frozen=True, slots=True)
-class Endpoint:
+class BrokerEndpoint:
     """One address of the broker, without its password. `failure` is why it cannot be used; empty: usable."""
 
     address: str
@@ -146,7 +146,7 @@ class FoundObject:
 class FoundBroker:
     """The findings on the broker; only `endpoints` if no endpoint can be used."""
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[BrokerEndpoint, ...]
     rights: Rights = Rights()
     sources: tuple[FoundSource, ...] = ()
     objects: tuple[FoundObject, ...] = ()

@@ -104,7 +104,7 @@ def equals(column: Column[str], value: str) -> Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class KeyRange:
     """The bounds of the keys; `after` is the last key of the previous page, `since` and `until` apply to the first column."""
 
     after: Key | None = None
@@ -154,7 +154,7 @@ class Scan:
     cost: int = 1
     """The cost of an entry, relative to one of an index that covers all columns."""
 
-    def run(self, connection: Connection, bounds: Bounds, limit: int, budget: int) -> Found:
+    def run(self, connection: Connection, bounds: KeyRange, limit: int, budget: int) -> Found:
         """Returns at most `limit` keys."""
         entries = self._entries(bounds)
         if not self.rest:
@@ -170,7 +170,7 @@ class Scan:
         last = _keys(connection, entries.offset(as_literal(budget - 1)).limit(as_literal(1)), len(self.order))
         return Found(keys, last[0] if last else None)
 
-    def _entries(self, bounds: Bounds) -> Select[Any]:
+    def _entries(self, bounds: KeyRange) -> Select[Any]:
         columns = dict.fromkeys([*self.order, *(column for column, _ in self.rest)])
         chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
         return chosen.order_by(*(column.desc() for column in self.order))
@@ -207,7 +207,7 @@ def merged(found: Iterable[Found], limit: int) -> Found:
     return Found(first, None if len(first) == limit else horizon)
 
 
-def filled(find: Callable[[Bounds, int], Found], bounds: Bounds, limit: int) -> Found:
+def filled(find: Callable[[KeyRange, int], Found], bounds: KeyRange, limit: int) -> Found:
     """Repeats `find` until there are `limit` keys, the end is reached, or PATIENCE is over; returns all keys."""
     ends_at = time.monotonic() + PATIENCE
     keys: list[Key] = []
@@ -228,7 +228,7 @@ def beyond_page(found: Found) -> Beyond:
     return Beyond(count, exact=found.horizon is None and len(found.keys) <= MOST_COUNTED)
 
 
-def run_all(connection: Connection, scans: Sequence[Scan], bounds: Bounds, limit: int) -> Found:
+def run_all(connection: Connection, scans: Sequence[Scan], bounds: KeyRange, limit: int) -> Found:
     """Returns at most `limit` keys of all scans, which share the budget."""
     # Of the scans for one status each, rarely more than two have many entries to read.
     budget = BUDGET // min(2, max(1, len(scans)))
@@ -311,7 +311,7 @@ def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
 
 
 def batches_of_type(
-    connection: Connection, kind: str, bounds: Bounds, sizes: tuple[int, ...]
+    connection: Connection, kind: str, bounds: KeyRange, sizes: tuple[int, ...]
 ) -> Iterator[list[str]]:
     """Yields ids of events of a type, newest first, in batches of these sizes; a batch shorter than its size is the last.
 
@@ -320,6 +320,6 @@ def batches_of_type(
     scans = scans_of_type(connection, kind)
     after = bounds.after and bounds.after[:1]
     for size in sizes:
-        found = run_all(connection, scans, Bounds(after, bounds.since, bounds.until), size)
+        found = run_all(connection, scans, KeyRange(after, bounds.since, bounds.until), size)
         yield [key[0] for key in found.keys]
         after = found.keys[-1] if found.keys else after

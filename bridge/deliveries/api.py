@@ -66,16 +66,16 @@ class DeliveryRoutes:
             reading(
                 "deliveries.list",
                 "/v1/deliveries",
-                "Deliveries, the newest first",
+                "List deliveries, newest first",
                 self._list,
                 CountedPageDocument[DeliveryInList],
                 query=_DeliveriesQuery,
             ),
-            reading("deliveries.show", _ONE, "One delivery with its attempts", self._show, DeliveryAlone),
+            reading("deliveries.show", _ONE, "Get a delivery with its attempts", self._show, DeliveryAlone),
             Operation(
                 name="deliveries.request",
                 path=f"{_ONE}/request",
-                summary="What it would send now, and whether that is what it sent last",
+                summary="Get the request that would be sent now, and whether it equals the last one",
                 run=self._request,
                 answers={200: RequestDocument},
                 problems=_PROBLEMS,
@@ -128,8 +128,8 @@ class DeliveryActions:
 
     def operations(self) -> Sequence[Operation]:
         return [
-            self._action("retry", "Start it anew, whatever its status", 202, self._restarting.retry),
-            self._action("cancel", "Give up one that waits", 200, self._restarting.cancel),
+            self._action("retry", "Retry a delivery, regardless of its status", 202, self._restarting.retry),
+            self._action("cancel", "Cancel a waiting delivery", 200, self._restarting.cancel),
         ]
 
     def _action(

@@ -33,7 +33,7 @@ amqp-bridge deliveries cancel - < ids.txt
 """,
     "With --json and several ids each answer is one line.",
 )
-Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of deliveries; - reads them.")]
+Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Ids of deliveries; - reads stdin.")]
 
 
 def _last(last: Any) -> str:
@@ -93,14 +93,14 @@ app.listing(
     "List deliveries, the newest first.",
     DELIVERIES,
     *(HOOK, STATUSES, TYPE),
-    option("--event", "ID", "Of this event; its beginning is enough.", name="event_id"),
+    option("--event", "ID", "Only of this event: its id or its beginning.", name="event_id"),
     *SPAN,
-    time("--updated-since", "Became what it is (failed, succeeded) from then on.", name="updated_from"),
-    time("--updated-until", "Became what it is up to before then.", name="updated_to"),
+    time("--updated-since", "Only deliveries whose status changed since.", name="updated_from"),
+    time("--updated-until", "Only deliveries whose status changed before.", name="updated_to"),
     option(
         "--order",
         None,
-        "By receipt (default), or by when they became what they are.",
+        "Order by receipt (default), or by the last change of status.",
         Literal["received", "updated"],
     ),
     counted=True,
@@ -117,11 +117,14 @@ amqp-bridge deliveries list --status FAILED --all --json | jq -r .items[].id | a
 def show(
     to: Remote,
     delivery: Annotated[
-        str, Argument(metavar="ID", help="Of the delivery; its beginning is enough.", show_default=False)
+        str, Argument(metavar="ID", help="Id of the delivery, or its beginning.", show_default=False)
     ],
     *,
     request: Annotated[
-        bool, Option("--request", help="What it would send now, and whether that is what it sent last.")
+        bool,
+        Option(
+            "--request", help="Show the request that would be sent now, and whether it equals the last one."
+        ),
     ] = False,
 ) -> None:
     """Show a delivery with all its attempts: requests and responses."""
@@ -134,13 +137,13 @@ def show(
 
 @app.remote(epilog=CHANGE)
 def retry(to: Remote, deliveries: Ids = None) -> None:
-    """Retry deliveries at once, whatever their status."""
+    """Retry deliveries immediately, regardless of their status."""
     _change(to, deliveries, "retry")
 
 
 @app.remote(epilog=CHANGE)
 def cancel(to: Remote, deliveries: Ids = None) -> None:
-    """Cancel waiting deliveries: FAILED, cancelled."""
+    """Cancel waiting deliveries; their status becomes FAILED."""
     _change(to, deliveries, "cancel")
 
 

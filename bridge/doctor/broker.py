@@ -3,7 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from bridge.core.survey import Endpoint, FoundBroker, FoundObject, FoundQueue, FoundSource, Right, release_of
+from bridge.core.survey import (
+    BrokerEndpoint,
+    FoundBroker,
+    FoundObject,
+    FoundQueue,
+    FoundSource,
+    Right,
+    release_of,
+)
 from bridge.doctor.findings import Diagnosis, Level
 from bridge.doctor.policies import of_limit
 from bridge.settings.tree import Settings
@@ -88,7 +96,7 @@ def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Dia
         if getattr(hook.target, "queue", None) and not hook.target.broker  # type: ignore[union-attr]
     ]
     told = [f"inlet {inlet.name}" for inlet in settings.inlets] + [f"hook {hook}" for hook in by_name]
-    message = "not granted: nothing can be published into a queue by its name" + (
+    message = "not granted: messages cannot be published to a queue by its name" + (
         f", which {_names(told)} need" if told else " (POST /events, requeuing from quarantine, meta events)"
     )
     advice = r"rabbitmqctl set_permissions: write ^amq\.default$; with it the bridge may write to every queue"
@@ -114,7 +122,7 @@ def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
     missing = sum(each.state == "missing" for each in shared)
     subject = f"{settings.broker.prefix}.*"
     if missing and by_start:
-        message = f"{missing} of {len(shared)} exchanges and queues do not exist yet: the start declares them"
+        message = f"{missing} of {len(shared)} exchanges and queues do not exist yet: they are declared at the start"
         yield Diagnosis("ok", "objects", subject, message)
     right = sum(each.state == "right" for each in found.objects)
     if right:
@@ -127,15 +135,17 @@ def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterat
         case "other":
             advice = (
                 f"delete it once it is empty, or set another broker.prefix; it has to be {found.made}"
-                + ("; the start declares it again" if by_start else "")
+                + ("; it is declared again at the start" if by_start else "")
             )
             message = f"its declaration differs from the bridge's: {found.said}"
             yield Diagnosis("problem", "objects", subject, message, advice)
         case "missing" if not by_start:
-            why = "broker.topology is verify" if settings.broker.topology == "verify" else "may not be made"
-            yield Diagnosis(
-                "problem", "objects", subject, f"it is missing, and {why}", f"make it: {found.made}"
+            why = (
+                "broker.topology is verify"
+                if settings.broker.topology == "verify"
+                else "it may not be declared"
             )
+            yield Diagnosis("problem", "objects", subject, f"missing; {why}", f"declare it: {found.made}")
         case "unknown" if "home node" in found.said or "inaccessible" in found.said:
             message = f"it is not available: {found.said}"
             yield Diagnosis("problem", "objects", subject, message, "start the broker's other nodes")
@@ -164,10 +174,10 @@ def of_broker(
     yield from of_objects(found, settings)
 
 
-def _endpoint(endpoint: Endpoint, settings: Settings, *, others: bool) -> Iterator[Diagnosis]:
+def _endpoint(endpoint: BrokerEndpoint, settings: Settings, *, others: bool) -> Iterator[Diagnosis]:
     if endpoint.failure:
         level: Level = "warning" if others else "problem"
-        message = "it cannot be used" + (", others can" if others else "")
+        message = "it is not usable" + (", other addresses are" if others else "")
         yield Diagnosis(
             level, "broker", endpoint.address, f"{message}: {endpoint.failure}", "correct broker.url"
         )
@@ -177,18 +187,16 @@ def _endpoint(endpoint: Endpoint, settings: Settings, *, others: bool) -> Iterat
     yield _version(endpoint, settings)
 
 
-def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
+def _version(endpoint: BrokerEndpoint, settings: Settings) -> Diagnosis:
     subject = f"version {endpoint.version}"
     if endpoint.product != "RabbitMQ":
-        message = f"{endpoint.product or 'the broker'} is not RabbitMQ: delivery limit and dead-lettering were tried there only"
-        return Diagnosis(
-            "warning", "broker", subject, message, "try a retry and a restart before you rely on it"
-        )
+        message = f"{endpoint.product or 'the broker'} is not RabbitMQ: delivery limits and dead-lettering were tested only there"
+        return Diagnosis("warning", "broker", subject, message, "test a retry and a broker restart first")
     release = release_of(endpoint.version)
     quorum = settings.broker.queue_type == "quorum"
     if release < (3, 10) and quorum:
         message = (
-            "quorum queues there have no message TTL and no at-least-once dead-lettering: retries do not work"
+            "its quorum queues have no message TTL and no at-least-once dead-lettering: retries do not work"
         )
         return Diagnosis(
             "problem", "broker", subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic"
@@ -200,7 +208,7 @@ def _version(endpoint: Endpoint, settings: Settings) -> Diagnosis:
         message = "it works, but is no longer maintained"
         return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
     if release >= (4, 0) and settings.limits.body > _RABBITMQ_4_BODY:
-        message = "it takes bodies up to 16 MiB unless max_message_size says more; larger ones cannot be published again"
+        message = "bodies are limited to 16 MiB (max_message_size): larger ones cannot be retried"
         return Diagnosis("ok", "broker", subject, message)
     return Diagnosis("ok", "broker", subject, "known to work")
 
@@ -213,12 +221,12 @@ def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Dia
     timeout = settings.broker.consumer_timeout
     hook, longest = longest_attempt(settings, others)
     named = f" (hook {hook})" if hook else ""
-    message = f"the longest attempt{named} may take {longest:g} s, the broker waits {timeout:g} s (it does not tell: this is the setting)"
+    message = f"the longest attempt{named} may take {longest:g} s, the broker waits {timeout:g} s (broker.consumer_timeout; the broker does not report its own)"
     if longest > timeout / 2:
         advice = "raise consumer_timeout in rabbitmq.conf and broker.consumer_timeout, or shorten the hook's timeout"
         yield Diagnosis("problem", "timeouts", "broker.consumer_timeout", message, advice)
     elif timeout > _USUAL_TIMEOUT:
-        advice = f"see that rabbitmq.conf has consumer_timeout = {timeout * 1000:.0f}; RabbitMQ's own is 30 minutes"
+        advice = f"rabbitmq.conf needs consumer_timeout = {timeout * 1000:.0f}; its default is 30 minutes"
         yield Diagnosis("warning", "timeouts", "broker.consumer_timeout", message, advice)
     else:
         yield Diagnosis("ok", "timeouts", "broker.consumer_timeout", message)
@@ -260,15 +268,15 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
         return _absent(found, subject, settings, by_start=by_start)
     if found.readable is False:
         advice = f"rabbitmqctl set_permissions: read ^{re.escape(found.queue)}$"
-        return Diagnosis("problem", "sources", subject, "it may not be consumed: no right to read", advice)
+        return Diagnosis("problem", "sources", subject, "no permission to read it", advice)
     if found.kind.is_stream:
-        return Diagnosis("ok", "sources", subject, "there")
+        return Diagnosis("ok", "sources", subject, "it exists")
     if found.kept is False:
         return _drifted(found, subject)
     if found.kept is None:
-        message = f"there, {found.depth} messages; whether it matches the declaration of publishers is not visible: {found.said}"
+        message = f"it exists, {found.depth} messages; whether publishers declare it the same way is not visible: {found.said}"
         return Diagnosis("ok", "sources", subject, message)
-    message = f"there, as publishers declare it, {found.depth} messages"
+    message = f"it exists as publishers declare it, {found.depth} messages"
     return Diagnosis("ok", "sources", subject, message)
 
 
@@ -282,8 +290,8 @@ def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator
             yield of_limit(found.queue, returns.limit, kept="x-dead-letter-exchange" in found.kind.arguments)
         else:
             message = (
-                f"a quorum queue whose delivery limit is not to be seen without the management API: {returns.limit} is "
-                f"assumed, so what came back {returns.custody_from} times goes into its lanes before anything is attempted"
+                f"the delivery limit of this quorum queue is not visible without the management API: {returns.limit} is "
+                f"assumed, so messages that came back {returns.custody_from} times are parked before any attempt"
             )
             yield Diagnosis("ok", "sources", subject, message)
 
@@ -294,23 +302,25 @@ def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: b
             "problem", "sources", subject, f"it is not accessible: {found.said}", "check the broker"
         )
     if not by_start:
-        why = "broker.topology is verify" if settings.broker.topology == "verify" else "it may not be made"
-        message = f"there is no such queue, and {why}"
+        why = (
+            "broker.topology is verify" if settings.broker.topology == "verify" else "it may not be declared"
+        )
+        message = f"the queue does not exist, and {why}"
         return Diagnosis("problem", "sources", subject, message, "create it: durable, no arguments")
-    message = "the queue does not exist yet: the start declares it, durable and without arguments"
-    return Diagnosis("warning", "sources", subject, message, "is its name right (sources[].queue)?")
+    message = "the queue does not exist yet: it is declared at the start, durable and without arguments"
+    return Diagnosis("warning", "sources", subject, message, "check its name (sources[].queue)")
 
 
 def _drifted(found: FoundSource, subject: str) -> Diagnosis:
     """Returns the finding for a queue with other arguments than publishers declare: durable, and no others."""
     named = _ARGUMENT.search(found.said)
     argument = named[1] if named else "something"
-    effect = f"publishers who declare it without arguments are refused (406), the bridge consumes it all the same: {found.said}"
+    effect = f"publishers that declare it without arguments get error 406, the bridge consumes it anyway: {found.said}"
     if argument == _TYPE and "received none" not in found.said:
-        message = f"the virtual host makes another type of queue by default than this one is of: {effect}"
+        message = f"the virtual host's default queue type is not the type of this queue: {effect}"
         advice = (
             "set the virtual host's default queue type back to that of the queue, or empty the queue, delete it and "
-            "let publishers make it anew"
+            "let publishers declare it again"
         )
     else:
         message = f"it differs in {argument} from what publishers declare: {effect}"
@@ -324,7 +334,7 @@ def _drifted(found: FoundSource, subject: str) -> Diagnosis:
 def _consumers(found: FoundSource, queue: FoundQueue | None, subject: str, bridges: int | None) -> Diagnosis:
     advice = "stop the other consumer, or give it a queue of its own (a queue target)"
     if queue is not None and queue.foreign:
-        message = f"{len(queue.foreign)} consumers are no bridges, and what they take, no hook gets: {', '.join(queue.foreign[:5])}"
+        message = f"{len(queue.foreign)} consumers are not bridges, and hooks do not get the messages that they consume: {', '.join(queue.foreign[:5])}"
         return Diagnosis("warning", "sources", subject, message, advice)
     foreign = found.consumers - (bridges or 0)
     if foreign <= 0 or (queue is not None and queue.foreign is not None):

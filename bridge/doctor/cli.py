@@ -35,7 +35,7 @@ from bridge.settings.loading import Loaded, load_with_places
 from bridge.settings.transport import host_and_port
 from bridge.settings.tree import Http, Settings
 from bridge.telemetry import logs
-from bridge.terminal.client import Access, Client, Refused, Unreachable, listening
+from bridge.terminal.client import ApiConnection, ApiProblem, Client, Unreachable, listening
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
 from bridge.terminal.output import FAILED, print_json
@@ -48,9 +48,9 @@ Examples:
   amqp-bridge doctor -c bridge.yaml --management-url http://monitor:secret@rabbitmq:15672
 
 \b
-It makes one exchange and one queue of its own on the broker, tries them and takes them away again; everything
-else is only looked at. The management API is optional; without it, policies are not to be seen.
-BRIDGE_MANAGEMENT_URL stands for --management-url, which shows in process lists.
+It declares one exchange and one queue of its own, tests them and deletes them; everything else is only read.
+The management API is optional; without it, policies are not visible.
+BRIDGE_MANAGEMENT_URL replaces --management-url, which is visible in process lists.
 Exit codes: 0 no problem, 1 a problem, 2 wrong usage or a file that cannot be read."""
 
 app = Commands()
@@ -59,14 +59,16 @@ app = Commands()
 @app.local(
     epilog=EXAMPLES,
     own=(
-        option("--config -c", "FILE", "Default: BRIDGE_CONFIG, else bridge.yaml in this folder.", Path),
-        option("--management-url", "URL", "Of the broker's management API. Default: beside the broker."),
-        flag("--quiet -q", "Leave out what is in order."),
+        option("--config -c", "FILE", "Configuration. Default: BRIDGE_CONFIG, else ./bridge.yaml.", Path),
+        option(
+            "--management-url", "URL", "URL of the management API. Default: derived from the broker's URL."
+        ),
+        flag("--quiet -q", "Show warnings and problems only."),
         flag("--json", "Print the findings as JSON.", name="as_json"),
     ),
 )
 def doctor(*, config: Path | None, management_url: str | None, quiet: bool, as_json: bool) -> None:
-    """Look at the real broker and database: what is granted, what is there, and what is wrong.
+    """Diagnose broker and database: permissions, objects and configuration.
 
     Each finding is ok, a warning or a problem, with its meaning and what to do. Nothing is changed permanently.
     """
@@ -172,7 +174,7 @@ def _bridge(listen: str, http: Http) -> FoundBridge:
     if port == 0:
         return FoundBridge(listen, running=False)
     token = None if http.admin_token is None else http.admin_token.get_secret_value().strip()
-    with Client(Access(listening(listen), token), _PATIENCE) as client:
+    with Client(ApiConnection(listening(listen), token), _PATIENCE) as client:
         try:
             client.health()
         except Unreachable as unreachable:
@@ -190,7 +192,7 @@ def _running(client: Client, listen: str) -> FoundBridge:
     try:
         replicas = client.items("/replicas", {}, None)["items"]
         hooks = client.items("/hooks", {}, None)["items"]
-    except Refused as refused:
+    except ApiProblem as refused:
         return FoundBridge(listen, running=True, admits=refused.status not in {401, 403}, replicas=1)
     except Unreachable:
         return FoundBridge(listen, running=True, replicas=1)

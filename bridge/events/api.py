@@ -188,7 +188,7 @@ class HistoryRoutes:
             reading(
                 "events.list",
                 "/v1/events",
-                "Events, the newest first",
+                "List events, newest first",
                 self._events,
                 EventPageDocument,
                 query=_EventsQuery,
@@ -196,7 +196,7 @@ class HistoryRoutes:
             reading(
                 "events.show",
                 "/v1/events/{id}",
-                "One event with its deliveries",
+                "Get an event with its deliveries",
                 self._event,
                 EventAlone,
                 query=_EventQuery,

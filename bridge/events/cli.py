@@ -10,7 +10,6 @@ from bridge.bodies.exact import json_text
 from bridge.deliveries.cli import DELIVERIES
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.input import body_of, json_option, parsed_headers
 from bridge.terminal.options import (
     LISTED,
     SOURCE,
@@ -18,8 +17,11 @@ from bridge.terminal.options import (
     TYPE,
     WATCHED,
     RemoteCommands,
+    body_of,
     examples,
+    json_option,
     length,
+    parsed_headers,
     queried,
     seen_event_types,
     source_names,
@@ -63,15 +65,15 @@ amqp-bridge explain 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77    an event of the hist
 amqp-bridge explain --source splynx event.json              a body
 amqp-bridge explain --message message.json                  a message, as `inspect --message` takes it
 """,
-    "For each hook of the running bridge it tells whether the event matches, and why not. Nothing is delivered.",
+    "For each hook of the running bridge it shows whether the event matches, or why not. Nothing is delivered.",
 )
 _ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}|[0-9a-fA-F]{8}(-[0-9a-fA-F-]{0,27})?")
 _LONGEST = 4000
 
-Id = Annotated[str, Argument(metavar="ID", help="Of the event; its beginning is enough.", show_default=False)]
+Id = Annotated[str, Argument(metavar="ID", help="Id of the event, or its beginning.", show_default=False)]
 HEADERS = (
     option("--header -H", "K=V", "A header; may be repeated.", list[str]),
-    option("--content-type", "TYPE", "Of a body that need not be JSON."),
+    option("--content-type", "TYPE", "Content type of a body that need not be JSON."),
 )
 
 
@@ -120,13 +122,13 @@ top = RemoteCommands()
     own=(
         SOURCE,
         TYPE,
-        option("--publisher-id", "ID", "With the publisher's own id."),
-        option("--status", None, "What came of it.", Literal["matched", "skipped", "unmatched"]),
-        option("--webhook-id", "ID", "That receivers know by this `webhook-id`."),
-        option("--dimension -d", "NAME=VALUE", "With this value of a dimension; by index.", list[str]),
-        option("--where", "CEL", "Of which this is true; each one is read."),
-        option("--within", "TIME", "With --where: end after so long, and say how far it got.", default="30s"),
-        option("--cursor", "CURSOR", "Go on where a list ended."),
+        option("--publisher-id", "ID", "Only the event with this publisher id."),
+        option("--status", None, "Only events with this result.", Literal["matched", "skipped", "unmatched"]),
+        option("--webhook-id", "ID", "Only the event with this `webhook-id`."),
+        option("--dimension -d", "NAME=VALUE", "Only with this value (indexed).", list[str]),
+        option("--where", "CEL", "Only events for which this expression is true; reads each event."),
+        option("--within", "TIME", "Time limit of --where; the output tells how far it got.", default="30s"),
+        option("--cursor", "CURSOR", "Continue after the last item of a page."),
         *SPAN,
     ),
     common=LISTED,
@@ -156,7 +158,7 @@ def show(
     to: Remote,
     event: Id,
     *,
-    explain: Annotated[bool, Option("--explain", help="With what every hook would decide today.")] = False,
+    explain: Annotated[bool, Option("--explain", help="Also show each hook's decision as of now.")] = False,
 ) -> None:
     """Show an event: data, headers, deliveries."""
     to.show(f"/events/{segment(event)}", _show_event, {"explain": explain or None})
@@ -165,12 +167,12 @@ def show(
 @app.remote(
     epilog=PUBLISH,
     own=(
-        option("--source -s", "NAME", "Default: the only one.", autocompletion=source_names),
-        option("--body -b", "TEXT", "The body, in place of a file."),
+        option("--source -s", "NAME", "Source. Default: the only one.", autocompletion=source_names),
+        option("--body -b", "TEXT", "The body, instead of a file."),
         option("--type -t", "TYPE", "AMQP property `type`.", autocompletion=seen_event_types),
         *HEADERS,
-        option("--message-id", "ID", "AMQP property. Default: a new one."),
-        option("--idempotency-key", "KEY", "Publish once, however often this is run."),
+        option("--message-id", "ID", "AMQP property `message_id`. Default: a new UUIDv7."),
+        option("--idempotency-key", "KEY", "Key that makes repeated runs publish only once."),
     ),
 )
 def publish(
@@ -198,7 +200,7 @@ def _show_published(paper: TablePrinter, answer: Any) -> None:
 @app.remote(
     epilog=EXPLAIN,
     own=(
-        option("--source -s", "NAME", "Comes from this source.", autocompletion=source_names),
+        option("--source -s", "NAME", "Source of the message.", autocompletion=source_names),
         option("--type -t", "TYPE", "AMQP property `type`."),
         *HEADERS,
         flag("--message -m", "FILE holds a message with properties and headers, as JSON."),
@@ -211,7 +213,7 @@ def explain(
     source: str | None,
     **message: Any,
 ) -> None:
-    """Tell which hooks get an event, and why the others do not."""
+    """Explain which hooks match an event, and why the others do not."""
     if _ID.fullmatch(what) and not Path(what).is_file():
         to.show(f"/events/{segment(what)}", _show_explained, {"explain": True})
         return

@@ -16,7 +16,7 @@ from bridge.formats.decoder import Decoder
 from bridge.hooks.documents import SourceDocument
 from bridge.hooks.presenter import breaker_word
 from bridge.http.body import LARGE, aside, body_in_time
-from bridge.http.documents import PageDocument, Refused
+from bridge.http.documents import PageDocument, RequestProblem
 from bridge.http.input import PageQuery, Query, invalid, page_by_key
 from bridge.http.operation import Call, Operation, Reply, reading
 from bridge.pipeline.hook_table import HookTable
@@ -27,7 +27,7 @@ from bridge.settings.shape import nearest
 
 
 @value(frozen=True, slots=True)
-class Asked:
+class ExplainRequest:
     """A message to explain; `source` is the given source, None if there is none."""
 
     message: Message
@@ -35,14 +35,14 @@ class Asked:
     notes: list[str]
 
 
-def asked(text: bytes) -> Asked:
+def asked(text: bytes) -> ExplainRequest:
     """Returns the message written as for `inspect --message`, with `source` beside it.
 
     Raises SettingsError, with the path, if the text is not such a message.
     """
     notes: list[str] = []
     message, further = described(text, "", notes.append, ("source",))
-    return Asked(message, further.get("source"), notes)
+    return ExplainRequest(message, further.get("source"), notes)
 
 
 class Explain:
@@ -66,7 +66,7 @@ class Explain:
         """Returns the decision of each hook as DecisionDocuments, in the order of the table."""
         return [self._decided(each) for each in self._table.routing.explain(event)]
 
-    def message(self, asked: Asked) -> dict[str, Any]:
+    def message(self, asked: ExplainRequest) -> dict[str, Any]:
         """Returns how a message would be decoded and routed.
 
         The members are `source`, `events` (for each event the object that `inspect --json` prints) and `notes` on names that
@@ -194,7 +194,7 @@ class LiveRoutes:
             reading(
                 "sources.list",
                 "/v1/sources",
-                "Sources with their queues",
+                "List sources with their queues",
                 self._list_sources,
                 PageDocument[SourceDocument],
                 query=PageQuery,
@@ -203,7 +203,7 @@ class LiveRoutes:
                 name="explain.message",
                 method="POST",
                 path="/v1/explain",
-                summary="What would come of a message, and why; nothing is delivered or recorded",
+                summary="Explain which hooks match a message, and why; nothing is delivered or recorded",
                 run=self._explain_message,
                 body=dict[str, Any],
                 read=body_in_time,
@@ -222,5 +222,5 @@ class LiveRoutes:
         return Reply(document=await aside(partial(self._explain.message, what), LARGE), size=LARGE)
 
 
-def _invalid(error: SettingsError, _: Call[Any, Any]) -> Refused:
+def _invalid(error: SettingsError, _: Call[Any, Any]) -> RequestProblem:
     return invalid((fault.path, fault.message) for fault in error.problems)

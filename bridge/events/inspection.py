@@ -15,7 +15,7 @@ from bridge.routing.table import MATCHING, Decision, Explanation, RoutingTable
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BatchPosition:
     """The position of an event in its message, from 1."""
 
     position: int
@@ -23,7 +23,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class EventKey:
     """The deduplication key of an event; None: it has no key, and the reason if that is a fault."""
 
     key: str | None
@@ -31,15 +31,15 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ExplainedEvent:
     """An event with the decision of each hook, or the reason why there is no event; `place` only if a message has several,
     `keyed` if its source has `dedupe`.
     """
 
     found: Event | Undecodable
     hooks: tuple[Explanation, ...] = ()
-    place: Place | None = None
-    keyed: Keyed | None = None
+    place: BatchPosition | None = None
+    keyed: EventKey | None = None
 
 
 def inspect(
@@ -50,7 +50,7 @@ def inspect(
     new_id: Callable[[], str],
     received_at: float,
     keys: Keys | None = None,
-) -> list[Finding]:
+) -> list[ExplainedEvent]:
     """Returns one finding for each event of the message, in order; nothing is delivered. `table` None: no hooks, `keys` None:
     no `dedupe`.
     """
@@ -69,24 +69,24 @@ def source_of(sources: Sequence[Source], message: Message) -> Source | None:
     return None
 
 
-def _each(received: Received, table: RoutingTable | None, keys: Keys | None) -> Iterator[Finding]:
+def _each(received: Received, table: RoutingTable | None, keys: Keys | None) -> Iterator[ExplainedEvent]:
     total = len(received.events) + len(received.refused)
     refused = {each.position: each.why for each in received.refused}
     events = iter(zip(received.events, _keyed(keys, received), strict=True))
     for position in range(total):
-        place = Place(position + 1, total) if received.is_batch else None
+        place = BatchPosition(position + 1, total) if received.is_batch else None
         if position in refused:
-            yield Finding(refused[position], place=place)
+            yield ExplainedEvent(refused[position], place=place)
         else:
             event, keyed = next(events)
-            yield Finding(event, _explained(table, event), place, keyed)
+            yield ExplainedEvent(event, _explained(table, event), place, keyed)
 
 
-def _keyed(keys: Keys | None, received: Received) -> list[Keyed | None]:
+def _keyed(keys: Keys | None, received: Received) -> list[EventKey | None]:
     if keys is None:
         return [None] * len(received.events)
     return [
-        Keyed(None, key.detail) if isinstance(key, EvaluationError) else Keyed(key)
+        EventKey(None, key.detail) if isinstance(key, EvaluationError) else EventKey(key)
         for _, key in keys.of_all(received)
     ]
 
@@ -98,7 +98,7 @@ def _explained(table: RoutingTable | None, event: Event) -> tuple[Explanation, .
 # The findings as objects for JSON.
 
 
-def as_object(finding: Finding, *, configured: bool) -> dict[str, Any]:
+def as_object(finding: ExplainedEvent, *, configured: bool) -> dict[str, Any]:
     """Returns the finding as a JSON object; `configured`: source and hooks are from a configuration."""
     place = (
         {} if finding.place is None else {"position": finding.place.position, "events": finding.place.events}

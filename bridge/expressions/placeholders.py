@@ -10,7 +10,7 @@ from bridge.core.event import Event
 from bridge.expressions.cost import cost_of
 from bridge.expressions.engine import MAX_DETAIL, EvaluationError, compile_expression, unanswered, view_for
 from bridge.expressions.lexer import texts
-from bridge.expressions.values import TooLarge, exported, from_engine
+from bridge.expressions.values import ValueTooLarge, exported, from_engine
 from bridge.formats.registry import attributes_of, envelope_of
 
 MAX_VALUES = 1_048_576
@@ -113,7 +113,7 @@ class CompiledPlaceholders:
         except (
             RuntimeError,
             ValueError,
-            TooLarge,
+            ValueTooLarge,
         ) as error:  # such as an exceeded iteration budget (10,000)
             return EvaluationError(missing=False, detail=str(error)[:MAX_DETAIL])
 

@@ -108,12 +108,12 @@ def text(found: str) -> str:
     return found
 
 
-class TooLarge(Exception):
+class ValueTooLarge(Exception):
     """The value has more parts than allowed."""
 
 
 def exported(value: cel.Value, most: int) -> Any:
-    """Returns the result of `plain_value`, built step by step. Raises TooLarge beyond `most` characters and items.
+    """Returns the result of `plain_value`, built step by step. Raises ValueTooLarge beyond `most` characters and items.
 
     The engine's list that holds one text ten thousand times stores it once; each item of a Python list is a copy.
     """
@@ -124,7 +124,7 @@ def exported(value: cel.Value, most: int) -> Any:
         found = item.value()
         most -= 1 + (len(found) if isinstance(found, (str, bytes, bytearray)) else 0)
         if most < 0:
-            raise TooLarge("its value is larger than what a template may make")
+            raise ValueTooLarge("its value is larger than what a template may make")
         if isinstance(found, dict):
             holder[place] = table = dict.fromkeys(found)
             waiting.extend((each, table, key) for key, each in found.items())

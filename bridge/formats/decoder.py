@@ -32,12 +32,12 @@ def compile_told(text: str) -> cel.Expression:
     return expression
 
 
-def told_by(source: Source) -> "Told | None":
+def told_by(source: Source) -> "SourceExpressions | None":
     """Returns the source's expressions, None if it has none. Raises ValueError as `compile_told` does."""
-    return Told(source) if source.type or source.id else None
+    return SourceExpressions(source) if source.type or source.id else None
 
 
-class Told:
+class SourceExpressions:
     """The compiled expressions of one source; they see the event as its format decoded it."""
 
     def __init__(self, source: Source) -> None:
@@ -79,7 +79,7 @@ MAX_EVENTS = 10_000
 NewId = Callable[[], str]
 
 
-class Arrival(Protocol):
+class InletMark(Protocol):
     """The statements of a verified inlet mark."""
 
     @property
@@ -98,10 +98,10 @@ class Arrival(Protocol):
         ...
 
 
-class Arrivals(Protocol):
+class InletMarkReader(Protocol):
     """The interface that reads inlet marks."""
 
-    def read(self, message: Message) -> Arrival | None:
+    def read(self, message: Message) -> InletMark | None:
         """Returns the verified mark of the message; None without one."""
         ...
 
@@ -117,7 +117,7 @@ class _Common(NamedTuple):
 
     form: str
     read: ReadEvent
-    arrival: Arrival | None
+    arrival: InletMark | None
     received_at: float
 
 
@@ -130,7 +130,7 @@ class Decoder:
         *,
         max_body: int = MAX_BODY,
         max_headers: int = MAX_HEADERS,
-        arrivals: Arrivals | None = None,
+        arrivals: InletMarkReader | None = None,
         misfit: Misfit | None = None,
         genuine: Genuine | None = None,
         bounds: Bounds = BOUNDS,

@@ -10,7 +10,7 @@ from bridge.core.base import value
 
 
 @value(frozen=True, slots=True)
-class Known:
+class KnownEventType:
     """An event type of a system, with a one-line description.
 
     If a word of the type is a user-defined name, such as a collection's, `*` replaces it; `type` is then a pattern that
@@ -38,7 +38,7 @@ class Catalogue:
     title: str
     complete: bool
     note: str
-    events: tuple[Known, ...]
+    events: tuple[KnownEventType, ...]
 
 
 _NAMED = (
@@ -62,38 +62,38 @@ _NAMED = (
 )
 """Events that exist twice: as named here, and with the object's name appended."""
 _OTHERS = (
-    Known("collections.createcollection", "a collection was created"),
-    Known("forms.submit.before", "a form was filled in, and is about to be handled"),
-    Known("forms.submit.after", "a form was filled in"),
-    Known("cockpit.assets.list", "assets were listed"),
-    Known("cockpit.assets.save", "assets were saved"),
-    Known("cockpit.assets.remove", "assets were removed"),
-    Known("cockpit.media.upload", "files were uploaded, or not"),
-    Known("cockpit.media.rename", "a file was renamed"),
-    Known("cockpit.media.removefiles", "files were removed"),
-    Known("cockpit.account.login", "a user logged in"),
-    Known("cockpit.account.logout", "a user logged out"),
-    Known("cockpit.api.authenticate", "a request to the API is being authenticated"),
-    Known("cockpit.api.erroronrequest", "a request to the API failed, with route and message"),
-    Known("cockpit.request.error", "a request failed"),
-    Known("cockpit.update.before", "Cockpit is about to update itself"),
-    Known("cockpit.update.after", "Cockpit has updated itself"),
-    Known("cockpit.export", "data are exported"),
-    Known("cockpit.import", "data are imported"),
-    Known("cockpit.clearcache", "the cache was emptied"),
-    Known("cockpit.bootstrap", "Cockpit begins a request (very often)"),
-    Known("admin.dashboard.widgets", "the dashboard is put together"),
-    Known("cockpit.rest.init", "the API is put together"),
-    Known("admin.init", "the admin pages are put together"),
-    Known("app.*.init", "a controller is put together"),
-    Known("shutdown", "a request ends (very often)"),
+    KnownEventType("collections.createcollection", "a collection was created"),
+    KnownEventType("forms.submit.before", "a form was filled in, and is about to be handled"),
+    KnownEventType("forms.submit.after", "a form was filled in"),
+    KnownEventType("cockpit.assets.list", "assets were listed"),
+    KnownEventType("cockpit.assets.save", "assets were saved"),
+    KnownEventType("cockpit.assets.remove", "assets were removed"),
+    KnownEventType("cockpit.media.upload", "files were uploaded, or not"),
+    KnownEventType("cockpit.media.rename", "a file was renamed"),
+    KnownEventType("cockpit.media.removefiles", "files were removed"),
+    KnownEventType("cockpit.account.login", "a user logged in"),
+    KnownEventType("cockpit.account.logout", "a user logged out"),
+    KnownEventType("cockpit.api.authenticate", "a request to the API is being authenticated"),
+    KnownEventType("cockpit.api.erroronrequest", "a request to the API failed, with route and message"),
+    KnownEventType("cockpit.request.error", "a request failed"),
+    KnownEventType("cockpit.update.before", "Cockpit is about to update itself"),
+    KnownEventType("cockpit.update.after", "Cockpit has updated itself"),
+    KnownEventType("cockpit.export", "data are exported"),
+    KnownEventType("cockpit.import", "data are imported"),
+    KnownEventType("cockpit.clearcache", "the cache was emptied"),
+    KnownEventType("cockpit.bootstrap", "Cockpit begins a request (very often)"),
+    KnownEventType("admin.dashboard.widgets", "the dashboard is put together"),
+    KnownEventType("cockpit.rest.init", "the API is put together"),
+    KnownEventType("admin.init", "the admin pages are put together"),
+    KnownEventType("app.*.init", "a controller is put together"),
+    KnownEventType("shutdown", "a request ends (very often)"),
 )
 
 
-def _all() -> Iterator[Known]:
+def _all() -> Iterator[KnownEventType]:
     for name, of, meaning in _NAMED:
-        yield Known(name, meaning)
-        yield Known(f"{name}.*", f"the same for one {of}, whose name is the last word")
+        yield KnownEventType(name, meaning)
+        yield KnownEventType(f"{name}.*", f"the same for one {of}, whose name is the last word")
     yield from _OTHERS
 
 
@@ -121,21 +121,23 @@ PHLIX = Catalogue(
         "Phlix's second, unsigned pipeline of subscriptions, whose other names it accepts and never sends."
     ),
     events=(
-        Known("playback.started", "somebody began to play something"),
-        Known("playback.ended", "a playback ended, with its duration and whether it was completed"),
-        Known("library.updated", "an item was added, removed, or got other metadata (`change_type`)"),
-        Known("download.complete", "a download is complete"),
-        Known("recording.started", "a recording began"),
-        Known("recording.stopped", "a recording ended"),
-        Known("alert", "the server warns of something"),
-        Known("webhook.test", "somebody pressed Test"),
-        Known("media.started", "subscription: somebody began to play something"),
-        Known("media.played", "subscription: something was played"),
-        Known("media.stopped", "subscription: a playback was stopped"),
-        Known("media.added", "subscription: an item was added"),
-        Known("user.login", "subscription: a user logged in"),
-        Known("user.logout", "subscription: a user logged out"),
-        Known("user.created", "subscription: a user was created"),
+        KnownEventType("playback.started", "somebody began to play something"),
+        KnownEventType("playback.ended", "a playback ended, with its duration and whether it was completed"),
+        KnownEventType(
+            "library.updated", "an item was added, removed, or got other metadata (`change_type`)"
+        ),
+        KnownEventType("download.complete", "a download is complete"),
+        KnownEventType("recording.started", "a recording began"),
+        KnownEventType("recording.stopped", "a recording ended"),
+        KnownEventType("alert", "the server warns of something"),
+        KnownEventType("webhook.test", "somebody pressed Test"),
+        KnownEventType("media.started", "subscription: somebody began to play something"),
+        KnownEventType("media.played", "subscription: something was played"),
+        KnownEventType("media.stopped", "subscription: a playback was stopped"),
+        KnownEventType("media.added", "subscription: an item was added"),
+        KnownEventType("user.login", "subscription: a user logged in"),
+        KnownEventType("user.logout", "subscription: a user logged out"),
+        KnownEventType("user.created", "subscription: a user was created"),
     ),
 )
 
@@ -149,16 +151,16 @@ PLINQX = Catalogue(
     complete=True,
     note="The type is `event`, which the header `X-Plinqx-Event` repeats.",
     events=(
-        Known("approval.requested", "somebody has to approve something"),
-        Known("approval.completed", "an approval was decided"),
-        Known("approval.expired", "nobody decided in time"),
-        Known("tool.called", "a tool was called"),
-        Known("tool.error", "a tool failed"),
-        Known("invocation.started", "an invocation began"),
-        Known("invocation.completed", "an invocation ended well, with its result"),
-        Known("invocation.failed", "an invocation failed"),
-        Known("connection.health_changed", "a connection became well or unwell"),
-        Known("connection.credential_expiring", "the credential of a connection expires soon"),
+        KnownEventType("approval.requested", "somebody has to approve something"),
+        KnownEventType("approval.completed", "an approval was decided"),
+        KnownEventType("approval.expired", "nobody decided in time"),
+        KnownEventType("tool.called", "a tool was called"),
+        KnownEventType("tool.error", "a tool failed"),
+        KnownEventType("invocation.started", "an invocation began"),
+        KnownEventType("invocation.completed", "an invocation ended well, with its result"),
+        KnownEventType("invocation.failed", "an invocation failed"),
+        KnownEventType("connection.health_changed", "a connection became well or unwell"),
+        KnownEventType("connection.credential_expiring", "the credential of a connection expires soon"),
     ),
 )
 
@@ -180,18 +182,22 @@ SPLYNX = Catalogue(
         "is the type: `customer/create` gives `customer.create`."
     ),
     events=(
-        Known("customers.customer.create", "a customer was created"),
-        Known("customers.customer.update", "a customer was changed"),
-        Known("customers.customer.delete", "a customer was deleted"),
-        Known("finance.payments.create", "a payment was entered"),
-        Known("administration.locations.delete", "a location was deleted"),
-        Known("administration.locations.get_list", "the list of locations was looked at (noise, for most)"),
-        Known("administration.partners.get_list", "the list of partners was looked at (noise, for most)"),
-        Known("customer.create", "a customer was created, in messages without a model"),
-        Known("customer.update", "a customer was changed, in messages without a model"),
-        Known("invoice.create", "an invoice was made, in messages without a model"),
-        Known("tickets.ticket.update", "a ticket was changed, in messages without a model"),
-        Known("ping", "Splynx tries an endpoint"),
+        KnownEventType("customers.customer.create", "a customer was created"),
+        KnownEventType("customers.customer.update", "a customer was changed"),
+        KnownEventType("customers.customer.delete", "a customer was deleted"),
+        KnownEventType("finance.payments.create", "a payment was entered"),
+        KnownEventType("administration.locations.delete", "a location was deleted"),
+        KnownEventType(
+            "administration.locations.get_list", "the list of locations was looked at (noise, for most)"
+        ),
+        KnownEventType(
+            "administration.partners.get_list", "the list of partners was looked at (noise, for most)"
+        ),
+        KnownEventType("customer.create", "a customer was created, in messages without a model"),
+        KnownEventType("customer.update", "a customer was changed, in messages without a model"),
+        KnownEventType("invoice.create", "an invoice was made, in messages without a model"),
+        KnownEventType("tickets.ticket.update", "a ticket was changed, in messages without a model"),
+        KnownEventType("ping", "Splynx tries an endpoint"),
     ),
 )
 
@@ -204,7 +210,7 @@ TIKI = Catalogue(
     title="Tiki",
     complete=True,
     note="An inlet in Tiki's place gives its events this type by `event_type: tiki.webhook.received`.",
-    events=(Known("tiki.webhook.received", "a webhook was received and verified"),),
+    events=(KnownEventType("tiki.webhook.received", "a webhook was received and verified"),),
 )
 
 
@@ -225,7 +231,7 @@ def catalogue_of(system: str) -> Catalogue | None:
     return next((catalogue for catalogue in CATALOGUES if catalogue.system == system), None)
 
 
-def beginning_with(text: str) -> list[Known]:
+def beginning_with(text: str) -> list[KnownEventType]:
     """Returns the event types of all systems that begin with `text`, without patterns."""
     return [
         known

@@ -11,7 +11,7 @@ from bridge.db.admin_tables import stream_offsets
 from bridge.db.engine import Reads, Store, is_outage, told, unavailable
 from bridge.db.rows import rows_of
 from bridge.db.upserts import Upserts, any_insert
-from bridge.history.claims_store import finish
+from bridge.history.guards_store import finish
 from bridge.history.sums import MeasuresWriter, Tally, add_tally
 
 # The committed offsets of streams.

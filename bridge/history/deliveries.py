@@ -20,10 +20,10 @@ from bridge.core.records import (
 )
 from bridge.db.scan import (
     MOST_COUNTED,
-    Bounds,
     Columns,
     Found,
     Key,
+    KeyRange,
     among,
     as_id,
     beyond_page,
@@ -182,7 +182,7 @@ def _found(connection: Connection, which: DeliveryFilter, after: str | None, lim
     key = key_of(_kind(which), after) if after is not None else None
     if which.by_update:
         return lists.find_updated(connection, which, key, limit)
-    bounds = Bounds(key, first_id(which.since), first_id(which.until))
+    bounds = KeyRange(key, first_id(which.since), first_id(which.until))
     return filled(partial(lists.find_received, connection, which), bounds, limit)
 
 

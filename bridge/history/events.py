@@ -13,9 +13,9 @@ from bridge.core.records import Beyond, EventFilter, EventStatus, KnownEvent, Pa
 from bridge.db.scan import (
     MOST_COUNTED,
     ORDER,
-    Bounds,
     Condition,
     Found,
+    KeyRange,
     Scan,
     among,
     as_id,
@@ -91,7 +91,7 @@ def beyond(connection: Connection, which: EventFilter, after: str) -> Beyond:
 
 def _found(connection: Connection, which: EventFilter, after: str | None, limit: int) -> Found:
     key = key_of(_KIND, after) if after is not None else None
-    bounds = Bounds(key, first_id(which.since), first_id(which.until))
+    bounds = KeyRange(key, first_id(which.since), first_id(which.until))
     scans = _scans(connection, which)
     if which.status is None:
         return filled(partial(run_all, connection, scans), bounds, limit)
@@ -106,7 +106,7 @@ def one(connection: Connection, event_id: str) -> KnownEvent | None:
 
 
 def _with_status(
-    connection: Connection, scans: Sequence[Scan], status: EventStatus, bounds: Bounds, limit: int
+    connection: Connection, scans: Sequence[Scan], status: EventStatus, bounds: KeyRange, limit: int
 ) -> Found:
     """Returns events with this status, from a limited number of events found by the scans."""
     looked_at = run_all(connection, scans, bounds, _LOOKED_AT)

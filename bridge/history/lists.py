@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, TextClause, text
 from bridge.core.delivery import Status
 from bridge.core.records import DeliveryFilter
 from bridge.db.scan import (
-    Bounds,
     Condition,
     Found,
     Key,
+    KeyRange,
     Scan,
     among,
     as_id,
@@ -38,7 +38,7 @@ _RECEIVED_ROW = 20
 """Cost of reading a row, relative to an index entry."""
 
 
-def find_received(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
+def find_received(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> Found:
     """Returns at most `limit` keys of matching deliveries."""
     if which.event_id is not None:
         return of_event(connection, which, bounds, limit)
@@ -58,7 +58,7 @@ def is_narrow(which: DeliveryFilter) -> bool:
     return which.hook is not None or (bool(which.statuses) and Status.SUCCESS not in which.statuses)
 
 
-def of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
+def of_event(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> Found:
     """Returns the keys of one event's deliveries."""
     known = as_id(which.event_id or "")
     if known is None or not bounds.hold(known):
@@ -102,7 +102,7 @@ def _succeeded(connection: Connection) -> list[Scan]:
     return [Scan(ORDER_OF_RECEIPT, [c.hook == hook, c.status == success]) for hook in hooks]
 
 
-def _of_type(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> Found:
+def _of_type(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> Found:
     """Returns deliveries of the newest events of a type: there may be few such events among very many deliveries."""
     kind = which.event_type or ""
     keys = _rest_of_event(connection, which, bounds, limit)
@@ -118,7 +118,7 @@ def _of_type(connection: Connection, which: DeliveryFilter, bounds: Bounds, limi
     return Found(keys, horizon)
 
 
-def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: Bounds, limit: int) -> list[Key]:
+def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> list[Key]:
     """Returns the remaining deliveries of the event with which the previous page ended."""
     if bounds.after is None:
         return []
@@ -147,7 +147,7 @@ _UPDATED_ROW = 20
 
 def find_updated(connection: Connection, which: DeliveryFilter, after: Key | None, limit: int) -> Found:
     """Returns at most `limit` keys of matching deliveries, after the key `after`."""
-    bounds = Bounds(after, which.updated_since, which.updated_until)
+    bounds = KeyRange(after, which.updated_since, which.updated_until)
     named = _named(connection, which)
     if named is not None:
         return Found(
@@ -158,7 +158,7 @@ def find_updated(connection: Connection, which: DeliveryFilter, after: Key | Non
 
 def _named(connection: Connection, which: DeliveryFilter) -> list[ColumnElement[bool]] | None:
     """Returns a condition that lists the matching deliveries by id, None if these are too many."""
-    received = Bounds(None, first_id(which.since), first_id(which.until))
+    received = KeyRange(None, first_id(which.since), first_id(which.until))
     if which.event_id is not None:
         return [_among(connection, of_event(connection, which, received, _MOST_OF_EVENT).keys)]
     if not is_narrow(which):

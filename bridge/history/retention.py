@@ -14,7 +14,7 @@ from bridge.core.ports import History
 from bridge.db.admin_tables import durations, measures, sums
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.tables import attempts, deliveries, event_dimensions, events, evidence_forms, quarantine
-from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlClaims
 from bridge.history.leases import SqlReplicas
 from bridge.measuring.spans import DAY, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Step
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, case, select, update
 
 from bridge.core.delivery import Counted, Record
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.db.admin_tables import durations, hook_health, measures, sums
 from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow
 from bridge.db.text import storable

@@ -22,7 +22,7 @@ from bridge.hooks.service import (
     Unreadable,
 )
 from bridge.http.body import json_of, raw_body, unfit
-from bridge.http.documents import NotFound, PageDocument, Refused
+from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import Given, PageQuery, Parameter, Parameters, Query, one_of, page_by_key, text
 from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
 from bridge.settings.shape import nearest
@@ -45,13 +45,15 @@ def hook_problems(hint: Callable[[str], str]) -> Problems:
     return {
         SettingsError: lambda error, _: unfit((fault.path, fault.message) for fault in error.problems),
         NoSuchHook: lambda _, call: NotFound(f"no hook has this name or id{hint(call.which)}"),
-        NameTaken: lambda _, __: Refused(
+        NameTaken: lambda _, __: RequestProblem(
             409, f"name: {_TAKEN}", members={"invalid-params": [{"name": "name", "reason": _TAKEN}]}
         ),
-        Overtaken: lambda _, __: Refused(412, "the hook was changed or deleted meanwhile: read it again"),
-        ManagedByFile: lambda _, __: Refused(409, _BY_FILE),
-        BeingDeleted: lambda _, __: Refused(409, "the hook is being deleted"),
-        TooMany: lambda _, __: Refused(
+        Overtaken: lambda _, __: RequestProblem(
+            412, "the hook was changed or deleted meanwhile: read it again"
+        ),
+        ManagedByFile: lambda _, __: RequestProblem(409, _BY_FILE),
+        BeingDeleted: lambda _, __: RequestProblem(409, "the hook is being deleted"),
+        TooMany: lambda _, __: RequestProblem(
             409, "as many hooks are stored as may be (limits.hooks): delete some first"
         ),
         NoSecrets: conflict,
@@ -60,9 +62,9 @@ def hook_problems(hint: Callable[[str], str]) -> Problems:
 
 
 async def _tree(request: web.Request) -> Any:
-    """Returns the parsed body, JSON of at most MOST_HOOK bytes; raises Refused."""
+    """Returns the parsed body, JSON of at most MOST_HOOK bytes; raises RequestProblem."""
     if len(await raw_body(request)) > MOST_HOOK:
-        raise Refused(413, f"a hook has at most {MOST_HOOK} bytes")
+        raise RequestProblem(413, f"a hook has at most {MOST_HOOK} bytes")
     return await json_of(request)
 
 
@@ -165,7 +167,7 @@ class HookRoutes:
                 name="hooks.create",
                 method="POST",
                 path="/v1/hooks",
-                summary="Make a hook; in force on every replica within a second",
+                summary="Create a hook; every replica uses it within a second",
                 run=self._create,
                 role=Role.ADMIN,
                 body=NewHook,
@@ -176,15 +178,15 @@ class HookRoutes:
                 problems=self._hooks.problems,
                 refusals=frozenset({409}),
             ),
-            self._change("replace", "PUT", "Replace a whole hook; secrets that are absent are kept", Hook),
+            self._change("replace", "PUT", "Replace a hook; absent secrets are kept", Hook),
             self._change(
-                "patch", "PATCH", "Change parts of a hook by a JSON merge patch (RFC 7396)", dict[str, Any]
+                "patch", "PATCH", "Update a hook with a JSON merge patch (RFC 7396)", dict[str, Any]
             ),
             Operation(
                 name="hooks.delete",
                 method="DELETE",
                 path="/v1/hooks/{id}",
-                summary="Delete a hook; what waits in its lane is dropped, or still delivered",
+                summary="Delete a hook; deliveries in its lane are dropped or still made",
                 run=self._delete,
                 role=Role.ADMIN,
                 query=_DeleteQuery,
@@ -199,7 +201,7 @@ class HookRoutes:
             reading(
                 "hooks.list",
                 "/v1/hooks",
-                "Hooks by name, without their secrets",
+                "List hooks by name, without secrets",
                 self._list,
                 PageDocument[HookDocument],
                 query=_HooksQuery,
@@ -207,7 +209,7 @@ class HookRoutes:
             Operation(
                 name="hooks.show",
                 path="/v1/hooks/{id}",
-                summary="One hook, by its id or its name, and how it is doing",
+                summary="Get a hook by id or name, with its health",
                 run=self._show,
                 answers={200: HookDocument},
                 answer_headers=("ETag",),

@@ -41,23 +41,25 @@ class HookSwitchRoutes:
     def operations(self) -> Sequence[Operation]:
         switch = self._switch
         return [
-            self._operation("enable", "Deliver what matches from now on", switch.enable),
+            self._operation("enable", "Enable a hook", switch.enable),
             self._operation(
-                "disable", "Skip what matches from now on; what waits goes on waiting", switch.disable
+                "disable",
+                "Disable a hook: matching events are recorded as SKIPPED; waiting deliveries keep waiting",
+                switch.disable,
             ),
             replace(
-                self._operation("pause", "Have what matches wait in the lane", switch.resume),
+                self._operation("pause", "Pause a hook: its deliveries wait in its lane", switch.resume),
                 run=self._pause,
                 body=PauseBody,
                 body_required=False,
                 example={"reason": "maintenance until 6 p.m."},
             ),
-            self._operation("resume", "Deliver what waits; ends the bridge's own pause too", switch.resume),
+            self._operation("resume", "Resume a hook; also lifts an automatic pause", switch.resume),
             Operation(
                 name="hooks.rotate_secret",
                 method="POST",
                 path="/v1/hooks/{id}/secret",
-                summary="Sign with a new secret; the former ones sign beside it for a while, or before it",
+                summary="Rotate the secret of a hook; old secrets still sign for a limited time",
                 run=self._new_secret,
                 role=Role.ADMIN,
                 query=MatchQuery,
@@ -267,7 +269,7 @@ class TestRoutes:
                 name="hooks.test",
                 method="POST",
                 path="/v1/hooks/{id}/test",
-                summary="Send a test event to the hook's target, and tell what came of it",
+                summary="Send a test event to the hook's target; the response has the result",
                 run=self._test,
                 role=Role.OPERATOR,
                 body=TestBody,

@@ -36,12 +36,12 @@ amqp-bridge hooks enable crm billing
 
 class _Hooks(LazyGroup):
     later = {  # noqa: RUF012 - of the base class
-        "create": Later(_CHANGES, "Make a hook, from a file or by options; it is in force at once."),
+        "create": Later(_CHANGES, "Create a hook from a file or from options; it is active at once."),
         "update": Later(
-            _CHANGES, "Change what options say and leave the rest, or put a file's hook in its place."
+            _CHANGES, "Update the given fields of a hook, or replace the hook with the one in a file."
         ),
-        "delete": Later(_CHANGES, "Delete a hook, and deliver or drop what waits in its lane."),
-        "test": Later(_CHANGES, "Send one test event to a hook's target and tell what came of it."),
+        "delete": Later(_CHANGES, "Delete a hook, and deliver or drop the deliveries in its lane."),
+        "test": Later(_CHANGES, "Send a test event to a hook's target and show the result."),
         "rotate-secret": Later(
             _CHANGES,
             "Give a hook a new secret; the old ones go on signing for a while, and the answer says which signs when.",
@@ -163,12 +163,14 @@ app = RemoteCommands("hooks", cls=_Hooks, no_args_is_help=True)
 app.listing(
     "list",
     "/hooks",
-    "List hooks, and how they are doing.",
+    "List hooks and their health.",
     HOOKS,
-    option("--target", None, "With such a target.", TargetType),
-    option("--managed-by", None, "Made there.", Literal["api", "file"]),
-    option("--state", None, "In this state.", Literal["active", "paused", "disabled", "broken", "failing"]),
-    option("--search -q", "TEXT", "With this text in name or description.", name="q"),
+    option("--target", None, "Only hooks with a target of this type.", TargetType),
+    option("--managed-by", None, "Only hooks managed by the API, or by the file.", Literal["api", "file"]),
+    option(
+        "--state", None, "Only in this state.", Literal["active", "paused", "disabled", "broken", "failing"]
+    ),
+    option("--search -q", "TEXT", "Only hooks whose name or description contains this text.", name="q"),
     epilog=examples("""
 amqp-bridge hooks list
 amqp-bridge hooks list --state failing
@@ -224,7 +226,7 @@ def pause(
     to: Remote,
     hooks: HookNames = None,
     *,
-    reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Shown to who looks.")] = None,
+    reason: Annotated[str | None, Option("--reason", metavar="TEXT", help="Reason of the pause.")] = None,
 ) -> None:
     """Pause hooks: deliveries of matching events wait in the hook's lane."""
     _switch(to, hooks, "pause", {"reason": reason} if reason else None)

@@ -18,8 +18,7 @@ from bridge.settings.yaml import Substitution
 from bridge.settings.yaml import parse as parse_yaml
 from bridge.terminal.client import segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.input import all_secrets, content, json_option
-from bridge.terminal.options import YES, HookName, RemoteCommands, examples
+from bridge.terminal.options import YES, HookName, RemoteCommands, all_secrets, content, examples, json_option
 from bridge.terminal.output import FAILED, usage
 from bridge.terminal.paper import Column, TablePrinter, column, count, described, moment, text
 from bridge.terminal.remote import Remote, confirm
@@ -73,23 +72,23 @@ def _member(model: type[BaseModel], name: str, metavar: str | None, help: str, f
 
 _PRESETS = ", ".join(get_args(get_args(Retry.model_fields["preset"].annotation)[0]))
 OF_HOOK = (
-    _member(Hook, "name", "NAME", "Small letters, digits and hyphens."),
-    _member(Hook, "description", "TEXT", "What it is for."),
-    _member(Hook, "events", "PATTERNS", "Such as customers.*,tickets.#", "--events -e"),
-    _member(Hook, "sources", "NAMES", "Default: every source."),
-    _member(Hook, "filter", "CEL", "Must be true of `event`."),
-    _member(Hook, "unmatched", None, "Only what no other hook asks for.", "--unmatched/--no-unmatched"),
-    _member(WebhookTarget, "url", "URL", "Webhook: where requests go.", "--to --target-url"),
+    _member(Hook, "name", "NAME", "Name: lower-case letters, digits and hyphens."),
+    _member(Hook, "description", "TEXT", "Description."),
+    _member(Hook, "events", "PATTERNS", "Event patterns: customers.*,tickets.#", "--events -e"),
+    _member(Hook, "sources", "NAMES", "Sources. Default: all."),
+    _member(Hook, "filter", "CEL", "CEL expression over `event` that must be true."),
+    _member(Hook, "unmatched", None, "Only events that no hook matches.", "--unmatched/--no-unmatched"),
+    _member(WebhookTarget, "url", "URL", "Webhook: URL.", "--to --target-url"),
     _member(QueueTarget, "queue", "QUEUE", "Deliver to this queue."),
-    option("--command", "TEXT", "Deliver to this program with arguments.", name="command_"),
-    _member(NotifyTarget, "urls", "URL", "Tell this service, an Apprise URL.", "--notify"),
-    _member(WebhookTarget, "profile", "PROFILE", "Webhook: how it is signed.", "--profile -p"),
-    option("--secret-file", "FILE", "Webhook: a secret from this file.", list[Path]),
-    option("--secret-env", "NAME", "Webhook: a secret from this variable.", list[str]),
-    _member(WebhookTarget, "timeout", "DURATION", "Of one attempt, such as 15s."),
+    option("--command", "TEXT", "Run this program with arguments.", name="command_"),
+    _member(NotifyTarget, "urls", "URL", "Notify this service, an Apprise URL.", "--notify"),
+    _member(WebhookTarget, "profile", "PROFILE", "Webhook: signature profile.", "--profile -p"),
+    option("--secret-file", "FILE", "Webhook: read a secret from this file.", list[Path]),
+    option("--secret-env", "NAME", "Webhook: read a secret from this environment variable.", list[str]),
+    _member(WebhookTarget, "timeout", "DURATION", "Time limit of an attempt, such as 15s."),
     _member(Hook, "retry", "RETRY", f"A preset ({_PRESETS}) or waits: 5s,5m"),
-    _member(Hook, "rate", "RATE", "Such as 50/s."),
-    _member(Hook, "concurrency", "N", "Attempts at once."),
+    _member(Hook, "rate", "RATE", "Maximum rate of attempts, such as 50/s."),
+    _member(Hook, "concurrency", "N", "Maximum number of concurrent attempts."),
 )
 FILE = option("--file -f", "FILE", "A hook in YAML or JSON; - reads it.")
 
@@ -206,7 +205,7 @@ def _asked(file: str | None, given: Mapping[str, Any]) -> Any:
 
 @app.remote(epilog=CREATE, own=(FILE, *OF_HOOK))
 def create(to: Remote, *, file: str | None, **given: Any) -> None:
-    """Make a hook, from a file or by options; it is in force at once."""
+    """Create a hook from a file or from options; it is active at once."""
     to.say(to.change("POST", "/hooks", _asked(file, given)), show_hook)
 
 
@@ -215,14 +214,14 @@ def create(to: Remote, *, file: str | None, **given: Any) -> None:
     own=(
         FILE,
         option("--patch", "FILE", "A merge patch (RFC 7396) in YAML or JSON; - reads it."),
-        option("--if-match", "ETAG", "Only if the hook has this version still."),
+        option("--if-match", "ETAG", "Fail if the hook's version is not this one."),
         *OF_HOOK,
     ),
 )
 def update(
     to: Remote, hook: HookName, *, file: str | None, patch: str | None, if_match: str | None, **given: Any
 ) -> None:
-    """Change what options say and leave the rest, or put a file's hook in its place."""
+    """Update the given fields of a hook, or replace the hook with the one in a file."""
     if file is not None and patch is not None:
         raise usage("--patch", "goes not with --file")
     method = "PATCH" if file is None else "PUT"
@@ -234,14 +233,12 @@ def update(
 @app.remote(
     epilog=DELETE,
     own=(
-        option(
-            "--lane", None, "What becomes of deliveries that wait.", Literal["drain", "drop"], default="drop"
-        ),
+        option("--lane", None, "Deliver or drop what waits.", Literal["drain", "drop"], default="drop"),
         YES,
     ),
 )
 def delete(to: Remote, hook: HookName, *, lane: str, yes: bool) -> None:
-    """Delete a hook, and deliver or drop what waits in its lane."""
+    """Delete a hook, and deliver or drop the deliveries in its lane."""
     fate = "still delivered" if lane == "drain" else "given up (FAILED hook_deleted)"
     confirm(f"Delete the hook {hook}? What waits in its lane is {fate}.", yes=yes)
     to.say(to.change("DELETE", f"/hooks/{segment(hook)}", query={"lane": lane}), _show_removal)
@@ -265,12 +262,12 @@ def _show_removal(paper: TablePrinter, answer: Any) -> None:
     "test",
     epilog=TEST,
     own=(
-        option("--type -t", "TYPE", "Of the test event.", name="type_"),
-        option("--data -d", "JSON", "Its data; @FILE reads a file, @- standard input."),
+        option("--type -t", "TYPE", "Type of the test event.", name="type_"),
+        option("--data -d", "JSON", "Data of the test event; @FILE reads a file, @- standard input."),
     ),
 )
 def send_test(to: Remote, hook: HookName, *, type_: str | None, data: str | None) -> None:
-    """Send one test event to a hook's target and tell what came of it."""
+    """Send a test event to a hook's target and show the result."""
     body: dict[str, Any] = {} if type_ is None else {"type": type_}
     if data is not None:
         body["data"] = json_option("--data", data)
@@ -304,12 +301,12 @@ def _show_tested(paper: TablePrinter, answer: Any) -> None:
         option(
             "--keep",
             "DURATION",
-            "How long the old ones go on signing: beside the new one, or before it where the profile signs with one "
+            "How long the old secrets still sign: in addition to the new one, or instead of it if the profile signs with one "
             "secret. Default: 24h.",
         ),
-        flag("--now", "The old ones end and the new one signs at once; as --keep 0."),
-        option("--secret-file", "FILE", "The new secret, in place of a made one.", Path),
-        option("--secret-env", "NAME", "The new secret is in this variable."),
+        flag("--now", "Revoke the old secrets immediately; same as --keep 0."),
+        option("--secret-file", "FILE", "Read the new secret from this file.", Path),
+        option("--secret-env", "NAME", "Read the new secret from this environment variable."),
     ),
 )
 def rotate_secret(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from bridge.amqp.consumer import ConsumeChannel
 from bridge.amqp.topology import Topology
-from bridge.cluster.replicas import ReplicaHeartbeat
+from bridge.cluster.replicas import Replicas
 from bridge.core.delivery import FINAL, Status
 from bridge.core.errors import BridgeError, BrokerRefused, BrokerUnavailable
 from bridge.core.hook import Overtaken, StoredHook
@@ -53,7 +53,7 @@ class HookDeletion:
     def __init__(
         self,
         in_force: HooksInForce,
-        presence: ReplicaHeartbeat,
+        replicas: Replicas,
         store: SqlHooks,
         remains: "SqlUnfinishedDeliveries",
         leases: SqlReplicas,
@@ -65,7 +65,7 @@ class HookDeletion:
         metrics: Metrics,
     ) -> None:
         """`channel` opens a channel that consumes existing lanes; `receive` handles copies of deleted hooks."""
-        self._in_force, self._presence, self._store = in_force, presence, store
+        self._in_force, self._replicas, self._store = in_force, replicas, store
         self._remains, self._leases, self._me = remains, leases, replica_id
         self._topology, self._channel, self._receive = topology, channel, receive
         self._metrics = metrics
@@ -76,7 +76,7 @@ class HookDeletion:
     # Requests.
 
     async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """Delete a hook; see bridge.hooks.service.InForce."""
+        """Delete a hook; see bridge.hooks.service.Delete."""
         hook_id = hook.hook.id
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
@@ -180,17 +180,21 @@ class HookDeletion:
             await self._hold(hook_id)
 
     async def _is_drained(self, stored: StoredHook) -> bool:
-        if not await self._presence.all_have(stored.revision, settled=True):
+        if not await self._all_have(stored.revision, settled=True):
             return False
         return not await self._waiting(stored.hook.id)
 
+    async def _all_have(self, revision: int, *, settled: bool = False) -> bool:
+        here = self._in_force.settled if settled else self._in_force.revision
+        return here >= revision and await self._replicas.others_have(revision, settled=settled)
+
     async def _drop(self, stored: StoredHook, *, drained: bool) -> None:
         hook_id, revision = stored.hook.id, stored.revision
-        await self._until(hook_id, lambda: self._presence.all_have(revision))
+        await self._until(hook_id, lambda: self._all_have(revision))
         await self._ask(self._topology.unbind_lane(hook_id), hook_id)
         await self._empty_lane(hook_id)
         # In-flight attempts elsewhere end by themselves: their copies now go to the orphans.
-        await self._until(hook_id, lambda: self._presence.all_have(revision, settled=True))
+        await self._until(hook_id, lambda: self._all_have(revision, settled=True))
         await self._bury(hook_id)
         ended = await self._remains.ended(hook_id)
         await self._store.delete_hook(hook_id, "gone", time.time(), version=None)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
 import structlog
 
@@ -15,24 +14,50 @@ from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable, SettingsError
 from bridge.core.hook import Hook, HookFault, StoredHook, StoredHooks
 from bridge.core.ports import Control, History, HookState
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.hooks.runners import Change, Effective, Hooks, effective
-from bridge.hooks.service import Removal
 from bridge.hooks.store import SqlHooks
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable
+from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.lanes import LaneScheduler
 from bridge.pipeline.orphans import OrphanedCopies
+from bridge.pipeline.watch import PipelineWatch
 from bridge.telemetry import events
 
 log = structlog.get_logger(__name__)
-
-Remove = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]
 
 _NEVER = StoredHooks(-1, ())
 _WAITS = "what it asks for waits in its lane until it is mended"
 _AS_BEFORE = "it stays in force as it was before"
 _NO_MATCH = "nothing is matched with it, and what waits stays in its lane"
+
+
+class AutomaticPauses:
+    """The pauses that this process made and has not stored yet."""
+
+    def __init__(self, table: HookTable, watch: PipelineWatch) -> None:
+        self._table, self._watch = table, watch
+        self.unstored: dict[str, HookState] = {}
+        self.news = asyncio.Event()
+        """Set whenever there is something to store."""
+
+    def pause(self, runner: HookWorker, reason: str) -> None:
+        """Pauses a hook on behalf of the bridge: its deliveries wait until a person resumes it."""
+        self._watch.paused(runner, reason)
+        runner.pause(reason)
+        self.remember(runner.hook.id, reason)
+
+    def remember(self, hook: str, reason: str) -> None:
+        """Stores the pause of a hook, which is paused here already."""
+        self.say(HookState(hook, paused=True, reason=reason, at=time.time()))
+
+    def say(self, state: HookState) -> None:
+        """Sets or lifts an automatic pause, which is stored and announced in the background."""
+        self.unstored[state.hook] = state
+        self.news.set()
+        if not state.paused and (runner := self._table.get(state.hook)) is not None:
+            runner.pause("")
 
 
 class HooksInForce:
@@ -58,15 +83,16 @@ class HooksInForce:
         service: LaneScheduler,
         strays: OrphanedCopies,
         control: Control,
+        pauses: AutomaticPauses,
+        everywhere: Callable[[int], Awaitable[None]],
     ) -> None:
-        """`written` are the file's hooks. `remove` (deletes lanes) and `everywhere` (awaits all replicas) are set later."""
+        """`written` are the hooks of the file; `everywhere` waits until all replicas have activated a revision."""
         self.table = table
         self._store, self._history = store, history
         self._hooks, self._delivering, self._deleted = hooks, delivering, deleted
         self._topology, self._service, self._strays = topology, service, strays
         self._control = control
-        self.remove: Remove | None = None
-        self.everywhere: Callable[[int], Awaitable[None]] | None = None
+        self._pauses, self._everywhere = pauses, everywhere
         self.news = asyncio.Event()
         """Set whenever a change was activated."""
         self.outlived: set[str] = set()
@@ -74,8 +100,6 @@ class HooksInForce:
         self._written = tuple(written)
         self._found = _NEVER
         self._states: Mapping[str, HookState] = {}
-        self._pauses: dict[str, HookState] = {}
-        self._to_store = asyncio.Event()
         self._reading = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._judged: dict[str, tuple[int, HookFault | None]] = {}
@@ -122,13 +146,7 @@ class HooksInForce:
         """Activate the stored hooks here and at the other replicas; waits at most a second for these."""
         await self._read()
         await self._control.tell("hooks")
-        if self.everywhere is not None:
-            await self.everywhere(self.revision)
-
-    async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """Deactivate the hook on all replicas, and drain or drop its lane."""
-        assert self.remove is not None
-        return await self.remove(hook, how)
+        await self._everywhere(self.revision)
 
     def rewrite(self, written: Sequence[Hook]) -> Change:
         """Replace the hooks of the file. A hook that became broken keeps its last valid version.
@@ -147,15 +165,8 @@ class HooksInForce:
             raise
         paused = {hook for hook, state in self.states.items() if state.paused}
         for hook in paused & mine & {*change.changed, *change.removed}:
-            self.say(HookState(hook, paused=False, reason="", at=time.time()))
+            self._pauses.say(HookState(hook, paused=False, reason="", at=time.time()))
         return change
-
-    def say(self, state: HookState) -> None:
-        """Sets or lifts an automatic pause, which is stored and announced in the background."""
-        self._pauses[state.hook] = state
-        self._to_store.set()
-        if not state.paused and (runner := self.table.get(state.hook)) is not None:
-            runner.pause("")
 
     def heard(self, _about: str) -> None:
         """Triggers a check."""
@@ -200,13 +211,13 @@ class HooksInForce:
     async def _store_pauses(self) -> None:
         """Store automatic pauses, so that they survive restarts and apply to all replicas."""
         while True:
-            await self._to_store.wait()
-            self._to_store.clear()
+            await self._pauses.news.wait()
+            self._pauses.news.clear()
             try:
-                for state in list(self._pauses.values()):
+                for state in list(self._pauses.unstored.values()):
                     await self._store_pause(state)
             except HistoryUnavailable:
-                self._to_store.set()
+                self._pauses.news.set()
                 await asyncio.sleep(1)
             else:
                 await self._control.tell("hooks")
@@ -216,8 +227,8 @@ class HooksInForce:
         async with self._reading:
             await self._history.set_hook_state(state)
             self._states = {**self._states, state.hook: self._said(self._states)[state.hook]}
-            if self._pauses[state.hook] is state:
-                del self._pauses[state.hook]
+            if self._pauses.unstored[state.hook] is state:
+                del self._pauses.unstored[state.hook]
 
     # Activation.
 
@@ -252,7 +263,7 @@ class HooksInForce:
     def _said(self, states: Mapping[str, HookState]) -> dict[str, HookState]:
         """Returns the stored states with the pauses that are not stored yet; overrides are unchanged."""
         said = dict(states)
-        for hook, state in self._pauses.items():
+        for hook, state in self._pauses.unstored.items():
             before = said.get(hook, state)
             said[hook] = replace(before, paused=state.paused, reason=state.reason, at=state.at)
         return said

@@ -19,7 +19,7 @@ class UnknownName(BridgeError):
     """The name is unknown; the text suggests the nearest."""
 
 
-class Names:
+class KnownNames:
     """The configured names, and those still in the history."""
 
     def __init__(self, in_force: InForce, sources: Sequence[Source], known: SqlHistory) -> None:
@@ -83,7 +83,7 @@ def _is_pattern(text: str) -> bool:
 class AskedNames:
     """Looks up names in a query; an unknown name is added to the problems of the request."""
 
-    def __init__(self, names: Names, known: SqlHistory) -> None:
+    def __init__(self, names: KnownNames, known: SqlHistory) -> None:
         """`known` resolves abbreviated ids."""
         self.of_hook = names.of_hook
         self.nearest_hook = names.nearest_hook

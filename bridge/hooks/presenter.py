@@ -9,7 +9,7 @@ from bridge.checks.configuration import secret_ends_of
 from bridge.core.base import value
 from bridge.core.hook import Hook, StoredHook
 from bridge.core.ports import HookState
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.documents import AddressDocument
 from bridge.formats.text import utc_seconds

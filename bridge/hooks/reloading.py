@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 1.0
 
 
-class Written(Protocol):
+class SettingsOrigin(Protocol):
     """The origin of the settings."""
 
     def read(self) -> Settings:
@@ -61,35 +61,60 @@ class Written(Protocol):
         ...
 
 
+class ReloadRequests:
+    """Requests of reloads, which may come before the bridge can reload; requests during a reload cause one more."""
+
+    def __init__(self) -> None:
+        self._wanted = asyncio.Event()
+        self._done: asyncio.Future[None] = asyncio.Future()
+
+    def request(self) -> asyncio.Future[None]:
+        """Requests a reload as soon as possible; returns what is done when it has ended."""
+        self._wanted.set()
+        return self._done
+
+    async def next(self) -> asyncio.Future[None]:
+        """Waits for a request; the caller ends the returned future after the reload."""
+        await self._wanted.wait()
+        self._wanted.clear()
+        done, self._done = self._done, asyncio.Future()
+        return done
+
+
 class Reloading:
     """Reloads one at a time, in a thread: reading thousands of hooks takes seconds."""
 
-    def __init__(self, settings: Settings, written: Written) -> None:
-        """`settings` are those with which the bridge was started."""
+    def __init__(
+        self,
+        settings: Settings,
+        written: SettingsOrigin,
+        requests: ReloadRequests,
+        in_force: HooksInForce,
+        *,
+        control: Control,
+        replica: str,
+    ) -> None:
+        """`settings` are those with which the bridge was started; `replica`: the id of this one."""
         self._settings = settings
         self._written = written
+        self._requests = requests
         self._hooks = settings.hooks
         self._turn = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._in_force: HooksInForce | None = None
-        self._control: Control | None = None
-        self._replica = ""
-        self._asked_early = False
-        _warn(settings)
-
-    def serve(self, in_force: HooksInForce, control: Control, replica: str) -> None:
-        """Enables reloads, and reloads at once if one was requested during the start; `replica`: the id of this one."""
         self._in_force, self._control, self._replica = in_force, control, replica
         control.listen("reload", self._heard)
-        if self._asked_early:
-            self.soon()
+
+    async def run(self) -> None:
+        """Reloads on request, and logs the result, until cancelled."""
+        while True:
+            done = await self._requests.next()
+            await self._logged()
+            done.set_result(None)
 
     async def reload(self) -> Reloaded:
         """Activates the hooks of the file here; raises SettingsError, with nothing changed."""
-        assert self._in_force is not None
         async with self._turn:
             settings = await asyncio.to_thread(self._written.read)
-            _warn(settings)
+            warn_of_secret_ends(settings)
             change = self._in_force.rewrite(settings.hooks)
             self._hooks = settings.hooks
             broken = {hook.id: hook.fault.reason for hook in settings.hooks if hook.fault is not None}
@@ -101,19 +126,8 @@ class Reloading:
     async def reload_everywhere(self) -> Reloaded:
         """Reloads here, and makes the other replicas reload their own files."""
         reloaded = await self.reload()
-        assert self._control is not None
         await self._control.tell("reload", self._replica)
         return reloaded
-
-    def soon(self) -> asyncio.Task[None] | None:
-        """Reloads in the background, and logs the result; None during the start, which reloads at its end."""
-        if self._in_force is None:
-            self._asked_early = True
-            return None
-        task = asyncio.create_task(self._logged(), name="reload")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     async def watch(self) -> None:
         """Reloads whenever the file changes, until cancelled.
@@ -133,7 +147,6 @@ class Reloading:
                 await self._renew_proxies()
 
     async def _renew_proxies(self) -> None:
-        assert self._in_force is not None
         async with self._turn:
             try:
                 settings = await asyncio.to_thread(self._written.read)
@@ -147,7 +160,7 @@ class Reloading:
     def _heard(self, about: str) -> None:
         """Handles the request of another replica; "" comes at intervals and requests nothing."""
         if about not in {"", self._replica}:
-            self.soon()
+            self._requests.request()
 
     async def _logged(self) -> None:
         try:
@@ -167,7 +180,8 @@ class Reloading:
         return changed
 
 
-def _warn(settings: Settings) -> None:
+def warn_of_secret_ends(settings: Settings) -> None:
+    """Logs secrets that end with a blank or line break, which is hardly meant."""
     for found in secret_ends(settings):
         events.hardly_meant(found.path, found.message)
 
@@ -188,7 +202,7 @@ class ReloadRoutes:
                 name="hooks.reload",
                 method="POST",
                 path="/v1/reload",
-                summary="Read the hooks of the file anew, on every replica",
+                summary="Reload the hooks of the file on every replica",
                 description="The answer tells of the replica that was asked; the others read what is written where they "
                 "are. 422: the file cannot be used, and nothing was changed. A hook that has a problem does not hinder "
                 "the others: it stands in `broken`.",

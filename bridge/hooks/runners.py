@@ -11,7 +11,7 @@ from bridge.meta.words import Facts, MetaType
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
-from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.breaker import CircuitBreaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
 from bridge.targets.factory import Targets
@@ -203,7 +203,7 @@ class Hooks:
             self._targets.build(hook) if self._serves(hook) and hook.fault is None else None,
             delivering.deliver,
             policy=Policy.of(hook, retry_after_max=self._retry_after_max),
-            breaker=Breaker(self._breaker),
+            breaker=CircuitBreaker(self._breaker),
             thresholds=self._thresholds,
             metrics=self._metrics.hook(hook.id, hook.target.type),
             changed=self._lane_changed,

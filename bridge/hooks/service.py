@@ -18,7 +18,7 @@ from bridge.core.base import plain, value
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.hook import Ends, Hook, NameTaken, Overtaken, StoredHook
 from bridge.core.ports import HookState
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.core.target import TARGET_TYPES
 from bridge.hooks.merge import patched, replaced, unkept, without_read_only
 from bridge.hooks.store import SqlHooks
@@ -79,11 +79,11 @@ class InForce(Protocol):
         """
         ...
 
-    async def delete(self, hook: StoredHook, how: Literal["drain", "drop"]) -> Removal:
-        """Deactivates the hook on all replicas, and drains or drops its lane; `hook` is already stored as being deleted.
-        Returns after 10 s at the latest, and continues in the background if necessary.
-        """
-        ...
+
+Delete = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]
+"""Deactivates a hook, already stored as being deleted, on all replicas, and drains or drops its lane. Returns after 10 s at the
+latest, and continues in the background if necessary.
+"""
 
 
 class NoSuchHook(Exception):
@@ -231,13 +231,21 @@ class ManageHooks:
     """
 
     def __init__(
-        self, store: SqlHooks, in_force: InForce, grounds: Grounds, *, most: int, now: Callable[[], float]
+        self,
+        store: SqlHooks,
+        in_force: InForce,
+        grounds: Grounds,
+        *,
+        delete: Delete,
+        most: int,
+        now: Callable[[], float],
     ) -> None:
         """`most`: maximum number of stored hooks; `now` returns Unix seconds."""
         self._changes = HookChanges(store, in_force, now)
         self._store = store
         self._in_force = in_force
         self._grounds = grounds
+        self._delete = delete
         self._most = most
         self._now = now
 
@@ -298,7 +306,7 @@ class ManageHooks:
                     )
             except Overtaken:
                 continue
-            return stored, await self._in_force.delete(stored, how)
+            return stored, await self._delete(stored, how)
         raise Overtaken
 
     async def _judged(self, tree: Any) -> Hook:

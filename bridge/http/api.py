@@ -15,7 +15,7 @@ from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
 from bridge.http.audit import AuditLog
 from bridge.http.auth import AccessGate, Actors
-from bridge.http.documents import REQUEST_ID, Refused, problem_of
+from bridge.http.documents import REQUEST_ID, RequestProblem, problem_of
 from bridge.http.operation import ACTOR, AUDITED, Operation, runner
 from bridge.telemetry import events
 
@@ -36,7 +36,7 @@ _KINDS: dict[str, IdOf] = {
 """The kinds of ids that may be abbreviated, by their name in paths."""
 
 
-class Part(Protocol):
+class OperationGroup(Protocol):
     """A group of operations, whose paths follow PREFIX."""
 
     def operations(self) -> Sequence[Operation]:
@@ -49,7 +49,7 @@ class Api:
 
     def __init__(
         self,
-        parts: Iterable[Part],
+        parts: Iterable[OperationGroup],
         actors: Actors,
         log: AuditLog,
         new_id: Callable[[], str],
@@ -106,7 +106,7 @@ class Api:
         except HistoryUnavailable as error:
             events.api_unavailable(request[REQUEST_ID], str(error))
             detail = "the database of the history does not answer now; try again"
-            raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
+            raise RequestProblem(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
 
     async def _expand_id(self, request: web.Request) -> None:
         """Replaces an abbreviated id in the path, as lists show it, if no other id begins with it."""
@@ -116,7 +116,7 @@ class Api:
             return
         found = await self._known.ids_beginning(kind, given.lower(), SHOWN_IDS + 1)
         if len(found) > 1:
-            raise Refused(409, f"several ids begin with {given}: {listed_ids(found)}")
+            raise RequestProblem(409, f"several ids begin with {given}: {listed_ids(found)}")
         if found:
             request.match_info["id"] = found[0]
 
@@ -179,11 +179,11 @@ class ConcurrencyLimit:
 
     @contextmanager
     def place(self, request: web.Request) -> Iterator[None]:
-        """Reserves a place for this request; raises Refused (503) if there is none."""
+        """Reserves a place for this request; raises RequestProblem (503) if there is none."""
         size = _body_size(request)
         held = self._holder.octets
         if self._requests >= self._most or (held and held + size > self._most_bytes):
-            raise Refused(503, "too many requests at once; try again", headers={"Retry-After": "1"})
+            raise RequestProblem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
         self._requests += 1
         self._holder.take(size)
         try:

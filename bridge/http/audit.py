@@ -70,15 +70,18 @@ _MOST_DETAIL = 16_384
 class AuditLog:
     """Writes the audit log. An entry that cannot be written is logged in full: the change was made nevertheless."""
 
-    def __init__(self, audit: Audit, new_id: Callable[[], str]) -> None:
-        """`new_id` returns UUIDv7s, by which entries are ordered."""
+    def __init__(
+        self,
+        audit: Audit,
+        new_id: Callable[[], str],
+        written: Callable[[AuditEntry], None] = lambda _entry: None,
+    ) -> None:
+        """`new_id` returns UUIDv7s, by which entries are ordered; `written` is called with every entry, once it is written or
+        could not be.
+        """
         self._audit = audit
         self._new_id = new_id
-        self._hear: list[Callable[[AuditEntry], None]] = []
-
-    def listen(self, hear: Callable[[AuditEntry], None]) -> None:
-        """Calls `hear` with every entry, once it is written or could not be."""
-        self._hear.append(hear)
+        self._written = written
 
     async def write(
         self,
@@ -109,8 +112,7 @@ class AuditLog:
                 await self._audit.write_deed(deed)
         except Exception as error:  # noqa: BLE001 -- the deed is done: no failure here may look like one of it
             events.audit_failed(deed, error)
-        for hear in self._hear:
-            hear(deed)
+        self._written(deed)
 
 
 def _bounded(text: str) -> str:

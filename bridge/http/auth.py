@@ -14,9 +14,9 @@ from ipaddress import IPv6Address, ip_address
 
 from aiohttp import web
 
-from bridge.core.access import Actor, KnownToken, Role, Tokens
+from bridge.core.access import Actor, KnownToken, Role, TokenStore
 from bridge.core.errors import HistoryUnavailable
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from bridge.telemetry import events
 
 # The tokens: looked up by their hash, with a short-lived cache.
@@ -42,7 +42,7 @@ class Actors:
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenStore,
         admin_token: str | None,
         *,
         clock: Callable[[], float] = time.time,
@@ -190,7 +190,7 @@ class AccessGate:
         self._waiting: Counter[str] = Counter()
 
     async def actor(self, request: web.Request) -> Actor:
-        """Returns the actor of the request; raises Refused: 401, 429."""
+        """Returns the actor of the request; raises RequestProblem: 401, 429."""
         shown = _shown(request)
         if shown is None:
             raise self._unauthorized("the admin API wants the header `Authorization: Bearer <token>`", shown)
@@ -210,7 +210,7 @@ class AccessGate:
     def _place(self, who: str) -> Iterator[None]:
         if self._waiting[who] >= WAITING_OF_ONE or self._waiting.total() >= _WAITING:
             headers = {"Retry-After": f"{max(1, round(self._delay)):d}"}
-            raise Refused(429, "too many wrong tokens", headers=headers)
+            raise RequestProblem(429, "too many wrong tokens", headers=headers)
         self._waiting[who] += 1
         try:
             yield
@@ -219,10 +219,10 @@ class AccessGate:
             if not self._waiting[who]:
                 del self._waiting[who]
 
-    def _unauthorized(self, detail: str, shown: str | None) -> Refused:
+    def _unauthorized(self, detail: str, shown: str | None) -> RequestProblem:
         hint = "" if self._actors.has_admin_token else "; http.admin_token is not set"
         challenge = _CHALLENGE if shown is None else f'{_CHALLENGE}, error="invalid_token"'
-        return Refused(401, detail + hint, headers={"WWW-Authenticate": challenge})
+        return RequestProblem(401, detail + hint, headers={"WWW-Authenticate": challenge})
 
 
 def _shown(request: web.Request) -> str | None:

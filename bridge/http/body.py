@@ -21,7 +21,7 @@ from bridge.bodies.exact import json_text
 from bridge.codings.inflating import is_plain
 from bridge.core.event import Message
 from bridge.formats.parse import Bounds
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from bridge.http.input import invalid
 from bridge.settings.shape import explain, written
 
@@ -61,7 +61,7 @@ _BOM = b"\xef\xbb\xbf"
 async def body_of(request: web.Request, model: type[T], *, optional: bool = False) -> T:
     """Returns the model in the body; if it is `optional`, an empty body is an empty object.
 
-    Raises Refused: 400 for invalid JSON, 408, 413, 415, 422 for a body that does not fit the model.
+    Raises RequestProblem: 400 for invalid JSON, 408, 413, 415, 422 for a body that does not fit the model.
     """
     raw = await raw_body(request)
     if optional and not raw.strip():
@@ -70,35 +70,35 @@ async def body_of(request: web.Request, model: type[T], *, optional: bool = Fals
 
 
 async def json_of(request: web.Request) -> Any:
-    """Returns the JSON value of the body; raises Refused: 400 for invalid JSON, 408, 413, 415."""
+    """Returns the JSON value of the body; raises RequestProblem: 400 for invalid JSON, 408, 413, 415."""
     raw = await raw_body(request)
     return await aside(partial(_parsed, raw), len(raw))
 
 
 async def raw_body(request: web.Request) -> bytes:
-    """Returns the bytes of a body that may be JSON, whatever its content type; raises Refused: 408, 413, 415."""
+    """Returns the bytes of a body that may be JSON, whatever its content type; raises RequestProblem: 408, 413, 415."""
     if request.content_type.startswith("multipart/"):
-        raise Refused(415, "the body must be JSON (application/json), not a form in parts")
+        raise RequestProblem(415, "the body must be JSON (application/json), not a form in parts")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Refused(415, "the body must not be compressed")
+        raise RequestProblem(415, "the body must not be compressed")
     return await body_in_time(request)
 
 
 async def body_in_time(request: web.Request) -> bytes:
-    """Returns the bytes of any body; raises Refused: 408, 413."""
+    """Returns the bytes of any body; raises RequestProblem: 408, 413."""
     try:
         async with asyncio.timeout(_BODY_TIME):
             return await request.read()
     except TimeoutError:
-        raise Refused(408, f"the body did not come within {_BODY_TIME:g} s") from None
+        raise RequestProblem(408, f"the body did not come within {_BODY_TIME:g} s") from None
 
 
 def fitting(value: Any, model: type[T]) -> T:
-    """Returns the model of a JSON value; raises Refused (422) if it does not fit."""
+    """Returns the model of a JSON value; raises RequestProblem (422) if it does not fit."""
     return _validated(json_text(value), model)
 
 
-def unfit(faults: Iterable[tuple[str, str]]) -> Refused:
+def unfit(faults: Iterable[tuple[str, str]]) -> RequestProblem:
     """Returns the problem (422) for valid JSON that does not fit: path in the body and reason of each fault."""
     return invalid(faults, 422)
 
@@ -115,7 +115,7 @@ def _validated(raw: bytes | str, model: type[T]) -> T:
         raise _told(model, error.errors(include_url=False)) from None
 
 
-def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> Refused:
+def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> RequestProblem:
     if any(error["type"] == "json_invalid" for error in errors):
         return _no_json("it holds text that is not Unicode")
     faults: dict[str, str] = {}
@@ -128,10 +128,12 @@ def _told(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> Refused:
 
 
 def _parsed(raw: bytes) -> Any:
-    """Returns the value; raises Refused: 400 for JSON that is invalid by RFC 8259 or ambiguous, 413 for too many values."""
+    """Returns the value; raises RequestProblem: 400 for JSON that is invalid by RFC 8259 or ambiguous, 413 for too many values."""
     if _BOUNDS.exceeded(raw):
         most = _BOUNDS.values
-        raise Refused(413, f"the body has over {most} values, of which {most // 4} may be arrays and objects")
+        raise RequestProblem(
+            413, f"the body has over {most} values, of which {most // 4} may be arrays and objects"
+        )
     try:
         text = raw.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
@@ -188,7 +190,7 @@ def _nests_too_deep(value: Any) -> bool:
     return True
 
 
-def _no_json(what: str) -> Refused:
-    return Refused(
+def _no_json(what: str) -> RequestProblem:
+    return RequestProblem(
         400, f"the body is no JSON: {what}", members={"invalid-params": [{"name": "", "reason": what}]}
     )

@@ -142,7 +142,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 """The id of the request in problems and the log, if it has one."""
 
 
-class Refused(Exception):
+class RequestProblem(Exception):
     """Ends the handling of a request with this problem."""
 
     def __init__(
@@ -161,7 +161,7 @@ class Refused(Exception):
         self.members = members or {}
 
 
-class NotFound(Refused):
+class NotFound(RequestProblem):
     """The path of the request does not exist: 404."""
 
     def __init__(self, why: str = "") -> None:
@@ -189,7 +189,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
 def problem_of(request: web.Request, error: Exception) -> web.Response:
     """Returns the problem for an error; the text of a bug stays in the log. Raises redirects again."""
     named = {"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}
-    if isinstance(error, Refused):
+    if isinstance(error, RequestProblem):
         return _refused(request, error, named)
     if not isinstance(error, web.HTTPException):
         # The path of an inlet without verification may itself be the secret; the API has no secrets in its paths.
@@ -211,7 +211,7 @@ BELOW = "/api/v1/admin/"
 _ACCESS = {401: ("Unauthorized", "auth.required"), 403: ("Forbidden", "auth.not_admin")}
 
 
-def _refused(request: web.Request, refused: Refused, named: Mapping[str, str]) -> web.Response:
+def _refused(request: web.Request, refused: RequestProblem, named: Mapping[str, str]) -> web.Response:
     detail, members = refused.detail, refused.members
     if isinstance(refused, NotFound):
         detail = _nothing_at(request) + (f": {detail}" if detail else "")

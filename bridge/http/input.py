@@ -13,7 +13,7 @@ from pydantic import Field, WithJsonSchema
 from bridge.core.delivery import Status
 from bridge.core.records import Beyond, Page
 from bridge.formats.text import MAX_ID, event_type
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from bridge.measuring.spans import moment
 from bridge.settings.shape import nearest
 
@@ -29,13 +29,13 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,67}")
 _STATUSES = ", ".join(Status)
 
 
-def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> Refused:
+def invalid(faults: Iterable[tuple[str, str]], status: int = 400) -> RequestProblem:
     """Returns the problem for invalid parameters: name and reason of each."""
     told = [{"name": name, "reason": reason} for name, reason in faults]
     detail = "; ".join(
         f"{fault['name']}: {fault['reason']}" if fault["name"] else fault["reason"] for fault in told
     )
-    return Refused(status, detail, members={"invalid-params": told})
+    return RequestProblem(status, detail, members={"invalid-params": told})
 
 
 class Parameters:
@@ -54,7 +54,7 @@ class Parameters:
         ]
 
     def check(self) -> None:
-        """Raises Refused with all problems if there are any: 422 if parameters are well-formed but name unknown things."""
+        """Raises RequestProblem with all problems if there are any: 422 if parameters are well-formed but name unknown things."""
         if self._faults or self._unknown:
             raise invalid([*self._faults, *self._unknown], 400 if self._faults else 422)
 
@@ -327,7 +327,7 @@ P = TypeVar("P")
 
 
 async def read_page(query: PageQuery, read: Callable[..., Awaitable[P]]) -> P:
-    """Returns the result of `read` for `after` and `limit`; raises Refused for invalid parameters."""
+    """Returns the result of `read` for `after` and `limit`; raises RequestProblem for invalid parameters."""
     query.check()
     try:
         return await read(after=query.cursor, limit=query.limit)
@@ -357,7 +357,7 @@ def page_by_key(
 ) -> tuple[list[T], str | None]:
     """Returns one page of items in the order of their unique keys; the cursor is the last key of the previous page.
 
-    Raises Refused for invalid parameters, and for a cursor that has not the `form` of a key.
+    Raises RequestProblem for invalid parameters, and for a cursor that has not the `form` of a key.
     """
     cursor = query.cursor
     if cursor is not None and form is not None and not form.fullmatch(cursor):

@@ -12,7 +12,7 @@ from bridge.bodies.exact import json_text
 from bridge.core.access import Actor, Role
 from bridge.http.audit import AuditLog
 from bridge.http.body import aside, body_of
-from bridge.http.documents import REQUEST_ID, NotFound, Nothing, Refused, plain
+from bridge.http.documents import REQUEST_ID, NotFound, Nothing, RequestProblem, plain
 from bridge.http.input import Parameter, Query, is_id
 
 ACTOR = web.RequestKey("actor", Actor)
@@ -65,13 +65,13 @@ class Reply:
     """The bytes of a large document, which is serialised in a thread."""
 
 
-Problems = Mapping[type[Exception], Callable[[Any, Call[Any, Any]], Refused]]
+Problems = Mapping[type[Exception], Callable[[Any, Call[Any, Any]], RequestProblem]]
 """The problem for each exception of a service."""
 
 
-def conflict(error: Exception, _: Call[Any, Any]) -> Refused:
+def conflict(error: Exception, _: Call[Any, Any]) -> RequestProblem:
     """Returns the problem 409, with the text of the exception."""
-    return Refused(409, str(error))
+    return RequestProblem(409, str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +170,10 @@ def runner(operation: Operation, log: AuditLog) -> Handler:
     return run
 
 
-def _not_enough(operation: Operation, actor: Actor) -> Refused:
+def _not_enough(operation: Operation, actor: Actor) -> RequestProblem:
     challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
     detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
-    return Refused(403, detail, headers={"WWW-Authenticate": challenge})
+    return RequestProblem(403, detail, headers={"WWW-Authenticate": challenge})
 
 
 async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call[Any, Any]:

@@ -94,7 +94,7 @@ _LONGEST_PROPERTY = 255
 
 
 @value(frozen=True, slots=True)
-class Received:
+class InletRequest:
     """A received request: `fields` in original order and spelling, `headers` joined by lower-case name."""
 
     method: str
@@ -115,7 +115,7 @@ class Messages:
         self._keys = [identity_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
         self._id_keys = [id_keys(source.name, inlet, verifier)[:1] for verifier in inlet.verify]
 
-    def message(self, request: Received, verified: int | None, now: float) -> Outgoing | Refusal:
+    def message(self, request: InletRequest, verified: int | None, now: float) -> Outgoing | Refusal:
         """Returns the message of a request that verifier number `verified` accepted (None: an open inlet).
 
         The message's id is the sender's, if any, so that repeated events can be deduplicated. Other messages get a new
@@ -148,19 +148,19 @@ class Messages:
             ),
         )
 
-    def _identity(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
+    def _identity(self, request: InletRequest, verified: int | None) -> tuple[str, bytes, bytes] | None:
         if verified is None or not self._keys[verified]:
             return None
         verifier: Verifier = self._inlet.verify[verified]
         return (verifier.user, self._keys[verified][0], request.body) if verifier.user else None
 
-    def _webhook_id(self, request: Received, verified: int | None) -> tuple[str, bytes, bytes] | None:
+    def _webhook_id(self, request: InletRequest, verified: int | None) -> tuple[str, bytes, bytes] | None:
         if verified is None or not self._id_keys[verified]:
             return None
         sent = signed_id(request.headers, self._inlet.verify[verified].header)
         return (sent, self._id_keys[verified][0], request.body) if sent else None
 
-    def _type(self, request: Received) -> str | None:
+    def _type(self, request: InletRequest) -> str | None:
         """Returns the event type from the settings, or from where they tell to read it."""
         inlet = self._inlet
         if inlet.event_type:
@@ -172,7 +172,7 @@ class Messages:
             told = event_type(type_in_path(request.rest))
         return event_type(inlet.event_type_prefix + told) if told else None
 
-    def _type_in_body(self, request: Received, verified: int | None) -> str | None:
+    def _type_in_body(self, request: InletRequest, verified: int | None) -> str | None:
         """Returns the event type in the body; None: the source's format finds it in headers or body."""
         if verified is None:
             return None
@@ -211,13 +211,13 @@ class Room:
         self.octets = 0
 
     @contextmanager
-    def place(self) -> Iterator["Place | None"]:
+    def place(self) -> Iterator["RequestSlot | None"]:
         """Reserve a slot for one request while it is handled; yields None if all are taken."""
         if self.requests >= self._most_requests:
             yield None
             return
         self.requests += 1
-        place = Place(self)
+        place = RequestSlot(self)
         try:
             yield place
         finally:
@@ -237,7 +237,7 @@ class Room:
         self._holder.take(octets, 0)
 
 
-class Place:
+class RequestSlot:
     """The slot of one request."""
 
     def __init__(self, room: Room) -> None:
@@ -253,7 +253,7 @@ class Place:
         return True
 
 
-async def read_body(request: web.Request, place: Place, limit: int, seconds: float) -> bytes | Refusal:
+async def read_body(request: web.Request, place: RequestSlot, limit: int, seconds: float) -> bytes | Refusal:
     """Returns the body as sent, content coding included; a refused body is not read to its end."""
     if (request.content_length or 0) > limit:
         return too_large(limit)
@@ -266,7 +266,7 @@ async def read_body(request: web.Request, place: Place, limit: int, seconds: flo
         return MALFORMED
 
 
-async def _read(request: web.Request, place: Place, limit: int) -> bytes | Refusal:
+async def _read(request: web.Request, place: RequestSlot, limit: int) -> bytes | Refusal:
     chunks = []
     size = 0
     async for chunk in request.content.iter_any():

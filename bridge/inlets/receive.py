@@ -20,8 +20,8 @@ from bridge.inlets.headers import is_ping, joined
 from bridge.inlets.message import (
     BODY_TIME,
     NOT_AUTHORIZED,
+    InletRequest,
     Messages,
-    Received,
     Refusal,
     Room,
     greeted,
@@ -32,7 +32,7 @@ from bridge.inlets.message import (
 )
 from bridge.settings.tree import Settings
 from bridge.signing.profiles import verifier
-from bridge.signing.shapes import Refused, SignedRequest, Verify
+from bridge.signing.shapes import SignedRequest, VerificationFailure, Verify
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -235,7 +235,7 @@ class _Door:
     async def take_in(self, request: web.Request, rest: str, body: bytes) -> CameTo:
         """Verify and publish; returns after the broker's confirm, with the label for the metric."""
         fields = tuple(request.headers.items())
-        received = Received(request.method, rest, fields, joined(fields), body)
+        received = InletRequest(request.method, rest, fields, joined(fields), body)
         signed = SignedRequest(body, received.headers, request.method, request.rel_url.raw_path)
         now = time.time()
         verified: int | None = None
@@ -257,12 +257,12 @@ class _Door:
         reasons = []
         for number, (settings, verify) in enumerate(zip(self._inlet.verify, self._verifiers, strict=True)):
             refused = verify(request, now)
-            if not isinstance(refused, Refused):
+            if not isinstance(refused, VerificationFailure):
                 return number
             reasons.append(f"{settings.type}: {refused.reason}")
         return reasons
 
-    def _is_ping(self, request: Received, verified: int | None) -> bool:
+    def _is_ping(self, request: InletRequest, verified: int | None) -> bool:
         """Returns whether this is Splynx's unsigned ping, answered with `ok`; of others the body may be an event."""
         if not self._splynx or (verified is not None and self._inlet.verify[verified].type != "splynx"):
             return False

@@ -25,7 +25,7 @@ FAR = DAY * 3_000_000
 
 
 @value(frozen=True, slots=True)
-class Piece:
+class BucketRange:
     """Buckets of one length, from `start` to `end` (exclusive), both in Unix seconds and multiples of the length."""
 
     step: Step
@@ -40,7 +40,7 @@ def widened(since: float | None, until: float | None, now: float, least: Step = 
     return begin, max(begin, end)
 
 
-def pieces(begin: int, end: int) -> list[Piece]:
+def pieces(begin: int, end: int) -> list[BucketRange]:
     """Returns the pieces of a rounded span, in order."""
     return list(_cut(begin, end, (DAY, HOUR, MINUTE)))
 
@@ -50,7 +50,7 @@ def floor(at: float, step: Step) -> int:
     return _floor(at, step)
 
 
-def _cut(begin: int, end: int, steps: tuple[Step, ...]) -> Iterator[Piece]:
+def _cut(begin: int, end: int, steps: tuple[Step, ...]) -> Iterator[BucketRange]:
     if begin >= end:
         return
     step, finer = steps[0], steps[1:]
@@ -59,7 +59,7 @@ def _cut(begin: int, end: int, steps: tuple[Step, ...]) -> Iterator[Piece]:
         yield from _cut(begin, end, finer)
         return
     yield from _cut(begin, first, finer)
-    yield Piece(step, first, last)
+    yield BucketRange(step, first, last)
     yield from _cut(last, end, finer)
 
 

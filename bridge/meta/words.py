@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from bridge.core.base import value
 from bridge.core.hook import Hook
-from bridge.core.statistics import FEWEST
+from bridge.core.records import FEWEST
 from bridge.formats.text import utc_seconds
 
 # Rate limiting of meta events: a hook that changes constantly must not flood the subscribers.
@@ -73,7 +73,7 @@ class Standing:
 
 
 @value(frozen=True, slots=True)
-class Told:
+class DueWarnings:
     """The warnings to publish: a recovery, or the `levels` reached by the failing period since `since`."""
 
     recovered: bool = False
@@ -81,21 +81,21 @@ class Told:
     since: float = 0.0
 
 
-def words_for(standing: Standing, threshold: float) -> Told:
+def words_for(standing: Standing, threshold: float) -> DueWarnings:
     """Returns the warnings to publish for a hook that is paused after `threshold` seconds of only failures; 0: never.
 
     A manual change restarts the period. The period ends with the last failure: a hook without events may have
     recovered.
     """
     if standing.warned and _later(standing.last_success_at, standing.warned_since):
-        return Told(recovered=True)
+        return DueWarnings(recovered=True)
     failing_since, last = standing.failing_since, standing.last_failure_at
     if failing_since is None or last is None or threshold <= 0 or standing.failed_attempts < FEWEST:
-        return Told()
+        return DueWarnings()
     since = max(failing_since, standing.attended_at)
     told = standing.warned if standing.warned_since == since else 0
     percent = 100 * (last - since) / threshold
-    return Told(levels=tuple(level for level in LEVELS if told < level <= percent), since=since)
+    return DueWarnings(levels=tuple(level for level in LEVELS if told < level <= percent), since=since)
 
 
 def _later(moment: float | None, than: float | None) -> bool:

@@ -13,6 +13,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection, func, select, update
 
+from bridge.core.access import Actor, AuditEntry, Role
 from bridge.core.base import Backoff
 from bridge.core.errors import BridgeError
 from bridge.core.event import OWN_EVENTS, Message
@@ -25,14 +26,16 @@ from bridge.db.tables import hook_states, quarantine
 from bridge.history.leases import SqlReplicas
 from bridge.meta.words import (
     LEVELS,
+    DueWarnings,
     Facts,
     MetaType,
     RateLimiter,
     Standing,
-    Told,
     failing,
     quarantine_growing,
     recovered,
+    state_changed,
+    switched_by,
     words_for,
 )
 from bridge.pipeline.hook_table import HookTable
@@ -156,6 +159,36 @@ class MetaEventPublisher:
         await self._publisher.publish(message)
 
 
+BRIDGE = Actor("bridge", Role.ADMIN)
+"""The actor of changes that the bridge makes by itself."""
+
+
+class HookEvents:
+    """Publishes meta events about the state of hooks."""
+
+    def __init__(self, publisher: MetaEventPublisher, table: HookTable) -> None:
+        self._publisher, self._table = publisher, table
+
+    def changed(self, runner: HookWorker, kind: MetaType, facts: Facts) -> None:
+        """Publishes a change that happened by itself."""
+        self._publisher.tell(kind, runner.hook, facts, by_person=False)
+
+    def paused(self, runner: HookWorker, reason: str) -> None:
+        """Publishes that the bridge paused the hook."""
+        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
+        self.changed(runner, MetaType.PAUSED, facts)
+
+    def switched(self, entry: AuditEntry) -> None:
+        """Publishes what this entry of the audit log says of a hook, if a person switched it."""
+        runner = self._table.get(entry.object_id)
+        if runner is not None and entry.actor != BRIDGE.name:
+            detail = orjson.loads(entry.detail)
+            for kind in switched_by(entry.action, detail):
+                reason = str(detail.get("reason") or "")
+                facts = state_changed(runner.hook, kind, entry.actor, entry.at, reason)
+                self._publisher.tell(kind, runner.hook, facts, by_person=True)
+
+
 FAILING = "failing"
 """The reason of a pause after only failures for too long."""
 
@@ -230,7 +263,7 @@ class FailingHookMonitor:
         elif told.levels and runner.hook.enabled and not runner.paused:
             await self._warn(runner, standing, told)
 
-    async def _warn(self, runner: HookWorker, standing: Standing, told: Told) -> None:
+    async def _warn(self, runner: HookWorker, standing: Standing, told: DueWarnings) -> None:
         """Publish the warning, then store it: a crash in between repeats a warning and loses none."""
         for level in told.levels:
             facts = failing(runner.hook, standing, level, told.since, self._threshold)

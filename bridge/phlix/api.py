@@ -10,7 +10,7 @@ from bridge.history.history import SqlHistory
 from bridge.hooks.api import hook_problems
 from bridge.hooks.service import NoSuchHook
 from bridge.http.body import json_of
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from bridge.http.input import SPAN, Given, Query, invalid, uuid, when
 from bridge.http.operation import Call, Operation, Problems, Reply, reading
 from bridge.phlix.documents import (
@@ -25,7 +25,7 @@ from bridge.phlix.documents import (
 from bridge.phlix.service import MOST, PhlixWebhooks, dispatches_of, dispatches_to, webhook_id
 from bridge.stats.api import TOP
 from bridge.stats.documents import PlaybackDocument, TopMediaDocument, TopUsersDocument
-from bridge.stats.service import Asked, Measures
+from bridge.stats.service import Measures, TimeRange
 
 _PATH = "/v1/admin/webhooks"
 _ONE = f"{_PATH}/{{id}}"
@@ -41,7 +41,7 @@ _EXAMPLE = {
 _PROBLEMS: Problems = {
     **hook_problems(lambda _: ""),
     SettingsError: lambda error, _: invalid((_named(fault.path), fault.message) for fault in error.problems),
-    NoSuchHook: lambda _, __: Refused(404, "Webhook not found"),
+    NoSuchHook: lambda _, __: RequestProblem(404, "Webhook not found"),
 }
 
 
@@ -65,14 +65,14 @@ class PhlixRoutes:
             _operation(
                 "list",
                 _PATH,
-                summary="Webhooks with Phlix's profile",
+                summary="List webhooks with Phlix's profile",
                 run=self._list,
                 answers={200: Webhooks},
             ),
             _operation(
                 "deliveries_of_event",
                 f"{_PATH}/deliveries",
-                summary="What came of an event at all webhooks",
+                summary="List the deliveries of an event to all webhooks",
                 run=self._of_event,
                 query=_OneEventQuery,
                 answers={200: Dispatches},
@@ -80,7 +80,7 @@ class PhlixRoutes:
             _operation(
                 "deliveries",
                 f"{_ONE}/deliveries",
-                summary=f"The last {MOST} dispatches to a webhook",
+                summary=f"List the last {MOST} deliveries to a webhook",
                 run=self._deliveries,
                 query=_EventQuery,
                 answers={200: Dispatches},
@@ -90,7 +90,7 @@ class PhlixRoutes:
                 "test",
                 f"{_ONE}/test",
                 method="POST",
-                summary="Send the event webhook.test, and tell the true outcome",
+                summary="Send the event webhook.test; the response has the result",
                 run=self._test,
                 answers={200: DispatchResult},
             ),
@@ -102,7 +102,7 @@ class PhlixRoutes:
                 "create",
                 _PATH,
                 method="POST",
-                summary="Register a webhook; it gets what matches at once",
+                summary="Create a webhook; it receives matching events at once",
                 run=self._create,
                 body=NewWebhook,
                 read=json_of,
@@ -114,7 +114,7 @@ class PhlixRoutes:
                 "update",
                 _ONE,
                 method="PUT",
-                summary="Change a webhook; a blank secret keeps the old",
+                summary="Update a webhook; an empty secret keeps the present one",
                 run=self._update,
                 body=ChangedWebhook,
                 read=json_of,
@@ -126,7 +126,7 @@ class PhlixRoutes:
                 "delete",
                 _ONE,
                 method="DELETE",
-                summary="Delete a webhook; what waits for it is dropped",
+                summary="Delete a webhook and its waiting deliveries",
                 run=self._delete,
                 answers={204: None},
                 refusals=frozenset({409, 412}),
@@ -142,7 +142,7 @@ class PhlixRoutes:
         if missing:
             faults = [{"name": name, "reason": "is required"} for name in missing]
             what = "Missing required fields: name, url, secret"
-            raise Refused(400, what, members={"invalid-params": faults})
+            raise RequestProblem(400, what, members={"invalid-params": faults})
         hook, made = await self._webhooks.register(
             given["name"], given["url"], given["secret"], given.get("events") or []
         )
@@ -186,7 +186,7 @@ def _operation(verb: str, path: str, **further: Any) -> Operation:
 
 
 def _checked(body: Any) -> dict[str, Any]:
-    """Returns the given fields of a webhook that are not null. Raises Refused for a field of another type."""
+    """Returns the given fields of a webhook that are not null. Raises RequestProblem for a field of another type."""
     if not isinstance(body, Mapping):
         raise invalid([("", "must be an object with name, url, secret and events")])
     given = {name: body[name] for name in _FIELDS if body.get(name) is not None}
@@ -244,7 +244,7 @@ class PhlixStatisticsRoutes:
             reading(
                 "phlix.playback",
                 "/v1/admin/stats/playback",
-                "Phlix: playbacks day by day",
+                "Phlix: get playbacks per day",
                 self._playback,
                 PlaybackDocument,
                 query=_PlaybackQuery,
@@ -252,7 +252,7 @@ class PhlixStatisticsRoutes:
             reading(
                 "phlix.top_users",
                 "/v1/admin/stats/top-users",
-                "Phlix: who watches most",
+                "Phlix: list the users with the most playbacks",
                 self._top_users,
                 TopUsersDocument,
                 query=_TopQuery,
@@ -260,7 +260,7 @@ class PhlixStatisticsRoutes:
             reading(
                 "phlix.top_media",
                 "/v1/admin/stats/top-media",
-                "Phlix: what is watched most",
+                "Phlix: list the media with the most playbacks",
                 self._top_media,
                 TopMediaDocument,
                 query=_TopQuery,
@@ -268,10 +268,10 @@ class PhlixStatisticsRoutes:
         ]
 
     async def _playback(self, call: Call[_PlaybackQuery, None]) -> PlaybackDocument:
-        return await self._measures.playback(Asked(*call.query.span))
+        return await self._measures.playback(TimeRange(*call.query.span))
 
     async def _top_users(self, call: Call[_TopQuery, None]) -> TopUsersDocument:
-        return await self._measures.top_users(Asked(*call.query.span), call.query.limit)
+        return await self._measures.top_users(TimeRange(*call.query.span), call.query.limit)
 
     async def _top_media(self, call: Call[_TopQuery, None]) -> TopMediaDocument:
-        return await self._measures.top_media(Asked(*call.query.span), call.query.limit)
+        return await self._measures.top_media(TimeRange(*call.query.span), call.query.limit)

@@ -13,8 +13,7 @@ from uuid import UUID, uuid5
 
 from bridge.core.delivery import Status
 from bridge.core.hook import Hook, NameTaken
-from bridge.core.records import DeliveryFilter, KnownAttempt, KnownDelivery
-from bridge.core.statistics import HookHealth
+from bridge.core.records import DeliveryFilter, HookHealth, KnownAttempt, KnownDelivery
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.service import NotNow
 from bridge.history.history import SqlHistory

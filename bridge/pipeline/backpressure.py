@@ -21,7 +21,7 @@ _LONGEST = 1.0
 """Seconds after which the prefetch grows although held messages are not settled yet."""
 
 
-class Held(Protocol):
+class PrefetchConsumer(Protocol):
     """The consumer of one source."""
 
     @property
@@ -38,7 +38,7 @@ class Held(Protocol):
         ...
 
 
-class Way(Protocol):
+class SourceIntake(Protocol):
     """The path by which the messages of a source arrive."""
 
     @property
@@ -58,8 +58,8 @@ class _Source:
 
     queue: str
     wanted: int
-    consumer: Held
-    way: Way
+    consumer: PrefetchConsumer
+    way: SourceIntake
     bounds: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -86,7 +86,7 @@ class Prefetch:
         self._ramps: dict[str, _Step] = {}
         self._ramping = asyncio.Event()
 
-    def add(self, name: str, queue: str, wanted: int, consumer: Held, way: Way) -> None:
+    def add(self, name: str, queue: str, wanted: int, consumer: PrefetchConsumer, way: SourceIntake) -> None:
         """Adds a source whose configured prefetch is `wanted`."""
         self._sources[name] = _Source(queue, wanted, consumer, way)
 

@@ -23,8 +23,7 @@ from bridge.core.budget import Turn
 from bridge.core.delivery import Finished
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier
-from bridge.history.claims_store import SqlClaims
-from bridge.history.guards_store import SqlRecollection
+from bridge.history.guards_store import SqlClaims, SqlRecollection
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import Settlement, UnderWay, awaited

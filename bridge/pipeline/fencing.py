@@ -2,13 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from weakref import WeakValueDictionary
+
+import structlog
 
 from bridge.core.base import Backoff
 from bridge.core.delivery import Delivery, Known
-from bridge.core.errors import HistoryUnavailable
-from bridge.core.ports import AckHandle, History
+from bridge.core.errors import BridgeError, HistoryUnavailable
+from bridge.core.ports import AckHandle, Copies, History
+from bridge.pipeline.deliver import steady_time
+from bridge.pipeline.hook_table import Deleted, HookTable
+from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement, Work
+
+log = structlog.get_logger(__name__)
 
 _GATHER = 0.005
 _LOOK_AGAIN = 0.5
@@ -34,11 +42,13 @@ class Fence:
         self,
         history: History,
         load: InFlight,
-        let_through: Callable[[Work], None],
+        let_through: Callable[[Work, Callable[[Work], None]], None],
         dropped: Callable[[Delivery], None],
         send_acks: Callable[[], Awaitable[None]],
     ) -> None:
-        """`dropped` is called with the delivery of every stale copy; `send_acks` sends the acks that are due."""
+        """`let_through(work, again)` takes copies to attempt, and calls `again` to have one checked once more; `dropped` is
+        called with the delivery of every stale copy; `send_acks` sends the acks that are due.
+        """
         self._history = history
         self._load = load
         self._let_through = let_through
@@ -97,7 +107,7 @@ class Fence:
             asyncio.get_running_loop().call_later(_LOOK_AGAIN, self.again, work)
         else:
             self._under_way[delivery.id, delivery.generation, delivery.attempt] = settlement
-            self._let_through(work)
+            self._let_through(work, self.again)
 
     def _other(self, work: Work, step: int) -> Settlement | None:
         """Returns the message of another copy of the delivery that is under way here, whose attempt number is
@@ -126,3 +136,73 @@ def _newest(works: Iterable[Work]) -> dict[tuple[str, int], int]:
         if delivery.attempt > found.get(key, 0):
             found[key] = delivery.attempt
     return found
+
+
+SHORT_WAIT = 5.0
+"""Seconds: a copy that is due within them waits here; a copy that is due later goes onto the ladder again."""
+
+
+class CopyAdmission:
+    """Hands copies that the fence let through to their hook, when they are due."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        copies: Copies,
+        deleted: Deleted,
+        turned_away: Callable[[HookWorker, Work], bool],
+    ) -> None:
+        """`turned_away(worker, work)` returns whether the hook does not ask for this copy, and if so has ended it."""
+        self._table, self._copies, self._deleted = table, copies, deleted
+        self._turned_away = turned_away
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Returns all further copies to the broker."""
+        self._stopping = True
+
+    def let_through(self, work: Work, again: Callable[[Work], None]) -> None:
+        """Attempts a copy that the fence let through, when it is due; `again` has the fence check it once more."""
+        runner = self._table.get(work.delivery.hook)
+        if work.delivery.hook in self._deleted:
+            self._deleted.end(work)
+            return
+        if self._stopping or runner is None or not runner.serving:
+            work.settlement.give_back()
+            return
+        runner.queue.copy_received()
+        if self._turned_away(runner, work):
+            return
+        now = steady_time()
+        work.delivery = by_this_clock(work.delivery, now)
+        remaining = work.delivery.not_before - now
+        if remaining <= 0:
+            runner.enqueue(work)
+        elif remaining < SHORT_WAIT:
+            runner.queue.keep_until_due(work, remaining, again)
+        else:
+            task = asyncio.create_task(self._wait_longer(runner, work, remaining))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _wait_longer(self, runner: HookWorker, work: Work, remaining: float) -> None:
+        """Puts the copy on the next step of its composed wait: no attempt was made, so nothing is recorded."""
+        try:
+            await self._copies.delay(work.delivery, remaining)
+        except BridgeError as error:
+            log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
+            await asyncio.sleep(1)
+            work.settlement.give_back()
+        else:
+            work.settlement.fate_committed()
+
+
+def by_this_clock(delivery: Delivery, now: float) -> Delivery:
+    """Returns the delivery with its wait restarted if it began in the future: the clock was set back since, for instance at a
+    restart. The delivery waits its full time once more, instead of until the clock has caught up.
+    """
+    behind = delivery.waits_from - now
+    if behind <= 0:
+        return delivery
+    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)

@@ -19,7 +19,7 @@ from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.meta.words import Facts, MetaType, breaker_closed, breaker_opened
 from bridge.pipeline.hook_queue import HookQueue, Lane
 from bridge.pipeline.settlement import Work, awaited
-from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, State
+from bridge.retry.breaker import CircuitBreaker, Closed, HalfOpen, Open, State
 from bridge.retry.policy import Policy
 from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
@@ -52,7 +52,7 @@ class HookWorker:
         deliver: Callable[["HookWorker", Work], Awaitable[None]],
         *,
         policy: Policy,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         thresholds: Thresholds,
         metrics: HookMetrics,
         changed: Callable[["HookWorker"], None],

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,23 +13,20 @@ from bridge.core.budget import Budget, Held
 from bridge.core.delivery import Delivery
 from bridge.core.errors import BridgeError
 from bridge.core.event import Message, Undecodable
-from bridge.core.ports import AckHandle, Copies, Receive
+from bridge.core.ports import AckHandle, Receive
 from bridge.formats.registry import Heavy
-from bridge.pipeline.deliver import steady_time
-from bridge.pipeline.fencing import Fence
-from bridge.pipeline.hook_table import Deleted, HookTable
+from bridge.pipeline.fencing import CopyAdmission, Fence
+from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, GoOn, LargeBodyReader
-from bridge.pipeline.settlement import SettledCallback, Work, awaited, contained, undecodable_for
+from bridge.pipeline.settlement import SettledCallback, awaited, contained, undecodable_for
 from bridge.retry.ladder import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import copy_digest
 
 log = structlog.get_logger(__name__)
 
-SHORT_WAIT = 5.0
-"""Seconds: a copy that is due within them waits here; a copy that is due later goes onto the ladder again."""
 _LANES_AT_ONCE = 100
 _FIRST = 16
 """The prefetch of a lane until the size of its messages is known."""
@@ -72,29 +68,24 @@ class LaneScheduler:
         self,
         *,
         consumers: LaneConsumers,
-        copies: Copies,
+        admission: CopyAdmission,
         fence: Fence,
         table: HookTable,
         guard: PoisonMessageGuard,
         quarantine: Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None],
         unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
-        deleted: Deleted,
-        turned_away: Callable[[HookWorker, Work], bool],
         reader: CopyReader,
         longest_hold: float,
         budget: Budget,
         aside: LargeBodyReader,
     ) -> None:
-        """`unverified` takes copies without a valid signature; `turned_away(worker, work)` returns whether the hook does not
-        ask for this copy, and if so has ended it; `longest_hold`: maximum seconds that a copy may wait here for its attempt.
+        """`unverified` takes copies without a valid signature; `longest_hold`: maximum seconds that a copy may wait here for
+        its attempt.
         """
         self._consumers = consumers
-        self._copies = copies
-        self._fence = fence
+        self._admission, self._fence = admission, fence
         self._table, self._guard = table, guard
         self._quarantine, self._unverified = quarantine, unverified
-        self._deleted = deleted
-        self._turned_away = turned_away
         self._reader = reader
         self._longest_hold = longest_hold
         self._budget, self._aside, self._turn = budget, aside, aside.turn
@@ -161,6 +152,7 @@ class LaneScheduler:
     async def stop(self) -> None:
         """Stops consuming all lanes, and returns to the broker the copies that have not started."""
         self._stopping = True
+        self._admission.stop()
         for timer in self._timers.values():
             timer.cancel()
         self._guard.give_back(self)
@@ -330,28 +322,6 @@ class LaneScheduler:
         """Ends the delivery without an attempt, and keeps the copy whole in quarantine."""
         self._quarantine(why, message, ticket, over)
 
-    def let_through(self, work: Work) -> None:
-        """Attempts a copy that the fence let through, when it is due."""
-        runner = self._table.get(work.delivery.hook)
-        if work.delivery.hook in self._deleted:
-            self._deleted.end(work)
-            return
-        if self._stopping or runner is None or not runner.serving:
-            work.settlement.give_back()
-            return
-        runner.queue.copy_received()
-        if self._turned_away(runner, work):
-            return
-        now = steady_time()
-        work.delivery = by_this_clock(work.delivery, now)
-        remaining = work.delivery.not_before - now
-        if remaining <= 0:
-            runner.enqueue(work)
-        elif remaining < SHORT_WAIT:
-            runner.queue.keep_until_due(work, remaining, self._fence.again)
-        else:
-            self._spawn(self._wait_longer(runner, work, remaining))
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -362,24 +332,3 @@ class LaneScheduler:
         for runner in self._table:
             for work in runner.queue.take_copies_of(deliveries):
                 self._fence.again(work)
-
-    async def _wait_longer(self, runner: HookWorker, work: Work, remaining: float) -> None:
-        """Puts the copy on the next step of its composed wait: no attempt was made, so nothing is recorded."""
-        try:
-            await self._copies.delay(work.delivery, remaining)
-        except BridgeError as error:
-            log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
-            await asyncio.sleep(1)
-            work.settlement.give_back()
-        else:
-            work.settlement.fate_committed()
-
-
-def by_this_clock(delivery: Delivery, now: float) -> Delivery:
-    """Returns the delivery with its wait restarted if it began in the future: the clock was set back since, for instance at a
-    restart. The delivery waits its full time once more, instead of until the clock has caught up.
-    """
-    behind = delivery.waits_from - now
-    if behind <= 0:
-        return delivery
-    return replace(delivery, waits_from=now, not_before=delivery.not_before - behind)

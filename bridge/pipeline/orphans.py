@@ -60,6 +60,39 @@ class RateLimitedLog:
         return count
 
 
+class CopyQuarantine:
+    """Keeps copies that cannot be handled in quarantine."""
+
+    def __init__(
+        self,
+        table: HookTable,
+        recorder: Recorder,
+        load: InFlight,
+        *,
+        watch: PipelineWatch,
+        reader: CopyReader,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._table, self._recorder, self._load = table, recorder, load
+        self._watch, self._reader, self._new_id = watch, reader, new_id
+
+    def take(
+        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+    ) -> None:
+        """Keeps the copy, whole; its delivery, if it has one, is FAILED for the same reason."""
+        settlement = Settlement(ticket, "lanes", self._load, over=over)
+        decoded = self._reader.read_without_data(message)
+        now = time.time()
+        if isinstance(decoded, Delivery):
+            settlement.hand_out(2)
+            runner = self._table.get(decoded.hook)
+            target = runner.hook.target.type if runner is not None else ""
+            self._recorder.add(Record(decoded, target, Status.FAILED, why.reason, now), settlement)
+        kept = Quarantined(self._new_id(), settlement.source, why.reason, why.detail, now, message)
+        self._recorder.add(kept, settlement)
+        self._watch.quarantined(settlement.source, why)
+
+
 class OrphanedCopies:
     """Parks orphans of known hooks again, ends those of deleted hooks, quarantines dead letters, and leaves unknown orphans on
     the broker.
@@ -69,25 +102,21 @@ class OrphanedCopies:
         self,
         table: HookTable,
         copies: Copies,
-        recorder: Recorder,
         load: InFlight,
         *,
         deleted: Deleted,
         fence: Fence,
-        watch: PipelineWatch,
-        new_id: Callable[[], str],
+        quarantine: Callable[[Undecodable, Message, AckHandle], None],
         reader: CopyReader,
         unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
     ) -> None:
         """`unverified` takes copies without a valid signature."""
         self._table = table
         self._copies = copies
-        self._recorder = recorder
         self._load = load
         self._deleted = deleted
         self._fence = fence
-        self._new_id = new_id
-        self._watch = watch
+        self._quarantine = quarantine
         self._reader = reader
         self._unverified = unverified
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,29 +223,13 @@ class OrphanedCopies:
             return
         match self._reader.read_without_data(message):
             case Undecodable(reason=reason) as forged if reason == FORGED:
-                self.end(forged, message, ticket)
+                self._quarantine(forged, message, ticket)
             case _:
                 detail = f"lane of hook {message.routing_key}"
                 if why == "maxlen":  # parking it again would push out the next one
                     detail += ": pushed out by a policy with a length limit and overflow drop-head"
                 limit = Undecodable("delivery_limit", detail)
-                self.end(limit, message, ticket)
-
-    def end(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
-    ) -> None:
-        """Keeps in quarantine a copy that cannot be handled; its delivery, if it has one, is FAILED for the same reason."""
-        settlement = Settlement(ticket, "lanes", self._load, over=over)
-        decoded = self._reader.read_without_data(message)
-        now = time.time()
-        if isinstance(decoded, Delivery):
-            settlement.hand_out(2)
-            runner = self._table.get(decoded.hook)
-            target = runner.hook.target.type if runner is not None else ""
-            self._recorder.add(Record(decoded, target, Status.FAILED, why.reason, now), settlement)
-        kept = Quarantined(self._new_id(), settlement.source, why.reason, why.detail, now, message)
-        self._recorder.add(kept, settlement)
-        self._watch.quarantined(settlement.source, why)
+                self._quarantine(limit, message, ticket)
 
 
 def _latest_death(message: Message) -> str:

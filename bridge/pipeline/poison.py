@@ -52,7 +52,7 @@ _LOOK_EVERY = 0.02
 _FORGET_AFTER = 1.0
 
 
-class Way(Protocol):
+class GuardedPath(Protocol):
     """The path of a message: the intake of a source, or the lanes."""
 
     @property
@@ -85,7 +85,7 @@ class Way(Protocol):
 class _Held:
     """A message that waits in the guard; `digest` is empty if it was delivered for the first time."""
 
-    way: Way
+    way: GuardedPath
     message: Message
     ticket: AckHandle
     digest: str
@@ -133,7 +133,7 @@ class PoisonMessageGuard:
         effect = "what comes again is noted down before it is begun with"
         log.warning("poison.unclean_shutdown", in_a_row=deaths, effect=effect)
 
-    def take(self, way: Way, message: Message, ticket: AckHandle) -> None:
+    def take(self, way: GuardedPath, message: Message, ticket: AckHandle) -> None:
         """Accepts a redelivered message or, while `holding`, any message; it passes when it may."""
         if not self._on:
             way.admit(message, ticket)
@@ -149,7 +149,7 @@ class PoisonMessageGuard:
             tasks.create_task(self._at_once())
             tasks.create_task(self._forget())
 
-    def give_back(self, way: Way) -> None:
+    def give_back(self, way: GuardedPath) -> None:
         """Returns to the broker the messages that wait here on this path."""
         for some in (self._new, self._behind, self._first, self._urgent, *self._alone.values()):
             for held in some:
@@ -157,7 +157,7 @@ class PoisonMessageGuard:
                     held.ticket.give_back()
             some[:] = [held for held in some if held.way is not way]
 
-    def let_go(self, way: Way) -> None:
+    def let_go(self, way: GuardedPath) -> None:
         """Lets the messages that wait here on this path pass, except suspects, which are returned to the broker."""
         waiting = [
             held for some in (self._new, self._behind, self._first) for held in some if held.way is way

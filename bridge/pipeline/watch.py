@@ -16,6 +16,19 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 
+class FilterErrors:
+    """The counter of filters that have no answer."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def unanswered(self, event: Event, filters: Sequence[tuple[Hook, EvaluationError]]) -> None:
+        """Counts filters that found a key missing or could not be evaluated: their hooks do not match."""
+        for hook, why in filters:
+            self._metrics.hook(hook.id, hook.target.type).filter_errors.value += 1
+            log.debug("filter.unanswered", hook=hook.id, type=event.type, detail=why.detail)
+
+
 class PipelineWatch:
     """The counters and log lines of the stages."""
 
@@ -31,12 +44,6 @@ class PipelineWatch:
     def unmatched(self, event: Event) -> None:
         """Counts an event that no hook asked for."""
         self._metrics.source(event.source).unmatched.value += 1
-
-    def unanswered(self, event: Event, filters: Sequence[tuple[Hook, EvaluationError]]) -> None:
-        """Counts filters that found a key missing or could not be evaluated: their hooks do not match."""
-        for hook, why in filters:
-            self._metrics.hook(hook.id, hook.target.type).filter_errors.value += 1
-            log.debug("filter.unanswered", hook=hook.id, type=event.type, detail=why.detail)
 
     def quarantined(self, source: str, fault: Undecodable) -> None:
         """Counts and logs a message that cannot be handled."""

@@ -14,7 +14,7 @@ from bridge.core.access import Role
 from bridge.core.errors import PublishTooLarge
 from bridge.core.event import Message
 from bridge.http.body import aside, raw_body, unfit
-from bridge.http.documents import ClosedDocument, Refused
+from bridge.http.documents import ClosedDocument, RequestProblem
 from bridge.http.input import Given, Parameter, Parameters, Query
 from bridge.http.operation import Call, Operation, Problems, Reply
 from bridge.publishing.service import (
@@ -23,7 +23,7 @@ from bridge.publishing.service import (
     NotAccepted,
     Once,
     Publishing,
-    UnderWay,
+    RequestInProgress,
     Wanted,
 )
 from bridge.wire.copies import is_taken
@@ -151,19 +151,19 @@ class _PublishQuery(Query):
     )
 
 
-def _another(error: AnotherRequest, _: Call[Any, Any]) -> Refused:
-    return Refused(422, str(error), members={"invalid-params": [{"name": KEY, "reason": str(error)}]})
+def _another(error: AnotherRequest, _: Call[Any, Any]) -> RequestProblem:
+    return RequestProblem(422, str(error), members={"invalid-params": [{"name": KEY, "reason": str(error)}]})
 
 
-def _not_accepted(error: NotAccepted, _: Call[Any, Any]) -> Refused:
-    return Refused(503, f"nothing was accepted, try again: {error}", headers={"Retry-After": "5"})
+def _not_accepted(error: NotAccepted, _: Call[Any, Any]) -> RequestProblem:
+    return RequestProblem(503, f"nothing was accepted, try again: {error}", headers={"Retry-After": "5"})
 
 
 _PROBLEMS: Problems = {
     NoSuchSource: lambda error, _: unfit([("source", str(error))]),
     AnotherRequest: _another,
-    UnderWay: lambda error, _: Refused(409, str(error), headers={"Retry-After": "1"}),
-    PublishTooLarge: lambda error, _: Refused(413, str(error)),
+    RequestInProgress: lambda error, _: RequestProblem(409, str(error), headers={"Retry-After": "1"}),
+    PublishTooLarge: lambda error, _: RequestProblem(413, str(error)),
     NotAccepted: _not_accepted,
 }
 
@@ -180,7 +180,7 @@ class PublishRoutes:
                 name="events.publish",
                 method="POST",
                 path="/v1/events",
-                summary="Publish a message to a source; answered once the broker confirmed it",
+                summary="Publish a message to a source; the response follows the broker's confirm",
                 run=self._publish,
                 role=Role.OPERATOR,
                 query=_PublishQuery,
@@ -248,7 +248,7 @@ def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
 
 
 def _message(body: PublishBody) -> Message:
-    """Returns the message; raises Refused (422) for values that no message can have."""
+    """Returns the message; raises RequestProblem (422) for values that no message can have."""
     if faults := list(_faults(body)):
         raise unfit(faults)
     properties = body.properties

@@ -31,8 +31,7 @@ from bridge.settings.tree import Broker
 from bridge.telemetry import logs
 from bridge.terminal.configuration import find
 from bridge.terminal.groups import Commands, flag, option
-from bridge.terminal.input import STDIN, opened, parsed_headers
-from bridge.terminal.options import event_types
+from bridge.terminal.options import STDIN, event_types, opened, parsed_headers
 from bridge.terminal.output import print_json, usage
 from bridge.terminal.paper import count
 
@@ -49,17 +48,17 @@ app = Commands()
 @app.local(
     epilog=EXAMPLES,
     own=(
-        option("--config -c", "FILE", "Where broker and source are.", Path),
-        option("--source -s", "NAME", "To the queue of this source."),
-        option("--url", "URL", "The broker, without a configuration."),
-        option("--queue -q", "QUEUE", "To this queue."),
-        option("--body -b", "TEXT", "One message with this body."),
-        flag("--ndjson", "Each line is a message; always so for .ndjson and .jsonl."),
-        option("--count -n", None, "Publish everything so many times.", int, default=1, min=1),
+        option("--config -c", "FILE", "Configuration that has broker and source.", Path),
+        option("--source -s", "NAME", "Publish to the queue of this source."),
+        option("--url", "URL", "URL of the broker, instead of a configuration."),
+        option("--queue -q", "QUEUE", "Publish to this queue."),
+        option("--body -b", "TEXT", "Publish one message with this body."),
+        flag("--ndjson", "Read one message from each line; default for .ndjson and .jsonl."),
+        option("--count -n", None, "How many times to publish the messages.", int, default=1, min=1),
         option("--type -t", "TYPE", "AMQP property `type`.", autocompletion=event_types),
         option("--header -H", "K=V", "A header; may be repeated.", list[str]),
-        option("--content-type", "TYPE", "Of bodies that need not be JSON."),
-        flag("--create", "Make the queue if there is none: durable, no arguments."),
+        option("--content-type", "TYPE", "Content type of bodies that need not be JSON."),
+        flag("--create", "Create the queue if it does not exist: durable, without arguments."),
         flag("--json", "Print the result as JSON.", name="as_json"),
     ),
 )

@@ -67,7 +67,7 @@ class AnotherRequest(BridgeError):
     """The idempotency key was used for another request."""
 
 
-class UnderWay(BridgeError):
+class RequestInProgress(BridgeError):
     """A request with this idempotency key is in progress."""
 
 
@@ -112,7 +112,7 @@ class Publishing:
             case "other":
                 raise AnotherRequest("this Idempotency-Key was used for another request")
             case "busy":
-                raise UnderWay("a request with this Idempotency-Key is under way")
+                raise RequestInProgress("a request with this Idempotency-Key is under way")
             case "done":
                 return replace(_read(begun.answer), replayed=True)
             case "go":

@@ -20,7 +20,7 @@ from bridge.events.documents import (
 )
 from bridge.hooks.names import AskedNames
 from bridge.http.body import aside, raw_body, unfit
-from bridge.http.documents import NotFound, PageDocument, Refused
+from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import Call, Operation, Reply, reading
 from bridge.publishing.api import RequeueBody, body_faults, content_of, header_faults
@@ -67,13 +67,13 @@ class QuarantineRoutes:
             reading(
                 "quarantine.list",
                 _PATH,
-                "Messages that could not be handled, the newest first",
+                "List messages in quarantine, newest first",
                 self._list,
                 PageDocument[QuarantinedInList],
                 query=_ListQuery,
             ),
-            reading("quarantine.show", _ONE, "One message, byte for byte", self._show, QuarantinedAlone),
-            reading("quarantine.body", f"{_ONE}/body", "Its bytes alone", self._body, bytes),
+            reading("quarantine.show", _ONE, "Get a message from quarantine", self._show, QuarantinedAlone),
+            reading("quarantine.body", f"{_ONE}/body", "Get the body of a message", self._body, bytes),
         ]
 
     def _requeueing(self) -> list[Operation]:
@@ -82,7 +82,7 @@ class QuarantineRoutes:
                 name="quarantine.requeue",
                 method="POST",
                 path=f"{_ONE}/requeue",
-                summary="Put a message back into the queue of its source",
+                summary="Requeue a message to the queue of its source",
                 description=_BACK.strip(),
                 run=self._requeue,
                 role=Role.OPERATOR,
@@ -95,7 +95,7 @@ class QuarantineRoutes:
                 name="quarantine.requeue_many",
                 method="POST",
                 path=f"{_PATH}/requeue",
-                summary="Put all messages back that fit",
+                summary="Requeue all matching messages",
                 description=_BACK.strip(),
                 run=self._requeue_many,
                 role=Role.OPERATOR,
@@ -111,7 +111,7 @@ class QuarantineRoutes:
                 name="quarantine.drop",
                 method="DELETE",
                 path=_ONE,
-                summary="Delete a message for good",
+                summary="Delete a message from quarantine",
                 run=self._drop,
                 role=Role.OPERATOR,
                 answers={204: None},
@@ -120,7 +120,7 @@ class QuarantineRoutes:
                 name="quarantine.drop_many",
                 method="DELETE",
                 path=_PATH,
-                summary="Delete all messages for good that fit",
+                summary="Delete all matching messages from quarantine",
                 run=self._drop_many,
                 role=Role.OPERATOR,
                 query=_DropQuery,
@@ -226,7 +226,7 @@ def _changed(verb: str, done: int, which: AskedQuarantine | QuarantineFilter) ->
 
 
 def _correction(asked: RequeueBody) -> Correction:
-    """Returns the correction; raises Refused (422) for values that no message can have."""
+    """Returns the correction; raises RequestProblem (422) for values that no message can have."""
     if faults := [*body_faults(asked, needed=False), *header_faults(asked.headers)]:
         raise unfit(faults)
     return Correction(
@@ -244,7 +244,7 @@ async def _broker_as_503() -> AsyncIterator[None]:
         async with asyncio.timeout(_PATIENCE):
             yield
     except (NoWayBack, BrokerRefused) as error:
-        raise Refused(409, str(error)) from error
+        raise RequestProblem(409, str(error)) from error
     except (PublishFailed, BrokerUnavailable, TimeoutError) as error:
         detail = f"the broker does not take it now: {str(error) or 'no answer'}"
-        raise Refused(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
+        raise RequestProblem(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error

@@ -13,10 +13,18 @@ import typer
 from typer import Argument
 
 from bridge.bodies.exact import json_text
-from bridge.terminal.client import Answer, answer_of, segment
+from bridge.terminal.client import ApiResponse, answer_of, segment
 from bridge.terminal.groups import flag, option
-from bridge.terminal.input import body_members, content
-from bridge.terminal.options import SOURCE, SPAN, WATCHED, YES, RemoteCommands, examples
+from bridge.terminal.options import (
+    SOURCE,
+    SPAN,
+    WATCHED,
+    YES,
+    RemoteCommands,
+    body_members,
+    content,
+    examples,
+)
 from bridge.terminal.output import FAILED, Failure, usage
 from bridge.terminal.paper import (
     ListView,
@@ -40,9 +48,9 @@ amqp-bridge quarantine requeue ID --body fixed.json --type order.created --dry-r
 amqp-bridge quarantine requeue --reason schema_mismatch
 amqp-bridge quarantine drop --source splynx --reason not_utf8 --yes
 """)
-Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Of messages; - reads them.")]
-REASON = option("--reason", "WORD", "For this reason.")
-ALL = flag("--all", "Every message there.", name="everything")
+Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Ids of messages; - reads stdin.")]
+REASON = option("--reason", "WORD", "Only messages with this reason.")
+ALL = flag("--all", "All messages in quarantine.", name="everything")
 _LONGEST = 4000
 
 app = RemoteCommands("quarantine", no_args_is_help=True)
@@ -68,14 +76,14 @@ app.listing(
 @app.remote(
     epilog=EXAMPLES,
     own=(
-        flag("--raw", "Its bytes alone, on standard output."),
-        option("--output -o", "FILE", "With --raw: into this file.", Path),
+        flag("--raw", "Print only the body, byte for byte."),
+        option("--output -o", "FILE", "With --raw: write the body to this file.", Path),
     ),
     common=WATCHED,
 )
 def show(
     to: Remote,
-    message: Annotated[str, Argument(metavar="ID", help="Of the message.", show_default=False)],
+    message: Annotated[str, Argument(metavar="ID", help="Id of the message.", show_default=False)],
     *,
     raw: bool,
     output: Path | None,
@@ -109,11 +117,11 @@ def _show_message(paper: TablePrinter, message: Any) -> None:
     epilog=EXAMPLES,
     own=(
         *(SOURCE, REASON, ALL),
-        flag("--edit", "Correct the body of one message in $EDITOR first."),
-        option("--body", "FILE", "The corrected body of one message; - reads it."),
-        option("--type", "TYPE", "The corrected property `type` of one message."),
-        option("--header -H", "K=V", "A header to add or replace; K= takes it away.", list[str]),
-        flag("--dry-run", "Say what the source would make of each, and change nothing."),
+        flag("--edit", "Edit the body of one message in $EDITOR first."),
+        option("--body", "FILE", "Replacement for the body of one message; - reads standard input."),
+        option("--type", "TYPE", "Replacement for the property `type` of one message."),
+        option("--header -H", "K=V", "Header to add or replace; K= removes it.", list[str]),
+        flag("--dry-run", "Show how the source would decode each message, without requeuing."),
     ),
 )
 def requeue(
@@ -161,7 +169,7 @@ def drop(to: Remote, messages: Ids = None, *, yes: bool, **which: Any) -> None:
     ids = needs_one(messages, "the id of a message")
     confirm("Delete from quarantine for good?", yes=yes or "-" in ids)
 
-    def dropped(message: str) -> Answer:
+    def dropped(message: str) -> ApiResponse:
         answer = to.change("DELETE", f"/quarantine/{segment(message)}")
         if not to.as_json:
             to.paper.line(f"{message}: deleted")

@@ -69,7 +69,7 @@ class PutBack:
 
 
 @value(frozen=True, slots=True)
-class Tally:
+class RequeueResult:
     """The result for many messages: the number processed, those that stay by reason, and whether there are more."""
 
     done: int
@@ -132,7 +132,7 @@ class Requeuing:
         """Deletes the message; returns False if it does not exist."""
         return await self._quarantine.drop([quarantined_id]) > 0
 
-    async def requeue_all(self, which: QuarantineFilter) -> Tally:
+    async def requeue_all(self, which: QuarantineFilter) -> RequeueResult:
         """Requeues the matching messages, oldest first; messages quarantined meanwhile are not included.
 
         Raises PublishFailed if the broker accepts none now, HistoryUnavailable.
@@ -144,24 +144,24 @@ class Requeuing:
         while ids := await self._quarantine.ids(which, behind, _AT_ONCE):
             for each in ids:
                 if time.monotonic() - started > _LONGEST:
-                    return Tally(done, stay, why, more=True)
+                    return RequeueResult(done, stay, why, more=True)
                 try:
                     done += await self.requeue(each) is not None
                 except (NoWayBack, BrokerRefused) as error:
                     stay, why = stay + 1, why or str(error)
             behind = ids[-1]
-        return Tally(done, stay, why, more=False)
+        return RequeueResult(done, stay, why, more=False)
 
-    async def drop_all(self, which: QuarantineFilter) -> Tally:
+    async def drop_all(self, which: QuarantineFilter) -> RequeueResult:
         """Deletes the matching messages. Raises HistoryUnavailable."""
         which = _until_now(which)
         done = 0
         started = time.monotonic()
         while ids := await self._quarantine.ids(which, "", _DROPPED_AT_ONCE):
             if time.monotonic() - started > _LONGEST:
-                return Tally(done, 0, "", more=True)
+                return RequeueResult(done, 0, "", more=True)
             done += await self._quarantine.drop(ids)
-        return Tally(done, 0, "", more=False)
+        return RequeueResult(done, 0, "", more=False)
 
     def _source(self, known: KnownQuarantined) -> Source:
         if known.source == LANES:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select
 
 from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
 from bridge.db.engine import Reads, Store, Writes
-from bridge.db.scan import Bounds, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
+from bridge.db.scan import KeyRange, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
 from bridge.db.tables import quarantine
 from bridge.db.text import storable
 from bridge.history.deliveries import quarantined_of
@@ -25,7 +25,7 @@ def page(
     connection: Connection, which: QuarantineFilter, after: str | None, limit: int
 ) -> Page[KnownQuarantined]:
     """Returns the newest `limit` matching messages, or those after the cursor `after`; ValueError for an invalid cursor."""
-    bounds = Bounds(
+    bounds = KeyRange(
         after=key_of(_KIND, after) if after is not None else None,
         since=first_id(which.since),
         until=first_id(which.until),

@@ -1,11 +1,10 @@
 """The replay operations of the API: a replay retries many deliveries as one job."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Literal
 
 from bridge.core.access import Role
-from bridge.http.body import body_of, unfit
+from bridge.http.body import unfit
 from bridge.http.documents import NotFound, PageDocument
 from bridge.http.input import PageQuery, Query, read_page
 from bridge.http.operation import Call, Operation, Reply, conflict, reading
@@ -33,25 +32,27 @@ class ReplayRoutes:
             reading(
                 "replays.list",
                 _PATH,
-                "Replays, the newest first",
+                "List replays, newest first",
                 self._list,
                 PageDocument[ReplayDocument],
                 query=PageQuery,
             ),
             reading(
-                "replays.show", f"{_PATH}/{{id}}", "One replay and how far it is", self._show, ReplayDocument
+                "replays.show",
+                f"{_PATH}/{{id}}",
+                "Get a replay with its progress",
+                self._show,
+                ReplayDocument,
             ),
             Operation(
                 name="replays.create",
                 method="POST",
                 path=_PATH,
-                summary="Start many deliveries anew, or only count them",
+                summary="Start a replay, or count the deliveries that it would retry",
                 description=_TOLD.strip(),
                 run=self._create,
                 role=Role.OPERATOR,
                 body=AskedReplay,
-                body_required=False,
-                read=partial(body_of, model=AskedReplay),
                 example={"filter": {"hook": "crm", "status": ["FAILED"], "from": "-24h"}, "rate": "50/s"},
                 answers={201: ReplayDocument, 200: DryRunDocument},
                 problems={
@@ -69,7 +70,7 @@ class ReplayRoutes:
             name=f"replays.{verb}",
             method=method,
             path=path,
-            summary="Cancel a replay: it takes nothing more, what it has started anew goes on",
+            summary="Cancel a replay; deliveries that it has already started continue",
             run=self._cancel,
             role=Role.OPERATOR,
             answers={200: ReplayDocument},

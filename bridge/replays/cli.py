@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer import Argument
 
-from bridge.terminal.client import Answer, Unreachable, segment
+from bridge.terminal.client import ApiResponse, Unreachable, segment
 from bridge.terminal.groups import flag, option
 from bridge.terminal.options import (
     HOOK,
@@ -48,9 +48,9 @@ amqp-bridge replay show ID
 amqp-bridge replay watch ID
 amqp-bridge replay cancel ID
 """,
-    "Without --detach it is watched until it ends. Ctrl-C leaves it running; so does the end of this command.",
+    "Without --detach the command follows the replay until it ends. Ctrl-C ends the command, and the replay continues.",
 )
-Id = Annotated[str, Argument(metavar="ID", help="Of the replay.", show_default=False)]
+Id = Annotated[str, Argument(metavar="ID", help="Id of the replay.", show_default=False)]
 _EVERY = 0.5
 _ENDED = frozenset({"done", "cancelled", "failed"})
 
@@ -100,10 +100,10 @@ REPLAY = (
     epilog=EXAMPLES,
     own=(
         *(HOOK, STATUSES, TYPE, SOURCE, *SPAN),
-        flag("--missing", "Events that --hook matches today and has no delivery for."),
-        option("--rate", "RATE", "Such as 50/s. Default: as fast as it goes."),
-        flag("--dry-run", "Only tell how many it would take."),
-        flag("--detach", "Do not wait for the end."),
+        flag("--missing", "Create deliveries for events that --hook matches now and has no delivery of."),
+        option("--rate", "RATE", "Maximum rate, such as 50/s. Default: unlimited."),
+        flag("--dry-run", "Only count the matching deliveries."),
+        flag("--detach", "Return at once instead of following the replay."),
     ),
 )
 def start(to: Remote, *, rate: str | None, dry_run: bool, detach: bool, **which: Any) -> None:
@@ -162,7 +162,7 @@ def _follow(to: Remote, replay: str) -> None:
         raise typer.Exit(FAILED)
 
 
-def _until_ended(to: Remote, replay: str, move: Callable[[Any], None]) -> Answer:
+def _until_ended(to: Remote, replay: str, move: Callable[[Any], None]) -> ApiResponse:
     away = False
     while True:
         try:

@@ -18,7 +18,7 @@ from bridge.formats.parse import Bounds
 from bridge.history.leases import SqlReplicas
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
-from bridge.replays.service import ENDED, Asking, takes_part, without
+from bridge.replays.service import ENDED, ReplayMatcher, takes_part, without
 from bridge.replays.store import SqlReplays
 from bridge.retry.ladder import Pace
 
@@ -111,7 +111,7 @@ class ReplayRunner:
         if found.events and not settled.events and settled.reached == replay.left[hook.id]:
             await asyncio.sleep(_ROOM_EVERY)
             return (await self._looked_again(replay)), ()
-        wanted = await Asking(hook, self._bounds, self._table.routing).wanted(settled.events)
+        wanted = await ReplayMatcher(hook, self._bounds, self._table.routing).wanted(settled.events)
         lacking = Lacking(wanted, settled.reached)
         return await self._replays.supply(replay, hook.id, hook.target.type, lacking, time.time())
 

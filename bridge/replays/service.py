@@ -14,7 +14,7 @@ from bridge.core.ports import Control
 from bridge.core.records import KnownEvent, Page, ReplayStatus
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
-from bridge.hooks.names import Names, UnknownName
+from bridge.hooks.names import KnownNames, UnknownName
 from bridge.measuring.spans import moment
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
@@ -32,7 +32,7 @@ PATIENCE = 8.0
 """Seconds after which a count ends in any case, since a client waits for it."""
 
 
-class Asking:
+class ReplayMatcher:
     """Checks whether the present hook asks for events of the history."""
 
     def __init__(self, hook: Hook, bounds: Bounds, table: RoutingTable) -> None:
@@ -54,7 +54,7 @@ class Asking:
         return any(hook.id == self.hook.id for hook in self._routing.match(event).hooks)
 
 
-async def count_missing(replays: SqlReplays, replay: Replay, asking: Asking) -> tuple[int, bool]:
+async def count_missing(replays: SqlReplays, replay: Replay, asking: ReplayMatcher) -> tuple[int, bool]:
     """Returns how many deliveries the replay would make, and whether that number is exact."""
     count = looked_at = 0
     hook, ends_at = asking.hook.id, time.monotonic() + PATIENCE
@@ -102,7 +102,7 @@ class ReplayService:
         self,
         replays: SqlReplays,
         table: HookTable,
-        names: Names,
+        names: KnownNames,
         control: Control,
         *,
         new_id: Callable[[], str],
@@ -216,7 +216,7 @@ class ReplayService:
         if not runner.hook.enabled:
             raise NotAsThingsAre(f"hook {hook!r} is disabled; enable it first")
         planned = replace(planned, left={hook: ""})
-        asking = Asking(runner.hook, self._bounds, self._table.routing)
+        asking = ReplayMatcher(runner.hook, self._bounds, self._table.routing)
         total, exact = await count_missing(self._replays, planned, asking)
         return replace(planned, total=total, exact=exact)
 

@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 from bridge.core.delivery import Status
-from bridge.core.jobs import Counted, Lacking, Replay, ReplayFilter, Restart
+from bridge.core.jobs import Lacking, MatchCounts, Replay, ReplayFilter, Restart
 from bridge.core.records import Page, ReplayStatus
 from bridge.db.admin_tables import replays
 from bridge.db.engine import Engine, Reads, Store, Writes
-from bridge.db.scan import Bounds, among, as_id, as_literal, cursor, distinct, first_id, key_of
+from bridge.db.scan import KeyRange, among, as_id, as_literal, cursor, distinct, first_id, key_of
 from bridge.db.tables import deliveries, events
 from bridge.db.text import storable
 from bridge.deliveries.outbox import restart_some
@@ -47,7 +47,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CountCursor:
     """The position of a count: after the key `after` among the deliveries of a hook with a status."""
 
     hook: str
@@ -83,7 +83,7 @@ def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) ->
     found = []
     horizons = []
     for status in sorted(which.statuses):
-        entries = _entries(columns, which, Place(hook, status, after), created_at)
+        entries = _entries(columns, which, CountCursor(hook, status, after), created_at)
         rows = [tuple(row) for row in connection.execute(entries.limit(as_literal(window)))]
         found.append(rows)
         if len(rows) == window:
@@ -102,8 +102,8 @@ def hooks_with_deliveries(connection: Connection) -> list[str]:
 
 
 def count_some(
-    connection: Connection, which: ReplayFilter, created_at: float | None, places: Sequence[Place]
-) -> tuple[Mapping[str, int], int, Sequence[Place]]:
+    connection: Connection, which: ReplayFilter, created_at: float | None, places: Sequence[CountCursor]
+) -> tuple[Mapping[str, int], int, Sequence[CountCursor]]:
     """Returns the number of matching deliveries by hook, the number of entries read, and the positions to continue from."""
     counts: dict[str, int] = {}
     looked = 0
@@ -117,12 +117,12 @@ def count_some(
         looked += seen
         if seen == size:
             last = connection.execute(entries.offset(as_literal(size - 1)).limit(as_literal(1))).one()
-            left.insert(0, Place(place.hook, place.status, (last[0], last[1])))
+            left.insert(0, CountCursor(place.hook, place.status, (last[0], last[1])))
     return counts, looked, left
 
 
 def _entries(
-    columns: Sequence[Any], which: ReplayFilter, place: Place, created_at: float | None
+    columns: Sequence[Any], which: ReplayFilter, place: CountCursor, created_at: float | None
 ) -> Select[Any]:
     c = deliveries.c
     where: list[ColumnElement[bool]] = [c.hook == storable(place.hook), c.status == str(place.status)]
@@ -199,7 +199,7 @@ def _leave_out(connection: Connection, replay: Replay, hook: str, at: float) -> 
     number = 0
     if not now.which.missing:
         after = supply_key(now.left[hook])
-        places = [Place(hook, status, after) for status in now.which.statuses]
+        places = [CountCursor(hook, status, after) for status in now.which.statuses]
         counts, _, _ = count_some(connection, now.which, now.created_at, places)
         number = counts.get(hook, 0)
     return _move_on(connection, now, hook, None, left_out=number, at=at)
@@ -272,7 +272,7 @@ def _one(connection: Connection, replay_id: str) -> Replay | None:
 
 def _page(connection: Connection, after: str | None, limit: int) -> Page[Replay]:
     """Returns a page of replays, newest first; ValueError for an invalid cursor."""
-    bounds = Bounds(after=key_of(_KIND, after) if after is not None else None)
+    bounds = KeyRange(after=key_of(_KIND, after) if after is not None else None)
     chosen = select(replays).where(*bounds.condition([replays.c.id])).order_by(replays.c.id.desc())
     found = [_replay_of(row) for row in connection.execute(chosen.limit(limit + 1)).mappings()]
     more = len(found) > limit
@@ -306,9 +306,11 @@ class SqlReplays(Store):
         self.engine = engine
         self._supplies = Supplies(engine.dialect)
 
-    async def count(self, which: ReplayFilter) -> Counted:
+    async def count(self, which: ReplayFilter) -> MatchCounts:
         named = [which.hook] if which.hook is not None else await self.engine.read(hooks_with_deliveries)
-        places: Sequence[Place] = [Place(hook, status) for hook in named for status in sorted(which.statuses)]
+        places: Sequence[CountCursor] = [
+            CountCursor(hook, status) for hook in named for status in sorted(which.statuses)
+        ]
         budget = _MOST_COUNTED // (1 if which.source is None else _DEARER_WITH_SOURCE)
         counts = dict.fromkeys(named, 0)
         while places and budget > 0:
@@ -319,7 +321,7 @@ class SqlReplays(Store):
                 counts[hook] += number
         # A hook that the count did not reach may have deliveries.
         behind = dict.fromkeys((place.hook for place in places), 0)
-        return Counted(behind | {hook: number for hook, number in counts.items() if number}, not places)
+        return MatchCounts(behind | {hook: number for hook, number in counts.items() if number}, not places)
 
     async def supply(
         self, replay: Replay, hook: str, target: str, found: Lacking, at: float

@@ -95,7 +95,7 @@ def probe_started(state: Open, now: float) -> HalfOpen:
     return HalfOpen(state.wait, now)
 
 
-class Breaker:
+class CircuitBreaker:
     """The circuit breaker of one hook; all times are of one monotonic clock, in seconds."""
 
     __slots__ = ("_rules", "state")

@@ -51,7 +51,7 @@ Shape = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ErrorLocation:
     """The place of an error: its path as written, and the model of its last key."""
 
     path: KeyPath
@@ -112,7 +112,7 @@ def inside(shape: Shape, step: str | int) -> Shape | None:
     return None
 
 
-def locate(model: Model, loc: Sequence[str | int]) -> Place:
+def locate(model: Model, loc: Sequence[str | int]) -> ErrorLocation:
     """Returns the place of an error by pydantic's `loc`, which also names the selected member of a union."""
     shape: Shape = model
     owner: Model | None = None
@@ -126,7 +126,7 @@ def locate(model: Model, loc: Sequence[str | int]) -> Place:
         owner = shape if is_model(shape) else None
         shape = inside(shape, step)
         path = (*path, step)
-    return Place(path, owner, shape)
+    return ErrorLocation(path, owner, shape)
 
 
 def written(path: KeyPath) -> str:
@@ -198,7 +198,7 @@ def _inside(path: KeyPath, private: Container[KeyPath]) -> bool:
     return any(path[:length] in private for length in range(len(path) + 1))
 
 
-def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
+def _message(place: ErrorLocation, error: ErrorDetails, hidden: bool) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "missing":
         return "is missing"
@@ -217,7 +217,7 @@ def _message(place: Place, error: ErrorDetails, hidden: bool) -> str:
     return _by_kind(kind)(error, hidden) + (_key_for(place, error["input"]) if kind in _HOLDING else "")
 
 
-def _key_for(place: Place, value: Any) -> str:
+def _key_for(place: ErrorLocation, value: Any) -> str:
     """Returns a question that suggests the key for this value in the mapping that is expected there: `preset: splynx`."""
     fields = fields_of(place.shape).items() if is_model(place.shape) and isinstance(value, str) else ()
     meant = (name for name, field in fields if value in _choices(field.annotation))

@@ -78,7 +78,7 @@ class Reading:
         for place, message in document.problems:
             if self._wanted(place[0]):
                 self.blame(place, message)
-        substitution = Substitution(Names(self.env, secrets_folder(self.env)), self.private)
+        substitution = Substitution(Variables(self.env, secrets_folder(self.env)), self.private)
         whole = {key: part for key, part in _mapping(document, self.file).items() if self._wanted(key)}
         value: dict[Any, Any] = substitution.fill(whole)
         for place, message in substitution.problems:
@@ -327,7 +327,7 @@ def _without_line_end(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-class Names(Mapping[str, str]):
+class Variables(Mapping[str, str]):
     """The environment, and for names without a variable the present file of that name in a secrets directory."""
 
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:

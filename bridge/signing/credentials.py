@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 
 from bridge.signing.digests import Untimed
-from bridge.signing.shapes import Refused, SignedRequest, header, octets, one_of, text_keys
+from bridge.signing.shapes import SignedRequest, VerificationFailure, header, octets, one_of, text_keys
 from bridge.signing.standard import StandardCheck
 
 
@@ -36,7 +36,7 @@ def basic_field(credentials: bytes) -> tuple[str, str]:
 # Verifiers of requests that carry the secret itself; they do not protect the body.
 
 
-class Token:
+class HeaderToken:
     """A header with one of the secrets, after an optional prefix such as `Bearer `."""
 
     def __init__(self, name: str, secrets: Sequence[bytes], prefix: str = "") -> None:
@@ -45,13 +45,13 @@ class Token:
         # variable.
         self._right = [octets(prefix) + secret.strip() for secret in secrets]
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
-        wrong = Refused(f"the header {self._name} holds another token")
+        wrong = VerificationFailure(f"the header {self._name} holds another token")
         return None if one_of([octets(value)], self._right) else wrong
 
 
@@ -64,19 +64,23 @@ class Basic:
         self._right = text_keys(credentials)
         self._right += [_latin1(text) for text in credentials]
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
         scheme, _, text = value.partition(" ")
         if scheme.lower() != "basic":
-            return Refused(f"the header {self._name} is not of the scheme Basic")
+            return VerificationFailure(f"the header {self._name} is not of the scheme Basic")
         given = _decoded(text.strip())
         if given is None:
-            return Refused(f"the header {self._name} holds no base64")
-        return None if one_of([given], self._right) else Refused("the user name or the password is wrong")
+            return VerificationFailure(f"the header {self._name} holds no base64")
+        return (
+            None
+            if one_of([given], self._right)
+            else VerificationFailure("the user name or the password is wrong")
+        )
 
 
 def _decoded(text: str) -> bytes | None:
@@ -125,9 +129,9 @@ class GitLab:
         signing = [secret for secret in secrets if secret.strip().startswith("whsec_")]
         tokens = text_keys((secret for secret in secrets if secret not in signing), empty=True)
         self._signed = StandardCheck(signing, tolerance) if signing else None
-        self._token = Token(name, tokens) if tokens else None
+        self._token = HeaderToken(name, tokens) if tokens else None
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         if self._signed and ("webhook-signature" in request.headers or not self._token):
             return self._signed(request, now)

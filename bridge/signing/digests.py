@@ -9,8 +9,8 @@ from bridge.signing.shapes import (
     SHA1,
     SHA256,
     Decode,
-    Refused,
     SignedRequest,
+    VerificationFailure,
     from_hex,
     hash_name,
     header,
@@ -125,19 +125,21 @@ class BodySignature:
         self._decode = decode
         self._prefix = prefix
         encoding = "hex" if decode is from_hex else "base64"
-        self._malformed = Refused(f"the header {name} holds no {algorithm} signature in {encoding}")
+        self._malformed = VerificationFailure(
+            f"the header {name} holds no {algorithm} signature in {encoding}"
+        )
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         del now
         value = header(request, self._name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
         if not value.startswith(self._prefix):
-            return Refused(f"the header {self._name} does not begin with {self._prefix}")
+            return VerificationFailure(f"the header {self._name} does not begin with {self._prefix}")
         return self.compare(value[len(self._prefix) :], request.body)
 
-    def compare(self, text: str, body: bytes) -> Refused | None:
+    def compare(self, text: str, body: bytes) -> VerificationFailure | None:
         """Returns None if `text` is the signature of `body` by one of the secrets."""
         given = self._decode(text)
         if given is None or len(given) != self._keys[0].digest_size:
@@ -151,7 +153,7 @@ class SplynxCheck(BodySignature):
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         super().__init__(name, secrets, SHA1, from_hex)
 
-    def compare(self, text: str, body: bytes) -> Refused | None:
+    def compare(self, text: str, body: bytes) -> VerificationFailure | None:
         """Compare without the optional prefix, as BodySignature does."""
         return super().compare(text.removeprefix("sha1="), body)
 
@@ -165,7 +167,7 @@ class GitHubCheck:
         self._sha1 = BodySignature(name or "X-Hub-Signature", secrets, SHA1, from_hex, "sha1=")
         self._name = name
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         if self._name:
             old = request.headers.get(self._name.lower(), "").strip().startswith("sha1=")

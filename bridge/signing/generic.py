@@ -10,8 +10,8 @@ from bridge.core.target import Signature
 from bridge.signing.digests import spelling
 from bridge.signing.shapes import (
     MISMATCH,
-    Refused,
     SignedRequest,
+    VerificationFailure,
     decoding,
     hash_name,
     header,
@@ -50,7 +50,9 @@ class SignedText:
         self.placeholders = frozenset(parts[1::2])
         if unknown := self.placeholders - frozenset(PLACEHOLDERS):
             names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-            raise ValueError(f"the template has {{{min(unknown)}}}, which nothing fills; it may hold {names}")
+            raise ValueError(
+                f"the template has {{{min(unknown)}}}, which is no placeholder; allowed are {names}"
+            )
         self._parts = tuple(_parts(parts, fixed))
 
     def mac(self, key: hmac.HMAC, filled: Mapping[str, bytes]) -> hmac.HMAC:
@@ -127,7 +129,7 @@ class Generic:
 def check_prefix(prefix: str) -> None:
     """Raises ValueError for a prefix that is not valid at the beginning of a header's value."""
     if not prefix.isascii() or prefix.startswith((" ", "\t")):
-        raise ValueError("the prefix is ASCII text that begins with no space")
+        raise ValueError("the prefix must be ASCII text that does not begin with a space or tab")
     check_headers([("prefix", prefix)], ())
 
 
@@ -162,44 +164,46 @@ class GenericCheck:
         for placeholder in sorted(self._template.placeholders & sources.keys() - self._fills.keys()):
             if placeholder != "timestamp" or not self._stamped:
                 raise ValueError(
-                    f"the template has {{{placeholder}}}: name the header it stands in under `{placeholder}_header`"
+                    f"the template has {{{placeholder}}}: set `{placeholder}_header` to the name of the header that has its value"
                 )
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         value = header(request, self._name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
         found = self._prefix.match(value)
         if not found:
-            return Refused(f"the header {self._name} is not of the form that was agreed on")
+            return VerificationFailure(f"the header {self._name} does not have the configured form")
         filled = self._filled(request, found.groupdict())
-        if isinstance(filled, Refused):
+        if isinstance(filled, VerificationFailure):
             return filled
         given = self._decode(value[found.end() :])
         if given is None:
-            return Refused(f"the header {self._name} holds no signature that can be read")
+            return VerificationFailure(f"the header {self._name} has no signature in the configured encoding")
         if not one_of([given], [self._template.mac(key, filled).digest() for key in self._keys]):
             return MISMATCH
         return self._age(filled, now)
 
-    def _filled(self, request: SignedRequest, in_prefix: Mapping[str, str]) -> dict[str, bytes] | Refused:
+    def _filled(
+        self, request: SignedRequest, in_prefix: Mapping[str, str]
+    ) -> dict[str, bytes] | VerificationFailure:
         filled = {"body": request.body, "method": octets(request.method), "path": octets(request.path)}
         filled |= {placeholder: octets(text) for placeholder, text in in_prefix.items()}
         for placeholder, name in self._fills.items():
             value = header(request, name)
-            if isinstance(value, Refused):
+            if isinstance(value, VerificationFailure):
                 return value
             if filled.setdefault(placeholder, octets(value)) != octets(value):
-                return Refused(f"the headers {self._name} and {name} tell different timestamps")
+                return VerificationFailure(f"the headers {self._name} and {name} have different timestamps")
         return filled
 
-    def _age(self, filled: Mapping[str, bytes], now: float) -> Refused | None:
+    def _age(self, filled: Mapping[str, bytes], now: float) -> VerificationFailure | None:
         if "timestamp" not in filled:
             return None
         at = moment(filled["timestamp"].decode("utf-8", "replace"))
         if at is None:
-            return Refused("the timestamp is in no known form")
+            return VerificationFailure("the timestamp has an unknown format")
         return stale(at, now, self._tolerance)
 
 
@@ -209,5 +213,5 @@ def _prefix(text: str) -> re.Pattern[str]:
     if not placeholder:
         return re.compile(re.escape(text))
     if not after or _STAMP in after:
-        raise ValueError("a prefix with {timestamp} has it once, and something after it")
+        raise ValueError("a prefix may have {timestamp} only once, followed by other text")
     return re.compile(f"{re.escape(before)}(?P<timestamp>[0-9A-Za-z:.+-]{{1,40}}?){re.escape(after)}")

@@ -13,7 +13,7 @@ from bridge.core.target import Signature, WebhookTarget
 from bridge.formats.registry import envelope_of
 from bridge.formats.text import by_lower_name, text_of
 from bridge.signing import generic
-from bridge.signing.credentials import Basic, Cockpit, GitLab, Token, credentials_of
+from bridge.signing.credentials import Basic, Cockpit, GitLab, HeaderToken, credentials_of
 from bridge.signing.digests import BodySignature, GitHub, GitHubCheck, Splynx, SplynxCheck, Tiki, Unsigned
 from bridge.signing.generic import Generic, GenericCheck
 from bridge.signing.shapes import Signer, Verify, decoding, from_base64, from_hex, hash_name, text_keys
@@ -186,7 +186,7 @@ def _cockpit(order: Order) -> Verify:
     """Returns a verifier of a custom header with a token, or of basic authentication: Cockpit sends either."""
     if order.header("Authorization").lower() == "authorization":
         return _basic(order)
-    return Token(order.header(""), order.keys)
+    return HeaderToken(order.header(""), order.keys)
 
 
 def _phlix(order: Order) -> Verify:
@@ -220,7 +220,7 @@ _BUILD: Mapping[str, Callable[[Order], Verify]] = MappingProxyType(
         "base64": _plain,
         "hex": _plain,
         "prefixed-hex": _prefixed,
-        "token": lambda order: Token(order.header(""), order.keys, order.settings.prefix),
+        "token": lambda order: HeaderToken(order.header(""), order.keys, order.settings.prefix),
         "basic": _basic,
         "timestamped": _timestamped,
         "standard": _standard,

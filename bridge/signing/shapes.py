@@ -26,7 +26,7 @@ class SignedRequest:
 
 
 @value(frozen=True, slots=True)
-class Refused:
+class VerificationFailure:
     """The reason why a request does not verify, for its sender; never contains a secret or a valid signature."""
 
     reason: str
@@ -50,7 +50,7 @@ class Signer(Protocol):
 class Verify(Protocol):
     """The interface of verifiers."""
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the sender holds the secret, else the refusal; `now` is in Unix seconds."""
         ...
 
@@ -135,7 +135,7 @@ MAX_VALUE = 8192
 """Maximum characters of a header that are parsed: the limit of HTTP servers, more than any sender signs with."""
 MAX_SIGNATURES = 32
 """Maximum signatures of one request that are checked: no sender has more secrets, and each check costs time."""
-MISMATCH = Refused("the signature does not match the body")
+MISMATCH = VerificationFailure("the signature does not match the body")
 
 _UNIX = re.compile(r"[0-9]{1,19}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
@@ -144,13 +144,13 @@ Decode = Callable[[str], bytes | None]
 """The function that decodes a signature; None if the encoding is invalid."""
 
 
-def header(request: SignedRequest, name: str) -> str | Refused:
+def header(request: SignedRequest, name: str) -> str | VerificationFailure:
     """Returns the value of a header, stripped; `name` is case-insensitive."""
     value = request.headers.get(name.lower())
     if value is None:
-        return Refused(f"no header {name}")
+        return VerificationFailure(f"no header {name}")
     if len(value) > MAX_VALUE:
-        return Refused(f"the header {name} has more than {MAX_VALUE} characters")
+        return VerificationFailure(f"the header {name} has more than {MAX_VALUE} characters")
     return value.strip()
 
 
@@ -220,10 +220,10 @@ def moment(text: str) -> float | None:
         return None
 
 
-def stale(at: float, now: float, tolerance: float) -> Refused | None:
+def stale(at: float, now: float, tolerance: float) -> VerificationFailure | None:
     """Returns None if `at` is within `tolerance` seconds of `now`, before or after; fractions do not count."""
     age = int(now) - int(at)
     if abs(age) <= tolerance:
         return None
     lies = "old" if age > 0 else "ahead"
-    return Refused(f"the timestamp is {abs(age)} s {lies}, {tolerance:g} s are allowed")
+    return VerificationFailure(f"the timestamp is {abs(age)} s {lies}, {tolerance:g} s are allowed")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bridge.signing.shapes import (
     MAX_SIGNATURES,
     MISMATCH,
-    Refused,
     SignedRequest,
+    VerificationFailure,
     from_base64,
     header,
     keyed,
@@ -155,29 +155,29 @@ class StandardCheck:
         self._versions = sorted({key.version for key in self._keys})
         self._tolerance = tolerance
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         values = [header(request, name) for name in (self._name, self._id_name, self._stamp_name)]
         for value in values:
-            if isinstance(value, Refused):
+            if isinstance(value, VerificationFailure):
                 return value
         signatures, webhook_id, stamp = (str(value) for value in values)
         seconds = unix_seconds(stamp)
         if seconds is None:
-            return Refused(f"the header {self._stamp_name} is no number of seconds")
+            return VerificationFailure(f"the header {self._stamp_name} is no number of seconds")
         given = self._given(signatures)
-        if isinstance(given, Refused):
+        if isinstance(given, VerificationFailure):
             return given
         content = octets(f"{webhook_id}.{stamp}.") + request.body
         if not any(key.check(given[key.version], content) for key in self._keys):
             return MISMATCH
         return stale(seconds, now, self._tolerance)
 
-    def _given(self, value: str) -> dict[str, list[bytes]] | Refused:
+    def _given(self, value: str) -> dict[str, list[bytes]] | VerificationFailure:
         """Returns the signatures by version, without versions that have no key and without invalid text."""
         items = value.split()
         if len(items) > MAX_SIGNATURES:
-            return Refused(f"the header {self._name} holds more than {MAX_SIGNATURES} signatures")
+            return VerificationFailure(f"the header {self._name} holds more than {MAX_SIGNATURES} signatures")
         given: dict[str, list[bytes]] = {version: [] for version in self._versions}
         for item in items:
             version, _, text = item.partition(",")
@@ -185,7 +185,9 @@ class StandardCheck:
             if version in given and signature:
                 given[version].append(signature)
         if not any(given.values()):
-            return Refused(f"the header {self._name} holds no {' or '.join(self._versions)} signature")
+            return VerificationFailure(
+                f"the header {self._name} holds no {' or '.join(self._versions)} signature"
+            )
         return given
 
 
@@ -195,7 +197,7 @@ class EitherOf:
     def __init__(self, standard: StandardCheck, svix: StandardCheck) -> None:
         self._by_stem = dict(zip(STEMS, (standard, svix), strict=True))
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         return self._by_stem[stem_of(request.headers, None)](request, now)
 

@@ -10,8 +10,8 @@ from bridge.signing.shapes import (
     MAX_SIGNATURES,
     MISMATCH,
     SHA256,
-    Refused,
     SignedRequest,
+    VerificationFailure,
     from_hex,
     header,
     keyed,
@@ -125,13 +125,13 @@ class TimestampedCheck:
         self._keys = keys_of(secrets, algorithm)
         self._tolerance = tolerance
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         value = header(request, self._name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
         timed = _timed(self._name, value)
-        if isinstance(timed, Refused):
+        if isinstance(timed, VerificationFailure):
             return timed
         opening = f"{timed.stamp}.".encode()
         right = [mac_of_two(key, opening, request.body).digest() for key in self._keys]
@@ -140,21 +140,25 @@ class TimestampedCheck:
         return stale(timed.seconds, now, self._tolerance)
 
 
-def _timed(name: str, value: str) -> Timed | Refused:
+def _timed(name: str, value: str) -> Timed | VerificationFailure:
     """Parse the header: parts with unknown names are ignored, any other deviation is refused."""
     parts = [part.partition("=") for part in value.split(",")]
     named = [(key.strip(), text.strip()) for key, _, text in parts]
     stamps = [text for key, text in named if key == "t"]
     signatures = [from_hex(text) for key, text in named if key == "v1"]
     if len(stamps) != 1 or not signatures:
-        return Refused(f"the header {name} is not of the form t=...,v1=...")
+        return VerificationFailure(f"the header {name} is not of the form t=...,v1=...")
     seconds = unix_seconds(stamps[0])
     if seconds is None:
-        return Refused(f"the timestamp in {name} is no number of seconds")
+        return VerificationFailure(f"the timestamp in {name} is no number of seconds")
     if len(signatures) > MAX_SIGNATURES:
-        return Refused(f"the header {name} holds more than {MAX_SIGNATURES} signatures")
+        return VerificationFailure(f"the header {name} holds more than {MAX_SIGNATURES} signatures")
     usable = [signature for signature in signatures if signature is not None]
-    return Timed(stamps[0], seconds, usable) if usable else Refused(f"the header {name} holds no v1 in hex")
+    return (
+        Timed(stamps[0], seconds, usable)
+        if usable
+        else VerificationFailure(f"the header {name} holds no v1 in hex")
+    )
 
 
 class PhlixCheck:
@@ -166,7 +170,7 @@ class PhlixCheck:
         self._timed = TimestampedCheck(f"{name}-V2", secrets, tolerance)
         self._legacy = BodySignature(name, secrets, SHA256, from_hex, "sha256=")
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         return (self._timed if self._present in request.headers else self._legacy)(request, now)
 
@@ -183,20 +187,20 @@ class PlinqxCheck:
         self._keys = keys_of(secrets, SHA256)
         self._tolerance = tolerance
 
-    def __call__(self, request: SignedRequest, now: float) -> Refused | None:
+    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
         """Returns None if the request verifies, as the interface `Verify`."""
         value, stamp = header(request, self._name), header(request, self._stamp_name)
-        if isinstance(value, Refused):
+        if isinstance(value, VerificationFailure):
             return value
-        if isinstance(stamp, Refused):
+        if isinstance(stamp, VerificationFailure):
             return stamp
         given = from_hex(value)
         if given is None:
-            return Refused(f"the header {self._name} holds no sha256 signature in hex")
+            return VerificationFailure(f"the header {self._name} holds no sha256 signature in hex")
         opening = octets(stamp)
         if not one_of([given], [mac_of_two(key, opening, request.body).digest() for key in self._keys]):
             return MISMATCH
         at = moment(stamp)
         if at is None:
-            return Refused(f"the timestamp in {self._stamp_name} is in no known form")
+            return VerificationFailure(f"the timestamp in {self._stamp_name} is in no known form")
         return stale(at, now, self._tolerance)

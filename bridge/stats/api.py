@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
 
-from bridge.core.statistics import Grain
+from bridge.core.records import Grain
 from bridge.hooks.names import AskedNames
 from bridge.http.documents import NotFound
 from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, SPAN, Query, at_most, invalid, name, one_of
@@ -16,7 +16,7 @@ from bridge.stats.documents import (
     StatsDocument,
     TopDocument,
 )
-from bridge.stats.service import Asked, HookStatistics, Measures, TooManySteps
+from bridge.stats.service import HookStatistics, Measures, TimeRange, TooManySteps
 
 TOP = at_most(10, "How many there may be.")
 
@@ -72,7 +72,7 @@ class StatisticsRoutes:
             reading(
                 "hooks.stats",
                 "/v1/hooks/{id}/stats",
-                "How a hook fares: deliveries, success rate, response times",
+                "Get statistics of a hook: deliveries, success rate, response times",
                 self._hook,
                 HookStatsDocument,
                 query=_HookQuery,
@@ -80,7 +80,7 @@ class StatisticsRoutes:
             Operation(
                 name="stats.show",
                 path="/v1/stats",
-                summary="How hooks fare, together and one by one; with `by` step by step",
+                summary="Get statistics of all hooks; with `by` as a time series",
                 run=self._overall,
                 query=_OverallQuery,
                 answers={200: StatsDocument},
@@ -94,7 +94,7 @@ class StatisticsRoutes:
             reading(
                 "stats.dimensions",
                 "/v1/stats/dimensions",
-                "What is measured of a source's events",
+                "List the dimensions of a source's events",
                 self._dimensions,
                 DimensionsDocument,
                 query=_SourceQuery,
@@ -102,7 +102,7 @@ class StatisticsRoutes:
             reading(
                 "stats.top",
                 "/v1/stats/top",
-                "The values of a dimension with the most events, or the greatest sum",
+                "List the values of a dimension with the most events or the highest sum",
                 self._top,
                 TopDocument,
                 query=_TopQuery,
@@ -110,7 +110,7 @@ class StatisticsRoutes:
             reading(
                 "stats.measures",
                 "/v1/stats/measures",
-                "How many events, and the sums of their numbers, step by step",
+                "Get the number of events and the sums of dimensions as a time series",
                 self._series,
                 MeasuresDocument,
                 query=_SeriesQuery,
@@ -121,13 +121,13 @@ class StatisticsRoutes:
         hook = self._hook_id(call.which)
         if hook is None:
             raise NotFound(f"no hook has this name or id{self._names.nearest_hook(call.which)}")
-        return await self._hooks.of_hook(hook, Asked(*call.query.span))
+        return await self._hooks.of_hook(hook, TimeRange(*call.query.span))
 
     async def _overall(self, call: Call[_OverallQuery, None]) -> StatsDocument:
         query = call.query
         hook = await self._names.hook(query, query.hook)
         query.check()
-        return await self._hooks.overall(Asked(*query.span), hook, cast("Grain | None", query.by))
+        return await self._hooks.overall(TimeRange(*query.span), hook, cast("Grain | None", query.by))
 
     async def _dimensions(self, call: Call[_SourceQuery, None]) -> DimensionsDocument:
         source = self._source(call.query, call.query.source)
@@ -151,7 +151,7 @@ class StatisticsRoutes:
         return await self._measures.top(
             source,
             query.dimension or "",
-            Asked(*query.span),
+            TimeRange(*query.span),
             order=order,
             limit=query.limit,
             event_type=kind,
@@ -163,7 +163,7 @@ class StatisticsRoutes:
         kind = await self._names.event_type(query, query.type)
         query.check()
         by = cast("Literal['hour', 'day']", query.by or "day")
-        return await self._measures.series(source, by, Asked(*query.span), kind)
+        return await self._measures.series(source, by, TimeRange(*query.span), kind)
 
     def _source(self, query: Query, source: str | None) -> str:
         """Returns the source in the query; it may be omitted if only one source has measures."""

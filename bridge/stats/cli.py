@@ -26,7 +26,7 @@ amqp-bridge stats top --source phlix --dimension user --order duration --since 3
 amqp-bridge stats measures --source phlix --by day
 amqp-bridge stats dimensions --source phlix
 """)
-SOURCE = option("--source -s", "NAME", "Of this source.", default=..., autocompletion=source_names)
+SOURCE = option("--source -s", "NAME", "Name of the source.", default=..., autocompletion=source_names)
 
 TOTALS = (
     column("hook_name", "hook"),
@@ -75,7 +75,7 @@ app = RemoteCommands("stats", epilog=EXAMPLES)
 
 @app.alone
 @remote(
-    own=(HOOK, option("--by", None, "With a time series.", Literal["minute", "hour", "day"]), *SPAN),
+    own=(HOOK, option("--by", None, "Length of the steps.", Literal["minute", "hour", "day"]), *SPAN),
     common=WATCHED,
 )
 def stats(to: Remote, **query: Any) -> None:
@@ -87,9 +87,9 @@ def stats(to: Remote, **query: Any) -> None:
     epilog=EXAMPLES,
     own=(
         SOURCE,
-        option("--dimension -d", "NAME", "Whose values are compared.", default=...),
-        option("--order", "NAME", "events, or a dimension of numbers whose sum decides.", default="events"),
-        option("--limit -n", "N", "At most so many.", int, default=10, min=1),
+        option("--dimension -d", "NAME", "Dimension whose values are compared.", default=...),
+        option("--order", "NAME", "Order by events, or a dimension's sum.", default="events"),
+        option("--limit -n", "N", "Maximum number of items.", int, default=10, min=1),
         TYPE,
         *SPAN,
     ),
@@ -106,7 +106,7 @@ def top(to: Remote, **query: Any) -> None:
     epilog=EXAMPLES,
     own=(
         SOURCE,
-        option("--by", None, "How long each span is.", Literal["hour", "day"], default="day"),
+        option("--by", None, "Length of each step.", Literal["hour", "day"], default="day"),
         TYPE,
         *SPAN,
     ),

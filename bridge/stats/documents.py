@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bridge.core.statistics import HookHealth, MeasuredStep, Sums
+from bridge.core.records import HookHealth, MeasuredStep, Sums
 from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.measuring.spans import percentile

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bridge.core.base import value
 from bridge.core.event import Source
-from bridge.core.statistics import Grain, Measured, MeasuredStep
+from bridge.core.records import Grain, Measured, MeasuredStep
 from bridge.formats.text import utc_seconds
 from bridge.measuring.dimensions import dimensions_of
 from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, widened
@@ -37,7 +37,7 @@ MOST_STEPS = 3000
 
 
 @value(frozen=True, slots=True)
-class Asked:
+class TimeRange:
     """The requested span in Unix seconds; None: no bound."""
 
     since: float | None = None
@@ -64,7 +64,7 @@ class HookStatistics:
         self._name_of = name_of
         self._most_hooks = most_hooks
 
-    async def of_hook(self, hook: str, asked: Asked) -> HookStatsDocument:
+    async def of_hook(self, hook: str, asked: TimeRange) -> HookStatsDocument:
         """Returns the totals of one hook."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now)
@@ -73,11 +73,11 @@ class HookStatistics:
         named = {"hook": hook, "hook_name": self._name_of(hook)}
         return HookStatsDocument.of(sums, health.values(), **named, **bounds(begin, end, now))
 
-    async def overall(self, asked: Asked, hook: str | None, by: Grain | None) -> StatsDocument:
+    async def overall(self, asked: TimeRange, hook: str | None, by: Grain | None) -> StatsDocument:
         """Returns the totals of all hooks, or of one, and with `by` a series; raises TooManySteps."""
         now = time.time()
         if by is not None and asked.since is None:
-            asked = Asked((now if asked.until is None else asked.until) - USUAL_SPANS[by], asked.until)
+            asked = TimeRange((now if asked.until is None else asked.until) - USUAL_SPANS[by], asked.until)
         begin, end = widened(asked.since, asked.until, now, MINUTE if by is None else STEPS[by])
         series = (
             {}
@@ -153,7 +153,7 @@ class Measures:
         return self._names.get(source, [])
 
     async def top(
-        self, source: str, dimension: str, asked: Asked, *, order: str, limit: int, event_type: str | None
+        self, source: str, dimension: str, asked: TimeRange, *, order: str, limit: int, event_type: str | None
     ) -> TopDocument:
         """Returns the values of a dimension with the greatest counts or sums."""
         now = time.time()
@@ -172,7 +172,7 @@ class Measures:
         )
 
     async def series(
-        self, source: str, by: Literal["hour", "day"], asked: Asked, event_type: str | None
+        self, source: str, by: Literal["hour", "day"], asked: TimeRange, event_type: str | None
     ) -> MeasuresDocument:
         """Returns the measures by step."""
         now = time.time()
@@ -184,7 +184,7 @@ class Measures:
 
     # ---- Phlix's statistics, over all of its sources ----------------------------------------------------
 
-    async def playback(self, asked: Asked) -> PlaybackDocument:
+    async def playback(self, asked: TimeRange) -> PlaybackDocument:
         """Returns the playbacks by day, in order."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)
         days: dict[float, list[MeasuredStep]] = {}
@@ -202,7 +202,7 @@ class Measures:
         ]
         return PlaybackDocument(data=rows)
 
-    async def top_users(self, asked: Asked, limit: int) -> TopUsersDocument:
+    async def top_users(self, asked: TimeRange, limit: int) -> TopUsersDocument:
         """Returns the users with the longest total watch time."""
         found = await self._phlix_top("user", "duration", asked, limit)
         rows = [
@@ -211,7 +211,7 @@ class Measures:
         ]
         return TopUsersDocument(data=rows)
 
-    async def top_media(self, asked: Asked, limit: int) -> TopMediaDocument:
+    async def top_media(self, asked: TimeRange, limit: int) -> TopMediaDocument:
         """Returns the media items that were played most often."""
         found = await self._phlix_top("media", "events", asked, limit)
         rows = [
@@ -221,7 +221,7 @@ class Measures:
         return TopMediaDocument(data=rows)
 
     async def _phlix_top(
-        self, dimension: str, order: str, asked: Asked, limit: int
+        self, dimension: str, order: str, asked: TimeRange, limit: int
     ) -> list[tuple[str, list[Measured]]]:
         """Returns the values of each source by key, the greatest first."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Table, func, select, union_all
 
 from bridge.core.base import value
-from bridge.core.statistics import Grain, HookHealth, Measured, MeasuredStep, Sums
+from bridge.core.records import Grain, HookHealth, Measured, MeasuredStep, Sums
 from bridge.db.admin_tables import durations, measures, sums
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import distinct

@@ -21,7 +21,7 @@ _PUBLIC = re.compile(
 """Header names that resemble secrets but are public, and those that the bridge sets itself."""
 
 
-class Told:
+class EvidenceRecorder:
     """The recorder of one target's evidence."""
 
     def __init__(

@@ -63,15 +63,15 @@ class Targets:
         match hook.target:
             case WebhookTarget():
                 gate = self._gate_of(hook, hook.target)
-                return webhook_target.WebhookTarget(
+                return webhook_target.WebhookSender(
                     hook.target, self._pool, self._kept, hook=hook.name, gate=gate, rendering=self._rendering
                 )
             case ScriptTarget():
-                return script_target.ScriptTarget(hook.target, self._directory, self._family, self._rendering)
+                return script_target.ScriptRunner(hook.target, self._directory, self._family, self._rendering)
             case QueueTarget():
-                return queue.QueueTarget(hook.target, self._publishers[hook.target.broker or ""])
+                return queue.QueuePublisher(hook.target, self._publishers[hook.target.broker or ""])
             case NotifyTarget():
-                from bridge.targets.notify.target import NotifyTarget as Notify
+                from bridge.targets.notify.target import NotifySender as Notify
 
                 return Notify(hook.target, self._gate, hook.concurrency, hook.name, self._rendering)
             case _:

@@ -8,7 +8,7 @@ from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge, Unro
 from bridge.core.event import Event
 from bridge.core.ports import Outgoing, Preview, Publisher
 from bridge.core.target import QueueTarget as Settings
-from bridge.targets.evidence import LARGE, Told
+from bridge.targets.evidence import LARGE, EvidenceRecorder
 from bridge.wire.copies import HOPS, clean_headers, hops_of, is_taken
 
 MOST_HOPS = 10
@@ -17,7 +17,7 @@ MOST_HOPS = 10
 _LONGEST_NAME = 255
 
 
-class QueueTarget:
+class QueuePublisher:
     """The target that publishes the event's bytes, properties and headers, confirmed and mandatory.
 
     `message_id` is the event's stable id, unless the hook keeps the publisher's.
@@ -32,7 +32,7 @@ class QueueTarget:
         self._keeps_id = "message_id" in settings.keep
         self._keeps_expiration = "expiration" in settings.keep
         self._declared = not (settings.declare and settings.queue)
-        self._told = Told(settings)
+        self._told = EvidenceRecorder(settings)
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Publish once; a missing queue is unroutable, and is declared for the next attempt if `declare` is set."""

@@ -57,26 +57,31 @@ def _histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) 
     return Spec(f"bridge_{name}", Kind.HISTOGRAM, help_, labels, buckets)
 
 
-EVENTS_RECEIVED = _counter("events_received_total", "Messages taken from a source.", "source")
+EVENTS_RECEIVED = _counter("events_received_total", "Messages received from a source.", "source")
 EVENTS_SETTLED = _counter(
-    "events_settled_total", "Source messages settled, by how (acked, given_back).", "source", "result"
+    "events_settled_total",
+    "Settled source messages by result (acked, given_back: returned to the broker).",
+    "source",
+    "result",
 )
-EVENTS_UNMATCHED = _counter("events_unmatched_total", "Events that no hook asked for.", "source")
-REDELIVERED = _counter("redelivered_total", "Source messages that the broker handed out again.", "source")
+EVENTS_UNMATCHED = _counter("events_unmatched_total", "Events that no hook matched.", "source")
+REDELIVERED = _counter("redelivered_total", "Source messages that the broker redelivered.", "source")
 DUPLICATES = _counter(
     "duplicates_total",
-    "Events not delivered, or not to all hooks, because they were before: redelivered (by the broker, after a fate was "
-    "committed), published (by their publisher twice, see dedupe).",
+    "Duplicate events, which some or all hooks had received before: redelivered (by the broker, after a fate was "
+    "committed), published (twice by their publisher, see dedupe).",
     "source",
     "kind",
 )
 WITHOUT_KEY = _counter(
     "dedupe_without_key_total",
-    "Events of sources with dedupe that have no key: they are delivered, whatever came before.",
+    "Events without a key on sources with dedupe; they are never treated as duplicates.",
     "source",
 )
 FILTER_ERRORS = _counter(
-    "filter_errors_total", "Filters that came to neither true nor false (a missing key): no match.", "hook"
+    "filter_errors_total",
+    "Filter evaluations that failed, such as for a missing key; the hook does not match.",
+    "hook",
 )
 EVENTS_QUARANTINED = _counter(
     "events_quarantined_total",
@@ -91,12 +96,12 @@ DELIVERIES = _counter(
     "target",
     "status",
 )
-ATTEMPTS = _counter("attempts_total", "Attempts, by what they came to.", "hook", "target", "outcome")
+ATTEMPTS = _counter("attempts_total", "Attempts by outcome.", "hook", "target", "outcome")
 ATTEMPT_DURATION = _histogram(
     "attempt_duration_seconds", "Duration of attempts.", _ATTEMPT, "hook", "target", "outcome"
 )
 EVENT_AGE = _histogram(
-    "event_age_seconds", "From the moment an event was first seen to a successful delivery.", _AGE
+    "event_age_seconds", "Time from the first receipt of an event to its successful delivery.", _AGE
 )
 LATE = _counter(
     "deliveries_late_total",
@@ -105,40 +110,43 @@ LATE = _counter(
     "target",
 )
 OLDEST_WAITING = _gauge(
-    "oldest_waiting_seconds", "Age of the oldest delivery that waits for the hook.", "hook", fold=Fold.MAX
+    "oldest_waiting_seconds", "Age of the hook's oldest waiting delivery.", "hook", fold=Fold.MAX
 )
-RETRIES_SCHEDULED = _counter("retries_scheduled_total", "Retries put on the ladder.", "hook")
+RETRIES_SCHEDULED = _counter("retries_scheduled_total", "Retries scheduled on the ladder.", "hook")
 PARKED = _counter(
-    "parked_total", "Deliveries put into the hook's lane instead of attempted.", "hook", "reason"
+    "parked_total", "Deliveries parked in the hook's lane instead of being attempted.", "hook", "reason"
 )
 STALE_COPIES = _counter(
-    "stale_copies_total", "Copies dropped because their delivery was final or started anew."
+    "stale_copies_total", "Copies dropped because their delivery was final or had been restarted."
 )
 CONTROL_FORGED = _counter(
     "control_forged_total",
-    "Messages to replicas (exchange control) that no replica of this history sent; they are ignored.",
+    "Control messages without a valid signature; they are ignored.",
 )
-IN_FLIGHT = _gauge("in_flight", "Attempts under way.", "hook")
+IN_FLIGHT = _gauge("in_flight", "Attempts in flight.", "hook")
 BREAKER_STATE = _gauge(
-    "breaker_state", "Breaker of the hook: 0 closed, 1 probing, 2 open.", "hook", fold=Fold.MAX
+    "breaker_state",
+    "State of the hook's circuit breaker: 0 closed, 1 probing, 2 open.",
+    "hook",
+    fold=Fold.MAX,
 )
 HOOK_BROKEN = _gauge(
     "hook_broken",
-    "1 while the hook cannot be served as it is written: what it asks for waits in its lane, or it stays as it was.",
+    "1 while the hook's configuration is invalid: its events wait in its lane, or its last valid version stays active.",
     "hook",
     fold=Fold.MAX,
 )
 HOOK_PAUSED = _gauge("hook_paused", "1 while the hook is paused.", "hook", fold=Fold.MAX)
 HOOK_FAILING = _gauge(
     "hook_failing",
-    "1 while the hook only fails: three attempts at the least since its last success.",
+    "1 while the hook only fails: at least three failed attempts since its last success.",
     "hook",
     fold=Fold.MAX,
 )
-HOOK_INFO = _gauge("hook_info", "1; name of the hook with an id.", "hook", "name", fold=Fold.MAX)
+HOOK_INFO = _gauge("hook_info", "Always 1; maps the id of a hook to its name.", "hook", "name", fold=Fold.MAX)
 CONSUMER_UP = _gauge(
     "consumer_up",
-    "1 while the queue is being consumed, 0 while it is meant to be and is not. A lane that nobody is meant to consume (its "
+    "1 while the queue is consumed, 0 while it should be and is not. A lane that should not be consumed (its "
     "hook is paused, its breaker open) has no sample.",
     "queue",
     fold=Fold.MIN,
@@ -146,9 +154,9 @@ CONSUMER_UP = _gauge(
 )
 CONSUMERS_LOST = _counter(
     "consumers_lost_total",
-    "Consumers that ended without our doing and were subscribed anew, by why: cancelled (queue deleted or its node "
-    "lost), timeout (the broker's consumer timeout), refused (another error of the channel), connection, silent "
-    "(nothing came although messages were ready).",
+    "Consumers that were lost and subscribed again, by reason: cancelled (queue deleted or its node "
+    "lost), timeout (the broker's consumer timeout), refused (another channel error), connection, silent "
+    "(nothing received although messages were ready).",
     "reason",
 )
 LAST_MESSAGE = _gauge(
@@ -171,32 +179,36 @@ LOGIN_REFUSED = _gauge(
 CONNECTION_BLOCKED = _gauge(
     "connection_blocked", "1 while the broker blocks publishing on the connection.", "role", fold=Fold.MAX
 )
-RECONNECTS = _counter("reconnects_total", "Connections to the broker made anew.", "role")
-PUBLISH = _counter("publish_total", "Publishes, by what the broker answered.", "outcome")
-PUBLISH_CONFIRM = _histogram("publish_confirm_seconds", "From a publish to the broker's confirm.", _SHORT)
-SOURCE_INFO = _gauge("source_info", "1; queue of the source.", "source", "queue", fold=Fold.MAX, start=1)
+RECONNECTS = _counter("reconnects_total", "Reconnections to the broker.", "role")
+PUBLISH = _counter("publish_total", "Publishes by the broker's answer.", "outcome")
+PUBLISH_CONFIRM = _histogram(
+    "publish_confirm_seconds", "Time from a publish to the broker's confirm.", _SHORT
+)
+SOURCE_INFO = _gauge(
+    "source_info", "Always 1; maps a source to its queue.", "source", "queue", fold=Fold.MAX, start=1
+)
 SOURCE_CONTRACT_MISMATCH = _gauge(
     "source_contract_mismatch",
-    "Source queue as its publishers declare it: 0 yes, 1 no, -1 unknown (no right to look).",
+    "Whether the source queue differs from its publishers' declaration: 0 no, 1 yes, -1 unknown (no permission).",
     "source",
     start=nan,
 )
 DATABASE_UP = _gauge(
     "database_up",
-    "1 while the database answers, 0 while it does not. Seen at each commit, and twice a minute.",
+    "1 while the database responds, else 0. Updated at each commit and twice a minute.",
     fold=Fold.MIN,
     start=nan,
 )
 CERTIFICATE_EXPIRY = _gauge(
     "certificate_expiry_timestamp_seconds",
-    "Unix time at which a client certificate ends, or the first one of its chain, by its use (broker, broker:<name>, "
-    "database, hook:<id>). Looked at once a minute; beyond 200 those that end first.",
+    "Unix time at which a client certificate, or the first of its chain, expires, by use (broker, broker:<name>, "
+    "database, hook:<id>). Updated once a minute; limited to the 200 that expire first.",
     "use",
     fold=Fold.MIN,
 )
 TOKEN_EXPIRY = _gauge(
     "token_expiry_timestamp_seconds",
-    "Unix time at which the next token of the API ends, of those made for 30 days or more; no sample if none ends.",
+    "Unix time at which the next API token with a lifetime of 30 days or more expires; no sample if none does.",
     fold=Fold.MIN,
     start=nan,
 )
@@ -204,22 +216,24 @@ HISTORY_COMMIT = _histogram("history_commit_seconds", "Duration of one transacti
 HISTORY_BATCH = _histogram("history_batch_size", "Entries in one transaction of the history.", _ROWS)
 HISTORY_BYTES = _gauge(
     "history_bytes",
-    "Size of the history: of the SQLite file and its log, or of the tables in PostgreSQL with their indexes. Looked at twice "
+    "Size of the history: the SQLite file and its log, or the PostgreSQL tables with indexes. Updated twice "
     "a minute; the same on all replicas.",
     fold=Fold.MAX,
     start=nan,
 )
 QUARANTINE_SIZE = _gauge(
     "quarantine_size",
-    "Messages in quarantine. Looked at twice a minute; the same on all replicas.",
+    "Messages in quarantine. Updated twice a minute; the same on all replicas.",
     fold=Fold.MAX,
     start=nan,
 )
-HTTP_CONNECTIONS = _counter("http_connections_total", "Connections used for webhooks, by reused.", "reused")
-SCRIPT_EXIT = _counter("script_exit_total", "Exit codes of scripts.", "hook", "code")
+HTTP_CONNECTIONS = _counter(
+    "http_connections_total", "Webhook requests by whether their connection was reused.", "reused"
+)
+SCRIPT_EXIT = _counter("script_exit_total", "Script runs by exit code.", "hook", "code")
 STREAM_OFFSET = _gauge(
     "stream_offset",
-    "Offset up to which every message of the source's stream is done.",
+    "Offset up to which all messages of the source's stream are settled.",
     "source",
     fold=Fold.MAX,
     start=nan,
@@ -227,35 +241,35 @@ STREAM_OFFSET = _gauge(
 QUEUE_DEPTH = _gauge("queue_depth", "Messages ready in the queue.", "queue", start=nan)
 LADDER_OVERDUE = _gauge(
     "ladder_overdue",
-    "Messages that a step of the ladder holds and should have left it.",
+    "Messages that are still on a step of the ladder after their time.",
     "step",
     fold=Fold.MAX,
 )
 LADDER_GONE = _gauge(
     "ladder_gone",
-    "Copies that left a step of the ladder before their time: purged, deleted or let go by a policy.",
+    "Copies that left a step of the ladder early: purged, deleted or expired by a policy.",
     "step",
     fold=Fold.MAX,
 )
 INLET_REQUESTS = _counter(
     "inlet_requests_total",
-    "Requests to inlets, by how they were answered (accepted, ping, handshake, probe, refused, method, malformed, too_large, "
+    "Requests to inlets by response (accepted, ping, handshake, probe, refused, method, malformed, too_large, "
     "headers_too_large, too_slow, too_many, unavailable).",
     "inlet",
     "answer",
 )
 MEMORY_BUDGET = _gauge(
     "memory_budget_bytes",
-    "What the process may hold of messages and of what is made of them (limits.memory).",
+    "Maximum bytes of messages and derived data that the process may hold (limits.memory).",
 )
 MEMORY_HELD = _gauge(
     "memory_held_bytes",
-    "What it holds, by holder: arriving (from the broker), sources and lanes (messages and what is parsed of them), "
-    "rendered (bodies made for receivers), publishing (copies on their way to the broker), inlets and api (requests).",
+    "Bytes held, by holder: arriving (from the broker), sources and lanes (messages and parsed data), "
+    "rendered (request bodies), publishing (copies on the way to the broker), inlets and api (requests).",
     "holder",
 )
 BUILD_INFO = _gauge(
-    "build_info", "1; version of the bridge and of Python.", "version", "python", fold=Fold.MAX
+    "build_info", "Always 1; versions of the bridge and of Python.", "version", "python", fold=Fold.MAX
 )
 
 CATALOGUE: tuple[Spec, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Spec))

@@ -30,7 +30,7 @@ _EVERY_ADDRESS = {None: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noq
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ConnectionOptions:
     """Connection options; None: not given."""
 
     url: str | None = None
@@ -41,7 +41,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ApiConnection:
     """The base URL of the bridge, without a trailing slash, and the token with its origin."""
 
     url: str
@@ -50,7 +50,7 @@ class Access:
     ca_file: Path | None = None
 
 
-def access(given: Given, env: Mapping[str, str] = os.environ) -> Access:
+def access(given: ConnectionOptions, env: Mapping[str, str] = os.environ) -> ApiConnection:
     """Resolves the connection: options, then the configuration file, then BRIDGE_URL, BRIDGE_TOKEN, BRIDGE_ADMIN_TOKEN.
 
     Raises SettingsError for an invalid address and for files that cannot be read.
@@ -58,7 +58,7 @@ def access(given: Given, env: Mapping[str, str] = os.environ) -> Access:
     url, token = (None, None) if given.config is None else _configured(given.config, env, given.url is None)
     address = given.url or url or env.get("BRIDGE_URL") or USUAL_URL
     ca_file = given.ca_file or (Path(name) if (name := env.get("BRIDGE_CA_FILE")) else None)
-    return Access(
+    return ApiConnection(
         normal(address, "--url" if given.url else "BRIDGE_URL"), *_token(given, token, env), ca_file
     )
 
@@ -82,7 +82,9 @@ def _without_api(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc}{_API.sub('', parts.path)}"
 
 
-def _token(given: Given, configured: str | None, env: Mapping[str, str]) -> tuple[str | None, str]:
+def _token(
+    given: ConnectionOptions, configured: str | None, env: Mapping[str, str]
+) -> tuple[str | None, str]:
     if given.token is not None:
         return given.token.strip(), "--token"
     if given.token_file is not None:
@@ -141,7 +143,7 @@ _START = "`amqp-bridge run -c bridge.yaml`"
 _WHERE = "say where it is with --url, BRIDGE_URL or -c bridge.yaml"
 
 
-class Refused(Failure):
+class ApiProblem(Failure):
     """The bridge answered with a problem document."""
 
     def __init__(self, lines: list[str], code: int, status: int, document: Any) -> None:
@@ -154,7 +156,7 @@ class Unreachable(Failure):
     """No bridge answers."""
 
 
-def refusal(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
+def refusal(access: ApiConnection, method: str, path: str, response: "httpx.Response") -> Failure:
     """Returns the error for a problem response."""
     document = parse(response.content)
     if not isinstance(document, dict) or "status" not in document:
@@ -163,7 +165,7 @@ def refusal(access: Access, method: str, path: str, response: "httpx.Response") 
     detail = f": {visible(str(document['detail']))}" if document.get("detail") else ""
     first = f"{method} {access.url}{path}: {status} {_phrase(status)}{detail}"
     lines = [first, *_members(document), *_advice(access, path, response)]
-    return Refused(lines, USAGE if status in _TYPED else FAILED, status, document)
+    return ApiProblem(lines, USAGE if status in _TYPED else FAILED, status, document)
 
 
 def _members(document: dict[str, Any]) -> Iterator[str]:
@@ -175,7 +177,7 @@ def _members(document: dict[str, Any]) -> Iterator[str]:
         yield f"request id: {visible(str(document['request_id']))}"
 
 
-def _advice(access: Access, path: str, response: "httpx.Response") -> Iterator[str]:
+def _advice(access: ApiConnection, path: str, response: "httpx.Response") -> Iterator[str]:
     wait = response.headers.get("Retry-After")
     match response.status_code:
         case 401 if access.token is None:
@@ -199,7 +201,7 @@ def _missing(parts: list[str]) -> str:
     return "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"
 
 
-def unreadable(access: Access, method: str, path: str, response: "httpx.Response") -> Failure:
+def unreadable(access: ApiConnection, method: str, path: str, response: "httpx.Response") -> Failure:
     """Returns the error for a response that does not come from a bridge."""
     status = f"{response.status_code} {_phrase(response.status_code)}"
     kind = visible(response.headers.get("Content-Type", "no content type"))
@@ -208,7 +210,7 @@ def unreadable(access: Access, method: str, path: str, response: "httpx.Response
     )
 
 
-def nothing_answers(access: Access, error: Exception) -> Failure:
+def nothing_answers(access: ApiConnection, error: Exception) -> Failure:
     """Returns the error for a connection that failed or ended early."""
     import httpx
 
@@ -255,7 +257,7 @@ Query = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A response of the API: its body, and the parsed value."""
 
     status: int
@@ -264,15 +266,15 @@ class Answer:
     value: Any
 
 
-def answer_of(value: Any) -> Answer:
+def answer_of(value: Any) -> ApiResponse:
     """Returns an answer with this value, as the API would send it."""
-    return Answer(200, {}, json_text(value).encode(), value)
+    return ApiResponse(200, {}, json_text(value).encode(), value)
 
 
 class Client:
-    """Sends requests to the API of one bridge. Every method raises Refused for a problem, and Unreachable."""
+    """Sends requests to the API of one bridge. Every method raises ApiProblem for a problem, and Unreachable."""
 
-    def __init__(self, access: Access, seconds: float = PATIENCE) -> None:
+    def __init__(self, access: ApiConnection, seconds: float = PATIENCE) -> None:
         """`seconds` is the timeout of each request. Raises SettingsError for a CA file that cannot be used."""
         import httpx
 
@@ -295,14 +297,14 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, **options: Any) -> Answer:
+    def ask(self, method: str, path: str, **options: Any) -> ApiResponse:
         """Sends a request to a path below /api/v1; options are those of `_exchange`."""
         path = f"/api/v1{path}"
         response = self._exchange(method, path, **options)
         if response.status_code >= 400:
             raise refusal(self.access, method, path, response)
         value = self._value(method, path, response)
-        return Answer(response.status_code, response.headers, response.content, value)
+        return ApiResponse(response.status_code, response.headers, response.content, value)
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """Returns the value at a path."""
@@ -381,7 +383,7 @@ def _pairs(query: Query) -> Iterator[tuple[str, str]]:
                 yield name, str(each).lower() if isinstance(each, bool) else str(each)
 
 
-def _trust(access: Access) -> ssl.SSLContext | bool:
+def _trust(access: ApiConnection) -> ssl.SSLContext | bool:
     if access.ca_file is None:
         return True
     try:

@@ -53,8 +53,8 @@ class Configuration:
         return loaded.sound(found) if strict else loaded.with_faults(found)
 
 
-class Written:
-    """A configuration that is read repeatedly; see bridge.hooks.reloading.Written."""
+class ReloadableConfiguration:
+    """A configuration that is read repeatedly; see bridge.hooks.reloading.SettingsOrigin."""
 
     def __init__(self, configuration: Configuration, served: frozenset[str] | None, *, strict: bool) -> None:
         """As Configuration.fit_to_run."""

@@ -88,7 +88,7 @@ def _meant(command: Any, args: list[str]) -> list[str]:
     return list(with_seconds(args)) if watches else args
 
 
-class Command(TyperCommand):
+class RemoteCommand(TyperCommand):
     """A command whose help lists connection options in their own section, and whose --watch takes an optional value."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -107,7 +107,9 @@ class LazyGroup(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         told = {
-            name: Command(name, help=each.help, rich_markup_mode=None) if each else self.commands.pop(name)
+            name: RemoteCommand(name, help=each.help, rich_markup_mode=None)
+            if each
+            else self.commands.pop(name)
             for name, each in self.later.items()
         }
         self.commands = {**self.commands, **told}
@@ -153,7 +155,7 @@ class Commands(typer.Typer):
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **options: Any
     ) -> Callable[[F], F]:
-        return super().command(name, cls=cls or Command, **options)
+        return super().command(name, cls=cls or RemoteCommand, **options)
 
     def local(
         self, name: str | None = None, *, epilog: str, own: Sequence[inspect.Parameter]

@@ -1,18 +1,24 @@
-"""Declares commands that talk to a running bridge, and the options that several commands share."""
+"""Declares commands that talk to a running bridge, the options that commands share, and how their input is read."""
 
+import base64
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
+import typer
 from typer import Argument, CallbackParam, Context
 
 from bridge.core.base import seconds
+from bridge.core.errors import Problem, SettingsError
 from bridge.formats.event_types import beginning_with
+from bridge.formats.parse import parse
 from bridge.measuring.spans import moment as meant
-from bridge.terminal.client import Client, Given, access
+from bridge.terminal.client import Client, ConnectionOptions, access
 from bridge.terminal.groups import Commands, beside, flag, option, signed
 from bridge.terminal.output import usage
 from bridge.terminal.paper import View
@@ -75,15 +81,15 @@ def _items(ctx: Context, path: str) -> list[Any]:
         files = (
             Path(each) if (each := typed(name)) else None for name in ("token_file", "ca_file", "config")
         )
-        with Client(access(Given(typed("url"), typed("token"), *files)), _PATIENCE) as client:
+        with Client(access(ConnectionOptions(typed("url"), typed("token"), *files)), _PATIENCE) as client:
             return list(client.get(path, {"limit": _MOST})["items"])
     except Exception:  # noqa: BLE001 - whatever it is, a shell that completes wants silence
         return []
 
 
 WHERE = """\b
-Where the bridge is: --url, else -c FILE, else BRIDGE_URL. Token: --token-file, else -c FILE, else BRIDGE_TOKEN,
-else BRIDGE_ADMIN_TOKEN; --token shows in the list of processes.
+URL of the bridge: --url, else -c FILE, else BRIDGE_URL. Token: --token-file, else -c FILE, else BRIDGE_TOKEN,
+else BRIDGE_ADMIN_TOKEN; --token is visible in process lists.
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage."""
 
 
@@ -94,18 +100,20 @@ def examples(text: str, notes: str = "") -> str:
 
 
 CONNECTION = (
-    option("--url", "URL", "Of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."),
-    option("--token", "TOKEN", "Shows in process lists: rather set BRIDGE_TOKEN or BRIDGE_ADMIN_TOKEN."),
-    option("--token-file", "FILE", "Read the token from here.", Path),
+    option("--url", "URL", "URL of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."),
+    option(
+        "--token", "TOKEN", "API token. Visible in process lists: prefer BRIDGE_TOKEN or BRIDGE_ADMIN_TOKEN."
+    ),
+    option("--token-file", "FILE", "Read the token from this file.", Path),
     option("--ca-file", "FILE", "Trust these certificates, PEM. Default: BRIDGE_CA_FILE.", Path),
-    option("--config -c", "FILE", "Take address and token from http.* of this file.", Path),
+    option("--config -c", "FILE", "Read URL and token from section http of this file.", Path),
 )
-REMOTE = (*CONNECTION, flag("--json", "Print what the API answers.", name="as_json"))
-_AGAIN = "Look again every 2 or so many seconds."
+REMOTE = (*CONNECTION, flag("--json", "Print the API's response as JSON.", name="as_json"))
+_AGAIN = "Repeat every 2 seconds, or at this interval in seconds."
 WATCHED = (option("--watch -w", "[SECONDS]", _AGAIN, float, min=0.1, max=86_400), *REMOTE)
 LISTED = (
-    option("--limit -n", "N", "At most so many.", int, default=MANY, min=1),
-    flag("--all", "All there are, in place of --limit.", name="everything"),
+    option("--limit -n", "N", "Maximum number of items.", int, default=MANY, min=1),
+    flag("--all", "List all items instead of --limit.", name="everything"),
     *WATCHED,
 )
 
@@ -233,12 +241,12 @@ def time(flags: str, help: str, *, name: str) -> inspect.Parameter:  # noqa: A00
 
 
 SPAN = (
-    time("--since --from", "From then on: 1h (ago), today, 2025-05-05, RFC 3339. UTC.", name="from_"),
-    time("--until --to", "Up to before then, of a day with all of it; as --since.", name="to_"),
+    time("--since --from", "Start, inclusive: 1h (ago), today, 2025-05-05, RFC 3339. UTC.", name="from_"),
+    time("--until --to", "End, exclusive; a date includes its whole day. Forms as --since.", name="to_"),
 )
-HOOK = option("--hook", "HOOK", "Of this hook: its id or name.", autocompletion=hook_names)
-TYPE = option("--type -t", "TYPE", "Events of exactly this type.", autocompletion=seen_event_types)
-SOURCE = option("--source -s", "NAME", "From this source.")
+HOOK = option("--hook", "HOOK", "Only deliveries of this hook: its id or name.", autocompletion=hook_names)
+TYPE = option("--type -t", "TYPE", "Only events of exactly this type.", autocompletion=seen_event_types)
+SOURCE = option("--source -s", "NAME", "Only this source.")
 STATUSES = option(
     "--status",
     "STATUS",
@@ -254,10 +262,99 @@ STATUSES = option(
     ),
 )
 HookName = Annotated[
-    str, Argument(metavar="HOOK", help="Its name or id.", show_default=False, autocompletion=hook_names)
+    str,
+    Argument(metavar="HOOK", help="Name or id of the hook.", show_default=False, autocompletion=hook_names),
 ]
 HookNames = Annotated[
     list[str] | None,
-    Argument(metavar="HOOK...", help="Names or ids; - reads them.", autocompletion=hook_names),
+    Argument(metavar="HOOK...", help="Names or ids; - reads stdin.", autocompletion=hook_names),
 ]
-YES = flag("--yes -y", "Do not ask.")
+YES = flag("--yes -y", "Skip the confirmation.")
+
+
+# Input: what commands take from files, standard input and options.
+
+
+STDIN = "-"
+"""The file name that stands for standard input."""
+
+
+def opened(name: str) -> BinaryIO:
+    """Opens the file, or standard input for STDIN. Raises SettingsError if it cannot be read."""
+    if name == STDIN:
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise SettingsError([Problem("", f"cannot be read: {error.strerror}", name)]) from None
+
+
+def content(name: str) -> bytes:
+    """Reads the file, or standard input for STDIN. Raises SettingsError if it cannot be read."""
+    with opened(name) as stream:
+        return stream.read()
+
+
+def json_option(option: str, text: str) -> Any:
+    """Parses the JSON of an option: its text, a file for `@FILE`, standard input for `@-`. Raises SettingsError."""
+    whole = content(text[1:]) if text.startswith("@") else text.encode()
+    value = parse(whole)
+    if value is None and whole.strip() != b"null":
+        raise usage(option, f"no JSON in {text!r}" if len(text) < 200 else "no JSON")
+    return value
+
+
+def body_of(file: str | None, text: str | None, content_type: str | None) -> dict[str, Any]:
+    """Returns the body and content type of a message, as the API takes them. The body stays as it is, byte for byte.
+
+    Raises SettingsError where neither or both are given, and for a body that is not JSON without a content type.
+    """
+    if (file is None) == (text is None):
+        raise usage("", "give a FILE, - for standard input, or --body TEXT")
+    whole = content(file) if file is not None else str(text).encode("utf-8", "surrogateescape")
+    if content_type is None and parse(whole) is None and whole.strip() != b"null":
+        raise usage(file or "--body", "not JSON; give --content-type to publish it as it is")
+    return {**body_members(whole), "content_type": content_type or "application/json"}
+
+
+def body_members(whole: bytes) -> dict[str, str]:
+    """Returns the body as text if it is UTF-8, else as base64."""
+    try:
+        return {"body": whole.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(whole).decode()}
+
+
+def parsed_headers(given: list[str]) -> dict[str, str]:
+    """Parses headers of the form `name=value`; raises SettingsError for another form."""
+    headers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise usage("--header", f"{text!r} is not of the form name=value")
+        headers[name] = value
+    return headers
+
+
+def all_secrets(given: list[str] | None, files: list[Path] | None, variables: list[str] | None) -> list[str]:
+    """Returns all secrets, in this order. Raises SettingsError for an unreadable file or an unset variable."""
+    found = [*(given or []), *map(_secret_of_file, files or []), *map(_secret_of_variable, variables or [])]
+    if any(secret != secret.strip() for secret in found):
+        typer.echo("warning: a secret has a blank or a line break at an end", err=True)
+    return found
+
+
+def _secret_of_file(path: Path) -> str:
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise usage("--secret-file", f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise usage("--secret-file", f"{path} is no UTF-8 text") from None
+    return text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
+
+
+def _secret_of_variable(name: str) -> str:
+    if name not in os.environ:
+        raise usage("--secret-env", f"the environment variable {name} is not set")
+    return os.environ[name]

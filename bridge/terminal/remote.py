@@ -12,7 +12,15 @@ import typer
 from rich.console import Console
 
 from bridge.bodies.exact import json_text
-from bridge.terminal.client import Answer, Client, Given, Refused, Unreachable, access, answer_of
+from bridge.terminal.client import (
+    ApiProblem,
+    ApiResponse,
+    Client,
+    ConnectionOptions,
+    Unreachable,
+    access,
+    answer_of,
+)
 from bridge.terminal.output import Failure, ended_by, tell, usage
 from bridge.terminal.paper import TablePrinter, TerminalPrinter, View, paper
 
@@ -33,7 +41,7 @@ class Remote:
         **connection: Any,
     ) -> None:
         """`connection` has the members of Given."""
-        self.given = Given(**connection)
+        self.given = ConnectionOptions(**connection)
         self.as_json = as_json
         self.limit = None if everything else limit
         self._watch = watch
@@ -86,7 +94,7 @@ class Remote:
 
         self._look(lambda: answer_of(self.client.items(path, asked, self.limit, seconds)), shown)
 
-    def _look(self, ask: Callable[[], Answer], view: View) -> None:
+    def _look(self, ask: Callable[[], ApiResponse], view: View) -> None:
         if self._watch is not None:
             watch(lambda: self._refusing(ask), view, self._watch, as_json=self.as_json)
         else:
@@ -94,11 +102,11 @@ class Remote:
 
     # ---- changing -------------------------------------------------------------------------------------
 
-    def change(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+    def change(self, method: str, path: str, body: Any = None, **options: Any) -> ApiResponse:
         """Sends a request that changes something."""
         return self._refusing(lambda: self.client.ask(method, path, body=body, **options))
 
-    def each(self, names: list[str], do: Callable[[str], Answer], view: View) -> None:
+    def each(self, names: list[str], do: Callable[[str], ApiResponse], view: View) -> None:
         """Calls `do` for each name, whatever the result of the others; raises Exit if one was refused.
 
         `-` stands for names on standard input. With several names, --json prints one line for each.
@@ -108,7 +116,7 @@ class Remote:
         for name in all_names:
             try:
                 answer = do(name)
-            except Refused as refused:
+            except ApiProblem as refused:
                 if len(all_names) == 1:
                     raise
                 failed = max(failed, ended_by(refused, debug=False))
@@ -117,18 +125,18 @@ class Remote:
         if failed:
             raise typer.Exit(failed)
 
-    def say(self, answer: Answer, view: View, *, lines: bool = False) -> None:
+    def say(self, answer: ApiResponse, view: View, *, lines: bool = False) -> None:
         """Prints the answer: as it is with --json (on one line, with `lines`), else with `view`."""
         if self.as_json:
             print_answer(answer, lines=lines)
         else:
             view(self.paper, answer.value)
 
-    def _refusing(self, ask: Callable[[], Answer]) -> Answer:
+    def _refusing(self, ask: Callable[[], ApiResponse]) -> ApiResponse:
         """Returns the answer; with --json a refusal is printed to standard output as the API sent it."""
         try:
             return ask()
-        except Refused as refused:
+        except ApiProblem as refused:
             if self.as_json:
                 sys.stdout.write(json_text(refused.document) + "\n")
             raise
@@ -172,12 +180,12 @@ def tell_more(paper: TablePrinter, answer: Any) -> None:
 # The answer of the API for programs.
 
 
-def print_answer(answer: Answer, *, lines: bool = False) -> None:
+def print_answer(answer: ApiResponse, *, lines: bool = False) -> None:
     """Prints the JSON of the answer: indented on a terminal, on one line with `lines`, else as it came."""
     sys.stdout.write(_laid_out(answer, lines=lines) + "\n")
 
 
-def _laid_out(answer: Answer, *, lines: bool) -> str:
+def _laid_out(answer: ApiResponse, *, lines: bool) -> str:
     text = answer.content.decode(errors="replace").strip()
     if not text:
         return "null"
@@ -191,10 +199,10 @@ def _laid_out(answer: Answer, *, lines: bool) -> str:
 # The option --watch: the same request again and again, until Ctrl-C.
 
 
-def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: bool) -> None:
+def watch(ask: Callable[[], ApiResponse], view: View, seconds: float, *, as_json: bool) -> None:
     """Asks every `seconds`. Redraws the screen on a terminal; elsewhere prints what is new, as text or as JSON lines.
 
-    Ends with Ctrl-C and exit code 0. Waits while the bridge is unreachable, but not for the first answer; raises Refused.
+    Ends with Ctrl-C and exit code 0. Waits while the bridge is unreachable, but not for the first answer; raises ApiProblem.
     """
     answers = _rounds(ask, seconds)
     with suppress(KeyboardInterrupt):
@@ -208,7 +216,7 @@ def watch(ask: Callable[[], Answer], view: View, seconds: float, *, as_json: boo
             sys.stdout.flush()
 
 
-def _rounds(ask: Callable[[], Answer], seconds: float) -> Iterator[Answer]:
+def _rounds(ask: Callable[[], ApiResponse], seconds: float) -> Iterator[ApiResponse]:
     yield ask()
     told = False
     while True:
@@ -224,7 +232,7 @@ def _rounds(ask: Callable[[], Answer], seconds: float) -> Iterator[Answer]:
             yield answer
 
 
-def _news(answers: Iterator[Answer]) -> Iterator[tuple[Answer, bool]]:
+def _news(answers: Iterator[ApiResponse]) -> Iterator[tuple[ApiResponse, bool]]:
     """Yields what is new, and whether it is the first answer: the items of a list that are new or changed, of anything else
     the whole answer if it changed.
     """
@@ -247,7 +255,7 @@ def _items(value: Any) -> Any:
     return value.get("items") if isinstance(value, dict) else None
 
 
-def _redraw(answers: Iterator[Answer], view: View, when: str) -> None:
+def _redraw(answers: Iterator[ApiResponse], view: View, when: str) -> None:
     """Draws each answer over the one before on the alternate screen; the last one stays visible after the end."""
     console, last = Console(), ""
     console.set_alt_screen(True)

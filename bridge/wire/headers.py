@@ -140,7 +140,7 @@ _PUBLIC_KEY = "whpk_"
 
 
 @value(frozen=True, slots=True)
-class Arrival:
+class SignedInletMark:
     """The verified mark of an inlet; absent fields are None, so are `identity` and `webhook_id` without valid proof."""
 
     event_type: str | None
@@ -197,7 +197,7 @@ def mark(
     return table
 
 
-class Arrivals:
+class SignedInletMarkReader:
     """A reader of inlet marks in the messages of one source."""
 
     def __init__(self, source: str, inlets: Iterable[Inlet]) -> None:
@@ -213,7 +213,7 @@ class Arrivals:
                     keys = self._keys.setdefault((inlet.name, verifier.user), [])
                     keys += identity_keys(source, inlet, verifier)
 
-    def read(self, message: Message) -> Arrival | None:
+    def read(self, message: Message) -> SignedInletMark | None:
         """Returns the verified mark of a whole message as published. Never raises.
 
         The type needs no proof: everybody who may publish to the queue may also choose a body. A secret that was
@@ -223,7 +223,7 @@ class Arrivals:
         if not isinstance(table, Mapping):
             return None
         kind = table.get("type")
-        return Arrival(
+        return SignedInletMark(
             kind if isinstance(kind, str) and kind else None,
             self._proven_identity(table, message.body),
             self._proven_id(table, message.body),

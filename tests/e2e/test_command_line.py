@@ -38,7 +38,7 @@ def test_help_is_as_wide_as_the_terminal_and_tells_the_connection_apart(tmp_path
     assert "--state" not in connection
     described = [line for line in connection.splitlines() if "--" in line]
     assert len(described) == 5
-    whole = "Of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."
+    whole = "URL of the bridge. Default: BRIDGE_URL, else http://127.0.0.1:8080."
     assert (whole in connection) == (columns > 100)
     listing = amqp_bridge("hooks", "--help", cwd=tmp_path, env={"COLUMNS": str(columns)}).out
     assert ("..." in listing.partition("Commands:")[2]) == (columns < 100)

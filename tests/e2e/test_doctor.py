@@ -64,9 +64,9 @@ async def test_a_sound_installation_is_told_to_be_one_and_left_as_it_is(
     told = await examined(scene, source, [scene.webhook("crm")])
     assert told.code == 0, told.out
     assert json.loads(told.out)["ok"] is True
-    assert "there, as publishers declare it, 3 messages" in found(told, "sources", "ok")
+    assert "it exists as publishers declare it, 3 messages" in found(told, "sources", "ok")
     assert found(told, "rights", "ok").count("granted") == 3
-    assert "the start declares them" in found(told, "objects", "ok")
+    assert "they are declared at the start" in found(told, "objects", "ok")
     assert "none yet" in found(told, "database", "ok")
     assert not (scene.folder / "bridge.db").exists()
     assert objects_of(scene, source, broker_control) == before
@@ -100,7 +100,7 @@ async def test_rights_that_are_missing_are_named_with_what_to_grant(scene: Scene
     assert "not visible" in found(told, "sources", "ok")
     closed = await scene.queue("closed")
     closed_told = await examined(scene, [{"name": "main", "queue": closed}], broker={"url": limited})
-    assert "no right to read" in found(closed_told, "sources", "problem")
+    assert "no permission to read" in found(closed_told, "sources", "problem")
     assert ":secret@" not in told.out
 
 
@@ -131,8 +131,8 @@ async def test_an_object_of_ours_that_is_another_is_a_problem(scene: Scene):
     verified = await examined(
         scene, await scene.queue("missing", declare=False), broker={"topology": "verify"}
     )
-    assert "it is missing" in found(verified, "objects", "problem")
-    assert "there is no such queue" in found(verified, "sources", "problem")
+    assert "missing;" in found(verified, "objects", "problem")
+    assert "the queue does not exist" in found(verified, "sources", "problem")
 
 
 async def test_an_address_that_does_not_answer_is_a_warning_while_another_does(
@@ -142,10 +142,10 @@ async def test_an_address_that_does_not_answer_is_a_warning_while_another_does(
     dead = f"amqp://u:hunter2@127.0.0.1:{unused_tcp_port}/"
     told = await examined(scene, source, broker={"url": [dead, scene.amqp_url]})
     assert told.code == 0, told.out
-    assert "others can" in found(told, "broker", "warning")
+    assert "other addresses are" in found(told, "broker", "warning")
     alone = await examined(scene, source, broker={"url": [dead]})
     assert alone.code == 1
-    assert "it cannot be used" in found(alone, "broker", "problem")
+    assert "it is not usable" in found(alone, "broker", "problem")
     assert "hunter2" not in told.out + alone.out
 
 
@@ -154,7 +154,7 @@ async def test_what_check_finds_is_a_problem_and_the_rest_is_looked_at_all_the_s
     told = await examined(scene, await scene.queue(), hooks)
     assert told.code == 1
     assert "/nowhere/at-all" in found(told, "configuration", "problem")
-    assert "there, as publishers" in found(told, "sources", "ok")
+    assert "it exists as publishers" in found(told, "sources", "ok")
 
 
 @pytest.mark.parametrize("state", ["newer", "no database", "no folder"])

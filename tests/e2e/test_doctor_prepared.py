@@ -44,9 +44,9 @@ def advice(told: Ended) -> dict[str, str]:
     """What is to be made, by subject."""
     findings = json.loads(told.out)["findings"]
     made = (
-        each for each in findings if each["level"] == "problem" and each["advice"].startswith("make it: ")
+        each for each in findings if each["level"] == "problem" and each["advice"].startswith("declare it: ")
     )
-    return {each["subject"]: each["advice"].removeprefix("make it: ") for each in made}
+    return {each["subject"]: each["advice"].removeprefix("declare it: ") for each in made}
 
 
 async def make(scene: Scene, wanted: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.pipeline import deliver, lanes
+from bridge.pipeline import deliver, fencing
 from tests.support import events
 from tests.support.endpoint import OK, status
 from tests.support.scene import Scene
@@ -75,10 +75,10 @@ async def test_a_retry_comes_in_time_though_the_clock_is_set_while_the_bridge_is
 
 def test_what_began_to_wait_in_the_future_waits_its_whole_time_and_no_longer():
     waiting = replace(events.delivery(), not_before=1060.0, waits_from=1000.0)
-    assert lanes.by_this_clock(waiting, 1030.0) == waiting
-    set_back = lanes.by_this_clock(waiting, 100.0)
+    assert fencing.by_this_clock(waiting, 1030.0) == waiting
+    set_back = fencing.by_this_clock(waiting, 100.0)
     assert (set_back.waits_from, set_back.not_before) == (100.0, 160.0)
-    assert lanes.by_this_clock(set_back, 130.0) == set_back
+    assert fencing.by_this_clock(set_back, 130.0) == set_back
 
 
 def faking(clock: Path) -> Sequence[tuple[str, str]]:

@@ -16,8 +16,7 @@ from pydantic import TypeAdapter
 from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
-from bridge.app.api import statistics_routes
-from bridge.app.desks import HookDesk, hook_desk
+from bridge.app.api import HookDesk, hook_desk, statistics_routes
 from bridge.core.errors import BrokerUnavailable, PublishFailed
 from bridge.core.event import Source
 from bridge.core.hook import Hook
@@ -29,10 +28,10 @@ from bridge.events.explain import Explain, LiveRoutes
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
-from bridge.hooks.names import AskedNames, Names
+from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
 from bridge.hooks.store import Sealer, SqlHooks
-from bridge.http.api import Api, Part
+from bridge.http.api import Api, OperationGroup
 from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health
 from bridge.http.operation import Operation
@@ -43,7 +42,7 @@ from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.quarantine.api import QuarantineRoutes
 from bridge.quarantine.service import Requeuing
 from bridge.quarantine.store import SqlQuarantine
-from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.breaker import CircuitBreaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
 from bridge.settings.tree import Http, Settings
@@ -187,7 +186,7 @@ def runner_of(hook: Hook, *, served: bool = True) -> HookWorker:
         nothing,
         nothing,
         policy=Policy.of(hook),
-        breaker=Breaker(Rules()),
+        breaker=CircuitBreaker(Rules()),
         thresholds=Thresholds(),
         metrics=Metrics(CollectorRegistry()).hook(hook.id, hook.target.type),
         changed=lambda _runner: None,
@@ -212,7 +211,7 @@ async def serving_api(
     *,
     token: str | None = TOKEN,
     http: Http | None = None,
-    more: Sequence[Part] = (),
+    more: Sequence[OperationGroup] = (),
     publisher: Publisher | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ServedApi]:
@@ -230,12 +229,12 @@ async def serving_api(
     store = SqlHooks(records.engine, Sealer(["a key for tests, long enough"]))
     in_force = HooksOnTable(table, store, records, made, runner_of)
     await in_force.changed()
-    names = AskedNames(Names(in_force, known, records), records)
+    names = AskedNames(KnownNames(in_force, known, records), records)
     dimensions = sorted({name for source in known for name in dimensions_of(source)})
     history = HistoryRoutes(records, explain, names, dimensions, BOUNDS)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
-    desk = hook_desk(in_force, store, whole, Path.cwd(), None)
-    parts: list[Part] = [
+    desk = hook_desk(in_force, store, whole, delete=in_force.delete, base=Path.cwd(), served=None)
+    parts: list[OperationGroup] = [
         history,
         *desk.parts(),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),

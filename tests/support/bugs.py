@@ -9,7 +9,7 @@ BUGGY = (sys.executable, "-c", "from tests.support.bugs import main; main()")
 STAGES = {
     b"decode": "bridge.formats.decoder:Decoder.decode",
     b"route": "bridge.pipeline.hook_table:HookTable.match",
-    b"attempt": "bridge.targets.webhook.target:WebhookTarget.attempt",
+    b"attempt": "bridge.targets.webhook.target:WebhookSender.attempt",
     b"record": "bridge.db.rows:_add_event",
 }
 """By the word in a body: a function that then raises."""

@@ -43,7 +43,7 @@ class Point:
 
 _DECODE = "bridge.formats.decoder:Decoder.decode"
 _ROUTE = "bridge.pipeline.deliver:Delivering.route"
-_ATTEMPT = "bridge.targets.webhook.target:WebhookTarget.attempt"
+_ATTEMPT = "bridge.targets.webhook.target:WebhookSender.attempt"
 _CONCLUDE = "bridge.pipeline.deliver:Delivering.conclude"
 _DELAY = "bridge.amqp.lanes:BrokerCopies.delay"
 _PARK = "bridge.amqp.lanes:BrokerCopies.park"
@@ -52,7 +52,7 @@ _COMMIT = "bridge.history.history:SqlHistory.commit"
 _WRITE = "bridge.history.batches:Batches.write"
 _PAUSE = "bridge.hooks.in_force:HooksInForce._store_pause"
 _FENCE = "bridge.pipeline.fencing:Fence.again"
-_LET_THROUGH = "bridge.pipeline.lanes:LaneScheduler.let_through"
+_LET_THROUGH = "bridge.pipeline.fencing:CopyAdmission.let_through"
 _LEAVE = "bridge.app.consumption:Sources.leave"
 _CLOSE = "bridge.app.consumption:Sources.close"
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bridge.core.hook import Hook, StoredHook
 from bridge.core.ports import History, HookState
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.hooks.runners import effective
 from bridge.hooks.service import Removal
 from bridge.hooks.store import SqlHooks
@@ -16,7 +16,7 @@ from bridge.routing.table import RoutingTable
 
 
 class HooksOnTable:
-    """The port InForce without a broker: lanes are empty, so that deleting is done at once."""
+    """The port InForce without a broker, and Delete: lanes are empty, so that deleting is done at once."""
 
     def __init__(
         self,

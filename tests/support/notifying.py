@@ -3,7 +3,7 @@
 from typing import Any
 
 from bridge.core.target import NotifyTarget as Settings
-from bridge.targets.notify.target import NotifyTarget
+from bridge.targets.notify.target import NotifySender
 from bridge.wire.address_gate import AddressGate
 from tests.support.events import delivery
 from tests.support.services import Services
@@ -15,11 +15,11 @@ def settings(*urls: str, **given: Any) -> Settings:
 
 def notify(
     *urls: str, services: Services | None = None, allow: tuple[str, ...] = ("127.0.0.0/8",), **given: Any
-) -> NotifyTarget:
+) -> NotifySender:
     """A target that may dial loopback; `services` gives its base URLs."""
     if services is not None:
         given = {"endpoints": services.endpoints()} | given
-    return NotifyTarget(settings(*urls, **given), AddressGate(allow), 4, "ops")
+    return NotifySender(settings(*urls, **given), AddressGate(allow), 4, "ops")
 
 
 def event(text: str = "hello", title: str = "", **fields: Any) -> Any:

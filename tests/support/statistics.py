@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.delivery import Attempt, Counted, Delivery, Record, Status
-from bridge.core.statistics import Sums
+from bridge.core.records import Sums
 from bridge.history.history import SqlHistory
 from bridge.measuring.dimensions import Value
 from bridge.measuring.spans import FAR

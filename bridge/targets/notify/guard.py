@@ -116,7 +116,7 @@ _PARAMETER = re.compile(r"(?:-|%2[dD])(?P<sent>.*)", re.DOTALL)
 """Query options are for Apprise; options with a hyphen before their name are sent, without the hyphen."""
 
 
-class Written(NamedTuple):
+class PathAndQuery(NamedTuple):
     """Path and query; the query None: Apprise's."""
 
     path: str
@@ -128,7 +128,7 @@ class Written(NamedTuple):
         return f"{self.path}?{query}" if query else self.path
 
 
-def written(url: str, scheme: str, method: str) -> Written | None:
+def written(url: str, scheme: str, method: str) -> PathAndQuery | None:
     """Returns the request target of the URL; None if the service uses another one, or the URL is invalid.
 
     With GET Apprise puts the message into the query.
@@ -142,7 +142,7 @@ def written(url: str, scheme: str, method: str) -> Written | None:
         if (found := _PARAMETER.match(option))
     ]
     query = None if method == "GET" and scheme.startswith("form") else "&".join(sent)
-    whole = Written(parts["path"] or "/", query)
+    whole = PathAndQuery(parts["path"] or "/", query)
     return whole if TARGET.fullmatch(whole.path + (query or "")) else None
 
 
@@ -151,7 +151,7 @@ _LONGEST_LINE = 500
 _marked = threading.local()
 
 
-class Reply(NamedTuple):
+class PluginResponse(NamedTuple):
     """An HTTP response that a plugin received; `body` is its beginning, `retry_after` its header."""
 
     code: int
@@ -159,7 +159,7 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class Call:
+class PluginCall:
     """The state of one URL in one attempt, shared by the sending thread and the waiting attempt.
 
     `deadline` is on the monotonic clock. `had` are the pieces of the message that were delivered, now or earlier.
@@ -171,14 +171,14 @@ class Call:
         gate: AddressGate,
         deadline: float,
         had: frozenset[str] = frozenset(),
-        asks_for: Written | None = None,
+        asks_for: PathAndQuery | None = None,
     ) -> None:
         self._gate = gate
         self.asks_for = asks_for
         self.deadline = deadline
         self.had = set(had)
         self.refusal = ""
-        self.replies: list[Reply] = []
+        self.replies: list[PluginResponse] = []
         self.error: OSError | None = None
         self.lines: list[str] = []
         self.limited: set[str] = set()
@@ -242,7 +242,7 @@ class Call:
             self._sockets.clear()
 
 
-def current() -> Call | None:
+def current() -> PluginCall | None:
     """Returns the call of the current thread."""
     return getattr(_marked, "call", None)
 

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from bridge.core.delivery import Answer, Fault
 from bridge.targets.notify.cutting import clean, one_line
-from bridge.targets.notify.guard import Call, Reply, current, lifted
+from bridge.targets.notify.guard import PluginCall, PluginResponse, current, lifted
 from bridge.wire.headers import retry_after
 
 # An MQTT client for Apprise's plugin that waits for the broker's acknowledgement.
@@ -27,7 +27,7 @@ class MqttRefused(ConnectionError):
     """The broker rejected the CONNECT, for example because of the password."""
 
 
-class Client(paho.Client):
+class MqttClient(paho.Client):
     """A client that connects only in the sending thread; connected means accepted by the broker."""
 
     def __init__(self, client_id: str | None, *, keep_session: bool, protocol: Any) -> None:
@@ -90,7 +90,7 @@ class Client(paho.Client):
 
 def adopt(plugin: Any) -> Callable[[], None]:
     """Replace the plugin's client, for one sender at a time; returns the function that closes the connection."""
-    client = Client(plugin.client_id, keep_session=plugin.session, protocol=plugin.mqtt_protocol)
+    client = MqttClient(plugin.client_id, keep_session=plugin.session, protocol=plugin.mqtt_protocol)
     client.connect_timeout = plugin.socket_connect_timeout
     client.max_inflight_messages_set(plugin.mqtt_inflight_messages)
     plugin.client = client
@@ -133,7 +133,7 @@ class Result(NamedTuple):
         return self.fault is Fault.REDIRECT or (self.fault is Fault.STATUS and self.code == 410)
 
 
-def result_of(where: str, call: Call, *, sent: bool, speaks_http: bool, now: float) -> Result:
+def result_of(where: str, call: PluginCall, *, sent: bool, speaks_http: bool, now: float) -> Result:
     """Returns the result of a finished call; `now` is in Unix seconds."""
     last = call.replies[-1] if call.replies else None
     if sent:
@@ -173,7 +173,7 @@ def merged(results: Sequence[Result], done: tuple[str, ...], *, others_have_it: 
     )
 
 
-def _untold(where: str, call: Call, *, speaks_http: bool) -> Result:
+def _untold(where: str, call: PluginCall, *, speaks_http: bool) -> Result:
     if speaks_http:
         # Apprise's log records before sending may quote the URL.
         return Result(where, Fault.CONTENT, text="nothing was sent: Apprise's plugin gave up before")
@@ -181,7 +181,7 @@ def _untold(where: str, call: Call, *, speaks_http: bool) -> Result:
     return Result(where, Fault.NOT_CONFIRMED, text=told)
 
 
-def _answered(where: str, reply: Reply, now: float) -> Result:
+def _answered(where: str, reply: PluginResponse, now: float) -> Result:
     code = reply.code
     said = _short(reply.body.decode("utf-8", "replace"))
     if 300 <= code < 400:
@@ -193,7 +193,7 @@ def _answered(where: str, reply: Reply, now: float) -> Result:
     return Result(where, Fault.STATUS, code, text, wait, reply.body)
 
 
-def _wait_in(reply: Reply) -> float | None:
+def _wait_in(reply: PluginResponse) -> float | None:
     """Returns the seconds to wait that Discord and Telegram put into the body of a 429."""
     if reply.code != 429:
         return None

@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from bridge.core.target import NotifyTarget as Settings
 from bridge.targets.notify import outcome
-from bridge.targets.notify.guard import Call, Reply, Written, current, written
+from bridge.targets.notify.guard import PathAndQuery, PluginCall, PluginResponse, current, written
 from bridge.targets.webhook.address import parse_url
 
 # A bounded HTTP adapter for Apprise's plugins. They call requests.post(), which creates a new session each time and
@@ -98,14 +98,14 @@ class BoundedAdapter(HTTPAdapter):
         return response
 
 
-def _left(call: Call, request: PreparedRequest) -> float:
+def _left(call: PluginCall, request: PreparedRequest) -> float:
     try:
         return call.left()
     except TimeoutError as error:
         raise requests.Timeout(str(error), request=request) from error
 
 
-def _read(call: Call, response: Response) -> None:
+def _read(call: PluginCall, response: Response) -> None:
     raw = response.raw
     body = bytearray()
     try:
@@ -116,7 +116,7 @@ def _read(call: Call, response: Response) -> None:
         raw.close()
         # Also for a truncated response: its status is valid.
         call.replies.append(
-            Reply(response.status_code, response.headers.get("Retry-After", ""), bytes(body[:_KEPT]))
+            PluginResponse(response.status_code, response.headers.get("Retry-After", ""), bytes(body[:_KEPT]))
         )
     response.raw = io.BytesIO(bytes(body))
 
@@ -159,7 +159,7 @@ with warnings.catch_warnings():
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class NotifyService:
     """One configured URL: Apprise's plugin, and the URL's option for long messages.
 
     `where` names it without its secrets. `close` closes a connection that the plugin keeps. `asks_for` is the request
@@ -171,10 +171,10 @@ class Service:
     plugin: NotifyBase
     overflow: str
     close: Callable[[], None] | None
-    asks_for: Written | None
+    asks_for: PathAndQuery | None
 
 
-def service(url: str, position: int, settings: Settings) -> Service:
+def service(url: str, position: int, settings: Settings) -> NotifyService:
     """Returns the service of a URL. Raises ValueError, which never quotes the URL."""
     scheme = _scheme(url)
     given = _parsed(url, scheme)
@@ -193,7 +193,7 @@ def service(url: str, position: int, settings: Settings) -> Service:
     overflow = str((given.get("qsd") or {}).get("overflow", "split")).lower()
     close = outcome.adopt(plugin) if scheme in {"mqtt", "mqtts"} else None
     asks_for = written(url, scheme, getattr(plugin, "method", ""))
-    return Service(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close, asks_for)
+    return NotifyService(f"urls[{position}] ({scheme})", scheme, plugin, overflow, close, asks_for)
 
 
 def check_endpoints(endpoints: Mapping[str, str]) -> None:

@@ -20,11 +20,11 @@ from bridge.core.ports import Preview
 from bridge.core.target import NotifyTarget as Settings
 from bridge.expressions.engine import EvaluationError
 from bridge.expressions.template import compile_template
-from bridge.targets.evidence import Rendering, Told
+from bridge.targets.evidence import EvidenceRecorder, Rendering
 from bridge.targets.notify.cutting import clean, one_line
-from bridge.targets.notify.guard import Call, Crew, TooManyHang
+from bridge.targets.notify.guard import Crew, PluginCall, TooManyHang
 from bridge.targets.notify.outcome import Result, merged, result_of
-from bridge.targets.notify.services import Service, check_endpoints, service
+from bridge.targets.notify.services import NotifyService, check_endpoints, service
 from bridge.targets.notify.wording import Wording
 from bridge.targets.webhook.address import Check
 from bridge.targets.webhook.pool import literal_refusal
@@ -41,7 +41,7 @@ class _Part:
     """One URL of the target; `token` stands for it in `Delivery.done`."""
 
     token: str
-    service: Service
+    service: NotifyService
     wording: Wording
 
 
@@ -54,7 +54,7 @@ class _Ended:
     had: frozenset[str]
 
 
-class NotifyTarget:
+class NotifySender:
     """The target that notifies each URL of a hook once of each event.
 
     The URLs of an attempt are notified concurrently, each in its own thread. The next attempt skips URLs that have the
@@ -77,7 +77,7 @@ class NotifyTarget:
         self._title = compile_template(settings.title, text=True)
         self._body = compile_template(settings.body, text=True)
         self._parts = list(_parts(settings))
-        self._told = Told(settings)
+        self._told = EvidenceRecorder(settings)
         self._crew = Crew(min(MOST_THREADS, concurrency * len(self._parts)), f"notify-{name}")
 
     async def attempt(self, delivery: Delivery) -> Answer:
@@ -138,7 +138,7 @@ class NotifyTarget:
         self, part: _Part, words: tuple[str, str], done: frozenset[str], deadline: float
     ) -> _Ended:
         where = part.service.where
-        call = Call(self._gate, deadline, done, part.service.asks_for)
+        call = PluginCall(self._gate, deadline, done, part.service.asks_for)
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 sent = await self._crew.run(partial(self._send, part, words, call))
@@ -154,7 +154,7 @@ class NotifyTarget:
             call.cut()
         return _Ended(part, result, frozenset(call.had) - done)
 
-    def _send(self, part: _Part, words: tuple[str, str], call: Call) -> bool:
+    def _send(self, part: _Part, words: tuple[str, str], call: PluginCall) -> bool:
         """Send the undelivered pieces in order, up to the first failure; runs in a thread."""
         with call.running():
             for number, piece in enumerate(part.wording.pieces(*words)):

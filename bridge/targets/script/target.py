@@ -19,7 +19,7 @@ from bridge.core.delivery import Answer, Delivery, Fault
 from bridge.core.ports import Preview
 from bridge.core.target import ScriptLimits
 from bridge.core.target import ScriptTarget as Settings
-from bridge.targets.evidence import LARGE, Rendering, Told
+from bridge.targets.evidence import LARGE, EvidenceRecorder, Rendering
 from bridge.targets.script.process import Command, Run, run
 from bridge.targets.script.reaper import ProcessReaper
 
@@ -102,7 +102,7 @@ _LONGEST_VALUE = 32_768
 may be lower."""
 
 
-class ScriptTarget:
+class ScriptRunner:
     """The target that runs a hook's command once per attempt: argv, never a shell.
 
     The program gets a minimal environment (PATH, HOME, language and time zone of the bridge), the hook's `env`, and
@@ -118,7 +118,7 @@ class ScriptTarget:
         self._rendering = rendering or Rendering(Budget())
         self._family = family
         self._directory = directory
-        self._told = Told(settings)
+        self._told = EvidenceRecorder(settings)
         self._limited = bool(_limiter(settings.limits))
         self._input = script_input(settings.stdin)
         identity, home = identity_of(settings.user)

@@ -92,7 +92,7 @@ _WARY = 3600.0
 """Seconds without keep-alive after unexpected bytes on a connection."""
 
 
-class Reply(NamedTuple):
+class HttpResponse(NamedTuple):
     """A receiver's response; `body` is its beginning, `fault` an error of its framing, `waits` its Retry-After."""
 
     code: int
@@ -144,7 +144,7 @@ class Exchange:
         """Returns the deadline of an attempt that begins now, by the event loop's clock."""
         return self._loop.time() + self._timeout
 
-    async def send(self, request: bytes, deadline: float, rest: bytes = b"") -> Reply:
+    async def send(self, request: bytes, deadline: float, rest: bytes = b"") -> HttpResponse:
         """Send the request and return the whole response. Raises exceptions that `answer_for` converts.
 
         `deadline` is by the event loop's clock. `rest` is a second part of the request, sent without copying. A
@@ -190,7 +190,7 @@ class Exchange:
 
     async def _over(
         self, connection: Connection, protocol: Answering, request: tuple[bytes, bytes], deadline: float
-    ) -> Reply:
+    ) -> HttpResponse:
         transport = protocol.transport
         assert transport is not None
         cut = _Deadline(protocol, transport)
@@ -232,7 +232,7 @@ class Exchange:
             connection.close()
 
 
-async def _answer(protocol: Answering) -> tuple[Reply, bool]:
+async def _answer(protocol: Answering) -> tuple[HttpResponse, bool]:
     """Returns the response, and whether its body was read to the end."""
     for _ in range(_MOST_INTERIM):
         message, payload = await protocol.read()
@@ -242,7 +242,7 @@ async def _answer(protocol: Answering) -> tuple[Reply, bool]:
         raise HttpProcessingError(message="interim answers without end")
     body, ended = await _read(payload)
     waits = message.headers.getall("Retry-After", ())
-    return Reply(message.code, message.headers, body, protocol.fault, waits), ended
+    return HttpResponse(message.code, message.headers, body, protocol.fault, waits), ended
 
 
 async def _read(payload: StreamReader) -> tuple[bytes, bool]:

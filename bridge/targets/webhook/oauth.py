@@ -18,7 +18,7 @@ from bridge.core.errors import BrokerRefused, BrokerUnavailable, LoginRefused
 from bridge.core.ports import Grant
 from bridge.core.target import Auth
 from bridge.targets.webhook.address import Endpoint, basic, static_head
-from bridge.targets.webhook.exchange import Exchange, Reply, answer_for
+from bridge.targets.webhook.exchange import Exchange, HttpResponse, answer_for
 from bridge.targets.webhook.response import KEPT
 
 USUAL_LIFE = 300.0
@@ -52,7 +52,7 @@ _REASONS = frozenset(
 """The parts of a response that errors repeat: other text could echo the secret or a token."""
 
 
-class Token(NamedTuple):
+class AccessToken(NamedTuple):
     """An access token as a header line. Times are the event loop's, in seconds."""
 
     line: bytes
@@ -65,7 +65,7 @@ class Token(NamedTuple):
         return self.line.decode().removeprefix(_BEARER).rstrip()
 
 
-class Tokens:
+class TokenCache:
     """The cached token of one hook, fetched on demand by one request that all waiting attempts share.
 
     Shortly before its expiry one attempt renews it while the others keep using it. A failure is an Answer that names
@@ -82,12 +82,12 @@ class Tokens:
         self._exchange = exchange
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
-        self._token: Token | None = None
+        self._token: AccessToken | None = None
         self._failure = Answer()
         self._paused_until = 0.0
         self._vain_until = 0.0
 
-    async def get(self, deadline: float) -> Token | Answer:
+    async def get(self, deadline: float) -> AccessToken | Answer:
         """Returns a valid token, or why there is none; waits until `deadline` (the event loop's time)."""
         token = self._token
         if token is not None:
@@ -104,7 +104,7 @@ class Tokens:
         finally:
             self._lock.release()
 
-    async def instead_of(self, refused: Token, deadline: float) -> Token | Answer | None:
+    async def instead_of(self, refused: AccessToken, deadline: float) -> AccessToken | Answer | None:
         """Returns a replacement of the token `refused`, which the receiver answered with 401.
 
         None if the last new token was refused too: a receiver that refuses every token must not cause a token request
@@ -122,7 +122,7 @@ class Tokens:
         """Record that the receiver accepted a token: a new one may help at the next 401."""
         self._vain_until = 0.0
 
-    async def _renewed(self, deadline: float) -> Token | Answer:
+    async def _renewed(self, deadline: float) -> AccessToken | Answer:
         """Renew the token, with the lock held."""
         now = self._loop.time()
         token = self._token
@@ -133,7 +133,7 @@ class Tokens:
             return usable or replace(self._failure, retry_after=self._paused_until - now)
         # A renewal that hangs must leave the attempt time for its request.
         found = await self._ask(now + (deadline - now) / 3 if usable else deadline)
-        if isinstance(found, Token):
+        if isinstance(found, AccessToken):
             self._token = found
             return found
         wait = min(max(found.retry_after or 0.0, _PAUSE), _LONGEST_PAUSE)
@@ -141,7 +141,7 @@ class Tokens:
         self._paused_until = self._loop.time() + wait
         return usable or self._failure
 
-    async def _ask(self, deadline: float) -> Token | Answer:
+    async def _ask(self, deadline: float) -> AccessToken | Answer:
         asked_at = self._loop.time()
         try:
             reply = await self._exchange.send(self._request, deadline)
@@ -149,7 +149,7 @@ class Tokens:
             met = answer_for(error)
             return Answer(met.fault, error=f"{self._name}: {met.error}")
         found = read_token(reply, asked_at)
-        if isinstance(found, Token):
+        if isinstance(found, AccessToken):
             return found
         return Answer(
             Fault.STATUS,
@@ -178,7 +178,7 @@ def token_form(auth: Auth) -> tuple[str | None, bytes]:
     return None, urlencode(fields).encode()
 
 
-def read_token(reply: Reply, asked_at: float) -> Token | str:
+def read_token(reply: HttpResponse, asked_at: float) -> AccessToken | str:
     """Returns the token of a response (RFC 6749 section 5.1), or the error without secrets.
 
     `asked_at` is the event loop's time from which `expires_in` counts.
@@ -199,7 +199,7 @@ def read_token(reply: Reply, asked_at: float) -> Token | str:
     life = _life(fields.get("expires_in"))
     expires_at = asked_at + life
     renew_at = expires_at - min(_AHEAD, life / 5)
-    return Token(f"{_BEARER}{token}\r\n".encode(), renew_at, expires_at)
+    return AccessToken(f"{_BEARER}{token}\r\n".encode(), renew_at, expires_at)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -265,7 +265,7 @@ class OAuthTokenProvider:
             raise (LoginRefused if refused else BrokerUnavailable)(f"{self._name} {found}")
         return Grant(found.text, found.renew_at, found.expires_at)
 
-    async def _post(self) -> Reply:
+    async def _post(self) -> HttpResponse:
         authorization, form = token_form(self._auth)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": FORM}
         if authorization is not None:
@@ -282,4 +282,4 @@ class OAuthTokenProvider:
             body = bytearray()
             while len(body) < KEPT and (chunk := await reply.content.read(KEPT - len(body))):
                 body += chunk
-            return Reply(reply.status, reply.headers, bytes(body))
+            return HttpResponse(reply.status, reply.headers, bytes(body))

@@ -17,7 +17,7 @@ from bridge.core.ports import Preview
 from bridge.core.target import WebhookTarget as Settings
 from bridge.signing.profiles import signer, told_by
 from bridge.signing.shapes import Signer
-from bridge.targets.evidence import LARGE, Rendering, Told, lines_of
+from bridge.targets.evidence import LARGE, EvidenceRecorder, Rendering, lines_of
 from bridge.targets.webhook.address import (
     Endpoint,
     authorization,
@@ -26,8 +26,8 @@ from bridge.targets.webhook.address import (
     parse_url,
     static_head,
 )
-from bridge.targets.webhook.exchange import Exchange, Reply, answer_for
-from bridge.targets.webhook.oauth import Tokens
+from bridge.targets.webhook.exchange import Exchange, HttpResponse, answer_for
+from bridge.targets.webhook.oauth import TokenCache
 from bridge.targets.webhook.pool import Pool, Route, literal_refusal
 from bridge.targets.webhook.response import KEPT
 from bridge.wire.address_gate import AddressGate, is_own_name
@@ -41,7 +41,7 @@ Fields = list[tuple[str, str]]
 """Headers of one request in addition to the constant ones."""
 
 
-class WebhookTarget:
+class WebhookSender:
     """The target that sends a hook's events to one URL over the shared pool.
 
     The constant part of requests is built once. Raises ValueError for invalid settings; `factory.problems` names them.
@@ -86,7 +86,7 @@ class WebhookTarget:
         self._token_url = parse_url(self._oauth.token_url) if self._oauth else None
         self._blocked = self._refused_address()
         self._exchange: Exchange | None = None
-        self._tokens: Tokens | None = None
+        self._tokens: TokenCache | None = None
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Send once. Redirects are not followed, cookies not stored, responses not decompressed."""
@@ -145,7 +145,7 @@ class WebhookTarget:
         self._exchange = self._exchange_with(self._settings.method, self._url)
         if self._oauth is not None and self._token_url is not None:
             tokens = self._exchange_with("POST", self._token_url)
-            self._tokens = Tokens(self._oauth, self._token_url, self._proxy, tokens)
+            self._tokens = TokenCache(self._oauth, self._token_url, self._proxy, tokens)
         return self._exchange
 
     def _exchange_with(self, method: str, url: Endpoint) -> Exchange:
@@ -154,8 +154,8 @@ class WebhookTarget:
         return Exchange(self._pool, self._gate, route, settings.connect_timeout, settings.timeout)
 
     async def _with_token(
-        self, exchange: Exchange, tokens: Tokens, fields: Fields, built: Body
-    ) -> Reply | Answer:
+        self, exchange: Exchange, tokens: TokenCache, fields: Fields, built: Body
+    ) -> HttpResponse | Answer:
         """Returns the receiver's response; if it refuses the token, that to a second request with a new token."""
         deadline = exchange.deadline()
         token = await tokens.get(deadline)
@@ -178,7 +178,7 @@ class WebhookTarget:
 
     async def _send(
         self, exchange: Exchange, fields: Fields, built: Body, deadline: float, authorization: bytes = b""
-    ) -> Reply:
+    ) -> HttpResponse:
         """Send the request; a large body is not copied. `authorization` is a header line."""
         lines = [f"{name}: {value}\r\n" for name, value in fields]
         lines.append("\r\n")
@@ -206,7 +206,7 @@ class WebhookTarget:
             fields.append(("Content-Length", str(len(content))))
         return fields
 
-    def _judged(self, reply: Reply, told: Evidence) -> Answer:
+    def _judged(self, reply: HttpResponse, told: Evidence) -> Answer:
         code, response = reply.code, reply.body[: self._kept]
         fault = f"; the answer is no valid HTTP: {reply.fault}" if reply.fault else ""
         if code in self._success:
@@ -247,10 +247,10 @@ def _head_of(settings: Settings, url: Endpoint, proxy: URL | None) -> bytes:
     return static_head(settings.method, url, proxy, known, settings.headers)
 
 
-def _evidence_of(settings: Settings, head: bytes, made: Signer) -> Told:
+def _evidence_of(settings: Settings, head: bytes, made: Signer) -> EvidenceRecorder:
     by_token = settings.auth is not None and settings.auth.type == "oauth2"
     always = [*lines_of(head), *([_TOKEN] if by_token else ())]
-    return Told(settings, settings.method, always, _signatures_of(made))
+    return EvidenceRecorder(settings, settings.method, always, _signatures_of(made))
 
 
 def _signatures_of(made: Signer) -> frozenset[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.delivery import Counted, Entry, Finished
 from bridge.core.guards import Claim, Claimed, Earlier
-from bridge.history.claims_store import SqlClaims
+from bridge.history.guards_store import SqlClaims
 from bridge.history.history import SqlHistory
 from bridge.pipeline.dedupe import DedupeLeases, Verdict
 from bridge.pipeline.settlement import InFlight, Settlement

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bridge.core.delivery import Entry
-from bridge.core.statistics import Measured, MeasuredStep
+from bridge.core.records import Measured, MeasuredStep
 from bridge.history import sums
 from bridge.history.history import SqlHistory, open_history
 from bridge.measuring.spans import FAR

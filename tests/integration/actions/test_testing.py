@@ -6,7 +6,7 @@ import time
 
 from bridge.core.inlet import Verifier
 from bridge.signing.profiles import verifier
-from bridge.signing.shapes import Refused, SignedRequest
+from bridge.signing.shapes import SignedRequest, VerificationFailure
 from tests.support.endpoint import hang, status
 from tests.support.operating import HTTP, operating
 from tests.support.scene import Scene
@@ -19,7 +19,9 @@ def verified(profile, received, now):
     """Whether the profile's own check takes the request."""
     check = verifier(Verifier.model_validate({"type": profile, "secret": SECRET}))
     fields = {name.lower(): value for name, value in received.headers.items()}
-    return not isinstance(check(SignedRequest(received.body, fields, "POST", received.path), now), Refused)
+    return not isinstance(
+        check(SignedRequest(received.body, fields, "POST", received.path), now), VerificationFailure
+    )
 
 
 async def test_a_test_event_goes_past_patterns_filter_pause_and_breaker_and_leaves_no_trace(scene: Scene):

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from bridge.core.access import Actor, Role
 from bridge.history.history import SqlHistory
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from bridge.http.operation import Call, Operation, Reply
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
@@ -47,7 +47,7 @@ class Things:
         return {}
 
     async def _refuse(self, _: Call) -> Reply:
-        raise Refused(409, "no")
+        raise RequestProblem(409, "no")
 
 
 @pytest.fixture

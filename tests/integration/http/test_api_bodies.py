@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.access.service import NewToken
 from bridge.history.history import SqlHistory
 from bridge.http.body import fitting
-from bridge.http.documents import Refused
+from bridge.http.documents import RequestProblem
 from tests.support.api_server import ServedApi, serving_api
 
 GOOD = b'{"name": "ci", "role": "viewer"}'
@@ -127,9 +127,9 @@ def test_any_value_fits_or_is_refused_with_its_faults(value):
         json.dumps(refused.members)
 
 
-def refusal(value: object) -> Refused | None:
+def refusal(value: object) -> RequestProblem | None:
     try:
         fitting(value, NewToken)
-    except Refused as refused:
+    except RequestProblem as refused:
         return refused
     return None

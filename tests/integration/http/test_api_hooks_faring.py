@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.history.history import SqlHistory
 from tests.support.api_server import serving_api
 from tests.support.hooks_on_table import HooksOnTable

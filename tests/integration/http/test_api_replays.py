@@ -11,7 +11,7 @@ from bridge.core.hook import Hook
 from bridge.core.records import ReplayStatus
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
-from bridge.hooks.names import Names
+from bridge.hooks.names import KnownNames
 from bridge.pipeline.hook_table import HookTable
 from bridge.replays import service
 from bridge.replays.api import ReplayRoutes
@@ -65,7 +65,7 @@ async def serving(history: SqlHistory, *, keeps_successes: bool = True) -> Async
     replaying = ReplayService(
         SqlReplays(history.engine),
         table,
-        Names(OnTable(table), [], history),
+        KnownNames(OnTable(table), [], history),
         Silent(),
         new_id=lambda: new_id(days_ago(0)),
         bounds=BOUNDS,

@@ -13,7 +13,7 @@ from bridge.amqp.kinds import SourceQueues
 from bridge.amqp.topology import Names, Topology
 from bridge.core.event import Message
 from bridge.core.inlet import Inlet
-from bridge.wire.headers import Arrivals
+from bridge.wire.headers import SignedInletMarkReader
 from tests.support.inlet_server import Kept, prompt, serving
 from tests.support.inlets import BODY, SECRETS, TIKI, signed_by_each, three_bad
 from tests.support.queues import Queues
@@ -38,7 +38,7 @@ async def test_published_messages_hold_no_secret_and_prove_who_sent_them(
         for headers in three_bad():
             assert (await served.sender.send("/tiki-webhooks.php", headers)).status == 403
     messages = await queues.take_all(queue)
-    arrivals = Arrivals("main", [Inlet.model_validate(TIKI)])
+    arrivals = SignedInletMarkReader("main", [Inlet.model_validate(TIKI)])
     identities = []
     for message in messages:
         properties = properties_of(message)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.core.inlet import Verifier
 from bridge.signing.profiles import verifier
-from bridge.signing.shapes import Refused, SignedRequest
+from bridge.signing.shapes import SignedRequest, VerificationFailure
 from tests.support.bridge_process import BridgeProcess
 from tests.support.endpoint import OK, Received, status
 from tests.support.operating import HTTP, Operator, operating
@@ -23,7 +23,7 @@ def verified(received: Received, secret: str) -> bool:
     check = verifier(Verifier.model_validate({"type": "standard", "secret": secret}))
     fields = {name.lower(): value for name, value in received.headers.items()}
     request = SignedRequest(received.body, fields, "POST", received.path)
-    return not isinstance(check(request, time.time()), Refused)
+    return not isinstance(check(request, time.time()), VerificationFailure)
 
 
 async def made(scene: Scene, operator: Operator, **fields: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge.app.memory import Memory
+from bridge.app.monitors import Memory
 from bridge.core.budget import Budget
 from bridge.pipeline.settlement import InFlight
 from bridge.telemetry.metrics import Metrics
@@ -27,7 +27,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    monkeypatch.setattr("bridge.app.memory.time", clock)
+    monkeypatch.setattr("bridge.app.monitors.time", clock)
     gc.disable()  # Python's own would take place meanwhile
     yield clock
     gc.enable()

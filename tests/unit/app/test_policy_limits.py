@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from bridge.amqp.topology import Names
 from bridge.app.consumption import Consumption
-from bridge.app.memory import PolicyLimits
+from bridge.app.monitors import PolicyLimits
 from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue
 from bridge.pipeline.hook_table import HookTable
 

@@ -10,9 +10,11 @@ class Connections:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.crashed: list[str] = []
         self.ends = RepeatedEnds(lambda: self.now)
-        self.ends.on_crashes = self.crashed.append
+
+    @property
+    def crashed(self) -> list[str]:
+        return [self.ends.crashed.get_nowait() for _ in range(self.ends.crashed.qsize())]
 
     def end(self, role: str = "consume", *, after: float = 0.1, why: str = CRASH) -> None:
         self.ends.made(role)
@@ -37,7 +39,7 @@ def test_a_connection_that_ended_three_times_soon_after_it_was_made_is_a_problem
 
 def test_a_source_is_suspected_where_it_has_the_connection_for_itself():
     connections = Connections()
-    connections.ends.sources = {"consume": ("a", "b"), "consume:source:a": ("a",)}.__getitem__
+    connections.ends.consumes_alone("consume:source:a", "a")
     for role in ("consume", "consume:source:a"):
         for _ in range(3):
             connections.end(role)

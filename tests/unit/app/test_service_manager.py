@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.service_manager import ServiceManager
+from bridge.app.run import ServiceManager
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.consumption import Sources
+from bridge.app.consumption import SourceConsumers, Sources
 from bridge.core.budget import Budget
 
 
@@ -41,7 +41,9 @@ class Way:
 
 async def test_a_consumer_whose_end_nobody_confirms_keeps_no_source_from_being_left():
     ways, consumers = [Way("first"), Way("second")], [Consumer(silent=True), Consumer(silent=False)]
-    pairs: Any = list(zip(ways, consumers, strict=True))
+    pairs: Any = SourceConsumers()
+    for way, consumer in zip(ways, consumers, strict=True):
+        pairs.add(way, consumer)
     consumption: Any = SimpleNamespace(prefetch=SimpleNamespace(bound=lambda *_: None))
     sources = Sources(pairs, consumption, Budget())
     with pytest.raises(TimeoutError):

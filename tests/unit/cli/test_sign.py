@@ -135,7 +135,7 @@ def test_without_a_secret_it_says_that_nothing_is_signed():
         (["--id", "a.b"], "--id: 'a.b' cannot be signed"),
         (["-p", "splynx", "--secret", "s", "--algorithm", "md5"], "its own way of `algorithm`"),
         (["-p", "generic", "--secret", "s", "--template", ""], "--template: "),
-        (["-p", "generic", "--secret", "s", "--template", "{x}"], "{x}, which nothing fills"),
+        (["-p", "generic", "--secret", "s", "--template", "{x}"], "{x}, which is no placeholder"),
     ],
 )
 def test_what_cannot_be_signed_is_told(arguments, said):

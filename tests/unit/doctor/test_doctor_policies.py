@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.core.survey import (
-    Endpoint,
+    BrokerEndpoint,
     FoundBroker,
     FoundPolicies,
     FoundPolicy,
@@ -97,7 +97,7 @@ def test_the_longest_attempt_is_named_also_where_its_hook_is_not_in_the_file():
 )
 def test_versions_are_told_from_unsupported_to_known(version: str, queue_type: str, level: str, said: str):
     settings = Settings.model_validate({"broker": {"queue_type": queue_type}})
-    endpoint = Endpoint("amqp://broker", product="RabbitMQ", version=version, cluster="c")
+    endpoint = BrokerEndpoint("amqp://broker", product="RabbitMQ", version=version, cluster="c")
     found = [
         each
         for each in of_broker(FoundBroker((endpoint,)), None, settings)

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.event import Event, Message, Source
 from bridge.formats.decoder import Decoder
-from bridge.formats.event_types import CATALOGUES, Catalogue, Known, beginning_with, catalogue_of
+from bridge.formats.event_types import CATALOGUES, Catalogue, KnownEventType, beginning_with, catalogue_of
 from bridge.routing import table
 from tests.support.publishers import FOLDER
 
@@ -34,7 +34,7 @@ def decoded(body: bytes, form: str = "auto") -> Event:
     return event
 
 
-def envelope(catalogue: Catalogue, known: Known) -> dict[str, Any]:
+def envelope(catalogue: Catalogue, known: KnownEventType) -> dict[str, Any]:
     """The least that a message with this event holds."""
     name = known.type.replace("*", "articles")
     match catalogue.system:
@@ -71,9 +71,9 @@ def test_every_type_is_a_pattern_too_and_stands_there_once_with_one_line(catalog
         for known in catalogue.events
         if catalogue.system != "tiki"
     ],
-    ids=lambda value: value.type if isinstance(value, Known) else value.system,
+    ids=lambda value: value.type if isinstance(value, KnownEventType) else value.system,
 )
-def test_the_bridge_names_an_event_as_its_catalogue_does(catalogue: Catalogue, known: Known) -> None:
+def test_the_bridge_names_an_event_as_its_catalogue_does(catalogue: Catalogue, known: KnownEventType) -> None:
     event = decoded(json.dumps(envelope(catalogue, known)).encode(), catalogue.system)
     assert table.matches(known.type, event.type)
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.delivery import Delivery
 from bridge.core.event import Dedupe, Event, Message, Source
 from bridge.core.hook import Hook
-from bridge.events.inspection import Finding, as_object
+from bridge.events.inspection import ExplainedEvent, as_object
 from bridge.expressions.engine import compile_filter
 from bridge.expressions.template import compile_template
 from bridge.formats.registry import attributes_of, content_of, envelope_of
@@ -133,11 +133,11 @@ def test_of_what_is_never_read_nothing_is_in_the_envelope():
 
 
 def test_inspect_and_explain_show_it_where_it_is_more_than_the_data():
-    seen = as_object(Finding(event_of(PLINQX)), configured=False)
+    seen = as_object(ExplainedEvent(event_of(PLINQX)), configured=False)
     assert seen["envelope"] == PLINQX
     assert "attributes" not in seen
-    assert "envelope" not in as_object(Finding(event_of({"a": 1})), configured=False)
-    assert as_object(Finding(event_of(STRUCTURED)), configured=False)["attributes"]["ext"] == 5
+    assert "envelope" not in as_object(ExplainedEvent(event_of({"a": 1})), configured=False)
+    assert as_object(ExplainedEvent(event_of(STRUCTURED)), configured=False)["attributes"]["ext"] == 5
 
 
 def test_a_filter_on_data_has_nothing_else_made():

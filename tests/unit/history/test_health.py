@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.statistics import HookHealth
+from bridge.core.records import HookHealth
 from bridge.history.sums import Fared, health_after
 
 UNKNOWN = HookHealth("crm")

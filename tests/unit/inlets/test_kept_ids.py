@@ -11,11 +11,11 @@ from bridge.core.inlet import Inlet
 from bridge.core.ports import Outgoing
 from bridge.formats.decoder import Decoder
 from bridge.inlets.headers import joined
-from bridge.inlets.message import Messages, Received
+from bridge.inlets.message import InletRequest, Messages
 from bridge.signing.profiles import verifier
-from bridge.signing.shapes import Refused, SignedRequest
+from bridge.signing.shapes import SignedRequest, VerificationFailure
 from bridge.signing.standard import Standard
-from bridge.wire.headers import Arrivals
+from bridge.wire.headers import SignedInletMarkReader
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 BODY = b'{"type":"invoice.paid","timestamp":"2025-05-05T07:08:09Z","data":{"id":"i"}}'
@@ -35,7 +35,7 @@ def fields(webhook_id: str, stem: str = "webhook-") -> tuple[tuple[str, str], ..
 
 
 def arrived(by: Inlet, sent: tuple[tuple[str, str], ...]) -> Message:
-    request = Received("POST", "", sent, joined(sent), BODY)
+    request = InletRequest("POST", "", sent, joined(sent), BODY)
     check = verifier(by.verify[0])
     assert check(SignedRequest(BODY, request.headers), NOW) is None
     made = Messages(by, SOURCE, lambda: "own").message(request, 0, NOW)
@@ -47,7 +47,7 @@ def arrived(by: Inlet, sent: tuple[tuple[str, str], ...]) -> Message:
 
 
 def event_of(message: Message, *inlets: Inlet) -> Event:
-    decoder = Decoder(SOURCE, arrivals=Arrivals("main", inlets))
+    decoder = Decoder(SOURCE, arrivals=SignedInletMarkReader("main", inlets))
     event = decoder.decode(message, new_id=lambda: "e", received_at=NOW).event
     assert isinstance(event, Event)
     return event
@@ -75,10 +75,10 @@ def test_both_names_verify_without_an_option_and_only_whole_sets_do(stem):
     check = verifier(inlet().verify[0])
     sent = joined(fields("msg_1", stem))
     assert check(SignedRequest(BODY, sent), NOW) is None
-    assert isinstance(check(SignedRequest(BODY + b" ", sent), NOW), Refused)
+    assert isinstance(check(SignedRequest(BODY + b" ", sent), NOW), VerificationFailure)
     for name in sent:
         assert isinstance(
-            check(SignedRequest(BODY, {k: v for k, v in sent.items() if k != name}), NOW), Refused
+            check(SignedRequest(BODY, {k: v for k, v in sent.items() if k != name}), NOW), VerificationFailure
         )
 
 
@@ -86,7 +86,9 @@ def test_of_both_sets_the_standards_own_counts():
     check = verifier(inlet().verify[0])
     sent = joined(fields("msg_1") + fields("msg_1", "svix-"))
     assert check(SignedRequest(BODY, sent), NOW) is None
-    assert isinstance(check(SignedRequest(BODY, sent | {"webhook-signature": "v1,AAAA"}), NOW), Refused)
+    assert isinstance(
+        check(SignedRequest(BODY, sent | {"webhook-signature": "v1,AAAA"}), NOW), VerificationFailure
+    )
 
 
 def test_an_id_without_its_proof_is_none_that_receivers_see():

@@ -5,7 +5,17 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.measuring.spans import DAY, FAR, HOUR, HOURS_KEPT, MINUTE, MINUTES_KEPT, Piece, pieces, widened
+from bridge.measuring.spans import (
+    DAY,
+    FAR,
+    HOUR,
+    HOURS_KEPT,
+    MINUTE,
+    MINUTES_KEPT,
+    BucketRange,
+    pieces,
+    widened,
+)
 
 NOW = 1_746_428_889.25
 _MOMENTS = st.none() | st.floats(0, NOW + DAY)
@@ -51,7 +61,7 @@ def test_a_widened_span_has_the_given_one_within_it(since, length):
 
 
 def test_all_time_is_days_alone():
-    assert pieces(*widened(None, None, NOW)) == [Piece(DAY, 0, FAR)]
+    assert pieces(*widened(None, None, NOW)) == [BucketRange(DAY, 0, FAR)]
 
 
 def test_a_span_that_ends_before_it_begins_has_nothing():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.meta.words import LEVELS, Standing, Told, words_for
+from bridge.meta.words import LEVELS, DueWarnings, Standing, words_for
 
 DAYS = 5 * 86_400.0
 
@@ -28,11 +28,11 @@ def test_each_level_that_was_reached_is_told(share, levels):
 
 def test_a_level_that_was_told_is_not_told_again():
     assert words_for(failing(0.75, warned=50, warned_since=1000.0), DAYS).levels == (70,)
-    assert words_for(failing(2.0, warned=100, warned_since=1000.0), DAYS) == Told(since=1000.0)
+    assert words_for(failing(2.0, warned=100, warned_since=1000.0), DAYS) == DueWarnings(since=1000.0)
 
 
 def test_nothing_is_said_of_a_hook_that_hardly_was_tried():
-    assert words_for(failing(3.0, failed_attempts=2), DAYS) == Told()
+    assert words_for(failing(3.0, failed_attempts=2), DAYS) == DueWarnings()
 
 
 def test_a_hook_that_gets_no_events_any_more_is_not_said_to_fail_longer():
@@ -41,7 +41,7 @@ def test_a_hook_that_gets_no_events_any_more_is_not_said_to_fail_longer():
 
 
 def test_zero_says_that_no_hook_is_ever_paused():
-    assert words_for(failing(1.0), 0) == Told()
+    assert words_for(failing(1.0), 0) == DueWarnings()
 
 
 def test_who_resumes_or_changes_a_hook_gives_it_all_the_time_again():
@@ -53,12 +53,12 @@ def test_who_resumes_or_changes_a_hook_gives_it_all_the_time_again():
 
 def test_the_first_success_after_a_warning_is_told():
     fine = Standing("crm", last_success_at=5000.0, warned=70, warned_since=1000.0)
-    assert words_for(fine, DAYS) == Told(recovered=True)
-    assert words_for(fine, 0) == Told(recovered=True)
+    assert words_for(fine, DAYS) == DueWarnings(recovered=True)
+    assert words_for(fine, 0) == DueWarnings(recovered=True)
 
 
 def test_a_success_without_a_warning_before_is_nothing_to_tell():
-    assert words_for(Standing("crm", last_success_at=5000.0), DAYS) == Told()
+    assert words_for(Standing("crm", last_success_at=5000.0), DAYS) == DueWarnings()
 
 
 def test_a_success_is_told_even_where_it_fails_again_already():
@@ -68,7 +68,7 @@ def test_a_success_is_told_even_where_it_fails_again_already():
 
 def test_a_longer_time_that_was_set_meanwhile_is_no_recovery():
     standing = failing(0.75, last_success_at=999.0, warned=70, warned_since=1000.0)
-    assert words_for(standing, 10 * DAYS) == Told(since=1000.0)
+    assert words_for(standing, 10 * DAYS) == DueWarnings(since=1000.0)
 
 
 @given(

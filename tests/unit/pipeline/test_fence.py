@@ -65,7 +65,13 @@ async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     async def send_acks():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, send_acks)
+    fence = Fence(
+        cast("History", NobodyKnows()),
+        InFlight(),
+        lambda work, _again: through.append(work),
+        dropped.append,
+        send_acks,
+    )
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), CountingTicket())
     await until(lambda: through)
@@ -95,7 +101,13 @@ async def test_a_copy_that_waited_here_is_looked_at_again_and_dropped_where_it_w
     async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
+    fence = Fence(
+        cast("History", history),
+        InFlight(),
+        lambda work, _again: through.append(work),
+        dropped.append,
+        send_acks,
+    )
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), ticket)
     await until(lambda: through)
@@ -126,7 +138,13 @@ async def test_the_same_copy_twice_waits_for_what_the_first_comes_to(fate: Known
     async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
+    fence = Fence(
+        cast("History", history),
+        InFlight(),
+        lambda work, _again: through.append(work),
+        dropped.append,
+        send_acks,
+    )
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), first)
     await until(lambda: through)
@@ -150,7 +168,13 @@ async def test_where_the_copy_of_the_next_attempt_is_here_too_only_that_one_goes
     async def send_acks():
         return
 
-    fence = Fence(cast("History", NobodyKnows()), InFlight(), through.append, dropped.append, send_acks)
+    fence = Fence(
+        cast("History", NobodyKnows()),
+        InFlight(),
+        lambda work, _again: through.append(work),
+        dropped.append,
+        send_acks,
+    )
     running = asyncio.create_task(fence.run())
     for attempt in order:
         fence.add(delivery(attempt=attempt), tickets[attempt])
@@ -172,7 +196,13 @@ async def test_while_an_attempt_is_repeated_the_copy_of_the_next_one_waits_for_w
     async def send_acks():
         return
 
-    fence = Fence(cast("History", history), InFlight(), through.append, dropped.append, send_acks)
+    fence = Fence(
+        cast("History", history),
+        InFlight(),
+        lambda work, _again: through.append(work),
+        dropped.append,
+        send_acks,
+    )
     running = asyncio.create_task(fence.run())
     fence.add(delivery(attempt=1), CountingTicket())
     await until(lambda: through)

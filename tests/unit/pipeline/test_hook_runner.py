@@ -19,7 +19,7 @@ from bridge.pipeline.backpressure import Shares, SlowHookIsolation
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.settlement import InFlight, Settlement, Work
-from bridge.retry.breaker import Breaker, Rules
+from bridge.retry.breaker import CircuitBreaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
@@ -48,7 +48,7 @@ def runner(settings: Hook | None = None, deliver: Any = None, **options: Any) ->
         options.get("target", cast("Target", Nowhere())),
         deliver,
         policy=Policy.of(settings),
-        breaker=Breaker(Rules()),
+        breaker=CircuitBreaker(Rules()),
         thresholds=Thresholds(),
         metrics=METRICS.hook(settings.id, "webhook"),
         changed=lambda _runner: None,

@@ -9,8 +9,7 @@ from typing import Any, cast
 from bridge.core.budget import Turn
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier, EventKey
-from bridge.history.claims_store import SqlClaims
-from bridge.history.guards_store import SqlRecollection
+from bridge.history.guards_store import SqlClaims, SqlRecollection
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
 from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.settlement import InFlight, Settlement

@@ -20,8 +20,8 @@ from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import InFlight, Settlement
-from bridge.pipeline.watch import PipelineWatch
-from bridge.retry.breaker import Breaker, Rules
+from bridge.pipeline.watch import FilterErrors, PipelineWatch
+from bridge.retry.breaker import CircuitBreaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
@@ -47,7 +47,7 @@ class Bench:
         watch = PipelineWatch(metrics)
         self.entries, self.ticket, self.load = Entries(), CountingTicket(), InFlight()
         ids = (f"id{number}" for number in itertools.count())
-        table = HookTable(watch.unanswered)
+        table = HookTable(FilterErrors(metrics).unanswered)
         nothing: Any = None
         self.delivering = Delivering(
             table, nothing, cast("Recorder", self.entries), watch, ids.__next__, lambda _hook, _reason: None
@@ -69,7 +69,7 @@ class Bench:
                 None,
                 self.delivering.deliver,
                 policy=Policy.of(hook),
-                breaker=Breaker(Rules()),
+                breaker=CircuitBreaker(Rules()),
                 thresholds=Thresholds(),
                 metrics=metrics.hook(hook.id, "queue"),
                 changed=lambda _runner: None,

@@ -29,12 +29,10 @@ def strays() -> OrphanedCopies:
     return OrphanedCopies(
         HookTable(lambda _event, _unanswered: None),
         nobody,
-        nobody,
         InFlight(),
         deleted=nobody,
         fence=nobody,
-        watch=nobody,
-        new_id=lambda: "",
+        quarantine=nobody,
         reader=reader,
         unverified=nobody,
     )

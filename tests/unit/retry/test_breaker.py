@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.core.delivery import Answer, Fault
-from bridge.retry.breaker import Breaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
+from bridge.retry.breaker import CircuitBreaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
 
 DOWN = Answer(Fault.REFUSED)
 FINE = Answer()
 
 
-def opened(rules: Rules | None = None, now: float = 0.0) -> Breaker:
-    breaker = Breaker(rules or Rules())
+def opened(rules: Rules | None = None, now: float = 0.0) -> CircuitBreaker:
+    breaker = CircuitBreaker(rules or Rules())
     for _ in range(5):
         breaker.learn(DOWN, now, probe=False)
     assert not breaker.closed
@@ -48,7 +48,7 @@ def test_these_do_not(answer):
 
 
 def test_five_in_a_row_open_it_and_four_do_not():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for _ in range(3):
         for _ in range(4):
             breaker.learn(DOWN, 0.0, probe=False)
@@ -61,7 +61,7 @@ def test_five_in_a_row_open_it_and_four_do_not():
 
 
 def test_half_of_the_last_twenty_open_it():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for _ in range(9):
         breaker.learn(FINE, 0.0, probe=False)
         breaker.learn(DOWN, 0.0, probe=False)
@@ -72,7 +72,7 @@ def test_half_of_the_last_twenty_open_it():
 
 
 def test_less_than_half_never_opens_it():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for _ in range(100):
         for answer in (DOWN, DOWN, FINE, FINE, FINE):
             breaker.learn(answer, 0.0, probe=False)
@@ -80,14 +80,14 @@ def test_less_than_half_never_opens_it():
 
 
 def test_the_first_of_twenty_no_longer_counts_after_twenty_more():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for answer in [*[DOWN, DOWN, FINE] * 4, *[FINE] * 20, *[DOWN, FINE] * 4]:
         breaker.learn(answer, 0.0, probe=False)
     assert breaker.closed
 
 
 def test_a_fault_of_the_event_itself_ends_a_row():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for answer in [DOWN, DOWN, DOWN, DOWN, Answer(Fault.STATUS, code=500), DOWN]:
         breaker.learn(answer, 0.0, probe=False)
     assert breaker.closed
@@ -151,7 +151,7 @@ def test_while_a_probe_is_under_way_the_time_to_look_again_lies_ahead():
 
 
 def test_steady_success_makes_no_new_state():
-    breaker = Breaker(Rules())
+    breaker = CircuitBreaker(Rules())
     for _ in range(20):
         breaker.learn(FINE, 0.0, probe=False)
     state = breaker.state
@@ -161,7 +161,7 @@ def test_steady_success_makes_no_new_state():
 
 def test_its_rules_can_be_set():
     rules = Rules(failures=2, window=4, share=0.75, first_probe=3.0, longest_probe=5.0)
-    breaker = Breaker(rules)
+    breaker = CircuitBreaker(rules)
     breaker.learn(DOWN, 0.0, probe=False)
     breaker.learn(DOWN, 0.0, probe=False)
     assert breaker.probe_at == 3.0
@@ -182,7 +182,7 @@ class BreakerMachine(RuleBasedStateMachine):
     )
     def start(self, failures: int, window: int, share: float, first: float, longest: float) -> None:
         self.chosen = Rules(failures, window, share, first, longest)
-        self.breaker = Breaker(self.chosen)
+        self.breaker = CircuitBreaker(self.chosen)
         self.now = 0.0
         self.history: list[bool] = []
         self.failed_probes = 0

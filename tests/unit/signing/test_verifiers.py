@@ -241,7 +241,7 @@ def test_two_timestamps_that_differ_are_refused():
     settings = {"type": "generic", "secret": "s"} | options
     assert reason(settings, request(headers)) is None
     said = reason(settings, request(headers | {"X-Time": "5"}))
-    assert said == "the headers X-Signature and X-Time tell different timestamps"
+    assert said == "the headers X-Signature and X-Time have different timestamps"
     assert "form" in str(reason(settings, request({"X-Signature": "v1=00"})))
 
 
@@ -277,9 +277,9 @@ def test_a_user_name_with_an_empty_password_is_an_empty_secret(type_):
         ({"type": "standard", "secret": "whpk_AAAA"}, "holds 3 bytes"),
         ({"type": "basic", "secret": "password"}, "give `username`"),
         ({"type": "basic", "username": "a:b"}, "cannot hold a colon"),
-        ({"type": "generic", "template": "{id}{body}"}, "under `id_header`"),
-        ({"type": "generic", "template": "{timestamp}{body}"}, "under `timestamp_header`"),
-        ({"type": "generic", "prefix": "{timestamp}"}, "something after it"),
+        ({"type": "generic", "template": "{id}{body}"}, "set `id_header`"),
+        ({"type": "generic", "template": "{timestamp}{body}"}, "set `timestamp_header`"),
+        ({"type": "generic", "prefix": "{timestamp}"}, "followed by other text"),
         ({"type": "token", "header": "X-A", "secret": "\ud800"}, "Unicode"),
     ],
 )

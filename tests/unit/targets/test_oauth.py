@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.core.target import Auth
 from bridge.targets.webhook.address import auth_checks, parse_url
-from bridge.targets.webhook.exchange import Reply
-from bridge.targets.webhook.oauth import Token, read_token, token_request
+from bridge.targets.webhook.exchange import HttpResponse
+from bridge.targets.webhook.oauth import AccessToken, read_token, token_request
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -19,13 +19,13 @@ JSON = st.recursive(
 )
 
 
-def answered(fields: Any, code: int = 200) -> Token | str:
-    return read_token(Reply(code, {}, json.dumps(fields).encode()), 1000.0)
+def answered(fields: Any, code: int = 200) -> AccessToken | str:
+    return read_token(HttpResponse(code, {}, json.dumps(fields).encode()), 1000.0)
 
 
 def lasting(expires_in: Any) -> float:
     token = answered({"access_token": "t", "token_type": "bearer", "expires_in": expires_in})
-    assert isinstance(token, Token)
+    assert isinstance(token, AccessToken)
     return token.expires_at - 1000.0
 
 
@@ -54,14 +54,14 @@ def test_a_token_lasts_as_long_as_it_says_and_five_minutes_where_it_does_not(
 @pytest.mark.parametrize(("life", "ahead"), [(3600, 60), (300, 60), (100, 20), (1, 0.2)])
 def test_a_token_is_renewed_a_minute_ahead_or_a_fifth_of_its_life(life: float, ahead: float) -> None:
     token = answered({"access_token": "t", "token_type": "Bearer", "expires_in": life})
-    assert isinstance(token, Token)
+    assert isinstance(token, AccessToken)
     assert token.expires_at - token.renew_at == pytest.approx(ahead)
 
 
 @pytest.mark.parametrize("kind", ["bearer", "Bearer", "BEARER"])
 def test_the_type_of_a_token_may_be_written_in_any_case(kind: str) -> None:
     token = answered({"access_token": "a.b-c_d~e+f/g==", "token_type": kind})
-    assert isinstance(token, Token)
+    assert isinstance(token, AccessToken)
     assert token.line == b"Authorization: Bearer a.b-c_d~e+f/g==\r\n"
 
 
@@ -69,12 +69,12 @@ def test_the_type_of_a_token_may_be_written_in_any_case(kind: str) -> None:
     st.integers(100, 599), JSON | st.fixed_dictionaries({}, optional={"access_token": JSON, "error": JSON})
 )
 def test_no_answer_is_a_surprise(code: int, fields: Any) -> None:
-    assert isinstance(read_token(Reply(code, {}, json.dumps(fields).encode()), 0.0), Token | str)
+    assert isinstance(read_token(HttpResponse(code, {}, json.dumps(fields).encode()), 0.0), AccessToken | str)
 
 
 @given(st.binary())
 def test_no_bytes_are_a_surprise(body: bytes) -> None:
-    assert isinstance(read_token(Reply(200, {}, body), 0.0), str)
+    assert isinstance(read_token(HttpResponse(200, {}, body), 0.0), str)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")), st.text(alphabet=st.characters(codec="utf-8")))

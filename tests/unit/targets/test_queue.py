@@ -8,14 +8,14 @@ import pytest
 from bridge.core.delivery import Fault
 from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
 from bridge.core.target import QueueTarget as Settings
-from bridge.targets.queue import QueueTarget
+from bridge.targets.queue import QueuePublisher
 from bridge.wire.copies import clean_headers
 from tests.support.events import delivery
 from tests.support.publisher import MemoryPublisher
 
 
-def target(publisher: MemoryPublisher, **settings: Any) -> QueueTarget:
-    return QueueTarget(Settings.model_validate({"type": "queue", "queue": "out", **settings}), publisher)
+def target(publisher: MemoryPublisher, **settings: Any) -> QueuePublisher:
+    return QueuePublisher(Settings.model_validate({"type": "queue", "queue": "out", **settings}), publisher)
 
 
 async def test_body_headers_and_properties_are_passed_on() -> None:

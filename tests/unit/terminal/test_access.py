@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import SettingsError
-from bridge.terminal.client import Given, access, listening, normal
+from bridge.terminal.client import ConnectionOptions, access, listening, normal
 
 
 @pytest.mark.parametrize(
@@ -35,28 +35,28 @@ def test_options_win_over_the_file_and_the_file_over_the_environment(tmp_path: P
     file = tmp_path / "bridge.yaml"
     file.write_text('http: {listen: ":8080", admin_listen: "0.0.0.0:9090", admin_token: of-the-file}')
     env = {"BRIDGE_URL": "http://env:1", "BRIDGE_TOKEN": "of-env", "BRIDGE_ADMIN_TOKEN": "of-admin"}
-    by_file = access(Given(config=file), env)
+    by_file = access(ConnectionOptions(config=file), env)
     assert (by_file.url, by_file.token) == ("http://127.0.0.1:9090", "of-the-file")
-    by_option = access(Given(url="http://given:2", token="given", config=file), env)
+    by_option = access(ConnectionOptions(url="http://given:2", token="given", config=file), env)
     assert (by_option.url, by_option.token) == ("http://given:2", "given")
-    by_env = access(Given(), env)
+    by_env = access(ConnectionOptions(), env)
     assert (by_env.url, by_env.token) == ("http://env:1", "of-env")
     del env["BRIDGE_TOKEN"]
-    assert access(Given(), env).token == "of-admin"
-    assert access(Given(), {}).url == "http://127.0.0.1:8080"
+    assert access(ConnectionOptions(), env).token == "of-admin"
+    assert access(ConnectionOptions(), {}).url == "http://127.0.0.1:8080"
 
 
 def test_a_token_is_read_from_a_file_without_its_line_end(tmp_path: Path):
     file = tmp_path / "token"
     file.write_text("secret\n")
-    found = access(Given(token_file=file), {"BRIDGE_TOKEN": "other"})
+    found = access(ConnectionOptions(token_file=file), {"BRIDGE_TOKEN": "other"})
     assert found.token == "secret"
     assert "secret" not in repr(found)
 
 
 def test_a_missing_token_file_is_wrong_usage(tmp_path: Path):
     with pytest.raises(SettingsError, match="--token-file"):
-        access(Given(token_file=tmp_path / "none"), {})
+        access(ConnectionOptions(token_file=tmp_path / "none"), {})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.core.event import Message
 from bridge.core.inlet import Inlet
-from bridge.wire.headers import Arrival, Arrivals, identity_keys, mark
+from bridge.wire.headers import SignedInletMark, SignedInletMarkReader, identity_keys, mark
 
 BODY = b'{"a":1}'
 
@@ -24,16 +24,16 @@ def marked(by: Inlet, body: bytes = BODY) -> dict[str, Any]:
     return mark(by.name, "POST", "", "a.b", identity=(str(verifier.user), key, body))
 
 
-def read(table: Any, *inlets: Inlet, body: bytes = BODY, source: str = "main") -> Arrival | None:
-    return Arrivals(source, inlets).read(Message(body, headers={"x-bridge-inlet": table}))
+def read(table: Any, *inlets: Inlet, body: bytes = BODY, source: str = "main") -> SignedInletMark | None:
+    return SignedInletMarkReader(source, inlets).read(Message(body, headers={"x-bridge-inlet": table}))
 
 
 def test_a_marked_message_tells_type_and_identity():
-    assert read(marked(inlet("one")), inlet("one")) == Arrival("a.b", "crm")
+    assert read(marked(inlet("one")), inlet("one")) == SignedInletMark("a.b", "crm")
 
 
 def test_a_message_without_a_mark_tells_nothing():
-    assert Arrivals("main", [inlet("one")]).read(Message(BODY)) is None
+    assert SignedInletMarkReader("main", [inlet("one")]).read(Message(BODY)) is None
 
 
 def test_the_mark_holds_neither_secret_nor_key():
@@ -44,8 +44,8 @@ def test_the_mark_holds_neither_secret_nor_key():
 
 
 def test_an_old_secret_that_is_still_listed_proves_what_waits():
-    assert read(marked(inlet("old")), inlet("new", "old")) == Arrival("a.b", "crm")
-    assert read(marked(inlet("old")), inlet("new")) == Arrival("a.b", None)
+    assert read(marked(inlet("old")), inlet("new", "old")) == SignedInletMark("a.b", "crm")
+    assert read(marked(inlet("old")), inlet("new")) == SignedInletMark("a.b", None)
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def test_an_old_secret_that_is_still_listed_proves_what_waits():
     ],
 )
 def test_another_secret_inlet_user_or_source_proves_nothing(reader: Inlet):
-    assert read(marked(inlet("one")), reader) == Arrival("a.b", None)
+    assert read(marked(inlet("one")), reader) == SignedInletMark("a.b", None)
 
 
 def test_the_proof_is_good_for_its_body_alone():
-    assert read(marked(inlet("one")), inlet("one"), body=BODY + b" ") == Arrival("a.b", None)
+    assert read(marked(inlet("one")), inlet("one"), body=BODY + b" ") == SignedInletMark("a.b", None)
 
 
 def test_a_sender_cannot_lend_itself_the_identity_of_another_verifier():
     two = [inlet("mine", user="me").verify[0], inlet("theirs", user="admin").verify[0]]
     both = Inlet.model_validate({"name": "tiki", "source": "main", "verify": two})
     mine = mark("tiki", "POST", "", None, identity=("admin", identity_keys("main", both, two[0])[0], BODY))
-    assert read(mine, both) == Arrival(None, None)
+    assert read(mine, both) == SignedInletMark(None, None)
 
 
 def test_a_public_key_proves_nothing_so_another_secret_of_the_inlet_does():
@@ -78,7 +78,7 @@ def test_a_public_key_proves_nothing_so_another_secret_of_the_inlet_does():
     alone = Inlet.model_validate({"name": "tiki", "source": "main", "verify": [public]})
     both = Inlet.model_validate({"name": "tiki", "source": "main", "verify": [public, private]})
     assert identity_keys("main", alone, alone.verify[0]) == []
-    assert read(marked(both), both) == Arrival("a.b", "crm")
+    assert read(marked(both), both) == SignedInletMark("a.b", "crm")
 
 
 def test_without_a_user_there_is_no_identity():
@@ -86,7 +86,7 @@ def test_without_a_user_there_is_no_identity():
         {"name": "a", "source": "main", "verify": [{"type": "token", "header": "X", "secret": "one"}]}
     )
     assert identity_keys("main", bare, bare.verify[0]) == []
-    assert read(mark("a", "POST", "", None, identity=None), bare) == Arrival(None, None)
+    assert read(mark("a", "POST", "", None, identity=None), bare) == SignedInletMark(None, None)
 
 
 VALUES = st.recursive(

@@ -1,4 +1,4 @@
-"""The policies on the queues of sources and of the bridge: only the management API reports them."""
+"""The monitors of a bridge: policies on queues, the memory of the process, outages, the health of hooks."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,28 @@ from collections.abc import Callable
 
 import structlog
 
+from bridge.access.store import SqlAccess
+from bridge.amqp.connection import Link
 from bridge.amqp.topology import Names, planned
 from bridge.app.consumption import Consumption, Sources
+from bridge.app.expiry import ExpiryMonitor
+from bridge.app.parts import new_id
+from bridge.app.stages import Parts
 from bridge.core.budget import Budget, libc
-from bridge.core.errors import SettingsError
+from bridge.core.errors import BridgeError, SettingsError
 from bridge.core.survey import FoundPolicies
 from bridge.doctor.policies import in_force, limit_of, of_ours
+from bridge.history.retention import Retention
+from bridge.hooks.in_force import HooksInForce
+from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
+from bridge.pipeline.backpressure import hand_back
+from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.lanes import LaneScheduler
+from bridge.pipeline.monitors import DepthPoller, StalledConsumerMonitor, StalledLaneMonitor
+from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import InFlight
+from bridge.stats.store import SqlStatistics
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -126,6 +139,8 @@ _PEAK = 16_777_216
 """Bytes that must have been allocated and freed before a search for free memory is worthwhile."""
 _REST = 2.0
 """Seconds between two checks."""
+
+
 _DUE = 10
 """Collections of younger objects after which a full one is due, as is Python's default."""
 _WEIGHT = 1000
@@ -199,3 +214,172 @@ class Memory:
             return
         self._peak, self._look_at = held, now + _REST
         await asyncio.to_thread(self._trim, 0)
+
+
+# Outages of the broker or the database: stop consuming, return what has not started, wait, consume again.
+
+
+class DependencyMonitor:
+    """Checks once a second whether the dependencies of deliveries are available."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        recorder: Recorder,
+        publish: Link,
+        delivering: Delivering,
+        *,
+        history_after: float,
+        broker_after: float,
+    ) -> None:
+        """`history_after` and `broker_after`: seconds of unavailability that count as an outage."""
+        self._sources = sources
+        self._recorder = recorder
+        self._publish = publish
+        self._delivering = delivering
+        self._history_after = history_after
+        self._broker_after = broker_after
+        self._publish_gone_since: float | None = None
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            missing = await self._missing(time.monotonic())
+            if missing and self._sources.consuming:
+                log.error(
+                    "dependency.unavailable",
+                    missing=missing,
+                    effect="sources are not consumed until it is over",
+                )
+                await self._sources.leave()
+                await hand_back(self._delivering, "outage", park=False, spent=self._sources.spent)
+            elif not missing and not self._sources.consuming:
+                log.info("dependency.restored")
+                self._sources.resume()
+
+    async def _missing(self, now: float) -> str:
+        gone = not self._publish.up or await self._publish.blocked()
+        self._publish_gone_since = (self._publish_gone_since or now) if gone else None
+        down_since = self._recorder.down_since
+        if down_since is not None and (not self._sources.consuming or now - down_since > self._history_after):
+            return "history"
+        since = self._publish_gone_since
+        if since is not None and (not self._sources.consuming or now - since > self._broker_after):
+            return "publishing"
+        return ""
+
+
+# Hook health: polled every few seconds from the database, whichever replica made the attempts, for lists and metrics of this
+# one.
+
+
+_POLL_EVERY = 5.0
+
+
+class HookHealthPoller:
+    """Polls the health of the hooks in force."""
+
+    def __init__(self, statistics: SqlStatistics, in_force: HooksInForce) -> None:
+        self._statistics = statistics
+        self._in_force = in_force
+
+    async def run(self) -> None:
+        """Polls until cancelled; while the database cannot be reached, the last values remain."""
+        while True:
+            try:
+                await self.read()
+            except BridgeError as error:
+                log.debug("hook_health.failed", error=str(error))
+            await asyncio.sleep(_POLL_EVERY)
+
+    async def read(self) -> None:
+        """Polls once; raises HistoryUnavailable."""
+        health = await self._statistics.health()
+        self._in_force.health = health
+        for runner in self._in_force.table:
+            found = health.get(runner.hook.id)
+            runner.metrics.failing.value = found is not None and found.only_fails
+
+
+class Monitors:
+    """Makes what watches the parts of a bridge."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._given, self._settings = parts.given, parts.given.settings
+        self._budget = parts.given.budget
+
+    def hook_health(self) -> HookHealthPoller:
+        return HookHealthPoller(SqlStatistics(self._given.history.engine), self._parts.hooks.in_force)
+
+    def memory(self) -> Memory:
+        stages, sources = self._parts.pipeline, self._parts.sources.sources
+        lanes = self._parts.lanes.scheduler
+        return Memory(self._budget, sources, lanes, self._given.metrics, stages.load)
+
+    def depths(self) -> DepthPoller:
+        consumption = self._parts.sources.consumption
+        return DepthPoller(
+            topology=self._parts.broker.topology,
+            links=self._given.links.all(),
+            table=self._parts.notices.table,
+            metrics=self._given.metrics,
+            ladder=self._parts.broker.ladder,
+            strays=self._parts.lanes.orphans,
+            source_queues=consumption.queues,
+            streams=consumption.streams,
+            sources=[source.queue for source in self._settings.sources],
+            queues=[self._given.names.events],
+        )
+
+    def expiry(self) -> ExpiryMonitor:
+        tokens = SqlAccess(self._given.history.engine)
+        return ExpiryMonitor(self._settings, self._parts.notices.table, tokens, self._given.metrics)
+
+    def stalled(self) -> StalledConsumerMonitor:
+        broker = self._parts.broker
+        lanes = StalledLaneMonitor(self._parts.notices.table, broker.lanes, self._given.names)
+        return StalledConsumerMonitor(
+            (self._parts.sources.sources, lanes),
+            broker.topology,
+            self._budget,
+            after=self._settings.broker.silent_after,
+        )
+
+    def dependencies(self) -> DependencyMonitor:
+        return DependencyMonitor(
+            self._parts.sources.sources,
+            self._parts.pipeline.recorder,
+            self._given.links.publish,
+            self._parts.pipeline.delivering,
+            history_after=self._settings.storage.outage_after,
+            broker_after=self._settings.broker.outage_after,
+        )
+
+    def retention(self) -> Retention:
+        storage = self._settings.storage
+        return Retention(
+            self._given.history,
+            SqlStatistics(self._given.history.engine),
+            self._parts.pipeline.claims,
+            self._parts.hooks.replicas,
+            self._given.replica_id,
+            keep=storage.retention,
+            keep_sums=storage.statistics,
+            every=storage.retention_every,
+            batch=storage.retention_batch,
+        )
+
+    def failing_hooks(self) -> FailingHookMonitor:
+        notices = self._parts.notices
+        return FailingHookMonitor(
+            SqlStandings(self._given.history.engine),
+            self._parts.hooks.replicas,
+            notices.table,
+            notices.publisher,
+            holder=self._given.replica_id,
+            threshold=self._settings.delivery.auto_pause_after,
+            pause=notices.pauses.pause,
+            new_id=new_id,
+        )
