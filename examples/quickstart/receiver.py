@@ -130,6 +130,7 @@ def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(description="A webhook receiver that verifies signatures.")
     parser.add_argument("--port", type=int, default=9000, help="0 takes any free one")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 for other machines and containers")
     parser.add_argument("--failing", metavar="PATH", default="", help="answer 503 there at first")
     parser.add_argument("--times", type=int, default=2, help="how often, with --failing")
     parser.add_argument(
@@ -141,8 +142,8 @@ def main() -> None:
     Handler.failing, Handler.failures = options.failing, options.times
     Handler.secrets = [os.environ[name] for name in options.secret]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Server(("127.0.0.1", options.port), Handler) as server:
-        print(f"listening on http://127.0.0.1:{server.server_address[1]}", flush=True)
+    with Server((options.host, options.port), Handler) as server:
+        print(f"listening on http://{options.host}:{server.server_address[1]}", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()
 
