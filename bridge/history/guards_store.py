@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,6 +31,8 @@ from bridge.db.upserts import Row, Upsert, any_insert, keep_the_first, padded
 from bridge.history import leases
 from bridge.history.leases import now
 
+T = TypeVar("T")
+
 KEPT = 86_400.0
 """Seconds after which a record of a candidate expires."""
 IN_A_ROW = 600.0
@@ -37,7 +40,7 @@ IN_A_ROW = 600.0
 _DEATHS = "unclean stops"
 """The pseudo-digest of the row that counts unclean stops."""
 _AT_ONCE = 500
-"""The number of rows in one statement."""
+"""The number of rows in one statement, and of claims in one transaction, which must end in time."""
 
 
 def _died(connection: Connection) -> int:
@@ -221,8 +224,8 @@ def _without_index(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
     ).all()
 
 
-def _parts(keys: Collection[EventKey]) -> Iterator[list[EventKey]]:
-    rest = iter(keys)
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while some := list(islice(rest, _AT_ONCE)):
         yield some
 
@@ -297,11 +300,10 @@ def _forget(connection: Connection, before: float, limit: int) -> int:
 class SqlClaims(Store):
     """The store of deduplication leases: keys of events that a publisher may send twice (`sources[].dedupe`).
 
-    `holder` is the calling process, `at` the Unix time. Each call is one transaction and raises HistoryUnavailable.
+    `holder` is the calling process, `at` the Unix time. Each call raises HistoryUnavailable.
     """
 
     now = Reads(leases.now)
-    take_over = Writes(_take_over)
     renew = Writes(_renew)
     release = Writes(_release)
     forget_claims = Writes(_forget)
@@ -316,7 +318,16 @@ class SqlClaims(Store):
         for one in wanted:
             row = (one.digest, one.event_id, holder, at, at + one.seconds, False)
             rows.setdefault(one.digest, row)
-        return await self.engine.write(partial(self._claim, rows=rows, holder=holder, at=at))
+        found: dict[str, Claimed] = {}
+        for some in _parts(rows.items()):
+            found |= await self.engine.write(partial(self._claim, rows=dict(some), holder=holder, at=at))
+        return found
+
+    async def take_over(self, seen: Collection[Claimed], *, holder: str, at: float) -> Mapping[str, Earlier]:
+        won: dict[str, Earlier] = {}
+        for some in _parts(seen):
+            won |= await self.engine.write(partial(_take_over, seen=some, holder=holder, at=at))
+        return won
 
     def _claim(
         self, connection: Connection, rows: Mapping[str, Row], holder: str, at: float

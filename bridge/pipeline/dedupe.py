@@ -38,8 +38,6 @@ from bridge.telemetry import events
 LEASE = 10.0
 """Seconds after its last renewal at which a claim expires."""
 _RENEW_EVERY = 3.0
-_CLAIMS_AT_ONCE = 1000
-"""Claims in one transaction."""
 
 
 class Verdict(Enum):
@@ -93,18 +91,15 @@ class DedupeLeases:
 
     async def claim(self, wanted: list[Claim]) -> Mapping[str, Claimed]:
         """Claims the keys, and returns the owner of each by digest. Raises HistoryUnavailable."""
-        if wanted and self._zero is None:
+        if not wanted:
+            return {}
+        if self._zero is None:
             await self._set_clock()
-        found: dict[str, Claimed] = {}
-        for start in range(0, len(wanted), _CLAIMS_AT_ONCE):
-            some = wanted[start : start + _CLAIMS_AT_ONCE]
-            # An event of the message may have the key of an earlier one, which claimed it first.
-            found = {**await self._claims.claim(some, holder=self._holder, at=self._now()), **found}
-        return found
+        return await self._claims.claim(wanted, holder=self._holder, at=self._now())
 
     async def take_over(self, seen: Collection[Claimed]) -> Mapping[str, Earlier]:
         """Takes over expired claims; returns by digest the events to continue. Raises HistoryUnavailable."""
-        return await self._claims.take_over(seen, holder=self._holder, at=self._now()) if seen else {}
+        return await self._claims.take_over(seen, holder=self._holder, at=self._now())
 
     def judge(self, claimed: Claimed, event_id: str, settlement: Settlement) -> Verdict:
         """Returns the decision about the event of this message."""

@@ -73,6 +73,19 @@ async def test_of_many_who_claim_at_once_each_key_has_one(history: SqlHistory):
         assert sum(answer[key].new for answer in answers) == 1
 
 
+async def test_thousands_of_keys_are_claimed_and_taken_over_together(history: SqlHistory):
+    claims = SqlClaims(history.engine)
+    wanted = [Claim(f"k{number}", E1, WINDOW) for number in range(1200)]
+    claimed = await claims.claim([*wanted, *wanted], holder="a", at=NOW)
+    assert len(claimed) == 1200
+    assert all(each.new for each in claimed.values())
+    again = await claims.claim(wanted, holder="b", at=NOW + 1)
+    assert {(each.event_id, each.holder, each.new) for each in again.values()} == {(E1, "a", False)}
+    won = await claims.take_over(again.values(), holder="b", at=NOW + 20)
+    assert won == dict.fromkeys(claimed, Earlier(E1, frozenset()))
+    assert not await claims.take_over(again.values(), holder="c", at=NOW + 21)
+
+
 async def test_an_event_is_finished_in_the_commit_of_its_deliveries_unless_another_has_its_key(
     history: SqlHistory,
 ):
