@@ -170,30 +170,36 @@ class Survey:
         return tuple([await self._looked_at(each) for each in planned(self._names, self._queue_type, hooks)])
 
     async def _looked_at(self, plan: Planned) -> FoundObject:
-        found = await self._compared(plan)
+        found = await self.compared(plan)
         granted: bool | None = None
         if plan.use is not None and found.state in {"right", "unknown"}:
             granted = await (self._writable if plan.use == "write" else self._readable)(plan.name)
         refused = found.refused if granted is not False or plan.use is None else (*found.refused, plan.use)
-        return replace(found, made=plan.made, use=plan.use, refused=refused)
+        return replace(found, use=plan.use, refused=refused)
 
-    async def _compared(self, plan: Planned) -> FoundObject:
-        """Compares an object with its plan. It is declared only if it exists, which shows differences and changes nothing."""
-        depth, passive = 0, True
+    async def compared(self, plan: Planned, *, passive: bool = False) -> FoundObject:
+        """Returns an object compared with its plan; `passive`: only whether it exists.
+
+        It is declared only if it exists, which shows differences and changes nothing.
+        """
+        depth, made = 0, plan.made
+        declared = False
         try:
-            for passive in (True, False):
+            for declared in (False,) if passive else (False, True):
                 async with self._link.channel() as channel:
-                    queue = await declare(channel, plan, passive=passive)
+                    queue = await declare(channel, plan, passive=not declared)
                     depth = queue.declaration_result.message_count or 0 if queue else 0
         except amqp.ChannelNotFoundEntity as error:
             away = "home node" in str(error) or "inaccessible" in str(error)
-            return FoundObject(plan.kind, plan.name, "unknown" if away else "missing", depth, _text(error))
+            return FoundObject(
+                plan.kind, plan.name, "unknown" if away else "missing", depth, _text(error), made
+            )
         except _OTHER as error:
-            return FoundObject(plan.kind, plan.name, "other", depth, _text(error))
+            return FoundObject(plan.kind, plan.name, "other", depth, _text(error), made)
         except _REFUSED as error:
-            refused: tuple[Right, ...] = () if passive else ("configure",)
-            return FoundObject(plan.kind, plan.name, "unknown", depth, _text(error), refused=refused)
-        return FoundObject(plan.kind, plan.name, "right", depth)
+            refused: tuple[Right, ...] = ("configure",) if declared else ()
+            return FoundObject(plan.kind, plan.name, "unknown", depth, _text(error), made, refused=refused)
+        return FoundObject(plan.kind, plan.name, "right", depth, made=made)
 
 
 async def _untaken(_: object) -> None:

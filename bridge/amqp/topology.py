@@ -229,15 +229,20 @@ class Topology:
                 async with self._link.channel() as channel:
                     await (await channel.get_queue(lane, ensure=False)).unbind(exchange, hook)
 
-    async def delete_lane(self, hook: str) -> None:
-        """Deletes the lane with all its messages; the caller makes sure that it is empty.
+    async def make(self, plan: Planned) -> None:
+        """Declares an object with its bindings; raises BrokerRefused or BrokerUnavailable."""
+        with self._explained(f"declaring {plan.name}"):
+            async with self._link.channel() as channel:
+                await self._ensure(channel, plan)
+
+    async def delete(self, kind: Kind, name: str) -> None:
+        """Deletes an exchange, or a queue with all its messages; the caller makes sure that it is empty.
 
         Quorum queues do not support `if-empty`: they close the connection over it (3.10.8).
         """
-        lane = self.names.lane(hook)
-        with self._explained(f"deleting {lane}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
+        with self._explained(f"deleting {name}"), contextlib.suppress(amqp.ChannelNotFoundEntity):
             async with self._link.channel() as channel:
-                await channel.queue_delete(lane)
+                await (channel.queue_delete(name) if kind == "queue" else channel.exchange_delete(name))
 
     async def depth(self, queue: str) -> int | None:
         """Returns the number of ready messages in a queue, None if the queue does not exist; raises BrokerUnavailable."""

@@ -32,7 +32,7 @@ def policies(broker: Broker, sources: Sequence[str], given: str | None) -> Found
     import httpx  # 6 MB that the bridge itself does not need
 
     parts = urlsplit(broker.url[0].get_secret_value())
-    vhost = quote(unquote(parts.path[1:]) if len(parts.path) > 1 else "/", safe="")
+    vhost = quote(vhost_of(broker), safe="")
     address, login = _address(parts.scheme, parts.hostname or "", given), (parts.username, parts.password)
     if given is not None and urlsplit(given).username is not None:
         login = (urlsplit(given).username, urlsplit(given).password)
@@ -47,6 +47,12 @@ def policies(broker: Broker, sources: Sequence[str], given: str | None) -> Found
             )
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as error:
         return FoundPolicies(failure=f"{address}: {str(error) or type(error).__name__}")
+
+
+def vhost_of(broker: Broker) -> str:
+    """Returns the broker's virtual host."""
+    path = urlsplit(broker.url[0].get_secret_value()).path
+    return unquote(path[1:]) if len(path) > 1 else "/"
 
 
 def _address(scheme: str, host: str, given: str | None) -> str:

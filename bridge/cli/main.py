@@ -38,6 +38,9 @@ class _Bridge(LazyGroup):
             "bridge.doctor.cli:app",
             "Diagnose broker and database: permissions, objects and configuration.",
         ),
+        "topology": Later(
+            "bridge.topology.cli:app", "Compare, create and remove the bridge's exchanges and queues."
+        ),
         "health": Later("bridge.cli.run:app", "Check liveness or readiness of a running bridge, for probes."),
         "inspect": Later("bridge.cli.inspect:app", "Show how a message is decoded, and which hooks match."),
         "publish": Later("bridge.publishing.cli:app", "Publish messages to a source or a queue."),

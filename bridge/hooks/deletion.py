@@ -207,7 +207,7 @@ class HookDeletion:
         """Mark the hook as gone: only the retry ladder can still deliver copies, which go to the orphans."""
         await self._ask(self._topology.unbind_lane(hook_id), hook_id)
         await self._empty_lane(hook_id)
-        await self._ask(self._topology.delete_lane(hook_id), hook_id)
+        await self._ask(self._topology.delete("queue", self._topology.names.lane(hook_id)), hook_id)
         while await self._remains.end_waiting(hook_id, time.time(), _ENDED_AT_ONCE):
             await self._hold(hook_id)
 
