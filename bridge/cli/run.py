@@ -35,7 +35,7 @@ Examples:
 HEALTH = """\b
 Examples:
   amqp-bridge health
-  amqp-bridge health --live -c /etc/amqp-bridge/bridge.yaml
+  amqp-bridge health --live
   amqp-bridge health --wait 60s && echo deliveries begin
   amqp-bridge health --url https://bridge.example.net
 

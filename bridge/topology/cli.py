@@ -122,7 +122,7 @@ def show(
     epilog="""\b
 Examples:
   amqp-bridge topology apply -c bridge.yaml
-  amqp-bridge topology apply -c admin.yaml --hook hk_cczzndvldsevgamw
+  amqp-bridge topology apply -c bridge.yaml --hook hk_cczzndvldsevgamw
 
 \b
 What exists already stays as it is: an object that differs is told, and has to be deleted by hand once it is empty.

@@ -24,9 +24,9 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.timeout(120)
 
 SECRET = "whsec_" + "QUJD" * 8
-MADE_UP = ("verify ", "doctor ", "replay cancel ")
-"""Examples with a signature or a broker that is made up, or a replay that has ended: they may fail, but not for how they
-are written."""
+MADE_UP = ("verify ", "doctor ", "replay cancel ", "topology ", "health --url ")
+"""Examples with a signature, a broker or an address that is made up, of a replay that has ended, or of topology that is in
+use: they may fail, but not for how they are written."""
 ALSO_CALLED = {"replay start": "replay", "events explain": "explain"}
 ENDLESS = {"run", "--watch", "watch", "--edit"}
 
