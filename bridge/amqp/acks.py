@@ -48,7 +48,7 @@ class AckTracker:
         self._finished.append(tag)
         return True
 
-    def give_back(self, tag: int) -> bool:
+    def requeue(self, tag: int) -> bool:
         """Removes the tag without an ack (it is nacked); returns False if it was settled before."""
         return self._open.pop(tag, self) is None
 
@@ -104,9 +104,9 @@ class ChannelSession:
         """Returns whether tickets of this session are still valid."""
         return not (self._over or self._closing.is_set() or self.underlay.is_closed)
 
-    def give_back(self, tag: int) -> bool:
+    def requeue(self, tag: int) -> bool:
         """Marks the tag to be nacked with the next flush; returns True if the caller has to request a flush."""
-        if self.acks.give_back(tag):
+        if self.acks.requeue(tag):
             self._given_back.append(tag)
             return len(self._given_back) == 1
         return False
@@ -178,9 +178,9 @@ class ChannelAckHandle(Hold):
         life: ChannelSession,
         tag: int,
         holder: Holder,
-        octets: int,
+        byte_count: int,
     ) -> None:
-        super().__init__(holder, octets)
+        super().__init__(holder, byte_count)
         self._spawn, self._life, self._tag = spawn, life, tag
 
     @property
@@ -190,11 +190,11 @@ class ChannelAckHandle(Hold):
 
     def finish(self) -> None:
         """Acks the message with the next flush."""
-        self.let_go()
+        self.release()
         self._life.acks.finish(self._tag)
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         """Nacks the message with requeue, soon."""
-        self.let_go()
-        if self._life.give_back(self._tag):
+        self.release()
+        if self._life.requeue(self._tag):
             self._spawn(self._life.flush())

@@ -165,7 +165,7 @@ class ConsumeChannel:
         subscription = self._subscriptions.get(queue)
         if subscription is None:
             return NOTHING
-        return Held(subscription.holder.count, subscription.holder.octets, subscription.prefetch)
+        return Held(subscription.holder.count, subscription.holder.byte_count, subscription.prefetch)
 
     @property
     def open(self) -> int:
@@ -265,8 +265,8 @@ class ConsumeChannel:
 
         def take(tag: int, message: Message) -> None:
             acks.arrived(tag)
-            octets = len(message.body) + _AROUND_A_BODY
-            receive(message, ChannelAckHandle(self.spawn, life, tag, holder, octets))
+            byte_count = len(message.body) + _AROUND_A_BODY
+            receive(message, ChannelAckHandle(self.spawn, life, tag, holder, byte_count))
 
         # Registered before the broker's answer, since a cancellation may arrive together with it.
         consumer = f"{OUR_CONSUMERS}{uuid.uuid4().hex}"

@@ -298,14 +298,14 @@ class Sources:
                 *(channel.unsubscribe(intake.source.queue) for intake, channel in self._consumers)
             )
         finally:
-            await self._let_go(for_good=for_good)
+            await self._release_held(for_good=for_good)
 
-    async def _let_go(self, *, for_good: bool) -> None:
+    async def _release_held(self, *, for_good: bool) -> None:
         for intake, _ in self._consumers:
             if for_good:
                 await intake.leave()
             elif not intake.returns.spent_by_nacks:
-                intake.give_back()
+                intake.requeue()
 
     @property
     def busy(self) -> bool:
@@ -321,7 +321,7 @@ class Sources:
         """Starts with a small prefetch after an unclean stop: the next messages may have caused it, for
         instance by their size.
         """
-        self._budget.limit_to(self._budget.whole // _LITTLE)
+        self._budget.limit_to(self._budget.total // _LITTLE)
         self._consumption.streams.unclean = True
         for intake, _ in self._consumers:
             if intake.source.name != OWN_EVENTS:

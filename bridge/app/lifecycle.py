@@ -10,7 +10,7 @@ import structlog
 from bridge.app.stages import Parts
 from bridge.core.delivery import Parked
 from bridge.core.errors import BridgeError
-from bridge.pipeline.backpressure import hand_back
+from bridge.pipeline.backpressure import release_waiting
 from bridge.telemetry import events
 
 log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ class Drain:
     async def return_waiting(self) -> None:
         """Returns messages to the broker of which nothing has started, and parks what waits of others."""
         spent = self._parts.sources.sources.spent
-        await hand_back(self._parts.pipeline.delivering, "stopping", park=True, spent=spent)
+        await release_waiting(self._parts.pipeline.delivering, "stopping", park=True, spent=spent)
 
     async def finish_attempts(self) -> None:
         """Waits for attempts under way, at most `limits.drain` seconds."""

@@ -21,8 +21,8 @@ from bridge.core.survey import FoundPolicies
 from bridge.doctor.policies import in_force, limit_of, of_ours
 from bridge.history.retention import Retention
 from bridge.hooks.in_force import HooksInForce
-from bridge.meta_events.monitor import FailingHookMonitor, SqlStandings
-from bridge.pipeline.backpressure import hand_back
+from bridge.meta_events.monitor import FailingHookMonitor, SqlFailureRecords
+from bridge.pipeline.backpressure import release_waiting
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.lanes import LaneScheduler
@@ -48,7 +48,7 @@ class PolicyLimits:
         names: Names,
         table: HookTable,
     ) -> None:
-        """`look` may take seconds, and runs in a thread; `names` are the bridge's queues, and `table` has the
+        """`request` may take seconds, and runs in a thread; `names` are the bridge's queues, and `table` has the
         hooks of lanes.
         """
         self._look = look
@@ -62,7 +62,7 @@ class PolicyLimits:
     async def run(self) -> None:
         """Requests until cancelled."""
         while True:
-            await self.look()
+            await self.request()
             await asyncio.sleep(_EVERY)
 
     async def known(self, patience: float) -> None:
@@ -71,7 +71,7 @@ class PolicyLimits:
             async with asyncio.timeout(patience):
                 await self._looked.wait()
 
-    async def look(self) -> None:
+    async def request(self) -> None:
         """Requests the policies once."""
         try:
             found = await asyncio.to_thread(self._look)
@@ -174,7 +174,7 @@ class Memory:
         self._peak = 0
         self._look_at = 0.0
         self._trim = libc("malloc_trim")
-        metrics.rare.memory_budget.set(budget.whole)
+        metrics.rare.memory_budget.set(budget.total)
 
     async def run(self) -> None:
         """Adjusts until cancelled."""
@@ -183,18 +183,18 @@ class Memory:
             self._tell()
             self._widen()
             self.collect()
-            await self._let_go()
+            await self._return_free_memory()
             self._lanes.fit()
             self._sources.fit()
 
     def _tell(self) -> None:
-        for holder, octets in self._budget.by_holder.items():
-            self._metrics.rare.memory_held.labels(holder).set(octets)
+        for holder, byte_count in self._budget.by_holder.items():
+            self._metrics.rare.memory_held.labels(holder).set(byte_count)
 
     def _widen(self) -> None:
         budget = self._budget
-        if budget.limit < budget.whole and time.monotonic() > self._widen_at:
-            budget.limit_to(min(budget.whole, budget.limit * 2))
+        if budget.limit < budget.total and time.monotonic() > self._widen_at:
+            budget.limit_to(min(budget.total, budget.limit * 2))
             self._widen_at = time.monotonic() + _DOUBLE_AFTER
 
     def collect(self) -> None:
@@ -205,7 +205,7 @@ class Memory:
             gc.collect()
             self._collected_at = now
 
-    async def _let_go(self) -> None:
+    async def _return_free_memory(self) -> None:
         """Returns free memory to the system after a peak: the allocator keeps it, and container limits count it."""
         held = self._budget.held
         self._peak = max(self._peak, held)
@@ -253,7 +253,7 @@ class DependencyMonitor:
                     effect="sources are not consumed until it is over",
                 )
                 await self._sources.leave()
-                await hand_back(self._delivering, "outage", park=False, spent=self._sources.spent)
+                await release_waiting(self._delivering, "outage", park=False, spent=self._sources.spent)
             elif not missing and not self._sources.consuming:
                 log.info("dependency.restored")
                 self._sources.resume()
@@ -374,7 +374,7 @@ class Monitors:
     def failing_hooks(self) -> FailingHookMonitor:
         notices = self._parts.notices
         return FailingHookMonitor(
-            SqlStandings(self._given.history.engine),
+            SqlFailureRecords(self._given.history.engine),
             self._parts.hooks.replicas,
             notices.table,
             notices.publisher,

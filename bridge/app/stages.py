@@ -50,11 +50,11 @@ from bridge.wire.headers import SignedInletMarkReader
 class Pipeline:
     """The stages between the consumers of sources and the targets."""
 
-    def __init__(self, given: Resources, broker: BrokerParts, told: Notices) -> None:
+    def __init__(self, given: Resources, broker: BrokerParts, notices: Notices) -> None:
         engine, turn = given.history.engine, broker.turn
         self.load = InFlight()
         self.large_bodies = LargeBodyReader(given.budget, self.load, given.bounds.inflated, turn)
-        self.recorder = _recorder(given, broker, told.watch)
+        self.recorder = _recorder(given, broker, notices.watch)
         self.poison = PoisonMessageGuard(SqlSuspects(engine), self.load, given.replica_id)
         self.claims = SqlClaims(engine)
         leases = DedupeLeases(self.claims, given.replica_id, alone=given.alone)
@@ -63,11 +63,19 @@ class Pipeline:
         )
         self.deleted = Deleted(self.recorder)
         self.delivering = Delivering(
-            *(told.table, broker.copies, self.recorder, told.watch, new_id, told.pauses.remember, turn)
+            *(
+                notices.table,
+                broker.copies,
+                self.recorder,
+                notices.watch,
+                new_id,
+                notices.pauses.remember,
+                turn,
+            )
         )
         delivery = given.settings.delivery
         shares = Shares(delivery.prefetch_share, delivery.slow_share, given.longest_hold)
-        self.isolation = SlowHookIsolation(told.table, self.delivering.park, shares)
+        self.isolation = SlowHookIsolation(notices.table, self.delivering.park, shares)
 
 
 def _recorder(given: Resources, broker: BrokerParts, watch: PipelineWatch) -> Recorder:
@@ -86,17 +94,17 @@ def _recorder(given: Resources, broker: BrokerParts, watch: PipelineWatch) -> Re
 class LaneParts:
     """The stages between the lanes and the pipeline."""
 
-    def __init__(self, given: Resources, broker: BrokerParts, told: Notices, stages: Pipeline) -> None:
-        table, load, deleted = told.table, stages.load, stages.deleted
+    def __init__(self, given: Resources, broker: BrokerParts, notices: Notices, stages: Pipeline) -> None:
+        table, load, deleted = notices.table, stages.load, stages.deleted
         read_content = partial(content_of, bounds=given.bounds)
         reader = CopyReader(given.keys.copies, read_content)
         quarantine = CopyQuarantine(
-            *(table, stages.recorder, load), watch=told.watch, reader=reader, new_id=new_id
+            *(table, stages.recorder, load), watch=notices.watch, reader=reader, new_id=new_id
         ).take
         self.unverified = UnverifiedCopies(given.history, read_content, quarantine, stages.large_bodies)
         admission = CopyAdmission(table, broker.copies, deleted, stages.delivering.turned_away)
         self.fence = Fence(
-            *(given.history, load, admission.let_through, told.watch.stale_copy, broker.send_acks)
+            *(given.history, load, admission.let_through, notices.watch.stale_copy, broker.send_acks)
         )
         self.scheduler = LaneScheduler(
             consumers=broker.lanes,
@@ -109,7 +117,7 @@ class LaneParts:
             reader=reader,
             longest_hold=given.longest_hold,
             budget=given.budget,
-            aside=stages.large_bodies,
+            large_bodies=stages.large_bodies,
         )
         self.orphans = OrphanedCopies(
             *(table, broker.copies, load),
@@ -128,16 +136,16 @@ class HookParts:
     """The hooks in force, and what is shared about them with other replicas."""
 
     def __init__(
-        self, given: Resources, broker: BrokerParts, told: Notices, stages: Pipeline, lanes: LaneParts
+        self, given: Resources, broker: BrokerParts, notices: Notices, stages: Pipeline, lanes: LaneParts
     ) -> None:
         engine, replica_id = given.history.engine, given.replica_id
         self.targets = _targets(given, broker)
-        self.runners = _runners(given, told, stages, lanes.scheduler, targets=self.targets)
+        self.runners = _runners(given, notices, stages, lanes.scheduler, targets=self.targets)
         self.replicas = SqlReplicas(engine)
         others = Replicas(self.replicas, replica_id, alone=given.alone)
         self.in_force = HooksInForce(
             *(given.store, given.history, given.settings.hooks),
-            table=told.table,
+            table=notices.table,
             hooks=self.runners,
             delivering=stages.delivering,
             deleted=stages.deleted,
@@ -145,7 +153,7 @@ class HookParts:
             service=lanes.scheduler,
             strays=lanes.orphans,
             control=broker.control,
-            pauses=told.pauses,
+            pauses=notices.pauses,
             everywhere=others.wait_for,
         )
         attempted = sorted(TARGET_TYPES if given.served is None else given.served)
@@ -179,18 +187,18 @@ def _targets(given: Resources, broker: BrokerParts) -> Targets:
 
 
 def _runners(
-    given: Resources, told: Notices, stages: Pipeline, lanes: LaneScheduler, *, targets: Targets
+    given: Resources, notices: Notices, stages: Pipeline, lanes: LaneScheduler, *, targets: Targets
 ) -> Hooks:
     delivery, of = given.settings.delivery, given.settings.breaker
     return Hooks(
-        *(told.table, targets, given.metrics),
+        *(notices.table, targets, given.metrics),
         deleted=stages.deleted,
         served=given.served,
         thresholds=Thresholds(delivery.park_timeout_over, delivery.lane_depth_direct, delivery.slow_after),
         breaker=Rules(of.failures, of.window, of.share, of.first_probe, of.longest_probe),
         retry_after_max=delivery.retry_after_max,
         lane_changed=lanes.changed,
-        told=told.hook_events.changed,
+        notify=notices.hook_events.changed,
     )
 
 
@@ -242,7 +250,7 @@ def _intake(given: Resources, stages: Pipeline, source: Source, decoder: Decoder
         new_id=new_id,
         guard=stages.poison,
         recall=stages.redeliveries,
-        aside=stages.large_bodies,
+        large_bodies=stages.large_bodies,
         dimensions=measured_by(source),
     )
 

@@ -30,7 +30,7 @@ class Budget:
     """
 
     def __init__(self, limit: int = _UNBOUNDED) -> None:
-        self.whole = limit
+        self.total = limit
         self.held = 0
         self.crowded = False
         """True while backpressure applies: nothing more should be read from the broker."""
@@ -44,39 +44,39 @@ class Budget:
         self.limit = limit
         self._most_read, self._again = int(limit * _READING), int(limit * _AGAIN)
         if self.crowded:
-            self.look()
+            self.update()
 
     def share(self, part: float) -> int:
         """Returns this share of the budget in bytes."""
         return max(1, int(self.limit * part))
 
-    def fits(self, octets: int) -> bool:
+    def fits(self, byte_count: int) -> bool:
         """Returns whether the budget has room for this many more bytes."""
-        return self.held + octets <= self.limit
+        return self.held + byte_count <= self.limit
 
     def holder(self, name: str) -> "Holder":
         """Returns a new holder of bytes. Holders with the same name are reported together."""
         return Holder(self, name)
 
-    def when_roomy(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on` once, when backpressure ends."""
-        self._waiting.append(go_on)
+    def when_roomy(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once, when backpressure ends."""
+        self._waiting.append(resume)
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Updates `crowded`. Arriving messages do not count: they must be read to their end to free memory."""
         most = self._again if self.crowded else self._most_read
-        self.crowded = self.held >= most and self.held > self.arriving.octets
+        self.crowded = self.held >= most and self.held > self.arriving.byte_count
         if not self.crowded and self._waiting:
             waiting, self._waiting = self._waiting, []
-            for go_on in waiting:
-                go_on()
+            for resume in waiting:
+                resume()
 
 
 class Held(NamedTuple):
     """The messages of one queue that are in memory: their number, their bytes, and the current prefetch."""
 
     messages: int
-    octets: int
+    byte_count: int
     prefetch: int
 
 
@@ -86,65 +86,65 @@ NOTHING = Held(0, 0, 0)
 class Holder:
     """A holder of bytes of the budget: the number of bytes and of the items they belong to."""
 
-    __slots__ = ("_budget", "_name", "count", "octets")
+    __slots__ = ("_budget", "_name", "byte_count", "count")
 
     def __init__(self, budget: Budget, name: str) -> None:
         self._budget = budget
         self._name = name
         self.count = 0
-        self.octets = 0
+        self.byte_count = 0
         budget.by_holder.setdefault(name, 0)
 
-    def take(self, octets: int, things: int = 1) -> None:
+    def take(self, byte_count: int, things: int = 1) -> None:
         """Count this many bytes as held."""
         budget = self._budget
         self.count += things
-        self.octets += octets
-        budget.by_holder[self._name] += octets
-        budget.held += octets
+        self.byte_count += byte_count
+        budget.by_holder[self._name] += byte_count
+        budget.held += byte_count
         if budget.held >= budget._most_read and not budget.crowded:  # noqa: SLF001 - one module
-            budget.look()
+            budget.update()
 
-    def give_back(self, octets: int, things: int = 1) -> None:
+    def release(self, byte_count: int, things: int = 1) -> None:
         """Release this many bytes."""
         budget = self._budget
         self.count -= things
-        self.octets -= octets
-        budget.by_holder[self._name] -= octets
-        budget.held -= octets
+        self.byte_count -= byte_count
+        budget.by_holder[self._name] -= byte_count
+        budget.held -= byte_count
         if budget.crowded:
-            budget.look()
+            budget.update()
 
-    async def room(self, octets: int, most: int) -> None:
+    async def room(self, byte_count: int, most: int) -> None:
         """Waits until the holder has at most `most` bytes with these, or holds nothing; take them at once."""
-        while self.count and self.octets + octets > most:  # noqa: ASYNC110 - rare, and keeps wake-ups off the hot path
+        while self.count and self.byte_count + byte_count > most:  # noqa: ASYNC110 - rare, and keeps wake-ups off the hot path
             await asyncio.sleep(_SLOW)
 
 
 class Hold:
-    """A reservation of bytes that ends with `let_go`, at the latest when the object is garbage-collected."""
+    """A reservation of bytes that ends with `release`, at the latest when the object is garbage-collected."""
 
-    __slots__ = ("_holder", "_octets")
+    __slots__ = ("_byte_count", "_holder")
 
-    def __init__(self, holder: Holder, octets: int) -> None:
+    def __init__(self, holder: Holder, byte_count: int) -> None:
         self._holder = holder
-        self._octets = octets
-        holder.take(octets)
+        self._byte_count = byte_count
+        holder.take(byte_count)
 
-    def grow(self, octets: int) -> None:
+    def grow(self, byte_count: int) -> None:
         """Add bytes to the reservation."""
-        if self._octets != _NONE:
-            self._octets += octets
-            self._holder.take(octets, 0)
+        if self._byte_count != _NONE:
+            self._byte_count += byte_count
+            self._holder.take(byte_count, 0)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release all bytes of the reservation."""
-        octets, self._octets = self._octets, _NONE
-        if octets != _NONE:
-            self._holder.give_back(octets)
+        byte_count, self._byte_count = self._byte_count, _NONE
+        if byte_count != _NONE:
+            self._holder.release(byte_count)
 
     def __del__(self) -> None:
-        self.let_go()
+        self.release()
 
 
 # Cooperative scheduling: the time that message handling may take in one iteration of the event loop.

@@ -68,19 +68,19 @@ class AckHandle(Protocol):
         """Returns False once the channel is closed: the broker redelivers the message, settling does nothing."""
         ...
 
-    def grow(self, octets: int) -> None:
+    def grow(self, byte_count: int) -> None:
         """Count this many more bytes of memory for the message."""
         ...
 
-    def let_go(self) -> None:
-        """Release the message's bytes from the memory budget; `finish` and `give_back` do so too."""
+    def release(self) -> None:
+        """Release the message's bytes from the memory budget; `finish` and `requeue` do so too."""
         ...
 
     def finish(self) -> None:
         """Acknowledge the message with the next flush of its channel: all its deliveries have a committed fate."""
         ...
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         """Requeue the message, of which nothing was started."""
         ...
 

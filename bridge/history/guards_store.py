@@ -43,7 +43,7 @@ _AT_ONCE = 500
 """The number of rows in one statement, and of claims in one transaction, which must end in time."""
 
 
-def _died(connection: Connection) -> int:
+def _count_unclean_stop(connection: Connection) -> int:
     """Record another unclean shutdown; returns how many happened in a row, at most minutes apart."""
     c = suspects.c
     at = now(connection)
@@ -113,7 +113,7 @@ class SqlSuspects(Store):
     HistoryUnavailable.
     """
 
-    died = Writes(_died)
+    count_unclean_stop = Writes(_count_unclean_stop)
     times = Reads(_times)
     note = Writes(_note)
     doubt = Writes(_doubt)

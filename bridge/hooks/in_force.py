@@ -180,7 +180,7 @@ class HooksInForce:
         """Reconcile with the database until cancelled."""
         await asyncio.gather(self._follow(), self._store_pauses())
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Activate the stored hooks if their revision differs. Raises HistoryUnavailable."""
         if await self._store.revision() != self.revision:
             await self._read()
@@ -190,7 +190,7 @@ class HooksInForce:
         while True:
             over = await self._wait()
             try:
-                await (self._read() if over else self.look())
+                await (self._read() if over else self.refresh())
             except HistoryUnavailable as error:
                 log.warning("hooks.not_read", error=str(error), effect="those in force stay so")
                 self._wanted.set()

@@ -106,7 +106,7 @@ class Hooks:
         breaker: Rules,
         retry_after_max: float,
         lane_changed: Callable[[HookWorker], None],
-        told: Callable[[HookWorker, MetaType, Facts], None],
+        notify: Callable[[HookWorker, MetaType, Facts], None],
     ) -> None:
         """Prepare the factory; `served` are the types of targets that this process attempts; None: all."""
         self._table = table
@@ -118,7 +118,7 @@ class Hooks:
         self._breaker = breaker
         self._retry_after_max = retry_after_max
         self._lane_changed = lane_changed
-        self._told = told
+        self._notify = notify
         self._retired: list[HookWorker] = []
 
     def prepare(self, wanted: Effective, delivering: Delivering, states: Mapping[str, HookState]) -> Prepared:
@@ -207,7 +207,7 @@ class Hooks:
             thresholds=self._thresholds,
             metrics=self._metrics.hook(hook.id, hook.target.type),
             changed=self._lane_changed,
-            told=self._told,
+            notify=self._notify,
             pause=pause,
             turn=delivering.turn,
         )
@@ -233,7 +233,7 @@ class Hooks:
                 self._deleted.end(work)
             copies = waiting = []
         for copy in copies:
-            copy.settlement.give_back()
+            copy.settlement.requeue()
         if new is None:
             # The hook was removed from the file and its lane stays: deliveries that wait here join it.
             delivering.park(old, waiting, "hook_removed")

@@ -181,7 +181,7 @@ class ConcurrencyLimit:
     def place(self, request: web.Request) -> Iterator[None]:
         """Reserves a place for this request; raises RequestProblem (503) if there is none."""
         size = _body_size(request)
-        held = self._holder.octets
+        held = self._holder.byte_count
         if self._requests >= self._most or (held and held + size > self._most_bytes):
             raise RequestProblem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
         self._requests += 1
@@ -190,7 +190,7 @@ class ConcurrencyLimit:
             yield
         finally:
             self._requests -= 1
-            self._holder.give_back(size)
+            self._holder.release(size)
 
 
 def _body_size(request: web.Request) -> int:

@@ -200,15 +200,15 @@ class Room:
     """The limits of all in-flight requests together, on both sockets."""
 
     def __init__(
-        self, budget: Budget | None = None, requests: int = MOST_REQUESTS, octets: int = MOST_BYTES
+        self, budget: Budget | None = None, requests: int = MOST_REQUESTS, byte_count: int = MOST_BYTES
     ) -> None:
-        """Set the limits: at most `octets`, within a quarter of the `budget` and its free part."""
+        """Set the limits: at most `byte_count`, within a quarter of the `budget` and its free part."""
         self._budget = budget or Budget()
         self._holder = self._budget.holder("inlets")
         self._most_requests = requests
-        self._most_octets = min(octets, self._budget.share(_SHARE))
+        self._most_bytes = min(byte_count, self._budget.share(_SHARE))
         self.requests = 0
-        self.octets = 0
+        self.byte_count = 0
 
     @contextmanager
     def place(self) -> Iterator["RequestSlot | None"]:
@@ -222,19 +222,19 @@ class Room:
             yield place
         finally:
             self.requests -= 1
-            self.octets -= place.octets
-            self._holder.give_back(place.octets, 0)
+            self.byte_count -= place.byte_count
+            self._holder.release(place.byte_count, 0)
 
-    def has_space_for(self, octets: int) -> bool:
+    def has_space_for(self, byte_count: int) -> bool:
         """Returns whether this many bytes fit; a single body always fits, whatever the settings allow."""
         if self.requests == 1:
             return True
-        return self.octets + octets <= self._most_octets and self._budget.fits(octets)
+        return self.byte_count + byte_count <= self._most_bytes and self._budget.fits(byte_count)
 
-    def hold(self, octets: int) -> None:
+    def hold(self, byte_count: int) -> None:
         """Count this many more bytes as held."""
-        self.octets += octets
-        self._holder.take(octets, 0)
+        self.byte_count += byte_count
+        self._holder.take(byte_count, 0)
 
 
 class RequestSlot:
@@ -242,14 +242,14 @@ class RequestSlot:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self.octets = 0
+        self.byte_count = 0
 
-    def grow(self, octets: int) -> bool:
+    def grow(self, byte_count: int) -> bool:
         """Reserve this many more bytes; returns False if they do not fit."""
-        if not self._room.has_space_for(octets):
+        if not self._room.has_space_for(byte_count):
             return False
-        self.octets += octets
-        self._room.hold(octets)
+        self.byte_count += byte_count
+        self._room.hold(byte_count)
         return True
 
 

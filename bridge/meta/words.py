@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.core.base import value
 from bridge.core.hook import Hook
@@ -54,7 +54,7 @@ LEVELS = (50, 70, 90, 100)
 
 
 @value(frozen=True, slots=True)
-class Standing:
+class FailureRecord:
     """The recent results of a hook, and its last warning. Times are in Unix seconds; None: never.
 
     `failed_attempts` counts since the last success, `failing_since` is the first of them. `warned` is the highest
@@ -81,19 +81,19 @@ class DueWarnings:
     since: float = 0.0
 
 
-def words_for(standing: Standing, threshold: float) -> DueWarnings:
+def words_for(record: FailureRecord, threshold: float) -> DueWarnings:
     """Returns the warnings to publish for a hook that is paused after `threshold` seconds of only failures; 0: never.
 
     A manual change restarts the period. The period ends with the last failure: a hook without events may have
     recovered.
     """
-    if standing.warned and _later(standing.last_success_at, standing.warned_since):
+    if record.warned and _later(record.last_success_at, record.warned_since):
         return DueWarnings(recovered=True)
-    failing_since, last = standing.failing_since, standing.last_failure_at
-    if failing_since is None or last is None or threshold <= 0 or standing.failed_attempts < FEWEST:
+    failing_since, last = record.failing_since, record.last_failure_at
+    if failing_since is None or last is None or threshold <= 0 or record.failed_attempts < FEWEST:
         return DueWarnings()
-    since = max(failing_since, standing.attended_at)
-    told = standing.warned if standing.warned_since == since else 0
+    since = max(failing_since, record.attended_at)
+    told = record.warned if record.warned_since == since else 0
     percent = 100 * (last - since) / threshold
     return DueWarnings(levels=tuple(level for level in LEVELS if told < level <= percent), since=since)
 
@@ -172,30 +172,30 @@ def state_changed(hook: Hook, kind: MetaType, by: str, at: float, reason: str = 
     return of_hook(hook, kind, _SAID[kind].format(by=by), reason, since=utc_seconds(at), by=by)
 
 
-def failing(hook: Hook, standing: Standing, percent: int, since: float, threshold: float) -> Facts:
+def failing(hook: Hook, record: FailureRecord, percent: int, since: float, threshold: float) -> Facts:
     """Returns the data of a warning: the hook has only failed for this percentage of the pause threshold."""
     return of_hook(
         hook,
         MetaType.FAILING,
         f"has only failed since {utc_seconds(since)}, for {percent} % of the time after which it is paused",
         since=utc_seconds(since),
-        consecutive_failures=standing.failed_attempts,
+        consecutive_failures=record.failed_attempts,
         threshold_percent=percent,
         pauses_at=utc_seconds(since + threshold),
-        last_success_at=_moment(standing.last_success_at),
+        last_success_at=_moment(record.last_success_at),
     )
 
 
-def recovered(hook: Hook, standing: Standing) -> Facts:
+def recovered(hook: Hook, record: FailureRecord) -> Facts:
     """Returns the data of a recovery: the hook succeeded after a warning."""
     return of_hook(
         hook,
         MetaType.RECOVERED,
         "delivers again",
-        since=_moment(standing.last_success_at),
-        failing_since=_moment(standing.warned_since),
-        threshold_percent=standing.warned,
-        consecutive_failures=standing.failed_attempts,
+        since=_moment(record.last_success_at),
+        failing_since=_moment(record.warned_since),
+        threshold_percent=record.warned,
+        consecutive_failures=record.failed_attempts,
     )
 
 
@@ -235,18 +235,3 @@ def quarantine_growing(source: str, messages: int, since: float) -> Facts:
 
 def _moment(at: float | None) -> str | None:
     return None if at is None else utc_seconds(at)
-
-
-# Ports: publishing meta events, and the record of published warnings.
-
-
-class Herald(Protocol):
-    """The publisher of meta events to the hooks that receive them (source `bridge`)."""
-
-    def tell(self, kind: MetaType, about: Hook, facts: Facts, *, by_person: bool) -> None:
-        """Publish the event in the background, if a hook receives it; never raises and never waits.
-
-        An event caused by deliveries (not `by_person`) about a hook that itself receives meta events is not published,
-        because it may have been caused by meta events.
-        """
-        ...

@@ -28,9 +28,9 @@ from bridge.meta.words import (
     LEVELS,
     DueWarnings,
     Facts,
+    FailureRecord,
     MetaType,
     RateLimiter,
-    Standing,
     failing,
     quarantine_growing,
     recovered,
@@ -104,7 +104,7 @@ class BackgroundQueue:
 
 
 class MetaEventPublisher:
-    """The port Herald on the queue of the bridge's own events."""
+    """The publisher of meta events to the hooks that receive them (source `bridge`)."""
 
     def __init__(
         self,
@@ -126,6 +126,11 @@ class MetaEventPublisher:
         self._bound = RateLimiter()
 
     def tell(self, kind: MetaType, about: Hook, facts: Facts, *, by_person: bool) -> None:
+        """Publishes the event in the background, if a hook receives it; never raises and never waits.
+
+        An event caused by deliveries (not `by_person`) about a hook that itself receives meta events is not published,
+        because it may have been caused by meta events.
+        """
         if not by_person and listens(about, OWN_EVENTS):
             return
         if self._anybody_listens():
@@ -202,10 +207,10 @@ class FailingHookMonitor:
 
     def __init__(
         self,
-        standings: "SqlStandings",
+        failure_records: "SqlFailureRecords",
         leases: SqlReplicas,
         table: HookTable,
-        herald: MetaEventPublisher,
+        publisher: MetaEventPublisher,
         *,
         holder: str,
         threshold: float,
@@ -213,10 +218,10 @@ class FailingHookMonitor:
         new_id: Callable[[], str],
     ) -> None:
         """`threshold`: seconds of only failures after which `pause` is called, 0: never; `holder`: this process."""
-        self._standings = standings
+        self._records = failure_records
         self._leases = leases
         self._table = table
-        self._herald = herald
+        self._meta_events = publisher
         self._holder = holder
         self._threshold = threshold
         self._pause = pause
@@ -230,18 +235,18 @@ class FailingHookMonitor:
             await asyncio.sleep(every)
             try:
                 if await self._is_ours():
-                    await self.look(time.time())
+                    await self.check(time.time())
             except BridgeError as error:
                 log.info("failing_hooks.failed", error=str(error), effect="looks again soon")
             except Exception:
                 # Whatever error the check has, deliveries continue.
                 log.exception("failing_hooks.internal_error", effect="looks again soon")
 
-    async def look(self, now: float) -> None:
+    async def check(self, now: float) -> None:
         """Check once. Raises BridgeError if broker or database are unavailable; the rest is left to the next check."""
-        for standing in await self._standings.standings():
-            await self._look_at(standing)
-        await self._look_at_quarantine(now)
+        for record in await self._records.failure_records():
+            await self._check_hook(record)
+        await self._check_quarantine(now)
 
     async def _is_ours(self) -> bool:
         if time.monotonic() < self._leased_until - _LEASE / 2:
@@ -251,37 +256,37 @@ class FailingHookMonitor:
         self._leased_until = asked_at + _LEASE if ours else 0.0
         return ours
 
-    async def _look_at(self, standing: Standing) -> None:
-        runner = self._table.get(standing.hook)
+    async def _check_hook(self, record: FailureRecord) -> None:
+        runner = self._table.get(record.hook)
         if runner is None:
             return
-        told = words_for(standing, self._threshold)
+        told = words_for(record, self._threshold)
         if told.recovered:
-            await self._herald.publish(MetaType.RECOVERED, recovered(runner.hook, standing), runner.hook)
-            await self._standings.told(standing, 0, None)
-            events.hook_recovered(standing.hook)
+            await self._meta_events.publish(MetaType.RECOVERED, recovered(runner.hook, record), runner.hook)
+            await self._records.note_warning(record, 0, None)
+            events.hook_recovered(record.hook)
         elif told.levels and runner.hook.enabled and not runner.paused:
-            await self._warn(runner, standing, told)
+            await self._warn(runner, record, told)
 
-    async def _warn(self, runner: HookWorker, standing: Standing, told: DueWarnings) -> None:
+    async def _warn(self, runner: HookWorker, record: FailureRecord, told: DueWarnings) -> None:
         """Publish the warning, then store it: a crash in between repeats a warning and loses none."""
         for level in told.levels:
-            facts = failing(runner.hook, standing, level, told.since, self._threshold)
-            await self._herald.publish(MetaType.FAILING, facts, runner.hook)
-            events.hook_failing(standing.hook, level, told.since)
+            facts = failing(runner.hook, record, level, told.since, self._threshold)
+            await self._meta_events.publish(MetaType.FAILING, facts, runner.hook)
+            events.hook_failing(record.hook, level, told.since)
             if level == LEVELS[-1]:
                 self._pause(runner, FAILING)
-            if not await self._standings.told(standing, level, told.since):
+            if not await self._records.note_warning(record, level, told.since):
                 return
-            standing = replace(standing, warned=level, warned_since=told.since)
+            record = replace(record, warned=level, warned_since=told.since)
 
-    async def _look_at_quarantine(self, now: float) -> None:
+    async def _check_quarantine(self, now: float) -> None:
         """Checks the quarantine; at most one event in ten minutes per source across replicas, by a lease each."""
-        lately = await self._standings.quarantined(now - _QUARANTINE_WINDOW)
+        lately = await self._records.quarantined(now - _QUARANTINE_WINDOW)
         fresh = [source for source in lately if source != OWN_EVENTS]
         if not fresh:
             return
-        counted = await self._standings.quarantined(now - _QUARANTINE_QUIET)
+        counted = await self._records.quarantined(now - _QUARANTINE_QUIET)
         for source in fresh:
             await self._tell_of_quarantine(source, counted.get(source, lately[source]), now)
 
@@ -290,7 +295,7 @@ class FailingHookMonitor:
         if await self._leases.lease(name, once, _QUARANTINE_QUIET):
             try:
                 facts = quarantine_growing(source, messages, now - _QUARANTINE_QUIET)
-                await self._herald.publish(MetaType.QUARANTINE_GROWING, facts)
+                await self._meta_events.publish(MetaType.QUARANTINE_GROWING, facts)
             except BridgeError:
                 await self._leases.release(name, once)
                 raise
@@ -310,7 +315,7 @@ _FIELDS = (
 )
 
 
-def _standings(connection: Connection) -> list[Standing]:
+def _records(connection: Connection) -> list[FailureRecord]:
     """Returns the hooks that fail now, or whose last warning is not cleared."""
     wanted = (
         select(*_FIELDS, hook_states.c.changed_at, hooks.c.updated_at)
@@ -319,15 +324,15 @@ def _standings(connection: Connection) -> list[Standing]:
         .outerjoin(hooks, hooks.c.id == health.c.hook)
         .where(health.c.failing_since.is_not(None) | (health.c.warned > 0))
     )
-    return [_standing(row) for row in connection.execute(wanted)]
+    return [_record(row) for row in connection.execute(wanted)]
 
 
-def _standing(row: Sequence[Any]) -> Standing:
+def _record(row: Sequence[Any]) -> FailureRecord:
     *fields, said_at, changed_at = row
-    return replace(Standing(*fields), attended_at=max(said_at or 0.0, changed_at or 0.0))
+    return replace(FailureRecord(*fields), attended_at=max(said_at or 0.0, changed_at or 0.0))
 
 
-def _remember(connection: Connection, before: Standing, level: int, since: float | None) -> bool:
+def _remember(connection: Connection, before: FailureRecord, level: int, since: float | None) -> bool:
     """Stores the published level of a failing period (0: none); returns False if the state changed since."""
     change = (
         update(health)
@@ -351,9 +356,9 @@ def _quarantined(connection: Connection, since: float) -> dict[str, int]:
     return {row.source: row.messages for row in connection.execute(wanted)}
 
 
-class SqlStandings(Store):
+class SqlFailureRecords(Store):
     """The store of hooks' failing states and warnings, for all replicas. Each method raises HistoryUnavailable."""
 
-    standings = Reads(_standings)
-    told = Writes(_remember)
+    failure_records = Reads(_records)
+    note_warning = Writes(_remember)
     quarantined = Reads(_quarantined)

@@ -225,7 +225,9 @@ class SlowHookIsolation:
         self._park(runner, works, reason)
 
 
-async def hand_back(delivering: Delivering, reason: str, *, park: bool, spent: Collection[str] = ()) -> None:
+async def release_waiting(
+    delivering: Delivering, reason: str, *, park: bool, spent: Collection[str] = ()
+) -> None:
     """Returns to the broker every waiting message of a source of which no delivery has started.
 
     Messages of sources in `spent` are not returned: each return counts towards the delivery limit of their queue.
@@ -242,7 +244,7 @@ async def hand_back(delivering: Delivering, reason: str, *, park: bool, spent: C
             settlement = work.settlement
             untouched = not settlement.started and settlement.open == here[settlement]
             if untouched and settlement.source not in spent:
-                settlement.give_back()
+                settlement.requeue()
             elif settlement.open > 0 and park:
                 rest.append(work)
             elif settlement.open > 0:

@@ -192,12 +192,12 @@ class RedeliveryFilter:
         self._held[arrival] = None
         self._look_at(arrival)
 
-    def give_back(self, source: str) -> None:
+    def requeue(self, source: str) -> None:
         """Returns to the broker the messages of this source that are held here."""
         for arrival in [each for each in self._held if each.settlement.source == source]:
             del self._held[arrival]
             if arrival.settlement.open > 0:
-                arrival.settlement.give_back()
+                arrival.settlement.requeue()
         self._claiming.given_back()
 
     def park(self, source: str, reason: str) -> None:
@@ -244,7 +244,7 @@ class RedeliveryFilter:
         if self._waiting:
             self._arrived.set()
         for arrival in await awaited(self._look_at_all, self._look_failed, batch):
-            await self._go_on(arrival)
+            await self._resume(arrival)
 
     def _look_failed(self, batch: Sequence[ReceivedMessage], error: Exception) -> Sequence[ReceivedMessage]:
         """Handles a bug: the messages are routed as new ones, since a duplicate is better than a loss."""
@@ -263,7 +263,7 @@ class RedeliveryFilter:
         given_up: list[tuple[ReceivedMessage, Part, Claimed]] = []
         for arrival in self._ready(batch):
             if not await self._judge(arrival, claimed, given_up):
-                await self._go_on(arrival)
+                await self._resume(arrival)
         await self._take_over(given_up)
         return ()
 
@@ -315,11 +315,11 @@ class RedeliveryFilter:
             match self._claiming.judge(claimed[digest], part.id, arrival.settlement):
                 case Verdict.OURS:
                     self._hold(arrival, digest, part.id)
-                    part.go_on(part.earlier, before=True)
+                    part.resume(part.earlier, before=True)
                 case Verdict.OVER:
                     part.remaining = Remaining(part.event, settled=None, before=True)
                 case Verdict.DUPLICATE if part.earlier is not None:
-                    part.go_on(part.earlier, before=True)  # it was the first of a window that has ended
+                    part.resume(part.earlier, before=True)  # it was the first of a window that has ended
                 case Verdict.DUPLICATE:
                     part.remaining = Remaining(part.event, duplicate=True)
                 case Verdict.TAKE_OVER:
@@ -347,11 +347,11 @@ class RedeliveryFilter:
                 earlier = won.get(digest)
                 if earlier is not None and self.under_way.get(earlier.event_id) is None:
                     self._hold(arrival, digest, earlier.event_id)
-                    part.go_on(earlier, before=part.id == earlier.event_id)
+                    part.resume(earlier, before=part.id == earlier.event_id)
             if arrival.undecided():
                 self._later(arrival, _LOOK_HERE)
             else:
-                await self._go_on(arrival)
+                await self._resume(arrival)
 
     def _hold(self, arrival: ReceivedMessage, digest: str, event_id: str) -> None:
         self._claiming.hold(digest, event_id, arrival.settlement)
@@ -359,12 +359,12 @@ class RedeliveryFilter:
 
     # ---- routing --------------------------------------------------------------------------------------
 
-    async def _go_on(self, arrival: ReceivedMessage) -> None:
+    async def _resume(self, arrival: ReceivedMessage) -> None:
         """Routes a message, unless it was given back or the broker redelivers it meanwhile."""
         for part in arrival.parts:
             if part.remaining is None:
                 await self._turn.own()
-                part.go_on(part.earlier, before=True)
+                part.resume(part.earlier, before=True)
         if arrival not in self._held:
             return
         if not arrival.settlement.valid:
@@ -372,8 +372,8 @@ class RedeliveryFilter:
             return
         del self._held[arrival]
         if arrival.claims:
-            arrival.settlement.at_last(partial(self._finish, tuple(arrival.claims)))
-        arrival.go_on([part.remaining for part in arrival.parts if part.remaining is not None])
+            arrival.settlement.before_ack(partial(self._finish, tuple(arrival.claims)))
+        arrival.resume([part.remaining for part in arrival.parts if part.remaining is not None])
 
     def _finish(self, claims: tuple[tuple[str, str], ...], settlement: Settlement) -> None:
         self._recorder.add(Finished(claims), settlement)

@@ -58,9 +58,9 @@ class Fence:
         self._under_way: WeakValueDictionary[tuple[str, int, int], Settlement] = WeakValueDictionary()
         self._arrived = asyncio.Event()
 
-    def add(self, delivery: Delivery, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Accepts a copy, which is checked soon; `over` is called when it is settled."""
-        self.again(Work(delivery, Settlement(ticket, "", self._load, over=over), from_lane=True))
+    def add(self, delivery: Delivery, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
+        """Accepts a copy, which is checked soon; `on_settled` is called when it is settled."""
+        self.again(Work(delivery, Settlement(ticket, "", self._load, on_settled=on_settled), from_lane=True))
 
     def again(self, work: Work) -> None:
         """Checks a copy that has waited here once more: its delivery may have been retried or cancelled meanwhile."""
@@ -169,7 +169,7 @@ class CopyAdmission:
             self._deleted.end(work)
             return
         if self._stopping or runner is None or not runner.serving:
-            work.settlement.give_back()
+            work.settlement.requeue()
             return
         runner.queue.copy_received()
         if self._turned_away(runner, work):
@@ -193,7 +193,7 @@ class CopyAdmission:
         except BridgeError as error:
             log.warning("lane.cannot_delay", hook=runner.hook.id, error=str(error))
             await asyncio.sleep(1)
-            work.settlement.give_back()
+            work.settlement.requeue()
         else:
             work.settlement.fate_committed()
 

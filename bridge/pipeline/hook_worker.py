@@ -56,7 +56,7 @@ class HookWorker:
         thresholds: Thresholds,
         metrics: HookMetrics,
         changed: Callable[["HookWorker"], None],
-        told: Callable[["HookWorker", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
+        notify: Callable[["HookWorker", MetaType, Facts], None] = lambda _runner, _kind, _facts: None,
         pause: str = "",
         turn: Turn | None = None,
     ) -> None:
@@ -64,7 +64,7 @@ class HookWorker:
         empty if it did not; `turn`: the share of the event loop for parking many deliveries.
 
         `deliver` makes one attempt and never raises. `changed` is called when the consumption of the lane may have to change,
-        `told` when the breaker opened or closed.
+        `notify` when the breaker opened or closed.
         """
         self.hook = hook
         self.target = target
@@ -74,7 +74,7 @@ class HookWorker:
         self.pause_reason = pause
         self.held_until = 0.0
         self._running: dict[Work, float] = {}
-        self._deliver, self._changed, self._told = deliver, changed, told
+        self._deliver, self._changed, self._notify = deliver, changed, notify
         self._thresholds = thresholds
         self._limiter = _limiter(hook.rate)
         self._too_slow = _timeout(hook) > thresholds.longest_direct_timeout
@@ -239,13 +239,13 @@ class HookWorker:
                 self.metrics.breaker_state.value = 0
                 open_for = now - self._opened_at
                 events.breaker_closed(self.hook.id, open_for)
-                self._told(self, MetaType.BREAKER_CLOSED, breaker_closed(self.hook, open_for, time.time()))
+                self._notify(self, MetaType.BREAKER_CLOSED, breaker_closed(self.hook, open_for, time.time()))
             case Open(wait=wait):
                 if isinstance(before, Closed):
                     self._opened_at = now
                     events.breaker_opened(self.hook.id, reason, wait)
                     facts = breaker_opened(self.hook, reason, wait, time.time())
-                    self._told(self, MetaType.BREAKER_OPEN, facts)
+                    self._notify(self, MetaType.BREAKER_OPEN, facts)
                 self.metrics.breaker_state.value = 2
             case HalfOpen():
                 self.metrics.breaker_state.value = 1

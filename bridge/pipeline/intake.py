@@ -56,17 +56,17 @@ class Intake:
         new_id: Callable[[], str],
         guard: PoisonMessageGuard,
         recall: RedeliveryFilter,
-        aside: LargeBodyReader,
+        large_bodies: LargeBodyReader,
         dimensions: Dimensions | None = None,
     ) -> None:
-        """`most_open`: open deliveries above which messages are kept back undecoded; `aside` decodes large messages;
+        """`most_open`: open deliveries above which messages are kept back undecoded; `large_bodies` decodes large messages;
         `dimensions`: the values counted of each event. Raises ValueError for an invalid `dedupe` key.
         """
         self.source = source
         self._decoder, self._delivering, self._load = decoder, delivering, load
         self._most_open, self._new_id = most_open, new_id
         self._guard, self._recall = guard, recall
-        self._aside, self._turn = aside, aside.turn
+        self._large_bodies, self._turn = large_bodies, large_bodies.turn
         self._later: asyncio.Task[None] | None = None
         self._decoding: dict[Settlement, asyncio.Task[None]] = {}
         self._routing: dict[Settlement, asyncio.Task[None]] = {}
@@ -139,19 +139,19 @@ class Intake:
         """Returns a digest that is the same on each redelivery of the message."""
         return message_digest(self.source.queue, message)
 
-    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Decodes and routes the message, now or when there is room; `over` is called when it is settled."""
+    def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
+        """Decodes and routes the message, now or when there is room; `on_settled` is called when it is settled."""
         if self._kept_back or not self._has_room() or self._turn.is_over():
-            self._kept_back.append((message, ticket, over))
+            self._kept_back.append((message, ticket, on_settled))
             self._go_on_later()
         else:
-            self._start(message, ticket, over)
+            self._start(message, ticket, on_settled)
 
     def refuse(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+        self, why: Undecodable, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None
     ) -> None:
         """Puts the message into quarantine as it is."""
-        settlement = self._settlement(ticket, over)
+        settlement = self._settlement(ticket, on_settled)
         self._delivering.quarantine(why, message, settlement)
 
     def admit_kept_back(self) -> None:
@@ -169,11 +169,11 @@ class Intake:
         return not self._decoding and not self._routing and self._load.open < self._most_open
 
     def _start_next(self) -> None:
-        message, ticket, over = self._kept_back.popleft()
+        message, ticket, on_settled = self._kept_back.popleft()
         if ticket.valid:
-            self._start(message, ticket, over)
-        elif over is not None:
-            over(False)
+            self._start(message, ticket, on_settled)
+        elif on_settled is not None:
+            on_settled(False)
 
     def _go_on_later(self) -> None:
         """Continues in a later iteration of the event loop, if the time of this one is used up."""
@@ -199,34 +199,34 @@ class Intake:
         for settlement in self._routing:
             settlement.park_reason = STOPPING
         if not self._returns.spent_by_nacks:
-            self.give_back()
+            self.requeue()
             return
         self._stopping = STOPPING
         for settlement in self._decoding:
             settlement.park_reason = STOPPING
         self._recall.park(self.source.name, STOPPING)
-        self._guard.let_go(self)
+        self._guard.let_pass(self)
         while self._kept_back:
             self._start_next()
             await self._turn.own()
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         """Returns to the broker the messages that were kept back here, or are held by an earlier stage."""
         while self._decoding:
             settlement, task = self._decoding.popitem()
             task.cancel()
-            settlement.give_back()
-        self._guard.give_back(self)
-        self._recall.give_back(self.source.name)
+            settlement.requeue()
+        self._guard.requeue(self)
+        self._recall.requeue(self.source.name)
         while self._kept_back:
-            _, ticket, over = self._kept_back.popleft()
-            ticket.give_back()
-            if over is not None:
-                over(False)
+            _, ticket, on_settled = self._kept_back.popleft()
+            ticket.requeue()
+            if on_settled is not None:
+                on_settled(False)
 
-    def _start(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
+    def _start(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None) -> None:
         now = self._last_message.value = time.time()
-        settlement = self._settlement(ticket, over)
+        settlement = self._settlement(ticket, on_settled)
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
@@ -248,7 +248,7 @@ class Intake:
 
     async def _read_and_go_on(self, message: Message, settlement: Settlement, now: float) -> None:
         try:
-            received, parts = await self._aside.read(message, partial(self._decode, message, now))
+            received, parts = await self._large_bodies.read(message, partial(self._decode, message, now))
         finally:
             self._decoding.pop(settlement, None)
         if settlement.valid:
@@ -279,8 +279,8 @@ class Intake:
         if parts:
             self._metrics.redelivered.value += message.redelivered
             window = 0.0 if self.source.dedupe is None else self.source.dedupe.window
-            go_on = partial(self._resume, received.refused, message, settlement)
-            self._recall.take(ReceivedMessage(parts, settlement, message.redelivered, window, go_on))
+            resume = partial(self._resume, received.refused, message, settlement)
+            self._recall.take(ReceivedMessage(parts, settlement, message.redelivered, window, resume))
         else:
             self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
@@ -295,10 +295,10 @@ class Intake:
         else:
             settlement.drop_one()
 
-    def _settlement(self, ticket: AckHandle, over: SettledCallback | None) -> Settlement:
+    def _settlement(self, ticket: AckHandle, on_settled: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
-            return Settlement(ticket, self.source.name, self._load, self._metrics, over)
-        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(over))
+            return Settlement(ticket, self.source.name, self._load, self._metrics, on_settled)
+        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(on_settled))
         settlement.place = ticket
         return settlement
 

@@ -19,7 +19,7 @@ from bridge.pipeline.fencing import CopyAdmission, Fence
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
-from bridge.pipeline.reading import CopyReader, GoOn, LargeBodyReader
+from bridge.pipeline.reading import CopyReader, LargeBodyReader, Resume
 from bridge.pipeline.settlement import SettledCallback, awaited, contained, undecodable_for
 from bridge.retry.ladder import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED
@@ -73,11 +73,11 @@ class LaneScheduler:
         table: HookTable,
         guard: PoisonMessageGuard,
         quarantine: Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None],
-        unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
+        unverified: Callable[[Message, AckHandle, SettledCallback | None, Resume], None],
         reader: CopyReader,
         longest_hold: float,
         budget: Budget,
-        aside: LargeBodyReader,
+        large_bodies: LargeBodyReader,
     ) -> None:
         """`unverified` takes copies without a valid signature; `longest_hold`: maximum seconds that a copy may wait here for
         its attempt.
@@ -88,7 +88,7 @@ class LaneScheduler:
         self._quarantine, self._unverified = quarantine, unverified
         self._reader = reader
         self._longest_hold = longest_hold
-        self._budget, self._aside, self._turn = budget, aside, aside.turn
+        self._budget, self._large_bodies, self._turn = budget, large_bodies, large_bodies.turn
         self._behind: dict[str, deque[tuple[Message, AckHandle, SettledCallback | None]]] = {}
         self._fit: dict[str, int] = {}
         self._setting = asyncio.Lock()
@@ -155,7 +155,7 @@ class LaneScheduler:
         self._admission.stop()
         for timer in self._timers.values():
             timer.cancel()
-        self._guard.give_back(self)
+        self._guard.requeue(self)
         for hook in list(self._prefetch):
             await self._set(hook, 0)
 
@@ -216,7 +216,7 @@ class LaneScheduler:
             runner = self._table.get(hook)
             if runner is not None:
                 for work in runner.queue.take_copies():
-                    work.settlement.give_back()
+                    work.settlement.requeue()
             if prefetch and not self._stopping:
                 self._prefetch[hook] = prefetch
                 await self._consumers.consume(hook, prefetch, self.receive)
@@ -253,34 +253,34 @@ class LaneScheduler:
         """Returns False: no copy comes near the delivery limit of a lane."""
         return False
 
-    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
-        """Passes the copy to the fence; `over` is called when it is settled."""
+    def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
+        """Passes the copy to the fence; `on_settled` is called when it is settled."""
         lane = message.routing_key
         if (behind := self._behind.get(lane)) is not None:
-            behind.append((message, ticket, over))
+            behind.append((message, ticket, on_settled))
             return
         if not self._turn.is_over():
-            contained(self._read_at_once, self._failed, message, ticket, over)
+            contained(self._read_at_once, self._failed, message, ticket, on_settled)
         else:
-            self._read_in_another_turn(message, ticket, over)
+            self._read_in_another_turn(message, ticket, on_settled)
 
-    def _read_at_once(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
+    def _read_at_once(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None) -> None:
         try:
-            self._admit(self._reader.read_at_once(message), message, ticket, over)
+            self._admit(self._reader.read_at_once(message), message, ticket, on_settled)
         except Heavy:
-            self._read_in_another_turn(message, ticket, over)
+            self._read_in_another_turn(message, ticket, on_settled)
 
     def _failed(
-        self, message: Message, ticket: AckHandle, over: SettledCallback | None, error: Exception
+        self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None, error: Exception
     ) -> None:
         """Handles a bug: the copy goes to quarantine."""
-        self._quarantine(undecodable_for(error), message, ticket, over)
+        self._quarantine(undecodable_for(error), message, ticket, on_settled)
 
     def _read_in_another_turn(
-        self, message: Message, ticket: AckHandle, over: SettledCallback | None
+        self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None
     ) -> None:
         lane = message.routing_key
-        self._behind[lane] = deque([(message, ticket, over)])
+        self._behind[lane] = deque([(message, ticket, on_settled)])
         self._spawn(self._read_later(lane))
 
     async def _read_later(self, lane: str) -> None:
@@ -292,35 +292,41 @@ class LaneScheduler:
             await awaited(self._read_next, self._failed, *behind.popleft())
         del self._behind[lane]
 
-    async def _read_next(self, message: Message, ticket: AckHandle, over: SettledCallback | None) -> None:
+    async def _read_next(
+        self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None
+    ) -> None:
         await self._turn.own()
         try:
             read = self._reader.read_at_once(message)
         except Heavy:
-            read = await self._aside.read(message, partial(self._reader.read, message), open_here=0)
+            read = await self._large_bodies.read(message, partial(self._reader.read, message), open_here=0)
         if ticket.valid:
-            self._admit(read, message, ticket, over)
-        elif over is not None:
-            over(False)
+            self._admit(read, message, ticket, on_settled)
+        elif on_settled is not None:
+            on_settled(False)
 
     def _admit(
-        self, read: Delivery | Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None
+        self,
+        read: Delivery | Undecodable,
+        message: Message,
+        ticket: AckHandle,
+        on_settled: SettledCallback | None,
     ) -> None:
         match read:
             case Undecodable(reason=reason) if reason == FORGED:
-                self._unverified(message, ticket, over, self._fence.add)
+                self._unverified(message, ticket, on_settled, self._fence.add)
             case Undecodable() as fault:
-                self._quarantine(fault, message, ticket, over)
+                self._quarantine(fault, message, ticket, on_settled)
             case Delivery() as delivery:
                 if delivery.event.weight > _LIGHT:
                     ticket.grow(delivery.event.weight)
-                self._fence.add(delivery, ticket, over)
+                self._fence.add(delivery, ticket, on_settled)
 
     def refuse(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+        self, why: Undecodable, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None
     ) -> None:
         """Ends the delivery without an attempt, and keeps the copy whole in quarantine."""
-        self._quarantine(why, message, ticket, over)
+        self._quarantine(why, message, ticket, on_settled)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

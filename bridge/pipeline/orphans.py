@@ -14,7 +14,7 @@ from bridge.core.event import Message, Undecodable
 from bridge.core.ports import AckHandle, Copies
 from bridge.pipeline.fencing import Fence
 from bridge.pipeline.hook_table import Deleted, HookTable
-from bridge.pipeline.reading import CopyReader, GoOn
+from bridge.pipeline.reading import CopyReader, Resume
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.watch import PipelineWatch
@@ -77,10 +77,10 @@ class CopyQuarantine:
         self._watch, self._reader, self._new_id = watch, reader, new_id
 
     def take(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+        self, why: Undecodable, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None
     ) -> None:
         """Keeps the copy, whole; its delivery, if it has one, is FAILED for the same reason."""
-        settlement = Settlement(ticket, "lanes", self._load, over=over)
+        settlement = Settlement(ticket, "lanes", self._load, on_settled=on_settled)
         decoded = self._reader.read_without_data(message)
         now = time.time()
         if isinstance(decoded, Delivery):
@@ -108,7 +108,7 @@ class OrphanedCopies:
         fence: Fence,
         quarantine: Callable[[Undecodable, Message, AckHandle], None],
         reader: CopyReader,
-        unverified: Callable[[Message, AckHandle, SettledCallback | None, GoOn], None],
+        unverified: Callable[[Message, AckHandle, SettledCallback | None, Resume], None],
     ) -> None:
         """`unverified` takes copies without a valid signature."""
         self._table = table
@@ -136,7 +136,7 @@ class OrphanedCopies:
         held, self._held = self._held, []
         for message, ticket in held:
             if message is None:
-                ticket.give_back()  # the broker redelivers it, whole
+                ticket.requeue()  # the broker redelivers it, whole
             elif ticket.valid:
                 self.orphan(message, ticket)
 
@@ -153,7 +153,7 @@ class OrphanedCopies:
         moving, self._held = self._held[:-_ROOM], self._held[-_ROOM:]
         for at, (message, ticket) in enumerate(moving):
             if message is None:
-                ticket.give_back()  # it is moved when it is redelivered, in place of those that go now
+                ticket.requeue()  # it is moved when it is redelivered, in place of those that go now
                 continue
             try:
                 await self._copies.set_aside(message)
@@ -174,22 +174,26 @@ class OrphanedCopies:
                 self._go_home(message, delivery, ticket)
 
     def _go_home(
-        self, message: Message, delivery: Delivery, ticket: AckHandle, over: SettledCallback | None = None
+        self,
+        message: Message,
+        delivery: Delivery,
+        ticket: AckHandle,
+        on_settled: SettledCallback | None = None,
     ) -> None:
         if delivery.hook in self._deleted:
-            self._fence.add(delivery, ticket, over)
+            self._fence.add(delivery, ticket, on_settled)
         elif self._table.get(delivery.hook) is None:
             self._hold(message, ticket)
         else:
             self._pause.reset()
-            settlement = Settlement(ticket, "", self._load, over=over)
+            settlement = Settlement(ticket, "", self._load, on_settled=on_settled)
             task = asyncio.create_task(self._bring_home(delivery, settlement))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _hold(self, message: Message, ticket: AckHandle) -> None:
         """Holds the copy until its hook is known. Its memory is not counted in the budget: reading would halt for ever."""
-        ticket.let_go()
+        ticket.release()
         whole = sum(len(kept.body) for kept, _ in self._held if kept is not None)
         self._held.append((message if whole + len(message.body) <= _WHOLE else None, ticket))
         if count := self._said.due("unknown " + message.routing_key):

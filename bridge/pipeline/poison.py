@@ -70,12 +70,12 @@ class GuardedPath(Protocol):
         """
         ...
 
-    def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
+    def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
         """Lets the message pass to the next stage."""
         ...
 
     def refuse(
-        self, why: Undecodable, message: Message, ticket: AckHandle, over: SettledCallback | None = None
+        self, why: Undecodable, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None
     ) -> None:
         """Quarantines the message without beginning with it."""
         ...
@@ -127,7 +127,7 @@ class PoisonMessageGuard:
 
     async def watch_out(self) -> None:
         """Activates the guard after an unclean stop; called before any queue is consumed. Raises HistoryUnavailable."""
-        deaths = await self._suspects.died()
+        deaths = await self._suspects.count_unclean_stop()
         self._convicted = _CONVICTED + (deaths > _EXPLAINED)
         self._on = self.holding = True
         effect = "what comes again is noted down before it is begun with"
@@ -149,22 +149,22 @@ class PoisonMessageGuard:
             tasks.create_task(self._at_once())
             tasks.create_task(self._forget())
 
-    def give_back(self, way: GuardedPath) -> None:
+    def requeue(self, way: GuardedPath) -> None:
         """Returns to the broker the messages that wait here on this path."""
         for some in (self._new, self._behind, self._first, self._urgent, *self._alone.values()):
             for held in some:
                 if held.way is way:
-                    held.ticket.give_back()
+                    held.ticket.requeue()
             some[:] = [held for held in some if held.way is not way]
 
-    def let_go(self, way: GuardedPath) -> None:
+    def let_pass(self, way: GuardedPath) -> None:
         """Lets the messages that wait here on this path pass, except suspects, which are returned to the broker."""
         waiting = [
             held for some in (self._new, self._behind, self._first) for held in some if held.way is way
         ]
         for some in (self._new, self._behind, self._first):
             some[:] = [held for held in some if held.way is not way]
-        self.give_back(way)
+        self.requeue(way)
         for held in waiting:
             if held.ticket.valid:
                 self._admit(held, None)
@@ -327,12 +327,12 @@ class PoisonMessageGuard:
 
     # ---- settled messages -----------------------------------------------------------------------------
 
-    def _admit(self, held: _Held, over: SettledCallback | None) -> None:
+    def _admit(self, held: _Held, on_settled: SettledCallback | None) -> None:
         contained(
-            lambda held, over: held.way.admit(held.message, held.ticket, over),
+            lambda held, on_settled: held.way.admit(held.message, held.ticket, on_settled),
             lambda held, _, error: events.intake_failed(held.way.name, error),
             held,
-            over,
+            on_settled,
         )
 
     def _end(self, stage: Stage, digest: str, complete: bool) -> None:
@@ -348,8 +348,8 @@ class PoisonMessageGuard:
             await self._ended.wait()
             await asyncio.sleep(_FORGET_AFTER)
             self._ended.clear()
-            over, self._over = self._over, set()
-            await self._insist(partial(self._suspects.clear, over))
+            on_settled, self._over = self._over, set()
+            await self._insist(partial(self._suspects.clear, on_settled))
 
     # ---- database -------------------------------------------------------------------------------------
 
@@ -359,9 +359,9 @@ class PoisonMessageGuard:
         return await self._insist(partial(self._suspects.times, digests, self._replica))
 
     async def _note(self, digests: Collection[str]) -> None:
-        over = self._over.difference(digests)
-        await self._insist(partial(self._suspects.note, digests, self._replica, over))
-        self._over -= over
+        on_settled = self._over.difference(digests)
+        await self._insist(partial(self._suspects.note, digests, self._replica, on_settled))
+        self._over -= on_settled
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Retries the query until the database answers; the prefetch bounds what waits here meanwhile."""

@@ -40,7 +40,7 @@ _DETAIL = (
     "that still waits"
 )
 
-GoOn = Callable[[Delivery, AckHandle, SettledCallback | None], None]
+Resume = Callable[[Delivery, AckHandle, SettledCallback | None], None]
 Refuse = Callable[[Undecodable, Message, AckHandle, SettledCallback | None], None]
 
 
@@ -76,7 +76,7 @@ class LargeBodyReader:
                 try:
                     return await asyncio.get_running_loop().run_in_executor(self._thread, work)
                 finally:
-                    self._holder.give_back(needed)
+                    self._holder.release(needed)
         finally:
             self._waiting -= open_here
 
@@ -130,8 +130,8 @@ class CopyReader:
 class _Held:
     message: Message
     ticket: AckHandle
-    over: SettledCallback | None
-    go_on: GoOn
+    on_settled: SettledCallback | None
+    resume: Resume
     last_look: bool = False
 
 
@@ -144,18 +144,20 @@ class UnverifiedCopies:
     """
 
     def __init__(
-        self, records: SqlHistory, content_of: ReadContent, refuse: Refuse, aside: LargeBodyReader
+        self, records: SqlHistory, content_of: ReadContent, refuse: Refuse, large_bodies: LargeBodyReader
     ) -> None:
-        """`refuse` quarantines a message; `aside` reads the bodies from the history."""
-        self._aside = aside
+        """`refuse` quarantines a message; `large_bodies` reads the bodies from the history."""
+        self._large_bodies = large_bodies
         self._records = records
         self._content_of = content_of
         self._refuse = refuse
         self._waiting: asyncio.Queue[_Held] = asyncio.Queue()
 
-    def take(self, message: Message, ticket: AckHandle, over: SettledCallback | None, go_on: GoOn) -> None:
-        """Accepts a copy, which is looked up soon; `go_on` is called with its delivery if there is one."""
-        self._waiting.put_nowait(_Held(message, ticket, over, go_on))
+    def take(
+        self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None, resume: Resume
+    ) -> None:
+        """Accepts a copy, which is looked up soon; `resume` is called with its delivery if there is one."""
+        self._waiting.put_nowait(_Held(message, ticket, on_settled, resume))
 
     async def run(self) -> None:
         """Looks up accepted copies, one by one, until cancelled."""
@@ -166,21 +168,21 @@ class UnverifiedCopies:
         held = await self._waiting.get()
         if held.ticket.valid:
             await awaited(self._decide, self._failed, held)
-        elif held.over is not None:  # the broker redelivers it
-            held.over(False)
+        elif held.on_settled is not None:  # the broker redelivers it
+            held.on_settled(False)
 
     def _failed(self, held: _Held, error: Exception) -> None:
-        self._refuse(undecodable_for(error), held.message, held.ticket, held.over)
+        self._refuse(undecodable_for(error), held.message, held.ticket, held.on_settled)
 
     async def _decide(self, held: _Held) -> None:
         delivery = await self._look_up(held.message.headers.get(PREFIX + "delivery"))
         if delivery is not None:
             log.info("copy.taken_from_history", delivery=delivery.id, hook=delivery.hook)
-            held.go_on(delivery, held.ticket, held.over)
+            held.resume(delivery, held.ticket, held.on_settled)
         elif held.last_look:
-            self._refuse(Undecodable(FORGED, _DETAIL), held.message, held.ticket, held.over)
+            self._refuse(Undecodable(FORGED, _DETAIL), held.message, held.ticket, held.on_settled)
         else:
-            again = _Held(held.message, held.ticket, held.over, held.go_on, last_look=True)
+            again = _Held(held.message, held.ticket, held.on_settled, held.resume, last_look=True)
             asyncio.get_running_loop().call_later(_LOOK_AGAIN, partial(self._waiting.put_nowait, again))
 
     async def _look_up(self, delivery_id: Any) -> Delivery | None:
@@ -204,7 +206,7 @@ class UnverifiedCopies:
             return None
         event = whole[0]
         read = partial(self._content_of, event.message, event.format)
-        content = await self._aside.read(event.message, read, open_here=0)
+        content = await self._large_bodies.read(event.message, read, open_here=0)
         return Delivery(
             id=known.id,
             event=event.as_routed(content),

@@ -41,7 +41,7 @@ class Part:
         """Returns the id that the event keeps."""
         return self.event.id if self.earlier is None else self.earlier.event_id
 
-    def go_on(self, earlier: Earlier | None, *, before: bool = False) -> None:
+    def resume(self, earlier: Earlier | None, *, before: bool = False) -> None:
         """Decides that the event is delivered to all hooks that have no fate of it yet."""
         if earlier is None:
             self.remaining = Remaining(self.event)
@@ -52,13 +52,13 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class ReceivedMessage:
-    """A decoded message with all its events; `go_on` is called with the remaining deliveries of each."""
+    """A decoded message with all its events; `resume` is called with the remaining deliveries of each."""
 
     parts: list[Part]
     settlement: Settlement
     redelivered: bool
     window: float
-    go_on: Callable[[list[Remaining]], None]
+    resume: Callable[[list[Remaining]], None]
     claims: list[tuple[str, str]] = field(default_factory=list)
 
     def known_by(self) -> list[tuple[Part, EventKey]]:

@@ -71,7 +71,7 @@ class Settlement:
         "_last",
         "_load",
         "_metrics",
-        "_over",
+        "_on_settled",
         "_ticket",
         "handed_out",
         "open",
@@ -87,14 +87,14 @@ class Settlement:
         source: str,
         load: InFlight,
         metrics: SourceMetrics | None = None,
-        over: SettledCallback | None = None,
+        on_settled: SettledCallback | None = None,
     ) -> None:
         """`metrics` count the settled messages of a source; None for a copy of ours."""
         self._ticket = ticket
         self._load = load
         self._metrics = metrics
         self._complete = True
-        self._over = over
+        self._on_settled = on_settled
         self._last: Callable[[Settlement], None] | None = None
         self.source = source
         self.open = 1
@@ -118,11 +118,11 @@ class Settlement:
         """Returns whether everything that the message carried has a committed fate."""
         return self.open == 0 and self._complete
 
-    def grow(self, octets: int) -> None:
+    def grow(self, byte_count: int) -> None:
         """Counts more bytes in the memory budget for the message, until it is released."""
-        self._ticket.grow(octets)
+        self._ticket.grow(byte_count)
 
-    def at_last(self, say: "Callable[[Settlement], None]") -> None:
+    def before_ack(self, say: "Callable[[Settlement], None]") -> None:
         """Calls `say` when all shares have a committed fate; entries that it adds are committed before the ack."""
         self._last = say
 
@@ -155,7 +155,7 @@ class Settlement:
         self._complete = False
         self._one_less()
         if self.open == 0:
-            self._ticket.let_go()
+            self._ticket.release()
 
     def drop(self, shares: int) -> None:
         """Gives up so many shares."""
@@ -165,18 +165,18 @@ class Settlement:
     def _one_less(self) -> None:
         self.open -= 1
         self._load.open -= 1
-        if self.open == 0 and self._over is not None:
-            self._over(self._complete)
+        if self.open == 0 and self._on_settled is not None:
+            self._on_settled(self._complete)
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         """Returns the message to the broker, if none of its deliveries has started."""
         self._load.open -= self.open
         self.open = -1
-        self._ticket.give_back()
+        self._ticket.requeue()
         if self._metrics is not None:
             self._metrics.settled["given_back"].value += 1
-        if self._over is not None:
-            self._over(False)
+        if self._on_settled is not None:
+            self._on_settled(False)
 
 
 @dataclass(slots=True, eq=False)

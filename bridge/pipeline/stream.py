@@ -58,32 +58,32 @@ class StreamTicket:
         """See bridge.core.ports.AckHandle."""
         return self._ticket.valid
 
-    def grow(self, octets: int) -> None:
+    def grow(self, byte_count: int) -> None:
         """See bridge.core.ports.AckHandle."""
-        self._ticket.grow(octets)
+        self._ticket.grow(byte_count)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """See bridge.core.ports.AckHandle."""
-        self._ticket.let_go()
+        self._ticket.release()
 
     def finish(self) -> None:
         """See bridge.core.ports.AckHandle."""
-        self._ticket.let_go()
+        self._ticket.release()
         self.reader.credit(self.offset, self._ticket)
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         """Returns the message, none of whose deliveries has started: it is read again."""
-        self.reader.over(self, complete=False)
+        self.reader.on_settled(self, complete=False)
 
-    def begin(self, over: SettledCallback | None) -> SettledCallback:
+    def begin(self, on_settled: SettledCallback | None) -> SettledCallback:
         """Notes that a settlement begins; returns the callback that the settlement is to call at its end."""
         self.begun = True
-        return partial(self._over, over)
+        return partial(self._settled, on_settled)
 
-    def _over(self, also: SettledCallback | None, complete: bool) -> None:
+    def _settled(self, also: SettledCallback | None, complete: bool) -> None:
         if also is not None:
             also(complete)
-        self.reader.over(self, complete=complete)
+        self.reader.on_settled(self, complete=complete)
 
 
 class StreamReader:
@@ -270,7 +270,7 @@ class StreamReader:
         else:
             ticket.finish()
 
-    def over(self, ticket: StreamTicket, *, complete: bool) -> None:
+    def on_settled(self, ticket: StreamTicket, *, complete: bool) -> None:
         """Ends a message of which nothing is in flight any more: all deliveries have their fate, or it is read again."""
         offset = ticket.offset
         if self._under_way.get(offset) is not ticket:

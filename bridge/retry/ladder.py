@@ -19,7 +19,7 @@ def lane_prefetch(concurrency: int, rate: float | None, timeout: float, longest_
     return max(1, min(rounds * concurrency, MOST, turns))
 
 
-def fitting_prefetch(messages: int, octets: int, prefetch: int, *, share: int, most: int) -> int:
+def fitting_prefetch(messages: int, byte_count: int, prefetch: int, *, share: int, most: int) -> int:
     """Returns the prefetch with which messages take up to `share` bytes, at most `most`.
 
     The average size of the held messages is the estimate. Each change renews the consumer, so small changes are
@@ -27,7 +27,7 @@ def fitting_prefetch(messages: int, octets: int, prefetch: int, *, share: int, m
     """
     if not messages:
         return prefetch
-    fit = max(1, min(most, share * messages // max(octets, 1)))
+    fit = max(1, min(most, share * messages // max(byte_count, 1)))
     if fit < prefetch * _LESS:
         return fit
     used_up = 2 * messages >= prefetch

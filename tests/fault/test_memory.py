@@ -34,14 +34,14 @@ class Peak:
     async def watch(self) -> None:
         while True:
             if self._bridge.alive:
-                self.look()
+                self.update()
             await asyncio.sleep(0.005)
 
     @property
     def now(self) -> int:
         return resident(self._bridge) - self._base
 
-    def look(self) -> None:
+    def update(self) -> None:
         self.most = max(self.most, self.now)
 
 
@@ -131,5 +131,5 @@ async def test_memory_goes_back_to_the_system_after_a_peak(scene: Scene):
         await until(lambda: peak.now < 10 * MIB, what=bridge.last_words)
 
 
-async def holds(bridge: BridgeProcess, octets: int) -> bool:
-    return await bridge.metric("memory_held_bytes") > octets
+async def holds(bridge: BridgeProcess, byte_count: int) -> bool:
+    return await bridge.metric("memory_held_bytes") > byte_count

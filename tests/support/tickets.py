@@ -8,16 +8,16 @@ class CountingTicket:
         self.valid = True
         self.finished = 0
         self.given_back = 0
-        self.octets = 0
+        self.byte_count = 0
 
-    def grow(self, octets: int) -> None:
-        self.octets += octets
+    def grow(self, byte_count: int) -> None:
+        self.byte_count += byte_count
 
-    def let_go(self) -> None:
-        self.octets = 0
+    def release(self) -> None:
+        self.byte_count = 0
 
     def finish(self) -> None:
         self.finished += 1
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         self.given_back += 1

@@ -213,10 +213,10 @@ class Exchange:
             raise
         finally:
             timer.cancel()
-        self._let_go(connection, transport, ended=ended, sound=not reply.fault)
+        self._release(connection, transport, ended=ended, sound=not reply.fault)
         return reply
 
-    def _let_go(
+    def _release(
         self, connection: Connection, transport: asyncio.Transport, *, ended: bool, sound: bool
     ) -> None:
         if not ended:

@@ -54,13 +54,13 @@ async def test_a_doubt_takes_back_what_this_life_counted_and_an_orderly_stop_all
 async def test_unclean_stops_are_counted_in_a_row_until_one_in_order_or_for_some_minutes(
     suspects: SqlSuspects, history: SqlHistory
 ):
-    assert [await suspects.died() for _ in range(3)] == [1, 2, 3]
+    assert [await suspects.count_unclean_stop() for _ in range(3)] == [1, 2, 3]
     await suspects.leave("second")
     await suspects.note(["a"], "first")
-    assert [await suspects.died() for _ in range(2)] == [1, 2]
+    assert [await suspects.count_unclean_stop() for _ in range(2)] == [1, 2]
     old = update(table).where(table.c.digest != "a").values(noted_at=table.c.noted_at - 700)
     await history.engine.write(lambda connection: connection.execute(old))
-    assert await suspects.died() == 1
+    assert await suspects.count_unclean_stop() == 1
     assert await suspects.times(["a"], "second") == {"a": 1}
 
 

@@ -171,7 +171,7 @@ async def test_what_was_given_back_comes_again_and_what_was_finished_does_not(la
     (first, keep), (second, back) = await lanes.next(), await lanes.next()
     keep.finish()
     await lanes.consumers.flush()
-    back.give_back()
+    back.requeue()
 
     again, ticket = await lanes.next()
     ticket.finish()

@@ -42,7 +42,7 @@ async def test_messages_given_back_come_again_and_are_never_acked_by_their_neigh
         await consumer.channel.unsubscribe(queue)
         for number, ticket in enumerate(consumer.tickets):
             if number % 3 == 0:
-                ticket.give_back()
+                ticket.requeue()
             else:
                 ticket.finish()
             if number % 50 == 0:

@@ -166,7 +166,7 @@ async def test_where_processes_die_all_the_time_it_takes_two_deaths_alone_and_th
     suspects: SqlSuspects,
 ):
     for _ in range(3):
-        await suspects.died()
+        await suspects.count_unclean_stop()
     await suspects.note(["a", "b", "c"], "first")
     await suspects.note(["b", "c"], "second")
     await suspects.note(["c"], "third")
@@ -220,7 +220,7 @@ async def test_what_waits_is_handed_back_or_dropped_with_its_channel(suspects: S
         kept = take(guard, other, b"c")
         await until(lambda: beyond.begun == [b"a"])
         waiting[b"b"].valid = False
-        guard.give_back(beyond)
+        guard.requeue(beyond)
         assert waiting[b"b"].given_back == 1
         assert waiting[b"a"].given_back == kept[b"c"].given_back == 0
         beyond.end(b"a")

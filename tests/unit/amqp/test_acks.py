@@ -45,7 +45,7 @@ def test_a_tag_that_was_given_back_is_not_acked():
     tracker.arrived(1)
     tracker.arrived(2)
 
-    assert tracker.give_back(1) is True
+    assert tracker.requeue(1) is True
     assert tracker.finish(1) is False
     tracker.finish(2)
     assert list(tracker.take()) == [(2, True)]
@@ -69,7 +69,7 @@ def test_any_order_of_events_leaves_exactly_the_open_tags_outstanding(steps):
             assert tracker.finish(number) == (number in open_tags)
             open_tags.discard(number)
         elif step == "give_back":
-            given = tracker.give_back(number)
+            given = tracker.requeue(number)
             assert given == (number in open_tags)
             if given:
                 open_tags.discard(number)

@@ -49,10 +49,10 @@ def is_over() -> bool:
 
 @pytest.mark.parametrize(("octets", "open_deliveries"), [(0, 10_000), (10_000_000, 1), (5_000_000, 5000)])
 def test_a_full_collection_waits_while_much_is_in_flight_but_not_for_ever(
-    clock: Clock, octets: int, open_deliveries: int
+    clock: Clock, byte_count: int, open_deliveries: int
 ):
     budget, load = Budget(), InFlight(open_deliveries)
-    budget.holder("source").take(octets)
+    budget.holder("source").take(byte_count)
     subject = memory(budget, load)
     due()
     clock.now = 100.0

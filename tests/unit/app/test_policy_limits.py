@@ -32,6 +32,6 @@ async def test_a_management_api_that_is_away_for_a_time_lifts_no_limit():
     heard = Heard()
     limits = PolicyLimits(lambda: next(answers), cast("Consumption", heard), Names(), cast("HookTable", []))
     for _ in range(3):
-        await limits.look()
+        await limits.request()
         await limits.known(0.0)
     assert heard.limits == [{"orders": 3}, {}]

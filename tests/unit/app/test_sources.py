@@ -35,7 +35,7 @@ class Way:
     async def leave(self) -> None:
         self.left += 1
 
-    def give_back(self) -> None:
+    def requeue(self) -> None:
         self.given_back += 1
 
 

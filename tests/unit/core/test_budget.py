@@ -15,14 +15,14 @@ def test_what_is_let_go_of_is_given_back_to_the_byte(held: list[tuple[str, int, 
     budget = Budget(1000)
     holders = {"sources": budget.holder("sources"), "lanes": budget.holder("lanes")}
     holds = []
-    for name, octets, more in held:
-        holds.append(Hold(holders[name], octets))
+    for name, byte_count, more in held:
+        holds.append(Hold(holders[name], byte_count))
         holds[-1].grow(more)
-    assert budget.held == sum(octets + more for _, octets, more in held)
-    assert {name: (each.count, each.octets) for name, each in holders.items()} == {
+    assert budget.held == sum(byte_count + more for _, byte_count, more in held)
+    assert {name: (each.count, each.byte_count) for name, each in holders.items()} == {
         name: (
             sum(whose == name for whose, *_ in held),
-            sum(octets + more for whose, octets, more in held if whose == name),
+            sum(byte_count + more for whose, byte_count, more in held if whose == name),
         )
         for name in holders
     }
@@ -77,7 +77,7 @@ def test_a_budget_that_is_limited_for_a_time_shares_out_less():
     budget.limit_to(250)
     assert budget.share(0.5) == 125
     assert not budget.fits(251)
-    budget.limit_to(budget.whole)
+    budget.limit_to(budget.total)
     assert budget.share(0.5) == 500
     assert budget.fits(1000)
 
@@ -87,9 +87,9 @@ def test_reading_goes_on_as_soon_as_more_of_the_budget_may_be_used():
     budget.limit_to(250)
     held = Hold(budget.holder("sources"), 200)
     assert budget.crowded
-    budget.limit_to(budget.whole)
+    budget.limit_to(budget.total)
     assert not budget.crowded
-    held.let_go()
+    held.release()
 
 
 async def test_room_is_waited_for_and_one_alone_has_it_always():

@@ -174,7 +174,7 @@ async def test_more_requests_at_once_than_there_is_room_for_are_503():
         assert (await served.sender.send("/in/open")).status == 200
         assert served.counted("open", "too_many") == 1
     assert len(kept.messages) == 3
-    assert (served.room.requests, served.room.octets) == (0, 0)
+    assert (served.room.requests, served.room.byte_count) == (0, 0)
 
 
 async def test_bodies_together_take_no_more_than_there_is_room_for():
@@ -184,9 +184,9 @@ async def test_bodies_together_take_no_more_than_there_is_room_for():
         async def publish(self, message):
             await going_on.wait()
 
-    async with serving([OPEN | {"timeout": "20s"}], Slow(), room=Room(octets=1000)) as served:
+    async with serving([OPEN | {"timeout": "20s"}], Slow(), room=Room(byte_count=1000)) as served:
         first = asyncio.create_task(served.sender.send("/in/open", body=b"x" * 900))
-        await until(lambda: served.room.octets == 900)
+        await until(lambda: served.room.byte_count == 900)
         assert (await served.sender.send("/in/open", body=b"x" * 200)).status == 503
         going_on.set()
         assert (await first).status == 200
@@ -300,7 +300,7 @@ async def test_a_body_that_ends_while_the_bridge_stops_is_not_accepted():
         host, _, port = served.sender.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /in/open HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-        await until(lambda: served.room.octets == 1)
+        await until(lambda: served.room.byte_count == 1)
         await served.inlets.close()
         writer.write(b"b")
         assert b" 503 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.core.hook import Hook
 from bridge.meta.words import (
+    FailureRecord,
     MetaType,
-    Standing,
     breaker_closed,
     breaker_opened,
     failing,
@@ -28,7 +28,7 @@ CRM = Hook.model_validate(
         },
     }
 )
-STANDING = Standing("crm", 100.0, 200.0, 50.0, 7, 70, 100.0)
+STANDING = FailureRecord("crm", 100.0, 200.0, 50.0, 7, 70, 100.0)
 
 
 def test_a_warning_says_since_when_how_often_and_when_the_hook_will_be_paused():

@@ -75,7 +75,7 @@ async def test_a_copy_that_was_given_back_and_comes_again_is_attempted():
     running = asyncio.create_task(fence.run())
     fence.add(delivery(), CountingTicket())
     await until(lambda: through)
-    through[0].settlement.give_back()
+    through[0].settlement.requeue()
     fence.add(delivery(), CountingTicket())
     await until(lambda: len(through) == 2)
     running.cancel()

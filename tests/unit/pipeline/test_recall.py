@@ -84,11 +84,11 @@ class Bench:
         ticket = CountingTicket()
         settlement = Settlement(ticket, "main", InFlight())
 
-        def go_on(remaining: Sequence[Remaining]) -> None:
+        def resume(remaining: Sequence[Remaining]) -> None:
             self.recall.under_way.add("w-1", settlement)
             self.gone_on += remaining
 
-        self.recall.take(ReceivedMessage([Part(EVENT)], settlement, True, 0.0, go_on))
+        self.recall.take(ReceivedMessage([Part(EVENT)], settlement, True, 0.0, resume))
         return settlement, ticket
 
 
@@ -152,7 +152,7 @@ async def test_what_is_held_is_given_back_and_what_is_void_is_dropped():
         given, ticket = bench.take()
         await until(lambda: memory.asked)
         void, void_ticket = bench.take()
-        bench.recall.give_back("other")
+        bench.recall.requeue("other")
         assert ticket.given_back == 0
         void_ticket.valid = False
         memory.open.set()
@@ -164,7 +164,7 @@ async def test_what_is_held_is_given_back_and_what_is_void_is_dropped():
         again, ticket = bench.take()
         given.fate_committed()
         await until(lambda: memory.asked == 2)
-        bench.recall.give_back("main")
+        bench.recall.requeue("main")
         memory.open.set()
         await until(lambda: ticket.given_back == 1)
         await holds(lambda: len(bench.gone_on) == 1, 0.2, what="it was begun after it was given back")
@@ -236,7 +236,7 @@ async def test_a_message_that_is_given_back_while_its_events_are_judged_does_not
         settlement = Settlement(ticket, "main", InFlight())
         bench.recall.take(ReceivedMessage(parts, settlement, False, 3600.0, bench.gone_on.extend))
         await iterations.until(lambda: any(part.remaining for part in parts))
-        bench.recall.give_back("main")
+        bench.recall.requeue("main")
         await iterations.until(lambda: all(part.remaining for part in parts))
         await asyncio.sleep(0)
     assert (bench.gone_on, ticket.given_back) == ([], 1)

@@ -43,7 +43,7 @@ def test_what_is_given_back_counts_no_longer():
     ticket, load = CountingTicket(), InFlight()
     settlement = Settlement(ticket, "s", load)
     settlement.hand_out(4)
-    settlement.give_back()
+    settlement.requeue()
 
     assert (load.open, ticket.given_back, ticket.finished) == (0, 1, 0)
 

@@ -45,7 +45,7 @@ def test_unknown_orphans_count_in_no_budget_and_of_large_ones_the_bodies_are_let
         ticket.grow(2_000_000)
         found.orphan(Message(bytes(2_000_000)), ticket)
     assert found.unknown == 5
-    assert [ticket.octets for ticket in tickets] == [0] * 5
+    assert [ticket.byte_count for ticket in tickets] == [0] * 5
     found.bring_known_home()
     assert [ticket.given_back for ticket in tickets] == [0, 0, 1, 1, 1]
     assert found.unknown == 2

@@ -152,7 +152,7 @@ def test_what_is_given_back_is_never_nacked_and_read_anew():
     reading.reader.attach()
     reading.come(0, 1)
     assert reading.reader.attach() == 2
-    reading.begun[1][1].give_back()
+    reading.begun[1][1].requeue()
     assert reading.tickets[1][0].given_back == 0
     reading.end(0)
     assert reading.reader.attach() == 0

@@ -10,11 +10,11 @@ from bridge.core.event import Message
 from bridge.core.ports import HookState
 from bridge.db.admin_tables import hook_health
 from bridge.history.history import SqlHistory
-from bridge.meta.words import Standing
-from bridge.meta_events.monitor import SqlStandings
+from bridge.meta.words import FailureRecord
+from bridge.meta_events.monitor import SqlFailureRecords
 from tests.support.records import new_id
 
-FAILING = Standing("crm", 1000.25, 5000.5, 900.125, 7)
+FAILING = FailureRecord("crm", 1000.25, 5000.5, 900.125, 7)
 
 
 async def fares(history: SqlHistory, **fields: Any) -> None:
@@ -30,34 +30,34 @@ async def failing(history: SqlHistory, **fields: Any) -> None:
 async def test_hooks_that_fail_are_looked_at_and_those_that_do_not_are_left_out(history):
     await failing(history)
     await fares(history, hook="fine", last_success_at=5000.0)
-    assert await SqlStandings(history.engine).standings() == [FAILING]
+    assert await SqlFailureRecords(history.engine).failure_records() == [FAILING]
 
 
 async def test_what_was_told_is_remembered_until_the_hook_recovers(history):
     await failing(history)
-    store = SqlStandings(history.engine)
-    assert await store.told(FAILING, 50, 1000.25)
-    [seen] = await store.standings()
+    store = SqlFailureRecords(history.engine)
+    assert await store.note_warning(FAILING, 50, 1000.25)
+    [seen] = await store.failure_records()
     assert (seen.warned, seen.warned_since) == (50, 1000.25)
     back = update(hook_health).values(failing_since=None, last_success_at=6000.0, failed_attempts=0)
     await history.engine.write(lambda connection: connection.execute(back))
-    [seen] = await store.standings()
-    assert await store.told(seen, 0, None)
-    assert await store.standings() == []
+    [seen] = await store.failure_records()
+    assert await store.note_warning(seen, 0, None)
+    assert await store.failure_records() == []
 
 
 async def test_only_one_of_two_that_looked_together_may_tell(history):
     await failing(history)
-    store = SqlStandings(history.engine)
-    assert await store.told(FAILING, 50, 1000.25)
-    assert not await store.told(FAILING, 50, 1000.25)
-    assert not await store.told(Standing("nobody"), 50, 1000.25)
+    store = SqlFailureRecords(history.engine)
+    assert await store.note_warning(FAILING, 50, 1000.25)
+    assert not await store.note_warning(FAILING, 50, 1000.25)
+    assert not await store.note_warning(FailureRecord("nobody"), 50, 1000.25)
 
 
 async def test_when_somebody_attended_to_a_hook_is_known(history):
     await failing(history)
     await history.set_hook_state(HookState("crm", paused=False, reason="", at=3000.0))
-    [seen] = await SqlStandings(history.engine).standings()
+    [seen] = await SqlFailureRecords(history.engine).failure_records()
     assert seen.attended_at == 3000.0
 
 
@@ -67,4 +67,4 @@ async def test_what_went_into_quarantine_lately_is_counted_by_source(history):
         for source, at in (("crm", 10.0), ("crm", 20.0), ("crm", 30.0), ("shop", 20.0), ("old", 10.0))
     ]
     await history.commit(entries)
-    assert await SqlStandings(history.engine).quarantined(20.0) == {"crm": 2, "shop": 1}
+    assert await SqlFailureRecords(history.engine).quarantined(20.0) == {"crm": 2, "shop": 1}

@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.meta.words import LEVELS, DueWarnings, Standing, words_for
+from bridge.meta.words import LEVELS, DueWarnings, FailureRecord, words_for
 
 DAYS = 5 * 86_400.0
 
 
-def failing(share: float, **fields: Any) -> Standing:
+def failing(share: float, **fields: Any) -> FailureRecord:
     """A hook that has failed for this share of the time."""
-    standing = Standing("crm", failing_since=1000.0, last_failure_at=1000.0 + share * DAYS, failed_attempts=9)
-    return replace(standing, **fields)
+    record = FailureRecord(
+        "crm", failing_since=1000.0, last_failure_at=1000.0 + share * DAYS, failed_attempts=9
+    )
+    return replace(record, **fields)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +38,8 @@ def test_nothing_is_said_of_a_hook_that_hardly_was_tried():
 
 
 def test_a_hook_that_gets_no_events_any_more_is_not_said_to_fail_longer():
-    standing = failing(0.0001)
-    assert words_for(standing, DAYS).levels == ()
+    record = failing(0.0001)
+    assert words_for(record, DAYS).levels == ()
 
 
 def test_zero_says_that_no_hook_is_ever_paused():
@@ -45,20 +47,20 @@ def test_zero_says_that_no_hook_is_ever_paused():
 
 
 def test_who_resumes_or_changes_a_hook_gives_it_all_the_time_again():
-    standing = failing(1.2, warned=100, warned_since=1000.0, attended_at=1000.0 + 0.6 * DAYS)
-    told = words_for(standing, DAYS)
+    record = failing(1.2, warned=100, warned_since=1000.0, attended_at=1000.0 + 0.6 * DAYS)
+    told = words_for(record, DAYS)
     assert (told.levels, told.since) == ((50,), 1000.0 + 0.6 * DAYS)
     assert not told.recovered
 
 
 def test_the_first_success_after_a_warning_is_told():
-    fine = Standing("crm", last_success_at=5000.0, warned=70, warned_since=1000.0)
+    fine = FailureRecord("crm", last_success_at=5000.0, warned=70, warned_since=1000.0)
     assert words_for(fine, DAYS) == DueWarnings(recovered=True)
     assert words_for(fine, 0) == DueWarnings(recovered=True)
 
 
 def test_a_success_without_a_warning_before_is_nothing_to_tell():
-    assert words_for(Standing("crm", last_success_at=5000.0), DAYS) == DueWarnings()
+    assert words_for(FailureRecord("crm", last_success_at=5000.0), DAYS) == DueWarnings()
 
 
 def test_a_success_is_told_even_where_it_fails_again_already():
@@ -67,20 +69,20 @@ def test_a_success_is_told_even_where_it_fails_again_already():
 
 
 def test_a_longer_time_that_was_set_meanwhile_is_no_recovery():
-    standing = failing(0.75, last_success_at=999.0, warned=70, warned_since=1000.0)
-    assert words_for(standing, 10 * DAYS) == DueWarnings(since=1000.0)
+    record = failing(0.75, last_success_at=999.0, warned=70, warned_since=1000.0)
+    assert words_for(record, 10 * DAYS) == DueWarnings(since=1000.0)
 
 
 @given(
     st.lists(st.floats(0.001, 3.0), min_size=1, max_size=20).map(sorted),
 )
 def test_whenever_it_is_looked_at_all_levels_up_to_the_last_are_told_once_and_in_order(shares):
-    standing = failing(0.0)
+    record = failing(0.0)
     told: list[int] = []
     for share in shares:
-        seen = words_for(replace(standing, last_failure_at=1000.0 + share * DAYS), DAYS)
+        seen = words_for(replace(record, last_failure_at=1000.0 + share * DAYS), DAYS)
         told += seen.levels
         if seen.levels:
-            standing = replace(standing, warned=seen.levels[-1], warned_since=seen.since)
+            record = replace(record, warned=seen.levels[-1], warned_since=seen.since)
     reached = 100 * (1000.0 + shares[-1] * DAYS - 1000.0) / DAYS
     assert told == [level for level in LEVELS if level <= reached]
