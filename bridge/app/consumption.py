@@ -1,7 +1,7 @@
 """The consumption of all sources of a process, which start and stop together."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import nan
 
@@ -76,36 +76,17 @@ class MetricsAdapter:
         self._metrics.http_connections["true" if reused else "false"].value += 1
 
 
-class SourceConsumers:
+class SourceConsumers(dict[str, tuple[Intake, ConsumeChannel]]):
     """The intake and the channel of each source, by its queue and in the order of the settings."""
-
-    def __init__(self) -> None:
-        self._by_queue: dict[str, tuple[Intake, ConsumeChannel]] = {}
-
-    def add(self, intake: Intake, channel: ConsumeChannel) -> None:
-        """Adds a source."""
-        self._by_queue[intake.source.queue] = intake, channel
-
-    def __iter__(self) -> Iterator[tuple[Intake, ConsumeChannel]]:
-        return iter(self._by_queue.values())
-
-    def __len__(self) -> int:
-        return len(self._by_queue)
-
-    def __getitem__(self, queue: str) -> tuple[Intake, ConsumeChannel]:
-        return self._by_queue[queue]
-
-    def __contains__(self, queue: str) -> bool:
-        return queue in self._by_queue
 
     def admit_kept_back(self) -> None:
         """Decodes and routes messages that were kept back, as far as there is room again."""
-        for intake, _ in self:
+        for intake, _ in self.values():
             intake.admit_kept_back()
 
     async def flush(self) -> None:
         """Sends the acks that are due."""
-        for _, channel in self:
+        for _, channel in self.values():
             await channel.flush()
 
 
@@ -173,7 +154,7 @@ class Consumption:
             arguments=self.streams.arguments,
             adds=self._adds,
         )
-        self._consumers.add(intake, channel)
+        self._consumers[source.queue] = intake, channel
         self.prefetch.add(source.name, source.queue, source.prefetch, channel, intake)
 
     async def separate(self) -> None:
@@ -187,7 +168,7 @@ class Consumption:
 
     def _part(self, role: str) -> list[Link]:
         made: list[Link] = []
-        for intake, channel in self._consumers:
+        for intake, channel in self._consumers.values():
             name = intake.source.name
             if channel.link.role == role and name not in self._alone:
                 link = channel.link.another(f"consume:source:{name}")
@@ -269,7 +250,7 @@ class Sources:
         self._prefetch = consumption.prefetch
         self._budget = budget
         self._fit: dict[str, int] = {}
-        for intake, _ in self._consumers:
+        for intake, _ in self._consumers.values():
             if intake.source.prefetch > _FEW:
                 self._prefetch.bound(intake.source.name, BY_MEMORY, _FIRST)
         self._tasks: list[asyncio.Task[None]] = []
@@ -277,13 +258,15 @@ class Sources:
 
     def start(self) -> None:
         """Consumes all sources from now on."""
-        self._tasks = [asyncio.create_task(channel.run(), name="source") for _, channel in self._consumers]
+        self._tasks = [
+            asyncio.create_task(channel.run(), name="source") for _, channel in self._consumers.values()
+        ]
         self.resume()
 
     def resume(self) -> None:
         """Consumes again after `leave`."""
         self.consuming = True
-        for intake, channel in self._consumers:
+        for intake, channel in self._consumers.values():
             channel.subscribe(intake.source.queue, self._prefetch.of(intake.source.name), intake.receive)
 
     async def leave(self, *, for_good: bool = False) -> None:
@@ -295,13 +278,13 @@ class Sources:
         self.consuming = False
         try:
             await asyncio.gather(
-                *(channel.unsubscribe(intake.source.queue) for intake, channel in self._consumers)
+                *(channel.unsubscribe(intake.source.queue) for intake, channel in self._consumers.values())
             )
         finally:
             await self._release_held(for_good=for_good)
 
     async def _release_held(self, *, for_good: bool) -> None:
-        for intake, _ in self._consumers:
+        for intake, _ in self._consumers.values():
             if for_good:
                 await intake.leave()
             elif not intake.returns.spent_by_nacks:
@@ -310,12 +293,14 @@ class Sources:
     @property
     def busy(self) -> bool:
         """Returns whether deliveries of a message are being started."""
-        return any(intake.busy for intake, _ in self._consumers)
+        return any(intake.busy for intake, _ in self._consumers.values())
 
     @property
     def spent(self) -> frozenset[str]:
         """Returns the names of sources whose queues count each return towards their delivery limit."""
-        return frozenset(intake.source.name for intake, _ in self._consumers if intake.returns.spent_by_nacks)
+        return frozenset(
+            intake.source.name for intake, _ in self._consumers.values() if intake.returns.spent_by_nacks
+        )
 
     def start_small(self) -> None:
         """Starts with a small prefetch after an unclean stop: the next messages may have caused it, for
@@ -323,7 +308,7 @@ class Sources:
         """
         self._budget.limit_to(self._budget.total // _LITTLE)
         self._consumption.streams.unclean = True
-        for intake, _ in self._consumers:
+        for intake, _ in self._consumers.values():
             if intake.source.name != OWN_EVENTS:
                 self._prefetch.start_small(intake.source.name)
 
@@ -331,12 +316,14 @@ class Sources:
         """Returns the messages held and the prefetch, by source name."""
         return {
             source.name: (channel.open, min(source.prefetch, self._fit.get(source.name, source.prefetch)))
-            for source, channel in ((intake.source, channel) for intake, channel in self._consumers)
+            for source, channel in ((intake.source, channel) for intake, channel in self._consumers.values())
         }
 
     def fit(self) -> None:
         """Fits the prefetch of each source to the memory budget."""
-        known = [(intake.source, channel.held(intake.source.queue)) for intake, channel in self._consumers]
+        known = [
+            (intake.source, channel.held(intake.source.queue)) for intake, channel in self._consumers.values()
+        ]
         busy = [each for each in known if each[1].messages]
         for source, held in busy:
             if source.queue in self._consumption.streams:
@@ -351,13 +338,13 @@ class Sources:
         """Returns the number of messages received so far, by queue of each consumed source of which none is held."""
         return {
             intake.source.queue: intake.received
-            for intake, channel in self._consumers
+            for intake, channel in self._consumers.values()
             if channel.up(intake.source.queue) and not channel.open and intake.stream is None
         }
 
     async def renew(self, queue: str) -> None:
         """Consumes the source's queue with a new tag."""
-        for intake, channel in self._consumers:
+        for intake, channel in self._consumers.values():
             if intake.source.queue == queue:
                 await channel.renew(queue)
 
@@ -367,7 +354,7 @@ class Sources:
         """
         return {
             intake.source.name: self._state(intake.source.queue, channel)
-            for intake, channel in self._consumers
+            for intake, channel in self._consumers.values()
             if intake.source.name != OWN_EVENTS
         }
 
@@ -380,7 +367,7 @@ class Sources:
 
     async def close(self) -> None:
         """Flushes, waits until the acks have arrived, and closes; also if `start` was never called."""
-        for _, channel in self._consumers:
+        for _, channel in self._consumers.values():
             await channel.close()
         for task in self._tasks:
             task.cancel()

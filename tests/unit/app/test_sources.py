@@ -43,7 +43,7 @@ async def test_a_consumer_whose_end_nobody_confirms_keeps_no_source_from_being_l
     ways, consumers = [Way("first"), Way("second")], [Consumer(silent=True), Consumer(silent=False)]
     pairs: Any = SourceConsumers()
     for way, consumer in zip(ways, consumers, strict=True):
-        pairs.add(way, consumer)
+        pairs[way.source.queue] = way, consumer
     consumption: Any = SimpleNamespace(prefetch=SimpleNamespace(bound=lambda *_: None))
     sources = Sources(pairs, consumption, Budget())
     with pytest.raises(TimeoutError):
