@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-import aiormq
-from aiormq import exceptions as amqp
-from aiormq.abc import AbstractChannel
+import aio_pika
+from aio_pika import exceptions as amqp
+from aio_pika.abc import AbstractChannel
 
 from devtools.project import SetupError
 
@@ -27,7 +27,7 @@ class Queues:
 
         async def look(channel: AbstractChannel) -> int | None:
             try:
-                return (await channel.queue_declare(queue, passive=True)).message_count
+                return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count
             except amqp.ChannelNotFoundEntity:
                 return None
 
@@ -37,9 +37,7 @@ class Queues:
         """Make the queue the way Splynx does: durable, not exclusive, not auto-delete, no arguments."""
 
         async def declare(channel: AbstractChannel) -> None:
-            await channel.queue_declare(
-                queue, passive=False, durable=True, exclusive=False, auto_delete=False, arguments={}
-            )
+            await channel.declare_queue(queue, durable=True)
 
         self._on_a_channel(declare)
 
@@ -48,7 +46,7 @@ class Queues:
 
         async def publish(channel: AbstractChannel) -> None:
             for body in bodies:
-                await channel.basic_publish(body, routing_key=queue, mandatory=True)
+                await channel.default_exchange.publish(aio_pika.Message(body), queue, mandatory=True)
 
         self._on_a_channel(publish)
 
@@ -56,8 +54,8 @@ class Queues:
         """The bodies of all messages in the queue, which is empty from then on."""
 
         async def take(channel: AbstractChannel) -> list[bytes]:
-            bodies = []
-            while (message := await channel.basic_get(queue, no_ack=True)).delivery_tag is not None:
+            bodies, there = [], await channel.get_queue(queue)
+            while (message := await there.get(no_ack=True, fail=False)) is not None:
                 bodies.append(message.body)
             return bodies
 
@@ -82,7 +80,7 @@ class Queues:
 
     async def _do(self, work: Callable[[AbstractChannel], Awaitable[Found]]) -> Found:
         async with asyncio.timeout(SECONDS):
-            connection = await aiormq.connect(self._url)
+            connection = await aio_pika.connect(self._url)
             try:
                 return await work(await connection.channel(publisher_confirms=True))
             finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiormq
+import aio_pika
 import pytest
 import yaml
 
@@ -106,13 +106,13 @@ async def test_rights_that_are_missing_are_named_with_what_to_grant(scene: Scene
 
 async def test_a_broken_contract_and_a_foreign_consumer_are_told(scene: Scene, amqp_url: str):
     source = await scene.queue(arguments={"x-max-priority": 5})
-    connection = await aiormq.connect(amqp_url)
+    connection = await aio_pika.connect(amqp_url)
     channel = await connection.channel()
 
     async def take(_: object) -> None:
         """Somebody else's consumer."""
 
-    await channel.basic_consume(source, take)
+    await (await channel.get_queue(source)).consume(take)
     told = await examined(scene, source)
     await connection.close()
     assert told.code == 0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import aiormq
+import aio_pika
 import pytest
 import yaml
 
@@ -51,7 +51,7 @@ def advice(told: Ended) -> dict[str, str]:
 
 async def make(scene: Scene, wanted: dict[str, str]) -> None:
     """What an administrator does with such a list, from the first line to the last."""
-    connection = await aiormq.connect(scene.amqp_url)
+    connection = await aio_pika.connect(scene.amqp_url)
     channel = await connection.channel()
     for subject, how in wanted.items():
         kind, name = subject.split(" ", 1)
@@ -59,13 +59,13 @@ async def make(scene: Scene, wanted: dict[str, str]) -> None:
             found = EXCHANGE.fullmatch(how)
             assert found is not None, how
             arguments = json.loads(found[2] or "{}")
-            await channel.exchange_declare(name, exchange_type=found[1], durable=True, arguments=arguments)
+            await channel.declare_exchange(name, found[1], durable=True, arguments=arguments)
             continue
         found = QUEUE.fullmatch(how)
         assert found is not None, how
-        await channel.queue_declare(name, durable=True, arguments=json.loads(found[1] or "{}"))
+        queue = await channel.declare_queue(name, durable=True, arguments=json.loads(found[1] or "{}"))
         for exchange, key in BINDING.findall(found[2] or ""):
-            await channel.queue_bind(name, exchange, routing_key=json.loads(key))
+            await queue.bind(exchange, json.loads(key))
     await connection.close()
 
 

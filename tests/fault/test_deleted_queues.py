@@ -1,6 +1,6 @@
 """Somebody deletes queues and exchanges under a running bridge."""
 
-import aiormq
+import aio_pika
 import pytest
 
 from tests.support.bridge_process import BridgeProcess
@@ -61,10 +61,11 @@ async def test_a_lane_that_is_deleted_or_unbound_gets_back_what_is_on_the_ladder
 
 async def unbind(scene: Scene, hook: str) -> None:
     """Nothing reaches the hook's lane any more, neither straight nor from the ladder."""
-    connection = await aiormq.connect(scene.amqp_url)
+    connection = await aio_pika.connect(scene.amqp_url)
     channel = await connection.channel()
     for exchange in ("lanes", "requeue"):
-        await channel.queue_unbind(scene.lane(hook), f"{scene.prefix}.{exchange}", hook)
+        lane = await channel.get_queue(scene.lane(hook), ensure=False)
+        await lane.unbind(f"{scene.prefix}.{exchange}", hook)
     await connection.close()
 
 
@@ -127,7 +128,7 @@ async def test_an_exchange_of_ours_that_is_deleted_is_made_anew(scene: Scene, go
 
 
 async def delete_exchange(scene: Scene, name: str) -> None:
-    connection = await aiormq.connect(scene.amqp_url)
+    connection = await aio_pika.connect(scene.amqp_url)
     channel = await connection.channel()
     await channel.exchange_delete(name)
     await connection.close()

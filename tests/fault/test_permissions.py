@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import aiormq
+import aio_pika
 import pytest
 
 from devtools.rabbitmq import RabbitMQNode
@@ -36,9 +36,9 @@ async def test_a_source_that_may_not_be_declared_is_consumed_and_its_contract_un
 async def test_an_exchange_that_may_not_be_written_to_disturbs_no_other_hook(harmed: Scene, limited: str):
     source, sink = await harmed.queue(), await harmed.queue("sink")
     exchange = f"closed {harmed.token}"
-    connection = await aiormq.connect(harmed.amqp_url)
+    connection = await aio_pika.connect(harmed.amqp_url)
     channel = await connection.channel()
-    await channel.exchange_declare(exchange, exchange_type="fanout", auto_delete=True)
+    await channel.declare_exchange(exchange, "fanout", auto_delete=True)
     retry = {"schedule": ["50ms"], "max_attempts": 1000}
     hooks = [
         {"name": "closed", "retry": retry, "target": {"type": "queue", "exchange": exchange}},
