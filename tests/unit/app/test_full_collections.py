@@ -47,7 +47,7 @@ def is_over() -> bool:
     return gc.get_count()[2] < 11
 
 
-@pytest.mark.parametrize(("octets", "open_deliveries"), [(0, 10_000), (10_000_000, 1), (5_000_000, 5000)])
+@pytest.mark.parametrize(("byte_count", "open_deliveries"), [(0, 10_000), (10_000_000, 1), (5_000_000, 5000)])
 def test_a_full_collection_waits_while_much_is_in_flight_but_not_for_ever(
     clock: Clock, byte_count: int, open_deliveries: int
 ):
