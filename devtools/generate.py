@@ -6,11 +6,12 @@ A generator is a function that returns the whole text. Register it here with the
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from devtools.chart import base, copies
 from devtools.project import ROOT
 
 
@@ -20,11 +21,14 @@ class Generated:
 
     path: str
     source: str
+    of_path: bool = False
+    """Whether the function makes several files, and is given the path of the one that is wanted."""
 
     def text(self) -> str:
         """What the file should hold. Imported only now, so one broken generator does not stop the rest."""
         module, function = self.source.split(":")
-        return str(getattr(import_module(module), function)())
+        arguments = (self.path,) if self.of_path else ()
+        return str(getattr(import_module(module), function)(*arguments))
 
 
 FILES: tuple[Generated, ...] = (
@@ -52,12 +56,17 @@ FILES: tuple[Generated, ...] = (
     Generated("deploy/grafana/dashboards/hook.json", "devtools.dashboards.hook:hook_text"),
     Generated("deploy/grafana/dashboards/broker.json", "devtools.dashboards.broker:broker_text"),
     Generated("deploy/grafana/dashboards/capacity.json", "devtools.dashboards.capacity:capacity_text"),
+    # From here on copies of files above, and what is rendered from them: the order counts.
+    *(Generated(path, "devtools.chart.copies:text_of", of_path=True) for path in copies.copied()),
+    Generated("deploy/helm/amqp-bridge/values.schema.json", "devtools.chart.schema:values_schema_text"),
+    Generated("deploy/helm/amqp-bridge/README.md", "devtools.chart.values:readme_text"),
+    *(Generated(path, "devtools.chart.base:text_of", of_path=True) for path in base.files()),
 )
 
 
-def stale(files: Iterable[Generated], root: Path) -> list[Generated]:
-    """Those whose file is missing or says something else."""
-    return [file for file in files if current_text(root / file.path) != file.text()]
+def stale(files: Iterable[Generated], root: Path) -> Iterator[Generated]:
+    """Those whose file is missing or says something else, each found when it is asked for: some are made from others."""
+    return (file for file in files if current_text(root / file.path) != file.text())
 
 
 def current_text(path: Path) -> str | None:
@@ -75,12 +84,12 @@ def write(file: Generated, root: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """The exit code: with --check, 1 if a file is stale."""
-    outdated = stale(FILES, ROOT)
     if arguments == ["--check"]:
-        for file in outdated:
-            print(f"{file.path} is stale: run `./dev generate` and commit it")
+        outdated = [file.path for file in stale(FILES, ROOT)]
+        for path in outdated:
+            print(f"{path} is stale: run `./dev generate` and commit it")
         return 1 if outdated else 0
-    for file in outdated:
+    for file in stale(FILES, ROOT):
         write(file, ROOT)
     return 0
 

@@ -84,11 +84,11 @@ def test_exported_settings_do_not_steer_the_tests() -> None:
 
 def test_a_generated_file_is_stale_until_it_is_written(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(Generated, "text", lambda self: "made\n")
-    assert stale([EXAMPLE], tmp_path) == [EXAMPLE]
+    assert list(stale([EXAMPLE], tmp_path)) == [EXAMPLE]
     write(EXAMPLE, tmp_path)
-    assert stale([EXAMPLE], tmp_path) == []
+    assert list(stale([EXAMPLE], tmp_path)) == []
     (tmp_path / EXAMPLE.path).write_text("edited by hand\n")
-    assert stale([EXAMPLE], tmp_path) == [EXAMPLE]
+    assert list(stale([EXAMPLE], tmp_path)) == [EXAMPLE]
 
 
 def test_cleaning_takes_what_commands_made_and_the_environment_last(tmp_path: Path) -> None:
