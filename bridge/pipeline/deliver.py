@@ -327,6 +327,7 @@ class Delivering:
             runner.park(works, partial(self._park, runner, reason))
 
     async def _park(self, runner: HookWorker, reason: str, work: Work) -> None:
+        await self.turn.own()  # thousands may begin at once
         if runner.hook.fault is not None and runner.hook.fault.provisional:
             work.delivery = replace(work.delivery, provisional=True)
         await awaited(self.conclude, self._park_failed, runner, work, Parked(reason))
