@@ -20,13 +20,13 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-_EVERY = 60.0
+_EVERY = 15.0
 _LASTING = 30 * 86_400.0
 """Seconds from which on a token is one that somebody has to renew, and not one for a single task."""
 
 
 class ExpiryMonitor:
-    """Measures once a minute when certificates and tokens end; files are read anew, as they are for each connection."""
+    """Measures four times a minute when certificates and tokens end; files are read anew, as they are for each connection."""
 
     def __init__(self, settings: Settings, table: HookTable, tokens: SqlAccess, metrics: Metrics) -> None:
         self._files = _files_of(settings)

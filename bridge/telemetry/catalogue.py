@@ -202,7 +202,7 @@ DATABASE_UP = _gauge(
 CERTIFICATE_EXPIRY = _gauge(
     "certificate_expiry_timestamp_seconds",
     "Unix time at which a client certificate, or the first of its chain, expires, by use (broker, broker:<name>, "
-    "database, hook:<id>). Updated once a minute; limited to the 200 that expire first.",
+    "database, hook:<id>). Updated four times a minute; limited to the 200 that expire first.",
     "use",
     fold=Fold.MIN,
 )

@@ -37,7 +37,8 @@ class Program:
 PROMTOOL = Program("promtool", "promtool", "usr/bin/promtool")
 PROMETHEUS = Program("prometheus", "prometheus", "usr/bin/prometheus")
 ALERTMANAGER = Program("alertmanager", "prometheus-alertmanager", "usr/bin/prometheus-alertmanager")
-MONITORING = (PROMTOOL, PROMETHEUS, ALERTMANAGER)
+AMTOOL = Program("amtool", "prometheus-alertmanager", "usr/bin/amtool")
+MONITORING = (PROMTOOL, PROMETHEUS, AMTOOL)
 
 
 class CannotUnpack(Exception):

@@ -13,7 +13,7 @@ import yaml
 from bridge.cli.main import app
 from bridge.telemetry.catalogue import CATALOGUE, Kind
 from devtools.project import ROOT
-from tests.support.prometheus import RULES, alerts, promtool
+from tests.support.prometheus import RULES, alerts, amtool, promtool
 
 TESTS = RULES.parent / "tests"
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -30,8 +30,16 @@ def test_promtool_finds_nothing_in_the_rules():
     promtool("check", "rules", "--lint=all", "--lint-fatal", *sorted(RULES.glob("*.yml")))
 
 
-def test_promtool_takes_the_example_of_a_configuration():
+def test_the_examples_of_configurations_are_taken():
     promtool("check", "config", RULES.parent / "prometheus.yml")
+    amtool("check-config", RULES.parent / "alertmanager.yml")
+
+
+def test_inhibitions_name_alerts_that_there_are():
+    text = (RULES.parent / "alertmanager.yml").read_text()
+    named = set(re.findall(r"Bridge\w+", text))
+    assert named
+    assert named <= {rule["alert"] for rule in ALERTS.values()}
 
 
 def test_each_alert_fires_within_two_minutes_of_its_cause_and_is_silent_in_a_healthy_hour():

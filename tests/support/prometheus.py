@@ -1,25 +1,42 @@
-"""A real Prometheus, Alertmanager and promtool for tests, with the project's own rules."""
+"""A real Prometheus, promtool and amtool for tests, with the project's own rules."""
 
 import asyncio
+import re
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
 import yaml
 
-from devtools.choice.unpacked import ALERTMANAGER, PROMETHEUS, PROMTOOL, Program
+from devtools.choice.unpacked import AMTOOL, PROMETHEUS, PROMTOOL, Program
 from devtools.nodes.ports import free_ports
 from devtools.project import ROOT
 from tests.support.waiting import until
 
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 JOB = "amqp-bridge"
+_HASTENED = (
+    (r"for: (1m|15m)$", "for: 2s"),
+    (r"for: 30s$", "for: 1s"),
+    (r"\[(1m|5m)\]", "[5s]"),
+    (r"\[2m\]", "[6s]"),
+    (r"\[(10m|30m|1h|2h|6h|1d|3d)\]", "[20s]"),
+    (r"depth\) > 1000$", "depth) > 10"),
+    (r"\) > 100$", ") > 5"),
+    (r"> 600$", "> 3"),
+    (r"timestamp_seconds\) > 60$", "timestamp_seconds) > 4"),
+    (r"^( +)> 1$", r"\1> 0.2"),
+)
+"""What is put in place of waits, ranges and thresholds, so that a cause of seconds is seen as one of minutes is."""
 OPTIONS = ("--log.level=warn", "--enable-feature=exemplar-storage", "--storage.tsdb.retention.time=1d")
+
+_SLOWER = {"no-data": [(r"for: 1m$", "for: 10s")]}
+"""The first evaluation comes before the first scrape."""
 
 
 def program(wanted: Program) -> str:
@@ -30,11 +47,19 @@ def program(wanted: Program) -> str:
     return found
 
 
-def promtool(*arguments: str | Path, folder: Path = ROOT) -> None:
+def promtool(*arguments: str | Path) -> None:
     """Runs promtool; asserts that it finds nothing wrong."""
-    argv = [program(PROMTOOL), *map(str, arguments)]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, f"promtool {arguments[0]}:\n{done.stdout}{done.stderr}"
+    _checked(program(PROMTOOL), *map(str, arguments))
+
+
+def amtool(*arguments: str | Path) -> None:
+    """Runs amtool, of Alertmanager; asserts that it finds nothing wrong."""
+    _checked(program(AMTOOL), *map(str, arguments))
+
+
+def _checked(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{' '.join(argv)}:\n{done.stdout}{done.stderr}"
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -44,6 +69,19 @@ def alerts() -> dict[str, dict[str, Any]]:
         name: [rule for group in file["groups"] for rule in group["rules"]] for name, file in found.items()
     }
     return {name: rule for name, (rule, *_) in rules.items() if "alert" in rule}
+
+
+def hastened(folder: Path) -> Path:
+    """The folder, with all rules in it, hastened: their waits and ranges are some 30 times shorter, and their thresholds as much
+    lower. Expressions are otherwise what users load.
+    """
+    folder.mkdir()
+    for path in RULES.glob("*.yml"):
+        text = path.read_text()
+        for wanted, put in _SLOWER.get(path.stem, _HASTENED):
+            text = re.sub(wanted, put, text, flags=re.MULTILINE)
+        (folder / path.name).write_text(text)
+    return folder
 
 
 class Prometheus:
@@ -72,10 +110,10 @@ class Prometheus:
         assert len(found) < 2, found
         return float(found[0]["value"][1]) if found else None
 
-    async def firing(self) -> set[str]:
-        """The names of the alerts that fire now."""
-        found = (await self.ask("alerts"))["alerts"]
-        return {each["labels"]["alertname"] for each in found if each["state"] == "firing"}
+    async def has_fired(self, job: str = ".+") -> set[str]:
+        """The names of the alerts that fired so far, for jobs of this pattern or for none."""
+        wanted = f'last_over_time(ALERTS{{alertstate="firing", job=~"({job})?"}}[1h])'
+        return {each["metric"]["alertname"] for each in await self.query(wanted)}
 
     async def scraped(self) -> None:
         """Returns once all its targets have been scraped."""
@@ -93,34 +131,38 @@ class Prometheus:
 
 @asynccontextmanager
 async def prometheus(
-    folder: Path,
-    targets: Sequence[str],
-    *,
-    rules: Path | None = None,
-    alertmanager: str = "",
-    relabel: Sequence[Mapping[str, Any]] = (),
+    folder: Path, jobs: Mapping[str, str], *, rules: Path, alertmanager: str = ""
 ) -> AsyncIterator[Prometheus]:
-    """Scrapes and evaluates once a second; `targets` are URLs of bridges, `rules` a folder of rule files."""
-    port = free_ports(1)[0]
-    scraped = {
-        "job_name": JOB,
-        "static_configs": [{"targets": [urlsplit(url).netloc for url in targets]}],
-        "metric_relabel_configs": list(relabel),
-    }
-    settings: dict[str, Any] = {
+    """Scrapes and evaluates once a second; `jobs` are the URLs of bridges by the name of their job, or of other metrics with their path, `rules` a folder of rule files;
+    alerts are posted to the URL `alertmanager`, if there is one.
+    """
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    settings = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "scrape_configs": [scraped],
+        "scrape_configs": [
+            {
+                "job_name": job,
+                "metrics_path": urlsplit(url).path or "/metrics",
+                "params": parse_qs(urlsplit(url).query),
+                "static_configs": [{"targets": [urlsplit(url).netloc]}],
+            }
+            for job, url in jobs.items()
+        ],
+        "rule_files": [str(rules / "*.yml")],
+        "alerting": {
+            "alertmanagers": [
+                {
+                    "path_prefix": urlsplit(alertmanager).path,
+                    "static_configs": [{"targets": [urlsplit(alertmanager).netloc]}],
+                }
+            ]
+        },
     }
-    if rules is not None:
-        settings["rule_files"] = [str(rules / "*.yml")]
-    if alertmanager:
-        settings["alerting"] = {
-            "alertmanagers": [{"static_configs": [{"targets": [urlsplit(alertmanager).netloc]}]}]
-        }
+    if not alertmanager:
+        del settings["alerting"]
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(settings))
     argv = (f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}", *OPTIONS)
-    address = f"127.0.0.1:{port}"
     async with (
         _running(
             program(PROMETHEUS), *argv, f"--web.listen-address={address}", log=folder / "prometheus.log"
@@ -130,27 +172,6 @@ async def prometheus(
         url = f"http://{address}"
         await until(lambda: _answers(session, f"{url}/-/ready"), 30, what="Prometheus is ready")
         yield Prometheus(session, url, folder)
-
-
-@asynccontextmanager
-async def alertmanager(folder: Path, receiver: str) -> AsyncIterator[str]:
-    """The URL of an Alertmanager that posts what fires to the receiver's URL at once."""
-    port = free_ports(1)[0]
-    settings = {
-        "route": {"receiver": "test", "group_wait": "0s", "group_by": ["alertname"]},
-        "receivers": [{"name": "test", "webhook_configs": [{"url": receiver, "send_resolved": False}]}],
-    }
-    file = folder / "alertmanager.yml"
-    file.write_text(yaml.safe_dump(settings))
-    url = f"http://127.0.0.1:{port}"
-    argv = (f"--config.file={file}", f"--storage.path={folder / 'alertmanager'}", "--cluster.listen-address=")
-    log = folder / "alertmanager.log"
-    async with (
-        _running(program(ALERTMANAGER), *argv, f"--web.listen-address=127.0.0.1:{port}", log=log),
-        aiohttp.ClientSession() as session,
-    ):
-        await until(lambda: _answers(session, f"{url}/-/ready"), 30, what="Alertmanager is ready")
-        yield url
 
 
 @asynccontextmanager
