@@ -18,7 +18,7 @@ from bridge.core.delivery import Delivery
 from bridge.core.errors import BridgeError, BrokerRefused, Unroutable
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing, Receive
-from bridge.retry.ladder import next_step
+from bridge.retry.policy import next_step
 from bridge.wire.authenticity import Authenticator
 from bridge.wire.copies import PREFIX, write_copy
 

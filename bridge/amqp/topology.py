@@ -17,7 +17,7 @@ from bridge.amqp.connection import Link
 from bridge.core.base import Backoff
 from bridge.core.errors import BridgeError, BrokerRefused, BrokerUnavailable
 from bridge.core.survey import Kind, Right
-from bridge.retry.ladder import STEPS
+from bridge.retry.policy import STEPS
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from bridge.pipeline.backpressure import BY_MEMORY, Prefetch
 from bridge.pipeline.intake import Intake
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.streams import Streams
-from bridge.retry.ladder import fitting_prefetch
+from bridge.retry.policy import fitting_prefetch
 from bridge.settings.tree import Broker
 from bridge.telemetry.metrics import Metrics
 from bridge.wire.effects import NACKS_ARE_FREE, returns_of

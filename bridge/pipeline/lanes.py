@@ -21,7 +21,7 @@ from bridge.pipeline.hook_worker import HookWorker
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, LargeBodyReader, Resume
 from bridge.pipeline.settlement import SettledCallback, awaited, contained, undecodable_for
-from bridge.retry.ladder import fitting_prefetch, lane_prefetch
+from bridge.retry.policy import fitting_prefetch, lane_prefetch
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import copy_digest
 

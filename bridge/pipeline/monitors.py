@@ -19,7 +19,7 @@ from bridge.core.errors import BridgeError, HistoryUnavailable
 from bridge.core.ports import History
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.orphans import OrphanedCopies
-from bridge.retry.ladder import STEPS
+from bridge.retry.policy import STEPS
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)

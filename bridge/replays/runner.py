@@ -20,7 +20,7 @@ from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.replays.service import ENDED, ReplayMatcher, takes_part, without
 from bridge.replays.store import SqlReplays
-from bridge.retry.ladder import Pace
+from bridge.retry.policy import Pace
 
 # One replay: batch by batch, at its rate, with backpressure from the hooks' lanes.
 

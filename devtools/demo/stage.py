@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from bridge.amqp.topology import Names
-from bridge.retry.ladder import STEPS
+from bridge.retry.policy import STEPS
 from devtools.choice.broker import Broker
 from devtools.demo.queues import Queues
 from devtools.nodes.scratch import Scratch

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.retry.ladder import MOST, fitting_prefetch, lane_prefetch
+from bridge.retry.policy import MOST, fitting_prefetch, lane_prefetch
 
 PATIENCE = st.floats(min_value=60, max_value=7 * 86_400)
 SHARES = st.floats(min_value=0.0001, max_value=0.5)

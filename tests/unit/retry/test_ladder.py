@@ -4,8 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.retry.ladder import STEPS, fit, next_step
-from bridge.retry.policy import PRESETS
+from bridge.retry.policy import PRESETS, STEPS, fit, next_step
 
 DAY = 86_400.0
 WAITS = st.floats(0, 1.2 * DAY) | st.integers(0, 120_000).map(float) | st.sampled_from(STEPS).map(float)
