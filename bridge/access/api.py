@@ -1,6 +1,5 @@
 """The access operations of the API: tokens, the caller's own role, and the audit log."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -11,7 +10,7 @@ from bridge.hooks.names import AskedNames
 from bridge.http.audit import ActorDocument, DeedDocument
 from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SPAN, PageQuery, Query, flag, read_page, text
-from bridge.http.operation import AUDITED, Call, Operation, Reply, reading
+from bridge.http.operation import AUDITED, Call, Operation, OperationGroup, Reply, reading
 from bridge.settings.shape import nearest
 
 
@@ -19,70 +18,25 @@ class _TokensQuery(PageQuery):
     revoked = flag("revoked", "true: with those that were revoked.")
 
 
-class AccessRoutes:
+class AccessRoutes(OperationGroup):
     """The operations on tokens."""
 
     def __init__(self, desk: TokenDesk) -> None:
         self._desk = desk
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "me.show",
-                "/v1/me",
-                "Get the name and role of the token in the request",
-                self._me,
-                ActorDocument,
-            ),
-            reading("tokens.me", "/v1/tokens/me", "Same as GET /v1/me", self._me, ActorDocument),
-            Operation(
-                name="tokens.list",
-                path="/v1/tokens",
-                summary="List tokens by name, without their secret text",
-                run=self._list,
-                role=Role.ADMIN,
-                query=_TokensQuery,
-                answers={200: PageDocument[TokenDocument]},
-            ),
-            Operation(
-                name="tokens.show",
-                path="/v1/tokens/{id}",
-                summary="Get a token by id, or by name if it is not revoked",
-                run=self._show,
-                role=Role.ADMIN,
-                answers={200: TokenDocument},
-            ),
-            *self._changing_tokens(),
-        ]
-
-    def _changing_tokens(self) -> list[Operation]:
-        return [
-            Operation(
-                name="tokens.create",
-                method="POST",
-                path="/v1/tokens",
-                summary="Create a token; only this response has its secret text",
-                run=self._create,
-                role=Role.ADMIN,
-                body=NewToken,
-                example={"name": "grafana", "role": "viewer", "expires_in": "90d"},
-                answers={201: MadeToken},
-                refusals=frozenset({409}),
-            ),
-            Operation(
-                name="tokens.revoke",
-                method="DELETE",
-                path="/v1/tokens/{id}",
-                summary="Revoke a token by id or name; every replica rejects it within a second",
-                run=self._revoke,
-                role=Role.ADMIN,
-                answers={204: None},
-            ),
-        ]
-
+    @reading("me.show", "/v1/me", "Get the name and role of the token in the request", ActorDocument)
+    @reading("tokens.me", "/v1/tokens/me", "Same as GET /v1/me", ActorDocument)
     async def _me(self, call: Call[Query, None]) -> ActorDocument:
         return ActorDocument(name=call.actor.name, role=call.actor.role)
 
+    @Operation(
+        name="tokens.list",
+        path="/v1/tokens",
+        summary="List tokens by name, without their secret text",
+        role=Role.ADMIN,
+        query=_TokensQuery,
+        answers={200: PageDocument[TokenDocument]},
+    )
     async def _list(self, call: Call[_TokensQuery, None]) -> PageDocument[TokenDocument]:
         query = call.query
         tokens = await self._desk.listed(revoked=query.revoked)
@@ -93,14 +47,32 @@ class AccessRoutes:
         start = 0 if query.cursor is None else places[query.cursor]
         found = tokens[start : start + query.limit]
         following = found[-1].id if start + query.limit < len(tokens) else None
-        return PageDocument.of(map(TokenDocument.of, found), following)
+        return PageDocument.of(map(TokenDocument.unchecked, found), following)
 
+    @Operation(
+        name="tokens.show",
+        path="/v1/tokens/{id}",
+        summary="Get a token by id, or by name if it is not revoked",
+        role=Role.ADMIN,
+        answers={200: TokenDocument},
+    )
     async def _show(self, call: Call[Query, None]) -> TokenDocument:
         token = await self._desk.find(call.which)
         if token is None:
             raise NotFound
-        return TokenDocument.of(token)
+        return TokenDocument.unchecked(token)
 
+    @Operation(
+        name="tokens.create",
+        method="POST",
+        path="/v1/tokens",
+        summary="Create a token; only this response has its secret text",
+        role=Role.ADMIN,
+        body=NewToken,
+        example={"name": "grafana", "role": "viewer", "expires_in": "90d"},
+        answers={201: MadeToken},
+        refusals=frozenset({409}),
+    )
     async def _create(self, call: Call[Query, NewToken]) -> Reply:
         made = await self._desk.make(call.body, call.actor)
         if made is None:
@@ -108,6 +80,14 @@ class AccessRoutes:
         changed = made.model_dump(include={"name", "expires_at"}) | {"role": made.role}
         return Reply(document=made, made=made.id, changed=changed)
 
+    @Operation(
+        name="tokens.revoke",
+        method="DELETE",
+        path="/v1/tokens/{id}",
+        summary="Revoke a token by id or name; every replica rejects it within a second",
+        role=Role.ADMIN,
+        answers={204: None},
+    )
     async def _revoke(self, call: Call[Query, None]) -> Reply:
         token = await self._desk.revoke(call.which)
         if token is None:
@@ -129,7 +109,7 @@ class _DeedsQuery(PageQuery, looks_up=True):
     span = SPAN
 
 
-class AuditRoutes:
+class AuditRoutes(OperationGroup):
     """The operations that read the audit log."""
 
     def __init__(self, audit: SqlAccess, desk: TokenDesk, names: AskedNames) -> None:
@@ -137,19 +117,14 @@ class AuditRoutes:
         self._desk = desk
         self._names = names
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            Operation(
-                name="audit.list",
-                path="/v1/audit",
-                summary="List the audit log, newest entries first",
-                run=self._deeds,
-                role=Role.ADMIN,
-                query=_DeedsQuery,
-                answers={200: PageDocument[DeedDocument]},
-            )
-        ]
-
+    @Operation(
+        name="audit.list",
+        path="/v1/audit",
+        summary="List the audit log, newest entries first",
+        role=Role.ADMIN,
+        query=_DeedsQuery,
+        answers={200: PageDocument[DeedDocument]},
+    )
     async def _deeds(self, call: Call[_DeedsQuery, None]) -> PageDocument[DeedDocument]:
         query, audited = call.query, call.request.app[AUDITED]
         actors = {*RESERVED, *(token.name for token in await self._desk.listed(revoked=True))}
@@ -173,7 +148,6 @@ class AuditRoutes:
         return word
 
     async def _object(self, query: _DeedsQuery) -> str | None:
-        """Returns the given id, or that of the hook with this name."""
         which, kind = query.object_id, query.object_type
         if which is None or kind not in {None, "hook"}:
             return which

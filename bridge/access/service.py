@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -14,10 +14,9 @@ from bridge.core.access import Actor, AuditEntry, KnownToken, Role
 from bridge.core.base import StrictModel, seconds
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import Control
-from bridge.formats.text import utc_seconds
 from bridge.http.audit import AuditLog
 from bridge.http.auth import LENGTH, LETTERS, PREFIX, Actors, digest_of
-from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
+from bridge.http.documents import ClosedDocument, UtcMoment
 
 # The documents of tokens and the audit log.
 
@@ -71,18 +70,6 @@ class TokenDocument(ClosedDocument):
     revoked_at: UtcMoment | None
     """When it was revoked."""
 
-    @classmethod
-    def of(cls, known: KnownToken, **more: str) -> Self:
-        """Returns the document; `more` are further members."""
-        return cls.unchecked(
-            known,
-            created_at=utc_seconds(known.created_at),
-            last_used_at=moment_or_none(known.last_used_at),
-            expires_at=moment_or_none(known.expires_at),
-            revoked_at=moment_or_none(known.revoked_at),
-            **more,
-        )
-
 
 class MadeToken(TokenDocument):
     """A token that was just created."""
@@ -125,7 +112,7 @@ class TokenDesk:
         if not await self._tokens.add_token(token, digest_of(text)):
             return None
         await self._changed()
-        return MadeToken.of(token, token=text)
+        return MadeToken.unchecked(token, token=text)
 
     async def listed(self, *, revoked: bool) -> Sequence[KnownToken]:
         """Returns the tokens that are not revoked, or with `revoked` all, by name."""

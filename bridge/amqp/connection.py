@@ -48,7 +48,6 @@ async def keep_token_fresh(
 
 
 async def _renewed(connection: ReceivingConnection, role: str, grants: TokenProvider, old: Grant) -> Grant:
-    """Returns the next token, which the broker has accepted."""
     loop = asyncio.get_running_loop()
     backoff = Backoff(0.5, _LONGEST_RENEWAL_WAIT)
     while True:
@@ -59,7 +58,8 @@ async def _renewed(connection: ReceivingConnection, role: str, grants: TokenProv
         except (BrokerUnavailable, BrokerRefused, amqp.AMQPError, OSError, TimeoutError) as error:
             # A broker with an alarm does not read from publishing connections, so it does not read the new token either.
             what = str(error) or "the broker did not answer to the new token in time"
-            events.token_not_renewed(role, what, old.expires_at - loop.time())
+            left = round(old.expires_at - loop.time(), 1)
+            events.broker.error("login.not_renewed", role=role, error=what, ends_in=left)
             await backoff.pause()
         else:
             return new
@@ -105,20 +105,25 @@ class LinkWatch(Protocol):
         """Called when the connection was lost or could not be opened; it is retried."""
 
 
+class Silent:
+    """The observer of a command's connection, which tells nobody."""
+
+    def connected(self, role: str, address: str) -> None: ...
+
+    def lost(self, role: str, error: str) -> None: ...
+
+
 class Login(Protocol):
     """The credentials of the bridge, requested before each connection, since passwords are rotated."""
 
     async def address(self) -> Address:
         """Returns how to connect now; never raises."""
-        ...
 
     def refused(self, role: str, why: str) -> None:
         """Called when the broker refused the login or access to the virtual host."""
-        ...
 
     def taken(self, role: str) -> None:
         """Called when the broker accepted the login."""
-        ...
 
 
 @contextlib.contextmanager

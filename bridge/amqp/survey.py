@@ -9,7 +9,7 @@ from typing import Literal
 import aio_pika
 from aiormq import exceptions as amqp
 
-from bridge.amqp.connection import Address, Link
+from bridge.amqp.connection import Address, Link, Silent
 from bridge.amqp.errors import redacted
 from bridge.amqp.kinds import kind_of, taken_by
 from bridge.amqp.topology import Names, Planned, declare, planned
@@ -22,16 +22,6 @@ _NO_PRIORITY = {"x-priority": "none"}
 """Arguments with which a consumer always fails: the broker answers 403 without the read permission, and 406 with it."""
 
 
-class _Silent:
-    """A watch of connections that does nothing."""
-
-    def connected(self, role: str, address: str) -> None:
-        """Called when the connection is open."""
-
-    def lost(self, role: str, error: str) -> None:
-        """Called when the connection is lost."""
-
-
 @asynccontextmanager
 async def reached(address: Address) -> AsyncIterator[tuple[tuple[BrokerEndpoint, ...], Link | None]]:
     """Yields the result of connecting to each address of the broker, and a connection to the first that works."""
@@ -39,7 +29,7 @@ async def reached(address: Address) -> AsyncIterator[tuple[tuple[BrokerEndpoint,
     links: list[Link] = []
     try:
         for url in address.urls:
-            link = Link("doctor", replace(address, urls=[url]), _Silent())
+            link = Link("doctor", replace(address, urls=[url]), Silent())
             try:
                 await link.connect_once()
             except (BrokerRefused, BrokerUnavailable) as error:

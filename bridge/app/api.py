@@ -28,7 +28,8 @@ from bridge.hooks.service import Delete, InForce, ManageHooks
 from bridge.hooks.store import SqlHooks
 from bridge.hooks.switch import RotateSecrets, SwitchHooks
 from bridge.hooks.validate import Grounds
-from bridge.http.api import Api, OperationGroup
+from bridge.http.api import Api
+from bridge.http.operation import OperationGroup
 from bridge.measuring.dimensions import dimensions_of
 from bridge.phlix.api import PhlixRoutes, PhlixStatisticsRoutes
 from bridge.phlix.service import PhlixWebhooks

@@ -82,7 +82,6 @@ def _envelope(event: Event) -> dict[str, Any] | None:
 
 
 def _attributes(event: Event) -> dict[str, Any]:
-    """Returns the attributes of a binary CloudEvent."""
     return _own(attributes_of(event.message.headers)) if event.format == "cloudevents" else {}
 
 
@@ -137,7 +136,6 @@ def _headers(attributes: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _text(value: Any) -> str:
-    """Returns the canonical text of an attribute's value."""
     if isinstance(value, str):
         return value
     if isinstance(value, (bytes, bytearray, datetime)):

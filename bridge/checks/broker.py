@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from bridge.amqp.connection import Address
-from bridge.core.errors import SettingsError
 from bridge.core.survey import OUR_CONSUMERS, FoundPolicies, FoundPolicy, FoundQueue, Right
 from bridge.core.target import Auth
 from bridge.settings.transport import BrokerOAuth2, tls_context
@@ -65,13 +64,9 @@ def _address(scheme: str, host: str, given: str | None) -> str:
     except ValueError:
         reachable = False
     if not reachable:
-        raise _no_address()
+        raise usage("--management-url", "no address such as http://user:password@127.0.0.1:15672")
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path.rstrip('/').removesuffix('/api')}"
-
-
-def _no_address() -> SettingsError:
-    return usage("--management-url", "no address such as http://user:password@127.0.0.1:15672")
 
 
 def _plain(login: tuple[str | None, str | None]) -> tuple[str, str]:

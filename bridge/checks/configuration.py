@@ -180,7 +180,6 @@ def _broker_tls(path: str, broker: Broker | OtherBroker) -> Iterator[tuple[str, 
 
 
 def _ended(file: Path) -> datetime | None:
-    """Returns when the certificate expired, if it has."""
     from cryptography import x509  # 9 MB that most settings do not need
 
     end = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc

@@ -179,7 +179,6 @@ def _must_be_one_of(profile: str, known: tuple[str, ...]) -> None:
 
 
 def _chosen(given: Given) -> dict[str, Any]:
-    """Returns the given options of the scheme, by their names in the settings."""
     return {name: told for name in Signature.model_fields if (told := getattr(given, name)) is not None}
 
 

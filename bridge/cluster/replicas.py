@@ -17,12 +17,11 @@ from bridge.core.jobs import Replica
 from bridge.core.ports import UNSIGNED, Control
 from bridge.core.survey import Owner
 from bridge.db.engine import SqlOwnership
-from bridge.formats.text import utc_seconds
 from bridge.history.leases import SqlReplicas
 from bridge.hooks.in_force import HooksInForce
 from bridge.http.documents import ClosedDocument, PageDocument, UtcMoment
 from bridge.http.input import PageQuery, page_by_key
-from bridge.http.operation import Call, Operation, reading
+from bridge.http.operation import Call, OperationGroup, reading
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
 
@@ -174,17 +173,10 @@ class ReplicaDocument(ClosedDocument):
     @classmethod
     def of(cls, replica: Replica) -> Self:
         """The replica."""
-        return cls(
-            id=replica.id,
-            host=replica.host,
-            targets=replica.targets.split(",") if replica.targets else [],
-            started_at=utc_seconds(replica.started_at),
-            seen_at=utc_seconds(replica.seen_at),
-            revision=replica.revision,
-        )
+        return cls.unchecked(replica, targets=replica.targets.split(",") if replica.targets else [])
 
 
-class ReplicaRoutes:
+class ReplicaRoutes(OperationGroup):
     """The read-only routes of replicas."""
 
     def __init__(self, replicas: SqlReplicas, alive: float) -> None:
@@ -192,18 +184,13 @@ class ReplicaRoutes:
         self._replicas = replicas
         self._alive = alive
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "replicas.list",
-                "/v1/replicas",
-                "List the running replicas",
-                self._list,
-                PageDocument[ReplicaDocument],
-                query=PageQuery,
-            )
-        ]
-
+    @reading(
+        "replicas.list",
+        "/v1/replicas",
+        "List the running replicas",
+        PageDocument[ReplicaDocument],
+        query=PageQuery,
+    )
     async def _list(self, call: Call[PageQuery, None]) -> PageDocument[ReplicaDocument]:
         alive = await self._replicas.replicas(self._alive)
         found, following = page_by_key(call.query, alive, lambda replica: replica.id)
@@ -279,7 +266,12 @@ class Neighbours:
         elif not signed or now - self._begun >= _NEWCOMER:
             # An announcement without a valid code may be forged: it is logged, and stops nothing.
             self._heard_at = now
-            events.prefix_shared(self._prefix)
+            events.process.error(
+                "prefix_lock.shared",
+                prefix=self._prefix,
+                effect="each takes messages of the other, and neither history has everything",
+                remedy="set another broker.prefix there, or the same storage.url",
+            )
         elif not self._met.done():
             self._met.set_result(None)
 

@@ -46,16 +46,13 @@ class _Stream(Protocol):
     @property
     def eof(self) -> bool:
         """Returns whether the end of the stream was reached."""
-        ...
 
     @property
     def unused_data(self) -> bytes:
         """Returns the bytes after the end of the stream."""
-        ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """Returns the next output for `data`, at most `max_length` bytes."""
-        ...
 
 
 class _Brotli:

@@ -70,11 +70,9 @@ class TokenStore(Protocol):
 
     async def token_of(self, digest: str) -> KnownToken | None:
         """Returns the token with this SHA-256 digest (hex), revoked or not."""
-        ...
 
     async def tokens_used(self, used: dict[str, float]) -> None:
         """Store the time of last use of each token, by token id."""
-        ...
 
 
 @value(frozen=True, slots=True)

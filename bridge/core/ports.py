@@ -28,6 +28,13 @@ class Outgoing:
     expiration: str | None = None
     """Set only on request: a copy of the bridge must not be replied to, be prioritized or expire."""
 
+    @classmethod
+    def to_queue(cls, queue: str, message_id: str, message: Message) -> "Outgoing":
+        """Returns the message, as its publisher would send it to this queue."""
+        return cls(
+            "", queue, message_id, message.body, message.headers, message, message.reply_to, message.priority
+        )
+
 
 class Publisher(Protocol):
     """The port that publishes with confirms."""
@@ -37,11 +44,9 @@ class Publisher(Protocol):
 
         Raises Unroutable, PublishTooLarge, BrokerRefused, or PublishFailed (which includes a timeout).
         """
-        ...
 
     async def declare(self, queue: str) -> None:
         """Ensure that a durable queue without arguments exists, by the rules for sources."""
-        ...
 
 
 class Copies(Protocol):
@@ -49,15 +54,12 @@ class Copies(Protocol):
 
     async def park(self, delivery: Delivery) -> None:
         """Publish a copy to the end of the hook's lane and return once it is confirmed. Raises PublishFailed."""
-        ...
 
     async def delay(self, delivery: Delivery, seconds: float) -> None:
         """Publish a copy to the ladder, which reaches the lane at `delivery.not_before`, `seconds` from now."""
-        ...
 
     async def set_aside(self, orphan: Message) -> None:
         """Publish a copy of an unknown hook to the queue of orphans. Raises PublishFailed."""
-        ...
 
 
 class AckHandle(Protocol):
@@ -66,23 +68,18 @@ class AckHandle(Protocol):
     @property
     def valid(self) -> bool:
         """Returns False once the channel is closed: the broker redelivers the message, settling does nothing."""
-        ...
 
     def grow(self, byte_count: int) -> None:
         """Count this many more bytes of memory for the message."""
-        ...
 
     def release(self) -> None:
         """Release the message's bytes from the memory budget; `finish` and `requeue` do so too."""
-        ...
 
     def finish(self) -> None:
         """Acknowledge the message with the next flush of its channel: all its deliveries have a committed fate."""
-        ...
 
     def requeue(self) -> None:
         """Requeue the message, of which nothing was started."""
-        ...
 
 
 Receive = Callable[[Message, AckHandle], None]
@@ -106,15 +103,12 @@ class Target(Protocol):
 
     async def attempt(self, delivery: Delivery) -> Answer:
         """Make one attempt within the target's own timeout. Returns an Answer for every fault and never raises."""
-        ...
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
         """Returns the request that an attempt would send now, or the Answer that says why it cannot be built."""
-        ...
 
     async def close(self) -> None:
         """Release the target's resources, after its in-flight attempts have ended."""
-        ...
 
 
 # Control messages between the replicas of a bridge.
@@ -134,15 +128,12 @@ class Control(Protocol):
 
     async def tell(self, kind: Kind, about: str = "") -> None:
         """Publishes the message and waits for it; never raises, as replicas also reconcile periodically."""
-        ...
 
     def mention(self, kind: Kind, about: str = "") -> None:
         """Publish the message in the background."""
-        ...
 
     def listen(self, kind: Kind, heard: Callable[[str], None]) -> None:
         """Calls `heard(about)` on the event loop for each message; with "" after a reconnect and every 30 s."""
-        ...
 
 
 # The history: the database record of events, deliveries and attempts.
@@ -193,29 +184,23 @@ class History(Protocol):
         Entries are rejected for their content, with the reason; all others are committed. Raises HistoryUnavailable,
         with nothing written, if the database cannot be reached.
         """
-        ...
 
     async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:
         """Returns the rows of these deliveries, in one statement; deliveries without a row are absent."""
-        ...
 
     async def hook_states(self) -> dict[str, HookState]:
         """Returns the stored states by hook id; hooks without a state are absent."""
-        ...
 
     async def set_hook_state(self, state: HookState) -> None:
         """Store the automatic pause of a hook (`paused`, `reason`, `at`); its overrides are left unchanged."""
-        ...
 
     async def size(self) -> HistorySize:
         """Returns the size of the history. Raises HistoryUnavailable."""
-        ...
 
     async def prune(self, finished_before: float, limit: int) -> int:
         """Delete at most `limit` events, with their rows, whose deliveries are all final since before that Unix
         time, and quarantined messages of the same age; returns the number of events deleted.
         """
-        ...
 
 
 # Idempotency of publish requests.
@@ -254,7 +239,6 @@ class TokenProvider(Protocol):
         Has a timeout. Raises BrokerUnavailable if a retry may succeed, BrokerRefused if the operator must change
         something.
         """
-        ...
 
 
 class DatabaseLogin(Protocol):
@@ -262,12 +246,9 @@ class DatabaseLogin(Protocol):
 
     async def now(self) -> tuple[str | None, str | None]:
         """Returns user and password; None: the driver's defaults (PGUSER, a password file)."""
-        ...
 
     def refused(self, why: str) -> None:
         """Called when the server rejected the login."""
-        ...
 
     def taken(self) -> None:
         """Called when the server accepted the login."""
-        ...

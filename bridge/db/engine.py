@@ -29,7 +29,6 @@ class Engine(Protocol):
     @property
     def dialect(self) -> Dialect:
         """Returns the dialect for which statements are compiled."""
-        ...
 
     async def write(
         self, work: Callable[[Connection], T], *, patient: bool = False, longer: float = 0.0
@@ -39,19 +38,15 @@ class Engine(Protocol):
 
         `patient`: no time limit; `longer`: seconds beyond the usual one.
         """
-        ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Returns the result of `work` on one snapshot, concurrently with writes; raises HistoryUnavailable."""
-        ...
 
     async def reclaim(self) -> None:
         """Returns the space of deleted rows to the file system, as far as the database does not do so itself."""
-        ...
 
     async def close(self) -> None:
         """Closes every connection, after the running transactions."""
-        ...
 
 
 class Store:

@@ -104,7 +104,11 @@ class SecureConnector:
                 ) from error
         if not self._warned:
             self._warned = True
-            telemetry_events.database_in_the_open(", ".join(self._server.hosts))
+            telemetry_events.process.warning(
+                "storage.unencrypted",
+                host=", ".join(self._server.hosts),
+                remedy="switch TLS on there (ssl = on), or set storage.tls.mode",
+            )
         return await connect(ssl=False)
 
     async def _context(self) -> ssl.SSLContext:
@@ -322,7 +326,10 @@ class PostgresEngine:
             await connection.close()
         if number == connection.get_server_pid():
             return False
-        telemetry_events.database_pooled()
+        telemetry_events.process.info(
+            "storage.pooled",
+            effect="no prepared statements are kept there, limits are set in each transaction",
+        )
         return True
 
     def _limit(self, connection: Connection) -> None:

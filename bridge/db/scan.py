@@ -19,24 +19,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    CTE,
-    Column,
-    ColumnElement,
-    Connection,
-    Integer,
-    ScalarSelect,
-    Select,
-    TextClause,
-    and_,
-    any_,
-    func,
-    literal,
-    literal_column,
-    select,
-    tuple_,
-)
+import sqlalchemy as sa
 
 from bridge.core.records import Beyond
 from bridge.db.tables import events
@@ -93,12 +76,12 @@ MOST_COUNTED = 1000
 PATIENCE = 0.06
 """Seconds for which a page continues to search."""
 
-Columns = Sequence[Column[Any]]
-Condition = tuple[Column[Any], Callable[[ColumnElement[Any]], ColumnElement[bool]]]
+Columns = Sequence[sa.Column[Any]]
+Condition = tuple[sa.Column[Any], Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]]
 """A column, and the condition on it."""
 
 
-def equals(column: Column[str], value: str) -> Condition:
+def equals(column: sa.Column[str], value: str) -> Condition:
     """Returns the condition that the column has this value."""
     return column, lambda entry: entry == value
 
@@ -111,14 +94,14 @@ class KeyRange:
     since: str | float | None = None
     until: str | float | None = None
 
-    def condition(self, order: Columns) -> list[ColumnElement[bool]]:
+    def condition(self, order: Columns) -> list[sa.ColumnElement[bool]]:
         """Returns the bounds as SQL."""
         first, found = order[0], []
         if self.after is not None:
             # The first column is bounded as well: SQLite does not start its scan at a pair.
             found.append(first <= self.after[0])
             if len(order) > 1:
-                found.append(tuple_(*order) < tuple_(*self.after, types=[one.type for one in order]))
+                found.append(sa.tuple_(*order) < sa.tuple_(*self.after, types=[one.type for one in order]))
             else:
                 found.append(first != self.after[0])
         if self.since is not None:
@@ -149,12 +132,12 @@ class Scan:
     """A scan of one index: `where` has the conditions on its leading columns, `rest` those on further columns."""
 
     order: Columns
-    where: Sequence[ColumnElement[bool] | TextClause]
+    where: Sequence[sa.ColumnElement[bool] | sa.TextClause]
     rest: Sequence["Condition"] = ()
     cost: int = 1
     """The cost of an entry, relative to one of an index that covers all columns."""
 
-    def run(self, connection: Connection, bounds: KeyRange, limit: int, budget: int) -> Found:
+    def run(self, connection: sa.Connection, bounds: KeyRange, limit: int, budget: int) -> Found:
         """Returns at most `limit` keys."""
         entries = self._entries(bounds)
         if not self.rest:
@@ -162,7 +145,7 @@ class Scan:
         budget = max(1, budget // self.cost)
         inner = entries.limit(as_literal(budget)).subquery()
         order = [inner.c[column.name] for column in self.order]
-        outer = select(*order).where(*(asked(inner.c[column.name]) for column, asked in self.rest))
+        outer = sa.select(*order).where(*(asked(inner.c[column.name]) for column, asked in self.rest))
         outer = outer.order_by(*(column.desc() for column in order))
         keys = _keys(connection, outer.limit(as_literal(limit)), len(self.order))
         if len(keys) == limit:
@@ -170,30 +153,34 @@ class Scan:
         last = _keys(connection, entries.offset(as_literal(budget - 1)).limit(as_literal(1)), len(self.order))
         return Found(keys, last[0] if last else None)
 
-    def _entries(self, bounds: KeyRange) -> Select[Any]:
+    def _entries(self, bounds: KeyRange) -> sa.Select[Any]:
         columns = dict.fromkeys([*self.order, *(column for column, _ in self.rest)])
-        chosen: Select[Any] = select(*columns).where(and_(True, *self.where, *bounds.condition(self.order)))
+        chosen: sa.Select[Any] = sa.select(*columns).where(
+            sa.and_(True, *self.where, *bounds.condition(self.order))
+        )
         return chosen.order_by(*(column.desc() for column in self.order))
 
 
-def among(connection: Connection, column: ColumnElement[str], ids: Sequence[str]) -> ColumnElement[bool]:
+def among(
+    connection: sa.Connection, column: sa.ColumnElement[str], ids: Sequence[str]
+) -> sa.ColumnElement[bool]:
     """Returns the condition that the column has one of the ids: one parameter, as parsing a long list is slow."""
     if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(ids), ARRAY(column.type)))
-    listed = func.json_each(json.dumps(list(ids))).table_valued("value")
-    return column.in_(select(listed.c.value))
+        return column == sa.any_(sa.literal(list(ids), sa.ARRAY(column.type)))
+    listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def looked_up(
-    connection: Connection, order: Columns, where: Sequence[ColumnElement[bool]], limit: int
+    connection: sa.Connection, order: Columns, where: Sequence[sa.ColumnElement[bool]], limit: int
 ) -> list[Key]:
     """Returns the newest keys of the rows that `where` selects by id.
 
     Sorted outside of the selection: both databases would otherwise scan all entries in the order of the list, and compare each.
     """
-    named = select(*order).where(*where).offset(as_literal(0)).subquery()
+    named = sa.select(*order).where(*where).offset(as_literal(0)).subquery()
     columns = [named.c[column.name] for column in order]
-    chosen = select(*columns).order_by(*(column.desc() for column in columns)).limit(as_literal(limit))
+    chosen = sa.select(*columns).order_by(*(column.desc() for column in columns)).limit(as_literal(limit))
     return _keys(connection, chosen, len(order))
 
 
@@ -228,7 +215,7 @@ def beyond_page(found: Found) -> Beyond:
     return Beyond(count, exact=found.horizon is None and len(found.keys) <= MOST_COUNTED)
 
 
-def run_all(connection: Connection, scans: Sequence[Scan], bounds: KeyRange, limit: int) -> Found:
+def run_all(connection: sa.Connection, scans: Sequence[Scan], bounds: KeyRange, limit: int) -> Found:
     """Returns at most `limit` keys of all scans, which share the budget."""
     # Of the scans for one status each, rarely more than two have many entries to read.
     budget = BUDGET // min(2, max(1, len(scans)))
@@ -236,40 +223,40 @@ def run_all(connection: Connection, scans: Sequence[Scan], bounds: KeyRange, lim
 
 
 def distinct(
-    connection: Connection, column: ColumnElement[str], *where: ColumnElement[bool], most: int
+    connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool], most: int
 ) -> list[str]:
     """Returns the values of a column, at most `most`: each is found from the previous one in the index that begins with the
     column.
 
     In one statement: on a busy machine each of many statements would have to wait.
     """
-    began = select(_smallest(column, where).label("value"))
-    steps = began.add_columns(literal_column("1", Integer).label("number"))
+    began = sa.select(_smallest(column, where).label("value"))
+    steps = began.add_columns(sa.literal_column("1", sa.Integer).label("number"))
     found = steps.cte("found", recursive=True)
     value, number = found.c.value, found.c.number
     beyond = _smallest(column, (*where, column > value), of=found)
-    further = select(beyond, number + literal_column("1")).where(
+    further = sa.select(beyond, number + sa.literal_column("1")).where(
         value.is_not(None), number < as_literal(most)
     )
     found = found.union_all(further)
-    return list(connection.scalars(select(found.c.value).where(found.c.value.is_not(None))))
+    return list(connection.scalars(sa.select(found.c.value).where(found.c.value.is_not(None))))
 
 
 def _smallest(
-    column: ColumnElement[str], where: Sequence[ColumnElement[bool]], of: CTE | None = None
-) -> ScalarSelect[str]:
+    column: sa.ColumnElement[str], where: Sequence[sa.ColumnElement[bool]], of: sa.CTE | None = None
+) -> sa.ScalarSelect[str]:
     """Returns the subquery of the smallest value; `of`: the table from which the conditions take values."""
-    chosen = select(column).where(and_(True, *where)).order_by(column).limit(as_literal(1))
+    chosen = sa.select(column).where(sa.and_(True, *where)).order_by(column).limit(as_literal(1))
     return (chosen if of is None else chosen.correlate(of)).scalar_subquery()
 
 
-def _keys(connection: Connection, statement: Select[Any], size: int) -> list[Key]:
+def _keys(connection: sa.Connection, statement: sa.Select[Any], size: int) -> list[Key]:
     return [tuple(row[:size]) for row in connection.execute(statement)]
 
 
-def as_literal(value: int) -> ColumnElement[int]:
+def as_literal(value: int) -> sa.ColumnElement[int]:
     """Returns a literal, so that PostgreSQL plans for its value: for a parameter it assumes a tenth of the table."""
-    return literal_column(str(int(value)))
+    return sa.literal_column(str(int(value)))
 
 
 # The conversion between times and ids: a UUIDv7 begins with the millisecond of its creation.
@@ -303,7 +290,7 @@ ORDER = (events.c.id,)
 _MOST_SOURCES = 100
 
 
-def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
+def scans_of_type(connection: sa.Connection, kind: str) -> list[Scan]:
     """Returns one scan for each source."""
     c, stored = events.c, storable(kind)
     sources = distinct(connection, c.source, most=_MOST_SOURCES)
@@ -311,7 +298,7 @@ def scans_of_type(connection: Connection, kind: str) -> list[Scan]:
 
 
 def batches_of_type(
-    connection: Connection, kind: str, bounds: KeyRange, sizes: tuple[int, ...]
+    connection: sa.Connection, kind: str, bounds: KeyRange, sizes: tuple[int, ...]
 ) -> Iterator[list[str]]:
     """Yields ids of events of a type, newest first, in batches of these sizes; a batch shorter than its size is the last.
 

@@ -7,22 +7,10 @@ as its deliveries, and a check per row would be a cost of every delivery.
 
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Double,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    text,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-ID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+ID = sa.String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 INDEXED_LENGTH = 200
 """Maximum characters of a publisher's id that is indexed."""
 WEBHOOK_ID_OF_ITS_OWN = f"publisher_id IS NOT NULL AND length(webhook_id) BETWEEN 1 AND {INDEXED_LENGTH}"
@@ -33,42 +21,42 @@ NOT_SUCCESS = "status <> 'SUCCESS'"
 
 def where(condition: str) -> dict[str, Any]:
     """Returns the options of an index that has only the rows that meet the condition."""
-    return dict.fromkeys(("sqlite_where", "postgresql_where"), text(condition))
+    return dict.fromkeys(("sqlite_where", "postgresql_where"), sa.text(condition))
 
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
-events = Table(
+events = sa.Table(
     "events",
     metadata,
-    Column("id", ID, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("format", Text, nullable=False),
-    Column("publisher_id", Text),
-    Column("webhook_id", Text, nullable=False),
-    Column("time", Text),
-    Column("received_at", Double, nullable=False),
-    Column("identity", Text),
-    Column("exchange", Text, nullable=False),
-    Column("routing_key", Text, nullable=False),
-    Column("properties", Text),
-    Column("headers", Text),
-    Column("body", LargeBinary, nullable=False),
-    Column("escaped", Text),
-    Index("events_type", "source", "type", "id"),
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("format", sa.Text, nullable=False),
+    sa.Column("publisher_id", sa.Text),
+    sa.Column("webhook_id", sa.Text, nullable=False),
+    sa.Column("time", sa.Text),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("identity", sa.Text),
+    sa.Column("exchange", sa.Text, nullable=False),
+    sa.Column("routing_key", sa.Text, nullable=False),
+    sa.Column("properties", sa.Text),
+    sa.Column("headers", sa.Text),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("escaped", sa.Text),
+    sa.Index("events_type", "source", "type", "id"),
     # Ids of publishers are random: an index on them would dirty a page for each. By their last character they fall into a few
     # groups, each in the order of time, which are searched quickly.
-    Index(
+    sa.Index(
         "events_publisher",
-        text("substr(publisher_id, length(publisher_id))"),
+        sa.text("substr(publisher_id, length(publisher_id))"),
         "id",
         "publisher_id",
         **where(f"length(publisher_id) <= {INDEXED_LENGTH}"),
     ),
-    Index(
+    sa.Index(
         "events_webhook",
-        text("substr(webhook_id, length(webhook_id))"),
+        sa.text("substr(webhook_id, length(webhook_id))"),
         "id",
         "webhook_id",
         **where(WEBHOOK_ID_OF_ITS_OWN),
@@ -76,13 +64,13 @@ events = Table(
 )
 
 # The keys of an event by the dimensions of its source, for searching.
-event_dimensions = Table(
+event_dimensions = sa.Table(
     "event_dimensions",
     metadata,
-    Column("dimension", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("event_id", ID, primary_key=True),
-    Index("event_dimensions_event", "event_id"),
+    sa.Column("dimension", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("event_id", ID, primary_key=True),
+    sa.Index("event_dimensions_event", "event_id"),
     sqlite_with_rowid=False,
 )
 
@@ -91,81 +79,81 @@ event_dimensions = Table(
 # succeeds. `event_type` is here and in the indexes so that a scan needs no lookup. Without SQLite's hidden row id the primary
 # key is the table itself: one tree to write instead of two. Events have a row id, because such a tree stores rows of over 1 kB
 # badly.
-deliveries = Table(
+deliveries = sa.Table(
     "deliveries",
     metadata,
-    Column("id", ID, primary_key=True),
-    Column("event_id", ID, nullable=False),
-    Column("hook", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("created_at", Double, nullable=False),
-    Column("updated_at", Double, nullable=False),
-    Column("next_attempt_at", Double),
-    Column("event_type", Text, nullable=False, server_default=""),
-    Index("deliveries_event", "event_id", "id"),
-    Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
-    Index("deliveries_status", "status", "event_id", "id", "event_type", **where(NOT_SUCCESS)),
-    Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("event_id", ID, nullable=False),
+    sa.Column("hook", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("next_attempt_at", sa.Double),
+    sa.Column("event_type", sa.Text, nullable=False, server_default=""),
+    sa.Index("deliveries_event", "event_id", "id"),
+    sa.Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
+    sa.Index("deliveries_status", "status", "event_id", "id", "event_type", **where(NOT_SUCCESS)),
+    sa.Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
     sqlite_with_rowid=False,
 )
 
-attempts = Table(
+attempts = sa.Table(
     "attempts",
     metadata,
-    Column("delivery_id", ID, primary_key=True),
-    Column("generation", Integer, primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("started_at", Double, nullable=False),
-    Column("duration_ms", Double, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("status_code", Integer),
-    Column("response", Text, nullable=False),
-    Column("error", Text, nullable=False),
-    Column("escaped", Text),
+    sa.Column("delivery_id", ID, primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("duration_ms", sa.Double, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("status_code", sa.Integer),
+    sa.Column("response", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("escaped", sa.Text),
     # The request and response without the bodies: bridge.wire.evidence.
-    Column("evidence", Text),
+    sa.Column("evidence", sa.Text),
     sqlite_with_rowid=False,
 )
 
 # The parts of evidence that are equal in many attempts.
-evidence_forms = Table(
+evidence_forms = sa.Table(
     "evidence_forms",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("form", Text, nullable=False),
-    Column("used_at", Double, nullable=False),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("form", sa.Text, nullable=False),
+    sa.Column("used_at", sa.Double, nullable=False),
 )
 
-quarantine = Table(
+quarantine = sa.Table(
     "quarantine",
     metadata,
-    Column("id", ID, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("quarantined_at", Double, nullable=False),
-    Column("exchange", Text, nullable=False),
-    Column("routing_key", Text, nullable=False),
-    Column("properties", Text),
-    Column("headers", Text),
-    Column("body", LargeBinary, nullable=False),
-    Column("escaped", Text),
-    Index("quarantine_age", "quarantined_at"),
-    Index("quarantine_source", "source", "id"),
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("quarantined_at", sa.Double, nullable=False),
+    sa.Column("exchange", sa.Text, nullable=False),
+    sa.Column("routing_key", sa.Text, nullable=False),
+    sa.Column("properties", sa.Text),
+    sa.Column("headers", sa.Text),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("escaped", sa.Text),
+    sa.Index("quarantine_age", "quarantined_at"),
+    sa.Index("quarantine_source", "source", "id"),
 )
 
-hook_states = Table(
+hook_states = sa.Table(
     "hook_states",
     metadata,
-    Column("hook", Text, primary_key=True),
-    Column("paused", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("changed_at", Double, nullable=False),
+    sa.Column("hook", sa.Text, primary_key=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.Double, nullable=False),
     # The overlay of a hook of the file; NULL: as in the file.
-    Column("said_enabled", Boolean),
-    Column("said_paused", Boolean),
+    sa.Column("said_enabled", sa.Boolean),
+    sa.Column("said_paused", sa.Boolean),
 )

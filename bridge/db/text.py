@@ -24,9 +24,18 @@ _UNSTORABLE = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED = re.compile(rb"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
+def is_unicode(text: str) -> bool:
+    """Returns whether the text has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_plain(text: str) -> bool:
     """Returns whether a database accepts the text as it is."""
-    return "\0" not in text and (text.isascii() or _encodes(text))
+    return "\0" not in text and (text.isascii() or is_unicode(text))
 
 
 def storable(text: str) -> str:
@@ -88,14 +97,6 @@ def properties_of(stored: str | None) -> dict[str, Any]:
     if "timestamp" in found:
         found["timestamp"] = datetime.fromisoformat(found["timestamp"])
     return found
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _escape(found: re.Match[str]) -> str:

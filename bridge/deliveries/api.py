@@ -1,6 +1,5 @@
 """The delivery operations of the API: list, show, preview the request, retry, cancel."""
 
-from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from bridge.core.access import Role
@@ -25,7 +24,7 @@ from bridge.http.input import (
     text,
     when,
 )
-from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
+from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, conflict, reading
 
 _ONE = "/v1/deliveries/{id}"
 _PROBLEMS: Problems = {Unknown: lambda _, __: NotFound(), NotNow: conflict}
@@ -50,7 +49,7 @@ class _DeliveriesQuery(CountedQuery, looks_up=True):
     )
 
 
-class DeliveryRoutes:
+class DeliveryRoutes(OperationGroup):
     """The operations that read deliveries."""
 
     def __init__(
@@ -61,28 +60,13 @@ class DeliveryRoutes:
         self._names = names
         self._requests = requests
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "deliveries.list",
-                "/v1/deliveries",
-                "List deliveries, newest first",
-                self._list,
-                CountedPageDocument[DeliveryInList],
-                query=_DeliveriesQuery,
-            ),
-            reading("deliveries.show", _ONE, "Get a delivery with its attempts", self._show, DeliveryAlone),
-            Operation(
-                name="deliveries.request",
-                path=f"{_ONE}/request",
-                summary="Get the request that would be sent now, and whether it equals the last one",
-                run=self._request,
-                answers={200: RequestDocument},
-                problems=_PROBLEMS,
-                refusals=frozenset({409}),
-            ),
-        ]
-
+    @reading(
+        "deliveries.list",
+        "/v1/deliveries",
+        "List deliveries, newest first",
+        CountedPageDocument[DeliveryInList],
+        query=_DeliveriesQuery,
+    )
     async def _list(self, call: Call[_DeliveriesQuery, None]) -> CountedPageDocument[DeliveryInList]:
         which = await self._filter(call.query)
         found = await read_page(call.query, partial(self._records.deliveries, which))
@@ -107,18 +91,40 @@ class DeliveryRoutes:
             by_update=by_update or query.order == "updated",
         )
 
+    @reading("deliveries.show", _ONE, "Get a delivery with its attempts", DeliveryAlone)
     async def _show(self, call: Call[Query, None]) -> DeliveryAlone:
         found = await self._records.delivery(call.id)
         if found is None:
             raise NotFound
         return _alone(found, self._addresses, self._names)
 
+    @Operation(
+        name="deliveries.request",
+        path=f"{_ONE}/request",
+        summary="Get the request that would be sent now, and whether it equals the last one",
+        answers={200: RequestDocument},
+        problems=_PROBLEMS,
+        refusals=frozenset({409}),
+    )
     async def _request(self, call: Call[Query, None]) -> Reply:
         document = await self._requests.of(call.id)
         return Reply(document=document, size=len(document.body_text or document.body_base64 or ""))
 
 
-class DeliveryActions:
+def _acting(verb: str, summary: str, status: int) -> Operation:
+    return Operation(
+        name=f"deliveries.{verb}",
+        method="POST",
+        path=f"{_ONE}/{verb}",
+        summary=summary,
+        role=Role.OPERATOR,
+        answers={status: DeliveryAlone},
+        problems=_PROBLEMS,
+        refusals=frozenset({409}),
+    )
+
+
+class DeliveryActions(OperationGroup):
     """The operations that retry and cancel a delivery."""
 
     def __init__(self, restarting: RetryDelivery, addresses: Addresses, names: AskedNames) -> None:
@@ -126,31 +132,17 @@ class DeliveryActions:
         self._addresses = addresses
         self._names = names
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            self._action("retry", "Retry a delivery, regardless of its status", 202, self._restarting.retry),
-            self._action("cancel", "Cancel a waiting delivery", 200, self._restarting.cancel),
-        ]
+    @_acting("retry", "Retry a delivery, regardless of its status", 202)
+    async def _retry(self, call: Call[Query, None]) -> Reply:
+        return self._changed(await self._restarting.retry(call.id))
 
-    def _action(
-        self, verb: str, summary: str, status: int, act: Callable[[str], Awaitable[Found]]
-    ) -> Operation:
-        async def run(call: Call[Query, None]) -> Reply:
-            found = await act(call.id)
-            changed = {"hook": found[0].hook, "generation": found[0].generation}
-            return Reply(document=_alone(found, self._addresses, self._names), changed=changed)
+    @_acting("cancel", "Cancel a waiting delivery", 200)
+    async def _cancel(self, call: Call[Query, None]) -> Reply:
+        return self._changed(await self._restarting.cancel(call.id))
 
-        return Operation(
-            name=f"deliveries.{verb}",
-            method="POST",
-            path=f"{_ONE}/{verb}",
-            summary=summary,
-            run=run,
-            role=Role.OPERATOR,
-            answers={status: DeliveryAlone},
-            problems=_PROBLEMS,
-            refusals=frozenset({409}),
-        )
+    def _changed(self, found: Found) -> Reply:
+        changed = {"hook": found[0].hook, "generation": found[0].generation}
+        return Reply(document=_alone(found, self._addresses, self._names), changed=changed)
 
 
 def _alone(found: Found, addresses: Addresses, names: AskedNames) -> DeliveryAlone:

@@ -10,8 +10,7 @@ from bridge.core.delivery import KnownEvidence, Status
 from bridge.core.ports import Preview
 from bridge.core.records import KnownAttempt, KnownDelivery, LastAttempt
 from bridge.core.target import TargetType
-from bridge.formats.text import utc_seconds
-from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
+from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.wire.evidence import unfolded
 
 NameOf = Callable[[str], str]
@@ -85,7 +84,6 @@ class AttemptDocument(ClosedDocument):
         answered = None if evidence is None else evidence.answered
         return cls.unchecked(
             known,
-            started_at=utc_seconds(known.started_at),
             duration_ms=round(known.duration_ms, 3),
             response=known.response or None,
             error=known.error or None,
@@ -113,7 +111,6 @@ class LastAttemptDocument(ClosedDocument):
         """Returns the document of the attempt."""
         return cls.unchecked(
             known,
-            at=utc_seconds(known.at),
             duration_ms=round(known.duration_ms, 3),
             error=known.error or None,
         )
@@ -147,9 +144,6 @@ class _DeliveryDocument(ClosedDocument):
             known,
             hook_name=name_of(known.hook),
             reason=known.reason or None,
-            created_at=utc_seconds(known.created_at),
-            updated_at=utc_seconds(known.updated_at),
-            next_attempt_at=moment_or_none(known.next_attempt_at),
             **more,
         )
 

@@ -12,15 +12,16 @@ from bridge.core.survey import (
     Right,
     release_of,
 )
-from bridge.doctor.findings import Diagnosis, Level
-from bridge.doctor.policies import of_limit
+from bridge.doctor.findings import Diagnosis, Group
+from bridge.doctor.policies import TIMEOUTS, of_limit
 from bridge.settings.tree import Settings
 from bridge.wire.effects import effects_of, returns_of
 
 # Permissions on the broker: each missing one, with the names that it is missing on.
 
 
-_RIGHTS: tuple[Right, ...] = ("configure", "write", "read")
+BROKER, RIGHTS, OBJECTS, SOURCES = map(Group, ("broker", "rights", "objects", "sources"))
+_EACH: tuple[Right, ...] = ("configure", "write", "read")
 _NAMED = 100
 
 
@@ -33,7 +34,7 @@ def of_rights(
     found: FoundBroker, granted: Mapping[Right, str] | None, settings: Settings
 ) -> Iterator[Diagnosis]:
     """Yields findings on permissions; `granted` are the user's patterns, if the management API shows them."""
-    for right in _RIGHTS:
+    for right in _EACH:
         lacking = [each.name for each in found.objects if right in each.refused]
         if granted is not None:
             lacking += [name for name in _needed(right, found, settings) if not _fits(granted[right], name)]
@@ -62,18 +63,17 @@ def _right(right: Right, lacking: Sequence[str], found: FoundBroker, settings: S
     subject = f"right to {right} {prefix}.*"
     tried = getattr(found.rights, right)
     if right == "configure" and settings.broker.topology == "verify" and (lacking or not tried):
-        message = "not granted, and not needed with broker.topology: verify"
-        return Diagnosis("ok", "rights", subject, message)
+        return RIGHTS.ok(subject, "not granted, and not needed with broker.topology: verify")
     if lacking or tried is False:
         advice = f"rabbitmqctl set_permissions: {right} {_expression(lacking, prefix)}"
         if right == "configure":
             advice += "; or create everything beforehand and set broker.topology: verify"
         told = f" on {_names(lacking)}" if lacking else f": {found.rights.said}"
-        return Diagnosis("problem", "rights", subject, f"not granted{told}", advice)
+        return RIGHTS.problem(subject, f"not granted{told}", advice)
     if tried is None and not any(each.use == right and each.state != "missing" for each in found.objects):
         message = "cannot be tested before the bridge's exchanges and queues exist"
-        return Diagnosis("warning", "rights", subject, message, "run doctor again once they exist")
-    return Diagnosis("ok", "rights", subject, "granted")
+        return RIGHTS.warn(subject, message, "run doctor again once they exist")
+    return RIGHTS.ok(subject, "granted")
 
 
 def _expression(lacking: Sequence[str], prefix: str) -> str:
@@ -100,20 +100,15 @@ def _default_exchange(writable: bool | None, settings: Settings) -> Iterator[Dia
         f", which {_names(told)} need" if told else " (POST /events, requeuing from quarantine, meta events)"
     )
     advice = r"rabbitmqctl set_permissions: write ^amq\.default$; with it the bridge may write to every queue"
-    yield Diagnosis("problem" if told else "warning", "rights", "right to write amq.default", message, advice)
+    finding = RIGHTS.problem if told else RIGHTS.warn
+    yield finding("right to write amq.default", message, advice)
 
 
 def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
     """Yield findings on the bridge's exchanges and queues: correct, different, or missing and how to declare them."""
     if settings.broker.queue_type == "classic":
         message = "the bridge's queues are classic: no delivery limit, and dead-lettering without confirms may lose copies"
-        yield Diagnosis(
-            "warning",
-            "objects",
-            "broker.queue_type",
-            message,
-            "use quorum queues if the broker supports them",
-        )
+        yield OBJECTS.warn("broker.queue_type", message, "use quorum queues if the broker supports them")
     by_start = may_make(found, settings)
     for each in found.objects:
         yield from _object(each, settings, by_start=by_start)
@@ -123,10 +118,10 @@ def of_objects(found: FoundBroker, settings: Settings) -> Iterator[Diagnosis]:
     subject = f"{settings.broker.prefix}.*"
     if missing and by_start:
         message = f"{missing} of {len(shared)} exchanges and queues do not exist yet: they are declared at the start"
-        yield Diagnosis("ok", "objects", subject, message)
+        yield OBJECTS.ok(subject, message)
     right = sum(each.state == "right" for each in found.objects)
     if right:
-        yield Diagnosis("ok", "objects", subject, f"{right} exchanges and queues are declared correctly")
+        yield OBJECTS.ok(subject, f"{right} exchanges and queues are declared correctly")
 
 
 def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterator[Diagnosis]:
@@ -137,24 +132,23 @@ def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterat
                 f"delete it once it is empty, or set another broker.prefix; it has to be {found.made}"
                 + ("; it is declared again at the start" if by_start else "")
             )
-            message = f"its declaration differs from the bridge's: {found.said}"
-            yield Diagnosis("problem", "objects", subject, message, advice)
+            yield OBJECTS.problem(subject, f"its declaration differs from the bridge's: {found.said}", advice)
         case "missing" if not by_start:
             why = (
                 "broker.topology is verify"
                 if settings.broker.topology == "verify"
                 else "it may not be declared"
             )
-            yield Diagnosis("problem", "objects", subject, f"missing; {why}", f"declare it: {found.made}")
+            yield OBJECTS.problem(subject, f"missing; {why}", f"declare it: {found.made}")
         case "unknown" if "home node" in found.said or "inaccessible" in found.said:
             message = f"it is not available: {found.said}"
-            yield Diagnosis("problem", "objects", subject, message, "start the broker's other nodes")
+            yield OBJECTS.problem(subject, message, "start the broker's other nodes")
         case "unknown" if settings.broker.topology == "create":
-            yield Diagnosis("warning", "objects", subject, f"its arguments are not visible: {found.said}")
+            yield OBJECTS.warn(subject, f"its arguments are not visible: {found.said}")
     if found.depth and found.kind == "queue" and found.name.endswith((".dead", ".orphans")):
         message = f"{found.depth} messages of unknown hooks, or over the delivery limit"
         advice = "a running bridge consumes them; the rest belongs to hooks that do not exist any more"
-        yield Diagnosis("warning", "objects", subject, message, advice)
+        yield OBJECTS.warn(subject, message, advice)
 
 
 _RABBITMQ_4_BODY = 16 * 1024**2
@@ -176,14 +170,12 @@ def of_broker(
 
 def _endpoint(endpoint: BrokerEndpoint, settings: Settings, *, others: bool) -> Iterator[Diagnosis]:
     if endpoint.failure:
-        level: Level = "warning" if others else "problem"
+        finding = BROKER.warn if others else BROKER.problem
         message = "it is not usable" + (", other addresses are" if others else "")
-        yield Diagnosis(
-            level, "broker", endpoint.address, f"{message}: {endpoint.failure}", "correct broker.url"
-        )
+        yield finding(endpoint.address, f"{message}: {endpoint.failure}", "correct broker.url")
         return
     told = f"reachable: {endpoint.product} {endpoint.version} ({endpoint.cluster})"
-    yield Diagnosis("ok", "broker", endpoint.address, told)
+    yield BROKER.ok(endpoint.address, told)
     yield _version(endpoint, settings)
 
 
@@ -191,26 +183,23 @@ def _version(endpoint: BrokerEndpoint, settings: Settings) -> Diagnosis:
     subject = f"version {endpoint.version}"
     if endpoint.product != "RabbitMQ":
         message = f"{endpoint.product or 'the broker'} is not RabbitMQ: delivery limits and dead-lettering were tested only there"
-        return Diagnosis("warning", "broker", subject, message, "test a retry and a broker restart first")
+        return BROKER.warn(subject, message, "test a retry and a broker restart first")
     release = release_of(endpoint.version)
     quorum = settings.broker.queue_type == "quorum"
     if release < (3, 10) and quorum:
         message = (
             "its quorum queues have no message TTL and no at-least-once dead-lettering: retries do not work"
         )
-        return Diagnosis(
-            "problem", "broker", subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic"
-        )
+        return BROKER.problem(subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic")
     if release < (3, 10):
         message = "it is older than the versions that the bridge is tested with"
-        return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
+        return BROKER.warn(subject, message, "upgrade to 3.13, then 4.x")
     if release < (3, 13):
-        message = "it works, but is no longer maintained"
-        return Diagnosis("warning", "broker", subject, message, "upgrade to 3.13, then 4.x")
+        return BROKER.warn(subject, "it works, but is no longer maintained", "upgrade to 3.13, then 4.x")
     if release >= (4, 0) and settings.limits.body > _RABBITMQ_4_BODY:
         message = "bodies are limited to 16 MiB (max_message_size): larger ones cannot be retried"
-        return Diagnosis("ok", "broker", subject, message)
-    return Diagnosis("ok", "broker", subject, "known to work")
+        return BROKER.ok(subject, message)
+    return BROKER.ok(subject, "known to work")
 
 
 def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Diagnosis]:
@@ -224,12 +213,12 @@ def of_timeouts(settings: Settings, others: Mapping[str, float]) -> Iterator[Dia
     message = f"the longest attempt{named} may take {longest:g} s, the broker waits {timeout:g} s (broker.consumer_timeout; the broker does not report its own)"
     if longest > timeout / 2:
         advice = "raise consumer_timeout in rabbitmq.conf and broker.consumer_timeout, or shorten the hook's timeout"
-        yield Diagnosis("problem", "timeouts", "broker.consumer_timeout", message, advice)
+        yield TIMEOUTS.problem("broker.consumer_timeout", message, advice)
     elif timeout > _USUAL_TIMEOUT:
         advice = f"rabbitmq.conf needs consumer_timeout = {timeout * 1000:.0f}; its default is 30 minutes"
-        yield Diagnosis("warning", "timeouts", "broker.consumer_timeout", message, advice)
+        yield TIMEOUTS.warn("broker.consumer_timeout", message, advice)
     else:
-        yield Diagnosis("ok", "timeouts", "broker.consumer_timeout", message)
+        yield TIMEOUTS.ok("broker.consumer_timeout", message)
 
 
 def longest_attempt(settings: Settings, others: Mapping[str, float]) -> tuple[str, float]:
@@ -268,16 +257,15 @@ def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: b
         return _absent(found, subject, settings, by_start=by_start)
     if found.readable is False:
         advice = f"rabbitmqctl set_permissions: read ^{re.escape(found.queue)}$"
-        return Diagnosis("problem", "sources", subject, "no permission to read it", advice)
+        return SOURCES.problem(subject, "no permission to read it", advice)
     if found.kind.is_stream:
-        return Diagnosis("ok", "sources", subject, "it exists")
+        return SOURCES.ok(subject, "it exists")
     if found.kept is False:
         return _drifted(found, subject)
     if found.kept is None:
         message = f"it exists, {found.depth} messages; whether publishers declare it the same way is not visible: {found.said}"
-        return Diagnosis("ok", "sources", subject, message)
-    message = f"it exists as publishers declare it, {found.depth} messages"
-    return Diagnosis("ok", "sources", subject, message)
+        return SOURCES.ok(subject, message)
+    return SOURCES.ok(subject, f"it exists as publishers declare it, {found.depth} messages")
 
 
 def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator[Diagnosis]:
@@ -293,22 +281,20 @@ def _kind(found: FoundSource, told: FoundQueue | None, subject: str) -> Iterator
                 f"the delivery limit of this quorum queue is not visible without the management API: {returns.limit} is "
                 f"assumed, so messages that came back {returns.custody_from} times are parked before any attempt"
             )
-            yield Diagnosis("ok", "sources", subject, message)
+            yield SOURCES.ok(subject, message)
 
 
 def _absent(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:
     if found.there is None:
-        return Diagnosis(
-            "problem", "sources", subject, f"it is not accessible: {found.said}", "check the broker"
-        )
+        return SOURCES.problem(subject, f"it is not accessible: {found.said}", "check the broker")
     if not by_start:
         why = (
             "broker.topology is verify" if settings.broker.topology == "verify" else "it may not be declared"
         )
         message = f"the queue does not exist, and {why}"
-        return Diagnosis("problem", "sources", subject, message, "create it: durable, no arguments")
+        return SOURCES.problem(subject, message, "create it: durable, no arguments")
     message = "the queue does not exist yet: it is declared at the start, durable and without arguments"
-    return Diagnosis("warning", "sources", subject, message, "check its name (sources[].queue)")
+    return SOURCES.warn(subject, message, "check its name (sources[].queue)")
 
 
 def _drifted(found: FoundSource, subject: str) -> Diagnosis:
@@ -328,22 +314,22 @@ def _drifted(found: FoundSource, subject: str) -> Diagnosis:
             "publishers of these systems declare durable=true, no arguments; empty it, delete it and let them make it "
             "anew, unless yours declares it so"
         )
-    return Diagnosis("warning", "sources", subject, message, advice)
+    return SOURCES.warn(subject, message, advice)
 
 
 def _consumers(found: FoundSource, queue: FoundQueue | None, subject: str, bridges: int | None) -> Diagnosis:
     advice = "stop the other consumer, or give it a queue of its own (a queue target)"
     if queue is not None and queue.foreign:
         message = f"{len(queue.foreign)} consumers are not bridges, and hooks do not get the messages that they consume: {', '.join(queue.foreign[:5])}"
-        return Diagnosis("warning", "sources", subject, message, advice)
+        return SOURCES.warn(subject, message, advice)
     foreign = found.consumers - (bridges or 0)
     if foreign <= 0 or (queue is not None and queue.foreign is not None):
-        return Diagnosis("ok", "sources", subject, f"{found.consumers} consumers, all of them bridges")
+        return SOURCES.ok(subject, f"{found.consumers} consumers, all of them bridges")
     if bridges is None:
         message = f"{found.consumers} consumers, and no bridge answers here that could be one of them: what others take, no hook gets"
-        return Diagnosis("warning", "sources", subject, message, advice)
+        return SOURCES.warn(subject, message, advice)
     if found.kind.type == "quorum":
         message = f"{found.consumers} consumers: a bridge may have several, and only the management API tells whose they are"
-        return Diagnosis("ok", "sources", subject, message)
+        return SOURCES.ok(subject, message)
     message = f"{foreign} of {found.consumers} consumers are no bridges of ours: what they take, no hook gets"
-    return Diagnosis("warning", "sources", subject, message, advice)
+    return SOURCES.warn(subject, message, advice)

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue, release_of
-from bridge.doctor.findings import Diagnosis
+from bridge.doctor.findings import Diagnosis, Group
 from bridge.settings.tree import Settings
 from bridge.wire.effects import ASSUMED, Returns
+
+POLICIES, TIMEOUTS = map(Group, ("policies", "timeouts"))
 
 _FULL = "a full queue rejects publishes: a full lane keeps events in their sources and stalls retries"
 _PUSHED_OUT = "the oldest messages are dropped: copies in lanes go to quarantine, those on the ladder come too early or are lost"
@@ -35,7 +37,7 @@ def of_policies(
     if found.failure:
         message = f"policies and delivery limits of sources are not visible: {found.failure}"
         advice = "set --management-url with a user that has the tag `policymaker` or `monitoring` to check policies"
-        yield Diagnosis("ok", "policies", "management API", message, advice)
+        yield POLICIES.ok("management API", message, advice)
         return
     told = [finding for queue in sorted(set(ours)) for finding in of_ours(queue, found.policies)]
     for source in settings.sources:
@@ -46,7 +48,7 @@ def of_policies(
     told += _patience([*ours, *sources], found.policies, settings.broker.consumer_timeout, longest)
     yield from told
     if not told:
-        yield Diagnosis("ok", "policies", "queues", "no policy limits the queues of the bridge or of sources")
+        yield POLICIES.ok("queues", "no policy limits the queues of the bridge or of sources")
 
 
 def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
@@ -57,21 +59,20 @@ def of_ours(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
         harm = "; ".join(dict.fromkeys(said for name, said in _LIMITS.items() if name in definition))
         if definition.get("overflow") == "drop-head":
             harm = harm.replace(_FULL, _PUSHED_OUT)
-        message = f"a policy limits it ({told}): {harm}"
-        yield Diagnosis("problem", "policies", f"queue {queue}", message, advice)
+        yield POLICIES.problem(f"queue {queue}", f"a policy limits it ({told}): {harm}", advice)
     limit = definition.get("delivery-limit")
     if isinstance(limit, int) and limit < _DELIVERY_LIMIT:
         message = (
             f"a policy lowers its delivery limit to {limit}: copies go to quarantine after that many returns"
         )
-        yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
+        yield POLICIES.warn(f"queue {queue}", message, advice)
 
 
 def _source(queue: str, policies: Sequence[FoundPolicy]) -> Iterator[Diagnosis]:
     if told := _told(in_force(queue, policies)):
         message = f"a policy limits it ({told}): the broker drops or rejects messages beyond that"
         advice = "remove the policy, or alert on the depth of the queue"
-        yield Diagnosis("warning", "policies", f"queue {queue}", message, advice)
+        yield POLICIES.warn(f"queue {queue}", message, advice)
 
 
 def _returned(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> Iterator[Diagnosis]:
@@ -95,12 +96,13 @@ def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
     )
     subject = f"queue {queue}"
     if kept and limit >= ASSUMED:
-        return Diagnosis("ok", "policies", subject, message)
+        return POLICIES.ok(subject, message)
     policy = json.dumps({"delivery-limit": 100, "dead-letter-exchange": "...", "overflow": "reject-publish"})
     pattern = f"^{re.escape(queue)}$"
     advice = f"rabbitmqctl set_policy --apply-to queues NAME {shlex.quote(pattern)} {shlex.quote(policy)}"
     advice += "; a lower argument of the queue takes precedence"
-    return Diagnosis("problem" if limit < _RISKY else "warning", "policies", subject, message, advice)
+    finding = POLICIES.problem if limit < _RISKY else POLICIES.warn
+    return finding(subject, message, advice)
 
 
 def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
@@ -126,7 +128,7 @@ def _patience(
         if 2 * longest > seconds:
             message += f"; the longest attempt may take {longest:g} s"
             advice += ", and shorten the hook's timeout"
-        yield Diagnosis("problem", "timeouts", f"queue {queue}", message, advice)
+        yield TIMEOUTS.problem(f"queue {queue}", message, advice)
 
 
 def _told(definition: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from bridge.formats.parse import Bounds
 from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames
 from bridge.http.body import LARGE, aside, size_of
-from bridge.http.documents import NotFound, moment_or_none
+from bridge.http.documents import NotFound
 from bridge.http.input import (
     EVENT_TYPE,
     SOURCE,
@@ -37,7 +37,7 @@ from bridge.http.input import (
     read_page,
     text,
 )
-from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.operation import Call, OperationGroup, Reply, reading
 from bridge.settings.shape import nearest
 
 # The search for events by an expression: events are read and evaluated, newest first, within bounds.
@@ -164,7 +164,7 @@ class _EventQuery(Query):
     explain = flag("explain", "true: with what every hook would decide today.")
 
 
-class HistoryRoutes:
+class HistoryRoutes(OperationGroup):
     """The operations that read events."""
 
     def __init__(
@@ -183,26 +183,7 @@ class HistoryRoutes:
         self._bounds = bounds
         self._search = Search(records, bounds)
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "events.list",
-                "/v1/events",
-                "List events, newest first",
-                self._events,
-                EventPageDocument,
-                query=_EventsQuery,
-            ),
-            reading(
-                "events.show",
-                "/v1/events/{id}",
-                "Get an event with its deliveries",
-                self._event,
-                EventAlone,
-                query=_EventQuery,
-            ),
-        ]
-
+    @reading("events.list", "/v1/events", "List events, newest first", EventPageDocument, query=_EventsQuery)
     async def _events(self, call: Call[_EventsQuery, None]) -> EventPageDocument:
         query = call.query
         which = EventFilter(
@@ -226,13 +207,10 @@ class HistoryRoutes:
             query.wrong("count", "goes not with `where`: what is behind the page was not looked at")
         found = await read_page(query, partial(self._search.page, which, where))
         page = EventPageDocument.of(map(EventInList.of, found.items), found.next)
-        page.searched = SearchedDocument(
-            events=found.looked_at, back_to=moment_or_none(found.back_to), unanswered=found.unanswered
-        )
+        page.searched = SearchedDocument.unchecked(found, events=found.looked_at)
         return page
 
     def _keys(self, query: _EventsQuery) -> tuple[tuple[str, str], ...]:
-        """Returns the dimensions in the query, each with its key."""
         found = []
         for each in query.dimensions:
             pair = _PAIR.fullmatch(each)
@@ -248,6 +226,9 @@ class HistoryRoutes:
             query.wrong("dimension", f"there may be {_MOST_DIMENSIONS} of them")
         return tuple(found)
 
+    @reading(
+        "events.show", "/v1/events/{id}", "Get an event with its deliveries", EventAlone, query=_EventQuery
+    )
     async def _event(self, call: Call[_EventQuery, None]) -> Reply:
         explained = call.query.explain
         found = await self._records.event(call.id)

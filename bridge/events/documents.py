@@ -18,7 +18,7 @@ from bridge.deliveries.documents import DeliveryInList, NameOf
 from bridge.events.inspection import beside_data
 from bridge.formats.parse import Bounds
 from bridge.formats.registry import content_of
-from bridge.formats.text import utc_seconds, utc_text
+from bridge.formats.text import utc_text
 from bridge.http.documents import ClosedDocument, CountedPageDocument, UtcMoment
 
 # The documents of messages as they were published, and of quarantined ones.
@@ -66,7 +66,7 @@ class QuarantinedInList(ClosedDocument):
     @classmethod
     def of(cls, known: KnownQuarantined, **more: Any) -> Self:
         """Returns the document without body; `more` are further members."""
-        return cls.unchecked(known, quarantined_at=utc_seconds(known.at), **more)
+        return cls.unchecked(known, quarantined_at=known.at, **more)
 
 
 class QuarantinedAlone(QuarantinedInList, MessageDocument):
@@ -199,7 +199,6 @@ class EventInList(ClosedDocument):
         return cls.unchecked(
             known,
             status=(known.status or EventStatus.UNMATCHED).value,
-            received_at=utc_seconds(known.received_at),
             counts=None if known.counts is None else dict(known.counts),
             **more,
         )

@@ -16,9 +16,9 @@ from bridge.formats.decoder import Decoder
 from bridge.hooks.documents import SourceDocument
 from bridge.hooks.presenter import breaker_word
 from bridge.http.body import LARGE, aside, body_in_time
-from bridge.http.documents import PageDocument, RequestProblem
+from bridge.http.documents import PageDocument
 from bridge.http.input import PageQuery, Query, invalid, page_by_key
-from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.operation import Call, Operation, OperationGroup, Reply, reading
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.dedupe_keys import keyed_by
@@ -140,11 +140,9 @@ class Consumed(Protocol):
 
     def state(self) -> Mapping[str, str]:
         """Returns the state by source name: consuming, connecting, or left."""
-        ...
 
     def held(self) -> Mapping[str, tuple[int, int]]:
         """Returns the messages held and the prefetch, by source name."""
-        ...
 
 
 async def source_documents(
@@ -173,7 +171,7 @@ async def _counted(queues: Sequence[str], counts: Counts) -> Mapping[str, tuple[
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,67}")
 
 
-class LiveRoutes:
+class LiveRoutes(OperationGroup):
     """The operations that read the present state."""
 
     def __init__(
@@ -189,38 +187,30 @@ class LiveRoutes:
         self._consumed = consumed
         self._counts = counts
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "sources.list",
-                "/v1/sources",
-                "List sources with their queues",
-                self._list_sources,
-                PageDocument[SourceDocument],
-                query=PageQuery,
-            ),
-            Operation(
-                name="explain.message",
-                method="POST",
-                path="/v1/explain",
-                summary="Explain which hooks match a message, and why; nothing is delivered or recorded",
-                run=self._explain_message,
-                body=dict[str, Any],
-                read=body_in_time,
-                answers={200: dict[str, Any]},
-                problems={SettingsError: _invalid},
-                audited=False,
-            ),
-        ]
-
+    @reading(
+        "sources.list",
+        "/v1/sources",
+        "List sources with their queues",
+        PageDocument[SourceDocument],
+        query=PageQuery,
+    )
     async def _list_sources(self, call: Call[PageQuery, None]) -> PageDocument[SourceDocument]:
         found, following = page_by_key(call.query, self._sources, lambda source: source.name, _CURSOR)
         return PageDocument.of(await source_documents(found, self._consumed, self._counts), following)
 
+    @Operation(
+        name="explain.message",
+        method="POST",
+        path="/v1/explain",
+        summary="Explain which hooks match a message, and why; nothing is delivered or recorded",
+        body=dict[str, Any],
+        read=body_in_time,
+        answers={200: dict[str, Any]},
+        problems={
+            SettingsError: lambda error, _: invalid((each.path, each.message) for each in error.problems)
+        },
+        audited=False,
+    )
     async def _explain_message(self, call: Call[Query, bytes]) -> Reply:
         what = await aside(partial(asked, call.body), len(call.body))
         return Reply(document=await aside(partial(self._explain.message, what), LARGE), size=LARGE)
-
-
-def _invalid(error: SettingsError, _: Call[Any, Any]) -> RequestProblem:
-    return invalid((fault.path, fault.message) for fault in error.problems)

@@ -171,7 +171,6 @@ def _members(text: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def _compact(text: bytes) -> bytes:
-    """Returns the JSON without insignificant white space."""
     return _STRING_OR_BLANK.sub(lambda found: found[1] or b"", text)
 
 

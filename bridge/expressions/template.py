@@ -16,19 +16,9 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 from bridge.bodies.exact import table_text, to_json
 from bridge.core.delivery import Answer
 from bridge.core.event import Event
+from bridge.expressions import lexer
 from bridge.expressions.cost import cost_of
 from bridge.expressions.engine import MAX_DETAIL, EvaluationError, compile_expression, unanswered, view_for
-from bridge.expressions.lexer import (
-    ListLiteral,
-    Literal,
-    MapLiteral,
-    Placeholder,
-    literal,
-    plain_text,
-    position,
-    split_text,
-    texts,
-)
 from bridge.expressions.values import ValueTooLarge, exported, from_engine
 from bridge.formats.registry import attributes_of, envelope_of
 
@@ -75,7 +65,7 @@ class Path:
             known = (
                 step in value
                 if isinstance(value, Mapping)
-                else isinstance(value, list) and _is_in(step, value)
+                else isinstance(value, list) and isinstance(step, int) and step < len(value)
             )
             if not known:
                 what = f"key {step!r}" if isinstance(step, str) else f"item {step}"
@@ -106,7 +96,7 @@ class CompiledPlaceholders:
         self._costs = [cost for cost in costs if not cost.free]
         self._copies = any(cost.copies for cost in costs)
         self._view = view_for(joined)
-        self._order = {text: index for index, text in reversed(list(enumerate(texts(joined))))}
+        self._order = {text: index for index, text in reversed(list(enumerate(lexer.texts(joined))))}
 
     def values(self, event: Event) -> list[Any] | EvaluationError:
         """Returns the values in order, as JSON values."""
@@ -166,10 +156,6 @@ def path_of(source: str) -> Path | None:
         else:
             steps.append(step[2:-2] if step[1] in "'\"" else int(step[1:-1]))
     return Path(source, found[1], steps)
-
-
-def _is_in(step: str | int, row: list[Any]) -> bool:
-    return isinstance(step, int) and step < len(row)
 
 
 # Templates.
@@ -235,10 +221,10 @@ def compile_template(source: str, *, text: bool = False) -> Template:
 
 
 def _text_template(source: str) -> Template:
-    parts = split_text(source)
-    placeholders = [part for part in parts if isinstance(part, Placeholder)]
+    parts = lexer.split_text(source)
+    placeholders = [part for part in parts if isinstance(part, lexer.Placeholder)]
     slots = CompiledPlaceholders(
-        [(placeholder.expression, *position(source, placeholder.start)) for placeholder in placeholders]
+        [(placeholder.expression, *lexer.position(source, placeholder.start)) for placeholder in placeholders]
     )
     return Template(source, slots, _text_filler(parts), is_text=True)
 
@@ -246,7 +232,7 @@ def _text_template(source: str) -> Template:
 def _expression_template(source: str) -> Template:
     compile_expression(source, costed=True)
     expressions: list[str] = []
-    pick = _picker(literal(source), expressions)
+    pick = _picker(lexer.literal(source), expressions)
     slots = CompiledPlaceholders([(expression, 1, 1) for expression in expressions])
 
     def fill(values: Sequence[Any], _escape: Escape | None) -> str | EvaluationError:
@@ -255,14 +241,14 @@ def _expression_template(source: str) -> Template:
     return Template(source, slots, fill, is_text=False)
 
 
-def _picker(tree: Literal, expressions: list[str]) -> Pick:
+def _picker(tree: lexer.Literal, expressions: list[str]) -> Pick:
     """Returns a function that rebuilds a literal from the values of its expressions, appended to `expressions`."""
     match tree:
-        case MapLiteral(entries):
+        case lexer.MapLiteral(entries):
             _check_keys([key for key, _ in entries])
             pairs = [(_key_picker(key, expressions), _picker(value, expressions)) for key, value in entries]
             return lambda values: {key(values): value(values) for key, value in pairs}
-        case ListLiteral(items):
+        case lexer.ListLiteral(items):
             picks = [_picker(item, expressions) for item in items]
             return lambda values: [pick(values) for pick in picks]
         case str():
@@ -271,7 +257,7 @@ def _picker(tree: Literal, expressions: list[str]) -> Pick:
 
 
 def _key_picker(key: str, expressions: list[str]) -> Pick:
-    if (text := plain_text(key)) is not None:
+    if (text := lexer.plain_text(key)) is not None:
         return lambda _values: text
     pick = _picker(key, expressions)
     return lambda values: _as_text(pick(values))
@@ -279,14 +265,14 @@ def _key_picker(key: str, expressions: list[str]) -> Pick:
 
 def _check_keys(keys: list[str]) -> None:
     known: set[str] = set()
-    for text in map(plain_text, keys):
+    for text in map(lexer.plain_text, keys):
         if text in known:
             raise ValueError(f"the key {text!r} stands twice in a map")
         if text is not None:
             known.add(text)
 
 
-def _text_filler(parts: Sequence[str | Placeholder]) -> Fill:
+def _text_filler(parts: Sequence[str | lexer.Placeholder]) -> Fill:
     pieces = list(_pieces(parts))
 
     def fill(values: Sequence[Any], escape: Escape | None) -> str | EvaluationError:
@@ -325,26 +311,21 @@ class _Gap:
         return json.dumps(text, ensure_ascii=False)[1:-1] if self.quoted else text
 
 
-def _pieces(parts: Sequence[str | Placeholder]) -> Iterator[str | _Gap]:
+def _pieces(parts: Sequence[str | lexer.Placeholder]) -> Iterator[str | _Gap]:
     opening = parts[0] if parts and isinstance(parts[0], str) else ""
     looks_like_json = opening.lstrip().startswith(("{", "["))
     null = "null" if looks_like_json and _is_json_around(parts) else ""
     quoted = False
     for part in parts:
         if isinstance(part, str):
-            quoted = _in_quotes(part, quoted)
+            quoted ^= len(_QUOTE.findall(part)) % 2 == 1  # whether its end is between double quotes
             yield part
         else:
             inside = quoted and looks_like_json
             yield _Gap(inside, "" if inside else null)
 
 
-def _in_quotes(text: str, quoted: bool) -> bool:
-    """Returns whether the end of `text` is between double quotes; `quoted`: its beginning is."""
-    return quoted ^ (len(_QUOTE.findall(text)) % 2 == 1)
-
-
-def _is_json_around(parts: Sequence[str | Placeholder]) -> bool:
+def _is_json_around(parts: Sequence[str | lexer.Placeholder]) -> bool:
     try:
         orjson.loads("".join(part if isinstance(part, str) else "0" for part in parts))
     except orjson.JSONDecodeError:

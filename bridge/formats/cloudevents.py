@@ -24,11 +24,6 @@ _DATA = frozenset({"data", "data_base64"})
 _BATCH = re.compile(re.escape(CONTENT_TYPE) + "-batch", re.IGNORECASE)
 
 
-def has_cloudevents_headers(_data: Any, _message: Message) -> bool:
-    """Returns True: the header with the version suffices."""
-    return True
-
-
 def is_cloudevents_body(data: Any) -> bool:
     """Returns whether all required attributes are present as text, in the body or in each element of a list."""
     if isinstance(data, list):
@@ -43,7 +38,7 @@ def _is_event(data: Any) -> bool:
 def read_cloudevents(data: Any, message: Message, timezone: ZoneInfo) -> Decoded:
     """Returns type, id, time and data; data in base64 stay encoded; in binary mode the data are the whole body."""
     if isinstance(data, dict) and is_structured(data, message):
-        return _structured(data, timezone)
+        return _decoded(data, data["data"] if "data" in data else data.get("data_base64"), timezone)
     return _decoded(attributes_of(message.headers), data, timezone)
 
 
@@ -93,10 +88,6 @@ def envelope(data: Any, message: Message) -> Any:
     if isinstance(data, dict) and is_structured(data, message):
         return data
     return all_attributes(data, message) | {"data": data}
-
-
-def _structured(data: dict[str, Any], timezone: ZoneInfo) -> Decoded:
-    return _decoded(data, data["data"] if "data" in data else data.get("data_base64"), timezone)
 
 
 def _decoded(attributes: Mapping[str, Any], data: Any, timezone: ZoneInfo) -> Decoded:

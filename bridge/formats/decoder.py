@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
@@ -12,10 +12,12 @@ from bridge.codings.inflating import plain_message
 from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
 from bridge.expressions.engine import compile_expression, view_for
 from bridge.formats.parse import BOUNDS, Bounds
-from bridge.formats.registry import FORMATS, MAX_BODY, Read, ReadEvent, Split, read_body, recognise
+from bridge.formats.registry import FORMATS, MAX_BODY, Read, Split, read_body, recognise
+from bridge.formats.systems import ReadEvent
 from bridge.formats.text import event_type, fitting_id, table_size, text_of, utc_text, webhook_id
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import INLET, with_visible_headers
+from bridge.wire.headers import SignedInletMark, SignedInletMarkReader
 
 # The source's own expressions for type and publisher's id.
 
@@ -79,33 +81,6 @@ MAX_EVENTS = 10_000
 NewId = Callable[[], str]
 
 
-class InletMark(Protocol):
-    """The statements of a verified inlet mark."""
-
-    @property
-    def event_type(self) -> str | None:
-        """Returns the type of the event, if the inlet knows it."""
-        ...
-
-    @property
-    def identity(self) -> str | None:
-        """Returns the sender that the inlet verified."""
-        ...
-
-    @property
-    def webhook_id(self) -> str | None:
-        """Returns the id that the sender signed, which receivers must see."""
-        ...
-
-
-class InletMarkReader(Protocol):
-    """The interface that reads inlet marks."""
-
-    def read(self, message: Message) -> InletMark | None:
-        """Returns the verified mark of the message; None without one."""
-        ...
-
-
 Genuine = Callable[[Message], bool]
 """The function that returns whether a bridge with this history wrote the message. Never raises."""
 Misfit = Callable[[Any], str | None]
@@ -117,7 +92,7 @@ class _Common(NamedTuple):
 
     form: str
     read: ReadEvent
-    arrival: InletMark | None
+    arrival: SignedInletMark | None
     received_at: float
 
 
@@ -130,7 +105,7 @@ class Decoder:
         *,
         max_body: int = MAX_BODY,
         max_headers: int = MAX_HEADERS,
-        arrivals: InletMarkReader | None = None,
+        arrivals: SignedInletMarkReader | None = None,
         misfit: Misfit | None = None,
         genuine: Genuine | None = None,
         bounds: Bounds = BOUNDS,

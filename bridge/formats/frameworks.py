@@ -270,11 +270,6 @@ MASSTRANSIT_HEADERS = frozenset({"mt-messagetype"})
 MASSTRANSIT_KEYS = frozenset({"messageType"})
 
 
-def has_masstransit_headers(_data: Any, _message: Message) -> bool:
-    """Returns True: the header with the types suffices."""
-    return True
-
-
 def is_masstransit_body(data: Any) -> bool:
     """Returns whether the body is an envelope with a URN as type."""
     return (
@@ -311,11 +306,6 @@ def _first_type(data: dict[str, Any]) -> str | None:
 
 NSERVICEBUS_HEADERS = frozenset({"nservicebus.enclosedmessagetypes", "nservicebus.messageid"})
 _FRACTION = re.compile(r"(\d\d:\d\d:\d\d):(\d)")
-
-
-def has_nservicebus_headers(_data: Any, _message: Message) -> bool:
-    """Returns True: the headers are NServiceBus's own."""
-    return True
 
 
 def read_nservicebus(data: Any, message: Message, _timezone: ZoneInfo) -> Decoded:

@@ -132,7 +132,7 @@ def _read_exactly(body: bytes) -> tuple[Any, str]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}: {error.msg}"
         return None, f"the body is not JSON: {where}" if text.strip() else "the body is empty"
-    if text.count("[") + text.count("{") > MAX_DEPTH and _nests_deeper(data):
+    if nests_deeper(text, data, MAX_DEPTH):
         return (
             None,
             _TOO_DEEP,
@@ -159,9 +159,12 @@ def _double(digits: str) -> float | str:
 _EXACT = JSONDecoder(parse_int=_integer, parse_float=_double, object_hook=_as_it_is)
 
 
-def _nests_deeper(data: Any) -> bool:
+def nests_deeper(text: str, data: Any, most: int) -> bool:
+    """Returns whether arrays and objects nest deeper than `most` levels in the value of this JSON."""
+    if text.count("[") + text.count("{") <= most:
+        return False
     level = [data]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(most):
         level = [item for each in level for item in _items(each)]
         if not level:
             return False

@@ -162,11 +162,6 @@ _EVENT_TIMES = (
 )
 
 
-def has_gitlab_headers(_data: Any, _message: Message) -> bool:
-    """Returns True: the header is GitLab's own."""
-    return True
-
-
 def is_gitlab_body(data: Any) -> bool:
     """Returns whether the body names a kind of object, or an event of a system hook."""
     if not isinstance(data, dict):

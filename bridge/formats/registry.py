@@ -13,6 +13,7 @@ from bridge.core.event import Content, Decoded, Event, Message
 from bridge.formats import cloudevents, frameworks, platforms, systems
 from bridge.formats.forms import form_data, is_form
 from bridge.formats.parse import BOUNDS, Bounds, growth_of, read
+from bridge.formats.systems import ReadEvent, reader
 from bridge.formats.text import from_milliseconds, from_text, from_value
 
 # The fallback format `json` for any body, JSON or not, and Standard Webhooks payloads.
@@ -61,19 +62,8 @@ def is_standard_body(data: dict[str, Any]) -> bool:
     )
 
 
-def read_standard(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Returns type, time and data."""
-    if not isinstance(data, dict):
-        return Decoded(data=data)
-    kind = data.get("type")
-    return Decoded(
-        type=kind if isinstance(kind, str) else None,
-        data=data.get("data", data),
-        time=from_value(data.get("timestamp"), timezone),
-    )
+read_standard = reader("type", "data", "timestamp")
 
-
-ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
 Envelope = Callable[[Any, Message], Any]
 Split = Callable[[Any, Message], Sequence[Message] | None]
 
@@ -126,13 +116,20 @@ _CONTENT_TYPES = (
     (frameworks.MASSTRANSIT_CONTENT_TYPE, "masstransit"),
     (frameworks.JAVA_SERIALIZED, "spring"),
 )
+
+
+def _suffices(_data: Any, _message: Message) -> bool:
+    """Returns True: these headers are the system's own."""
+    return True
+
+
 # in order of precedence; each is tried only if one of its headers is present
 _IN_HEADERS: tuple[tuple[str, frozenset[str], Callable[[Any, Message], bool]], ...] = (
-    ("cloudevents", cloudevents.CLOUDEVENTS_HEADERS, cloudevents.has_cloudevents_headers),
+    ("cloudevents", cloudevents.CLOUDEVENTS_HEADERS, _suffices),
     ("celery", frameworks.CELERY_HEADERS, frameworks.has_celery_headers),
-    ("masstransit", frameworks.MASSTRANSIT_HEADERS, frameworks.has_masstransit_headers),
-    ("nservicebus", frameworks.NSERVICEBUS_HEADERS, frameworks.has_nservicebus_headers),
-    ("gitlab", platforms.GITLAB_HEADERS, platforms.has_gitlab_headers),
+    ("masstransit", frameworks.MASSTRANSIT_HEADERS, _suffices),
+    ("nservicebus", frameworks.NSERVICEBUS_HEADERS, _suffices),
+    ("gitlab", platforms.GITLAB_HEADERS, _suffices),
     ("laravel", frameworks.LARAVEL_HEADERS, frameworks.has_laravel_headers),
     ("spring", frameworks.SPRING_HEADERS, frameworks.has_spring_headers),
     ("symfony", frameworks.SYMFONY_HEADERS, frameworks.has_symfony_headers),

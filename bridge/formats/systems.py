@@ -5,6 +5,7 @@ Hooks of type webhook arrive through an inlet and may be posted as a form. Sourc
 its public receivers. Every key may be absent.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,25 @@ from zoneinfo import ZoneInfo
 
 from bridge.core.event import Decoded, Message
 from bridge.formats.text import from_value, utc_text
+
+ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
+
+
+def reader(kind: str, data: str, *times: str) -> ReadEvent:
+    """Returns a function that reads type and data from these keys of the body, the time from the first that is there."""
+
+    def read(body: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
+        if not isinstance(body, dict):
+            return Decoded(data=body)
+        name = body.get(kind)
+        time = next((body[key] for key in times if key in body), None)
+        return Decoded(
+            type=name if isinstance(name, str) else None,
+            data=body.get(data, body),
+            time=from_value(time, timezone),
+        )
+
+    return read
 
 
 def is_splynx_body(data: dict[str, Any]) -> bool:
@@ -90,16 +110,7 @@ def is_phlix_body(data: dict[str, Any]) -> bool:
     )
 
 
-def read_phlix(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Returns type, time and payload; PHP serializes an empty payload as an array."""
-    if not isinstance(data, dict):
-        return Decoded(data=data)
-    name = data.get("event_type")
-    return Decoded(
-        type=name if isinstance(name, str) else None,
-        data=data.get("payload", data),
-        time=from_value(data.get("occurred_at", data.get("timestamp")), timezone),
-    )
+read_phlix = reader("event_type", "payload", "occurred_at", "timestamp")
 
 
 # Plinqx's webhooks: `event`, `timestamp`, `data`, and mostly `metadata`. Source: Plinqx documentation, admin webhooks.
@@ -115,16 +126,7 @@ def is_plinqx_body(data: dict[str, Any]) -> bool:
     )
 
 
-def read_plinqx(data: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
-    """Returns type, time and data."""
-    if not isinstance(data, dict):
-        return Decoded(data=data)
-    name = data.get("event")
-    return Decoded(
-        type=name if isinstance(name, str) else None,
-        data=data.get("data", data),
-        time=from_value(data.get("timestamp"), timezone),
-    )
+read_plinqx = reader("event", "data", "timestamp")
 
 
 # Cockpit's webhooks: version 1 sends `event`, `hook`, `backend` and `args`, version 2 only the arguments. Source:
@@ -142,9 +144,4 @@ def is_cockpit_body(data: dict[str, Any]) -> bool:
     )
 
 
-def read_cockpit(data: Any, _message: Message, _timezone: ZoneInfo) -> Decoded:
-    """Returns the event's name as type, and the arguments as data."""
-    if not isinstance(data, dict):
-        return Decoded(data=data)
-    name = data.get("event")
-    return Decoded(type=name if isinstance(name, str) else None, data=data.get("args", data))
+read_cockpit = reader("event", "args")

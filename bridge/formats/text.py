@@ -199,7 +199,6 @@ def table_size(table: Mapping[str, Any]) -> int:
 
 
 def _scalar_size(value: Any) -> int:
-    """Returns the size of the value, without its type byte."""
     if isinstance(value, str):
         return 4 + _text_size(value)
     if isinstance(value, (bytes, bytearray)):

@@ -18,20 +18,7 @@ from bridge.core.records import (
     LastAttempt,
     Page,
 )
-from bridge.db.scan import (
-    MOST_COUNTED,
-    Columns,
-    Found,
-    Key,
-    KeyRange,
-    among,
-    as_id,
-    beyond_page,
-    cursor,
-    filled,
-    first_id,
-    key_of,
-)
+from bridge.db import scan
 from bridge.db.tables import attempts, deliveries, events, evidence_forms
 from bridge.db.text import headers_of, original, properties_of
 from bridge.db.upserts import padded
@@ -141,17 +128,17 @@ def page(
     found = _found(connection, which, after, limit + 1)
     keys, more = found.keys[:limit], len(found.keys) > limit
     last = keys[-1] if more else found.horizon
-    return Page(_read(connection, which, keys), cursor(_kind(which), last) if last is not None else None)
+    return Page(_read(connection, which, keys), scan.cursor(_kind(which), last) if last is not None else None)
 
 
 def beyond(connection: Connection, which: DeliveryFilter, after: str) -> Beyond:
     """Returns how many matching deliveries follow the cursor `after`; ValueError for an invalid cursor."""
-    return beyond_page(_found(connection, which, after, MOST_COUNTED + 1))
+    return scan.beyond_page(_found(connection, which, after, scan.MOST_COUNTED + 1))
 
 
 def one(connection: Connection, delivery_id: str) -> tuple[KnownDelivery, Sequence[KnownAttempt]] | None:
     """Returns the delivery with the attempts of all its generations, in the order in which they were made."""
-    known = as_id(delivery_id)
+    known = scan.as_id(delivery_id)
     found = _rows(connection, deliveries.c.id == known) if known is not None else ()
     if not found:
         return None
@@ -178,23 +165,25 @@ def _kind(which: DeliveryFilter) -> str:
     return "updated" if which.by_update else "delivery"
 
 
-def _found(connection: Connection, which: DeliveryFilter, after: str | None, limit: int) -> Found:
-    key = key_of(_kind(which), after) if after is not None else None
+def _found(connection: Connection, which: DeliveryFilter, after: str | None, limit: int) -> scan.Found:
+    key = scan.key_of(_kind(which), after) if after is not None else None
     if which.by_update:
         return lists.find_updated(connection, which, key, limit)
-    bounds = KeyRange(key, first_id(which.since), first_id(which.until))
-    return filled(partial(lists.find_received, connection, which), bounds, limit)
+    bounds = scan.KeyRange(key, scan.first_id(which.since), scan.first_id(which.until))
+    return scan.filled(partial(lists.find_received, connection, which), bounds, limit)
 
 
-def _read(connection: Connection, which: DeliveryFilter, keys: Sequence[Key]) -> tuple[KnownDelivery, ...]:
+def _read(
+    connection: Connection, which: DeliveryFilter, keys: Sequence[scan.Key]
+) -> tuple[KnownDelivery, ...]:
     if not keys:
         return ()
-    condition = among(connection, deliveries.c.id, [key[-1] for key in keys])
+    condition = scan.among(connection, deliveries.c.id, [key[-1] for key in keys])
     return _rows(connection, condition, lists.ORDER_OF_UPDATE if which.by_update else lists.ORDER_OF_RECEIPT)
 
 
 def _rows(
-    connection: Connection, condition: ColumnElement[bool], order: Columns = lists.ORDER_OF_RECEIPT
+    connection: Connection, condition: ColumnElement[bool], order: scan.Columns = lists.ORDER_OF_RECEIPT
 ) -> tuple[KnownDelivery, ...]:
     kind = func.coalesce(events.c.type, deliveries.c.event_type).label("type")
     # A delivery whose event was deleted by hand is listed nevertheless.
@@ -216,5 +205,5 @@ def _last_attempts(connection: Connection, numbers: Mapping[str, int]) -> dict[s
         deliveries, and_(deliveries.c.id == c.delivery_id, deliveries.c.attempts == c.number)
     )
     # If the last attempt of an earlier generation has the same number, the later generation wins.
-    chosen = joined.where(among(connection, deliveries.c.id, list(numbers))).order_by(c.generation)
+    chosen = joined.where(scan.among(connection, deliveries.c.id, list(numbers))).order_by(c.generation)
     return {row["delivery_id"]: last_of(row) for row in connection.execute(chosen).mappings()}

@@ -10,25 +10,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Text, exists, func, li
 
 from bridge.core.delivery import Status
 from bridge.core.records import Beyond, EventFilter, EventStatus, KnownEvent, Page
-from bridge.db.scan import (
-    MOST_COUNTED,
-    ORDER,
-    Condition,
-    Found,
-    KeyRange,
-    Scan,
-    among,
-    as_id,
-    beyond_page,
-    cursor,
-    distinct,
-    equals,
-    filled,
-    first_id,
-    key_of,
-    run_all,
-    scans_of_type,
-)
+from bridge.db import scan
 from bridge.db.tables import INDEXED_LENGTH, WEBHOOK_ID_OF_ITS_OWN, deliveries, event_dimensions, events
 from bridge.db.text import storable
 from bridge.history.deliveries import event_of
@@ -57,7 +39,7 @@ def page(
     keys, more = found.keys[:limit], len(found.keys) > limit
     last = keys[-1] if more else found.horizon
     return Page(
-        listed(connection, [key[0] for key in keys]), cursor(_KIND, last) if last is not None else None
+        listed(connection, [key[0] for key in keys]), scan.cursor(_KIND, last) if last is not None else None
     )
 
 
@@ -69,59 +51,59 @@ def whole_page(
     ids = [key[0] for key in found.keys[:limit]]
     size = func.length(events.c.body).label("size")
     sizes = dict(
-        connection.execute(select(events.c.id, size).where(among(connection, events.c.id, ids))).all()
+        connection.execute(select(events.c.id, size).where(scan.among(connection, events.c.id, ids))).all()
     )
     totals = accumulate(sizes.get(one, 0) for one in ids)
     taken = [
         one for at, (one, total) in enumerate(zip(ids, totals, strict=True)) if not at or total <= most_bytes
     ]
     last = (taken[-1],) if len(taken) < len(found.keys) else found.horizon
-    return Page(_read(connection, taken), cursor(_KIND, last) if last is not None else None)
+    return Page(_read(connection, taken), scan.cursor(_KIND, last) if last is not None else None)
 
 
 def behind(event_id: str) -> str:
     """Returns the cursor of the page that begins after this event."""
-    return cursor(_KIND, (event_id,))
+    return scan.cursor(_KIND, (event_id,))
 
 
 def beyond(connection: Connection, which: EventFilter, after: str) -> Beyond:
     """Returns how many matching events follow the cursor `after`; ValueError for an invalid cursor."""
-    return beyond_page(_found(connection, which, after, MOST_COUNTED + 1))
+    return scan.beyond_page(_found(connection, which, after, scan.MOST_COUNTED + 1))
 
 
-def _found(connection: Connection, which: EventFilter, after: str | None, limit: int) -> Found:
-    key = key_of(_KIND, after) if after is not None else None
-    bounds = KeyRange(key, first_id(which.since), first_id(which.until))
+def _found(connection: Connection, which: EventFilter, after: str | None, limit: int) -> scan.Found:
+    key = scan.key_of(_KIND, after) if after is not None else None
+    bounds = scan.KeyRange(key, scan.first_id(which.since), scan.first_id(which.until))
     scans = _scans(connection, which)
     if which.status is None:
-        return filled(partial(run_all, connection, scans), bounds, limit)
-    return filled(partial(_with_status, connection, scans, which.status), bounds, limit)
+        return scan.filled(partial(scan.run_all, connection, scans), bounds, limit)
+    return scan.filled(partial(_with_status, connection, scans, which.status), bounds, limit)
 
 
 def one(connection: Connection, event_id: str) -> KnownEvent | None:
     """Returns the event, None if it does not exist."""
-    known = as_id(event_id)
+    known = scan.as_id(event_id)
     found = _read(connection, [known]) if known is not None else ()
     return found[0] if found else None
 
 
 def _with_status(
-    connection: Connection, scans: Sequence[Scan], status: EventStatus, bounds: KeyRange, limit: int
-) -> Found:
+    connection: Connection, scans: Sequence[scan.Scan], status: EventStatus, bounds: scan.KeyRange, limit: int
+) -> scan.Found:
     """Returns events with this status, from a limited number of events found by the scans."""
-    looked_at = run_all(connection, scans, bounds, _LOOKED_AT)
+    looked_at = scan.run_all(connection, scans, bounds, _LOOKED_AT)
     of = _statuses(connection, [key[0] for key in looked_at.keys])
     keys = [key for key in looked_at.keys if of.get(key[0]) is status]
     if len(keys) >= limit:
-        return Found(keys[:limit])
+        return scan.Found(keys[:limit])
     more = len(looked_at.keys) == _LOOKED_AT
-    return Found(keys, looked_at.keys[-1] if more else looked_at.horizon)
+    return scan.Found(keys, looked_at.keys[-1] if more else looked_at.horizon)
 
 
 def _statuses(connection: Connection, ids: Sequence[str]) -> dict[str, EventStatus]:
     if not ids:
         return {}
-    chosen = select(events.c.id, *_ASKED).where(among(connection, events.c.id, ids))
+    chosen = select(events.c.id, *_ASKED).where(scan.among(connection, events.c.id, ids))
     return {row[0]: _status_of(row[1], row[2]) for row in connection.execute(chosen)}
 
 
@@ -131,8 +113,7 @@ def _status_of(taken: bool, any_delivery: bool) -> EventStatus:
     return EventStatus.SKIPPED if any_delivery else EventStatus.UNMATCHED
 
 
-def _scans(connection: Connection, which: EventFilter) -> list[Scan]:
-    """Returns the scans for the filter, on its most selective condition."""
+def _scans(connection: Connection, which: EventFilter) -> list[scan.Scan]:
     if which.publisher_id is not None:
         return [_of_publisher(which, which.publisher_id)]
     if which.webhook_id is not None:
@@ -142,59 +123,60 @@ def _scans(connection: Connection, which: EventFilter) -> list[Scan]:
     return _of_source_and_type(connection, which.source, which.type)
 
 
-def _of_source_and_type(connection: Connection, source: str | None, kind: str | None) -> list[Scan]:
+def _of_source_and_type(connection: Connection, source: str | None, kind: str | None) -> list[scan.Scan]:
     c = events.c
     match source, kind:
         case None, None:
-            return [Scan(ORDER, ())]
+            return [scan.Scan(scan.ORDER, ())]
         case None, str():
-            return scans_of_type(connection, kind)
+            return scan.scans_of_type(connection, kind)
         case str(), None:
             return _of_source(connection, storable(source))
         case _:
-            return [Scan(ORDER, (c.source == storable(source or ""), c.type == storable(kind or "")))]
+            return [
+                scan.Scan(scan.ORDER, (c.source == storable(source or ""), c.type == storable(kind or "")))
+            ]
 
 
-def _of_source(connection: Connection, source: str) -> list[Scan]:
+def _of_source(connection: Connection, source: str) -> list[scan.Scan]:
     """Returns the scans by the event types of a source; a source with very many types is frequent, so it is found by a scan of
     all events.
     """
     c = events.c
-    types = distinct(connection, c.type, c.source == source, most=_MOST_TYPES + 1)
+    types = scan.distinct(connection, c.type, c.source == source, most=_MOST_TYPES + 1)
     if len(types) > _MOST_TYPES:
-        return [Scan(ORDER, (), [equals(c.source, source)], cost=_ROW)]
-    return [Scan(ORDER, (c.source == source, c.type == kind)) for kind in types]
+        return [scan.Scan(scan.ORDER, (), [scan.equals(c.source, source)], cost=_ROW)]
+    return [scan.Scan(scan.ORDER, (c.source == source, c.type == kind)) for kind in types]
 
 
-def _beside(which: EventFilter) -> list[Condition]:
-    """Returns the remaining conditions of the filter, on columns of the event."""
+def _beside(which: EventFilter) -> list[scan.Condition]:
     c = events.c
     asked = [(c.source, which.source), (c.type, which.type)]
-    return [equals(column, storable(value)) for column, value in asked if value is not None]
+    return [scan.equals(column, storable(value)) for column, value in asked if value is not None]
 
 
-def _of_webhook(which: EventFilter, webhook_id: str) -> list[Scan]:
+def _of_webhook(which: EventFilter, webhook_id: str) -> list[scan.Scan]:
     """Returns the scans for a `webhook-id`: the index of events that have one of their own, else the event's id."""
     c, stored = events.c, storable(webhook_id)
-    rest = [equals(c.webhook_id, stored), *_beside(which)]
+    rest = [scan.equals(c.webhook_id, stored), *_beside(which)]
     found = []
-    if (known := as_id(webhook_id)) is not None:
-        found.append(Scan(ORDER, [c.id == known], rest))
+    if (known := scan.as_id(webhook_id)) is not None:
+        found.append(scan.Scan(scan.ORDER, [c.id == known], rest))
     if 0 < len(stored) <= INDEXED_LENGTH:
         # The text must equal that of the index, or the index is not used.
         last = literal_column("substr(webhook_id, length(webhook_id))", Text)
-        found.append(Scan(ORDER, (text(WEBHOOK_ID_OF_ITS_OWN), last == stored[-1]), rest))
+        found.append(scan.Scan(scan.ORDER, (text(WEBHOOK_ID_OF_ITS_OWN), last == stored[-1]), rest))
     return found
 
 
-def _of_dimension(which: EventFilter) -> Scan:
+def _of_dimension(which: EventFilter) -> scan.Scan:
     """Returns the scan of one dimension's index; the other conditions are checked on each event found."""
     (name, key), *others = which.dimensions
     d = event_dimensions.c
     asked = [(events.c.source, which.source), (events.c.type, which.type)]
-    rest: list[Condition] = [(d.event_id, _event_is(*each)) for each in asked if each[1] is not None]
+    rest: list[scan.Condition] = [(d.event_id, _event_is(*each)) for each in asked if each[1] is not None]
     rest += [(d.event_id, _has(*each)) for each in others]
-    return Scan((d.event_id,), [d.dimension == storable(name), d.key == storable(key)], rest, cost=_ROW)
+    return scan.Scan((d.event_id,), [d.dimension == storable(name), d.key == storable(key)], rest, cost=_ROW)
 
 
 def _event_is(column: Column[str], value: str | None) -> Callable[[ColumnElement[str]], ColumnElement[bool]]:
@@ -207,15 +189,15 @@ def _has(name: str, key: str) -> Callable[[ColumnElement[str]], ColumnElement[bo
     return lambda entry: exists().where(*named, other.event_id == entry)
 
 
-def _of_publisher(which: EventFilter, publisher_id: str) -> Scan:
+def _of_publisher(which: EventFilter, publisher_id: str) -> scan.Scan:
     c, stored = events.c, storable(publisher_id)
-    rest = [equals(c.publisher_id, stored), *_beside(which)]
+    rest = [scan.equals(c.publisher_id, stored), *_beside(which)]
     if not 0 < len(stored) <= INDEXED_LENGTH:
-        return Scan(ORDER, (), rest, cost=_ROW)
+        return scan.Scan(scan.ORDER, (), rest, cost=_ROW)
     # The text must equal that of the index, or the index is not used.
     indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
     last = literal_column("substr(publisher_id, length(publisher_id))", Text)
-    return Scan(ORDER, (indexed, last == stored[-1]), rest)
+    return scan.Scan(scan.ORDER, (indexed, last == stored[-1]), rest)
 
 
 def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
@@ -223,7 +205,9 @@ def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]
     if not ids:
         return ()
     small = [column for column in events.c if column.name not in {"body", "headers", "properties"}]
-    chosen = select(*small, *_ASKED).where(among(connection, events.c.id, ids)).order_by(events.c.id.desc())
+    chosen = (
+        select(*small, *_ASKED).where(scan.among(connection, events.c.id, ids)).order_by(events.c.id.desc())
+    )
     counts = _counts(connection, ids)
     return tuple(
         replace(
@@ -238,7 +222,7 @@ def listed(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]
 def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[Status, int]] | None:
     """Returns the deliveries of each event by status; None if they are too many to count."""
     c = deliveries.c
-    some = select(c.event_id, c.status).where(among(connection, c.event_id, ids))
+    some = select(c.event_id, c.status).where(scan.among(connection, c.event_id, ids))
     inner = some.limit(literal_column(str(_MOST_COUNTED + 1))).subquery()
     counted = select(inner.c.event_id, inner.c.status, func.count()).group_by(
         inner.c.event_id, inner.c.status
@@ -254,5 +238,5 @@ def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[Status
 def _read(connection: Connection, ids: Sequence[str]) -> tuple[KnownEvent, ...]:
     if not ids:
         return ()
-    chosen: Any = select(events).where(among(connection, events.c.id, ids)).order_by(events.c.id.desc())
+    chosen: Any = select(events).where(scan.among(connection, events.c.id, ids)).order_by(events.c.id.desc())
     return tuple(event_of(row) for row in connection.execute(chosen).mappings())

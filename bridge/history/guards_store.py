@@ -5,20 +5,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Text,
-    and_,
-    delete,
-    false,
-    literal_column,
-    not_,
-    select,
-    text,
-    true,
-    update,
-)
+import sqlalchemy as sa
 
 from bridge.core.delivery import DUPLICATE, Status
 from bridge.core.guards import Claim, Claimed, Earlier, EventKey
@@ -43,31 +30,33 @@ _AT_ONCE = 500
 """The number of rows in one statement, and of claims in one transaction, which must end in time."""
 
 
-def _count_unclean_stop(connection: Connection) -> int:
+def _count_unclean_stop(connection: sa.Connection) -> int:
     """Record another unclean shutdown; returns how many happened in a row, at most minutes apart."""
     c = suspects.c
     at = now(connection)
-    connection.execute(delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
+    connection.execute(sa.delete(suspects).where(c.digest == _DEATHS, c.noted_at <= at - IN_A_ROW))
     statement = any_insert(connection, suspects).values(digest=_DEATHS, replica="", times=1, noted_at=at)
     counted = {"times": c.times + 1, "noted_at": at}
     connection.execute(statement.on_conflict_do_update(index_elements=[c.digest], set_=counted))
-    return connection.scalar(select(c.times).where(c.digest == _DEATHS)) or 1
+    return connection.scalar(sa.select(c.times).where(c.digest == _DEATHS)) or 1
 
 
-def _times(connection: Connection, digests: Collection[str], replica: str) -> dict[str, int]:
+def _times(connection: sa.Connection, digests: Collection[str], replica: str) -> dict[str, int]:
     """Returns in how many earlier runs each message was in-flight at the end; messages without a record are absent."""
     c = suspects.c
     since = now(connection) - KEPT
     found: dict[str, int] = {}
     for some in _chunks(digests):
         rows = connection.execute(
-            select(c.digest, c.replica, c.times).where(c.digest.in_(some), c.noted_at > since)
+            sa.select(c.digest, c.replica, c.times).where(c.digest.in_(some), c.noted_at > since)
         )
         found |= {row.digest: row.times - (row.replica == replica) for row in rows}
     return {digest: times for digest, times in found.items() if times > 0}
 
 
-def _note(connection: Connection, digests: Collection[str], replica: str, over: Collection[str] = ()) -> None:
+def _note(
+    connection: sa.Connection, digests: Collection[str], replica: str, over: Collection[str] = ()
+) -> None:
     """Count each message once per run, before it is started; messages in `over` are forgotten first.
 
     Both happen in one transaction, so that a crash over the next message leaves no record of the previous one.
@@ -75,7 +64,7 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
     c = suspects.c
     at = now(connection)
     _clear(connection, over)
-    connection.execute(delete(suspects).where(c.noted_at <= at - KEPT))
+    connection.execute(sa.delete(suspects).where(c.noted_at <= at - KEPT))
     for some in _chunks(set(digests), fill=False):
         rows = [{"digest": each, "replica": replica, "times": 1, "noted_at": at} for each in some]
         statement = any_insert(connection, suspects).values(rows)
@@ -87,23 +76,25 @@ def _note(connection: Connection, digests: Collection[str], replica: str, over: 
         )
 
 
-def _doubt(connection: Connection, digests: Collection[str], replica: str) -> None:
+def _doubt(connection: sa.Connection, digests: Collection[str], replica: str) -> None:
     """Reset the count of this run to one: the messages were not processed alone after all."""
     c = suspects.c
     for some in _chunks(digests):
-        connection.execute(update(suspects).where(c.digest.in_(some), c.replica == replica).values(times=1))
+        connection.execute(
+            sa.update(suspects).where(c.digest.in_(some), c.replica == replica).values(times=1)
+        )
 
 
-def _clear(connection: Connection, digests: Collection[str]) -> None:
+def _clear(connection: sa.Connection, digests: Collection[str]) -> None:
     """Delete the records: the messages were settled and did not end the process."""
     for some in _chunks(digests):
-        connection.execute(delete(suspects).where(suspects.c.digest.in_(some)))
+        connection.execute(sa.delete(suspects).where(suspects.c.digest.in_(some)))
 
 
-def _leave(connection: Connection, replica: str) -> None:
+def _leave(connection: sa.Connection, replica: str) -> None:
     """Delete the records of this run at a graceful shutdown, except counts of other processes that still run."""
-    others = select(replicas.c.id).where(replicas.c.id != replica)
-    connection.execute(delete(suspects).where(suspects.c.replica.not_in(others)))
+    others = sa.select(replicas.c.id).where(replicas.c.id != replica)
+    connection.execute(sa.delete(suspects).where(suspects.c.replica.not_in(others)))
 
 
 class SqlSuspects(Store):
@@ -151,15 +142,15 @@ class SqlRecollection(Store):
         return found
 
 
-def hooks_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str] | None]:
+def hooks_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, set[str] | None]:
     """Returns the hooks with a fate for those of these events that have any; None if all were skipped as duplicates."""
     if not ids:
         return {}
     c = deliveries.c
-    dropped = and_(c.status == str(Status.SKIPPED), c.reason == DUPLICATE)
+    dropped = sa.and_(c.status == str(Status.SKIPPED), c.reason == DUPLICATE)
     found: dict[str, set[str] | None] = {}
     rows = connection.execute(
-        select(c.event_id, c.hook, not_(dropped)).where(among(connection, c.event_id, ids))
+        sa.select(c.event_id, c.hook, sa.not_(dropped)).where(among(connection, c.event_id, ids))
     )
     for event_id, hook, counts in rows:
         hooks = found.setdefault(event_id, None)
@@ -168,7 +159,7 @@ def hooks_of(connection: Connection, ids: Sequence[str]) -> dict[str, set[str] |
     return found
 
 
-def _earlier(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, Earlier]:
+def _earlier(connection: sa.Connection, keys: Sequence[EventKey]) -> dict[EventKey, Earlier]:
     stored = {
         (storable(source), storable(webhook_id)): (source, of, webhook_id) for source, of, webhook_id in keys
     }
@@ -177,7 +168,7 @@ def _earlier(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey,
         return {}
     c = events.c
     rows = connection.execute(
-        select(c.id, c.source, c.webhook_id).where(among(connection, c.id, candidates)).order_by(c.id)
+        sa.select(c.id, c.source, c.webhook_id).where(among(connection, c.id, candidates)).order_by(c.id)
     )
     found = [(row[0], key) for row in rows if (key := stored.get((row[1], row[2])))]
     hooks = hooks_of(connection, [event_id for event_id, _ in found])
@@ -189,7 +180,7 @@ def _earlier(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey,
     return earlier
 
 
-def _candidates(connection: Connection, publisher_ids: Iterable[str]) -> Iterator[str]:
+def _candidates(connection: sa.Connection, publisher_ids: Iterable[str]) -> Iterator[str]:
     """Yields the newest events with these publisher ids, whatever their bodies."""
     heaps: dict[str, list[str]] = {}
     rest = []
@@ -205,22 +196,22 @@ def _candidates(connection: Connection, publisher_ids: Iterable[str]) -> Iterato
         yield from _without_index(connection, rest)
 
 
-def _of_heap(connection: Connection, character: str, ids: Sequence[str], depth: int) -> Iterable[str]:
+def _of_heap(connection: sa.Connection, character: str, ids: Sequence[str], depth: int) -> Iterable[str]:
     c = events.c
     # The text must equal that of the index, or the index is not used.
-    indexed = text(f"length(publisher_id) <= {INDEXED_LENGTH}")
-    last = literal_column("substr(publisher_id, length(publisher_id))", Text)
-    newest = select(c.id, c.publisher_id).where(indexed, last == character).order_by(c.id.desc())
+    indexed = sa.text(f"length(publisher_id) <= {INDEXED_LENGTH}")
+    last = sa.literal_column("substr(publisher_id, length(publisher_id))", sa.Text)
+    newest = sa.select(c.id, c.publisher_id).where(indexed, last == character).order_by(c.id.desc())
     entries = newest.limit(as_literal(depth)).subquery()
-    chosen = select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
+    chosen = sa.select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
     return connection.scalars(chosen.order_by(entries.c.id.desc()).limit(as_literal(_NEWEST))).all()
 
 
-def _without_index(connection: Connection, ids: Sequence[str]) -> Iterable[str]:
+def _without_index(connection: sa.Connection, ids: Sequence[str]) -> Iterable[str]:
     c = events.c
-    entries = select(c.id, c.publisher_id).order_by(c.id.desc()).limit(as_literal(_UNINDEXED)).subquery()
+    entries = sa.select(c.id, c.publisher_id).order_by(c.id.desc()).limit(as_literal(_UNINDEXED)).subquery()
     return connection.scalars(
-        select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
+        sa.select(entries.c.id).where(among(connection, entries.c.publisher_id, ids))
     ).all()
 
 
@@ -236,42 +227,46 @@ def _parts(items: Iterable[T]) -> Iterator[list[T]]:
 _NOBODY = ""
 
 
-def finish(connection: Connection, held: Sequence[tuple[str, str]]) -> None:
+def finish(connection: sa.Connection, held: Sequence[tuple[str, str]]) -> None:
     """Marks the claims of these events as done: all their deliveries have a fate."""
     if held:
-        connection.execute(update(claims).where(_those(connection, held)).values(done=true()))
+        connection.execute(sa.update(claims).where(_those(connection, held)).values(done=sa.true()))
 
 
-def _found(connection: Connection, rows: Mapping[str, Row]) -> dict[str, tuple[str, str, float, bool, float]]:
+def _found(
+    connection: sa.Connection, rows: Mapping[str, Row]
+) -> dict[str, tuple[str, str, float, bool, float]]:
     c = claims.c
-    chosen = select(c.digest, c.event_id, c.holder, c.claimed_at, c.done, c.until)
+    chosen = sa.select(c.digest, c.event_id, c.holder, c.claimed_at, c.done, c.until)
     told = connection.execute(chosen.where(among(connection, c.digest, list(rows))))
     return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in told}
 
 
-def _replace(connection: Connection, rows: Iterable[Row], at: float) -> None:
+def _replace(connection: sa.Connection, rows: Iterable[Row], at: float) -> None:
     """Replaces claims that have expired or lost their validity."""
     for digest, event_id, holder, claimed_at, until, done in rows:
         new = {"event_id": event_id, "holder": holder, "claimed_at": claimed_at, "until": until, "done": done}
-        of_old = and_(claims.c.digest == digest, claims.c.until <= at)
-        connection.execute(update(claims).where(of_old).values(new))
+        of_old = sa.and_(claims.c.digest == digest, claims.c.until <= at)
+        connection.execute(sa.update(claims).where(of_old).values(new))
 
 
 def _take_over(
-    connection: Connection, seen: Collection[Claimed], holder: str, at: float
+    connection: sa.Connection, seen: Collection[Claimed], holder: str, at: float
 ) -> dict[str, Earlier]:
     """Takes over claims in the order of their digests, so that two replicas never deadlock."""
     c = claims.c
     won: dict[str, str] = {}
     for one in sorted(seen, key=lambda each: each.digest):
-        as_seen = and_(
+        as_seen = sa.and_(
             c.digest == one.digest, c.event_id == one.event_id, c.holder == one.holder, c.claimed_at == one.at
         )
         # If this runs a second time (the connection broke during the commit), the claim is ours already.
-        ours = and_(
+        ours = sa.and_(
             c.digest == one.digest, c.event_id == one.event_id, c.holder == holder, c.claimed_at == at
         )
-        taken = update(claims).where(as_seen | ours, c.done == false()).values(holder=holder, claimed_at=at)
+        taken = (
+            sa.update(claims).where(as_seen | ours, c.done == sa.false()).values(holder=holder, claimed_at=at)
+        )
         if connection.execute(taken).rowcount:
             won[one.digest] = one.event_id
     hooks = hooks_of(connection, list(won.values()))
@@ -280,21 +275,21 @@ def _take_over(
     }
 
 
-def _renew(connection: Connection, held: Collection[tuple[str, str]], holder: str, at: float) -> None:
-    ours = and_(_those(connection, held), claims.c.holder == holder)
-    connection.execute(update(claims).where(ours).values(claimed_at=at))
+def _renew(connection: sa.Connection, held: Collection[tuple[str, str]], holder: str, at: float) -> None:
+    ours = sa.and_(_those(connection, held), claims.c.holder == holder)
+    connection.execute(sa.update(claims).where(ours).values(claimed_at=at))
 
 
-def _release(connection: Connection, held: Collection[tuple[str, str]], holder: str) -> None:
+def _release(connection: sa.Connection, held: Collection[tuple[str, str]], holder: str) -> None:
     """Release the leases of these (digest, event id) pairs, so that other processes need not wait for their expiry."""
-    ours = and_(_those(connection, held), claims.c.holder == holder, claims.c.done == false())
-    connection.execute(update(claims).where(ours).values(holder=_NOBODY))
+    ours = sa.and_(_those(connection, held), claims.c.holder == holder, claims.c.done == sa.false())
+    connection.execute(sa.update(claims).where(ours).values(holder=_NOBODY))
 
 
-def _forget(connection: Connection, before: float, limit: int) -> int:
+def _forget(connection: sa.Connection, before: float, limit: int) -> int:
     """Delete at most `limit` leases that expired before that Unix time; returns the number deleted."""
-    over = select(claims.c.digest).where(claims.c.until < before).limit(limit)
-    return connection.execute(delete(claims).where(claims.c.digest.in_(over))).rowcount
+    over = sa.select(claims.c.digest).where(claims.c.until < before).limit(limit)
+    return connection.execute(sa.delete(claims).where(claims.c.digest.in_(over))).rowcount
 
 
 class SqlClaims(Store):
@@ -330,7 +325,7 @@ class SqlClaims(Store):
         return won
 
     def _claim(
-        self, connection: Connection, rows: Mapping[str, Row], holder: str, at: float
+        self, connection: sa.Connection, rows: Mapping[str, Row], holder: str, at: float
     ) -> dict[str, Claimed]:
         # Existing rows are not locked: transactions that finish them lock in another order.
         self._insert.write(connection, rows.values())
@@ -351,7 +346,7 @@ class SqlClaims(Store):
         }
 
 
-def _those(connection: Connection, held: Collection[tuple[str, str]]) -> ColumnElement[bool]:
+def _those(connection: sa.Connection, held: Collection[tuple[str, str]]) -> sa.ColumnElement[bool]:
     """Returns the condition for these digests and events: an event has one key, so the two lists cannot match crosswise."""
     digests, ids = sorted({digest for digest, _ in held}), sorted({event_id for _, event_id in held})
-    return and_(among(connection, claims.c.digest, digests), among(connection, claims.c.event_id, ids))
+    return sa.and_(among(connection, claims.c.digest, digests), among(connection, claims.c.event_id, ids))

@@ -133,7 +133,6 @@ class KeptSums(Protocol):
 
     async def prune_statistics(self, now: float, keep: float, limit: int) -> int:
         """Deletes about `limit` rows of days that ended more than `keep` seconds ago; returns the number deleted."""
-        ...
 
 
 class Retention:

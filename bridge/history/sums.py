@@ -1,7 +1,8 @@
 """The sums of statistics by minute, hour and day, updated in the commit of the entries they count."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from sqlalchemy import Connection, case, select, update
 
@@ -104,10 +105,8 @@ class Tally:
 # The health of hooks, updated in the commit of their attempts.
 
 
-FIELDS = (
-    "hook", "last_attempt_at", "last_success_at", "last_failure_at", "failing_since", "failed_attempts",
-    "failed_deliveries",
-)  # fmt: skip
+FIELDS = tuple(each.name for each in fields(HookHealth))
+_row = attrgetter(*FIELDS)
 _WELL = (
     "hook", "last_attempt_at", "last_success_at", "failing_since", "failed_attempts", "failed_deliveries",
 )  # fmt: skip
@@ -177,13 +176,6 @@ def health_after(known: HookHealth, fared: Fared) -> HookHealth:
         failed_attempts=attempts + len(after),
         failed_deliveries=deliveries + len(gave_up),
     )
-
-
-def _row(health: HookHealth) -> Row:
-    return (
-        health.hook, health.last_attempt_at, health.last_success_at, health.last_failure_at, health.failing_since,
-        health.failed_attempts, health.failed_deliveries,
-    )  # fmt: skip
 
 
 def _latest(known: float | None, others: list[float]) -> float | None:

@@ -1,7 +1,7 @@
 """The hook operations of the API: list, show, create, replace, patch, delete."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal
 
 from aiohttp import web
@@ -24,7 +24,7 @@ from bridge.hooks.service import (
 from bridge.http.body import json_of, raw_body, unfit
 from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import Given, PageQuery, Parameter, Parameters, Query, one_of, page_by_key, text
-from bridge.http.operation import Call, Operation, Problems, Reply, conflict, reading
+from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, conflict, reading
 from bridge.settings.shape import nearest
 from bridge.settings.shown import without_password
 
@@ -153,104 +153,83 @@ class _DeleteQuery(MatchQuery):
     )
 
 
-class HookRoutes:
+def _changing(verb: str, method: Literal["PUT", "PATCH"], summary: str, body: Any, example: Any) -> Operation:
+    return Operation(
+        name=f"hooks.{verb}",
+        method=method,
+        path="/v1/hooks/{id}",
+        summary=summary,
+        role=Role.ADMIN,
+        query=MatchQuery,
+        body=body,
+        read=_tree,
+        example=example,
+        answers={200: HookDocument},
+        answer_headers=("ETag",),
+        refusals=frozenset({409, 412}),
+    )
+
+
+class HookRoutes(OperationGroup):
     """The operations on hooks. Hooks of the file are only shown: they are changed in the file."""
 
     def __init__(self, in_force: InForce, manage: ManageHooks) -> None:
         self._hooks = ShownHooks(in_force)
+        self.problems = self._hooks.problems
         self._manage = manage
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            *self._looking(),
-            Operation(
-                name="hooks.create",
-                method="POST",
-                path="/v1/hooks",
-                summary="Create a hook; every replica uses it within a second",
-                run=self._create,
-                role=Role.ADMIN,
-                body=NewHook,
-                read=_tree,
-                example=_EXAMPLE,
-                answers={201: HookDocument},
-                answer_headers=("ETag",),
-                problems=self._hooks.problems,
-                refusals=frozenset({409}),
-            ),
-            self._change("replace", "PUT", "Replace a hook; absent secrets are kept", Hook),
-            self._change(
-                "patch", "PATCH", "Update a hook with a JSON merge patch (RFC 7396)", dict[str, Any]
-            ),
-            Operation(
-                name="hooks.delete",
-                method="DELETE",
-                path="/v1/hooks/{id}",
-                summary="Delete a hook; deliveries in its lane are dropped or still made",
-                run=self._delete,
-                role=Role.ADMIN,
-                query=_DeleteQuery,
-                answers={200: RemovalDocument, 202: RemovalDocument},
-                problems=self._hooks.problems,
-                refusals=frozenset({409, 412}),
-            ),
-        ]
-
-    def _looking(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "hooks.list",
-                "/v1/hooks",
-                "List hooks by name, without secrets",
-                self._list,
-                PageDocument[HookDocument],
-                query=_HooksQuery,
-            ),
-            Operation(
-                name="hooks.show",
-                path="/v1/hooks/{id}",
-                summary="Get a hook by id or name, with its health",
-                run=self._show,
-                answers={200: HookDocument},
-                answer_headers=("ETag",),
-            ),
-        ]
-
-    def _change(self, verb: str, method: Literal["PUT", "PATCH"], summary: str, body: Any) -> Operation:
-        return Operation(
-            name=f"hooks.{verb}",
-            method=method,
-            path="/v1/hooks/{id}",
-            summary=summary,
-            run=self._replace if method == "PUT" else self._patch,
-            role=Role.ADMIN,
-            query=MatchQuery,
-            body=body,
-            read=_tree,
-            example=_EXAMPLE if method == "PUT" else {"concurrency": 4, "filter": None},
-            answers={200: HookDocument},
-            answer_headers=("ETag",),
-            problems=self._hooks.problems,
-            refusals=frozenset({409, 412}),
-        )
-
+    @reading(
+        "hooks.list",
+        "/v1/hooks",
+        "List hooks by name, without secrets",
+        PageDocument[HookDocument],
+        query=_HooksQuery,
+    )
     async def _list(self, call: Call[_HooksQuery, None]) -> PageDocument[HookDocument]:
         fitting = [each for each in self._hooks.all() if _fits(each, call.query)]
         found, following = page_by_key(call.query, fitting, lambda each: each.hook.name, _CURSOR)
         return PageDocument.of(map(HookDocument.of, found), following)
 
+    @Operation(
+        name="hooks.show",
+        path="/v1/hooks/{id}",
+        summary="Get a hook by id or name, with its health",
+        answers={200: HookDocument},
+        answer_headers=("ETag",),
+    )
     async def _show(self, call: Call[Query, None]) -> Reply:
         return self._hooks.shown(call.which)
 
+    @Operation(
+        name="hooks.create",
+        method="POST",
+        path="/v1/hooks",
+        summary="Create a hook; every replica uses it within a second",
+        role=Role.ADMIN,
+        body=NewHook,
+        read=_tree,
+        example=_EXAMPLE,
+        answers={201: HookDocument},
+        answer_headers=("ETag",),
+        refusals=frozenset({409}),
+    )
     async def _create(self, call: Call[Query, Any]) -> Reply:
         hook = (await self._manage.create(call.body)).hook
         return self._hooks.shown(hook.id, made=hook.id, name=hook.name, target=hook.target.type)
 
+    @_changing("replace", "PUT", "Replace a hook; absent secrets are kept", Hook, _EXAMPLE)
     async def _replace(self, call: Call[MatchQuery, Any]) -> Reply:
         before = self._hooks.seen(call.which)
         stored = await self._manage.replace(call.which, call.body, match=call.query.match)
         return self._changed(before, stored)
 
+    @_changing(
+        "patch",
+        "PATCH",
+        "Update a hook with a JSON merge patch (RFC 7396)",
+        dict[str, Any],
+        {"concurrency": 4, "filter": None},
+    )
     async def _patch(self, call: Call[MatchQuery, Any]) -> Reply:
         before = self._hooks.seen(call.which)
         stored = await self._manage.patch(call.which, call.body, match=call.query.match)
@@ -261,6 +240,16 @@ class HookRoutes:
         told = {"name": hook.name, "version": stored.version, **told, **_switched(before, hook)}
         return self._hooks.shown(hook.id, id=hook.id, **told)
 
+    @Operation(
+        name="hooks.delete",
+        method="DELETE",
+        path="/v1/hooks/{id}",
+        summary="Delete a hook; deliveries in its lane are dropped or still made",
+        role=Role.ADMIN,
+        query=_DeleteQuery,
+        answers={200: RemovalDocument, 202: RemovalDocument},
+        refusals=frozenset({409, 412}),
+    )
     async def _delete(self, call: Call[_DeleteQuery, None]) -> Reply:
         how: Literal["drain", "drop"] = "drain" if call.query.lane == "drain" else "drop"
         stored, removal = await self._manage.delete(call.which, how, match=call.query.match)

@@ -96,7 +96,6 @@ def _colour(words: str) -> str:
 
 
 def _signing(signing: Any) -> str:
-    """Returns a text of the number of secrets, and when each expires."""
     if not signing:
         return ""
     if not signing["signs"]:

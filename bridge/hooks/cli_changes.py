@@ -99,7 +99,8 @@ def _by_options(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises SettingsError.
     """
     said = {name.removesuffix("_"): value for name, value in given.items() if value is not None}
-    body = {name: _READ.get(name, _same)(value) for name, value in said.items() if name in Hook.model_fields}
+    own = {name: value for name, value in said.items() if name in Hook.model_fields}
+    body = {name: _READ[name](value) if name in _READ else value for name, value in own.items()}
     target = _address(said) | {name: said[name] for name in ("profile", "timeout") if name in said}
     if secrets := all_secrets([], said.get("secret_file"), said.get("secret_env")):
         target["secrets"] = secrets
@@ -130,10 +131,6 @@ def _address(said: Mapping[str, Any]) -> dict[str, Any]:
         case [first, second, *_]:
             raise usage(_TARGETS[second][0], f"goes not with {_TARGETS[first][0]}: a hook has one target")
     raise AssertionError
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _split(texts: list[str]) -> list[str]:
@@ -338,7 +335,6 @@ ROTATED = (
 
 
 def _show_rotated(paper: TablePrinter, answer: Any) -> None:
-    """Prints the new secret, which is shown only once."""
     paper.facts(described(answer, ROTATED))
     if told := text(answer.get("explanation")):
         paper.line(f"{told[:1].upper()}{told[1:]}.")

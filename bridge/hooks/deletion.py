@@ -200,7 +200,13 @@ class HookDeletion:
         await self._store.delete_hook(hook_id, "gone", time.time(), version=None)
         self._metrics.drop_hook(hook_id)
         self._metrics.drop_queue(self._topology.names.lane(hook_id))
-        events.hook_deleted(hook_id, stored.hook.name, "drained" if drained else "dropped", ended)
+        events.hooks.info(
+            "hook.deleted",
+            hook=hook_id,
+            name=stored.hook.name,
+            lane="drained" if drained else "dropped",
+            deliveries=ended,
+        )
         await self._in_force.changed()
 
     async def _bury(self, hook_id: str) -> None:
@@ -249,7 +255,6 @@ _DELETED = "hook_deleted"
 
 
 def _waiting(connection: Connection, hook: str) -> int:
-    """Returns how many deliveries of the hook are not final."""
     c = deliveries.c
     counting = select(func.count()).where(c.hook == hook, c.status.in_(_WAITING))
     return connection.scalar(counting) or 0

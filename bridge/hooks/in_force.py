@@ -196,7 +196,7 @@ class HooksInForce:
                 self._wanted.set()
                 await backoff.pause()
             except SettingsError as error:
-                events.hooks_refused(str(error))
+                events.hooks.error("hooks.refused", reason=str(error))
             else:
                 backoff.reset()
 
@@ -287,5 +287,5 @@ class HooksInForce:
             runner.metrics.broken.value = runner.hook.id in broken
         for one, (hook, why, effect) in sorted(broken.items()):
             if self._broken.get(one) != why:
-                events.hook_broken(one, hook.name, why, effect)
+                events.hooks.error("hook.broken", hook=one, name=hook.name, reason=why, effect=effect)
         self._broken = {one: why for one, (_, why, _) in broken.items()}

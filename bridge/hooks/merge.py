@@ -71,7 +71,7 @@ def unkept(tree: Any) -> list[Problem]:
     return [
         Problem(written(path), reason)
         for name in sensitive
-        for path, text in _texts(target.get(name), ("target", name))
+        for path, text in texts_in(target.get(name), ("target", name))
         if _stands_for_hidden(text, name)
     ]
 
@@ -154,12 +154,13 @@ def _auth_type(target: Target) -> str | None:
     return None if auth is None else auth.type
 
 
-def _texts(part: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def texts_in(part: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yields each text in a tree, with its path."""
     if isinstance(part, str):
         yield path, part
     inside: Any = part.items() if _is_tree(part) else enumerate(part) if isinstance(part, list) else ()
     for step, each in inside:
-        yield from _texts(each, (*path, step))
+        yield from texts_in(each, (*path, step))
 
 
 def _stands_for_hidden(text: str, name: str) -> bool:

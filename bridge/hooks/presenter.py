@@ -12,9 +12,8 @@ from bridge.core.ports import HookState
 from bridge.core.records import HookHealth
 from bridge.core.target import WebhookTarget
 from bridge.deliveries.documents import AddressDocument
-from bridge.formats.text import utc_seconds
 from bridge.hooks.service import InForce
-from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
+from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.retry.breaker import Closed, HalfOpen
@@ -95,9 +94,9 @@ def breaker_word(runner: HookWorker) -> Literal["closed", "open", "half_open"]:
             return "open"
 
 
-def _held_until(runner: HookWorker) -> str | None:
+def _held_until(runner: HookWorker) -> float | None:
     remaining = runner.held_until - time.monotonic()
-    return utc_seconds(time.time() + remaining) if remaining > 0 else None
+    return time.time() + remaining if remaining > 0 else None
 
 
 def _target(hook: Hook) -> dict[str, Any]:
@@ -132,7 +131,7 @@ class OverlayDocument(ClosedDocument):
             enabled=said.said_enabled,
             paused=said.said_paused,
             reason=said.reason or None,
-            at=utc_seconds(said.at),
+            at=said.at,
         )
 
 
@@ -149,7 +148,7 @@ class FailingDocument(ClosedDocument):
         """Returns the document, None if the hook does not only fail."""
         if health is None or health.failing_since is None or not health.only_fails:
             return None
-        return cls.unchecked(since=utc_seconds(health.failing_since), failed_attempts=health.failed_attempts)
+        return cls.unchecked(since=health.failing_since, failed_attempts=health.failed_attempts)
 
 
 class SecretDocument(ClosedDocument):
@@ -181,7 +180,7 @@ class SigningDocument(ClosedDocument):
         live = [until for until in untils if until is None or until > now]
         return cls.unchecked(
             signs=bool(live) and target.profile != "none",
-            secrets=[SecretDocument.unchecked(until=moment_or_none(until)) for until in live],
+            secrets=[SecretDocument.unchecked(until=until) for until in live],
             warning="; ".join(_warnings(hook, target)) or None,
         )
 
@@ -231,7 +230,7 @@ class HookStateDocument(ClosedDocument):
             served=runner is not None and runner.target is not None,
             broken=seen.broken,
             failing=FailingDocument.of(seen.health),
-            last_success_at=None if seen.health is None else moment_or_none(seen.health.last_success_at),
+            last_success_at=None if seen.health is None else seen.health.last_success_at,
             overlay=None
             if seen.stored is not None or said is None or not said.overlaid
             else OverlayDocument.of(said),
@@ -288,8 +287,8 @@ class HookDocument(ClosedDocument):
             retry=hook.retry.model_dump(),
             target=_target(hook),
             managed_by="file" if stored is None else "api",
-            created_at=None if stored is None else utc_seconds(stored.created_at),
-            updated_at=None if stored is None else utc_seconds(stored.updated_at),
+            created_at=stored and stored.created_at,
+            updated_at=stored and stored.updated_at,
             signing=SigningDocument.of(hook, {} if stored is None else dict(stored.ends)),
             state=HookStateDocument.of(seen),
         )

@@ -16,7 +16,7 @@ from bridge.hooks.api import hook_problems
 from bridge.hooks.documents import ReloadedDocument
 from bridge.hooks.in_force import HooksInForce
 from bridge.http.input import Query
-from bridge.http.operation import Call, Operation, Reply
+from bridge.http.operation import Call, Operation, OperationGroup, Reply
 from bridge.settings.loading import renewed, renewed_proxies
 from bridge.settings.tree import Settings
 from bridge.telemetry import events
@@ -46,19 +46,15 @@ class SettingsOrigin(Protocol):
 
     def read(self) -> Settings:
         """Returns the settings, read again; raises SettingsError if they cannot be used."""
-        ...
 
     def logins(self) -> Settings:
         """Returns the present credentials of brokers and database, even if other settings are invalid; raises SettingsError."""
-        ...
 
     def changed(self) -> bool:
         """Returns whether the settings differ from those last read, and no write seems to be in progress."""
-        ...
 
     def policies(self) -> FoundPolicies:
         """Returns the policies that the management API in the settings reports; may take seconds."""
-        ...
 
 
 class ReloadRequests:
@@ -118,8 +114,13 @@ class Reloading:
             change = self._in_force.rewrite(settings.hooks)
             self._hooks = settings.hooks
             broken = {hook.id: hook.fault.reason for hook in settings.hooks if hook.fault is not None}
-            events.reloaded(
-                len(settings.hooks), len(change.added), len(change.removed), len(change.changed), len(broken)
+            events.process.info(
+                "config.reloaded",
+                hooks=len(settings.hooks),
+                added=len(change.added),
+                removed=len(change.removed),
+                changed=len(change.changed),
+                broken=len(broken),
             )
             return Reloaded(change.added, change.removed, change.changed, broken, self._ignored(settings))
 
@@ -166,9 +167,9 @@ class Reloading:
         try:
             await self.reload()
         except SettingsError as error:
-            events.reload_refused([str(problem) for problem in error.problems])
+            events.process.error("config.refused", problems=[str(problem) for problem in error.problems])
         except BridgeError as error:
-            events.reload_refused([str(error)])
+            events.process.error("config.refused", problems=[str(error)])
 
     def _ignored(self, settings: Settings) -> list[str]:
         """Returns the changed sections that a reload ignores: it reads hooks and credentials only."""
@@ -176,44 +177,39 @@ class Reloading:
         sections = [name for name in Settings.model_fields if name != "hooks"]
         changed = [name for name in sections if getattr(settings, name) != getattr(here, name)]
         if changed:
-            events.needs_restart(changed)
+            events.process.warning("config.needs_restart", changed=changed, effect="in force after a restart")
         return changed
 
 
 def warn_of_secret_ends(settings: Settings) -> None:
     """Logs secrets that end with a blank or line break, which is hardly meant."""
     for found in secret_ends(settings):
-        events.hardly_meant(found.path, found.message)
+        events.process.warning("config.warning", path=found.path, warning=found.message)
 
 
 # The operation that reloads the hooks of the file.
 
 
-class ReloadRoutes:
+class ReloadRoutes(OperationGroup):
     """The operation that does what SIGHUP does, and returns the result."""
 
     def __init__(self, reload: Callable[[], Awaitable[Reloaded]]) -> None:
         """`reload` raises SettingsError if the file cannot be used."""
         self._reload = reload
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            Operation(
-                name="hooks.reload",
-                method="POST",
-                path="/v1/reload",
-                summary="Reload the hooks of the file on every replica",
-                description="The answer tells of the replica that was asked; the others read what is written where they "
-                "are. 422: the file cannot be used, and nothing was changed. A hook that has a problem does not hinder "
-                "the others: it stands in `broken`.",
-                run=self._run,
-                role=Role.OPERATOR,
-                answers={200: ReloadedDocument},
-                problems=hook_problems(lambda _: ""),
-                refusals=frozenset({422}),
-            )
-        ]
-
+    @Operation(
+        name="hooks.reload",
+        method="POST",
+        path="/v1/reload",
+        summary="Reload the hooks of the file on every replica",
+        description="The answer tells of the replica that was asked; the others read what is written where they "
+        "are. 422: the file cannot be used, and nothing was changed. A hook that has a problem does not hinder "
+        "the others: it stands in `broken`.",
+        role=Role.OPERATOR,
+        answers={200: ReloadedDocument},
+        problems=hook_problems(lambda _: ""),
+        refusals=frozenset({422}),
+    )
     async def _run(self, _: Call[Query, None]) -> Reply:
         done = await self._reload()
         document = ReloadedDocument.unchecked(done)

@@ -46,38 +46,31 @@ class InForce(Protocol):
     @property
     def table(self) -> HookTable:
         """Returns the workers of all hooks in force; their hooks have the effective enabled and paused."""
-        ...
 
     @property
     def written(self) -> Mapping[str, Hook]:
         """Returns the hooks of the file by id, without overlays."""
-        ...
 
     @property
     def stored(self) -> Mapping[str, StoredHook]:
         """Returns the hooks of the API as last read, by id, with broken ones and those being deleted."""
-        ...
 
     @property
     def states(self) -> Mapping[str, HookState]:
         """Returns the pauses and overlays as last read, by hook id."""
-        ...
 
     @property
     def broken(self) -> Mapping[str, str]:
         """Returns why hooks cannot be served as configured, by id."""
-        ...
 
     @property
     def health(self) -> Mapping[str, HookHealth]:
         """Returns the health of hooks as last read, by hook id."""
-        ...
 
     async def changed(self) -> None:
         """Reads the stored hooks and states, activates them, and notifies the replicas; returns when they are in force here.
         Raises HistoryUnavailable.
         """
-        ...
 
 
 Delete = Callable[[StoredHook, Literal["drain", "drop"]], Awaitable[Removal]]

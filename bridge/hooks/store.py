@@ -364,7 +364,7 @@ async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
     The history's key still verifies after keys were added to the settings. Raises HistoryUnavailable.
     """
     secrets = [key.get_secret_value().encode() for key in settings.storage.encryption_keys]
-    kept = await _kept_key(engine, make=not secrets)
+    kept = await engine.write(partial(_stored_key, new=None if secrets else os.urandom(_BYTES)))
     return MessageKeys.derived_from(secrets if kept is None else [*secrets, kept])
 
 
@@ -373,14 +373,6 @@ async def message_keys(settings: Settings, engine: Engine) -> MessageKeys:
 
 _ONLY = 1
 _BYTES = 32
-
-
-async def _kept_key(engine: Engine, *, make: bool) -> bytes | None:
-    """Returns the key of this history, which all replicas share; if there is none, creates it with `make`, else returns None.
-
-    Raises HistoryUnavailable.
-    """
-    return await engine.write(partial(_stored_key, new=os.urandom(_BYTES) if make else None))
 
 
 def _stored_key(connection: Connection, new: bytes | None) -> bytes | None:

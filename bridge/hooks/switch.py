@@ -22,8 +22,12 @@ from bridge.targets.webhook.address import webhook_checks
 
 
 @value(frozen=True, slots=True)
-class _Switch:
-    """The switches to be set; None: unchanged."""
+class Switch:
+    """The switches to be set; None: unchanged.
+
+    Events that match a disabled hook from then on are SKIPPED, those of a paused one wait in its lane. Resuming lifts the
+    bridge's own pause too.
+    """
 
     enabled: bool | None = None
     paused: bool | None = None
@@ -35,7 +39,7 @@ class _Switch:
 
 
 class SwitchHooks:
-    """Switches hooks. Each method is idempotent, returns the hook's id, and raises as HookChanges.change does."""
+    """Switches hooks. That is idempotent, returns the hook's id, and raises as HookChanges.change does."""
 
     def __init__(self, store: SqlHooks, in_force: InForce, now: Callable[[], float]) -> None:
         """`now` returns Unix seconds."""
@@ -44,23 +48,7 @@ class SwitchHooks:
         self._in_force = in_force
         self._now = now
 
-    async def enable(self, which: str) -> str:
-        """Enables the hook: events that match from now on are delivered."""
-        return await self._say(which, _Switch(enabled=True))
-
-    async def disable(self, which: str) -> str:
-        """Disables the hook: events that match from now on are SKIPPED; waiting deliveries keep waiting."""
-        return await self._say(which, _Switch(enabled=False))
-
-    async def pause(self, which: str, reason: str = "") -> str:
-        """Pauses the hook: deliveries of events that match from now on wait in its lane."""
-        return await self._say(which, _Switch(paused=True, reason=reason))
-
-    async def resume(self, which: str) -> str:
-        """Resumes the hook, and lifts the bridge's own pause: waiting deliveries are made."""
-        return await self._say(which, _Switch(paused=False))
-
-    async def _say(self, which: str, switch: _Switch) -> str:
+    async def switch(self, which: str, switch: Switch) -> str:
         written = self._in_force.written.get(which)
         if written is not None:
             await self._overlay(written, switch)
@@ -74,7 +62,7 @@ class SwitchHooks:
             await self._in_force.changed()
         return stored.hook.id
 
-    async def _overlay(self, written: Hook, switch: _Switch) -> None:
+    async def _overlay(self, written: Hook, switch: Switch) -> None:
         """Stores the overlay of a hook of the file; a switch equal to the file is removed, so that the file counts."""
 
         def overlaid(state: HookState) -> HookState:
@@ -87,12 +75,12 @@ class SwitchHooks:
         await self._store.say(written.id, overlaid)
         await self._in_force.changed()
 
-    async def _remember(self, hook_id: str, switch: _Switch) -> None:
+    async def _remember(self, hook_id: str, switch: Switch) -> None:
         """Stores the reason of a pause of an API hook; the pause itself is in the hook."""
         if switch.paused is not None:
             await self._store.say(hook_id, lambda state: self._told(state, switch))
 
-    def _told(self, state: HookState, switch: _Switch) -> HookState:
+    def _told(self, state: HookState, switch: Switch) -> HookState:
         """Returns the state with the new reason; the bridge's own pause stays beside a person's until a resume."""
         if switch.paused is None:
             return replace(state, at=self._now())
@@ -101,7 +89,7 @@ class SwitchHooks:
         return replace(state, paused=own, reason=reason, at=self._now())
 
 
-def _made_by(switch: _Switch) -> Make:
+def _made_by(switch: Switch) -> Make:
     async def make(stored: StoredHook) -> tuple[Hook, Ends]:
         return switch.of(stored.hook), stored.ends
 
@@ -211,7 +199,6 @@ def _former(stored: StoredHook, now: float) -> list[str]:
 
 
 def _made(target: WebhookTarget) -> str:
-    """Returns a new secret in the form of the profile."""
     if any(secret.get_secret_value().startswith("whsk_") for secret in target.secrets):
         raise NoSecrets("the hook signs with a key pair: give the new private key as `secret`")
     if target.profile == "cockpit":

@@ -13,6 +13,8 @@ from bridge.checks.configuration import hook_problems
 from bridge.core.errors import Problem, SettingsError
 from bridge.core.hook import Hook
 from bridge.core.target import ScriptTarget, WebhookTarget
+from bridge.db.text import is_unicode
+from bridge.hooks.merge import texts_in
 from bridge.settings.loading import unknown_names
 from bridge.settings.shape import explain, written
 from bridge.settings.tree import Settings
@@ -145,7 +147,7 @@ def _variables(tree: Any) -> Iterator[Problem]:
     read = (
         {name: part for name, part in target.items() if name in _READ} if isinstance(target, Mapping) else {}
     )
-    for path, text in _texts(read, ("target",)):
+    for path, text in texts_in(read, ("target",)):
         if (variable := variable_in(text)) is not None:
             yield Problem(written(path), not_read(variable))
 
@@ -158,36 +160,17 @@ def not_read(variable: str) -> str:
     )
 
 
-def _texts(tree: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(tree, str):
-        yield path, tree
-    elif isinstance(tree, Mapping):
-        for name, part in tree.items():
-            yield from _texts(part, (*path, name))
-    elif isinstance(tree, list):
-        for index, part in enumerate(tree):
-            yield from _texts(part, (*path, index))
-
-
 def _not_unicode(tree: Any, path: KeyPath) -> Iterator[Problem]:
     """Yields texts and keys with an unpaired surrogate, which neither UTF-8 nor the database can encode."""
     if isinstance(tree, str):
-        if not _is_unicode(tree):
+        if not is_unicode(tree):
             yield Problem(written(path), "holds half of a surrogate pair, which is no text")
     elif isinstance(tree, Mapping):
         for name, part in tree.items():
-            if _is_unicode(name):
+            if is_unicode(name):
                 yield from _not_unicode(part, (*path, name))
             else:
                 yield Problem(written(path), "a key holds half of a surrogate pair, which is no text")
     elif isinstance(tree, list):
         for index, part in enumerate(tree):
             yield from _not_unicode(part, (*path, index))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

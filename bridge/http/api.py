@@ -1,10 +1,10 @@
 """The admin API: all operations below /api, which require a token."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -16,7 +16,7 @@ from bridge.history.history import SqlHistory
 from bridge.http.audit import AuditLog
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.documents import REQUEST_ID, RequestProblem, problem_of
-from bridge.http.operation import ACTOR, AUDITED, Operation, runner
+from bridge.http.operation import ACTOR, AUDITED, Operation, OperationGroup, runner
 from bridge.telemetry import events
 
 PREFIX = "/api"
@@ -34,14 +34,6 @@ _KINDS: dict[str, IdOf] = {
     "replays": "replay",
 }
 """The kinds of ids that may be abbreviated, by their name in paths."""
-
-
-class OperationGroup(Protocol):
-    """A group of operations, whose paths follow PREFIX."""
-
-    def operations(self) -> Sequence[Operation]:
-        """Returns the operations to serve."""
-        ...
 
 
 class Api:
@@ -92,8 +84,16 @@ class Api:
             response = problem_of(request, error)
         response.headers[HEADER] = name
         response.headers.setdefault("Cache-Control", "no-store")
-        duration = (time.monotonic() - started) * 1000
-        events.api_answered(name, request.method, request.path, response.status, duration)
+        status = response.status
+        events.process.log(
+            logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING,
+            "api.answered",
+            request_id=name,
+            method=request.method,
+            path=request.path,
+            status=status,
+            duration_ms=round((time.monotonic() - started) * 1000, 1),
+        )
         return response
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -104,7 +104,7 @@ class Api:
                 await self._expand_id(request)
                 return await handler(request)
         except HistoryUnavailable as error:
-            events.api_unavailable(request[REQUEST_ID], str(error))
+            events.process.warning("api.unavailable", request_id=request[REQUEST_ID], reason=str(error))
             detail = "the database of the history does not answer now; try again"
             raise RequestProblem(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
 

@@ -4,11 +4,11 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Self
 
 from bridge.bodies.exact import json_text
 from bridge.core.access import Actor, Audit, AuditEntry, Role
-from bridge.formats.text import utc_seconds
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.telemetry import events
 
@@ -55,7 +55,6 @@ class DeedDocument(ClosedDocument):
         """Returns the document of the entry; `name_of` returns the name of the hook with an id."""
         return cls.unchecked(
             deed,
-            at=utc_seconds(deed.at),
             object_name=name_of(deed.object_id) if deed.object_type == "hook" and deed.object_id else None,
             detail=json.loads(deed.detail),
         )
@@ -111,7 +110,13 @@ class AuditLog:
             async with asyncio.timeout(_PATIENCE):
                 await self._audit.write_deed(deed)
         except Exception as error:  # noqa: BLE001 -- the deed is done: no failure here may look like one of it
-            events.audit_failed(deed, error)
+            # This line is the only record of the change.
+            events.process.error(
+                "audit.failed",
+                error=repr(error),
+                effect="the change is in force and missing in the audit log",
+                **{name: told for name, told in asdict(deed).items() if name != "id"},
+            )
         self._written(deed)
 
 

@@ -133,6 +133,10 @@ class _Guesser:
     told_until: float = -math.inf
 
 
+def _guessed(remote: str) -> None:
+    events.process.warning("api.tokens_guessed", remote=remote, effect="answers to wrong tokens wait")
+
+
 class FailedAuthLimiter:
     """The recent wrong tokens of each address; if there are too many addresses, those with the latest are kept."""
 
@@ -186,7 +190,7 @@ class AccessGate:
         """`delay` is in seconds."""
         self._actors = actors
         self._delay = delay
-        self._guesses = FailedAuthLimiter(events.tokens_guessed)
+        self._guesses = FailedAuthLimiter(_guessed)
         self._waiting: Counter[str] = Counter()
 
     async def actor(self, request: web.Request) -> Actor:

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from bridge.bodies.exact import json_text
 from bridge.codings.inflating import is_plain
 from bridge.core.event import Message
-from bridge.formats.parse import Bounds
+from bridge.formats.parse import Bounds, nests_deeper
 from bridge.http.documents import RequestProblem
 from bridge.http.input import invalid
 from bridge.settings.shape import explain, written
@@ -148,7 +148,7 @@ def _parsed(raw: bytes) -> Any:
         raise _no_json(f"{error.msg} (line {error.lineno}, column {error.colno})") from None
     except (ValueError, RecursionError):
         raise _no_json("it holds a number that is too long, or nests too deep") from None
-    if text.count("[") + text.count("{") > MOST_LEVELS and _nests_too_deep(value):
+    if nests_deeper(text, value, MOST_LEVELS):
         raise _no_json(f"it nests deeper than {MOST_LEVELS} levels")
     return value
 
@@ -173,21 +173,6 @@ def _number(digits: str) -> float:
     if not isfinite(found := float(digits)):
         raise _Ambiguous(f"{digits[:30]} is beyond what a number can be")
     return found
-
-
-def _nests_too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MOST_LEVELS):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _no_json(what: str) -> RequestProblem:

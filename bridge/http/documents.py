@@ -1,8 +1,9 @@
 """The base of all documents: lists, problems, times."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any, Generic, Self, TypeVar, cast
+from typing import Annotated, Any, Generic, Self, TypeVar, cast, get_args, get_type_hints
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -19,9 +20,8 @@ UtcMoment = Annotated[
 """RFC 3339 in UTC."""
 
 
-def moment_or_none(at: float | None) -> str | None:
-    """Returns a Unix time as a UtcMoment; None stays None."""
-    return None if at is None else utc_seconds(at)
+def _is_moment(hint: Any) -> bool:
+    return hint is UtcMoment or any(map(_is_moment, get_args(hint)))
 
 
 T = TypeVar("T")
@@ -34,12 +34,21 @@ class ClosedDocument(BaseModel):
 
     @classmethod
     def unchecked(cls, known: object = None, /, **members: Any) -> Self:
-        """Returns the document with these members, the others from the attributes of `known` with the same names.
+        """Returns the document with these members, the others from the attributes of `known` with the same names; times are
+        in Unix seconds.
 
         Nothing is validated: stored values are shown as they are, and never refused.
         """
-        same = {name for name in cls.model_fields.keys() - members if hasattr(known, name)}
-        return cast("Self", cls.model_construct(**{name: getattr(known, name) for name in same}, **members))
+        same = (name for name in cls.model_fields.keys() - members if hasattr(known, name))
+        shown = members | {name: getattr(known, name) for name in same}
+        shown |= {name: utc_seconds(at) for name in cls._moments() if (at := shown.get(name)) is not None}
+        return cast("Self", cls.model_construct(**shown))
+
+    @classmethod
+    @cache
+    def _moments(cls) -> list[str]:
+        hints = get_type_hints(cls, include_extras=True)
+        return [name for name, hint in hints.items() if _is_moment(hint)]
 
 
 def plain(value: Any) -> Any:
@@ -194,7 +203,13 @@ def problem_of(request: web.Request, error: Exception) -> web.Response:
     if not isinstance(error, web.HTTPException):
         # The path of an inlet without verification may itself be the secret; the API has no secrets in its paths.
         path = request.path if named else "(outside of the API)"
-        events.request_failed(request.method, path, error, **named)
+        events.process.error(
+            "http.internal_error",
+            method=request.method,
+            path=path,
+            request_id=named.get("request_id"),
+            exc_info=error,
+        )
         return problem(500, **named)
     if error.status < 400:
         raise error

@@ -1,8 +1,9 @@
 """An operation of the admin API: its description, and how a request to it is handled."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 from aiohttp import web
@@ -22,6 +23,7 @@ AUDITED: web.AppKey[Sequence["Operation"]] = web.AppKey("audited", Sequence)
 
 Q = TypeVar("Q", bound=Query)
 B = TypeVar("B")
+M = TypeVar("M", bound=Callable[..., Awaitable[Any]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,13 @@ def conflict(error: Exception, _: Call[Any, Any]) -> RequestProblem:
     return RequestProblem(409, str(error))
 
 
+async def _of_no_part(_: Any) -> Any:
+    raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A method on a path.
+    """A method on a path. As a decorator it describes a method of an OperationGroup.
 
     Responses 400, 401, 403 and 503 are described for all operations, 404 for paths with an id, 413, 415 and 422 for those with
     a body; `refusals` are further problems. An operation that changes something is written into the audit log under its name.
@@ -88,8 +94,8 @@ class Operation:
     path: str
     """The path below /api, with `{id}` for ids and names."""
     summary: str
-    run: Callable[[Any], Awaitable[Any]]
-    """The function that takes the Call, and returns the document or a Reply."""
+    run: Callable[[Any], Awaitable[Any]] = _of_no_part
+    """The function that takes the Call, and returns the document or a Reply; of a decorated method the method."""
     role: Role = Role.VIEWER
     query: type[Query] = Query
     body: Any = None
@@ -109,6 +115,11 @@ class Operation:
     """Further description for /docs, beside the summary; CommonMark."""
     example: Any = None
     """An example of the body for /docs and the command lines there."""
+
+    def __call__(self, method: M) -> M:
+        """Describes the method, which several operations may share."""
+        vars(method).setdefault("described", []).insert(0, self)
+        return method
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -132,17 +143,24 @@ class Operation:
         return group.removesuffix("ies") + "y" if group.endswith("ies") else group.removesuffix("s")
 
 
-def reading(
-    name: str,
-    path: str,
-    summary: str,
-    run: Callable[[Any], Awaitable[Any]],
-    document: Any,
-    *,
-    query: type[Query] = Query,
-) -> Operation:
+def reading(name: str, path: str, summary: str, document: Any, *, query: type[Query] = Query) -> Operation:
     """Returns a GET for any role, answered with 200 and this document."""
-    return Operation(name=name, path=path, summary=summary, run=run, query=query, answers={200: document})
+    return Operation(name=name, path=path, summary=summary, query=query, answers={200: document})
+
+
+class OperationGroup:
+    """A group of operations, whose paths follow /api: the methods that operations decorate, in their order."""
+
+    problems: Problems = MappingProxyType({})
+    """Those of operations that have none of their own."""
+
+    def operations(self) -> Sequence[Operation]:
+        """Returns the operations to serve."""
+        return [
+            replace(each, run=getattr(self, name), problems=each.problems or self.problems)
+            for name, method in vars(type(self)).items()
+            for each in getattr(method, "described", ())
+        ]
 
 
 # The handling of a request, the same for all operations.

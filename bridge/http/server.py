@@ -251,7 +251,7 @@ class _Socket:
             raise ListenFailed(_explained(self.purpose, self._listen, error)) from error
         host, port, *_ = self._runner.addresses[0]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        events.listening(self.purpose, self.url)
+        events.process.info("http.listening", purpose=self.purpose, address=self.url)
 
     async def close(self) -> None:
         if self._runner is not None:
@@ -289,7 +289,7 @@ def _worth_an_error(record: logging.LogRecord) -> bool:
     if not isinstance(error, HttpProcessingError):
         return True
     remote = record.args[0] if isinstance(record.args, tuple) and record.args else None
-    events.request_malformed(str(remote), type(error).__name__)
+    events.process.info("http.malformed", remote=str(remote), kind=type(error).__name__)
     return False
 
 

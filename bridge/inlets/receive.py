@@ -245,7 +245,9 @@ class _Door:
             if self._is_ping(received, verified):
                 return "ping"
             if not isinstance(found, int):
-                events.inlet_refused(self._inlet.name, request.remote, found)
+                events.inlets.info(
+                    "inlet.refused", inlet=self._inlet.name, remote=request.remote, reasons=found
+                )
                 return NOT_AUTHORIZED
         if greeting := self._handshakes.greet_verified(body):
             return greeting
@@ -292,7 +294,7 @@ class _Door:
             self._tell_unavailable(came_to)
             return came_to.response()
         if came_to == "accepted" and self._unavailable:
-            events.inlet_available(self._inlet.name, self._unavailable)
+            events.inlets.info("inlet.available", inlet=self._inlet.name, refused=self._unavailable)
             self._unavailable = 0
         status = 200 if came_to == "ping" else self._inlet.success
         text = "ok" if came_to == "ping" else self._inlet.answer
@@ -303,7 +305,7 @@ class _Door:
         if refusal.status == 503:
             self._unavailable += 1
             if self._unavailable == 1:
-                events.inlet_unavailable(self._inlet.name, refusal.reason)
+                events.inlets.warning("inlet.unavailable", inlet=self._inlet.name, reason=refusal.reason)
 
 
 async def _aside(body: bytes, work: Callable[_P, _T], /, *given: _P.args, **named: _P.kwargs) -> _T:

@@ -2,7 +2,6 @@
 
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from bridge.core.base import value
@@ -119,39 +118,20 @@ class MetaType(StrEnum):
 Facts = Mapping[str, Any]
 """JSON values by name."""
 
-_SAID = {
-    MetaType.PAUSED: "was paused by {by}",
-    MetaType.RESUMED: "was resumed by {by}",
-    MetaType.DISABLED: "was disabled by {by}",
-    MetaType.ENABLED: "was enabled by {by}",
+_SWITCHES = {
+    MetaType.PAUSED: ("hooks.pause", "paused", True),
+    MetaType.RESUMED: ("hooks.resume", "paused", False),
+    MetaType.DISABLED: ("hooks.disable", "enabled", False),
+    MetaType.ENABLED: ("hooks.enable", "enabled", True),
 }
-
-
-_ACTIONS: Mapping[str, MetaType] = MappingProxyType(
-    {
-        "hooks.pause": MetaType.PAUSED,
-        "hooks.resume": MetaType.RESUMED,
-        "hooks.disable": MetaType.DISABLED,
-        "hooks.enable": MetaType.ENABLED,
-    }
-)
-_SWITCHES: Mapping[tuple[str, bool], MetaType] = MappingProxyType(
-    {
-        ("paused", True): MetaType.PAUSED,
-        ("paused", False): MetaType.RESUMED,
-        ("enabled", False): MetaType.DISABLED,
-        ("enabled", True): MetaType.ENABLED,
-    }
-)
+"""By event: the action in the audit log, and the member of a changed hook with its value."""
 
 
 def switched_by(action: str, detail: Mapping[str, Any]) -> list[MetaType]:
     """Returns the state changes of a hook in an audit log entry: a switch, or a change, which may include a switch."""
-    if action in _ACTIONS:
-        return [_ACTIONS[action]]
-    if action not in {"hooks.replace", "hooks.patch"}:
-        return []
-    return [kind for (name, value), kind in _SWITCHES.items() if detail.get(name) is value]
+    if action in {"hooks.replace", "hooks.patch"}:
+        return [kind for kind, (_, member, value) in _SWITCHES.items() if detail.get(member) is value]
+    return [kind for kind, (switch, _, _) in _SWITCHES.items() if action == switch]
 
 
 def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **further: Any) -> Facts:
@@ -169,7 +149,8 @@ def of_hook(hook: Hook, kind: MetaType, message: str, reason: str = "", **furthe
 
 def state_changed(hook: Hook, kind: MetaType, by: str, at: float, reason: str = "") -> Facts:
     """Returns the data of a pause, resume, disable or enable; `by` is the name of a token, or `bridge`."""
-    return of_hook(hook, kind, _SAID[kind].format(by=by), reason, since=utc_seconds(at), by=by)
+    what = kind.removeprefix("hook.")
+    return of_hook(hook, kind, f"was {what} by {by}", reason, since=utc_seconds(at), by=by)
 
 
 def failing(hook: Hook, record: FailureRecord, percent: int, since: float, threshold: float) -> Facts:

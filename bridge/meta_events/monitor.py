@@ -23,21 +23,9 @@ from bridge.db.admin_tables import hook_health as health
 from bridge.db.admin_tables import hooks
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.tables import hook_states, quarantine
+from bridge.formats.text import utc_seconds
 from bridge.history.leases import SqlReplicas
-from bridge.meta.words import (
-    LEVELS,
-    DueWarnings,
-    Facts,
-    FailureRecord,
-    MetaType,
-    RateLimiter,
-    failing,
-    quarantine_growing,
-    recovered,
-    state_changed,
-    switched_by,
-    words_for,
-)
+from bridge.meta import words
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.table import listens
@@ -123,9 +111,9 @@ class MetaEventPublisher:
         self._errands = errands
         self._new_id = new_id
         self._authenticator = authenticator
-        self._bound = RateLimiter()
+        self._bound = words.RateLimiter()
 
-    def tell(self, kind: MetaType, about: Hook, facts: Facts, *, by_person: bool) -> None:
+    def tell(self, kind: words.MetaType, about: Hook, facts: words.Facts, *, by_person: bool) -> None:
         """Publishes the event in the background, if a hook receives it; never raises and never waits.
 
         An event caused by deliveries (not `by_person`) about a hook that itself receives meta events is not published,
@@ -141,7 +129,7 @@ class MetaEventPublisher:
             told = {**facts, "kept_back": kept_back} if kept_back else facts
             self._errands.add(partial(self._publish, self._message(kind, told)))
 
-    async def publish(self, kind: MetaType, facts: Facts, about: Hook | None = None) -> None:
+    async def publish(self, kind: words.MetaType, facts: words.Facts, about: Hook | None = None) -> None:
         """Publish and return after the broker's confirm, or at once if no hook receives it. Raises BridgeError.
 
         For findings of a periodic check, which repeats the event if this fails.
@@ -153,7 +141,7 @@ class MetaEventPublisher:
         """Returns whether a hook receives meta events; otherwise the queue would grow without a consumer."""
         return self._table.routing.is_named(OWN_EVENTS)
 
-    def _message(self, kind: MetaType, facts: Facts) -> Outgoing:
+    def _message(self, kind: words.MetaType, facts: words.Facts) -> Outgoing:
         now = datetime.now(UTC)
         body = orjson.dumps({**facts, "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
         like = Message(body, content_type="application/json", app_id=_APP_ID, type=str(kind), timestamp=now)
@@ -174,23 +162,23 @@ class HookEvents:
     def __init__(self, publisher: MetaEventPublisher, table: HookTable) -> None:
         self._publisher, self._table = publisher, table
 
-    def changed(self, runner: HookWorker, kind: MetaType, facts: Facts) -> None:
+    def changed(self, runner: HookWorker, kind: words.MetaType, facts: words.Facts) -> None:
         """Publishes a change that happened by itself."""
         self._publisher.tell(kind, runner.hook, facts, by_person=False)
 
     def paused(self, runner: HookWorker, reason: str) -> None:
         """Publishes that the bridge paused the hook."""
-        facts = state_changed(runner.hook, MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
-        self.changed(runner, MetaType.PAUSED, facts)
+        facts = words.state_changed(runner.hook, words.MetaType.PAUSED, OWN_EVENTS, time.time(), reason)
+        self.changed(runner, words.MetaType.PAUSED, facts)
 
     def switched(self, entry: AuditEntry) -> None:
         """Publishes what this entry of the audit log says of a hook, if a person switched it."""
         runner = self._table.get(entry.object_id)
         if runner is not None and entry.actor != BRIDGE.name:
             detail = orjson.loads(entry.detail)
-            for kind in switched_by(entry.action, detail):
+            for kind in words.switched_by(entry.action, detail):
                 reason = str(detail.get("reason") or "")
-                facts = state_changed(runner.hook, kind, entry.actor, entry.at, reason)
+                facts = words.state_changed(runner.hook, kind, entry.actor, entry.at, reason)
                 self._publisher.tell(kind, runner.hook, facts, by_person=True)
 
 
@@ -256,25 +244,28 @@ class FailingHookMonitor:
         self._leased_until = asked_at + _LEASE if ours else 0.0
         return ours
 
-    async def _check_hook(self, record: FailureRecord) -> None:
+    async def _check_hook(self, record: words.FailureRecord) -> None:
         runner = self._table.get(record.hook)
         if runner is None:
             return
-        told = words_for(record, self._threshold)
+        told = words.words_for(record, self._threshold)
         if told.recovered:
-            await self._meta_events.publish(MetaType.RECOVERED, recovered(runner.hook, record), runner.hook)
+            await self._meta_events.publish(
+                words.MetaType.RECOVERED, words.recovered(runner.hook, record), runner.hook
+            )
             await self._records.note_warning(record, 0, None)
-            events.hook_recovered(record.hook)
+            events.hooks.info("hook.recovered", hook=record.hook)
         elif told.levels and runner.hook.enabled and not runner.paused:
             await self._warn(runner, record, told)
 
-    async def _warn(self, runner: HookWorker, record: FailureRecord, told: DueWarnings) -> None:
+    async def _warn(self, runner: HookWorker, record: words.FailureRecord, told: words.DueWarnings) -> None:
         """Publish the warning, then store it: a crash in between repeats a warning and loses none."""
         for level in told.levels:
-            facts = failing(runner.hook, record, level, told.since, self._threshold)
-            await self._meta_events.publish(MetaType.FAILING, facts, runner.hook)
-            events.hook_failing(record.hook, level, told.since)
-            if level == LEVELS[-1]:
+            facts = words.failing(runner.hook, record, level, told.since, self._threshold)
+            await self._meta_events.publish(words.MetaType.FAILING, facts, runner.hook)
+            since = utc_seconds(told.since)
+            events.hooks.warning("hook.failing", hook=record.hook, percent=level, since=since)
+            if level == words.LEVELS[-1]:
                 self._pause(runner, FAILING)
             if not await self._records.note_warning(record, level, told.since):
                 return
@@ -294,8 +285,8 @@ class FailingHookMonitor:
         name, once = f"quarantine.growing {source}", self._new_id()
         if await self._leases.lease(name, once, _QUARANTINE_QUIET):
             try:
-                facts = quarantine_growing(source, messages, now - _QUARANTINE_QUIET)
-                await self._meta_events.publish(MetaType.QUARANTINE_GROWING, facts)
+                facts = words.quarantine_growing(source, messages, now - _QUARANTINE_QUIET)
+                await self._meta_events.publish(words.MetaType.QUARANTINE_GROWING, facts)
             except BridgeError:
                 await self._leases.release(name, once)
                 raise
@@ -315,7 +306,7 @@ _FIELDS = (
 )
 
 
-def _records(connection: Connection) -> list[FailureRecord]:
+def _records(connection: Connection) -> list[words.FailureRecord]:
     """Returns the hooks that fail now, or whose last warning is not cleared."""
     wanted = (
         select(*_FIELDS, hook_states.c.changed_at, hooks.c.updated_at)
@@ -327,12 +318,12 @@ def _records(connection: Connection) -> list[FailureRecord]:
     return [_record(row) for row in connection.execute(wanted)]
 
 
-def _record(row: Sequence[Any]) -> FailureRecord:
+def _record(row: Sequence[Any]) -> words.FailureRecord:
     *fields, said_at, changed_at = row
-    return replace(FailureRecord(*fields), attended_at=max(said_at or 0.0, changed_at or 0.0))
+    return replace(words.FailureRecord(*fields), attended_at=max(said_at or 0.0, changed_at or 0.0))
 
 
-def _remember(connection: Connection, before: FailureRecord, level: int, since: float | None) -> bool:
+def _remember(connection: Connection, before: words.FailureRecord, level: int, since: float | None) -> bool:
     """Stores the published level of a failing period (0: none); returns False if the state changed since."""
     change = (
         update(health)

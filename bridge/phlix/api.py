@@ -1,6 +1,6 @@
 """The admin API of Phlix for webhooks, by which its clients manage hooks of the bridge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.access import Role
@@ -12,16 +12,8 @@ from bridge.hooks.service import NoSuchHook
 from bridge.http.body import json_of
 from bridge.http.documents import RequestProblem
 from bridge.http.input import SPAN, Given, Query, invalid, uuid, when
-from bridge.http.operation import Call, Operation, Problems, Reply, reading
-from bridge.phlix.documents import (
-    ChangedWebhook,
-    Dispatches,
-    DispatchResult,
-    NewWebhook,
-    Registered,
-    Shown,
-    Webhooks,
-)
+from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, reading
+from bridge.phlix import documents
 from bridge.phlix.service import MOST, PhlixWebhooks, dispatches_of, dispatches_to, webhook_id
 from bridge.stats.api import TOP
 from bridge.stats.documents import PlaybackDocument, TopMediaDocument, TopUsersDocument
@@ -53,89 +45,62 @@ class _OneEventQuery(Query, looks_up=True):
     event_id = uuid("event_id", "Id of an event.", required=True)
 
 
-class PhlixRoutes:
+def _operation(verb: str, path: str, **further: Any) -> Operation:
+    return Operation(name=f"webhooks.{verb}", path=path, role=Role.ADMIN, **further)
+
+
+class PhlixRoutes(OperationGroup):
     """The routes of Phlix's admin API. All require the role admin, as in Phlix; an invalid body gives 400."""
+
+    problems = _PROBLEMS
 
     def __init__(self, webhooks: PhlixWebhooks, records: SqlHistory) -> None:
         self._webhooks = webhooks
         self._records = records
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            _operation(
-                "list",
-                _PATH,
-                summary="List webhooks with Phlix's profile",
-                run=self._list,
-                answers={200: Webhooks},
-            ),
-            _operation(
-                "deliveries_of_event",
-                f"{_PATH}/deliveries",
-                summary="List the deliveries of an event to all webhooks",
-                run=self._of_event,
-                query=_OneEventQuery,
-                answers={200: Dispatches},
-            ),
-            _operation(
-                "deliveries",
-                f"{_ONE}/deliveries",
-                summary=f"List the last {MOST} deliveries to a webhook",
-                run=self._deliveries,
-                query=_EventQuery,
-                answers={200: Dispatches},
-            ),
-            *self._changing(),
-            _operation(
-                "test",
-                f"{_ONE}/test",
-                method="POST",
-                summary="Send the event webhook.test; the response has the result",
-                run=self._test,
-                answers={200: DispatchResult},
-            ),
-        ]
+    @_operation(
+        "list", _PATH, summary="List webhooks with Phlix's profile", answers={200: documents.Webhooks}
+    )
+    async def _list(self, _: Call[Query, None]) -> documents.Webhooks:
+        return documents.Webhooks(webhooks=await self._webhooks.rows())
 
-    def _changing(self) -> list[Operation]:
-        return [
-            _operation(
-                "create",
-                _PATH,
-                method="POST",
-                summary="Create a webhook; it receives matching events at once",
-                run=self._create,
-                body=NewWebhook,
-                read=json_of,
-                example=_EXAMPLE,
-                answers={201: Registered},
-                refusals=frozenset({409}),
-            ),
-            _operation(
-                "update",
-                _ONE,
-                method="PUT",
-                summary="Update a webhook; an empty secret keeps the present one",
-                run=self._update,
-                body=ChangedWebhook,
-                read=json_of,
-                example={"name": "Alerts", "secret": ""},
-                answers={200: Shown},
-                refusals=frozenset({409, 412}),
-            ),
-            _operation(
-                "delete",
-                _ONE,
-                method="DELETE",
-                summary="Delete a webhook and its waiting deliveries",
-                run=self._delete,
-                answers={204: None},
-                refusals=frozenset({409, 412}),
-            ),
-        ]
+    @_operation(
+        "deliveries_of_event",
+        f"{_PATH}/deliveries",
+        summary="List the deliveries of an event to all webhooks",
+        query=_OneEventQuery,
+        answers={200: documents.Dispatches},
+    )
+    async def _of_event(self, call: Call[_OneEventQuery, None]) -> documents.Dispatches:
+        query = call.query
+        if not query.has("event_id"):
+            query.wrong("event_id", "is required")
+        query.check()
+        rows = await dispatches_of(self._records, self._webhooks.hooks(), query.event_id or "")
+        return documents.Dispatches(deliveries=rows)
 
-    async def _list(self, _: Call[Query, None]) -> Webhooks:
-        return Webhooks(webhooks=await self._webhooks.rows())
+    @_operation(
+        "deliveries",
+        f"{_ONE}/deliveries",
+        summary=f"List the last {MOST} deliveries to a webhook",
+        query=_EventQuery,
+        answers={200: documents.Dispatches},
+    )
+    async def _deliveries(self, call: Call[_EventQuery, None]) -> documents.Dispatches:
+        hook = self._webhooks.hook(call.which)
+        return documents.Dispatches(deliveries=await dispatches_to(self._records, hook, call.query.event_id))
 
+    @_operation(
+        "create",
+        _PATH,
+        method="POST",
+        summary="Create a webhook; it receives matching events at once",
+        body=documents.NewWebhook,
+        read=json_of,
+        example=_EXAMPLE,
+        answers={201: documents.Registered},
+        refusals=frozenset({409}),
+    )
     async def _create(self, call: Call[Query, Any]) -> Reply:
         given = _checked(call.body)
         missing = [name for name in ("name", "url", "secret") if not given.get(name)]
@@ -146,8 +111,19 @@ class PhlixRoutes:
         hook, made = await self._webhooks.register(
             given["name"], given["url"], given["secret"], given.get("events") or []
         )
-        return Reply(document=Registered(webhook=made), changed=_changed(hook))
+        return Reply(document=documents.Registered(webhook=made), changed=_changed(hook))
 
+    @_operation(
+        "update",
+        _ONE,
+        method="PUT",
+        summary="Update a webhook; an empty secret keeps the present one",
+        body=documents.ChangedWebhook,
+        read=json_of,
+        example={"name": "Alerts", "secret": ""},
+        answers={200: documents.Shown},
+        refusals=frozenset({409, 412}),
+    )
     async def _update(self, call: Call[Query, Any]) -> Reply:
         given = _checked(call.body)
         empty = [(name, "must not be blank") for name in ("name", "url") if given.get(name) == ""]
@@ -157,32 +133,31 @@ class PhlixRoutes:
             self._webhooks.hook(call.which)
             raise invalid([("", "No fields to update")])
         hook = await self._webhooks.change(call.which, given)
-        shown = Shown(webhook=await self._webhooks.row(hook.id))
+        shown = documents.Shown(webhook=await self._webhooks.row(hook.id))
         return Reply(document=shown, changed=_changed(hook, fields=sorted(given)))
 
+    @_operation(
+        "delete",
+        _ONE,
+        method="DELETE",
+        summary="Delete a webhook and its waiting deliveries",
+        answers={204: None},
+        refusals=frozenset({409, 412}),
+    )
     async def _delete(self, call: Call[Query, None]) -> Reply:
         return Reply(changed=_changed(await self._webhooks.remove(call.which)))
 
+    @_operation(
+        "test",
+        f"{_ONE}/test",
+        method="POST",
+        summary="Send the event webhook.test; the response has the result",
+        answers={200: documents.DispatchResult},
+    )
     async def _test(self, call: Call[Query, None]) -> Reply:
         hook = self._webhooks.hook(call.which)
         result = await self._webhooks.test(call.which)
         return Reply(document=result, changed=_changed(hook, success=result.success))
-
-    async def _deliveries(self, call: Call[_EventQuery, None]) -> Dispatches:
-        hook = self._webhooks.hook(call.which)
-        return Dispatches(deliveries=await dispatches_to(self._records, hook, call.query.event_id))
-
-    async def _of_event(self, call: Call[_OneEventQuery, None]) -> Dispatches:
-        query = call.query
-        if not query.has("event_id"):
-            query.wrong("event_id", "is required")
-        query.check()
-        rows = await dispatches_of(self._records, self._webhooks.hooks(), query.event_id or "")
-        return Dispatches(deliveries=rows)
-
-
-def _operation(verb: str, path: str, **further: Any) -> Operation:
-    return Operation(name=f"webhooks.{verb}", path=path, role=Role.ADMIN, problems=_PROBLEMS, **further)
 
 
 def _checked(body: Any) -> dict[str, Any]:
@@ -233,45 +208,38 @@ class _TopQuery(Query):
     span = Given(lambda given: given.span("since", None), when("since", "From this moment on"))
 
 
-class PhlixStatisticsRoutes:
+class PhlixStatisticsRoutes(OperationGroup):
     """The read-only routes of the statistics."""
 
     def __init__(self, measures: Measures) -> None:
         self._measures = measures
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "phlix.playback",
-                "/v1/admin/stats/playback",
-                "Phlix: get playbacks per day",
-                self._playback,
-                PlaybackDocument,
-                query=_PlaybackQuery,
-            ),
-            reading(
-                "phlix.top_users",
-                "/v1/admin/stats/top-users",
-                "Phlix: list the users with the most playbacks",
-                self._top_users,
-                TopUsersDocument,
-                query=_TopQuery,
-            ),
-            reading(
-                "phlix.top_media",
-                "/v1/admin/stats/top-media",
-                "Phlix: list the media with the most playbacks",
-                self._top_media,
-                TopMediaDocument,
-                query=_TopQuery,
-            ),
-        ]
-
+    @reading(
+        "phlix.playback",
+        "/v1/admin/stats/playback",
+        "Phlix: get playbacks per day",
+        PlaybackDocument,
+        query=_PlaybackQuery,
+    )
     async def _playback(self, call: Call[_PlaybackQuery, None]) -> PlaybackDocument:
         return await self._measures.playback(TimeRange(*call.query.span))
 
+    @reading(
+        "phlix.top_users",
+        "/v1/admin/stats/top-users",
+        "Phlix: list the users with the most playbacks",
+        TopUsersDocument,
+        query=_TopQuery,
+    )
     async def _top_users(self, call: Call[_TopQuery, None]) -> TopUsersDocument:
         return await self._measures.top_users(TimeRange(*call.query.span), call.query.limit)
 
+    @reading(
+        "phlix.top_media",
+        "/v1/admin/stats/top-media",
+        "Phlix: list the media with the most playbacks",
+        TopMediaDocument,
+        query=_TopQuery,
+    )
     async def _top_media(self, call: Call[_TopQuery, None]) -> TopMediaDocument:
         return await self._measures.top_media(TimeRange(*call.query.span), call.query.limit)

@@ -135,7 +135,7 @@ class PhlixWebhooks:
         """Returns why the test failed; empty: it succeeded."""
         data = {"message": "This is a test webhook event", "webhook_id": webhook_id(seen.hook.id)}
         try:
-            tested = await self._testing.test_with(seen.hook.id, _TEST, data)
+            _, tested = await self._testing.test(seen.hook.id, _TEST, data)
         except NotNow as error:
             return str(error)
         return "" if tested.delivered else tested.error or tested.outcome

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -16,16 +16,8 @@ from bridge.core.event import Message
 from bridge.http.body import aside, raw_body, unfit
 from bridge.http.documents import ClosedDocument, RequestProblem
 from bridge.http.input import Given, Parameter, Parameters, Query
-from bridge.http.operation import Call, Operation, Problems, Reply
-from bridge.publishing.service import (
-    AnotherRequest,
-    NoSuchSource,
-    NotAccepted,
-    Once,
-    Publishing,
-    RequestInProgress,
-    Wanted,
-)
+from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply
+from bridge.publishing import service
 from bridge.wire.copies import is_taken
 
 # The messages that are published through the API.
@@ -89,11 +81,6 @@ class PublishBody(WithBody):
     properties: PropertiesBody = PropertiesBody()
     """Further properties."""
 
-    @property
-    def published_at(self) -> datetime | None:
-        """Returns the given timestamp."""
-        return self.properties.timestamp
-
 
 class RequeueBody(WithBody):
     """The changes to a message before it is requeued; empty to requeue it as it came."""
@@ -151,54 +138,49 @@ class _PublishQuery(Query):
     )
 
 
-def _another(error: AnotherRequest, _: Call[Any, Any]) -> RequestProblem:
+def _another(error: service.AnotherRequest, _: Call[Any, Any]) -> RequestProblem:
     return RequestProblem(422, str(error), members={"invalid-params": [{"name": KEY, "reason": str(error)}]})
 
 
-def _not_accepted(error: NotAccepted, _: Call[Any, Any]) -> RequestProblem:
+def _not_accepted(error: service.NotAccepted, _: Call[Any, Any]) -> RequestProblem:
     return RequestProblem(503, f"nothing was accepted, try again: {error}", headers={"Retry-After": "5"})
 
 
 _PROBLEMS: Problems = {
-    NoSuchSource: lambda error, _: unfit([("source", str(error))]),
-    AnotherRequest: _another,
-    RequestInProgress: lambda error, _: RequestProblem(409, str(error), headers={"Retry-After": "1"}),
+    service.NoSuchSource: lambda error, _: unfit([("source", str(error))]),
+    service.AnotherRequest: _another,
+    service.RequestInProgress: lambda error, _: RequestProblem(409, str(error), headers={"Retry-After": "1"}),
     PublishTooLarge: lambda error, _: RequestProblem(413, str(error)),
-    NotAccepted: _not_accepted,
+    service.NotAccepted: _not_accepted,
 }
 
 
-class PublishRoutes:
+class PublishRoutes(OperationGroup):
     """The operation that publishes messages."""
 
-    def __init__(self, publishing: Publishing) -> None:
+    def __init__(self, publishing: service.Publishing) -> None:
         self._publishing = publishing
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            Operation(
-                name="events.publish",
-                method="POST",
-                path="/v1/events",
-                summary="Publish a message to a source; the response follows the broker's confirm",
-                run=self._publish,
-                role=Role.OPERATOR,
-                query=_PublishQuery,
-                body=PublishBody,
-                answers={202: PublishedDocument},
-                problems=_PROBLEMS,
-                refusals=frozenset({409}),
-            )
-        ]
-
+    @Operation(
+        name="events.publish",
+        method="POST",
+        path="/v1/events",
+        summary="Publish a message to a source; the response follows the broker's confirm",
+        role=Role.OPERATOR,
+        query=_PublishQuery,
+        body=PublishBody,
+        answers={202: PublishedDocument},
+        problems=_PROBLEMS,
+        refusals=frozenset({409}),
+    )
     async def _publish(self, call: Call[_PublishQuery, PublishBody]) -> Reply:
         body, key = call.body, call.query.key
         raw = await raw_body(call.request)
         message = await aside(partial(_message, body), len(raw))
         once = None
         if key is not None:
-            once = Once(key, call.actor.token_id or call.actor.name, raw)
-        published = await self._publishing.publish(Wanted(body.source, message), once)
+            once = service.Once(key, call.actor.token_id or call.actor.name, raw)
+        published = await self._publishing.publish(service.Wanted(body.source, message), once)
         changed = {"id": published.message_id, "source": published.source}
         return Reply(
             document=PublishedDocument.unchecked(published),
@@ -231,7 +213,7 @@ def header_faults(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
     yield from body_faults(body, needed=True)
-    at = body.published_at
+    at = body.properties.timestamp
     if at is not None and at.astimezone(UTC).year not in _YEARS:
         yield "properties.timestamp", "must lie between 1970 and 2105"
     yield from _texts(body)
@@ -239,7 +221,6 @@ def _faults(body: PublishBody) -> Iterator[tuple[str, str]]:
 
 
 def _texts(body: PublishBody) -> Iterator[tuple[str, str]]:
-    """Yields the short strings that are too long in bytes."""
     own = {name: getattr(body, name) for name in ("type", "content_type", "message_id")}
     more = {f"properties.{name}": value for name, value in body.properties if isinstance(value, str)}
     for name, text in {**own, **more}.items():

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer import Argument
 
-from bridge.amqp.connection import Address, Link
+from bridge.amqp.connection import Address, Link, Silent
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
 from bridge.checks.broker import broker_address
@@ -273,23 +273,13 @@ async def _publish(
     publisher: ConfirmedPublisher, queue: str, message: Message, confirmed: Callable[[], None]
 ) -> None:
     message_id = message.message_id or str(uuid_utils.uuid7())
-    await publisher.publish(Outgoing("", queue, message_id, message.body, message.headers, message))
+    await publisher.publish(Outgoing.to_queue(queue, message_id, message))
     confirmed()
-
-
-class _Silent:
-    """A watch of connections that does nothing."""
-
-    def connected(self, role: str, address: str) -> None:
-        """Called when the connection is open."""
-
-    def lost(self, role: str, error: str) -> None:
-        """Called when the connection is lost."""
 
 
 @asynccontextmanager
 async def _connected(address: Address) -> AsyncIterator[tuple[ConfirmedPublisher, Topology]]:
-    link = Link("publish", address, _Silent())
+    link = Link("publish", address, Silent())
     await link.connect_once()
     publisher = ConfirmedPublisher(link)
     try:

@@ -137,16 +137,7 @@ class Publishing:
             log.warning("idempotency.not_stored", error=str(error))
 
     async def _publish(self, planned: Published, message: Message) -> None:
-        outgoing = Outgoing(
-            exchange="",
-            routing_key=planned.queue,
-            message_id=planned.message_id,
-            body=message.body,
-            headers=message.headers,
-            like=message,
-            reply_to=message.reply_to,
-            priority=message.priority,
-        )
+        outgoing = Outgoing.to_queue(planned.queue, planned.message_id, message)
         try:
             async with asyncio.timeout(self._patience):
                 await self._publisher.publish(outgoing)

@@ -1,7 +1,7 @@
 """The quarantine operations of the API: list, show, requeue, drop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
@@ -10,19 +10,12 @@ from typing import Any
 from bridge.core.access import Role
 from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed
 from bridge.core.records import REASONS, KnownQuarantined, QuarantineFilter
-from bridge.events.documents import (
-    AskedQuarantine,
-    DroppedManyDocument,
-    QuarantinedAlone,
-    QuarantinedInList,
-    RequeuedDocument,
-    RequeuedManyDocument,
-)
+from bridge.events import documents
 from bridge.hooks.names import AskedNames
 from bridge.http.body import aside, raw_body, unfit
 from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
-from bridge.http.operation import Call, Operation, Reply, reading
+from bridge.http.operation import Call, Operation, OperationGroup, Reply, reading
 from bridge.publishing.api import RequeueBody, body_faults, content_of, header_faults
 from bridge.quarantine.service import LANES, Correction, NoWayBack, Requeuing
 from bridge.settings.shape import nearest
@@ -52,88 +45,26 @@ class _DropQuery(Query, looks_up=True):
     all = flag("all", "true: all of them, where nothing else is given.")
 
 
-class QuarantineRoutes:
+class QuarantineRoutes(OperationGroup):
     """The operations on quarantined messages."""
 
     def __init__(self, requeuing: Requeuing, names: AskedNames) -> None:
         self._requeuing = requeuing
         self._names = names
 
-    def operations(self) -> Sequence[Operation]:
-        return [*self._looking(), *self._requeueing(), *self._dropping()]
-
-    def _looking(self) -> list[Operation]:
-        return [
-            reading(
-                "quarantine.list",
-                _PATH,
-                "List messages in quarantine, newest first",
-                self._list,
-                PageDocument[QuarantinedInList],
-                query=_ListQuery,
-            ),
-            reading("quarantine.show", _ONE, "Get a message from quarantine", self._show, QuarantinedAlone),
-            reading("quarantine.body", f"{_ONE}/body", "Get the body of a message", self._body, bytes),
-        ]
-
-    def _requeueing(self) -> list[Operation]:
-        return [
-            Operation(
-                name="quarantine.requeue",
-                method="POST",
-                path=f"{_ONE}/requeue",
-                summary="Requeue a message to the queue of its source",
-                description=_BACK.strip(),
-                run=self._requeue,
-                role=Role.OPERATOR,
-                body=RequeueBody,
-                body_required=False,
-                answers={200: RequeuedDocument, 202: RequeuedDocument},
-                refusals=frozenset({409}),
-            ),
-            Operation(
-                name="quarantine.requeue_many",
-                method="POST",
-                path=f"{_PATH}/requeue",
-                summary="Requeue all matching messages",
-                description=_BACK.strip(),
-                run=self._requeue_many,
-                role=Role.OPERATOR,
-                body=AskedQuarantine,
-                answers={200: RequeuedManyDocument},
-                refusals=frozenset({409}),
-            ),
-        ]
-
-    def _dropping(self) -> list[Operation]:
-        return [
-            Operation(
-                name="quarantine.drop",
-                method="DELETE",
-                path=_ONE,
-                summary="Delete a message from quarantine",
-                run=self._drop,
-                role=Role.OPERATOR,
-                answers={204: None},
-            ),
-            Operation(
-                name="quarantine.drop_many",
-                method="DELETE",
-                path=_PATH,
-                summary="Delete all matching messages from quarantine",
-                run=self._drop_many,
-                role=Role.OPERATOR,
-                query=_DropQuery,
-                answers={200: DroppedManyDocument},
-            ),
-        ]
-
     # ---- reading --------------------------------------------------------------------------------------
 
-    async def _list(self, call: Call[_ListQuery, None]) -> PageDocument[QuarantinedInList]:
+    @reading(
+        "quarantine.list",
+        _PATH,
+        "List messages in quarantine, newest first",
+        PageDocument[documents.QuarantinedInList],
+        query=_ListQuery,
+    )
+    async def _list(self, call: Call[_ListQuery, None]) -> PageDocument[documents.QuarantinedInList]:
         which = await self._filter(call.query)
-        found = await read_page(call.query, partial(self._requeuing.page, which))
-        return PageDocument.of(map(QuarantinedInList.of, found.items), found.next)
+        found = await read_page(call.query, partial(self._requeuing.store.messages, which))
+        return PageDocument.of(map(documents.QuarantinedInList.of, found.items), found.next)
 
     async def _filter(self, query: _ListQuery | _DropQuery) -> QuarantineFilter:
         source, reason = query.source, query.reason
@@ -147,16 +78,19 @@ class QuarantineRoutes:
         """Returns an error text if the quarantine cannot have this reason; else empty text."""
         if reason in REASONS:
             return ""
-        there = await self._requeuing.page(QuarantineFilter(None, reason), after=None, limit=1)
+        of_it = QuarantineFilter(None, reason)
+        there = await self._requeuing.store.messages(of_it, after=None, limit=1)
         return (
             "" if there.items or there.next else f"nothing is there for {reason!r}{nearest(reason, REASONS)}"
         )
 
+    @reading("quarantine.show", _ONE, "Get a message from quarantine", documents.QuarantinedAlone)
     async def _show(self, call: Call[Query, None]) -> Reply:
         known = await self._known(call)
         size = len(known.message.body)
-        return Reply(document=await aside(partial(QuarantinedAlone.whole, known), size), size=size)
+        return Reply(document=await aside(partial(documents.QuarantinedAlone.whole, known), size), size=size)
 
+    @reading("quarantine.body", f"{_ONE}/body", "Get the body of a message", bytes)
     async def _body(self, call: Call[Query, None]) -> Reply:
         known = await self._known(call)
         # The content type is not passed on, so that no browser renders the body.
@@ -164,13 +98,25 @@ class QuarantineRoutes:
         return Reply(document=known.message.body, headers=headers)
 
     async def _known(self, call: Call[Query, None]) -> KnownQuarantined:
-        known = await self._requeuing.one(call.id)
+        known = await self._requeuing.store.message(call.id)
         if known is None:
             raise NotFound
         return known
 
     # ---- changing -------------------------------------------------------------------------------------
 
+    @Operation(
+        name="quarantine.requeue",
+        method="POST",
+        path=f"{_ONE}/requeue",
+        summary="Requeue a message to the queue of its source",
+        description=_BACK.strip(),
+        role=Role.OPERATOR,
+        body=RequeueBody,
+        body_required=False,
+        answers={200: documents.RequeuedDocument, 202: documents.RequeuedDocument},
+        refusals=frozenset({409}),
+    )
     async def _requeue(self, call: Call[Query, RequeueBody]) -> Reply:
         asked = call.body
         correction = await aside(partial(_correction, asked), len(await raw_body(call.request)))
@@ -181,33 +127,61 @@ class QuarantineRoutes:
             raise NotFound
         changed = {"source": back.source, "corrected": sorted(asked.model_fields_set - {"dry_run"})}
         return Reply(
-            document=RequeuedDocument(**asdict(back), dry_run=asked.dry_run),
+            document=documents.RequeuedDocument(**asdict(back), dry_run=asked.dry_run),
             status=200 if asked.dry_run else 202,
             changed=None if asked.dry_run else changed,
         )
 
-    async def _requeue_many(self, call: Call[Query, AskedQuarantine]) -> Reply:
+    @Operation(
+        name="quarantine.requeue_many",
+        method="POST",
+        path=f"{_PATH}/requeue",
+        summary="Requeue all matching messages",
+        description=_BACK.strip(),
+        role=Role.OPERATOR,
+        body=documents.AskedQuarantine,
+        answers={200: documents.RequeuedManyDocument},
+        refusals=frozenset({409}),
+    )
+    async def _requeue_many(self, call: Call[Query, documents.AskedQuarantine]) -> Reply:
         asked = call.body
         if faults := [fault async for fault in self._faults_of(asked)]:
             raise unfit(faults)
         async with _broker_as_503():
             tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason))
-        document = RequeuedManyDocument(
+        document = documents.RequeuedManyDocument(
             requeued=tally.done, kept=tally.stay, error=tally.why or None, more=tally.more
         )
         return Reply(document=document, changed=_changed("requeued", tally.done, asked))
 
-    async def _faults_of(self, asked: AskedQuarantine) -> AsyncIterator[tuple[str, str]]:
+    async def _faults_of(self, asked: documents.AskedQuarantine) -> AsyncIterator[tuple[str, str]]:
         if asked.reason is not None and (fault := await self._no_reason(asked.reason)):
             yield "reason", fault
         if asked.source not in {None, LANES} and (fault := await self._names.no_source(asked.source)):
             yield "source", fault
 
+    @Operation(
+        name="quarantine.drop",
+        method="DELETE",
+        path=_ONE,
+        summary="Delete a message from quarantine",
+        role=Role.OPERATOR,
+        answers={204: None},
+    )
     async def _drop(self, call: Call[Query, None]) -> Reply:
         if not await self._requeuing.drop(call.id):
             raise NotFound
         return Reply()
 
+    @Operation(
+        name="quarantine.drop_many",
+        method="DELETE",
+        path=_PATH,
+        summary="Delete all matching messages from quarantine",
+        role=Role.OPERATOR,
+        query=_DropQuery,
+        answers={200: documents.DroppedManyDocument},
+    )
     async def _drop_many(self, call: Call[_DropQuery, None]) -> Reply:
         query = call.query
         which = await self._filter(query)
@@ -215,11 +189,13 @@ class QuarantineRoutes:
             query.wrong("all", "must be true to delete everything; or give a source, a reason, from or to")
         query.check()
         tally = await self._requeuing.drop_all(which)
-        document = DroppedManyDocument(dropped=tally.done, more=tally.more)
+        document = documents.DroppedManyDocument(dropped=tally.done, more=tally.more)
         return Reply(document=document, changed=_changed("dropped", tally.done, which))
 
 
-def _changed(verb: str, done: int, which: AskedQuarantine | QuarantineFilter) -> dict[str, Any] | None:
+def _changed(
+    verb: str, done: int, which: documents.AskedQuarantine | QuarantineFilter
+) -> dict[str, Any] | None:
     """Returns the changes for the audit log, None if no message was found."""
     told = {verb: done, "source": which.source, "reason": which.reason}
     return {name: value for name, value in told.items() if value is not None} if done else None

@@ -24,6 +24,7 @@ from bridge.terminal.options import (
     body_members,
     content,
     examples,
+    parsed_headers,
 )
 from bridge.terminal.output import FAILED, Failure, usage
 from bridge.terminal.paper import (
@@ -230,7 +231,8 @@ def _corrected(to: Remote, ids: list[str] | None, *, edit: bool, **said: Any) ->
     """Returns the request body, empty without correction; raises SettingsError, Failure for an unchanged body."""
     found: dict[str, Any] = {"type": said["type"]} if said["type"] is not None else {}
     if said["header"]:
-        found["headers"] = dict(map(_header, said["header"]))
+        headers = parsed_headers(said["header"])
+        found["headers"] = {name: told or None for name, told in headers.items()}
     body = said["body"]
     if edit and body is not None:
         raise usage("--edit", "goes not with --body")
@@ -265,10 +267,3 @@ def _through_editor(before: bytes, suffix: str) -> bytes:
         except (OSError, subprocess.CalledProcessError) as error:
             raise Failure([f"the editor failed, and nothing was changed: {error}"]) from None
         return file.read_bytes()
-
-
-def _header(text: str) -> tuple[str, str | None]:
-    name, sign, told = text.partition("=")
-    if not name or not sign:
-        raise usage("--header", f"{text!r} is not of the form name=value")
-    return name, told or None

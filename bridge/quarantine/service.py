@@ -11,7 +11,7 @@ from bridge.core.base import value
 from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge
 from bridge.core.event import Message, Received, Source
 from bridge.core.ports import Outgoing, Publisher
-from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
+from bridge.core.records import KnownQuarantined, QuarantineFilter
 from bridge.formats.decoder import Decoder
 from bridge.quarantine.store import SqlQuarantine
 from bridge.wire.copies import INLET, REQUEUED
@@ -90,22 +90,14 @@ class Requeuing:
     ) -> None:
         """`publisher` publishes for callers that wait; `decoders` has one for each consumed source, by name."""
         self._decoders = decoders
-        self._quarantine = quarantine
+        self.store = quarantine
         self._sources = {source.name: source for source in sources}
         self._publisher = publisher
         self._under_way: set[str] = set()
 
-    async def page(self, which: QuarantineFilter, *, after: str | None, limit: int) -> Page[KnownQuarantined]:
-        """Returns a page of messages, newest first; ValueError for an invalid cursor."""
-        return await self._quarantine.messages(which, after=after, limit=limit)
-
-    async def one(self, quarantined_id: str) -> KnownQuarantined | None:
-        """Returns the whole message, None if it does not exist."""
-        return await self._quarantine.message(quarantined_id)
-
     async def rehearse(self, quarantined_id: str, correction: Correction) -> PutBack | None:
         """Returns how the source would decode it, changing nothing; raises as `requeue`, but no broker errors."""
-        known = await self._quarantine.message(quarantined_id)
+        known = await self.store.message(quarantined_id)
         if known is None:
             return None
         source = self._source(known)
@@ -119,18 +111,18 @@ class Requeuing:
         After a crash in between it is also still here: it is never lost, and may be published twice. Raises NoWayBack,
         BrokerRefused, PublishFailed, HistoryUnavailable.
         """
-        known = await self._quarantine.message(quarantined_id)
+        known = await self.store.message(quarantined_id)
         if known is None:
             return None
         source = self._source(known)
         with self._alone(known.id):
             await self._publish(known, correction.of(known.message), source)
-            await self._quarantine.drop([known.id])
+            await self.store.drop([known.id])
         return PutBack(known.id, source.name, source.queue)
 
     async def drop(self, quarantined_id: str) -> bool:
         """Deletes the message; returns False if it does not exist."""
-        return await self._quarantine.drop([quarantined_id]) > 0
+        return await self.store.drop([quarantined_id]) > 0
 
     async def requeue_all(self, which: QuarantineFilter) -> RequeueResult:
         """Requeues the matching messages, oldest first; messages quarantined meanwhile are not included.
@@ -141,7 +133,7 @@ class Requeuing:
         why = behind = ""
         which = _until_now(which)
         started = time.monotonic()
-        while ids := await self._quarantine.ids(which, behind, _AT_ONCE):
+        while ids := await self.store.ids(which, behind, _AT_ONCE):
             for each in ids:
                 if time.monotonic() - started > _LONGEST:
                     return RequeueResult(done, stay, why, more=True)
@@ -157,10 +149,10 @@ class Requeuing:
         which = _until_now(which)
         done = 0
         started = time.monotonic()
-        while ids := await self._quarantine.ids(which, "", _DROPPED_AT_ONCE):
+        while ids := await self.store.ids(which, "", _DROPPED_AT_ONCE):
             if time.monotonic() - started > _LONGEST:
                 return RequeueResult(done, 0, "", more=True)
-            done += await self._quarantine.drop(ids)
+            done += await self.store.drop(ids)
         return RequeueResult(done, 0, "", more=False)
 
     def _source(self, known: KnownQuarantined) -> Source:
@@ -176,20 +168,10 @@ class Requeuing:
         message_id = message.message_id or known.id
         # With this mark its key is not claimed again: another event of its message may hold it. Without `dedupe` it stays as it
         # came.
-        headers = message.headers if source.dedupe is None else {**message.headers, REQUEUED: True}
+        if source.dedupe is not None:
+            message = replace(message, headers={**message.headers, REQUEUED: True})
         try:
-            await self._publisher.publish(
-                Outgoing(
-                    exchange="",
-                    routing_key=source.queue,
-                    message_id=message_id,
-                    body=message.body,
-                    headers=headers,
-                    like=message,
-                    reply_to=message.reply_to,
-                    priority=message.priority,
-                )
-            )
+            await self._publisher.publish(Outgoing.to_queue(source.queue, message_id, message))
         except PublishTooLarge as error:
             raise NoWayBack(f"it cannot be published: {error}") from error
 
@@ -211,5 +193,4 @@ def _made(received: Received) -> tuple[tuple[str, ...], str | None]:
 
 def _until_now(which: QuarantineFilter) -> QuarantineFilter:
     now = time.time()
-    until = now if which.until is None else min(which.until, now)
-    return QuarantineFilter(which.source, which.reason, which.since, until)
+    return replace(which, until=now if which.until is None else min(which.until, now))

@@ -73,7 +73,6 @@ def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: in
 
 
 def _drop(connection: Connection, ids: Sequence[str]) -> int:
-    """Delete the messages; returns the number deleted."""
     known = [one for each in ids if (one := as_id(each)) is not None]
     if not known:
         return 0

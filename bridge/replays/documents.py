@@ -9,8 +9,7 @@ from bridge.core.base import PerSecond, StrictModel
 from bridge.core.delivery import Status
 from bridge.core.jobs import Replay, ReplayFilter
 from bridge.core.records import ReplayStatus
-from bridge.formats.text import utc_seconds
-from bridge.http.documents import ClosedDocument, UtcMoment, moment_or_none
+from bridge.http.documents import ClosedDocument, UtcMoment
 
 
 def _several(value: Any) -> Any:
@@ -84,8 +83,8 @@ class ReplayFilterDocument(ClosedDocument):
             hook_name=None if which.hook is None else name_of(which.hook),
             status=sorted(which.statuses),
             type=which.event_type,
-            from_=moment_or_none(which.since),
-            to=moment_or_none(which.until),
+            from_=which.since,
+            to=which.until,
         )
 
 
@@ -145,8 +144,5 @@ class ReplayDocument(ClosedDocument):
             filter=ReplayFilterDocument.of(replay.which, name_of),
             # Deliveries that were not counted, or matched only after a concurrent commit, show when they are done.
             total=max(replay.total, replay.done),
-            created_at=utc_seconds(replay.created_at),
-            updated_at=utc_seconds(replay.updated_at),
-            finished_at=moment_or_none(replay.finished_at),
             error=replay.error or None,
         )

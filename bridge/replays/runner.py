@@ -41,7 +41,6 @@ class Sender(Protocol):
 
     async def send(self, restarts: Sequence[Restart]) -> int:
         """Returns how many copies are in their lanes; the rest stays in the outbox. Raises HistoryUnavailable."""
-        ...
 
 
 class ReplayRunner:

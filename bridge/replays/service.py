@@ -11,7 +11,7 @@ from bridge.core.event import Event
 from bridge.core.hook import Hook
 from bridge.core.jobs import Lacking, Replay, ReplayFilter
 from bridge.core.ports import Control
-from bridge.core.records import KnownEvent, Page, ReplayStatus
+from bridge.core.records import KnownEvent, ReplayStatus
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
 from bridge.hooks.names import KnownNames, UnknownName
@@ -110,7 +110,7 @@ class ReplayService:
         keeps_successes: bool,
     ) -> None:
         """`bounds` limit the parsing of event bodies. `keeps_successes`: whether every delivery is in the history."""
-        self._replays = replays
+        self.store = replays
         self._table = table
         self._names = names
         self._control = control
@@ -134,7 +134,7 @@ class ReplayService:
     async def start(self, asked: AskedReplay, by: str) -> Replay:
         """Creates the replay, which one of the replicas starts at once. Raises as `plan`."""
         replay = await self.plan(asked, by)
-        await self._replays.add_replay(replay)
+        await self.store.add_replay(replay)
         await self._control.tell("jobs")
         return replay
 
@@ -144,21 +144,13 @@ class ReplayService:
 
         Raises NotAsThingsAre if it has ended in another way, HistoryUnavailable.
         """
-        ended = await self._replays.end_replay(replay_id, ReplayStatus.CANCELLED, time.time())
-        found = await self._replays.replay(replay_id)
+        ended = await self.store.end_replay(replay_id, ReplayStatus.CANCELLED, time.time())
+        found = await self.store.replay(replay_id)
         if found is not None and not ended and found.status is not ReplayStatus.CANCELLED:
             raise NotAsThingsAre(f"it has ended: {found.status}")
         if ended:
             await self._control.tell("jobs")
         return found
-
-    async def one(self, replay_id: str) -> Replay | None:
-        """Returns the replay, None if it does not exist."""
-        return await self._replays.replay(replay_id)
-
-    async def page(self, *, after: str | None, limit: int) -> Page[Replay]:
-        """Returns a page of replays, newest first; ValueError for an invalid cursor."""
-        return await self._replays.replays(after=after, limit=limit)
 
     # ---- validation -----------------------------------------------------------------------------------
 
@@ -191,7 +183,7 @@ class ReplayService:
     # ---- counting -------------------------------------------------------------------------------------
 
     async def _plan_again(self, planned: Replay) -> Replay:
-        counted = await self._replays.count(planned.which)
+        counted = await self.store.count(planned.which)
         hook = planned.which.hook
         if hook is not None and self._table.get(hook) is None and not counted.by_hook:
             raise NotPossible("filter.hook", "there is no such hook, and nothing in the history for it")
@@ -217,7 +209,7 @@ class ReplayService:
             raise NotAsThingsAre(f"hook {hook!r} is disabled; enable it first")
         planned = replace(planned, left={hook: ""})
         asking = ReplayMatcher(runner.hook, self._bounds, self._table.routing)
-        total, exact = await count_missing(self._replays, planned, asking)
+        total, exact = await count_missing(self.store, planned, asking)
         return replace(planned, total=total, exact=exact)
 
 

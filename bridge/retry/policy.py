@@ -126,7 +126,6 @@ def judge(
 
 
 def _is_lasting(answer: Answer, policy: Policy) -> bool:
-    """Returns whether the fault is permanent, so that no retry can succeed."""
     if answer.lasting or answer.fault is Fault.REDIRECT:
         return True
     code = answer.code

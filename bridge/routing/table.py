@@ -305,7 +305,6 @@ def _heard(hook: Hook) -> str:
 
 
 def _explain(hook: Hook, condition: Filter | None, event: Event) -> Explanation:
-    """Returns the decision of one hook, without the index."""
     if not listens(hook, event.source):
         return Explanation(hook, Decision.OTHER_SOURCE, f"listens to {_heard(hook)}")
     pattern = next((each for each in hook.events if matches(each, event.type)), None)

@@ -189,7 +189,6 @@ def load_with_places(
 
 
 def _gathered(reading: Reading) -> Remainder:
-    """Returns the valid part of the merged sources."""
     arguments: dict[str, Any] = {"reading": reading}
     try:
         settings = GatheredSettings(**arguments)

@@ -2,6 +2,8 @@
 
 import re
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -125,14 +127,10 @@ def _redacted(text: str) -> str:
     # An unencoded / or # in a password ends the authority early: then everything up to the last @ is masked.
     hidden = (
         _AUTHORITY_LOGIN.sub(rf"\1{HIDDEN}@", text)
-        if "@" in _authority(text)
+        if "@" in re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]
         else _LOGIN.sub(rf"\1{HIDDEN}@", text)
     )
     return _SECRET_QUERY.sub(rf"\1{HIDDEN}", hidden)
-
-
-def _authority(text: str) -> str:
-    return re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]
 
 
 def broker_url(url: SecretUrl) -> SecretUrl:
@@ -196,9 +194,10 @@ def tls_context(tls: ServerTls, *, names: bool = True) -> ssl.SSLContext:
     """
     if tls.ca is None and tls.cert is None and tls.verify and names:
         return _trusting_the_system()
-    context = ssl.create_default_context() if tls.ca is None else _authorities(tls.ca)
+    with named(f"ca {tls.ca}"):
+        context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert is not None:
-        _load(context, tls.cert, tls.key)
+        load_certificate(context, "cert", tls.cert, tls.key)
     if not (tls.verify and names):
         context.check_hostname = False
     if not tls.verify:
@@ -212,29 +211,27 @@ def _trusting_the_system() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _load(context: ssl.SSLContext, cert: str, key: str | None) -> None:
-    try:
+def load_certificate(context: ssl.SSLContext, setting: str, cert: str, key: str | None) -> None:
+    """Loads a client certificate; raises ValueError with the setting and the files."""
+    # OpenSSL does not report which of the two files is missing.
+    with named(f"{setting} {cert}" + (f" with {key}" if key else "")):
         context.load_cert_chain(cert, key, password=no_password)
-    except (OSError, ValueError) as error:
-        # OpenSSL does not report which of the two files is missing.
-        files = cert + (f" with {key}" if key else "")
-        raise ValueError(f"cert {files}: {_why(error)}") from error
 
 
-def _authorities(ca: str) -> ssl.SSLContext:
+@contextmanager
+def named(files: str) -> Iterator[None]:
+    """Raises ValueError with this name of the files, if the block cannot use them."""
     try:
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"ca {ca}: {_why(error)}") from error
+        yield
+    except ssl.SSLError as error:
+        raise ValueError(f"{files}: not usable PEM ({error.reason or error})") from error
+    except OSError as error:
+        raise ValueError(f"{files}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(f"{files}: {error}") from error
 
 
 def no_password() -> str:
     """Raises ValueError; called for the passphrase of an encrypted key."""
     # Without this, OpenSSL would ask on the terminal and wait.
     raise ValueError("the private key is encrypted; give one without a passphrase")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not usable PEM ({error.reason or error})"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -4,8 +4,15 @@ import base64
 from base64 import b64encode
 from collections.abc import Sequence
 
-from bridge.signing.digests import Untimed
-from bridge.signing.shapes import SignedRequest, VerificationFailure, header, octets, one_of, text_keys
+from bridge.signing.shapes import (
+    SignedRequest,
+    Untimed,
+    VerificationFailure,
+    header,
+    octets,
+    one_of,
+    text_keys,
+)
 from bridge.signing.standard import StandardCheck
 
 
@@ -19,9 +26,8 @@ class Cockpit(Untimed):
     def __init__(self, secrets: Sequence[str]) -> None:
         self._fields = [basic_field(key) for key in text_keys(secrets)][:1]
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+    def headers(self, _body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
         """Returns `Authorization`, if there is a secret."""
-        del body, webhook_id, stamp, event_type
         return self._fields.copy()
 
 
@@ -45,9 +51,7 @@ class HeaderToken:
         # variable.
         self._right = [octets(prefix) + secret.strip() for secret in secrets]
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
-        del now
+    def __call__(self, request: SignedRequest, _now: float) -> VerificationFailure | None:
         value = header(request, self._name)
         if isinstance(value, VerificationFailure):
             return value
@@ -64,9 +68,7 @@ class Basic:
         self._right = text_keys(credentials)
         self._right += [_latin1(text) for text in credentials]
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
-        del now
+    def __call__(self, request: SignedRequest, _now: float) -> VerificationFailure | None:
         value = header(request, self._name)
         if isinstance(value, VerificationFailure):
             return value
@@ -132,7 +134,6 @@ class GitLab:
         self._token = HeaderToken(name, tokens) if tokens else None
 
     def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
         if self._signed and ("webhook-signature" in request.headers or not self._token):
             return self._signed(request, now)
         assert self._token is not None

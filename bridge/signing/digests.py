@@ -10,6 +10,7 @@ from bridge.signing.shapes import (
     SHA256,
     Decode,
     SignedRequest,
+    Untimed,
     VerificationFailure,
     from_hex,
     hash_name,
@@ -39,15 +40,6 @@ def _base64(digest: hmac.HMAC) -> str:
     return binascii.b2a_base64(digest.digest(), newline=False).decode()
 
 
-class Untimed:
-    """The base of signers without a timestamp."""
-
-    def stamp(self, now: float) -> str:
-        """Returns an empty stamp."""
-        del now
-        return ""
-
-
 class Splynx(Untimed):
     """`X-Splynx-Signature`: lower-case hex HMAC-SHA1 of the body, by the first secret.
 
@@ -57,9 +49,7 @@ class Splynx(Untimed):
     def __init__(self, secrets: Sequence[str]) -> None:
         self._key = keyed(signing_keys(secrets, "splynx")[0], SHA1)
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Returns the signature header."""
-        del webhook_id, stamp, event_type
+    def headers(self, body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
         return [("X-Splynx-Signature", mac(self._key, body).hexdigest())]
 
 
@@ -74,9 +64,7 @@ class Tiki(Untimed):
         self._header = header
         self._spell = spelling(encoding)
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Returns the signature header."""
-        del webhook_id, stamp, event_type
+    def headers(self, body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
         return [(self._header, self._spell(mac(self._key, body)))]
 
 
@@ -90,9 +78,8 @@ class GitHub(Untimed):
         key = signing_keys(secrets, "github")[0]
         self._sha256, self._sha1 = keyed(key), keyed(key, SHA1)
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+    def headers(self, body: bytes, webhook_id: str, _stamp: str, event_type: str) -> list[tuple[str, str]]:
         """Returns the event's type if known, the id (the same for every attempt), and both signatures."""
-        del stamp
         event = [("X-GitHub-Event", header_text(event_type))] if event_type else []
         return [
             *event,
@@ -105,9 +92,7 @@ class GitHub(Untimed):
 class Unsigned(Untimed):
     """The signer that adds no headers."""
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Returns no headers."""
-        del body, webhook_id, stamp, event_type
+    def headers(self, _body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
         return []
 
 
@@ -129,9 +114,7 @@ class BodySignature:
             f"the header {name} holds no {algorithm} signature in {encoding}"
         )
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
-        del now
+    def __call__(self, request: SignedRequest, _now: float) -> VerificationFailure | None:
         value = header(request, self._name)
         if isinstance(value, VerificationFailure):
             return value
@@ -144,7 +127,8 @@ class BodySignature:
         given = self._decode(text)
         if given is None or len(given) != self._keys[0].digest_size:
             return self._malformed
-        return None if _matches(self._keys, given, body) else MISMATCH
+        right = [mac(key, body).digest() for key in self._keys]
+        return None if one_of([given], right) else MISMATCH
 
 
 class SplynxCheck(BodySignature):
@@ -168,13 +152,8 @@ class GitHubCheck:
         self._name = name
 
     def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
         if self._name:
             old = request.headers.get(self._name.lower(), "").strip().startswith("sha1=")
         else:
             old = "x-hub-signature-256" not in request.headers and "x-hub-signature" in request.headers
         return (self._sha1 if old else self._sha256)(request, now)
-
-
-def _matches(keys: Sequence[hmac.HMAC], given: bytes, body: bytes) -> bool:
-    return one_of([given], [mac(key, body).digest() for key in keys])

@@ -7,22 +7,8 @@ from typing import Final, NamedTuple
 
 from bridge.core.inlet import Verifier
 from bridge.core.target import Signature
+from bridge.signing import shapes
 from bridge.signing.digests import spelling
-from bridge.signing.shapes import (
-    MISMATCH,
-    SignedRequest,
-    VerificationFailure,
-    decoding,
-    hash_name,
-    header,
-    keyed,
-    keys_of,
-    moment,
-    octets,
-    one_of,
-    signing_keys,
-    stale,
-)
 from bridge.wire.headers import check_headers, header_text
 
 # The signed text of profile `generic`: a template with placeholders, parsed once.
@@ -81,14 +67,16 @@ def _parts(split: list[str], fixed: Mapping[str, str]) -> list[bytes | Signature
 DEFAULT_HEADER = "X-Signature"
 
 
-class Generic:
+class Generic(shapes.UnixTimed):
     """The signer with one signature by the first secret, over the template's text, in any header.
 
     Raises ValueError, with a text for the operator, for invalid options.
     """
 
     def __init__(self, secrets: Sequence[str], options: Signature, method: str, path: str) -> None:
-        self._key = keyed(signing_keys(secrets, "generic")[0], hash_name(options.algorithm))
+        self._key = shapes.keyed(
+            shapes.signing_keys(secrets, "generic")[0], shapes.hash_name(options.algorithm)
+        )
         self._template = SignedText(options.template, {"method": method, "path": path})
         self._header = options.header or DEFAULT_HEADER
         self._spell = spelling(options.encoding or "hex")
@@ -98,10 +86,6 @@ class Generic:
         self._timestamp_header = options.timestamp_header
         self._id_header = options.id_header
         self._event_header = options.event_header
-
-    def stamp(self, now: float) -> str:
-        """Returns Unix seconds."""
-        return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
         """Returns the signature, then timestamp, id and type in their configured headers.
@@ -146,9 +130,9 @@ class GenericCheck:
     """
 
     def __init__(self, settings: Verifier, secrets: Sequence[bytes]) -> None:
-        self._keys = keys_of(secrets, hash_name(settings.algorithm))
+        self._keys = shapes.keys_of(secrets, shapes.hash_name(settings.algorithm))
         self._name = settings.header or DEFAULT_HEADER
-        self._decode = decoding(settings.encoding or "hex")
+        self._decode = shapes.decoding(settings.encoding or "hex")
         self._template = SignedText(settings.template, {})
         self._tolerance = settings.tolerance
         check_prefix(settings.prefix)
@@ -167,44 +151,51 @@ class GenericCheck:
                     f"the template has {{{placeholder}}}: set `{placeholder}_header` to the name of the header that has its value"
                 )
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
-        value = header(request, self._name)
-        if isinstance(value, VerificationFailure):
+    def __call__(self, request: shapes.SignedRequest, now: float) -> shapes.VerificationFailure | None:
+        value = shapes.header(request, self._name)
+        if isinstance(value, shapes.VerificationFailure):
             return value
         found = self._prefix.match(value)
         if not found:
-            return VerificationFailure(f"the header {self._name} does not have the configured form")
+            return shapes.VerificationFailure(f"the header {self._name} does not have the configured form")
         filled = self._filled(request, found.groupdict())
-        if isinstance(filled, VerificationFailure):
+        if isinstance(filled, shapes.VerificationFailure):
             return filled
         given = self._decode(value[found.end() :])
         if given is None:
-            return VerificationFailure(f"the header {self._name} has no signature in the configured encoding")
-        if not one_of([given], [self._template.mac(key, filled).digest() for key in self._keys]):
-            return MISMATCH
+            return shapes.VerificationFailure(
+                f"the header {self._name} has no signature in the configured encoding"
+            )
+        if not shapes.one_of([given], [self._template.mac(key, filled).digest() for key in self._keys]):
+            return shapes.MISMATCH
         return self._age(filled, now)
 
     def _filled(
-        self, request: SignedRequest, in_prefix: Mapping[str, str]
-    ) -> dict[str, bytes] | VerificationFailure:
-        filled = {"body": request.body, "method": octets(request.method), "path": octets(request.path)}
-        filled |= {placeholder: octets(text) for placeholder, text in in_prefix.items()}
+        self, request: shapes.SignedRequest, in_prefix: Mapping[str, str]
+    ) -> dict[str, bytes] | shapes.VerificationFailure:
+        filled = {
+            "body": request.body,
+            "method": shapes.octets(request.method),
+            "path": shapes.octets(request.path),
+        }
+        filled |= {placeholder: shapes.octets(text) for placeholder, text in in_prefix.items()}
         for placeholder, name in self._fills.items():
-            value = header(request, name)
-            if isinstance(value, VerificationFailure):
+            value = shapes.header(request, name)
+            if isinstance(value, shapes.VerificationFailure):
                 return value
-            if filled.setdefault(placeholder, octets(value)) != octets(value):
-                return VerificationFailure(f"the headers {self._name} and {name} have different timestamps")
+            if filled.setdefault(placeholder, shapes.octets(value)) != shapes.octets(value):
+                return shapes.VerificationFailure(
+                    f"the headers {self._name} and {name} have different timestamps"
+                )
         return filled
 
-    def _age(self, filled: Mapping[str, bytes], now: float) -> VerificationFailure | None:
+    def _age(self, filled: Mapping[str, bytes], now: float) -> shapes.VerificationFailure | None:
         if "timestamp" not in filled:
             return None
-        at = moment(filled["timestamp"].decode("utf-8", "replace"))
+        at = shapes.moment(filled["timestamp"].decode("utf-8", "replace"))
         if at is None:
-            return VerificationFailure("the timestamp has an unknown format")
-        return stale(at, now, self._tolerance)
+            return shapes.VerificationFailure("the timestamp has an unknown format")
+        return shapes.stale(at, now, self._tolerance)
 
 
 def _prefix(text: str) -> re.Pattern[str]:

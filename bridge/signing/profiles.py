@@ -114,7 +114,6 @@ def names(profile: str, options: Signature, *, secrets: bool = True) -> frozense
 
 
 def _named(profile: str, options: Signature) -> list[str]:
-    """Returns the headers with configurable names, as configured."""
     own = (options.header or _DEFAULT_HEADER.get(profile), options.timestamp_header, options.id_header)
     return [name for name in (*own, options.event_header) if name]
 

@@ -37,22 +37,35 @@ class Signer(Protocol):
 
     def stamp(self, now: float) -> str:
         """Returns the scheme's timestamp for these Unix seconds; empty if the scheme has none."""
-        ...
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str, /) -> list[tuple[str, str]]:
         """Returns names and values of the headers for exactly these body bytes.
 
         `stamp` is the attempt's, without line breaks; an empty `event_type` is unknown.
         """
-        ...
 
 
 class Verify(Protocol):
     """The interface of verifiers."""
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
+    def __call__(self, request: SignedRequest, now: float, /) -> VerificationFailure | None:
         """Returns None if the sender holds the secret, else the refusal; `now` is in Unix seconds."""
-        ...
+
+
+class Untimed:
+    """The base of signers without a timestamp."""
+
+    def stamp(self, now: float) -> str:  # noqa: ARG002 - as in Signer
+        """Returns an empty stamp."""
+        return ""
+
+
+class UnixTimed:
+    """The base of signers whose timestamp is Unix seconds."""
+
+    def stamp(self, now: float) -> str:
+        """Returns whole seconds."""
+        return str(int(now))
 
 
 # Keys prepared from secrets, and hash algorithms by their common names.

@@ -11,21 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.signing.shapes import (
-    MAX_SIGNATURES,
-    MISMATCH,
-    SignedRequest,
-    VerificationFailure,
-    from_base64,
-    header,
-    keyed,
-    mac,
-    mac_of_two,
-    octets,
-    one_of,
-    stale,
-    unix_seconds,
-)
+from bridge.signing import shapes
 from bridge.wire.headers import header_text, identifier
 
 if TYPE_CHECKING:
@@ -38,17 +24,13 @@ Sign = Callable[[bytes, bytes], str]
 """The function that creates one signature for the header, over a prefix and the body."""
 
 
-class Standard:
+class Standard(shapes.UnixTimed):
     """The signer of Standard Webhooks; without a secret it omits `webhook-signature`."""
 
     def __init__(self, secrets: Sequence[str], event_header: str | None = None) -> None:
         """Prepare the keys; `event_header` is an additional header with the event's type."""
         self._sign = [_sign(secret) for secret in secrets]
         self._event_header = event_header
-
-    def stamp(self, now: float) -> str:
-        """Returns Unix seconds."""
-        return str(int(now))
 
     def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
         """Returns `webhook-id` and `webhook-timestamp`, and `webhook-signature` if there is a secret."""
@@ -68,7 +50,7 @@ def symmetric_key(secret: str) -> hmac.HMAC:
     key = key_bytes(secret, "whsec_")
     if not key:
         raise ValueError("a secret is empty")
-    return keyed(key)
+    return shapes.keyed(key)
 
 
 def key_bytes(secret: str, prefix: str) -> bytes:
@@ -98,7 +80,7 @@ def _sign(secret: str) -> Sign:
 
 def _version_1(key: hmac.HMAC) -> Sign:
     def sign(opening: bytes, body: bytes) -> str:
-        digest = mac_of_two(key, opening, body).digest()
+        digest = shapes.mac_of_two(key, opening, body).digest()
         return "v1," + binascii.b2a_base64(digest, newline=False).decode()
 
     return sign
@@ -155,37 +137,38 @@ class StandardCheck:
         self._versions = sorted({key.version for key in self._keys})
         self._tolerance = tolerance
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
-        values = [header(request, name) for name in (self._name, self._id_name, self._stamp_name)]
+    def __call__(self, request: shapes.SignedRequest, now: float) -> shapes.VerificationFailure | None:
+        values = [shapes.header(request, name) for name in (self._name, self._id_name, self._stamp_name)]
         for value in values:
-            if isinstance(value, VerificationFailure):
+            if isinstance(value, shapes.VerificationFailure):
                 return value
         signatures, webhook_id, stamp = (str(value) for value in values)
-        seconds = unix_seconds(stamp)
+        seconds = shapes.unix_seconds(stamp)
         if seconds is None:
-            return VerificationFailure(f"the header {self._stamp_name} is no number of seconds")
+            return shapes.VerificationFailure(f"the header {self._stamp_name} is no number of seconds")
         given = self._given(signatures)
-        if isinstance(given, VerificationFailure):
+        if isinstance(given, shapes.VerificationFailure):
             return given
-        content = octets(f"{webhook_id}.{stamp}.") + request.body
+        content = shapes.octets(f"{webhook_id}.{stamp}.") + request.body
         if not any(key.check(given[key.version], content) for key in self._keys):
-            return MISMATCH
-        return stale(seconds, now, self._tolerance)
+            return shapes.MISMATCH
+        return shapes.stale(seconds, now, self._tolerance)
 
-    def _given(self, value: str) -> dict[str, list[bytes]] | VerificationFailure:
+    def _given(self, value: str) -> dict[str, list[bytes]] | shapes.VerificationFailure:
         """Returns the signatures by version, without versions that have no key and without invalid text."""
         items = value.split()
-        if len(items) > MAX_SIGNATURES:
-            return VerificationFailure(f"the header {self._name} holds more than {MAX_SIGNATURES} signatures")
+        if len(items) > shapes.MAX_SIGNATURES:
+            return shapes.VerificationFailure(
+                f"the header {self._name} holds more than {shapes.MAX_SIGNATURES} signatures"
+            )
         given: dict[str, list[bytes]] = {version: [] for version in self._versions}
         for item in items:
             version, _, text = item.partition(",")
-            signature = from_base64(text)
+            signature = shapes.from_base64(text)
             if version in given and signature:
                 given[version].append(signature)
         if not any(given.values()):
-            return VerificationFailure(
+            return shapes.VerificationFailure(
                 f"the header {self._name} holds no {' or '.join(self._versions)} signature"
             )
         return given
@@ -197,8 +180,7 @@ class EitherOf:
     def __init__(self, standard: StandardCheck, svix: StandardCheck) -> None:
         self._by_stem = dict(zip(STEMS, (standard, svix), strict=True))
 
-    def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
+    def __call__(self, request: shapes.SignedRequest, now: float) -> shapes.VerificationFailure | None:
         return self._by_stem[stem_of(request.headers, None)](request, now)
 
 
@@ -209,7 +191,7 @@ def _key(secret: str) -> Key:
     key = symmetric_key(secret)
 
     def check(given: Sequence[bytes], content: bytes) -> bool:
-        return one_of(given, [mac(key, content).digest()])
+        return shapes.one_of(given, [shapes.mac(key, content).digest()])
 
     return Key("v1", check)
 

@@ -11,6 +11,7 @@ from bridge.signing.shapes import (
     MISMATCH,
     SHA256,
     SignedRequest,
+    UnixTimed,
     VerificationFailure,
     from_hex,
     header,
@@ -29,7 +30,7 @@ from bridge.signing.shapes import (
 from bridge.wire.headers import header_text
 
 
-class Phlix:
+class Phlix(UnixTimed):
     """The signer of both generations of Phlix's signature.
 
     `X-Phlix-Signature`: `sha256=` and the hex HMAC-SHA256 of the body, by the first secret. `X-Phlix-Signature-V2`:
@@ -40,20 +41,14 @@ class Phlix:
     def __init__(self, secrets: Sequence[str]) -> None:
         self._keys = [keyed(key) for key in signing_keys(secrets, "phlix")]
 
-    def stamp(self, now: float) -> str:
-        """Returns Unix seconds."""
-        return str(int(now))
-
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Returns both headers."""
-        del webhook_id, event_type
+    def headers(self, body: bytes, _id: str, stamp: str, _type: str) -> list[tuple[str, str]]:
         return [
             ("X-Phlix-Signature", "sha256=" + mac(self._keys[0], body).hexdigest()),
             ("X-Phlix-Signature-V2", timed_signatures(self._keys, stamp, body)),
         ]
 
 
-class Stripe:
+class Stripe(UnixTimed):
     """`t=<Unix seconds>` and a `v1=` for each secret: hex HMAC-SHA256 over `<t>.` and the body.
 
     Source: Stripe's documentation, "Verify webhook signatures manually".
@@ -63,13 +58,7 @@ class Stripe:
         self._keys = [keyed(key) for key in signing_keys(secrets, "stripe")]
         self._header = header
 
-    def stamp(self, now: float) -> str:
-        """Returns Unix seconds."""
-        return str(int(now))
-
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
-        """Returns the signature header."""
-        del webhook_id, event_type
+    def headers(self, body: bytes, _id: str, stamp: str, _type: str) -> list[tuple[str, str]]:
         return [(self._header, timed_signatures(self._keys, stamp, body))]
 
 
@@ -87,9 +76,8 @@ class Plinqx:
         """Returns ISO 8601 in UTC with whole seconds, such as 2025-05-05T07:08:09Z."""
         return datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def headers(self, body: bytes, webhook_id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
+    def headers(self, body: bytes, _id: str, stamp: str, event_type: str) -> list[tuple[str, str]]:
         """Returns the event's type if known, the timestamp as given, and the signature over it."""
-        del webhook_id
         headers = [("X-Plinqx-Event", header_text(event_type))] if event_type else []
         headers.append(("X-Plinqx-Timestamp", stamp))
         if self._key:
@@ -126,7 +114,6 @@ class TimestampedCheck:
         self._tolerance = tolerance
 
     def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
         value = header(request, self._name)
         if isinstance(value, VerificationFailure):
             return value
@@ -171,7 +158,6 @@ class PhlixCheck:
         self._legacy = BodySignature(name, secrets, SHA256, from_hex, "sha256=")
 
     def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
         return (self._timed if self._present in request.headers else self._legacy)(request, now)
 
 
@@ -188,7 +174,6 @@ class PlinqxCheck:
         self._tolerance = tolerance
 
     def __call__(self, request: SignedRequest, now: float) -> VerificationFailure | None:
-        """Returns None if the request verifies, as the interface `Verify`."""
         value, stamp = header(request, self._name), header(request, self._stamp_name)
         if isinstance(value, VerificationFailure):
             return value

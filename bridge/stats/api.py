@@ -1,21 +1,15 @@
 """The statistics operations of the API: on hooks, and on the measures of sources."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, cast
 
 from bridge.core.records import Grain
 from bridge.hooks.names import AskedNames
 from bridge.http.documents import NotFound
 from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, SPAN, Query, at_most, invalid, name, one_of
-from bridge.http.operation import Call, Operation, reading
+from bridge.http.operation import Call, Operation, OperationGroup, reading
 from bridge.settings.shape import nearest
-from bridge.stats.documents import (
-    DimensionsDocument,
-    HookStatsDocument,
-    MeasuresDocument,
-    StatsDocument,
-    TopDocument,
-)
+from bridge.stats import documents
 from bridge.stats.service import HookStatistics, Measures, TimeRange, TooManySteps
 
 TOP = at_most(10, "How many there may be.")
@@ -51,7 +45,7 @@ class _SeriesQuery(Query, looks_up=True):
     span = SPAN
 
 
-class StatisticsRoutes:
+class StatisticsRoutes(OperationGroup):
     """The operations that read statistics."""
 
     def __init__(
@@ -67,74 +61,53 @@ class StatisticsRoutes:
         self._hook_id = hook_id
         self._names = names
 
-    def operations(self) -> Sequence[Operation]:
-        return [
-            reading(
-                "hooks.stats",
-                "/v1/hooks/{id}/stats",
-                "Get statistics of a hook: deliveries, success rate, response times",
-                self._hook,
-                HookStatsDocument,
-                query=_HookQuery,
-            ),
-            Operation(
-                name="stats.show",
-                path="/v1/stats",
-                summary="Get statistics of all hooks; with `by` as a time series",
-                run=self._overall,
-                query=_OverallQuery,
-                answers={200: StatsDocument},
-                problems={TooManySteps: lambda error, _: invalid([("by", str(error))])},
-            ),
-            *self._of_measures(),
-        ]
-
-    def _of_measures(self) -> list[Operation]:
-        return [
-            reading(
-                "stats.dimensions",
-                "/v1/stats/dimensions",
-                "List the dimensions of a source's events",
-                self._dimensions,
-                DimensionsDocument,
-                query=_SourceQuery,
-            ),
-            reading(
-                "stats.top",
-                "/v1/stats/top",
-                "List the values of a dimension with the most events or the highest sum",
-                self._top,
-                TopDocument,
-                query=_TopQuery,
-            ),
-            reading(
-                "stats.measures",
-                "/v1/stats/measures",
-                "Get the number of events and the sums of dimensions as a time series",
-                self._series,
-                MeasuresDocument,
-                query=_SeriesQuery,
-            ),
-        ]
-
-    async def _hook(self, call: Call[_HookQuery, None]) -> HookStatsDocument:
+    @reading(
+        "hooks.stats",
+        "/v1/hooks/{id}/stats",
+        "Get statistics of a hook: deliveries, success rate, response times",
+        documents.HookStatsDocument,
+        query=_HookQuery,
+    )
+    async def _hook(self, call: Call[_HookQuery, None]) -> documents.HookStatsDocument:
         hook = self._hook_id(call.which)
         if hook is None:
             raise NotFound(f"no hook has this name or id{self._names.nearest_hook(call.which)}")
         return await self._hooks.of_hook(hook, TimeRange(*call.query.span))
 
-    async def _overall(self, call: Call[_OverallQuery, None]) -> StatsDocument:
+    @Operation(
+        name="stats.show",
+        path="/v1/stats",
+        summary="Get statistics of all hooks; with `by` as a time series",
+        query=_OverallQuery,
+        answers={200: documents.StatsDocument},
+        problems={TooManySteps: lambda error, _: invalid([("by", str(error))])},
+    )
+    async def _overall(self, call: Call[_OverallQuery, None]) -> documents.StatsDocument:
         query = call.query
         hook = await self._names.hook(query, query.hook)
         query.check()
         return await self._hooks.overall(TimeRange(*query.span), hook, cast("Grain | None", query.by))
 
-    async def _dimensions(self, call: Call[_SourceQuery, None]) -> DimensionsDocument:
+    @reading(
+        "stats.dimensions",
+        "/v1/stats/dimensions",
+        "List the dimensions of a source's events",
+        documents.DimensionsDocument,
+        query=_SourceQuery,
+    )
+    async def _dimensions(self, call: Call[_SourceQuery, None]) -> documents.DimensionsDocument:
         source = self._source(call.query, call.query.source)
         call.query.check()
-        return DimensionsDocument(source=source, items=self._measures.dimensions(source))
+        return documents.DimensionsDocument(source=source, items=self._measures.dimensions(source))
 
-    async def _top(self, call: Call[_TopQuery, None]) -> TopDocument:
+    @reading(
+        "stats.top",
+        "/v1/stats/top",
+        "List the values of a dimension with the most events or the highest sum",
+        documents.TopDocument,
+        query=_TopQuery,
+    )
+    async def _top(self, call: Call[_TopQuery, None]) -> documents.TopDocument:
         query = call.query
         source = self._source(query, query.source)
         kind = await self._names.event_type(query, query.type)
@@ -157,7 +130,14 @@ class StatisticsRoutes:
             event_type=kind,
         )
 
-    async def _series(self, call: Call[_SeriesQuery, None]) -> MeasuresDocument:
+    @reading(
+        "stats.measures",
+        "/v1/stats/measures",
+        "Get the number of events and the sums of dimensions as a time series",
+        documents.MeasuresDocument,
+        query=_SeriesQuery,
+    )
+    async def _series(self, call: Call[_SeriesQuery, None]) -> documents.MeasuresDocument:
         query = call.query
         source = self._source(query, query.source)
         kind = await self._names.event_type(query, query.type)

@@ -5,8 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bridge.core.records import HookHealth, MeasuredStep, Sums
-from bridge.formats.text import utc_seconds
+from bridge.core.records import HookHealth, Sums
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.measuring.spans import percentile
 
@@ -81,9 +80,9 @@ def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 3)
 
 
-def _at(choose: Any, moments: Sequence[float | None]) -> str | None:
+def _at(choose: Any, moments: Sequence[float | None]) -> float | None:
     known = [moment for moment in moments if moment is not None]
-    return utc_seconds(choose(known)) if known else None
+    return choose(known) if known else None
 
 
 class HookStatsDocument(TotalsDocument):
@@ -127,7 +126,7 @@ class StatsStepDocument(ClosedDocument):
     @classmethod
     def of(cls, at: float, sums: Sums) -> Self:
         """Returns the document of the step that begins at this Unix time."""
-        return cls.unchecked(sums, at=utc_seconds(at), average_ms=_average(sums))
+        return cls.unchecked(sums, at=at, average_ms=_average(sums))
 
 
 class StatsDocument(ClosedDocument):
@@ -176,11 +175,6 @@ class MeasuredStepDocument(ClosedDocument):
     """Number of events."""
     sums: dict[str, float]
     """Sums of the numeric dimensions."""
-
-    @classmethod
-    def of(cls, step: MeasuredStep) -> Self:
-        """Returns the document of the step."""
-        return cls.unchecked(step, at=utc_seconds(step.at))
 
 
 class MeasuresDocument(ClosedDocument):

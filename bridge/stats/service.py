@@ -10,23 +10,7 @@ from bridge.core.records import Grain, Measured, MeasuredStep
 from bridge.formats.text import utc_seconds
 from bridge.measuring.dimensions import dimensions_of
 from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, widened
-from bridge.stats.documents import (
-    HookStatsDocument,
-    HookTotalsDocument,
-    MeasuredDocument,
-    MeasuredStepDocument,
-    MeasuresDocument,
-    PlaybackDocument,
-    PlaybackRow,
-    StatsDocument,
-    StatsStepDocument,
-    TopDocument,
-    TopMediaDocument,
-    TopMediaRow,
-    TopUserRow,
-    TopUsersDocument,
-    TotalsDocument,
-)
+from bridge.stats import documents
 from bridge.stats.store import SqlStatistics
 
 STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
@@ -64,16 +48,16 @@ class HookStatistics:
         self._name_of = name_of
         self._most_hooks = most_hooks
 
-    async def of_hook(self, hook: str, asked: TimeRange) -> HookStatsDocument:
+    async def of_hook(self, hook: str, asked: TimeRange) -> documents.HookStatsDocument:
         """Returns the totals of one hook."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now)
         sums = await self._statistics.sums(hook, begin, end)
         health = await self._statistics.health([hook])
         named = {"hook": hook, "hook_name": self._name_of(hook)}
-        return HookStatsDocument.of(sums, health.values(), **named, **bounds(begin, end, now))
+        return documents.HookStatsDocument.of(sums, health.values(), **named, **bounds(begin, end, now))
 
-    async def overall(self, asked: TimeRange, hook: str | None, by: Grain | None) -> StatsDocument:
+    async def overall(self, asked: TimeRange, hook: str | None, by: Grain | None) -> documents.StatsDocument:
         """Returns the totals of all hooks, or of one, and with `by` a series; raises TooManySteps."""
         now = time.time()
         if by is not None and asked.since is None:
@@ -95,26 +79,28 @@ class HookStatistics:
             health = await self._statistics.health([hook])
             faring = list(health.values())
         hooks = [
-            HookTotalsDocument.of(
+            documents.HookTotalsDocument.of(
                 each, [health[name]] if name in health else [], hook=name, hook_name=self._name_of(name)
             )
             for name, each in by_hook.items()
         ]
-        return StatsDocument.unchecked(
-            **bounds(begin, end, now), totals=TotalsDocument.of(sums, faring), hooks=hooks, **series
+        return documents.StatsDocument.unchecked(
+            **bounds(begin, end, now), totals=documents.TotalsDocument.of(sums, faring), hooks=hooks, **series
         )
 
-    async def _series(self, hook: str | None, by: Grain, begin: int, end: int) -> list[StatsStepDocument]:
+    async def _series(
+        self, hook: str | None, by: Grain, begin: int, end: int
+    ) -> list[documents.StatsStepDocument]:
         steps = (end - begin) // STEPS[by]
         if steps > MOST_STEPS:
             raise TooManySteps(f"the span has {steps:,} steps of one {by}, there may be {MOST_STEPS:,}")
         found = await self._statistics.series(hook, by, begin, end)
-        return [StatsStepDocument.of(at, sums) for at, sums in found]
+        return [documents.StatsStepDocument.of(at, sums) for at, sums in found]
 
 
-def bounds(begin: int, end: int, now: float) -> dict[str, str | None]:
+def bounds(begin: int, end: int, now: float) -> dict[str, float | None]:
     """Returns the span of the answer; without an end it ends now."""
-    return {"from_": utc_seconds(begin) if begin else None, "to": utc_seconds(now if end >= FAR else end)}
+    return {"from_": begin or None, "to": now if end >= FAR else end}
 
 
 def next_step(now: float, by: Grain) -> int:
@@ -154,7 +140,7 @@ class Measures:
 
     async def top(
         self, source: str, dimension: str, asked: TimeRange, *, order: str, limit: int, event_type: str | None
-    ) -> TopDocument:
+    ) -> documents.TopDocument:
         """Returns the values of a dimension with the greatest counts or sums."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, DAY)
@@ -167,24 +153,24 @@ class Measures:
             limit=limit,
             event_type=event_type,
         )
-        return TopDocument.unchecked(
-            items=list(map(MeasuredDocument.unchecked, found)), **bounds(begin, end, now)
+        return documents.TopDocument.unchecked(
+            items=list(map(documents.MeasuredDocument.unchecked, found)), **bounds(begin, end, now)
         )
 
     async def series(
         self, source: str, by: Literal["hour", "day"], asked: TimeRange, event_type: str | None
-    ) -> MeasuresDocument:
+    ) -> documents.MeasuresDocument:
         """Returns the measures by step."""
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, _STEPS[by])
         found = await self._statistics.measured_series(source, by, begin, end, event_type)
-        return MeasuresDocument.unchecked(
-            items=list(map(MeasuredStepDocument.of, found)), **bounds(begin, end, now)
+        return documents.MeasuresDocument.unchecked(
+            items=list(map(documents.MeasuredStepDocument.unchecked, found)), **bounds(begin, end, now)
         )
 
     # ---- Phlix's statistics, over all of its sources ----------------------------------------------------
 
-    async def playback(self, asked: TimeRange) -> PlaybackDocument:
+    async def playback(self, asked: TimeRange) -> documents.PlaybackDocument:
         """Returns the playbacks by day, in order."""
         begin, end = widened(asked.since, asked.until, time.time(), DAY)
         days: dict[float, list[MeasuredStep]] = {}
@@ -192,7 +178,7 @@ class Measures:
             for step in await self._statistics.measured_series(source, "day", begin, end, PLAYBACK):
                 days.setdefault(step.at, []).append(step)
         rows = [
-            PlaybackRow(
+            documents.PlaybackRow(
                 date=utc_seconds(at)[:10],
                 play_count=_events(steps),
                 total_duration=_summed(steps, "duration"),
@@ -200,25 +186,29 @@ class Measures:
             )
             for at, steps in sorted(days.items())
         ]
-        return PlaybackDocument(data=rows)
+        return documents.PlaybackDocument(data=rows)
 
-    async def top_users(self, asked: TimeRange, limit: int) -> TopUsersDocument:
+    async def top_users(self, asked: TimeRange, limit: int) -> documents.TopUsersDocument:
         """Returns the users with the longest total watch time."""
         found = await self._phlix_top("user", "duration", asked, limit)
         rows = [
-            TopUserRow(user_id=key, total_watch_time=_summed(each, "duration"), play_count=_events(each))
+            documents.TopUserRow(
+                user_id=key, total_watch_time=_summed(each, "duration"), play_count=_events(each)
+            )
             for key, each in found
         ]
-        return TopUsersDocument(data=rows)
+        return documents.TopUsersDocument(data=rows)
 
-    async def top_media(self, asked: TimeRange, limit: int) -> TopMediaDocument:
+    async def top_media(self, asked: TimeRange, limit: int) -> documents.TopMediaDocument:
         """Returns the media items that were played most often."""
         found = await self._phlix_top("media", "events", asked, limit)
         rows = [
-            TopMediaRow(media_item_id=key, play_count=_events(each), total_duration=_summed(each, "duration"))
+            documents.TopMediaRow(
+                media_item_id=key, play_count=_events(each), total_duration=_summed(each, "duration")
+            )
             for key, each in found
         ]
-        return TopMediaDocument(data=rows)
+        return documents.TopMediaDocument(data=rows)
 
     async def _phlix_top(
         self, dimension: str, order: str, asked: TimeRange, limit: int

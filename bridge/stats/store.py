@@ -93,7 +93,6 @@ def series(connection: Connection, which: Which) -> Sequence[MeasuredStep]:
 
 
 def _told(amounts: dict[str, Any]) -> tuple[int, dict[str, float]]:
-    """Returns the number of events, and the sums by name."""
     events = int(amounts.pop("", 0))
     return events, dict(sorted(amounts.items()))
 

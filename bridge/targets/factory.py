@@ -62,9 +62,15 @@ class Targets:
         self.check(hook)
         match hook.target:
             case WebhookTarget():
-                gate = self._gate_of(hook, hook.target)
+                # A hook of the API is restricted by the current setting alone.
+                allowed = hook.target.allow_private_targets if hook.from_file else ()
                 return webhook_target.WebhookSender(
-                    hook.target, self._pool, self._kept, hook=hook.name, gate=gate, rendering=self._rendering
+                    hook.target,
+                    self._pool,
+                    self._kept,
+                    hook=hook.name,
+                    gate=self._gate.also(allowed),
+                    rendering=self._rendering,
                 )
             case ScriptTarget():
                 return script_target.ScriptRunner(hook.target, self._directory, self._family, self._rendering)
@@ -76,10 +82,6 @@ class Targets:
                 return Notify(hook.target, self._gate, hook.concurrency, hook.name, self._rendering)
             case _:
                 assert_never(hook.target)
-
-    def _gate_of(self, hook: Hook, target: WebhookTarget) -> AddressGate:
-        """Returns the SSRF protection of a hook; a hook of the API is restricted by the current setting alone."""
-        return self._gate.also(target.allow_private_targets) if hook.from_file else self._gate
 
     def check(self, hook: Hook) -> None:
         """Validate the target. Raises SettingsError as `build` does."""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from bridge.bodies.exact import json_text
 from bridge.formats.parse import parse
@@ -75,10 +75,6 @@ def normal(url: str, where: str = "--url") -> str:
         raise usage(where, f"{url!r} is no address such as {USUAL_URL} or https://bridge.example.net")
     if parts.username is not None or parts.query or parts.fragment:
         raise usage(where, "an address has no login, query or fragment; give the token with BRIDGE_TOKEN")
-    return _without_api(parts)
-
-
-def _without_api(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc}{_API.sub('', parts.path)}"
 
 
@@ -195,7 +191,6 @@ def _advice(access: ApiConnection, path: str, response: "httpx.Response") -> Ite
 
 
 def _missing(parts: list[str]) -> str:
-    """Returns the advice for a path that was not found."""
     if len(parts) > 1 and parts[0] in _LISTS:
         return f"see what there is with `amqp-bridge {_LISTS[parts[0]]}`"
     return "with http.admin_listen the API answers on that address alone: give it with --url or BRIDGE_URL"

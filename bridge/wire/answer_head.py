@@ -20,8 +20,10 @@ _LIKE = b"HTTP/1.1 200 "
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
-"""Headers about the connection, which is closed."""
+_NOT_KEPT = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"content-length", b"transfer-encoding"}
+)
+"""Headers about the connection, which is closed, and those that are written anew."""
 _NO_BODY = b"Content-Length: 0\r\n"
 
 
@@ -81,7 +83,7 @@ def mended(head: bytes, fault: str = "") -> Head:
     framing, doubt = (_NO_BODY, fault) if fault else _framing(fields)
     if not doubt:
         doubt = _wrong_name(lines) or "its head is no valid HTTP"
-    kept = [b"%b: %b\r\n" % field for field in fields if _is_kept(*field)]
+    kept = [b"%b: %b\r\n" % field for field in fields if field[0].lower() not in _NOT_KEPT]
     first = b"HTTP/1.1 %b -\r\n" % status[1]
     return Head(b"".join([first, *kept, framing, b"Connection: close\r\n\r\n"]), doubt)
 
@@ -102,10 +104,6 @@ def _wrong_name(lines: list[bytes]) -> str:
     names = [line.partition(b":")[0] for line in lines]
     wrong = any(not _TOKEN.fullmatch(name) for name in names if name.strip())
     return "the name of a header holds a blank or another character that none can" if wrong else ""
-
-
-def _is_kept(name: bytes, _value: bytes) -> bool:
-    return name.lower() not in _OURS | {b"content-length", b"transfer-encoding"}
 
 
 def _framing(fields: list[tuple[bytes, bytes]]) -> tuple[bytes, str]:

@@ -31,10 +31,10 @@ from bridge.history.history import SqlHistory
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
 from bridge.hooks.store import Sealer, SqlHooks
-from bridge.http.api import Api, OperationGroup
+from bridge.http.api import Api
 from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health
-from bridge.http.operation import Operation
+from bridge.http.operation import Operation, OperationGroup
 from bridge.http.server import HttpServer
 from bridge.measuring.dimensions import dimensions_of
 from bridge.pipeline.hook_table import HookTable

@@ -14,17 +14,7 @@ from apprise import NotifyFormat
 from apprise.conversion import commonmark_repair_chunk, convert_between
 from apprise.plugins.base import NotifyBase
 
-from bridge.targets.notify.cutting import (
-    MOST_PIECES,
-    cut_html,
-    cut_text,
-    disarm,
-    escape_html,
-    escape_markdown,
-    escape_slack,
-    escape_spoilers,
-    shorten,
-)
+from bridge.targets.notify import cutting
 
 Escape = Callable[[str], str]
 Format = Literal["text", "markdown", "html"]
@@ -102,16 +92,16 @@ class Wording:
         return None if self._written == _TEXT else self._escaped
 
     def _escaped(self, value: str) -> str:
-        value = disarm(value) if self._calls_people else value
+        value = cutting.disarm(value) if self._calls_people else value
         match self._written:
             case NotifyFormat.HTML:
-                return escape_html(value)
+                return cutting.escape_html(value)
             case NotifyFormat.MARKDOWN if self._rewritten_for_slack:
-                return escape_slack(value)
+                return cutting.escape_slack(value)
             case NotifyFormat.MARKDOWN if self._reads == _HTML:
-                return escape_markdown(value, "&amp;")
+                return cutting.escape_markdown(value, "&amp;")
             case NotifyFormat.MARKDOWN if self._marks_up or self._reads != _TEXT:
-                return escape_markdown(value, links=True)
+                return cutting.escape_markdown(value, links=True)
             case _:
                 return value  # Markdown for a service that shows it verbatim, backslashes included.
 
@@ -136,41 +126,41 @@ class Wording:
 
     def _converted(self, body: str) -> str:
         if self._written == _TEXT:
-            return self._from_text(disarm(body) if self._calls_people else body)
+            return self._from_text(cutting.disarm(body) if self._calls_people else body)
         if self._glues_paragraphs:
             body = _INTO_BLOCK.sub("<br/>", body)
         if self._limit and (self._written, self._reads) == (_MARKDOWN, _HTML):
             # Python-Markdown is quadratic in a paragraph's length, and no more than this is ever shown.
-            body = shorten(body, len, 2 * MOST_PIECES * self._limit)
+            body = cutting.shorten(body, len, 2 * cutting.MOST_PIECES * self._limit)
         made = str(convert_between(self._written, self._reads, body))
         match self._written, self._reads:
             case NotifyFormat.HTML, NotifyFormat.TEXT if self._marks_up:
-                return escape_markdown(made, links=True)
+                return cutting.escape_markdown(made, links=True)
             case NotifyFormat.HTML, NotifyFormat.MARKDOWN:
-                return escape_spoilers(made)
+                return cutting.escape_spoilers(made)
             case _:
                 return made
 
     def _from_text(self, text: str) -> str:
         if self._marks_up:
-            return escape_markdown(text, links=True)
+            return cutting.escape_markdown(text, links=True)
         return str(convert_between(_TEXT, self._reads, text))
 
     def _headline(self, title: str) -> str:
-        title = disarm(title) if self._calls_people else title
+        title = cutting.disarm(title) if self._calls_people else title
         match self._reads:
             case NotifyFormat.HTML:
                 return f"<b>{html.escape(title, quote=False)}</b><br/>"
             case NotifyFormat.MARKDOWN:
-                return f"**{escape_markdown(title)}**\n"
+                return f"**{cutting.escape_markdown(title)}**\n"
             case _:
-                return f"{escape_markdown(title) if self._marks_up else title}\n"
+                return f"{cutting.escape_markdown(title) if self._marks_up else title}\n"
 
     def _titled(self, title: str, number: int, of: int) -> str:
         count = f" ({number}/{of})" if title and of > 1 else ""
         size = _bytes if self._in_bytes else len
         longest = _BLOCK_TITLE if getattr(self._plugin, "use_blocks", False) else self._plugin.title_maxlen
-        return shorten(title, size, longest - len(count)) + count
+        return cutting.shorten(title, size, longest - len(count)) + count
 
     # Splitting into pieces.
 
@@ -188,10 +178,10 @@ class Wording:
 
     def _cut_to(self, made: str, room: int, head: int) -> list[str]:
         if self._reads == _HTML:
-            return cut_html(made, room - 1, taken=head, **self._most)
+            return cutting.cut_html(made, room - 1, taken=head, **self._most)
         if self._reads == _MARKDOWN and self._size(made) + head > room:
-            return _repaired(cut_text(made, self._size, room - _REPAIR, taken=head, **self._most))
-        return cut_text(made, self._size, room, taken=head, **self._most)
+            return _repaired(cutting.cut_text(made, self._size, room - _REPAIR, taken=head, **self._most))
+        return cutting.cut_text(made, self._size, room, taken=head, **self._most)
 
     def _size(self, piece: str) -> int:
         final = str(self._plugin.dialect_convert(piece, self._reads))

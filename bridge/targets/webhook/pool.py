@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
 from bridge.core.target import Tls
+from bridge.settings.transport import load_certificate, named
 from bridge.targets.webhook.response import Answering, Unseen
 from bridge.wire.address_gate import AddressGate
 
@@ -201,10 +202,8 @@ def tls_context(settings: Tls) -> ssl.SSLContext | bool:
         raise ValueError("client_key needs client_cert")
     if not settings.ca_bundle and not settings.client_cert:
         return settings.verify
-    try:
+    with named(f"ca_bundle {settings.ca_bundle}"):
         context = ssl.create_default_context(cafile=settings.ca_bundle)
-    except (OSError, ValueError) as error:
-        raise _unusable_bundle(settings, error) from error
     context.set_alpn_protocols(["http/1.1"])
     if not settings.verify:
         context.check_hostname = False
@@ -214,25 +213,15 @@ def tls_context(settings: Tls) -> ssl.SSLContext | bool:
 
 
 def _load(context: ssl.SSLContext, settings: Tls) -> None:
-    try:
-        if settings.ca_bundle:
+    if settings.ca_bundle:
+        with named(f"ca_bundle {settings.ca_bundle}"):
             context.load_verify_locations(settings.ca_bundle)
-    except (OSError, ValueError) as error:
-        raise _unusable_bundle(settings, error) from error
     _load_client(context, settings)
 
 
 def _load_client(context: ssl.SSLContext, settings: Tls) -> None:
     if settings.client_cert:
-        try:
-            context.load_cert_chain(settings.client_cert, settings.client_key, password=_no_password)
-        except (OSError, ValueError) as error:
-            files = settings.client_cert + (f" with {settings.client_key}" if settings.client_key else "")
-            raise ValueError(f"client_cert {files}: {_why(error)}") from error
-
-
-def _unusable_bundle(settings: Tls, error: Exception) -> ValueError:
-    return ValueError(f"ca_bundle {settings.ca_bundle}: {_why(error)}")
+        load_certificate(context, "client_cert", settings.client_cert, settings.client_key)
 
 
 def _stamp(settings: Tls) -> Stamp:
@@ -248,17 +237,6 @@ def _changed_at(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-def _no_password() -> str:
-    # Without this, OpenSSL would prompt for the passphrase on the terminal and wait.
-    raise ValueError("the private key is encrypted; give one without a passphrase")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not usable PEM ({error.reason or error})"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _is_ip(host: str) -> bool:

@@ -18,17 +18,7 @@ from aiohttp.http import HttpResponseParser
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from bridge.wire.answer_head import (
-    MOST_FIELDS,
-    MOST_HEAD,
-    bare,
-    divided,
-    is_ended,
-    is_hopeless,
-    is_interim,
-    mended,
-    status_of,
-)
+from bridge.wire import answer_head
 
 # The kernel's state of a connection: whether it is open, and whether the receiver has what was sent. A receiver that
 # closes a kept-alive connection while a request is sent has not read it; a receiver that read the request and ended may
@@ -167,9 +157,9 @@ class Answering(ResponseHandler):
             payload_exception=ClientPayloadError,
             read_until_eof=True,
             auto_decompress=False,
-            max_line_size=MOST_HEAD,
-            max_field_size=MOST_HEAD,
-            max_headers=MOST_FIELDS,
+            max_line_size=answer_head.MOST_HEAD,
+            max_field_size=answer_head.MOST_HEAD,
+            max_headers=answer_head.MOST_FIELDS,
         )
 
     def is_idle(self, *, secure: bool) -> bool:
@@ -238,7 +228,7 @@ class _AnswerParser:
             return parsed
         self._head = self._head or bytearray()
         self._head += data
-        if parsed is not None and len(self._head) <= MOST_HEAD:
+        if parsed is not None and len(self._head) <= answer_head.MOST_HEAD:
             return parsed
         self._refused = True
         return self._read_anew()
@@ -261,7 +251,7 @@ class _AnswerParser:
     def give_up(self, fault: str) -> None:
         """Stop waiting: the received part is the whole response."""
         if self._payload is None:
-            head, _ = divided(bytes(self._head))
+            head, _ = answer_head.divided(bytes(self._head))
             if begun := self._mended(head, fault):
                 self._protocol.feed_data((begun[0][0][0], EMPTY_PAYLOAD))
         elif not self._payload.is_eof() and self._payload.exception() is None:
@@ -277,7 +267,7 @@ class _AnswerParser:
         messages, upgraded, tail = parsed
         for index, (message, payload) in enumerate(messages, 1):
             code = message.code
-            if code < 200 and is_interim(code):
+            if code < 200 and answer_head.is_interim(code):
                 continue
             self._payload = payload
             self._head = b""
@@ -296,15 +286,19 @@ class _AnswerParser:
 
     def _read_anew(self) -> Parsed:
         looked, self._looked = self._looked, len(self._head)
-        if looked and looked < self._looked <= MOST_HEAD and not is_ended(self._head, since=looked):
+        if (
+            looked
+            and looked < self._looked <= answer_head.MOST_HEAD
+            and not answer_head.is_ended(self._head, since=looked)
+        ):
             return _NOTHING
-        head, rest = divided(bytes(self._head))
+        head, rest = answer_head.divided(bytes(self._head))
         begun: Parsed | None = None
-        if len(head) > MOST_HEAD:
-            begun = self._mended(head[:MOST_HEAD], "its head is too long")
+        if len(head) > answer_head.MOST_HEAD:
+            begun = self._mended(head[: answer_head.MOST_HEAD], "its head is too long")
         elif rest is not None:
             begun = self._parsed(head) or self._mended(head)
-        elif not is_hopeless(head):
+        elif not answer_head.is_hopeless(head):
             self._head = bytearray(head)
             self._looked = len(head)
             return _NOTHING
@@ -316,12 +310,12 @@ class _AnswerParser:
 
     def _mended(self, head: bytes, fault: str = "") -> Parsed | None:
         """Returns the result for a malformed head; None if it has no final status."""
-        code = status_of(head)
-        if code is None or is_interim(code):
+        code = answer_head.status_of(head)
+        if code is None or answer_head.is_interim(code):
             return None
-        content, doubt = mended(head, fault)
+        content, doubt = answer_head.mended(head, fault)
         self._close(doubt)
-        return self._parsed(content) or self._parsed(bare(code))
+        return self._parsed(content) or self._parsed(answer_head.bare(code))
 
     def _parsed(self, head: bytes) -> Parsed | None:
         """Returns a new parser's result for a whole head; None if it rejects it."""
@@ -330,7 +324,6 @@ class _AnswerParser:
         return parsed if self._payload is not None else None
 
     def _rest(self, data: bytes) -> Parsed:
-        """Returns the result for the body's bytes."""
         payload = self._payload
         if payload.is_eof() or payload.exception() is not None:
             if data:

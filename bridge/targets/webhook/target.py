@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from yarl import URL
-
 from bridge.bodies.body import Body, Build, raw
 from bridge.bodies.builder import builder
 from bridge.core.budget import Budget
@@ -72,7 +70,8 @@ class WebhookSender:
         self._signer = _signer_of(settings)
         self._told = told_by(settings.profile)
         check_own_headers(settings)
-        self._head = _head_of(settings, self._url, self._proxy)
+        known = authorization(settings.auth) if settings.auth else None
+        self._head = static_head(settings.method, self._url, self._proxy, known, settings.headers)
         given = {name.lower() for name in settings.headers}
         self._bodiless = settings.method == "GET"
         self._no_type = self._bodiless or "content-type" in given
@@ -242,11 +241,6 @@ def trace_fields(headers: Mapping[str, Any]) -> Fields:
     return [("traceparent", parent), *([("tracestate", state)] if state else ())]
 
 
-def _head_of(settings: Settings, url: Endpoint, proxy: URL | None) -> bytes:
-    known = authorization(settings.auth) if settings.auth else None
-    return static_head(settings.method, url, proxy, known, settings.headers)
-
-
 def _evidence_of(settings: Settings, head: bytes, made: Signer) -> EvidenceRecorder:
     by_token = settings.auth is not None and settings.auth.type == "oauth2"
     always = [*lines_of(head), *([_TOKEN] if by_token else ())]
@@ -254,7 +248,6 @@ def _evidence_of(settings: Settings, head: bytes, made: Signer) -> EvidenceRecor
 
 
 def _signatures_of(made: Signer) -> frozenset[str]:
-    """Returns the headers that depend on the body."""
     stamp = made.stamp(0.0)
     one, other = (dict(made.headers(body, "id", stamp, "type")) for body in (b"one", b"other"))
     return frozenset(name for name, value in one.items() if other.get(name) != value)

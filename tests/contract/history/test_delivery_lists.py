@@ -10,7 +10,7 @@ import pytest
 from bridge.core.delivery import Delivery, Record, Status
 from bridge.core.records import DeliveryFilter, KnownDelivery, LastAttempt
 from bridge.db import scan
-from bridge.history import deliveries, lists
+from bridge.history import lists
 from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
 
@@ -174,7 +174,6 @@ async def test_what_comes_behind_a_page_is_counted_up_to_a_bound(
 
     assert page.next is not None
     monkeypatch.setattr(scan, "MOST_COUNTED", 15)
-    monkeypatch.setattr(deliveries, "MOST_COUNTED", 15)
     told = await history.deliveries_beyond(which, after=page.next)
     assert (told.count, told.exact) == (15, False)
 

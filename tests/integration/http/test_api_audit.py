@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 from bridge.core.access import Actor, Role
 from bridge.history.history import SqlHistory
 from bridge.http.documents import RequestProblem
-from bridge.http.operation import Call, Operation, Reply
+from bridge.http.operation import Call, Operation, OperationGroup, Reply
 from tests.support.api_server import ServedApi, serving_api
 from tests.support.waiting import until
 
 
-class Things:
+class Things(OperationGroup):
     """A part of the API with something to change."""
 
     def operations(self) -> Sequence[Operation]:

@@ -38,7 +38,6 @@ def upgrade() -> None:
 
 
 def _complete(connection: sa.Connection, table: sa.Table, there: set[str]) -> None:
-    """Add the columns and indexes that the table lacks."""
     for column in table.columns:
         if column.name not in there:
             definition = CreateColumn(column).compile(dialect=connection.dialect)
