@@ -24,8 +24,8 @@ class AccessRoutes(OperationGroup):
     def __init__(self, desk: TokenDesk) -> None:
         self._desk = desk
 
-    @reading("me.show", "/v1/me", "Get the name and role of the token in the request", ActorDocument)
-    @reading("tokens.me", "/v1/tokens/me", "Same as GET /v1/me", ActorDocument)
+    @reading("me.show", "/v1/me", "Get the name and role of the token in the request")
+    @reading("tokens.me", "/v1/tokens/me", "Same as GET /v1/me")
     async def _me(self, call: Call[Query, None]) -> ActorDocument:
         return ActorDocument(name=call.actor.name, role=call.actor.role)
 
@@ -34,8 +34,6 @@ class AccessRoutes(OperationGroup):
         path="/v1/tokens",
         summary="List tokens by name, without their secret text",
         role=Role.ADMIN,
-        query=_TokensQuery,
-        answers={200: PageDocument[TokenDocument]},
     )
     async def _list(self, call: Call[_TokensQuery, None]) -> PageDocument[TokenDocument]:
         query = call.query
@@ -54,7 +52,6 @@ class AccessRoutes(OperationGroup):
         path="/v1/tokens/{id}",
         summary="Get a token by id, or by name if it is not revoked",
         role=Role.ADMIN,
-        answers={200: TokenDocument},
     )
     async def _show(self, call: Call[Query, None]) -> TokenDocument:
         token = await self._desk.find(call.which)
@@ -68,7 +65,6 @@ class AccessRoutes(OperationGroup):
         path="/v1/tokens",
         summary="Create a token; only this response has its secret text",
         role=Role.ADMIN,
-        body=NewToken,
         example={"name": "grafana", "role": "viewer", "expires_in": "90d"},
         answers={201: MadeToken},
         refusals=frozenset({409}),
@@ -122,8 +118,6 @@ class AuditRoutes(OperationGroup):
         path="/v1/audit",
         summary="List the audit log, newest entries first",
         role=Role.ADMIN,
-        query=_DeedsQuery,
-        answers={200: PageDocument[DeedDocument]},
     )
     async def _deeds(self, call: Call[_DeedsQuery, None]) -> PageDocument[DeedDocument]:
         query, audited = call.query, call.request.app[AUDITED]

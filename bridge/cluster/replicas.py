@@ -184,13 +184,7 @@ class ReplicaRoutes(OperationGroup):
         self._replicas = replicas
         self._alive = alive
 
-    @reading(
-        "replicas.list",
-        "/v1/replicas",
-        "List the running replicas",
-        PageDocument[ReplicaDocument],
-        query=PageQuery,
-    )
+    @reading("replicas.list", "/v1/replicas", "List the running replicas")
     async def _list(self, call: Call[PageQuery, None]) -> PageDocument[ReplicaDocument]:
         alive = await self._replicas.replicas(self._alive)
         found, following = page_by_key(call.query, alive, lambda replica: replica.id)

@@ -60,13 +60,7 @@ class DeliveryRoutes(OperationGroup):
         self._names = names
         self._requests = requests
 
-    @reading(
-        "deliveries.list",
-        "/v1/deliveries",
-        "List deliveries, newest first",
-        CountedPageDocument[DeliveryInList],
-        query=_DeliveriesQuery,
-    )
+    @reading("deliveries.list", "/v1/deliveries", "List deliveries, newest first")
     async def _list(self, call: Call[_DeliveriesQuery, None]) -> CountedPageDocument[DeliveryInList]:
         which = await self._filter(call.query)
         found = await read_page(call.query, partial(self._records.deliveries, which))
@@ -91,7 +85,7 @@ class DeliveryRoutes(OperationGroup):
             by_update=by_update or query.order == "updated",
         )
 
-    @reading("deliveries.show", _ONE, "Get a delivery with its attempts", DeliveryAlone)
+    @reading("deliveries.show", _ONE, "Get a delivery with its attempts")
     async def _show(self, call: Call[Query, None]) -> DeliveryAlone:
         found = await self._records.delivery(call.id)
         if found is None:

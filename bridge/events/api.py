@@ -183,7 +183,7 @@ class HistoryRoutes(OperationGroup):
         self._bounds = bounds
         self._search = Search(records, bounds)
 
-    @reading("events.list", "/v1/events", "List events, newest first", EventPageDocument, query=_EventsQuery)
+    @reading("events.list", "/v1/events", "List events, newest first")
     async def _events(self, call: Call[_EventsQuery, None]) -> EventPageDocument:
         query = call.query
         which = EventFilter(
@@ -226,9 +226,7 @@ class HistoryRoutes(OperationGroup):
             query.wrong("dimension", f"there may be {_MOST_DIMENSIONS} of them")
         return tuple(found)
 
-    @reading(
-        "events.show", "/v1/events/{id}", "Get an event with its deliveries", EventAlone, query=_EventQuery
-    )
+    @reading("events.show", "/v1/events/{id}", "Get an event with its deliveries", EventAlone)
     async def _event(self, call: Call[_EventQuery, None]) -> Reply:
         explained = call.query.explain
         found = await self._records.event(call.id)

@@ -187,13 +187,7 @@ class LiveRoutes(OperationGroup):
         self._consumed = consumed
         self._counts = counts
 
-    @reading(
-        "sources.list",
-        "/v1/sources",
-        "List sources with their queues",
-        PageDocument[SourceDocument],
-        query=PageQuery,
-    )
+    @reading("sources.list", "/v1/sources", "List sources with their queues")
     async def _list_sources(self, call: Call[PageQuery, None]) -> PageDocument[SourceDocument]:
         found, following = page_by_key(call.query, self._sources, lambda source: source.name, _CURSOR)
         return PageDocument.of(await source_documents(found, self._consumed, self._counts), following)

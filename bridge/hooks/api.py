@@ -178,13 +178,7 @@ class HookRoutes(OperationGroup):
         self.problems = self._hooks.problems
         self._manage = manage
 
-    @reading(
-        "hooks.list",
-        "/v1/hooks",
-        "List hooks by name, without secrets",
-        PageDocument[HookDocument],
-        query=_HooksQuery,
-    )
+    @reading("hooks.list", "/v1/hooks", "List hooks by name, without secrets")
     async def _list(self, call: Call[_HooksQuery, None]) -> PageDocument[HookDocument]:
         fitting = [each for each in self._hooks.all() if _fits(each, call.query)]
         found, following = page_by_key(call.query, fitting, lambda each: each.hook.name, _CURSOR)
@@ -246,7 +240,6 @@ class HookRoutes(OperationGroup):
         path="/v1/hooks/{id}",
         summary="Delete a hook; deliveries in its lane are dropped or still made",
         role=Role.ADMIN,
-        query=_DeleteQuery,
         answers={200: RemovalDocument, 202: RemovalDocument},
         refusals=frozenset({409, 412}),
     )

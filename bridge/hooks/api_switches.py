@@ -62,7 +62,6 @@ class HookSwitchRoutes(OperationGroup):
     @_switching(
         "pause",
         "Pause a hook: its deliveries wait in its lane",
-        body=PauseBody,
         body_required=False,
         example={"reason": "maintenance until 6 p.m."},
     )
@@ -84,8 +83,6 @@ class HookSwitchRoutes(OperationGroup):
         path="/v1/hooks/{id}/secret",
         summary="Rotate the secret of a hook; old secrets still sign for a limited time",
         role=Role.ADMIN,
-        query=MatchQuery,
-        body=SecretBody,
         body_required=False,
         example={"keep": "24h"},
         answers={200: NewSecretDocument},
@@ -222,7 +219,6 @@ class TestRoutes(OperationGroup):
         path="/v1/hooks/{id}/test",
         summary="Send a test event to the hook's target; the response has the result",
         role=Role.OPERATOR,
-        body=TestBody,
         body_required=False,
         answers={200: TestedDocument},
         refusals=frozenset({409}),

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeVar
+from types import MappingProxyType, NoneType
+from typing import Any, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -143,13 +143,28 @@ class Operation:
         return group.removesuffix("ies") + "y" if group.endswith("ies") else group.removesuffix("s")
 
 
-def reading(name: str, path: str, summary: str, document: Any, *, query: type[Query] = Query) -> Operation:
+def reading(name: str, path: str, summary: str, document: Any = None) -> Operation:
     """Returns a GET for any role, answered with 200 and this document."""
-    return Operation(name=name, path=path, summary=summary, query=query, answers={200: document})
+    return Operation(name=name, path=path, summary=summary, answers={200: document} if document else {})
+
+
+def _declared(operation: Operation, method: Callable[..., Any]) -> Operation:
+    """Returns the operation with the query, the body and the document that the annotations of its method name."""
+    call, answer = get_type_hints(method).values()
+    query, body = get_args(call)
+    return replace(
+        operation,
+        query=query,
+        body=operation.body or (None if body is NoneType else body),
+        answers=operation.answers or {200: answer},
+    )
 
 
 class OperationGroup:
-    """A group of operations, whose paths follow /api: the methods that operations decorate, in their order."""
+    """A group of operations, whose paths follow /api: the methods that operations decorate, in their order.
+
+    The annotations of a method name the query and the body, and the document where the answer has no other.
+    """
 
     problems: Problems = MappingProxyType({})
     """Those of operations that have none of their own."""
@@ -157,7 +172,11 @@ class OperationGroup:
     def operations(self) -> Sequence[Operation]:
         """Returns the operations to serve."""
         return [
-            replace(each, run=getattr(self, name), problems=each.problems or self.problems)
+            replace(
+                _declared(each, method),
+                run=getattr(self, name),
+                problems=each.problems or self.problems,
+            )
             for name, method in vars(type(self)).items()
             for each in getattr(method, "described", ())
         ]

@@ -68,7 +68,6 @@ class PhlixRoutes(OperationGroup):
         "deliveries_of_event",
         f"{_PATH}/deliveries",
         summary="List the deliveries of an event to all webhooks",
-        query=_OneEventQuery,
         answers={200: documents.Dispatches},
     )
     async def _of_event(self, call: Call[_OneEventQuery, None]) -> documents.Dispatches:
@@ -83,7 +82,6 @@ class PhlixRoutes(OperationGroup):
         "deliveries",
         f"{_ONE}/deliveries",
         summary=f"List the last {MOST} deliveries to a webhook",
-        query=_EventQuery,
         answers={200: documents.Dispatches},
     )
     async def _deliveries(self, call: Call[_EventQuery, None]) -> documents.Dispatches:
@@ -214,32 +212,14 @@ class PhlixStatisticsRoutes(OperationGroup):
     def __init__(self, measures: Measures) -> None:
         self._measures = measures
 
-    @reading(
-        "phlix.playback",
-        "/v1/admin/stats/playback",
-        "Phlix: get playbacks per day",
-        PlaybackDocument,
-        query=_PlaybackQuery,
-    )
+    @reading("phlix.playback", "/v1/admin/stats/playback", "Phlix: get playbacks per day")
     async def _playback(self, call: Call[_PlaybackQuery, None]) -> PlaybackDocument:
         return await self._measures.playback(TimeRange(*call.query.span))
 
-    @reading(
-        "phlix.top_users",
-        "/v1/admin/stats/top-users",
-        "Phlix: list the users with the most playbacks",
-        TopUsersDocument,
-        query=_TopQuery,
-    )
+    @reading("phlix.top_users", "/v1/admin/stats/top-users", "Phlix: list the users with the most playbacks")
     async def _top_users(self, call: Call[_TopQuery, None]) -> TopUsersDocument:
         return await self._measures.top_users(TimeRange(*call.query.span), call.query.limit)
 
-    @reading(
-        "phlix.top_media",
-        "/v1/admin/stats/top-media",
-        "Phlix: list the media with the most playbacks",
-        TopMediaDocument,
-        query=_TopQuery,
-    )
+    @reading("phlix.top_media", "/v1/admin/stats/top-media", "Phlix: list the media with the most playbacks")
     async def _top_media(self, call: Call[_TopQuery, None]) -> TopMediaDocument:
         return await self._measures.top_media(TimeRange(*call.query.span), call.query.limit)

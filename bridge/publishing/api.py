@@ -167,8 +167,6 @@ class PublishRoutes(OperationGroup):
         path="/v1/events",
         summary="Publish a message to a source; the response follows the broker's confirm",
         role=Role.OPERATOR,
-        query=_PublishQuery,
-        body=PublishBody,
         answers={202: PublishedDocument},
         problems=_PROBLEMS,
         refusals=frozenset({409}),

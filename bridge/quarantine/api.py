@@ -54,13 +54,7 @@ class QuarantineRoutes(OperationGroup):
 
     # ---- reading --------------------------------------------------------------------------------------
 
-    @reading(
-        "quarantine.list",
-        _PATH,
-        "List messages in quarantine, newest first",
-        PageDocument[documents.QuarantinedInList],
-        query=_ListQuery,
-    )
+    @reading("quarantine.list", _PATH, "List messages in quarantine, newest first")
     async def _list(self, call: Call[_ListQuery, None]) -> PageDocument[documents.QuarantinedInList]:
         which = await self._filter(call.query)
         found = await read_page(call.query, partial(self._requeuing.store.messages, which))
@@ -112,7 +106,6 @@ class QuarantineRoutes(OperationGroup):
         summary="Requeue a message to the queue of its source",
         description=_BACK.strip(),
         role=Role.OPERATOR,
-        body=RequeueBody,
         body_required=False,
         answers={200: documents.RequeuedDocument, 202: documents.RequeuedDocument},
         refusals=frozenset({409}),
@@ -139,7 +132,6 @@ class QuarantineRoutes(OperationGroup):
         summary="Requeue all matching messages",
         description=_BACK.strip(),
         role=Role.OPERATOR,
-        body=documents.AskedQuarantine,
         answers={200: documents.RequeuedManyDocument},
         refusals=frozenset({409}),
     )
@@ -179,7 +171,6 @@ class QuarantineRoutes(OperationGroup):
         path=_PATH,
         summary="Delete all matching messages from quarantine",
         role=Role.OPERATOR,
-        query=_DropQuery,
         answers={200: documents.DroppedManyDocument},
     )
     async def _drop_many(self, call: Call[_DropQuery, None]) -> Reply:

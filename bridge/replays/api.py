@@ -40,14 +40,12 @@ class ReplayRoutes(OperationGroup):
         self._replaying = replaying
         self._name_of = name_of
 
-    @reading(
-        "replays.list", _PATH, "List replays, newest first", PageDocument[ReplayDocument], query=PageQuery
-    )
+    @reading("replays.list", _PATH, "List replays, newest first")
     async def _list(self, call: Call[PageQuery, None]) -> PageDocument[ReplayDocument]:
         found = await read_page(call.query, self._replaying.store.replays)
         return PageDocument.of((ReplayDocument.of(each, self._name_of) for each in found.items), found.next)
 
-    @reading("replays.show", f"{_PATH}/{{id}}", "Get a replay with its progress", ReplayDocument)
+    @reading("replays.show", f"{_PATH}/{{id}}", "Get a replay with its progress")
     async def _show(self, call: Call[Query, None]) -> ReplayDocument:
         replay = await self._replaying.store.replay(call.id)
         if replay is None:
@@ -61,7 +59,6 @@ class ReplayRoutes(OperationGroup):
         summary="Start a replay, or count the deliveries that it would retry",
         description=_TOLD.strip(),
         role=Role.OPERATOR,
-        body=AskedReplay,
         example={"filter": {"hook": "crm", "status": ["FAILED"], "from": "-24h"}, "rate": "50/s"},
         answers={201: ReplayDocument, 200: DryRunDocument},
         problems={

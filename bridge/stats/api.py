@@ -65,8 +65,6 @@ class StatisticsRoutes(OperationGroup):
         "hooks.stats",
         "/v1/hooks/{id}/stats",
         "Get statistics of a hook: deliveries, success rate, response times",
-        documents.HookStatsDocument,
-        query=_HookQuery,
     )
     async def _hook(self, call: Call[_HookQuery, None]) -> documents.HookStatsDocument:
         hook = self._hook_id(call.which)
@@ -78,8 +76,6 @@ class StatisticsRoutes(OperationGroup):
         name="stats.show",
         path="/v1/stats",
         summary="Get statistics of all hooks; with `by` as a time series",
-        query=_OverallQuery,
-        answers={200: documents.StatsDocument},
         problems={TooManySteps: lambda error, _: invalid([("by", str(error))])},
     )
     async def _overall(self, call: Call[_OverallQuery, None]) -> documents.StatsDocument:
@@ -88,24 +84,14 @@ class StatisticsRoutes(OperationGroup):
         query.check()
         return await self._hooks.overall(TimeRange(*query.span), hook, cast("Grain | None", query.by))
 
-    @reading(
-        "stats.dimensions",
-        "/v1/stats/dimensions",
-        "List the dimensions of a source's events",
-        documents.DimensionsDocument,
-        query=_SourceQuery,
-    )
+    @reading("stats.dimensions", "/v1/stats/dimensions", "List the dimensions of a source's events")
     async def _dimensions(self, call: Call[_SourceQuery, None]) -> documents.DimensionsDocument:
         source = self._source(call.query, call.query.source)
         call.query.check()
         return documents.DimensionsDocument(source=source, items=self._measures.dimensions(source))
 
     @reading(
-        "stats.top",
-        "/v1/stats/top",
-        "List the values of a dimension with the most events or the highest sum",
-        documents.TopDocument,
-        query=_TopQuery,
+        "stats.top", "/v1/stats/top", "List the values of a dimension with the most events or the highest sum"
     )
     async def _top(self, call: Call[_TopQuery, None]) -> documents.TopDocument:
         query = call.query
@@ -134,8 +120,6 @@ class StatisticsRoutes(OperationGroup):
         "stats.measures",
         "/v1/stats/measures",
         "Get the number of events and the sums of dimensions as a time series",
-        documents.MeasuresDocument,
-        query=_SeriesQuery,
     )
     async def _series(self, call: Call[_SeriesQuery, None]) -> documents.MeasuresDocument:
         query = call.query
