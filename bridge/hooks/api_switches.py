@@ -158,9 +158,8 @@ class Testing:
         Returns the hook's id, and the result, within the target's timeout. Raises Unknown; NotNow if this process does not
         serve the target, or a test of the hook is in progress.
         """
-        runner = self._table.get(which) or next(
-            (each for each in self._table if each.hook.name == which), None
-        )
+        named = (each for each in self._table if each.hook.name == which)
+        runner = self._table.get(which) or next(named, None)
         if runner is None:
             raise Unknown(f"there is no hook {which!r}")
         hook, target = runner.hook, runner.target

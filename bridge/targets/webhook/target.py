@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from yarl import URL
+
 from bridge.bodies.body import Body, Build, raw
 from bridge.bodies.builder import builder
 from bridge.core.budget import Budget
@@ -70,8 +72,7 @@ class WebhookSender:
         self._signer = _signer_of(settings)
         self._told = told_by(settings.profile)
         check_own_headers(settings)
-        known = authorization(settings.auth) if settings.auth else None
-        self._head = static_head(settings.method, self._url, self._proxy, known, settings.headers)
+        self._head = _head_of(settings, self._url, self._proxy)
         given = {name.lower() for name in settings.headers}
         self._bodiless = settings.method == "GET"
         self._no_type = self._bodiless or "content-type" in given
@@ -239,6 +240,11 @@ def trace_fields(headers: Mapping[str, Any]) -> Fields:
         return []
     state = tracestate(headers.get("tracestate"))
     return [("traceparent", parent), *([("tracestate", state)] if state else ())]
+
+
+def _head_of(settings: Settings, url: Endpoint, proxy: URL | None) -> bytes:
+    known = authorization(settings.auth) if settings.auth else None
+    return static_head(settings.method, url, proxy, known, settings.headers)
 
 
 def _evidence_of(settings: Settings, head: bytes, made: Signer) -> EvidenceRecorder:
