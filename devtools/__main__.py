@@ -113,6 +113,12 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.upkeep.programs:soak",
         "tests.fault.schedule.options:parser",
     ),
+    "deploy-proof": Command(
+        "prove Helm chart and Kustomize base with a real Kubernetes API server",
+        "",
+        "devtools.cluster.proof:main",
+        "devtools.cluster.options:parser",
+    ),
     "release": Command(
         "make a release in dist/: packages, bill of materials, licences, checksums, audit",
         "",
@@ -161,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def help_text() -> str:
     """What `./dev --help` prints."""
-    lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([INTRODUCTION, "Commands:", *lines, "", ENDING.rstrip()])
 
 
