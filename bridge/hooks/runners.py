@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bridge.core.base import value
+from bridge.core.budget import Turn
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook, HookFault, StoredHook, StoredHooks
 from bridge.core.ports import HookState
@@ -11,6 +13,7 @@ from bridge.meta.words import Facts, MetaType
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
+from bridge.pipeline.settlement import Work
 from bridge.retry.breaker import CircuitBreaker, Rules
 from bridge.retry.policy import Policy
 from bridge.routing.table import RoutingTable
@@ -226,11 +229,14 @@ class Hooks:
             works = runner.queue.take_direct()
             delivering.park(runner, works, "paused" if runner.paused else "hook_disabled")
 
+    async def _end(self, turn: Turn, work: Work) -> None:
+        await turn.own()  # thousands may end at once
+        self._deleted.end(work)
+
     def _hand_over(self, old: HookWorker, new: HookWorker | None, delivering: Delivering) -> None:
         copies, waiting = old.queue.take_copies(), old.queue.take_direct()
         if new is None and old.hook.id in self._deleted:
-            for work in (*copies, *waiting):
-                self._deleted.end(work)
+            old.park([*copies, *waiting], partial(self._end, delivering.turn))
             copies = waiting = []
         for copy in copies:
             copy.settlement.requeue()

@@ -136,12 +136,14 @@ async def test_all_that_fit_go_back_the_oldest_first(
     assert set(await left(served)) == {each.id for each in others}
 
 
-async def test_the_bytes_alone(history: SqlHistory, served: ServedApi) -> None:
-    [entry] = await kept(history, message=WHOLE)
+@pytest.mark.parametrize("message", [WHOLE, Message(bytes(range(256)) * 20_000)], ids=["small", "large"])
+async def test_the_bytes_alone(history: SqlHistory, served: ServedApi, message: Message) -> None:
+    [entry] = await kept(history, message=message)
     url, headers = f"{served.client.url}/api/v1/quarantine", {"Authorization": f"Bearer {TOKEN}"}
     async with served.client.session.get(f"{url}/{entry.id}/body", headers=headers) as answer:
         assert (answer.status, answer.headers["Content-Type"]) == (200, "application/octet-stream")
-        assert await answer.read() == WHOLE.body
+        assert answer.content_length == len(message.body)
+        assert await answer.read() == message.body
     await served.client.refused(f"/quarantine/{new_id()}/body", 404)
 
 
