@@ -241,7 +241,8 @@ STREAM_OFFSET = _gauge(
 QUEUE_DEPTH = _gauge("queue_depth", "Messages ready in the queue.", "queue", start=nan)
 LADDER_OVERDUE = _gauge(
     "ladder_overdue",
-    "Messages that are still on a step of the ladder after their time.",
+    "Messages that are still on a step of the ladder after their time. Those that a full lane refuses are counted by the broker "
+    "alone: rabbitmq_detailed_queue_messages without the ready ones.",
     "step",
     fold=Fold.MAX,
 )
