@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
 
@@ -43,13 +44,7 @@ def restart_some(
     changed = connection.execute(
         update(deliveries)
         .where(mine, there)
-        .values(
-            generation=c.generation + 1,
-            status=str(Status.PENDING),
-            reason=RESTARTED,
-            updated_at=at,
-            next_attempt_at=None,
-        )
+        .values(_anew(Status.PENDING, RESTARTED, at))
         .returning(c.id, c.event_id, c.hook, c.generation, c.attempts)
     )
     found = sorted((_restart_of(row) for row in changed.mappings()), key=lambda each: each.delivery_id)
@@ -82,13 +77,7 @@ def _cancel(connection: Connection, delivery_id: str, at: float) -> bool:
     changed = connection.execute(
         update(deliveries)
         .where(c.id == known, c.status.in_(_WAITING))
-        .values(
-            generation=c.generation + 1,
-            status=str(Status.FAILED),
-            reason=CANCELLED,
-            updated_at=at,
-            next_attempt_at=None,
-        )
+        .values(_anew(Status.FAILED, CANCELLED, at))
         .returning(c.hook)
     )
     hook = changed.scalar_one_or_none()
@@ -138,14 +127,15 @@ def _whole(connection: Connection, event_ids: Sequence[str]) -> list[KnownEvent]
     return [event_of(row) for row in connection.execute(chosen).mappings()]
 
 
+def _anew(status: Status, reason: str, at: float) -> dict[str, Any]:
+    """Returns the values of the next generation of a delivery."""
+    generation = deliveries.c.generation + 1
+    said = {"status": str(status), "reason": reason, "updated_at": at}
+    return {"generation": generation, "next_attempt_at": None, **said}
+
+
 def _restart_of(row: RowMapping) -> Restart:
-    return Restart(
-        delivery_id=row["id"],
-        event_id=row["event_id"],
-        hook=row["hook"],
-        generation=row["generation"],
-        attempts=row["attempts"],
-    )
+    return Restart(row["id"], row["event_id"], row["hook"], row["generation"], row["attempts"])
 
 
 def _take_out(connection: Connection, entries: Sequence[tuple[str, int]]) -> None:

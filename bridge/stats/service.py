@@ -9,11 +9,10 @@ from bridge.core.event import Source
 from bridge.core.records import Grain, Measured, MeasuredStep
 from bridge.formats.text import utc_seconds
 from bridge.measuring.dimensions import dimensions_of
-from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, widened
+from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, widened
 from bridge.stats import documents
-from bridge.stats.store import SqlStatistics
+from bridge.stats.store import STEPS, SqlStatistics
 
-STEPS: Mapping[Grain, Step] = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 USUAL_SPANS: Mapping[Grain, float] = {"minute": HOUR, "hour": DAY, "day": 30 * DAY}
 """Seconds that a series covers if no start is given."""
 MOST_STEPS = 3000
@@ -113,7 +112,6 @@ def next_step(now: float, by: Grain) -> int:
 
 PLAYBACK = "playback.ended"
 """The type of the event on which Phlix's statistics are based."""
-_STEPS: Mapping[Literal["hour", "day"], Step] = {"hour": HOUR, "day": DAY}
 
 
 class Measures:
@@ -145,13 +143,7 @@ class Measures:
         now = time.time()
         begin, end = widened(asked.since, asked.until, now, DAY)
         found = await self._statistics.measured_top(
-            source,
-            dimension,
-            order="" if order == "events" else order,
-            begin=begin,
-            end=end,
-            limit=limit,
-            event_type=event_type,
+            source, dimension, order=order, begin=begin, end=end, limit=limit, event_type=event_type
         )
         return documents.TopDocument.unchecked(
             items=list(map(documents.MeasuredDocument.unchecked, found)), **bounds(begin, end, now)
@@ -162,7 +154,7 @@ class Measures:
     ) -> documents.MeasuresDocument:
         """Returns the measures by step."""
         now = time.time()
-        begin, end = widened(asked.since, asked.until, now, _STEPS[by])
+        begin, end = widened(asked.since, asked.until, now, STEPS[by])
         found = await self._statistics.measured_series(source, by, begin, end, event_type)
         return documents.MeasuresDocument.unchecked(
             items=list(map(documents.MeasuredStepDocument.unchecked, found)), **bounds(begin, end, now)
@@ -218,13 +210,7 @@ class Measures:
         found: dict[str, list[Measured]] = {}
         for source in self._of_phlix:
             top = await self._statistics.measured_top(
-                source,
-                dimension,
-                order="" if order == "events" else order,
-                begin=begin,
-                end=end,
-                limit=limit,
-                event_type=PLAYBACK,
+                source, dimension, order=order, begin=begin, end=end, limit=limit, event_type=PLAYBACK
             )
             for each in top:
                 found.setdefault(each.key, []).append(each)

@@ -147,8 +147,10 @@ class SqlStatistics(Store):
         limit: int,
         event_type: str | None = None,
     ) -> Sequence[Measured]:
+        """Returns the values with the greatest sums of the measure `order`; by the number of events if that is `events`."""
         which = Which(source, dimension, DAY, begin, end, event_type)
-        return await self.engine.read(partial(top, which=which, order=order, limit=limit))
+        measure = "" if order == "events" else order
+        return await self.engine.read(partial(top, which=which, order=measure, limit=limit))
 
     async def measured_series(
         self, source: str, grain: Literal["hour", "day"], begin: int, end: int, event_type: str | None = None
