@@ -34,6 +34,8 @@ FIELDS: Mapping[str, cel.Type] = {
     "attributes": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
 }
 
+TEXTS = (cel.Type.STRING, cel.Type.INT, cel.Type.UINT)
+"""The types of values that have one text."""
 ENVIRONMENT = cel.NewEnv(variables={f"event.{name}": kind for name, kind in FIELDS.items()})
 
 Facts = NewType("Facts", object)
@@ -240,11 +242,16 @@ def compile_filter(source: str) -> Filter:
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"the filter has {len(source)} characters, the limit is {MAX_SOURCE}")
+    return Filter(source, compile_giving(source, (cel.Type.BOOL,), "true or false", of="filter"))
+
+
+def compile_giving(source: str, kinds: Sequence[Any], named: str, of: str = "expression") -> cel.Expression:
+    """Returns the expression; raises ValueError, with the position, if it can give none of these kinds."""
     expression = compile_expression(source)
     kind = expression.return_type()
-    if kind not in (cel.Type.BOOL, cel.Type.DYN):
-        raise ValueError(f"the filter gives a {kind.name()}, it must give true or false")
-    return Filter(source, expression)
+    if kind not in (cel.Type.DYN, *kinds):
+        raise ValueError(f"the {of} gives a {kind.name()}, it must give {named}")
+    return expression
 
 
 def compile_expression(

@@ -10,7 +10,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, bu
 from bridge.codings.amqp10 import told_type, with_plain_headers
 from bridge.codings.inflating import plain_message
 from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
-from bridge.expressions.engine import compile_expression, view_for
+from bridge.expressions.engine import TEXTS, compile_giving, view_for
 from bridge.formats.parse import BOUNDS, Bounds
 from bridge.formats.registry import FORMATS, MAX_BODY, Read, Split, read_body, recognise
 from bridge.formats.systems import ReadEvent
@@ -22,16 +22,9 @@ from bridge.wire.headers import SignedInletMark, SignedInletMarkReader
 # The source's own expressions for type and publisher's id.
 
 
-_TEXT = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT)
-
-
 def compile_told(text: str) -> cel.Expression:
     """Returns the expression; raises ValueError, with the position, if it gives neither text nor a whole number."""
-    expression = compile_expression(text)
-    kind = expression.return_type()
-    if kind not in _TEXT:
-        raise ValueError(f"the expression gives a {kind.name()}, it must give text or a whole number")
-    return expression
+    return compile_giving(text, TEXTS, "text or a whole number")
 
 
 def told_by(source: Source) -> "SourceExpressions | None":

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
 from bridge.core.event import Event, Source
-from bridge.expressions.engine import View, compile_expression, view_for
+from bridge.expressions.engine import TEXTS, View, compile_giving, view_for
 from bridge.measuring.spans import DAY
 
 Value = str | int | float | bool
@@ -47,20 +47,8 @@ def measured_by(source: Source) -> "Dimensions | None":
 
 def compile_dimension(text: str) -> cel.Expression:
     """Returns the expression; raises ValueError, with the position, if it can give neither key nor number."""
-    expression = compile_expression(text)
-    kind = expression.return_type()
-    if kind not in (
-        cel.Type.DYN,
-        cel.Type.STRING,
-        cel.Type.INT,
-        cel.Type.UINT,
-        cel.Type.DOUBLE,
-        cel.Type.BOOL,
-    ):
-        raise ValueError(
-            f"the expression gives a {kind.name()}, it must give text, a number, or true or false"
-        )
-    return expression
+    kinds = (*TEXTS, cel.Type.DOUBLE, cel.Type.BOOL)
+    return compile_giving(text, kinds, "text, a number, or true or false")
 
 
 class Dimensions:

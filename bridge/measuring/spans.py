@@ -35,8 +35,8 @@ class BucketRange:
 
 def widened(since: float | None, until: float | None, now: float, least: Step = MINUTE) -> tuple[int, int]:
     """Returns the span rounded outwards to the shortest whole buckets still stored, at least `least` long."""
-    begin = 0 if since is None else _floor(since, max(least, _kept(since, now)))
-    end = FAR if until is None else -_floor(-until, max(least, _kept(until, now)))
+    begin = 0 if since is None else floor(since, max(least, _kept(since, now)))
+    end = FAR if until is None else -floor(-until, max(least, _kept(until, now)))
     return begin, max(begin, end)
 
 
@@ -45,16 +45,11 @@ def pieces(begin: int, end: int) -> list[BucketRange]:
     return list(_cut(begin, end, (DAY, HOUR, MINUTE)))
 
 
-def floor(at: float, step: Step) -> int:
-    """Returns the time rounded down to the beginning of its bucket."""
-    return _floor(at, step)
-
-
 def _cut(begin: int, end: int, steps: tuple[Step, ...]) -> Iterator[BucketRange]:
     if begin >= end:
         return
     step, finer = steps[0], steps[1:]
-    first, last = -_floor(-begin, step), _floor(end, step)
+    first, last = -floor(-begin, step), floor(end, step)
     if first >= last:
         yield from _cut(begin, end, finer)
         return
@@ -69,7 +64,8 @@ def _kept(at: float, now: float) -> Step:
     return HOUR if at >= now - HOURS_KEPT else DAY
 
 
-def _floor(at: float, step: int) -> int:
+def floor(at: float, step: int) -> int:
+    """Returns the time rounded down to the beginning of its bucket."""
     return int(at // step) * step
 
 

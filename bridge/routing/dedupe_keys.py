@@ -7,10 +7,8 @@ from hashlib import sha256
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
 from bridge.core.event import PUBLISHER_ID, Event, Received, Source
-from bridge.expressions.engine import EvaluationError, compile_expression, unanswered, view_for
+from bridge.expressions.engine import TEXTS, EvaluationError, compile_giving, unanswered, view_for
 from bridge.formats.text import fitting_id
-
-_TEXT_OR_NUMBER = (cel.Type.DYN, cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE)
 
 
 def compile_key(text: str) -> cel.Expression | None:
@@ -19,11 +17,7 @@ def compile_key(text: str) -> cel.Expression | None:
     """
     if text == PUBLISHER_ID:
         return None
-    expression = compile_expression(text)
-    kind = expression.return_type()
-    if kind not in _TEXT_OR_NUMBER:
-        raise ValueError(f"the expression gives a {kind.name()}, it must give text or a number")
-    return expression
+    return compile_giving(text, (*TEXTS, cel.Type.DOUBLE), "text or a number")
 
 
 def keyed_by(source: Source) -> "Keys | None":
