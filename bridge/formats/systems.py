@@ -17,18 +17,18 @@ from bridge.formats.text import from_value, utc_text
 ReadEvent = Callable[[Any, Message, ZoneInfo], Decoded]
 
 
-def reader(kind: str, data: str, *times: str) -> ReadEvent:
-    """Returns a function that reads type and data from these keys of the body, the time from the first that is there."""
+def reader(kind: str, data: str, time: str | None = None, or_time: str | None = None) -> ReadEvent:
+    """Returns a function that reads type, data and time from these keys of the body."""
 
     def read(body: Any, _message: Message, timezone: ZoneInfo) -> Decoded:
         if not isinstance(body, dict):
             return Decoded(data=body)
         name = body.get(kind)
-        time = next((body[key] for key in times if key in body), None)
+        at = body.get(time, body.get(or_time))
         return Decoded(
             type=name if isinstance(name, str) else None,
             data=body.get(data, body),
-            time=from_value(time, timezone),
+            time=None if at is None else from_value(at, timezone),
         )
 
     return read
