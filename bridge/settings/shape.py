@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -214,7 +214,7 @@ def _message(place: ErrorLocation, error: ErrorDetails, hidden: bool) -> str:
         return f"must have {word} {context[bound]} {one if context[bound] == 1 else many}"
     if kind == "value_error":
         return _own_words(str(context["error"]), error["input"], hidden)
-    return _by_kind(kind)(error, hidden) + (_key_for(place, error["input"]) if kind in _HOLDING else "")
+    return _by_kind(error, hidden) + (_key_for(place, error["input"]) if kind in _HOLDING else "")
 
 
 def _key_for(place: ErrorLocation, value: Any) -> str:
@@ -230,14 +230,15 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     return tuple(choice for part in get_args(annotation) for choice in _choices(part))
 
 
-def _by_kind(kind: str) -> Callable[[ErrorDetails, bool], str]:
-    if kind == "literal_error":
-        return _not_listed
-    if kind == "string_pattern_mismatch":
-        return _no_match
-    if kind == "invalid_key":
-        return lambda error, hidden: f"a key must be text, not {given(error['loc'][-1], hidden)}"
-    return _wrong_type
+def _by_kind(error: ErrorDetails, hidden: bool) -> str:
+    match error["type"]:
+        case "literal_error":
+            return _one_of(re.findall(r"'([^']*)'", error["ctx"]["expected"]), error["input"], hidden)
+        case "string_pattern_mismatch":
+            return f"{given(error['input'], hidden)} does not match {error['ctx']['pattern']}"
+        case "invalid_key":
+            return f"a key must be text, not {given(error['loc'][-1], hidden)}"
+    return _wrong_type(error, hidden)
 
 
 def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
@@ -252,14 +253,6 @@ def _wrong_type(error: ErrorDetails, hidden: bool) -> str:
     # A text in place of a whole section or list may be a password that belongs inside.
     hidden = hidden or (kind in _HOLDING and isinstance(value, str))
     return f"expected {expected}, got {given(value, hidden)}{quotes}{example}"
-
-
-def _not_listed(error: ErrorDetails, hidden: bool) -> str:
-    return _one_of(re.findall(r"'([^']*)'", error["ctx"]["expected"]), error["input"], hidden)
-
-
-def _no_match(error: ErrorDetails, hidden: bool) -> str:
-    return f"{given(error['input'], hidden)} does not match {error['ctx']['pattern']}"
 
 
 def _wrong_tag(choice: Choice, error: ErrorDetails, hidden: bool) -> str:
