@@ -11,7 +11,7 @@ Prometheus operator:
   * the objects of the base are applied in the same way
   * a field that does not exist must be refused, and a pod that wants rights must be warned about
 
-No pod is started: there is no node. The first run builds kube-apiserver with Go, which takes about 20 minutes of processor time; the
+No pod is started: there is no node. The first run builds kube-apiserver with Go, which takes 10 to 20 minutes of processor time; the
 program stays in the cache folder (~/.cache/amqp-bridge).
 
 Exit codes: 0 proved, 1 something was refused, 2 something is missing."""

@@ -97,14 +97,17 @@ class Cluster:
         """The object as the server has it."""
         return _answer(self._client.get(self._path(document, namespace)))
 
-    def _path(self, document: Mapping[str, Any], namespace: str) -> str:
-        version, kind = document["apiVersion"], document["kind"]
+    def serves(self, version: str, kind: str) -> bool:
+        """Whether it knows objects of this apiVersion and kind; a definition is known some time after it was written."""
         if (version, kind) not in self._plurals:
             self._discover(version)
-        try:
-            plural, is_namespaced = self._plurals[version, kind]
-        except KeyError:
-            raise SetupError(f"the server does not know {kind} of {version}") from None
+        return (version, kind) in self._plurals
+
+    def _path(self, document: Mapping[str, Any], namespace: str) -> str:
+        version, kind = document["apiVersion"], document["kind"]
+        if not self.serves(version, kind):
+            raise SetupError(f"the server does not know {kind} of {version}")
+        plural, is_namespaced = self._plurals[version, kind]
         of_namespace = f"/namespaces/{namespace}" if is_namespaced else ""
         return f"{_root(version)}{of_namespace}/{plural}/{document['metadata']['name']}"
 
@@ -120,8 +123,8 @@ def _root(version: str) -> str:
 
 
 def _answer(response: httpx.Response) -> Answer:
-    # 299 - "the text"
-    texts = tuple(text.split('"')[1] for text in response.headers.get_list("warning"))
+    # 299 - "the text", with quotes in it escaped
+    texts = tuple(text.partition('"')[2].rstrip('"') for text in response.headers.get_list("warning"))
     return Answer(response.status_code, response.json(), texts)
 
 

@@ -121,6 +121,11 @@ CLASHES = [
         {"resources.limits.memory": "891Mi"},
         "resources.limits.memory: 130 MB + 1.5 x config.limits.memory are 892Mi; set it to that or more",
     ),
+    (
+        "sqlite",
+        {"probes.startup": {"failureThreshold": 59}},
+        "probes.startup.failureThreshold: the pod would be killed while it waits for run.wait, 300 s",
+    ),
     ("keda", {"autoscaling.max": 1}, "autoscaling.min: it is more than autoscaling.max"),
     (
         "keda",

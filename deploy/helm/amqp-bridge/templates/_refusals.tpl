@@ -44,6 +44,10 @@
 {{- if lt (int (include "amqp-bridge.grace" .)) (int $least) -}}
 {{- fail (printf "terminationGracePeriodSeconds: a stop takes up to config.limits.drain and 15 s; set it to %d or more, or to 0" $least) -}}
 {{- end -}}
+{{- $wait := include "amqp-bridge.seconds" .Values.run.wait | int -}}
+{{- if lt (int (include "amqp-bridge.startup" .)) $wait -}}
+{{- fail (printf "probes.startup.failureThreshold: the pod would be killed while it waits for run.wait, %d s; raise it, or set it to 0" $wait) -}}
+{{- end -}}
 {{- $budget := dig "limits" "memory" "" .Values.config -}}
 {{- $limit := dig "limits" "memory" "" .Values.resources -}}
 {{- if and $budget $limit (not (contains "$" ($budget | toString))) -}}
