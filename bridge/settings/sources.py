@@ -123,11 +123,15 @@ class Reading:
     def secrets(self) -> Iterator[tuple[str, str, str]]:
         """Yields name, text and origin of each file of the secrets directory that may be a setting."""
         folder = secrets_folder(self.env)
-        if not folder.is_dir():
+        try:
+            files = sorted(file for file in folder.iterdir() if file.name.startswith(PREFIX))
+        except OSError as error:
             if chosen := self.env.get(SECRETS_DIR):
-                self.problems.append(Problem("", f"{chosen} is no folder", SECRETS_DIR))
+                missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+                why = "is no folder" if missing else f"cannot be read: {error.strerror}"
+                self.problems.append(Problem("", f"{chosen} {why}", SECRETS_DIR))
             return
-        for file in sorted(folder.glob(f"{PREFIX}*")):
+        for file in files:
             try:
                 yield file.name, _without_line_end(file.read_text("utf-8")), str(file)
             except UnicodeDecodeError:

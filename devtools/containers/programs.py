@@ -12,11 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from devtools.choice import unpacked
+from devtools.nodes import processes
 from devtools.project import say
 
 PACKAGES = ("docker.io", "mmdebstrap")
 TOOLS = ("unshare", "nsenter", "mount", "umount", "ip", "perl", "dpkg-deb", "apt-get")
 APT_SECONDS = 600
+LISTS_SECONDS = 60
 
 
 class CannotRun(Exception):
@@ -81,11 +83,29 @@ def refuse_without_rights() -> None:
 
 
 def mirror_of_this_machine() -> str:
-    """The archive of Debian in apt's sources."""
+    """The archive of Debian in apt's sources; a machine without package lists gets them first."""
+    try:
+        return unpacked.mirror_of_this_machine()
+    except unpacked.CannotUnpack:
+        refresh()
     try:
         return unpacked.mirror_of_this_machine()
     except unpacked.CannotUnpack as error:
         raise CannotRun(str(error)) from error
+
+
+def refresh() -> None:
+    """Updates the package lists, unless another process of apt does so for too long."""
+    processes.poll(updated, LISTS_SECONDS, every=2)
+
+
+def updated() -> bool:
+    """Whether apt updated its lists."""
+    try:
+        run("apt-get", "-qq", "update")
+    except CannotRun:
+        return False
+    return True
 
 
 def obtain_unpacked(*programs: unpacked.Program) -> None:
@@ -104,12 +124,14 @@ def unpack(root: Path) -> None:
     with tempfile.TemporaryDirectory(dir=root.parent) as made:
         archives, draft = Path(made, "archives"), Path(made, "root")
         (archives / "partial").mkdir(parents=True)
-        options = ("-o", f"Dir::Cache::archives={archives}", "-o", "APT::Sandbox::User=")
+        # Nothing is installed, so nothing is locked: other tests may install packages meanwhile.
+        settings = (f"Dir::Cache::archives={archives}", "APT::Sandbox::User=", "Debug::NoLocking=1")
+        options = [part for each in settings for part in ("-o", each)]
         install = ("install", "-y", "--reinstall", "--no-install-recommends", "--download-only", *PACKAGES)
         try:
             run("apt-get", "-qq", *options, *install)
         except CannotRun:
-            run("apt-get", "-qq", "update")
+            refresh()
             run("apt-get", "-qq", *options, *install)
         for package in archives.glob("*.deb"):
             run("dpkg-deb", "--extract", str(package), str(draft))

@@ -6,8 +6,10 @@ usage: python -m devtools.containers.servers        in the network of the engine
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.community.rabbitmq import RabbitMqContainer
@@ -17,6 +19,9 @@ from devtools.project import ROOT, SetupError, say
 
 RABBITMQ = "rabbitmq:4"
 POSTGRES = "postgres:17"
+HOST = "127.0.0.1"
+LIMITS = "max_message_size = 134217728\n"
+"""What tests of large bodies need; RabbitMQ 4 takes 16 MiB by default."""
 
 
 @contextmanager
@@ -41,11 +46,22 @@ def servers(engine: Engine) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Starts both, tells their URLs, and removes them when standard input ends."""
-    with RabbitMqContainer(RABBITMQ) as broker, PostgresContainer(POSTGRES, driver=None) as database:
-        place = f"{broker.get_container_host_ip()}:{broker.get_exposed_port(broker.port)}"
-        amqp = f"amqp://{broker.username}:{broker.password}@{place}/"
-        print(json.dumps({"amqp": amqp, "postgres": database.get_connection_url()}), flush=True)
-        sys.stdin.read()
+    with tempfile.TemporaryDirectory() as made:
+        limits = Path(made, "limits.conf")
+        limits.write_text(LIMITS)
+        limits.chmod(0o644)
+        container = RabbitMqContainer(RABBITMQ).with_volume_mapping(
+            limits, f"/etc/rabbitmq/conf.d/{limits.name}"
+        )
+        with container as broker, PostgresContainer(POSTGRES, driver=None) as database:
+            tell(broker, database)
+            sys.stdin.read()
+
+
+def tell(broker: RabbitMqContainer, database: PostgresContainer) -> None:
+    """Prints the URLs, for `servers`; ports are published on every address of the engine's network, of which tests expect this one."""
+    amqp = f"amqp://{broker.username}:{broker.password}@{HOST}:{broker.get_exposed_port(broker.port)}/"
+    print(json.dumps({"amqp": amqp, "postgres": database.get_connection_url(host=HOST)}), flush=True)
 
 
 if __name__ == "__main__":

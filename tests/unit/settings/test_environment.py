@@ -1,5 +1,8 @@
 """Settings from the environment and from a secrets directory."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,24 @@ def test_a_wrong_variable_is_named(name: str, value: str, problem: str):
 )  # fmt: skip
 def test_other_variables_that_begin_alike_are_left_alone(name: str):
     load(None, {name: "x"})
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """The rights of a user who is not root, if it is root who tests."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_secrets_directory_without_the_right_to_read_is_named(tmp_path: Path):
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0)
+    with nobody():
+        assert said({"BRIDGE_SECRETS_DIR": str(folder)}) == [
+            f"BRIDGE_SECRETS_DIR: {folder} cannot be read: Permission denied"
+        ]
