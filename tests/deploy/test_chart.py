@@ -1,15 +1,18 @@
 """The Helm chart, rendered by Helm, for each of its examples of real installations."""
 
+import re
 import subprocess
 from pathlib import Path
+from textwrap import dedent
 
 import jsonschema_rs
 import pytest
+import yaml
 from kubernetes_validate import utils as kubernetes_validate
 
 from devtools.chart import crds
-from devtools.chart.render import CHART, SHAPES, Document, notes, values_of
-from devtools.project import PROGRAMS, program_environment, without_settings
+from devtools.chart.render import CHART, SHAPES, Document, notes, render, values_of
+from devtools.project import PROGRAMS, ROOT, program_environment, without_settings
 from tests.support.chart import all_shapes, mounted, settings_of
 
 helm = pytest.importorskip("helm_python", reason="Helm as a library is there on Linux only")
@@ -86,3 +89,12 @@ def test_the_notes_tell_how_to_see_that_it_runs(shape: str):
     text = notes(values_of(shape))
     assert "rollout status deployment/bridge" in text
     assert "helm -n events test bridge" in text
+
+
+def test_the_chart_takes_the_values_of_the_documentation():
+    text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [example] = [
+        block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "repository:" in block
+    ]
+    values = yaml.safe_load(dedent(example).replace("sha256:...", f"sha256:{'0' * 64}"))
+    assert len(render(values)) > 5
