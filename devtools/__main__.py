@@ -77,7 +77,7 @@ COMMANDS = {
         "run every check that CI runs, or pytest with your arguments",
         """\
 Without arguments: format, lint, shell scripts, sizes, generated files, layers, dependencies, types,
-then all tests, those in containers beside the others. A failed step does not keep the others from running; the exit code is 1 if any failed.
+then all tests, those in containers first. A failed step does not keep the others from running; the exit code is 1 if any failed.
 With arguments: pytest alone, with these arguments (./dev test tests/unit -k signature -x).
 --thorough: property tests try 500 examples each in place of 25; alone or before other arguments.
 --containers: the tests in containers, and those of broker and database with both in containers; more arguments

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import PurePath
 
 from devtools.checks import pytest_order, pytest_steps
-from devtools.checks.container_stage import FOLDER, container_stage
+from devtools.checks.container_stage import FOLDER, run_containers
 from devtools.checks.static import static_steps
 from devtools.checks.steps import Result, run_steps
 from devtools.choice import companions
@@ -34,10 +34,9 @@ def test(arguments: Sequence[str]) -> int:
         return test_in_containers([argument for argument in arguments if argument != "--containers"])
     if arguments:
         return run_pytest(arguments, [])
-    with container_stage() as containers:
-        results = run_steps(static_steps())
-        codes = [run_pytest((), results), containers()]
-    return 1 if any(codes) or not all(result.passed for result in results) else 0
+    results = [*run_steps(static_steps()), run_containers()]
+    code = run_pytest((), results)
+    return 1 if code or not all(result.passed for result in results) else 0
 
 
 def lint(_: Sequence[str]) -> int:
