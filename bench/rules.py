@@ -89,15 +89,16 @@ def cases() -> list[Case]:
 def _counted(*, scraped: bool = False) -> Callable[[], object]:
     metrics = Metrics(CollectorRegistry(), every_hook=False)
     hook, source = metrics.hook("crm", "webhook"), metrics.source("splynx")
+    delivery = Delivery("id", Event("id", "splynx", "customers.create", "splynx", 1.0, Message(b"{}")), "crm")
     if scraped:
-        hook.attempted("delivered", 0.02, "before the first scrape")
+        hook.attempted("delivered", 0.02, delivery)
         metrics.want_examples()
 
     def deliver() -> None:
         source.received.value += 1
         hook.in_flight.value += 1
-        hook.attempted("delivered", 0.02, "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77")
-        hook.delivered(0.1, "01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77")
+        hook.attempted("delivered", 0.02, delivery)
+        hook.delivered(0.1, delivery)
         hook.in_flight.value -= 1
 
     return deliver

@@ -226,6 +226,7 @@ def _close(parts: Parts, front: "_Front", drain: Drain, opened: Dependencies) ->
         Step("http", front.http.stop, within=None),
         Step("replica", partial(_sign_off, parts), within=None),
         database,
+        *((Step("traces", parts.given.tracing.close, within=None),) if parts.given.tracing else ()),
     )
 
 

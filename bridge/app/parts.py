@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uuid_utils
 
@@ -32,6 +33,9 @@ from bridge.settings.tree import Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.wire.authenticity import MessageKeys
 
+if TYPE_CHECKING:
+    from bridge.telemetry.tracing import Tracing
+
 
 def new_id() -> str:
     """Returns a UUIDv7: such ids sort by the time of their creation."""
@@ -42,7 +46,7 @@ def new_id() -> str:
 class Resources:
     """What all parts are made from. `history_id` identifies the database; `keys` sign the bridge's own messages; `base`: the
     folder of relative paths of scripts; `served`: the target types attempted here, None for all; `replica_id` identifies this
-    run of the process.
+    run of the process; `tracing` is None where traces are off.
     """
 
     settings: Settings
@@ -55,6 +59,7 @@ class Resources:
     base: Path
     served: frozenset[str] | None
     replica_id: str
+    tracing: "Tracing | None" = None
 
     @property
     def names(self) -> Names:

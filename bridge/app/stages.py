@@ -1,6 +1,7 @@
 """The parts between the broker and the targets: the stages of a message, the hooks, the sources."""
 
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bridge.amqp.consumer import ConsumeChannel
 from bridge.app.consumption import Consumption, Sources
@@ -31,7 +32,7 @@ from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.fencing import CopyAdmission, Fence
 from bridge.pipeline.hook_table import Deleted
 from bridge.pipeline.hook_worker import Thresholds
-from bridge.pipeline.intake import Intake
+from bridge.pipeline.intake import Follow, Intake
 from bridge.pipeline.lanes import LaneScheduler
 from bridge.pipeline.orphans import CopyQuarantine, OrphanedCopies
 from bridge.pipeline.poison import PoisonMessageGuard
@@ -43,6 +44,9 @@ from bridge.retry.breaker import Rules
 from bridge.targets.evidence import Rendering
 from bridge.targets.factory import Targets
 from bridge.wire.headers import SignedInletMarkReader
+
+if TYPE_CHECKING:
+    from bridge.telemetry.tracing import Tracing
 
 # The way of a message.
 
@@ -62,7 +66,8 @@ class Pipeline:
             *(SqlRecollection(engine), leases, self.recorder, broker.send_acks, turn)
         )
         self.deleted = Deleted(self.recorder)
-        self.delivering = Delivering(
+        self.delivering, self.follow = _traced_or_not(
+            given.tracing,
             *(
                 notices.table,
                 broker.copies,
@@ -71,11 +76,21 @@ class Pipeline:
                 new_id,
                 notices.pauses.remember,
                 turn,
-            )
+            ),
         )
         delivery = given.settings.delivery
         shares = Shares(delivery.prefetch_share, delivery.slow_share, given.longest_hold)
         self.isolation = SlowHookIsolation(notices.table, self.delivering.park, shares)
+
+
+def _traced_or_not(tracing: "Tracing | None", *parts: Any) -> tuple[Delivering, Follow | None]:
+    """Returns what delivers, and what makes spans of messages; None where traces are off."""
+    if tracing is None:
+        return Delivering(*parts), None
+    from bridge.pipeline.traced import Spans, TracedDelivering
+
+    spans = Spans(tracing.tracer)
+    return TracedDelivering(*parts, spans=spans), spans.follow
 
 
 def _recorder(given: Resources, broker: BrokerParts, watch: PipelineWatch) -> Recorder:
@@ -252,6 +267,7 @@ def _intake(given: Resources, stages: Pipeline, source: Source, decoder: Decoder
         recall=stages.redeliveries,
         large_bodies=stages.large_bodies,
         dimensions=measured_by(source),
+        follow=stages.follow,
     )
 
 

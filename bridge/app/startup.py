@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -22,9 +22,12 @@ from bridge.core.ports import DatabaseLogin
 from bridge.db.engine import SqlOwnership
 from bridge.history.history import SqlHistory, open_history
 from bridge.hooks.store import message_keys, open_hook_store
-from bridge.settings.tree import Settings
+from bridge.settings.tree import Settings, Traces
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from bridge.telemetry.tracing import Tracing
 
 _SET_DUMPABLE = 4
 """The option PR_SET_DUMPABLE of prctl(2)."""
@@ -80,6 +83,15 @@ async def despite_losses(step: Callable[[], Awaitable[T]]) -> T:
     return await step()
 
 
+def _tracing(settings: Traces) -> "Tracing | None":
+    if not settings.enabled:
+        return None
+    # Imported late: it takes time and memory, and is not everywhere installed.
+    from bridge.telemetry.tracing import Tracing
+
+    return Tracing(settings)
+
+
 # What a bridge needs before it can be made: an open database that belongs to it, and open connections to the brokers.
 
 
@@ -106,6 +118,7 @@ class Dependencies:
             base=base,
             served=served,
             replica_id=replica_id,
+            tracing=_tracing(self._settings.telemetry.traces),
         )
 
     async def open_database(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from bridge.core.base import value
 from bridge.core.event import Event, Message
@@ -66,6 +66,34 @@ DUPLICATE = "duplicate"
 """The reason of a delivery that deduplication skipped (`dedupe`)."""
 
 
+class TraceContext(NamedTuple):
+    """The W3C trace context of a span, as its headers `traceparent` and `tracestate` (empty: none) carry it."""
+
+    parent: str
+    state: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """Returns the id of the trace, 32 hexadecimal digits."""
+        return self.parent[3:35]
+
+    @property
+    def span_id(self) -> str:
+        """Returns the id of the span, 16 hexadecimal digits."""
+        return self.parent[36:52]
+
+    @property
+    def sampled(self) -> bool:
+        """Returns whether the trace is recorded."""
+        return bool(int(self.parent[53:55], 16) & 1)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Returns the headers that continue the trace."""
+        state = {"tracestate": self.state} if self.state else {}
+        return {"traceparent": self.parent} | state
+
+
 @value(frozen=True, slots=True)
 class Delivery:
     """One event for one hook, ready for its next attempt.
@@ -75,7 +103,8 @@ class Delivery:
     `waits_from` to `not_before`. `generation` rises with each manual retry or replay, at `restarted_at` (0: never).
     `done` names the parts of the target that have the event already, in the target's own format (a notify target with
     several URLs). `provisional`: the hook could not be read when the event arrived, so the event is matched again
-    before its first attempt. Times are in Unix seconds.
+    before its first attempt. `trace` is the bridge's own span that the next step continues; None: the publisher's trace
+    is passed on, if there is one. Times are in Unix seconds.
     """
 
     id: str
@@ -90,6 +119,7 @@ class Delivery:
     done: tuple[str, ...] = ()
     restarted_at: float = 0.0
     provisional: bool = False
+    trace: TraceContext | None = None
 
 
 class Fault(StrEnum):

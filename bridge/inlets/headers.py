@@ -28,6 +28,8 @@ _NOT_PASSED = frozenset(
         "x-splynx-signature", "x-webhook-signature",
     }
 )  # fmt: skip
+_TRACE = frozenset({"traceparent", "tracestate"})
+"""Headers that messages have in lower case, in which they are looked up."""
 _NOT_PASSED_BEGINNINGS = ("content-", "proxy-", "x-forwarded-")
 _CREDENTIAL = re.compile(
     r"(?:^|[-_])(?:auth|authorization|token|secret|password|passwd|credentials?|api-?key|access-?key)(?:[-_]|$)"
@@ -71,7 +73,9 @@ class PassedOn:
         self._secrets = sorted(set(chain.from_iterable(map(_forms, secrets))))
 
     def choose(self, headers: Sequence[tuple[str, str]]) -> dict[str, str] | None:
-        """Returns names as sent, and values as text; None if they exceed what a message can carry."""
+        """Returns names as sent, those of the trace context in lower case, and values as text; None if they exceed what a
+        message can carry.
+        """
         found: dict[str, str] = {}
         spelled: dict[str, str] = {}
         hop_by_hop = _named_by_connection(headers)
@@ -82,7 +86,7 @@ class PassedOn:
             text = _text(raw)
             if any(secret in text for secret in self._secrets):
                 continue
-            first = spelled.setdefault(lower, name)
+            first = spelled.setdefault(lower, lower if lower in _TRACE else name)
             found[first] = f"{found[first]}, {text}" if first in found else text
         return found if _is_bounded(found) else None
 

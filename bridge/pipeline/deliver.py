@@ -216,7 +216,7 @@ class Delivering:
             await self.conclude(runner, work, Parked(reason))
             return
         at, started = self._record_started(work)
-        answer = await awaited(self._perform, self._perform_failed, runner, work.delivery)
+        answer = await awaited(self._perform, self._perform_failed, runner, work)
         ended = time.monotonic()
         outcome = self._normalize_state(runner, work, answer, ended)
         attempt = _attempt_of(work.delivery, answer, at, ended - started)
@@ -228,11 +228,11 @@ class Delivering:
         work.settlement.started = True
         return time.time(), time.monotonic()
 
-    async def _perform(self, runner: HookWorker, delivery: Delivery) -> Answer:
+    async def _perform(self, runner: HookWorker, work: Work) -> Answer:
         assert runner.target is not None
-        return await runner.target.attempt(delivery)
+        return await runner.target.attempt(work.delivery)
 
-    def _perform_failed(self, runner: HookWorker, _: Delivery, error: Exception) -> Answer:
+    def _perform_failed(self, runner: HookWorker, _: Work, error: Exception) -> Answer:
         """Turns a bug in a target into an answer, so that the delivery is retried."""
         self.watch.bug(runner, error)
         return Answer(Fault.BUG, error=described(error))

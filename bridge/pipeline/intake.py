@@ -37,6 +37,10 @@ from bridge.wire.effects import Returns
 TOO_OFTEN = "redelivered_too_often"
 NEAR_THE_LIMIT = "delivery_limit"
 STOPPING = "stopping"
+Follow = Callable[
+    [Source, Message, SettledCallback | None, Callable[[SettledCallback], Settlement]], Settlement
+]
+"""See bridge.pipeline.traced.Spans.follow."""
 _LIGHT = 8192
 """Bytes below which the objects made of a message are not counted."""
 
@@ -58,9 +62,10 @@ class Intake:
         recall: RedeliveryFilter,
         large_bodies: LargeBodyReader,
         dimensions: Dimensions | None = None,
+        follow: Follow | None = None,
     ) -> None:
         """`most_open`: open deliveries above which messages are kept back undecoded; `large_bodies` decodes large messages;
-        `dimensions`: the values counted of each event. Raises ValueError for an invalid `dedupe` key.
+        `dimensions`: the values counted of each event; `follow` makes spans. Raises ValueError for an invalid `dedupe` key.
         """
         self.source = source
         self._decoder, self._delivering, self._load = decoder, delivering, load
@@ -71,7 +76,7 @@ class Intake:
         self._decoding: dict[Settlement, asyncio.Task[None]] = {}
         self._routing: dict[Settlement, asyncio.Task[None]] = {}
         self._keys, self._key_failed = keyed_by(source), False
-        self._dimensions = dimensions
+        self._dimensions, self._follow = dimensions, follow
         self._foreseen_values = Precomputed[dict[str, Value] | None]()
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
@@ -151,7 +156,7 @@ class Intake:
         self, why: Undecodable, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None
     ) -> None:
         """Puts the message into quarantine as it is."""
-        settlement = self._settlement(ticket, on_settled)
+        settlement = self._settlement(message, ticket, on_settled)
         self._delivering.quarantine(why, message, settlement)
 
     def admit_kept_back(self) -> None:
@@ -226,7 +231,7 @@ class Intake:
 
     def _start(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None) -> None:
         now = self._last_message.value = time.time()
-        settlement = self._settlement(ticket, on_settled)
+        settlement = self._settlement(message, ticket, on_settled)
         settlement.park_reason = self._stopping
         if (message.redelivered or self._all_at_once) and self.is_urgent(message):
             settlement.park_reason = NEAR_THE_LIMIT
@@ -295,7 +300,14 @@ class Intake:
         else:
             settlement.drop_one()
 
-    def _settlement(self, ticket: AckHandle, on_settled: SettledCallback | None) -> Settlement:
+    def _settlement(
+        self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None
+    ) -> Settlement:
+        if self._follow is None:
+            return self._settlement_of(ticket, on_settled)
+        return self._follow(self.source, message, on_settled, partial(self._settlement_of, ticket))
+
+    def _settlement_of(self, ticket: AckHandle, on_settled: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
             return Settlement(ticket, self.source.name, self._load, self._metrics, on_settled)
         settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(on_settled))

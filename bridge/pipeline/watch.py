@@ -52,7 +52,7 @@ class PipelineWatch:
 
     def attempted(self, runner: HookWorker, delivery: Delivery, outcome: Outcome, attempt: Attempt) -> None:
         """Counts and logs an attempt that ended."""
-        runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000, delivery.id)
+        runner.metrics.attempted(attempt.outcome, attempt.duration_ms / 1000, delivery)
         events.attempted(delivery, runner.hook.target.type, attempt, outcome)
         if attempt.code is not None and isinstance(runner.hook.target, ScriptTarget):
             runner.metrics.script_exits[str(attempt.code)].value += 1
@@ -90,7 +90,7 @@ class PipelineWatch:
         if isinstance(entry, Record) and entry.status in FINAL:
             metrics = self._metrics.hook(entry.delivery.hook, entry.target)
             if entry.status is Status.SUCCESS:
-                metrics.delivered(entry.at - entry.delivery.event.received_at, entry.delivery.id)
+                metrics.delivered(entry.at - entry.delivery.event.received_at, entry.delivery)
             else:
                 metrics.ended(entry.status)
 

@@ -1,7 +1,9 @@
 """The loading of settings from a file and the environment, with a list of all problems."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,6 +22,8 @@ from bridge.settings.sources import GatheredSettings, Reading, with_env_file
 from bridge.settings.transport import SecretUrl, StorageTls
 from bridge.settings.tree import Broker, OtherBroker, Settings, Storage
 from bridge.settings.yaml import KeyPath
+
+_NO_TRACES = "traces need packages that are not installed: pip install 'amqp-bridge[otel]'"
 
 # The checks of combinations: values that are valid alone, but not together.
 
@@ -44,6 +48,14 @@ def contradictions(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
     for name, other in settings.brokers.items():
         yield from _bad_login(("brokers", name), other)
     yield from _two_minds(settings.storage)
+    if settings.telemetry.traces.enabled and not _traces_are_installed():
+        yield ("telemetry", "traces", "enabled"), _NO_TRACES
+
+
+def _traces_are_installed() -> bool:
+    with suppress(ModuleNotFoundError):
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    return False
 
 
 def unknown_names(

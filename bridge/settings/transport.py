@@ -159,6 +159,20 @@ def management_url(url: SecretUrl) -> SecretUrl:
     return url
 
 
+def collector_url(url: str) -> str:
+    """Returns the URL of traces at a collector, with its path; raises ValueError for one that is none or has a password."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("no URL such as http://collector:4318")
+    if "@" in parts.netloc:
+        raise ValueError("a URL is shown; put credentials into the variable OTEL_EXPORTER_OTLP_HEADERS")
+    return parts._replace(path="/v1/traces").geturl() if parts.path in {"", "/"} else url
+
+
 def _scheme(url: SecretUrl) -> str:
     scheme, found, _ = url.get_secret_value().partition("://")
     if not found or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE):

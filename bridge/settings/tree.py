@@ -28,6 +28,7 @@ from bridge.settings.transport import (
     ServerTls,
     StorageTls,
     broker_url,
+    collector_url,
     listen_address,
     management_url,
 )
@@ -59,6 +60,7 @@ BrokerUrls = Annotated[
 StorageUrl = Annotated[SecretUrl, AfterValidator(storage_url)]
 ManagementUrl = Annotated[SecretUrl, AfterValidator(management_url)]
 Listen = Annotated[str, AfterValidator(listen_address)]
+CollectorUrl = Annotated[str, AfterValidator(collector_url)]
 
 
 class OtherBroker(StrictModel):
@@ -275,6 +277,35 @@ class Metrics(StrictModel):
     `bridge_attempt_duration_seconds` they do in any case."""
 
 
+class Traces(StrictModel):
+    """Traces by OpenTelemetry, exported by OTLP over HTTP; needs the extra `amqp-bridge[otel]`.
+
+    What is not given here follows the environment variables of OpenTelemetry: `OTEL_EXPORTER_OTLP_ENDPOINT`,
+    `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*` and the rest.
+    """
+
+    enabled: bool = False
+    """true: each message, delivery and attempt makes a span."""
+    endpoint: CollectorUrl | None = None
+    """URL of the collector such as http://collector:4318; without a path, /v1/traces is added. null: as
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT say, else http://localhost:4318."""
+    sample: float | None = Field(default=None, ge=0, le=1)
+    """Share of the traces that begin here and are recorded; one that a publisher began is recorded if the publisher records
+    it. null: as OTEL_TRACES_SAMPLER says, else all."""
+    service_name: str | None = Field(default=None, min_length=1, max_length=255)
+    """The resource's service.name; null: as OTEL_SERVICE_NAME says, else amqp-bridge."""
+    attributes: dict[str, str] = Field(default_factory=dict, max_length=50)
+    """More attributes of the resource, such as deployment.environment.name; those of OTEL_RESOURCE_ATTRIBUTES are kept
+    beside them."""
+
+
+class Telemetry(StrictModel):
+    """What is told to other systems for operating the bridge, beside logs and metrics."""
+
+    traces: Traces = Traces()
+    """Traces."""
+
+
 class Settings(StrictModel):
     """The whole configuration."""
 
@@ -300,6 +331,8 @@ class Settings(StrictModel):
     """Logging."""
     metrics: Metrics = Metrics()
     """Metrics."""
+    telemetry: Telemetry = Telemetry()
+    """Traces."""
     reload: Literal["signal", "watch"] = "signal"
     """When the hooks of the file are read anew. signal: on SIGHUP and POST /api/v1/reload; watch: also whenever the file
     changes, links to it that are swapped (a ConfigMap) included; looked at every second."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from bridge.core.delivery import Answer, Delivery, Evidence, Fault
 from bridge.core.errors import BridgeError, BrokerRefused, PublishTooLarge, Unroutable
-from bridge.core.event import Event
 from bridge.core.ports import Outgoing, Preview, Publisher
 from bridge.core.target import QueueTarget as Settings
 from bridge.targets.evidence import LARGE, EvidenceRecorder
@@ -15,6 +14,7 @@ MOST_HOPS = 10
 """Maximum number of times bridges forward a message: beyond it there is a loop."""
 
 _LONGEST_NAME = 255
+_TRACE = frozenset({"traceparent", "tracestate"})
 
 
 class QueuePublisher:
@@ -32,6 +32,7 @@ class QueuePublisher:
         self._keeps_id = "message_id" in settings.keep
         self._keeps_expiration = "expiration" in settings.keep
         self._declared = not (settings.declare and settings.queue)
+        self._own_trace = not _TRACE.isdisjoint(settings.headers)
         self._told = EvidenceRecorder(settings)
 
     async def attempt(self, delivery: Delivery) -> Answer:
@@ -41,7 +42,7 @@ class QueuePublisher:
         if hops >= self._most_hops:
             error = f"passed on {hops} times already: it goes round in a circle"
             return Answer(fault=Fault.LOOP, error=error, lasting=True)
-        message = self._outgoing(event, hops + 1)
+        message = self._outgoing(delivery, hops + 1)
         if len(message.body) < LARGE:
             told = self._tell(message)
         else:
@@ -55,21 +56,24 @@ class QueuePublisher:
 
     def preview(self, delivery: Delivery) -> Preview | Answer:
         """Returns the message as it would be published now."""
-        message = self._outgoing(delivery.event, hops_of(delivery.event.message.headers) + 1)
+        message = self._outgoing(delivery, hops_of(delivery.event.message.headers) + 1)
         return Preview(self._tell(message), message.body, delivery.event.message.content_type)
 
     async def close(self) -> None:
         """Do nothing: the publisher belongs to the broker's connection."""
 
-    def _outgoing(self, event: Event, hops: int) -> Outgoing:
-        message = event.message
+    def _outgoing(self, delivery: Delivery, hops: int) -> Outgoing:
+        event, message = delivery.event, delivery.event.message
+        headers = clean_headers(message.headers)
+        if delivery.trace is not None and not self._own_trace:
+            headers = {name: headers[name] for name in headers if name not in _TRACE} | delivery.trace.headers
         own_id = message.message_id if self._keeps_id else None
         return Outgoing(
             exchange=self._exchange,
             routing_key=self._routing_key,
             message_id=own_id or event.webhook_id or event.id,
             body=message.body,
-            headers=clean_headers(message.headers) | self._settings.headers | {HOPS: hops},
+            headers=headers | self._settings.headers | {HOPS: hops},
             like=message,
             reply_to=message.reply_to,
             priority=message.priority,

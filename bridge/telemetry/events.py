@@ -41,7 +41,13 @@ def attempted(delivery: Delivery, target: str, attempt: Attempt, outcome: Outcom
         error=attempt.error,
         wait=round(outcome.wait, 1) if isinstance(outcome, RetryLater) else None,
         then=type(outcome).__name__,
+        **_trace_of(delivery),
     )
+
+
+def _trace_of(delivery: Delivery) -> dict[str, str]:
+    trace = delivery.trace
+    return {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
 # ---- events --------------------------------------------------------------------------------------------
@@ -154,6 +160,16 @@ def started(version: str, sources: int, hooks: int) -> None:
 def waiting_for(what: str, error: str, left: float) -> None:
     """Logs that a dependency is missing at the start; it is retried for `left` seconds."""
     process.warning("start.waiting", what=what, error=error, left=round(left, 1))
+
+
+def traces_lost(endpoint: str) -> None:
+    """Logs that spans could not be exported; told once, until some are exported again."""
+    process.warning("traces.not_exported", endpoint=endpoint, effect="spans are dropped; deliveries go on")
+
+
+def traces_exported(endpoint: str) -> None:
+    """Logs that spans are exported again."""
+    process.info("traces.exported", endpoint=endpoint)
 
 
 def stopping(signal: str, drain: float) -> None:

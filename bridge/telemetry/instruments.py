@@ -21,6 +21,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from bridge.core.delivery import Delivery
 from bridge.telemetry.catalogue import FOLDS, Spec
 
 MOST_VALUES = 300
@@ -58,18 +59,27 @@ class Histogram:
         self.examples: dict[int, Exemplar] = {}
         self.sum = 0.0
 
-    def observe(self, value: float, delivery: str = "") -> None:
-        """Counts a value, which the delivery with this id has."""
+    def observe(self, value: float, delivery: Delivery | None = None) -> None:
+        """Counts a value, which this delivery has."""
         place = bisect_left(self._bounds, value)
         self.counts[place] += 1
         self.sum += value
         if self._wanted and place in self._wanted:
             self._wanted.remove(place)
-            self.examples[place] = Exemplar({"delivery_id": delivery}, value, time())
+            self.examples[place] = Exemplar(_labels_of(delivery), value, time())
 
     def want_examples(self) -> None:
         """Takes the next value of each bucket as its example: one for each scrape, so that busy buckets cost no more."""
         self._wanted = set(range(len(self.counts)))
+
+
+def _labels_of(delivery: Delivery | None) -> dict[str, str]:
+    """Returns the ids in an exemplar: of a delivery, and of its trace if that is recorded."""
+    if delivery is None:
+        return {}
+    trace = delivery.trace
+    ids = {"trace_id": trace.trace_id} if trace is not None and trace.sampled else {}
+    return {"delivery_id": delivery.id} | ids
 
 
 T = TypeVar("T")

@@ -95,9 +95,9 @@ Format = Literal["auto", "console", "json"]
 
 QUIET = dict.fromkeys(
     ("aiohttp", "alembic", "asyncio", "pydantic_settings", "sqlalchemy"), logging.WARNING
-) | dict.fromkeys(("aio_pika", "aiormq"), logging.CRITICAL)
-"""The minimum level of libraries: INFO is for their own developers, and the errors of the AMQP libraries (each failed connect)
-are logged by the bridge itself. pydantic-settings would log values, with secrets, if PYDANTIC_SETTINGS_DEBUG is set.
+) | dict.fromkeys(("aio_pika", "aiormq", "opentelemetry"), logging.CRITICAL)
+"""The minimum level of libraries: INFO is for their own developers, and the errors of the AMQP libraries (each failed connect) and
+of the exporter of traces are logged by the bridge itself. pydantic-settings would log values, with secrets, if PYDANTIC_SETTINGS_DEBUG is set.
 """
 
 

@@ -15,7 +15,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 from bridge import __version__
-from bridge.core.delivery import FINAL, Status
+from bridge.core.delivery import FINAL, Delivery, Status
 from bridge.telemetry import catalogue
 from bridge.telemetry.catalogue import LATE_AFTER, Kind, Spec
 from bridge.telemetry.instruments import OTHER, Counter, Counters, Gauge, Gauges, Histogram, Histograms, Keyed
@@ -73,13 +73,13 @@ class HookMetrics:
         for status in FINAL:  # a rate needs the zero before the first count
             _ = self.deliveries[status]
 
-    def attempted(self, outcome: str, seconds: float, delivery: str) -> None:
-        """Counts an attempt of that duration at the delivery with this id; `outcome` is `delivered` or a fault."""
+    def attempted(self, outcome: str, seconds: float, delivery: Delivery) -> None:
+        """Counts an attempt of that duration at the delivery; `outcome` is `delivered` or a fault."""
         self.attempts[outcome].value += 1
         self._durations[outcome].observe(seconds, delivery)
 
-    def delivered(self, age: float, delivery: str) -> None:
-        """Counts a delivery, by its id, that succeeded `age` seconds after its event was first seen."""
+    def delivered(self, age: float, delivery: Delivery) -> None:
+        """Counts a delivery that succeeded `age` seconds after its event was first seen."""
         self.deliveries[Status.SUCCESS].value += 1
         self._age.observe(age, delivery)
         if age > LATE_AFTER:
@@ -191,7 +191,7 @@ class Metrics:
         self._queues: dict[str, QueueMetrics] = {}
 
     def want_examples(self) -> None:
-        """Collects exemplars with the ids of deliveries, for the next scrape that is made as OpenMetrics."""
+        """Collects exemplars with the ids of deliveries and traces, for the next scrape that is made as OpenMetrics."""
         for spec in (catalogue.ATTEMPT_DURATION, catalogue.EVENT_AGE):
             self._families.histograms[spec].want_examples()
 

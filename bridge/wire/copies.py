@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from bridge.core.delivery import Delivery
+from bridge.core.delivery import Delivery, TraceContext
 from bridge.core.event import Content, Event, Message, Undecodable
 
 PREFIX = "x-bridge-"
@@ -106,10 +106,25 @@ def write_copy(delivery: Delivery) -> dict[str, Any]:
         "priority": event.message.priority,
         "expiration": event.message.expiration,
         "provisional": delivery.provisional or None,
-        "traceparent": event.message.headers.get("traceparent"),
+        **_trace_of(delivery),
         "headers": _enclosed(event.message.headers),
     }
     return {PREFIX + name: value for name, value in ours.items() if value not in (None, "")}
+
+
+def _trace_of(delivery: Delivery) -> dict[str, Any]:
+    """Returns the context of the span that parks the delivery; without one, the publisher's `traceparent`."""
+    if delivery.trace is None:
+        return {"traceparent": delivery.event.message.headers.get("traceparent")}
+    return delivery.trace.headers
+
+
+def _own_trace(ours: Mapping[str, Any]) -> TraceContext | None:
+    """Returns the context of the span that parked the delivery; None if the copy has only the publisher's."""
+    parent, state = ours.get("traceparent"), ours.get("tracestate", "")
+    if not isinstance(parent, str) or parent == (ours.get("headers") or {}).get("traceparent"):
+        return None
+    return TraceContext(parent, str(state))
 
 
 def read_copy(message: Message, content_of: ReadContent) -> Delivery | Undecodable:
@@ -129,6 +144,7 @@ def read_copy(message: Message, content_of: ReadContent) -> Delivery | Undecodab
             done=tuple(str(ours.get("done", "")).split()),
             restarted_at=_number(ours, "restarted") / 1000 if "restarted" in ours else 0.0,
             provisional=ours.get("provisional") is True,
+            trace=_own_trace(ours),
         )
     except (KeyError, TypeError, ValueError) as missing:
         return Undecodable("not_a_copy", f"a header {PREFIX}* is missing or of the wrong type: {missing}")

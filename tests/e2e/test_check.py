@@ -57,6 +57,24 @@ def test_what_is_hardly_meant_is_a_warning_and_no_problem(folder: Path):
     assert ended.err.startswith("warning: bridge.yaml:3: hooks[0].target.url: 10.0.0.5 is private")
 
 
+def test_traces_without_the_packages_that_export_them_are_a_problem_that_names_the_extra(folder: Path):
+    api_alone = folder / "packages" / "opentelemetry"
+    api_alone.mkdir(parents=True)
+    (api_alone / "__init__.py").touch()
+    root = Path(__file__).parents[2]
+    env = {**SECRET, "PYTHONPATH": f"{api_alone.parent}:{root}"}
+    ended = amqp_bridge("check", cwd=folder, env=env, from_nothing=True)
+    assert (ended.code, ended.err) == (0, ""), "off by default, it needs nothing"
+    (folder / "bridge.yaml").write_text(f"{GOOD}telemetry:\n  traces:\n    enabled: true\n")
+    for command in ("check", "run"):
+        ended = amqp_bridge(command, cwd=folder, env=env, from_nothing=True)
+        assert ended.code == 2
+        assert (
+            "bridge.yaml:14: telemetry.traces.enabled: traces need packages that are not installed: "
+            "pip install 'amqp-bridge[otel]'"
+        ) in ended.err
+
+
 def test_without_c_the_file_in_this_folder_is_taken(folder: Path):
     assert amqp_bridge("check", cwd=folder, env=SECRET).out == "bridge.yaml: OK (1 source, 2 hooks)\n"
 

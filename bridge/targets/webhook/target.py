@@ -100,9 +100,9 @@ class WebhookSender:
         if self._blocked is not None:
             return self._blocked
         if len(built.content) < LARGE:
-            fields, told = self._prepared(event, built)
+            fields, told = self._prepared(delivery, built)
         else:
-            fields, told = await asyncio.to_thread(self._prepared, event, built)
+            fields, told = await asyncio.to_thread(self._prepared, delivery, built)
         try:
             exchange = self._exchange or self._open()
             if self._tokens is not None:
@@ -122,7 +122,7 @@ class WebhookSender:
         built = self._build(delivery.event)
         if isinstance(built, Answer):
             return built
-        told = self._evidence.sent(self._fields(delivery.event, built), built.content)
+        told = self._evidence.sent(self._fields(delivery, built), built.content)
         return Preview(told, built.content, built.content_type)
 
     async def close(self) -> None:
@@ -172,8 +172,8 @@ class WebhookSender:
             tokens.accepted()
         return reply
 
-    def _prepared(self, event: Event, built: Body) -> tuple[Fields, Evidence]:
-        fields = self._fields(event, built)
+    def _prepared(self, delivery: Delivery, built: Body) -> tuple[Fields, Evidence]:
+        fields = self._fields(delivery, built)
         return fields, self._evidence.sent(fields, built.content)
 
     async def _send(
@@ -187,9 +187,9 @@ class WebhookSender:
             return await exchange.send(head + built.content, deadline)
         return await exchange.send(head, deadline, built.content)
 
-    def _fields(self, event: Event, built: Body) -> Fields:
+    def _fields(self, delivery: Delivery, built: Body) -> Fields:
         """Returns the headers of this request, built as late as possible because one holds the time."""
-        content = built.content
+        event, content = delivery.event, built.content
         stamp = self._signer.stamp(self._clock())
         webhook_id, kind = self._told(event)
         fields = self._signer.headers(content, webhook_id, stamp, kind)
@@ -199,7 +199,7 @@ class WebhookSender:
             fields.append(("Content-Type", built.content_type))
         if built.content_encoding and not self._no_coding:
             fields.append(("Content-Encoding", built.content_encoding))
-        headers = event.message.headers
+        headers = event.message.headers if delivery.trace is None else delivery.trace.headers
         if "traceparent" in headers and not self._own_trace:
             fields += trace_fields(headers)
         if not self._bodiless:

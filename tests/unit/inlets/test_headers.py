@@ -25,6 +25,11 @@ def test_what_senders_say_is_passed_on_as_they_spell_it():
     assert chosen(*fields) == dict(fields)
 
 
+def test_the_trace_context_is_passed_on_under_the_names_that_messages_have():
+    fields = [("Traceparent", "00-a"), ("TraceState", "a=1"), ("tracestate", "b=2")]
+    assert chosen(*fields) == {"traceparent": "00-a", "tracestate": "a=1, b=2"}
+
+
 @pytest.mark.parametrize(
     "name",
     [

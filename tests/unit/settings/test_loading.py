@@ -176,6 +176,9 @@ WEBHOOK = "hooks: [{name: a, target: {type: webhook, url: u, %s}}]"
         ("storage: {tls: {mode: off, ca: c}}", "storage.tls.mode: off leaves no use for the other settings of `tls`"),
         ("limits: {open_deliveries: 1.5}", "limits.open_deliveries: expected a whole number, got 1.5"),
         ("history: {min_wait: 2s}", "history.min_wait: must be at most 1, not 2"),
+        ("telemetry: {traces: {sample: 2}}", "telemetry.traces.sample: must be at most 1, not 2"),
+        ("telemetry: {traces: {endpoint: 'collector:4318'}}", "telemetry.traces.endpoint: no URL such as http://collector:4318"),
+        ("telemetry: {traces: {endpoint: 'http://u:p@c'}}", "telemetry.traces.endpoint: a URL is shown; put credentials into the variable OTEL_EXPORTER_OTLP_HEADERS"),
         ("http: {listen: 8080}", "http.listen: expected text, got 8080; put it in quotes"),
         ("http: {listen: 'a:99999'}", "http.listen: 'a:99999' is no address to listen on; write for example 127.0.0.1:8080 or [::1]:8080"),
         ("http: {allow_private_targets: [10.0.0.1/8]}", "http.allow_private_targets[0]: value is not a valid IPv4 or IPv6 network"),
@@ -200,6 +203,21 @@ WEBHOOK = "hooks: [{name: a, target: {type: webhook, url: u, %s}}]"
 )  # fmt: skip
 def test_a_wrong_value_is_named_by_path_with_what_was_expected(write: Write, text: str, problem: str):
     assert said(write(text)) == [f"bridge.yaml:1: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "endpoint"),
+    [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        ("https://collector/", "https://collector/v1/traces"),
+        ("https://collector/otlp/traces", "https://collector/otlp/traces"),
+    ],
+)
+def test_the_endpoint_of_traces_has_the_path_of_the_protocol_unless_it_has_one(
+    write: Write, written: str, endpoint: str
+):
+    traces = load(write(f"telemetry: {{traces: {{endpoint: '{written}'}}}}"), {}).telemetry.traces
+    assert (traces.enabled, traces.endpoint) == (False, endpoint)
 
 
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(write: Write):

@@ -1,11 +1,12 @@
 """Queue targets over the in-memory publisher."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.core.delivery import Fault
+from bridge.core.delivery import Fault, TraceContext
 from bridge.core.errors import BrokerRefused, BrokerUnavailable, PublishFailed, PublishTooLarge
 from bridge.core.target import QueueTarget as Settings
 from bridge.targets.queue import QueuePublisher
@@ -39,6 +40,29 @@ async def test_body_headers_and_properties_are_passed_on() -> None:
         "via": "bridge",
         "x-bridge-hops": 1,
     }
+
+
+TRACE = TraceContext(f"00-{'a' * 32}-{'b' * 16}-01")
+PUBLISHERS = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "x=1", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("trace", "own", "expected"),
+    [
+        (None, {}, PUBLISHERS),
+        (TRACE, {}, {"n": 1, "traceparent": TRACE.parent}),
+        (TRACE._replace(state="y=2"), {}, {"n": 1, "traceparent": TRACE.parent, "tracestate": "y=2"}),
+        (TRACE, {"traceparent": "own"}, PUBLISHERS | {"traceparent": "own"}),
+    ],
+)
+async def test_the_trace_goes_on_unless_the_hook_sets_it_itself(
+    trace: TraceContext | None, own: dict[str, str], expected: dict[str, Any]
+) -> None:
+    publisher = MemoryPublisher("out")
+    sent = replace(delivery(headers=PUBLISHERS), trace=trace)
+    assert (await target(publisher, headers=own).attempt(sent)).fault is None
+    (message,) = publisher.queues["out"]
+    assert message.headers == expected | {"x-bridge-hops": 1}
 
 
 PUBLISHED: dict[str, Any] = {

@@ -5,12 +5,13 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
 
-from bridge.core.delivery import Attempt, Delivered, Delivery, RetryLater
+from bridge.core.delivery import Attempt, Delivered, Delivery, RetryLater, TraceContext
 from bridge.core.event import Event, Message
 from bridge.settings.loading import load
 from bridge.telemetry import events, logs
@@ -69,6 +70,12 @@ def test_a_failed_attempt_is_one_wide_line_at_info():
         "wait": 5.0,
         "then": "RetryLater",
     }
+
+
+def test_the_line_of_an_attempt_names_trace_and_span_if_there_are_any():
+    traced = replace(delivery(), trace=TraceContext(f"00-{'a' * 32}-{'b' * 16}-01"))
+    (line,) = lines("info", lambda: events.attempted(traced, "webhook", FAILED, RetryLater(5.04, "timeout")))
+    assert (line["trace_id"], line["span_id"]) == ("a" * 32, "b" * 16)
 
 
 def test_a_delivered_attempt_is_a_line_at_debug_only():

@@ -2,16 +2,18 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from bridge.core.delivery import Status
+from bridge.core.delivery import Delivery, Status, TraceContext
 from bridge.telemetry.catalogue import CATALOGUE, LATE_AFTER, Kind
 from bridge.telemetry.instruments import MOST_VALUES
 from bridge.telemetry.metrics import LABELLED_HOOKS, Metrics
+from tests.support.events import delivery
 
 WRITTEN_IN_THE_DESIGN = """
 bridge_events_received_total{source} bridge_events_settled_total{source,result}
@@ -44,6 +46,10 @@ class Scraped:
         return str(openmetrics.generate_latest(self.registry), "utf-8")
 
 
+def named(name: str, trace: TraceContext | None = None) -> Delivery:
+    return replace(delivery(), id=name, trace=trace)
+
+
 @pytest.fixture
 def scraped() -> Scraped:
     return Scraped()
@@ -72,9 +78,9 @@ def test_histograms_have_rising_bounds():
 
 def test_a_delivery_is_counted_by_attempt_age_and_status(scraped: Scraped):
     hook = scraped.metrics.hook("crm", "webhook")
-    hook.attempted("timeout", 15.0, "d1")
-    hook.attempted("delivered", 0.02, "d1")
-    hook.delivered(20.0, "d1")
+    hook.attempted("timeout", 15.0, named("d1"))
+    hook.attempted("delivered", 0.02, named("d1"))
+    hook.delivered(20.0, named("d1"))
     assert scraped.value("bridge_attempts_total", hook="crm", target="webhook", outcome="timeout") == 1
     assert (
         scraped.value("bridge_attempt_duration_seconds_sum", hook="crm", target="webhook", outcome="timeout")
@@ -129,8 +135,8 @@ def test_hooks_beyond_the_limit_share_a_label(scraped: Scraped):
 def test_ten_thousand_hooks_make_no_ten_thousand_series(scraped: Scraped):
     for n in range(10_000):
         hook = scraped.metrics.hook(f"h{n}", "webhook")
-        hook.attempted("timeout", 1.0, "d1")
-        hook.delivered(1.0, "d1")
+        hook.attempted("timeout", 1.0, named("d1"))
+        hook.delivered(1.0, named("d1"))
         hook.ended(Status.FAILED)
         hook.parked["paused"].value += 1
         hook.retries.value += 1
@@ -158,13 +164,13 @@ def test_every_hook_may_have_its_own_label():
 def test_durations_of_hooks_beyond_the_limit_share_a_label_even_where_every_hook_has_its_own():
     scraped = Scraped(every_hook=True)
     for n in range(LABELLED_HOOKS + 2):
-        scraped.metrics.hook(f"h{n}", "webhook").attempted("delivered", 0.1, "d1")
+        scraped.metrics.hook(f"h{n}", "webhook").attempted("delivered", 0.1, named("d1"))
     labels = {"target": "webhook", "outcome": "delivered"}
     assert scraped.value("bridge_attempt_duration_seconds_count", hook="h0", **labels) == 1
     assert scraped.value("bridge_attempt_duration_seconds_count", hook="other", **labels) == 2
     scraped.metrics.drop_hook("h0")
     assert scraped.value("bridge_attempt_duration_seconds_count", hook="h0", **labels) is None
-    scraped.metrics.hook("new", "webhook").attempted("delivered", 0.1, "d1")
+    scraped.metrics.hook("new", "webhook").attempted("delivered", 0.1, named("d1"))
     assert scraped.value("bridge_attempt_duration_seconds_count", hook="new", **labels) == 1
     assert scraped.value("bridge_attempt_duration_seconds_count", hook="other", **labels) == 2
 
@@ -182,7 +188,7 @@ def test_the_total_of_other_never_falls_when_a_hook_goes(scraped: Scraped):
     hooks = [scraped.metrics.hook(f"h{n}", "webhook") for n in range(LABELLED_HOOKS + 2)]
     for hook in hooks:
         hook.retries.value += 1
-        hook.attempted("delivered", 0.1, "d1")
+        hook.attempted("delivered", 0.1, named("d1"))
     scraped.metrics.drop_hook(f"h{LABELLED_HOOKS + 1}")
     assert scraped.value("bridge_retries_scheduled_total", hook="other") == 2
     labels = {"hook": "other", "target": "webhook", "outcome": "delivered"}
@@ -226,9 +232,9 @@ def test_the_name_of_a_hook_is_told_and_follows_it_until_it_is_gone():
 def test_a_delivery_that_took_longer_than_a_minute_is_late(scraped: Scraped):
     hook = scraped.metrics.hook("crm", "webhook")
     labels = {"hook": "crm", "target": "webhook"}
-    hook.delivered(LATE_AFTER, "d1")
+    hook.delivered(LATE_AFTER, named("d1"))
     assert scraped.value("bridge_deliveries_late_total", **labels) == 0
-    hook.delivered(LATE_AFTER + 0.1, "d2")
+    hook.delivered(LATE_AFTER + 0.1, named("d2"))
     assert scraped.value("bridge_deliveries_late_total", **labels) == 1
     assert scraped.value("bridge_event_age_seconds_bucket", le=f"{LATE_AFTER:.1f}") == 1
     scraped.metrics.drop_hook("crm")
@@ -251,28 +257,40 @@ def exemplars(text: str) -> list[str]:
 
 def test_each_bucket_has_one_exemplar_from_the_first_scrape_on_that_asks(scraped: Scraped):
     hook = scraped.metrics.hook("crm", "webhook")
-    hook.attempted("delivered", 0.02, "before")
+    hook.attempted("delivered", 0.02, named("before"))
     assert exemplars(scraped.open_text()) == []
     scraped.metrics.want_examples()
     for name in ("first", "second"):
-        hook.attempted("delivered", 0.02, name)
-    hook.attempted("delivered", 3.0, "third")
+        hook.attempted("delivered", 0.02, named(name))
+    hook.attempted("delivered", 3.0, named("third"))
     text = scraped.open_text()
     assert exemplars(text) == ["0.025", "5.0"]
     assert '# {delivery_id="first"} 0.02 ' in text
     assert '# {delivery_id="third"} 3.0 ' in text
-    hook.attempted("delivered", 0.02, "fourth")
+    hook.attempted("delivered", 0.02, named("fourth"))
     assert 'delivery_id="fourth"' not in scraped.open_text()
     scraped.metrics.want_examples()
-    hook.attempted("delivered", 0.02, "fifth")
+    hook.attempted("delivered", 0.02, named("fifth"))
     assert 'delivery_id="fifth"' in scraped.open_text()
     assert "delivery_id" not in scraped.text(), "the older format knows no exemplars"
+
+
+@pytest.mark.parametrize(("flags", "told"), [("01", True), ("03", True), ("00", False)])
+def test_an_exemplar_names_the_trace_of_its_delivery_if_that_is_recorded(
+    scraped: Scraped, flags: str, told: bool
+):
+    hook = scraped.metrics.hook("crm", "webhook")
+    hook.attempted("delivered", 0.02, named("before"))
+    scraped.metrics.want_examples()
+    hook.attempted("delivered", 0.02, named("d1", TraceContext(f"00-{'a' * 32}-{'b' * 16}-{flags}")))
+    assert (f'# {{delivery_id="d1",trace_id="{"a" * 32}"}} 0.02 ' in scraped.open_text()) is told
+    assert 'delivery_id="d1"' in scraped.open_text()
 
 
 def test_the_open_format_is_well_formed(scraped: Scraped):
     scraped.metrics.want_examples()
     hook = scraped.metrics.hook("crm", "webhook")
-    hook.attempted("delivered", 0.02, "d1")
-    hook.delivered(0.02, "d1")
+    hook.attempted("delivered", 0.02, named("d1"))
+    hook.delivered(0.02, named("d1"))
     names = {family.name for family in text_string_to_metric_families(scraped.open_text())}
     assert {"bridge_deliveries", "bridge_attempt_duration_seconds", "bridge_build_info"} <= names

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.delivery import Delivery
+from bridge.core.delivery import Delivery, TraceContext
 from bridge.core.event import Event, Message, Source, Undecodable
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import Bounds
@@ -56,6 +56,23 @@ def test_a_copy_tells_whether_it_is_to_be_matched_once_more(provisional: bool):
     copy = read_copy(replace(event.message, headers=headers), content_of)
     assert isinstance(copy, Delivery)
     assert copy.provisional is provisional
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "x=1"}]
+)
+@pytest.mark.parametrize("state", ["", "a=1,b=2"])
+def test_a_copy_carries_the_trace_of_the_span_that_parked_it_beside_the_publishers(
+    headers: dict[str, str], state: str
+):
+    event = decoded(Message(b"{}", headers=headers))
+    trace = TraceContext(f"00-{'a' * 32}-{'b' * 16}-01", state)
+    for own in (trace, None):
+        written = write_copy(Delivery("d", event, "crm", trace=own))
+        copy = read_copy(replace(event.message, headers=written), content_of)
+        assert isinstance(copy, Delivery)
+        assert copy.trace == own
+        assert copy.event.message.headers == headers
 
 
 @pytest.mark.parametrize(
