@@ -3,6 +3,10 @@
 from devtools.dashboards.panels import OF_JOB, Panel, Query, lines, states, text_of
 
 DEPTH = f"bridge_queue_depth{{{OF_JOB}"
+_REFUSED = (
+    'max by (queue) (rabbitmq_detailed_queue_messages{queue=~".+\\\\.delay\\\\.\\\\d+"}'
+    " - rabbitmq_detailed_queue_messages_ready) or vector(0)"
+)
 
 
 _QUEUES: list[Panel] = [
@@ -45,6 +49,8 @@ _QUEUES: list[Panel] = [
         "none",
         Query(f"max by (step) (bridge_ladder_overdue{{{OF_JOB}}})", "overdue {{step}} s"),
         Query(f"max by (step) (bridge_ladder_gone{{{OF_JOB}}})", "gone {{step}} s"),
+        Query(_REFUSED, "refused {{queue}}"),
+        about="Refused: by a full lane, which RabbitMQ's own metrics tell.",
     ),
     lines(
         "Stale copies",
