@@ -31,7 +31,6 @@ def render(
 
     with helm_python.Chart.load(chart) as loaded:
         try:
-            loaded.validate_schema(dict(values))
             files = loaded.render(dict(values), name=name, namespace=namespace)
         except helm_python.HelmError as error:
             raise Refused(str(error)) from None

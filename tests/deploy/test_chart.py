@@ -1,7 +1,6 @@
 """The Helm chart, rendered by Helm, for each of its examples of real installations."""
 
 import re
-import subprocess
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,8 +11,9 @@ from kubernetes_validate import utils as kubernetes_validate
 
 from devtools.chart import crds
 from devtools.chart.render import CHART, SHAPES, Document, notes, render, values_of
-from devtools.project import PROGRAMS, ROOT, program_environment, without_settings
+from devtools.project import ROOT
 from tests.support.chart import all_shapes, mounted, settings_of
+from tests.support.command import amqp_bridge
 
 helm = pytest.importorskip("helm_python", reason="Helm as a library is there on Linux only")
 VERSIONS = (kubernetes_validate.all_versions()[0], kubernetes_validate.latest_version())
@@ -72,16 +72,9 @@ def test_amqp_bridge_check_takes_the_settings_with_the_secrets_as_kubernetes_mou
     rendered: dict[str, list[Document]], shape: str, tmp_path: Path
 ):
     file, secrets = mounted(tmp_path, settings_of(rendered[shape]))
-    done = subprocess.run(
-        [PROGRAMS / "amqp-bridge", "check", "-c", file],
-        env=without_settings(program_environment()) | {"BRIDGE_SECRETS_DIR": str(secrets)},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert ": OK (1 source" in done.stdout or shape == "keda"
+    done = amqp_bridge("check", "-c", str(file), cwd=tmp_path, env={"BRIDGE_SECRETS_DIR": str(secrets)})
+    assert (done.code, done.err) == (0, "")
+    assert ": OK (1 source" in done.out or shape == "keda"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -9,8 +9,9 @@ import yaml
 from kubernetes_validate import utils as kubernetes_validate
 
 from devtools.chart.base import BASE, files
-from devtools.project import PROGRAMS, ROOT, program_environment, without_settings
+from devtools.project import ROOT
 from tests.support.chart import mounted
+from tests.support.command import amqp_bridge
 
 OVERLAY = """\
 namespace: shop
@@ -35,15 +36,8 @@ def test_kubernetes_knows_every_field_of_the_base():
 
 def test_amqp_bridge_check_takes_the_settings_of_the_base(tmp_path: Path):
     file, secrets = mounted(tmp_path, {"bridge.yaml": (ROOT / BASE / "bridge.yaml").read_text()})
-    done = subprocess.run(
-        [PROGRAMS / "amqp-bridge", "check", "-c", file],
-        env=without_settings(program_environment()) | {"BRIDGE_SECRETS_DIR": str(secrets)},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = amqp_bridge("check", "-c", str(file), cwd=tmp_path, env={"BRIDGE_SECRETS_DIR": str(secrets)})
+    assert (done.code, done.err) == (0, "")
 
 
 def test_an_overlay_has_settings_of_its_own_and_changing_them_makes_new_pods(tmp_path: Path):
