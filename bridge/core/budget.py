@@ -17,6 +17,8 @@ _READING = 0.5
 from the bodies in memory."""
 _AGAIN = 0.375
 """The share of the budget below which reading resumes."""
+_LITTLE = 0.25
+"""The share of the budget below which what is held does not keep an arriving message from being read to its end."""
 _SLOW = 0.02
 _NONE = -1
 
@@ -43,6 +45,7 @@ class Budget:
         """Set the limit to this many bytes."""
         self.limit = limit
         self._most_read, self._again = int(limit * _READING), int(limit * _AGAIN)
+        self._little = max(1, int(limit * _LITTLE))
         if self.crowded:
             self.update()
 
@@ -63,9 +66,11 @@ class Budget:
         self._waiting.append(resume)
 
     def update(self) -> None:
-        """Updates `crowded`. Arriving messages do not count: they must be read to their end to free memory."""
+        """Updates `crowded`. While little else is held, arriving messages are read to their end: only then do they free
+        memory, and the rest may be stuck, such as copies that a full lane refuses.
+        """
         most = self._again if self.crowded else self._most_read
-        self.crowded = self.held >= most and self.held > self.arriving.byte_count
+        self.crowded = self.held >= most and self.held - self.arriving.byte_count >= self._little
         if not self.crowded and self._waiting:
             waiting, self._waiting = self._waiting, []
             for resume in waiting:

@@ -58,7 +58,7 @@ def test_reading_stops_at_half_of_the_budget_and_goes_on_well_below():
 
 def test_what_is_still_arriving_is_read_to_its_end_where_nothing_else_could_make_room():
     budget = Budget(1000)
-    other, arriving = Hold(budget.holder("sources"), 1), Hold(budget.arriving, 5000)
+    other, arriving = Hold(budget.holder("sources"), 250), Hold(budget.arriving, 5000)
     assert budget.crowded
     told: list[Any] = []
     budget.when_roomy(lambda: told.append(True))
@@ -70,6 +70,19 @@ def test_what_is_still_arriving_is_read_to_its_end_where_nothing_else_could_make
     assert budget.crowded
     del whole
     assert not budget.crowded
+
+
+def test_little_that_is_stuck_does_not_keep_an_arriving_message_from_being_read_to_its_end():
+    budget = Budget(1000)
+    stuck = Hold(budget.holder("lanes"), 249)
+    arriving = Hold(budget.arriving, 600)
+    assert not budget.crowded
+    arriving.release()
+    whole = Hold(budget.holder("sources"), 600)
+    assert budget.crowded
+    whole.release()
+    assert not budget.crowded
+    stuck.release()
 
 
 def test_a_budget_that_is_limited_for_a_time_shares_out_less():
