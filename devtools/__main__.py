@@ -82,6 +82,8 @@ With arguments: pytest alone, with these arguments (./dev test tests/unit -k sig
 --thorough: property tests try 500 examples each in place of 25; alone or before other arguments.
 --containers: the tests in containers, and those of broker and database with both in containers; more arguments
 go to pytest. The engine is one of our own where root allows it; else all have private servers, as ever.
+--rabbitmq 4.0 (or 4.3): the broker's suites, or the tests given, on private nodes of that release of RabbitMQ, in a root
+file system of the Debian suite that has it (root, once a minute and 200 MB in your cache).
 Tests get a private broker and a private PostgreSQL, except when all paths given are in tests/unit.
 The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", N is printed on top.""",
         "devtools.checks.session:test",

@@ -26,6 +26,10 @@ from devtools.nodes.scratch import Scratch
 
 BOOT_SECONDS = 90
 COMMAND_SECONDS = 60
+QUORUM_BY_DEFAULT = """
+rabbit_misc:execute_mnesia_transaction(fun() -> rabbit_vhost:update(<<"{name}">>, fun(VHost) ->
+    vhost:set_metadata(VHost, #{{default_queue_type => <<"quorum">>}}) end) end).
+"""
 
 
 class NodeError(Exception):
@@ -91,6 +95,13 @@ class NodeControl:
         self.rabbitmqctl("add_vhost", name)
         self.rabbitmqctl("set_permissions", "--vhost", name, "guest", ".*", ".*", ".*")
         return f"{self.url}{quote(name, safe='')}"
+
+    def default_to_quorum(self, virtual_host: str) -> None:
+        """Queues that are declared there without a type are quorum queues from now on."""
+        try:
+            self.rabbitmqctl("update_vhost_metadata", virtual_host, "--default-queue-type", "quorum")
+        except NodeError:  # 3.10 has no such command: there the default is set when the virtual host is made
+            self.rabbitmqctl("eval", QUORUM_BY_DEFAULT.format(name=virtual_host))
 
     def stop_app(self) -> None:
         """The broker is down, its Erlang node stays: clients see an orderly close, then refusals."""

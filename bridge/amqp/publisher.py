@@ -274,7 +274,7 @@ class ConfirmedPublisher:
     def _check_size(self, message: Outgoing) -> None:
         if len(message.body) > self._body_limit:
             raise PublishTooLarge(
-                f"body of {len(message.body)} bytes is over the limit of {self._body_limit}"
+                f"body of {len(message.body)} bytes is over the limit of {self._body_limit} (limits.body, or max_message_size of the broker)"
             )
         size = table_size(message.headers)
         if size > HEADER_LIMIT:

@@ -135,7 +135,9 @@ class Survey:
         except amqp.ChannelNotFoundEntity as error:
             away = "home node" in str(error) or "inaccessible" in str(error)
             return FoundSource(queue, None if away else False, said=_text(error))
-        except (*_OTHER, _REFUSED) as error:
+        except _REFUSED as error:  # since 4.3.1 even a passive declaration needs a permission
+            return FoundSource(queue, None, readable=False, said=_text(error))
+        except _OTHER as error:
             return FoundSource(queue, None, said=_text(error))
         kept, said = await self._kept(queue)
         depth, consumers = found.message_count or 0, found.consumer_count or 0

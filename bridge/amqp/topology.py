@@ -12,6 +12,7 @@ from typing import Any, Literal
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aiormq import exceptions as amqp
+from pamqp.commands import Queue
 
 from bridge.amqp.connection import Link
 from bridge.core.base import Backoff
@@ -248,7 +249,7 @@ class Topology:
         """Returns the number of ready messages in a queue, None if the queue does not exist; raises BrokerUnavailable."""
         try:
             async with self._link.channel() as channel:
-                found = (await channel.get_queue(queue)).declaration_result
+                found = await self._found(channel, queue)
         except amqp.ChannelNotFoundEntity as error:
             if _home_node_down(error):
                 raise BrokerUnavailable(str(error)) from error
@@ -287,13 +288,18 @@ class Topology:
                 async with self._link.channel() as channel:
                     while waiting:
                         queue = waiting.pop()
-                        answer = (await channel.get_queue(queue)).declaration_result
+                        answer = await self._found(channel, queue)
                         found[queue] = answer.message_count or 0, answer.consumer_count or 0
             except amqp.ChannelClosed:
                 continue  # missing or unavailable; the broker closed the channel: the others need a new one
             except _LOST as error:
                 raise BrokerUnavailable(str(error)) from error
         return found
+
+    async def _found(self, channel: AbstractChannel, queue: str) -> Queue.DeclareOk:
+        """Declares the queue passively; actively, as its publishers do, if the broker might not be able to say that it is missing."""
+        passive = self._verify_only or not is_cut_short(queue)
+        return (await channel.declare_queue(queue, durable=True, passive=passive)).declaration_result
 
     async def prepare_events(self, queue: str) -> bool:
         """Returns whether the queue of meta events can be consumed; it is declared again if it was deleted."""
@@ -345,6 +351,18 @@ class Topology:
         if self._verify_only:
             return f"{error}: broker.topology is `verify`, so somebody must create it: `amqp-bridge doctor` lists all that is missing"
         return f"{error}: an object of ours was deleted"
+
+
+_ANSWERED = 200
+"""Bytes of a name that is not ASCII for which any error text fits into the 255 bytes that AMQP has for it."""
+
+
+def is_cut_short(queue: str) -> bool:
+    """Returns whether the broker might cut the error text of a missing queue within a character.
+
+    RabbitMQ 4 then closes the connection (541 INTERNAL_ERROR) in place of the channel (404).
+    """
+    return not queue.isascii() and len(queue.encode()) > _ANSWERED
 
 
 def _home_node_down(error: Exception) -> bool:

@@ -25,7 +25,7 @@ from bridge.pipeline.streams import Streams
 from bridge.retry.policy import fitting_prefetch
 from bridge.settings.tree import Broker
 from bridge.telemetry.metrics import Metrics
-from bridge.wire.effects import NACKS_ARE_FREE, returns_of
+from bridge.wire.effects import returns_of
 
 # The metrics of the broker adapter and of targets.
 
@@ -210,7 +210,7 @@ class Consumption:
 
     def _count(self, intake: Intake, kind: QueueKind) -> None:
         source = intake.source
-        nacks_count = self.queues.release < NACKS_ARE_FREE
+        nacks_count = intake.returns.nacks_count
         intake.returns = returns_of(kind, self._limits.get(source.queue), nacks_count=nacks_count)
         self.prefetch.bound(source.name, "delivery limit", intake.returns.holdable(source.prefetch))
 

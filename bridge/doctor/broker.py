@@ -10,10 +10,10 @@ from bridge.core.survey import (
     FoundQueue,
     FoundSource,
     Right,
-    release_of,
 )
 from bridge.doctor.findings import Diagnosis, Group
 from bridge.doctor.policies import TIMEOUTS, of_limit
+from bridge.doctor.releases import granted
 from bridge.settings.tree import Settings
 from bridge.wire.effects import effects_of, returns_of
 
@@ -151,7 +151,6 @@ def _object(found: FoundObject, settings: Settings, *, by_start: bool) -> Iterat
         yield OBJECTS.warn(subject, message, advice)
 
 
-_RABBITMQ_4_BODY = 16 * 1024**2
 _USUAL_TIMEOUT = 1800.0
 
 
@@ -184,20 +183,23 @@ def _version(endpoint: BrokerEndpoint, settings: Settings) -> Diagnosis:
     if endpoint.product != "RabbitMQ":
         message = f"{endpoint.product or 'the broker'} is not RabbitMQ: delivery limits and dead-lettering were tested only there"
         return BROKER.warn(subject, message, "test a retry and a broker restart first")
-    release = release_of(endpoint.version)
+    release = granted(endpoint.version)
     quorum = settings.broker.queue_type == "quorum"
-    if release < (3, 10) and quorum:
+    if not release.retries and quorum:
         message = (
             "its quorum queues have no message TTL and no at-least-once dead-lettering: retries do not work"
         )
         return BROKER.problem(subject, message, "upgrade to 3.13 or 4.x, or set broker.queue_type: classic")
-    if release < (3, 10):
+    if not release.retries:
         message = "it is older than the versions that the bridge is tested with"
         return BROKER.warn(subject, message, "upgrade to 3.13, then 4.x")
-    if release < (3, 13):
+    if not release.maintained:
         return BROKER.warn(subject, "it works, but is no longer maintained", "upgrade to 3.13, then 4.x")
-    if release >= (4, 0) and settings.limits.body > _RABBITMQ_4_BODY:
-        message = "bodies are limited to 16 MiB (max_message_size): larger ones cannot be retried"
+    if settings.limits.body > release.body:
+        message = (
+            f"bodies are limited to {release.body // 1024**2} MiB unless max_message_size in rabbitmq.conf is higher: a larger one "
+            "cannot wait in a lane, and fails with the reason"
+        )
         return BROKER.ok(subject, message)
     return BROKER.ok(subject, "known to work")
 
@@ -253,11 +255,11 @@ def of_sources(
 
 
 def _source(found: FoundSource, subject: str, settings: Settings, *, by_start: bool) -> Diagnosis:
-    if not found.there:
-        return _absent(found, subject, settings, by_start=by_start)
     if found.readable is False:
         advice = f"rabbitmqctl set_permissions: read ^{re.escape(found.queue)}$"
         return SOURCES.problem(subject, "no permission to read it", advice)
+    if not found.there:
+        return _absent(found, subject, settings, by_start=by_start)
     if found.kind.is_stream:
         return SOURCES.ok(subject, "it exists")
     if found.kept is False:

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue, release_of
+from bridge.core.survey import FoundPolicies, FoundPolicy, FoundQueue
 from bridge.doctor.findings import Diagnosis, Group
+from bridge.doctor.releases import granted
 from bridge.settings.tree import Settings
 from bridge.wire.effects import ASSUMED, Returns
 
@@ -106,11 +107,11 @@ def of_limit(queue: str, limit: int, *, kept: bool) -> Diagnosis:
 
 
 def limit_of(queue: FoundQueue, definition: Mapping[str, Any], version: str) -> int | None:
-    """Returns the effective delivery limit, the lowest; since 4.0 there is a default."""
+    """Returns the effective delivery limit, the lowest; some releases have a default."""
     said = (queue.arguments.get("x-delivery-limit"), definition.get("delivery-limit"))
     limits = [limit for limit in said if isinstance(limit, int) and limit >= 0]
-    if not limits and None in said and release_of(version) >= (4, 0):
-        return ASSUMED if said == (None, None) else None
+    if not limits and said == (None, None):
+        return granted(version).delivery_limit
     return min(limits, default=None)
 
 

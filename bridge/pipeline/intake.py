@@ -118,6 +118,8 @@ class Intake:
             self.stream.take(message, ticket, self._take)
 
     def _take(self, message: Message, ticket: AckHandle) -> None:
+        if message.redelivered:
+            self.returns = self._returns.seen_in(message.headers)
         if message.redelivered and (why := self._came_too_often(message)) is not None:
             self.refuse(why, message, ticket)
         elif message.redelivered or self._guard.holding:

@@ -1,6 +1,7 @@
 """Warnings about queue types and arguments, for `run` and `doctor`, and delivery limits."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from bridge.core.base import value
@@ -97,8 +98,11 @@ def _of_size(kind: QueueKind) -> Iterator[Effect]:
 # was held, started or not (RabbitMQ before 4.3: a nack too).
 
 
-NACKS_ARE_FREE = (4, 3)
-"""The RabbitMQ release since which a nack is not counted."""
+_ACQUIRED = "x-acquired-count"
+"""A header of what a quorum queue hands out again, if it counts nacks apart from its delivery limit (since RabbitMQ 4.3).
+
+The version does not tell: in a cluster that is being upgraded the queue counts as the oldest node does.
+"""
 ASSUMED = 20
 """The default limit of RabbitMQ 4."""
 _HALF, _MOST = 10, 15
@@ -140,6 +144,10 @@ class Returns:
     def all_at_once(self) -> bool:
         """Returns whether even a message's first delivery must be parked."""
         return self.counted is True and self.custody_from == 0
+
+    def seen_in(self, headers: Mapping[str, Any]) -> "Returns":
+        """Returns the accounting, corrected by a redelivered message with these headers."""
+        return replace(self, nacks_count=False) if self.nacks_count and _ACQUIRED in headers else self
 
     def holdable(self, prefetch: int) -> int:
         """Returns the prefetch, at most the wanted `prefetch`, that the limit allows."""

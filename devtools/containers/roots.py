@@ -1,12 +1,14 @@
 """Base images, made of Debian's packages under the official names: where no registry is to be had, Dockerfiles need no change."""
 
+import shutil
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 from devtools.containers.engine import Engine
-from devtools.containers.programs import CannotRun, cache, first_line
+from devtools.containers.programs import CannotRun, Programs, cache, first_line
 from devtools.project import say
 
 ROOT_SECONDS = 900
@@ -56,6 +58,8 @@ SERVICES = Root(
     # PostgreSQL compiles queries with LLVM if it has it: a third of the image.
     ("/usr/lib/llvm-*", "/usr/lib/*/libLLVM*", "/usr/lib/postgresql/*/lib/bitcode/*", "*/llvmjit*"),
 )
+NEXT_SERVICES = replace(SERVICES, name="amqp-bridge-dev/services:forky", suite="forky")
+"""What the next Debian has of both."""
 
 
 def obtain_root(engine: Engine, root: Root) -> None:
@@ -65,7 +69,7 @@ def obtain_root(engine: Engine, root: Root) -> None:
     say("containers", f"making {root.name} of {', '.join(root.packages)} ({root.suite})")
     draft = cache() / f"root-{root.recipe}.tar"
     try:
-        bootstrap(engine, root, draft)
+        bootstrap(engine.programs, root, draft)
         changes = [*root.changes, f"LABEL recipe={root.recipe}"]
         options = [part for change in changes for part in ("--change", change)]
         engine.docker("import", *options, str(draft), root.name)
@@ -73,19 +77,36 @@ def obtain_root(engine: Engine, root: Root) -> None:
         draft.unlink(missing_ok=True)
 
 
-def bootstrap(engine: Engine, root: Root, archive: Path) -> None:
-    """Writes the file system as a tar archive."""
+def obtain_folder(programs: Programs, root: Root) -> Path:
+    """The file system as a folder in the cache, made the first time; raises CannotRun with the reason."""
+    folder = cache() / f"root-{root.recipe}"
+    if not folder.exists():
+        say("containers", f"making {folder} of {', '.join(root.packages)} ({root.suite})")
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=cache()))
+        draft.chmod(0o755)
+        try:
+            bootstrap(programs, root, draft)
+            draft.replace(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def bootstrap(programs: Programs, root: Root, target: Path) -> None:
+    """Writes the file system: into the folder, or as the tar archive that the name ends with."""
     options = [
         *("--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(root.packages)}"),
         *("--aptopt=Acquire::Check-Valid-Until false", "--aptopt=APT::Install-Recommends false"),
         *(f"--dpkgopt=path-exclude={path}" for path in (*LEAN, *root.without)),
         *(f"--customize-hook={hook}" for hook in root.hooks),
     ]
-    argv = ["mmdebstrap", *options, root.suite, str(archive), engine.programs.mirror]
+    # What it mounts there meanwhile (/proc, /dev) no other process sees, nor whoever tidies up after a failure.
+    apart = ("unshare", "--mount", "--propagation", "private")
+    argv = [*apart, "mmdebstrap", *options, root.suite, str(target), programs.mirror]
     try:
         done = subprocess.run(
             argv,
-            env=engine.programs.environment(),
+            env=programs.environment(),
             capture_output=True,
             text=True,
             timeout=ROOT_SECONDS,

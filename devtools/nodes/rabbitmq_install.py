@@ -42,8 +42,14 @@ class Installation:
         return "unknown version"
 
 
+INSTALLATION_VARIABLE = "BRIDGE_TEST_RABBITMQ"
+"""The folder with the scripts and the port mapper of the release that `./dev test --rabbitmq` asked for."""
+
+
 def find_rabbitmq(folders: Iterable[str] = SCRIPT_FOLDERS) -> Installation | None:
-    """The first complete installation, or None."""
+    """The release that was asked for, else the first complete installation, or None."""
+    if asked := os.environ.get(INSTALLATION_VARIABLE):
+        return Installation(Path(asked), Path(asked, "epmd"))
     epmd = find_epmd()
     scripts = next(filter(is_script_folder, [*map(Path, folders), *folders_on_path()]), None)
     return Installation(scripts, epmd) if scripts and epmd else None

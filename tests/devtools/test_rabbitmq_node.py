@@ -113,9 +113,8 @@ def test_a_failed_command_says_what_the_node_said(node: RabbitMQNode) -> None:
 def test_a_restart_keeps_port_and_durable_messages(node: RabbitMQNode, end) -> None:
     queue, url = f"kept-{end.__name__}", node.url
     asyncio.run(publish(url, queue, b"precious"))
-    node.rabbitmqctl(
-        "eval", "mnesia:sync_log()."
-    )  # 3.10 confirms a queue before its declaration is on the disk
+    # 3.10 confirms a queue before its declaration is on the disk; later releases may not use mnesia at all.
+    node.rabbitmqctl("eval", "catch mnesia:sync_log().")
     end(node)
     with pytest.raises(HandshakeError):
         shake_hands(url)

@@ -57,13 +57,6 @@ async def test_a_management_api_that_does_not_answer_is_no_problem(managed: Rabb
     assert "hunter2" not in told.out
 
 
-QUORUM_BY_DEFAULT = """
-rabbit_misc:execute_mnesia_transaction(fun() -> rabbit_vhost:update(<<"{name}">>, fun(VHost) ->
-    vhost:set_metadata(VHost, #{{default_queue_type => <<"quorum">>}}) end) end).
-"""
-"""RabbitMQ 3.10 lets the default be set when a virtual host is made, and never again; later versions have a command."""
-
-
 async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and_consumed(
     managed: RabbitMQNode, tmp_path: Path
 ):
@@ -74,7 +67,7 @@ async def test_sources_that_differ_or_lose_messages_are_told_with_what_to_do_and
             await scene.queue("p", arguments={"x-max-priority": 5}),
         )
         quorum = await scene.queue("quorum", arguments={"x-queue-type": "quorum"})
-        managed.rabbitmqctl("eval", QUORUM_BY_DEFAULT.format(name="drifted"))
+        managed.default_to_quorum("drifted")
         limits = json.dumps({"delivery-limit": 18})
         managed.rabbitmqctl(
             "set_policy", "-p", "drifted", "--apply-to", "queues", "limits", "^quorum", limits

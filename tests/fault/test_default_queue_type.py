@@ -12,11 +12,6 @@ from tests.support.bridge_process import BridgeProcess
 from tests.support.scene import Scene, open_scene
 from tests.support.waiting import until
 
-SWITCH = """\
-rabbit_misc:execute_mnesia_transaction(
-    fun () -> rabbit_vhost:update_metadata(<<"switched">>, fun (Known) -> Known#{default_queue_type => <<"quorum">>} end) end).
-"""
-
 
 @pytest.fixture
 async def switched(node: RabbitMQNode, tmp_path: Path) -> AsyncIterator[Scene]:
@@ -33,7 +28,7 @@ async def test_a_source_that_can_no_longer_be_declared_is_consumed_and_told_of(
     source = await switched.queue()
     async with switched.bridge([switched.webhook("crm")], source) as bridge:
         assert await bridge.metric("source_contract_mismatch", source="main") == 0
-        await asyncio.to_thread(node.rabbitmqctl, "eval", SWITCH)
+        await asyncio.to_thread(node.default_to_quorum, "switched")
         with pytest.raises(ChannelPreconditionFailed):
             await switched.queues.declare(source)  # what its publishers do
         await asyncio.to_thread(node.rabbitmqctl, "close_all_connections", "--vhost", "switched", "test")

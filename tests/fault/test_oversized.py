@@ -51,9 +51,8 @@ async def test_what_the_broker_does_not_take_back_fails_with_its_reason_and_dist
         final = {"SUCCESS": 1, "FAILED": 1, "PENDING": 1}
         await until(lambda: bridge.history.statuses("waits") == final, 20, what=bridge.last_words)
         ((reason,),) = bridge.history.rows("SELECT reason FROM deliveries WHERE status = 'FAILED'")
-        assert (
-            reason == f"cannot wait on the broker: body of {len(LARGE)} bytes is over the limit of {LOWERED}"
-        )
+        told = f"cannot wait on the broker: body of {len(LARGE)} bytes is over the limit of {LOWERED}"
+        assert reason == f"{told} (limits.body, or max_message_size of the broker)"
         await until(lambda: all_acked(bridge), what=bridge.last_words)
     assert Counter(harmed.endpoint.bodies("/crm")) == Counter({LARGE: 2, b"small": 1})
     assert harmed.endpoint.bodies("/waits") == [LARGE]

@@ -93,6 +93,7 @@ def test_the_longest_attempt_is_named_also_where_its_hook_is_not_in_the_file():
         ("3.12.14", "quorum", "warning", "no longer maintained"),
         ("3.13.7", "quorum", "ok", "known to work"),
         ("4.2.1", "quorum", "ok", "16 MiB"),
+        ("4.3.6", "quorum", "ok", "16 MiB"),
     ],
 )
 def test_versions_are_told_from_unsupported_to_known(version: str, queue_type: str, level: str, said: str):
@@ -138,3 +139,12 @@ def test_what_an_operators_policy_does_to_our_queues_is_said(definition: dict[st
     assert found.level == "problem"
     assert harm in found.message
     assert list(of_ours("bridge.delay.3600", [HA])) == []
+
+
+def test_a_queue_that_may_not_even_be_looked_at_lacks_the_permission_whatever_the_broker_says():
+    source = FoundSource(
+        "closed", there=None, readable=False, said="ACCESS_REFUSED - in words of any release"
+    )
+    [found] = of_sources(FoundBroker((), sources=(source,)), (), Settings(), bridges=1)
+    assert (found.level, found.message) == ("problem", "no permission to read it")
+    assert found.advice == "rabbitmqctl set_permissions: read ^closed$"

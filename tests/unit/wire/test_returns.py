@@ -59,3 +59,11 @@ def test_other_queues_count_nothing(kind: str):
 def test_a_nack_costs_a_return_where_the_broker_counts_it():
     assert returns_of(quorum()).spent_by_nacks
     assert not returns_of(quorum(), nacks_count=False).spent_by_nacks
+
+
+def test_a_header_of_what_comes_again_tells_that_nacks_are_counted_apart():
+    returns = returns_of(quorum())
+    assert returns.seen_in({"x-delivery-count": 1}) == returns
+    learned = returns.seen_in({"x-acquired-count": 2})
+    assert not learned.spent_by_nacks
+    assert learned.limit == returns.limit
