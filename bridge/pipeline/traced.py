@@ -142,9 +142,11 @@ class TracedDelivering(Delivering):
         super().quarantine(fault, message, settlement)
 
 
-def context_of(span: Span) -> TraceContext:
-    """Returns the context of a span as headers carry it."""
+def context_of(span: Span) -> TraceContext | None:
+    """Returns the context of a span as headers carry it; None if it has none, as where OTEL_SDK_DISABLED is set."""
     context = span.get_span_context()
+    if not context.is_valid:
+        return None
     parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
     return TraceContext(parent, context.trace_state.to_header())
 

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode
 
 from bridge.core.delivery import (
     Answer,
@@ -245,6 +245,13 @@ def test_a_span_continues_the_trace_of_a_publisher_and_links_to_it(recorded: Rec
     assert context is not None
     sent = f"00-{'a' * 32}-{context.span_id:016x}-01"
     assert work.delivery.trace == TraceContext(sent, "congo=t61")
+
+
+def test_spans_that_the_environment_disables_send_no_context():
+    spans = Spans(NoOpTracer())
+    work = Work(delivery(), spans.follow(source(), Message(b"{}"), None, settlement))
+    with spans.delivery(hook(**WEBHOOK), work), spans.attempt(hook(**WEBHOOK), work):
+        assert work.delivery.trace is None
 
 
 @pytest.mark.parametrize("parent", ["nonsense", f"00-{'0' * 32}-{'b' * 16}-01", 7])
