@@ -34,10 +34,11 @@ _IN_CONTAINERS = (
 )
 
 
-# What the bridge does not do yet on RabbitMQ 4, which tells of queues in other words and with other errors (seen with 4.0.5).
+# What the bridge does not find out in these containers (4.0.5). Their virtual host has the default queue type classic, so that a
+# declaration without a type is refused for the type, in words that name no argument; a private node of the same release has none.
 _NOT_ON_RABBITMQ_4 = {
-    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-quorum]": "arguments are told in part",
-    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-stream]": "arguments are told in part",
+    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-quorum]": "a default queue type hides the arguments",
+    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-stream]": "a default queue type hides the arguments",
     "test_a_missing_source_is_made_as_its_publishers_make_it[name5]": "a passive declare of it ends the connection (541)",
 }
 

@@ -29,5 +29,6 @@ def run_containers() -> Result:
         code = process.wait()
     finally:
         processes.end_tree(process.pid, signal.SIGTERM, END_SECONDS)
+        process.wait()
     print(LOG.read_text(errors="replace"), flush=True)
     return Result("containers", code == 0, time.monotonic() - begun)

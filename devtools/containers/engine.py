@@ -16,9 +16,10 @@ import psutil
 
 from devtools.containers.programs import CannotRun, Programs, cache, obtain
 from devtools.nodes import processes
-from devtools.nodes.scratch import Scratch
+from devtools.nodes.scratch import PREFIX, Scratch
 from devtools.project import say
 
+KIND = "engine"
 START_SECONDS = 60
 STOP_SECONDS = 30
 WAIT_SECONDS = 1800
@@ -85,7 +86,8 @@ def open_engine() -> Iterator[Engine]:
     """An engine; raises CannotRun where there can be none. Nothing of it runs or is mounted afterwards."""
     programs = obtain()
     with lock_of_images() as lock:
-        scratch = Scratch.create("engine")
+        scratch = Scratch.create(KIND)
+        remove_stale_cgroups(scratch.path)
         try:
             yield started(programs, scratch, lock)
         finally:
@@ -170,6 +172,14 @@ def stop(scratch: Scratch) -> None:
                     processes.await_end([process], STOP_SECONDS)
     scratch.remove()
     remove_cgroups(scratch.path.name)
+
+
+def remove_stale_cgroups(ours: Path) -> None:
+    """Those of engines that were killed, and whose folders are gone."""
+    pattern = f"{PREFIX}{KIND}-*"
+    for found in {each.name for each in Path("/sys/fs/cgroup").glob(f"*/{pattern}")}:
+        if not (ours.parent / found).exists():
+            remove_cgroups(found)
 
 
 def remove_cgroups(name: str) -> None:
