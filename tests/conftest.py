@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from devtools.checks.session import MARKER, RABBITMQ_4_VARIABLE
+from devtools.checks.session import MARKER
 
 pytest_plugins = [
     "tests.support.broker",
@@ -34,23 +34,9 @@ _IN_CONTAINERS = (
 )
 
 
-# What the bridge does not find out in these containers (4.0.5). Their virtual host has the default queue type classic, so that a
-# declaration without a type is refused for the type, in words that name no argument; a private node of the same release has none.
-_NOT_ON_RABBITMQ_4 = {
-    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-quorum]": "a default queue type hides the arguments",
-    "test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_touched[*-stream]": "a default queue type hides the arguments",
-    "test_a_missing_source_is_made_as_its_publishers_make_it[name5]": "a passive declare of it ends the connection (541)",
-}
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what `./dev test --containers` runs: what talks to a broker or a database."""
-    newer = _NOT_ON_RABBITMQ_4 if RABBITMQ_4_VARIABLE in os.environ else {}
     folders = [Path(__file__).parent / name for name in _IN_CONTAINERS]
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in folders):
             item.add_marker(MARKER)
-        for name, reason in newer.items():
-            first, _, last = name.partition("*")
-            if item.name.startswith(first) and item.name.endswith(last):
-                item.add_marker(pytest.mark.xfail(strict=True, reason=f"RabbitMQ 4: {reason}"))

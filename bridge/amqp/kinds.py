@@ -21,7 +21,7 @@ import structlog
 from aiormq import exceptions as amqp
 
 from bridge.amqp.connection import Link
-from bridge.amqp.topology import Topology
+from bridge.amqp.topology import Topology, is_cut_short
 from bridge.core.errors import BrokerUnavailable
 from bridge.core.event import Message
 from bridge.core.survey import OUR_CONSUMERS, QueueKind, QueueType, release_of
@@ -35,6 +35,12 @@ _DIFFERS = re.compile(
     r"inequivalent arg '(x-[a-z-]+)' for .*: received none but current is the value '(.*)' of type '(\w+)'$",
     re.DOTALL,
 )
+_OTHER_TYPE = re.compile(
+    r"inequivalent arg '(x-queue-type)' for .*: received '\w+' but current is '(\w+)'$", re.DOTALL
+)
+"""RabbitMQ 4 compares with the default type."""
+_REFUSAL = 155
+"""Bytes of the texts below beside the name of the queue; a virtual host or value that is longer is rare."""
 _FLAG = re.compile(r"inequivalent arg '(durable|auto_delete)' for ")
 _MOST_ARGUMENTS = 24
 _NUMBERS = ("byte", "short", "int", "long")
@@ -45,6 +51,11 @@ async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKi
 
     Raises AMQPError if the connection is lost, and ChannelAccessRefused.
     """
+    if is_cut_short(queue, _REFUSAL):
+        bare = await _is_bare(link, queue) if may_declare else None
+        if bare is not False:
+            return QueueKind(), bare
+        # It was refused in words, so this broker answers the rest as well.
     kind = await _type_of(link, queue)
     if not may_declare:
         return QueueKind(kind, {"x-queue-type": kind} if kind == "stream" else {}), None
@@ -53,6 +64,15 @@ async def kind_of(link: Link, queue: str, *, may_declare: bool) -> tuple[QueueKi
     if kind == "unknown" and told in ("classic", "quorum", "stream"):
         kind = told
     return QueueKind(kind, arguments, whole), bare
+
+
+async def _is_bare(link: Link, queue: str) -> bool:
+    try:
+        async with link.channel() as channel:
+            await channel.declare_queue(queue, durable=True)
+    except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource):
+        return False
+    return True
 
 
 async def taken_by(link: Link, queue: str) -> str:
@@ -93,16 +113,18 @@ async def _arguments_of(link: Link, queue: str) -> tuple[dict[str, Any], bool, b
         except (amqp.ChannelPreconditionFailed, amqp.ChannelLockedResource) as error:
             if (flag := _FLAG.search(str(error))) is not None:
                 return {**arguments, flag[1]: flag[1] != "durable"}, False, False
-            found = _DIFFERS.search(str(error))
+            found = _DIFFERS.search(str(error)) or _OTHER_TYPE.search(str(error))
             if found is None or found[1] in arguments:
                 return arguments, False, False
-            arguments[found[1]] = _read(found[2], found[3])
+            arguments[found[1]] = _read(*found.groups())
         else:
             return arguments, True, not arguments
     return arguments, False, False
 
 
-def _read(text: str, kind: str) -> Any:
+def _read(argument: str, text: str, kind: str = "longstr") -> Any:
+    if argument == "x-max-age" and text.isdigit():
+        return f"{int(text) // 1000}s"  # RabbitMQ 4.3 tells milliseconds, and takes none
     if kind == "bool":
         return text == "true"
     if any(kind.endswith(number) for number in _NUMBERS):

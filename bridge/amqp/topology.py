@@ -353,16 +353,17 @@ class Topology:
         return f"{error}: an object of ours was deleted"
 
 
-_ANSWERED = 200
-"""Bytes of a name that is not ASCII for which any error text fits into the 255 bytes that AMQP has for it."""
+_ERROR_TEXT = 255
+"""Bytes that AMQP has for the text of an error."""
 
 
-def is_cut_short(queue: str) -> bool:
-    """Returns whether the broker might cut the error text of a missing queue within a character.
+def is_cut_short(queue: str, besides: int = 55) -> bool:
+    """Returns whether the broker might cut an error text with this name within a character; `besides`: bytes of the text
+    beside the name, by default that of a missing queue.
 
-    RabbitMQ 4 then closes the connection (541 INTERNAL_ERROR) in place of the channel (404).
+    RabbitMQ 4 then closes the connection (541 INTERNAL_ERROR) in place of the channel (404, 406).
     """
-    return not queue.isascii() and len(queue.encode()) > _ANSWERED
+    return not queue.isascii() and len(queue.encode()) + besides > _ERROR_TEXT
 
 
 def _home_node_down(error: Exception) -> bool:

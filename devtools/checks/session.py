@@ -25,7 +25,6 @@ AMQP_VARIABLE = "BRIDGE_TEST_AMQP_URL"
 FOLDER_VARIABLE = "BRIDGE_TEST_BROKER_FOLDER"
 PROFILE_VARIABLE = "TEST_PROFILE"
 MARKER = "containers"
-RABBITMQ_4_VARIABLE = "BRIDGE_TEST_RABBITMQ_4"
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -101,7 +100,7 @@ def test_in_containers(arguments: Sequence[str]) -> int:
             from devtools.containers.servers import servers
 
             url, database_url = stack.enter_context(servers(session.engine))
-            variables |= {**service_variables(Broker(url), database_url), RABBITMQ_4_VARIABLE: "yes"}
+            variables |= service_variables(Broker(url), database_url)
         return pytest([*AT_ONCE, "-m", MARKER, *arguments], variables, session.enter)
 
 

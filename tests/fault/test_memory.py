@@ -106,7 +106,7 @@ async def test_a_message_that_is_larger_than_the_whole_budget_passes_alone(scene
     source = await scene.queue()
     hooks = [scene.webhook("crm"), scene.webhook("waits", paused=True)]
     async with scene.bridge(hooks, source, limits={"memory": 8 * MIB}) as bridge:
-        bodies = [large(0, MIB), b"y" * 20 * MIB, large(1, MIB), b"z" * 12 * MIB, b"{}"]
+        bodies = [large(0, MIB), b"y" * 15 * MIB, large(1, MIB), b"z" * 12 * MIB, b"{}"]
         await scene.queues.publish(source, bodies)
         await until(lambda: bridge.history.statuses("crm") == {"SUCCESS": 5}, what=bridge.last_words)
         await until(

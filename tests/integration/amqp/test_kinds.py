@@ -41,6 +41,8 @@ async def test_type_and_arguments_of_a_queue_are_found_out_and_no_message_is_tou
     told = {
         name: said for name, said in arguments.items() if said != "classic"
     }  # which is as good as no type
+    if found.arguments.get("x-max-age") == "604800s":
+        told["x-max-age"] = "604800s"  # 7D, in the words of RabbitMQ 4.3
     assert found == QueueKind(kind, told, whole=True)
     assert bare is not bool(told)
     seen, bare = await kind_of(link, queue, may_declare=False)

@@ -8,6 +8,7 @@ from bridge.amqp.kinds import Contract, SourceQueues
 from bridge.amqp.topology import Names, Topology
 from bridge.core.errors import BrokerRefused
 from tests.support.links import running_link, unique
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -39,6 +40,25 @@ async def test_a_missing_source_is_made_as_its_publishers_make_it(link, sources,
     await declare(link, name, durable=True)  # 406 if it were declared otherwise
     async with link.channel() as channel:
         await channel.queue_delete(name)
+
+
+async def test_a_source_with_a_long_name_that_differs_costs_the_connection_once_at_the_most(
+    link, sources, told
+):
+    """RabbitMQ 4 closes the connection over a refusal that it cannot put into words; it is not asked again."""
+    queue = unique("ü" * 80)
+    await declare(link, queue, durable=True, arguments={"x-max-length": 10})
+    if not await sources.prepare(queue):
+        await until(lambda: asked_again(sources, queue), what="the source is never ready")
+        assert told == {queue: Contract.UNKNOWN}
+    else:
+        assert told == {queue: Contract.BROKEN}
+    async with link.channel() as channel:
+        await channel.queue_delete(queue)
+
+
+async def asked_again(sources, queue):
+    return await sources.prepare(queue)
 
 
 async def test_a_source_with_the_right_parameters_keeps_the_contract(link, sources, told):
