@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import aio_pika
-
 from tests.support.bridge_process import BridgeProcess
 from tests.support.measured import measured
 from tests.support.operating import HTTP, operating
@@ -134,13 +132,7 @@ async def test_the_copy_that_kills_fails_and_the_rest_of_its_lane_is_delivered(s
 async def test_what_a_quorum_queue_handed_out_fifteen_times_is_kept_before_the_broker_drops_it(scene: Scene):
     source = await scene.queue(arguments={"x-queue-type": "quorum"})
     await scene.queues.publish(source, [killer("queue")])
-    connection = await aio_pika.connect(scene.amqp_url)
-    channel = await connection.channel()
-    queue = await channel.get_queue(source)
-    for _ in range(15):
-        found = await until(lambda: queue.get(fail=False))
-        await found.nack(requeue=True)
-    await connection.close()
+    await scene.queues.return_all(source, times=15)
     await scene.queues.publish(source, others("queue", 3))
     async with scene.bridge([scene.webhook("crm")], source) as bridge:
         await until(lambda: quarantined(bridge), what=bridge.last_words)
