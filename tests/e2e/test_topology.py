@@ -27,9 +27,10 @@ async def topology(scene: Scene, verb: str, file: Path, *more: str) -> Ended:
 
 
 async def states(scene: Scene, file: Path, *more: str) -> tuple[int, dict[str, str]]:
-    """The exit code of `show`, and each object's state."""
+    """The exit code of `show`, and the state of each object by its kind and name."""
     told = await topology(scene, "show", file, "--json", *more)
-    return told.code, {each["name"]: each["state"] for each in json.loads(told.out)["objects"]}
+    found = json.loads(told.out)["objects"]
+    return told.code, {f"{each['kind']} {each['name']}": each["state"] for each in found}
 
 
 async def test_what_is_missing_is_shown_created_and_removed_again(scene: Scene):
@@ -37,7 +38,8 @@ async def test_what_is_missing_is_shown_created_and_removed_again(scene: Scene):
     file = configured(scene, source)
     code, before = await states(scene, file, "--hook", "hk_1")
     assert (code, set(before.values())) == (1, {"missing"})
-    assert {scene.lane("crm"), scene.lane("hk_1"), f"{scene.prefix}.orphans", source} <= set(before)
+    named = (scene.lane("crm"), scene.lane("hk_1"), f"{scene.prefix}.orphans", source)
+    assert {f"queue {name}" for name in named} <= set(before)
 
     applied = await topology(scene, "apply", file, "--hook", "hk_1")
     assert applied.code == 0, applied.err
@@ -48,7 +50,7 @@ async def test_what_is_missing_is_shown_created_and_removed_again(scene: Scene):
     assert removed.code == 0, removed.err
     code, after = await states(scene, file, "--hook", "hk_1")
     assert code == 1
-    assert {name for name, state in after.items() if state == "right"} == {source}
+    assert {name for name, state in after.items() if state == "right"} == {f"queue {source}"}
 
 
 async def test_nothing_is_removed_while_a_bridge_runs_or_messages_wait(scene: Scene):
@@ -84,7 +86,7 @@ async def test_an_object_that_differs_is_told_and_left_as_it_is(scene: Scene):
     applied = await topology(scene, "apply", file)
     assert applied.code == 1
     assert "! differs queue" in applied.out
-    assert (await states(scene, file))[1][orphans] == "other"
+    assert (await states(scene, file))[1][f"queue {orphans}"] == "other"
 
 
 async def test_a_source_is_never_compared_with_what_the_bridge_would_declare(scene: Scene):
