@@ -91,7 +91,7 @@ def test_a_built_environment_has_the_projects_command(checkout: Checkout) -> Non
     command = checkout.root / ".venv" / "bin" / "amqp-bridge"
     (checkout.root / "bridge" / "cli").mkdir(exist_ok=True)
     program = "import sys\ndef main():\n    print(sys.argv)\n    return 3\n"
-    (checkout.root / "bridge" / "cli" / "main.py").write_text(program)
+    (checkout.root / "bridge" / "cli" / "__init__.py").write_text(program)
     result = subprocess.run(
         [command, "run", "two words"], cwd="/", capture_output=True, text=True, check=False
     )
