@@ -39,7 +39,7 @@ def test(arguments: Sequence[str]) -> int:
         return test_in_containers([argument for argument in arguments if argument != "--containers"])
     if arguments:
         return run_pytest(arguments, [])
-    results = [*run_steps(static_steps()), run_containers(), run_other_release()]
+    results = [*run_containers(lambda: run_steps(static_steps())), run_other_release()]
     code = run_pytest((), results)
     return 1 if code or not all(result.passed for result in results) else 0
 
