@@ -79,7 +79,8 @@ def conflict(error: Exception, _: Call[Any, Any]) -> RequestProblem:
     return RequestProblem(409, str(error))
 
 
-async def _of_no_part(_: Any) -> Any:
+async def _unbound(_: Any) -> Any:
+    """Stands for the method of an operation until its OperationGroup binds it; no such operation is ever served."""
     raise NotImplementedError
 
 
@@ -97,7 +98,7 @@ class Operation:
     path: str
     """The path below /api, with `{id}` for ids and names."""
     summary: str
-    run: Callable[[Any], Awaitable[Any]] = _of_no_part
+    run: Callable[[Any], Awaitable[Any]] = _unbound
     """The function that takes the Call, and returns the document or a Reply; of a decorated method the method."""
     role: Role = Role.VIEWER
     query: type[Query] = Query
