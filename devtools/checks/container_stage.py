@@ -1,6 +1,7 @@
 """The tests in containers before all others: a process of their own, since theirs is another network.
 
-They run beside the static checks only: image builds and a dozen servers on the same processors make tests of time limits fail.
+They mostly wait, so that the static checks, the unit tests and a sample on another broker run beside them. The other tests do not:
+image builds and a dozen servers on the same processors make tests of time limits fail.
 """
 
 import os

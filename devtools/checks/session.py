@@ -10,7 +10,7 @@ from pathlib import PurePath
 from devtools.checks import pytest_order, pytest_steps
 from devtools.checks.container_stage import FOLDER, run_containers
 from devtools.checks.static import static_steps
-from devtools.checks.steps import Result, run_steps
+from devtools.checks.steps import Result, Step, run_steps
 from devtools.choice import companions
 from devtools.choice.broker import Broker, open_broker
 from devtools.choice.database import URL_VARIABLE, open_database
@@ -39,7 +39,7 @@ def test(arguments: Sequence[str]) -> int:
         return test_in_containers([argument for argument in arguments if argument != "--containers"])
     if arguments:
         return run_pytest(arguments, [])
-    results = [*run_containers(lambda: run_steps(static_steps())), run_other_release()]
+    results = run_containers(lambda: [*run_steps([*static_steps(), UNIT_TESTS]), run_other_release()])
     code = run_pytest((), results)
     return 1 if code or not all(result.passed for result in results) else 0
 
@@ -54,6 +54,18 @@ WORKERS = min((os.cpu_count() or 1) + 1, 4)
 """One more than there are processors: half of the suite's time is waiting."""
 AT_ONCE = ("-p", pytest_order.__name__, "--numprocesses", str(WORKERS), "--dist", "loadfile")
 """How the whole suite is run. Tests of one file share brokers, so they stay together."""
+
+UNIT_TESTS = Step(
+    "unit tests",
+    (
+        *["nice", "-n", "5"],
+        sys.executable,
+        *["-m", "devtools", "test", "tests/unit", "--numprocesses"],
+        str(WORKERS - 1),
+    ),
+    tells=True,
+)
+"""Beside the tests in containers, which mostly wait, and may not wait for these."""
 
 BROKER_SUITES = (
     "tests/contract",
@@ -85,7 +97,8 @@ def run_pytest(arguments: Sequence[str], results: Sequence[Result]) -> int:
             variables = stack.enter_context(services(arguments))
         if results:
             variables[pytest_steps.VARIABLE] = "\n".join(map(str, results))
-        return pytest(arguments or (*AT_ONCE, f"--ignore={FOLDER}"), variables, enter)
+        others = (*AT_ONCE, f"--ignore={FOLDER}", "--ignore=tests/unit")
+        return pytest(arguments or others, variables, enter)
 
 
 def test_in_containers(arguments: Sequence[str]) -> int:

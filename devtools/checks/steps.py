@@ -15,6 +15,8 @@ class Step:
 
     name: str
     argv: tuple[str, ...]
+    tells: bool = False
+    """Whether its last line belongs into the list: what a test run counted."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,11 @@ class Result:
     name: str
     passed: bool
     seconds: float
+    told: str = ""
 
     def __str__(self) -> str:
         """One line of the list."""
-        return f"{self.name:<24} {'OK' if self.passed else 'FAILED':<7} {self.seconds:6.1f} s"
+        return f"{self.name:<24} {'OK' if self.passed else 'FAILED':<7} {self.seconds:6.1f} s  {self.told}".rstrip()
 
 
 def run_steps(steps: Iterable[Step]) -> list[Result]:
@@ -42,9 +45,11 @@ def run_step(step: Step) -> Result:
     run = subprocess.run(
         step.argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    result = Result(step.name, run.returncode == 0, time.monotonic() - started)
+    printed = run.stdout.decode(errors="replace")
+    told = printed.rstrip().rpartition("\n")[2].strip("= ") if step.tells else ""
+    result = Result(step.name, run.returncode == 0, time.monotonic() - started, told)
     say("check", str(result))
     if not result.passed:
-        sys.stderr.write(run.stdout.decode(errors="replace") + "\n")
+        sys.stderr.write(printed + "\n")
         sys.stderr.flush()
     return result
