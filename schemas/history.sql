@@ -60,6 +60,7 @@ CREATE INDEX deliveries_event ON deliveries (event_id, id);
 CREATE INDEX deliveries_hook ON deliveries (hook, status, event_id, id, event_type);
 CREATE INDEX deliveries_status ON deliveries (status, event_id, id, event_type) WHERE status <> 'SUCCESS';
 CREATE INDEX deliveries_updated ON deliveries (updated_at, id, hook, status, event_type);
+CREATE INDEX deliveries_waiting ON deliveries (hook, event_id) WHERE status IN ('PENDING', 'RETRYING');
 CREATE TABLE durations (
 	grain INTEGER NOT NULL,
 	hook TEXT NOT NULL,
@@ -105,6 +106,18 @@ CREATE TABLE evidence_forms (
 	used_at DOUBLE NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE failures (
+	grain INTEGER NOT NULL,
+	hook TEXT NOT NULL,
+	start BIGINT NOT NULL,
+	outcome TEXT NOT NULL,
+	code INTEGER NOT NULL,
+	attempts INTEGER NOT NULL,
+	deliveries INTEGER NOT NULL,
+	PRIMARY KEY (grain, hook, start, outcome, code)
+)
+ WITHOUT ROWID;
+CREATE INDEX failures_start ON failures (grain, start);
 CREATE TABLE hook_health (
 	hook TEXT NOT NULL,
 	last_attempt_at DOUBLE,
@@ -203,6 +216,7 @@ CREATE TABLE quarantine (
 	PRIMARY KEY (id)
 );
 CREATE INDEX quarantine_age ON quarantine (quarantined_at);
+CREATE INDEX quarantine_reason ON quarantine (reason, id);
 CREATE INDEX quarantine_source ON quarantine (source, id);
 CREATE TABLE replays (
 	id VARCHAR(36) NOT NULL,
@@ -343,6 +357,7 @@ CREATE INDEX deliveries_event ON deliveries (event_id, id);
 CREATE INDEX deliveries_hook ON deliveries (hook, status, event_id, id, event_type);
 CREATE INDEX deliveries_status ON deliveries (status, event_id, id, event_type) WHERE status <> 'SUCCESS';
 CREATE INDEX deliveries_updated ON deliveries (updated_at, id, hook, status, event_type);
+CREATE INDEX deliveries_waiting ON deliveries (hook, event_id) WHERE status IN ('PENDING', 'RETRYING');
 CREATE TABLE durations (
 	grain INTEGER NOT NULL,
 	hook TEXT NOT NULL,
@@ -387,6 +402,18 @@ CREATE TABLE evidence_forms (
 	used_at DOUBLE PRECISION NOT NULL,
 	PRIMARY KEY (id)
 );
+CREATE TABLE failures (
+	grain INTEGER NOT NULL,
+	hook TEXT NOT NULL,
+	start BIGINT NOT NULL,
+	outcome TEXT NOT NULL,
+	code INTEGER NOT NULL,
+	attempts INTEGER NOT NULL,
+	deliveries INTEGER NOT NULL,
+	PRIMARY KEY (grain, hook, start, outcome, code)
+)
+ WITH (fillfactor = 50);
+CREATE INDEX failures_start ON failures (grain, start);
 CREATE TABLE hook_health (
 	hook TEXT NOT NULL,
 	last_attempt_at DOUBLE PRECISION,
@@ -485,6 +512,7 @@ CREATE TABLE quarantine (
 	PRIMARY KEY (id)
 );
 CREATE INDEX quarantine_age ON quarantine (quarantined_at);
+CREATE INDEX quarantine_reason ON quarantine (reason, id);
 CREATE INDEX quarantine_source ON quarantine (source, id);
 CREATE TABLE replays (
 	id UUID NOT NULL,

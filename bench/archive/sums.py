@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from bench.archive.rows import DAYS, END, SOURCES, Batch
 from bridge.db.rows import FINAL_STATUSES
-from bridge.history.sums import Tally, duration_rows, sum_rows
+from bridge.history.sums import Tally, duration_rows, failure_rows, sum_rows
 from bridge.measuring.spans import DAY, HOUR, MINUTE, MINUTES_KEPT
 
-SUMS = ("sums", "durations", "measures")
+SUMS = ("sums", "durations", "failures", "measures")
 WEEKS = 5
 _APART = (DAYS + 1) * DAY
 """Seconds: the past begins within a day."""
@@ -31,8 +31,9 @@ class Summing:
             hooks[delivery] = str(hook)
             if status in FINAL_STATUSES:
                 self._tally.add_end(str(hook), str(status), float(str(ended_at)))
-        for delivery, _, _, at, duration, outcome, *_ in batch.attempts:
-            self._tally.add_attempt(hooks[delivery], float(str(at)), float(str(duration)), str(outcome))
+        for delivery, _, _, at, duration, outcome, code, *_ in batch.attempts:
+            took = float(str(duration))
+            self._tally.add_attempt(hooks[delivery], float(str(at)), took, str(outcome), int(str(code)))
 
     def rows(self, name: str) -> list[Row]:
         """All of a table of sums."""
@@ -41,6 +42,8 @@ class Summing:
                 return list(_over_weeks(sum_rows(self._tally)))
             case "durations":
                 return list(_over_weeks(duration_rows(self._tally)))
+            case "failures":
+                return list(_over_weeks(failure_rows(self._tally)))
             case _:
                 return list(_measures())
 

@@ -259,6 +259,22 @@ class HookHealth:
 
 
 @value(frozen=True, slots=True)
+class Failures:
+    """The failures of a hook with one outcome and code: attempts, and deliveries that failed for good with that attempt.
+
+    `since` and `until` are the start of the first and the end of the last bucket with one, in Unix seconds.
+    """
+
+    hook: str
+    outcome: str
+    code: int | None
+    attempts: int
+    deliveries: int
+    since: int
+    until: int
+
+
+@value(frozen=True, slots=True)
 class Measured:
     """One value of a dimension: the number of events with it and the sums of the source's numeric dimensions."""
 

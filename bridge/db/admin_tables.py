@@ -174,6 +174,22 @@ durations = sa.Table(
     postgresql_with=_ROOM,
 )
 
+# Failed attempts by hook, outcome and code (NO_CODE: none), and the deliveries whose last attempt it was when they became FAILED.
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("grain", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("hook", sa.Text, primary_key=True),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("outcome", sa.Text, primary_key=True),
+    sa.Column("code", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("deliveries", sa.Integer, nullable=False),
+    sa.Index("failures_start", "grain", "start"),
+    sqlite_with_rowid=False,
+    postgresql_with=_ROOM,
+)
+
 # The measures of sources (`sources[].dimensions`): `key` is a value of `dimension`, both empty for all events together;
 # `measure` is the name of a numeric dimension, empty where events are counted.
 measures = sa.Table(

@@ -157,7 +157,7 @@ def owner_of(connection: Connection) -> Owner | None:
 # The databases that this version can use.
 
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest revision: a database that has it needs no Alembic at the start, which saves time and memory."""
 
 _VERSION = "alembic_version"

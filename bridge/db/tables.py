@@ -15,6 +15,8 @@ INDEXED_LENGTH = 200
 """Maximum characters of a publisher's id that is indexed."""
 WEBHOOK_ID_OF_ITS_OWN = f"publisher_id IS NOT NULL AND length(webhook_id) BETWEEN 1 AND {INDEXED_LENGTH}"
 """The condition for events with a `webhook-id` other than their own id, which has to be indexed."""
+WAITING = "status IN ('PENDING', 'RETRYING')"
+"""The condition of the index of waiting deliveries, by hook."""
 NOT_SUCCESS = "status <> 'SUCCESS'"
 """The condition of the status index: nearly every delivery succeeds at once, and need not be indexed."""
 
@@ -97,6 +99,7 @@ deliveries = sa.Table(
     sa.Index("deliveries_event", "event_id", "id"),
     sa.Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
     sa.Index("deliveries_status", "status", "event_id", "id", "event_type", **where(NOT_SUCCESS)),
+    sa.Index("deliveries_waiting", "hook", "event_id", **where(WAITING)),
     sa.Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
     sqlite_with_rowid=False,
 )
@@ -144,6 +147,7 @@ quarantine = sa.Table(
     sa.Column("escaped", sa.Text),
     sa.Index("quarantine_age", "quarantined_at"),
     sa.Index("quarantine_source", "source", "id"),
+    sa.Index("quarantine_reason", "reason", "id"),
 )
 
 hook_states = sa.Table(

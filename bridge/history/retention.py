@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, and_, delete, exists, not_, select
 
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import History
-from bridge.db.admin_tables import durations, measures, sums
+from bridge.db.admin_tables import durations, failures, measures, sums
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.tables import attempts, deliveries, event_dimensions, events, evidence_forms, quarantine
 from bridge.history.guards_store import SqlClaims
@@ -209,7 +209,7 @@ class Retention:
 # The deletion of expired sums, in small steps.
 
 
-_TABLES = (sums, durations, measures)
+_TABLES = (sums, durations, failures, measures)
 
 
 def prune(connection: Connection, now: float, keep: float, limit: int) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, case, select, update
 
 from bridge.core.delivery import Counted, Record
 from bridge.core.records import HookHealth
-from bridge.db.admin_tables import durations, hook_health, measures, sums
+from bridge.db.admin_tables import durations, failures, hook_health, measures, sums
 from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow
 from bridge.db.text import storable
 from bridge.db.upserts import Row, add, padded, put, put_if_later
@@ -23,8 +23,13 @@ ALL_HOOKS = ""
 _PLACES = {"SUCCESS": 0, "FAILED": 1, "SKIPPED": 2}
 _ATTEMPTS, _ATTEMPTS_FAILED, _DURATION = 3, 4, 5
 
+NO_CODE = -1_000_000
+"""Stands for the code of an attempt that has none, in the key of the table `failures`."""
+
 Minute = tuple[str, int]
 """A hook and a number of minutes since 1970."""
+Cause = tuple[str, int]
+"""The outcome of a failed attempt, and its code."""
 
 
 @dataclass(slots=True)
@@ -50,12 +55,16 @@ class Tally:
 
     counts: dict[Minute, Counts] = field(default_factory=dict)
     fared: dict[str, Fared] = field(default_factory=dict)
+    failures: dict[tuple[Minute, Cause], list[int]] = field(default_factory=dict)
+    """The failed attempts, and the deliveries whose last attempt they were."""
 
     def add_end(self, hook: str, status: str, at: float) -> None:
         """Counts a delivery that became final at that time."""
         self._of((hook, int(at // MINUTE))).figures[_PLACES[status]] += 1
 
-    def add_attempt(self, hook: str, started_at: float, duration_ms: float, outcome: str) -> None:
+    def add_attempt(
+        self, hook: str, started_at: float, duration_ms: float, outcome: str, code: int | None
+    ) -> None:
         """Counts an attempt at the time of its end."""
         ended_at = started_at + duration_ms / 1000
         key = (hook, int(ended_at // MINUTE))
@@ -70,6 +79,7 @@ class Tally:
         if outcome != "delivered":
             figures[_ATTEMPTS_FAILED] += 1
             fared.failed.append(ended_at)
+            self._add_failure(key, _cause(outcome, code), attempts=1)
         elif fared.succeeded_at is None or ended_at > fared.succeeded_at:
             fared.succeeded_at = ended_at
 
@@ -77,29 +87,40 @@ class Tally:
         self, deliveries: Iterable[DeliveryRow], attempts: Iterable[AttemptRow], of: Mapping[str, DeliveryRow]
     ) -> None:
         """Counts rows that were new to the database; `of` maps delivery ids to the deliveries of the attempts."""
-        failing = set()
+        failing: dict[str, Cause] = {}
         for row in attempts:
-            self.add_attempt(of[row[0]][2], row[3], row[4], row[5])
+            self.add_attempt(of[row[0]][2], row[3], row[4], row[5], row[6])
             if row[5] != "delivered":
-                failing.add(row[0])
+                failing[row[0]] = _cause(row[5], row[6])
         for delivery in deliveries:
             if delivery[4] in FINAL_STATUSES:
                 self.add_end(delivery[2], delivery[4], delivery[9])
                 if delivery[0] in failing and delivery[4] == "FAILED":
                     self.fared[delivery[2]].gave_up.append(delivery[9])
+                    minute = (delivery[2], int(delivery[9] // MINUTE))
+                    self._add_failure(minute, failing[delivery[0]], deliveries=1)
 
     def add_unkept(self, record: Record) -> None:
         """Counts a delivery of which no rows are written."""
         hook, attempt = record.delivery.hook, record.attempt
         self.add_end(hook, str(record.status), record.at)
         if attempt is not None:
-            self.add_attempt(hook, attempt.started_at, attempt.duration_ms, attempt.outcome)
+            self.add_attempt(hook, attempt.started_at, attempt.duration_ms, attempt.outcome, attempt.code)
+
+    def _add_failure(self, minute: Minute, cause: Cause, *, attempts: int = 0, deliveries: int = 0) -> None:
+        counts = self.failures.setdefault((minute, cause), [0, 0])
+        counts[0] += attempts
+        counts[1] += deliveries
 
     def _of(self, key: Minute) -> Counts:
         found = self.counts.get(key)
         if found is None:
             found = self.counts[key] = Counts()
         return found
+
+
+def _cause(outcome: str, code: int | None) -> Cause:
+    return outcome, NO_CODE if code is None else code
 
 
 # The health of hooks, updated in the commit of their attempts.
@@ -196,6 +217,7 @@ def add_tally(connection: Connection, tally: Tally) -> None:
         return
     add(connection, sums, list(sum_rows(tally)))
     add(connection, durations, list(duration_rows(tally)))
+    add(connection, failures, list(failure_rows(tally)))
     update_health(connection, tally.fared)
 
 
@@ -250,6 +272,17 @@ def duration_rows(tally: Tally) -> Iterator[Row]:
             for bucket, count in counts.durations.items():
                 known[bucket] = known.get(bucket, 0) + count
     return ((*key, bucket, count) for key, counted in added.items() for bucket, count in counted.items())
+
+
+def failure_rows(tally: Tally) -> Iterator[Row]:
+    """Yields the rows that a tally adds to the table `failures`."""
+    added: dict[tuple[int, str, int, str, int], list[int]] = {}
+    for ((hook, minute), cause), counts in tally.failures.items():
+        at = minute * MINUTE
+        for step in STEPS:
+            known = added.setdefault((step, hook, at - at % step, *cause), [0, 0])
+            known[:] = [a + b for a, b in zip(known, counts, strict=True)]
+    return ((*key, *counts) for key, counts in added.items())
 
 
 def _keys(hook: str, minute: int) -> Iterator[tuple[int, str, int]]:

@@ -45,6 +45,12 @@ class _SeriesQuery(Query, looks_up=True):
     span = SPAN
 
 
+class _FailuresQuery(Query, looks_up=True):
+    hook = HOOK
+    span = SPAN
+    limit = at_most(50, "How many combinations of hook, outcome and code there may be.")
+
+
 class StatisticsRoutes(OperationGroup):
     """The operations that read statistics."""
 
@@ -83,6 +89,13 @@ class StatisticsRoutes(OperationGroup):
         hook = await self._names.hook(query, query.hook)
         query.check()
         return await self._hooks.overall(TimeRange(*query.span), hook, cast("Grain | None", query.by))
+
+    @reading("failures.list", "/v1/failures", "Count failures by hook, outcome and code, most attempts first")
+    async def _failures(self, call: Call[_FailuresQuery, None]) -> documents.FailuresDocument:
+        query = call.query
+        hook = await self._names.hook(query, query.hook)
+        query.check()
+        return await self._hooks.failures(TimeRange(*query.span), hook, query.limit)
 
     @reading("stats.dimensions", "/v1/stats/dimensions", "List the dimensions of a source's events")
     async def _dimensions(self, call: Call[_SourceQuery, None]) -> documents.DimensionsDocument:

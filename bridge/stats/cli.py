@@ -25,6 +25,7 @@ amqp-bridge stats --watch 5
 amqp-bridge stats top --source phlix --dimension user --order duration --since 30d
 amqp-bridge stats measures --source phlix --by day
 amqp-bridge stats dimensions --source phlix
+amqp-bridge stats failures --since 24h
 """)
 SOURCE = option("--source -s", "NAME", "Name of the source.", default=..., autocompletion=source_names)
 
@@ -68,6 +69,15 @@ SERIES = (
     column("skipped", right=True, drop=2),
     column("attempts", right=True, drop=3),
     column("average_ms", "average", milliseconds, right=True, drop=1),
+)
+FAILURES = (
+    column("hook_name", "hook", least=12),
+    column("outcome"),
+    column("status_code", "code", right=True),
+    column("attempts", right=True),
+    column("deliveries", "failed", right=True),
+    column("since", show=moment, drop=1),
+    column("until", show=moment, drop=2),
 )
 
 app = RemoteCommands("stats", epilog=EXAMPLES)
@@ -122,6 +132,24 @@ def measures(to: Remote, **query: Any) -> None:
 def dimensions(to: Remote, **query: Any) -> None:
     """Show the dimensions of a source."""
     to.show("/stats/dimensions", _show_dimensions, query)
+
+
+@app.remote(
+    epilog=EXAMPLES,
+    own=(
+        HOOK,
+        option("--limit -n", "N", "Maximum number of items.", int, default=50, min=1),
+        *SPAN,
+    ),
+    common=WATCHED,
+)
+def failures(to: Remote, **query: Any) -> None:
+    """Show failed attempts by hook, outcome and code."""
+    to.show(
+        "/failures",
+        lambda paper, answer: paper.table(FAILURES, answer["items"], "nothing failed"),
+        queried(query),
+    )
 
 
 def show_totals(paper: TablePrinter, totals: Any) -> None:

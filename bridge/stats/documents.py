@@ -1,11 +1,11 @@
 """The documents of statistics."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from bridge.core.records import HookHealth, Sums
+from bridge.core.records import Failures, HookHealth, Sums
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.measuring.spans import percentile
 
@@ -142,6 +142,43 @@ class StatsDocument(ClosedDocument):
     """Totals of each hook, those with the most deliveries first."""
     series: list[StatsStepDocument] | None = None
     """Counts by step, if `by` is given."""
+
+
+class FailureDocument(ClosedDocument):
+    """The failures of a hook with one outcome and code."""
+
+    hook: str
+    """Id of the hook."""
+    hook_name: str
+    """Name of the hook; its id if the hook does not exist any more."""
+    outcome: str
+    """Kind of the fault, as in attempts."""
+    status_code: int | None
+    """HTTP status or exit code."""
+    attempts: Count
+    """Attempts that failed so."""
+    deliveries: Count
+    """Deliveries that became FAILED with such an attempt; a later retry does not reduce the number."""
+    since: UtcMoment
+    """Start of the first step with one."""
+    until: UtcMoment
+    """End of the last step with one."""
+
+    @classmethod
+    def of(cls, known: Failures, name_of: Callable[[str], str]) -> Self:
+        """Returns the document of these failures."""
+        return cls.unchecked(known, hook_name=name_of(known.hook), status_code=known.code)
+
+
+class FailuresDocument(ClosedDocument):
+    """The failures of a span by hook, outcome and code."""
+
+    items: list[FailureDocument]
+    """Most attempts first."""
+    from_: Annotated[UtcMoment | None, Field(alias="from")]
+    """Start of the span, which has whole steps; null: the first attempt."""
+    to: UtcMoment
+    """End of the span."""
 
 
 class MeasuredDocument(ClosedDocument):

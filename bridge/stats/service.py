@@ -87,6 +87,15 @@ class HookStatistics:
             **bounds(begin, end, now), totals=documents.TotalsDocument.of(sums, faring), hooks=hooks, **series
         )
 
+    async def failures(self, asked: TimeRange, hook: str | None, most: int) -> documents.FailuresDocument:
+        """Returns the most frequent failures by hook, outcome and code, of one hook or of all."""
+        now = time.time()
+        begin, end = widened(asked.since, asked.until, now)
+        hooks = None if hook is None else [hook]
+        found = await self._statistics.failures(hooks, begin, end, most)
+        items = [documents.FailureDocument.of(each, self._name_of) for each in found]
+        return documents.FailuresDocument.unchecked(items=items, **bounds(begin, end, now))
+
     async def _series(
         self, hook: str | None, by: Grain, begin: int, end: int
     ) -> list[documents.StatsStepDocument]:

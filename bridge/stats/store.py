@@ -8,14 +8,14 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Table, func, select, union_all
 
 from bridge.core.base import value
-from bridge.core.records import Grain, HookHealth, Measured, MeasuredStep, Sums
-from bridge.db.admin_tables import durations, measures, sums
+from bridge.core.records import Failures, Grain, HookHealth, Measured, MeasuredStep, Sums
+from bridge.db.admin_tables import durations, failures, measures, sums
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.scan import distinct
 from bridge.db.text import storable
 from bridge.db.upserts import padded
 from bridge.history.retention import prune
-from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, OTHER, read_health
+from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, NO_CODE, OTHER, read_health
 from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, pieces
 
 # The queries over the measures of sources.
@@ -113,12 +113,30 @@ def _sums_by_hook(connection: Connection, begin: int, end: int, most: int) -> di
     return {hook: found[hook] for hook in hooks}
 
 
+def _failures(
+    connection: Connection, hooks: Sequence[str] | None, begin: int, end: int, most: int
+) -> list[Failures]:
+    """Returns the most frequent failures of these hooks, None: of all."""
+    if begin >= end:
+        return []
+    c = _within(failures, begin, end, hooks)
+    attempts = func.sum(c.attempts)
+    figures = (attempts, func.sum(c.deliveries), func.min(c.start), func.max(c.start + c.grain))
+    chosen = select(c.hook, c.outcome, c.code, *figures).group_by(c.hook, c.outcome, c.code)
+    ordered = chosen.order_by(attempts.desc(), c.hook, c.outcome, c.code).limit(most)
+    return [
+        Failures(hook, outcome, None if code == NO_CODE else code, *map(int, counts))
+        for hook, outcome, code, *counts in connection.execute(ordered)
+    ]
+
+
 class SqlStatistics(Store):
     """The store that reads the statistics. Spans are whole buckets, in Unix seconds, from `begin` to `end`
     (exclusive); `widened` of bridge.measuring.spans makes them. Each method raises HistoryUnavailable.
     """
 
     sums_by_hook = Reads(_sums_by_hook)
+    failures = Reads(_failures)
     prune_statistics = Writes(prune)
 
     async def sums(self, hook: str | None, begin: int, end: int) -> Sums:

@@ -12,7 +12,7 @@ from bridge.db.tables import metadata
 
 OURS = frozenset(metadata.tables)
 """The names of this version's tables."""
-_SQUASHED = "0008"
+_SQUASHED = "0009"
 """The revision that migrates a history of any older revision: Alembic need not know those."""
 _VERSION = Table(
     "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False)

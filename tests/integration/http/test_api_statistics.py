@@ -68,6 +68,31 @@ async def test_a_hook_that_nothing_was_attempted_for_has_no_rate_and_no_times(hi
     ] == [None] * 5
 
 
+async def test_failures_are_told_by_hook_outcome_and_code(history: SqlHistory):
+    now = time.time()
+    await history.commit(
+        [
+            ended(now),
+            *(ended(now, good=False, code=503) for _ in range(2)),
+            ended(now - 3 * DAY, "gone", good=False),
+        ]
+    )
+    async with serving(history) as client:
+        found = await client.get("/failures")
+        lately = await client.get("/failures?from=-1h&hook=crm")
+        refused = await client.refused("/failures?hook=crmm", 422)
+
+    told = [
+        tuple(each[name] for name in ("hook_name", "outcome", "status_code", "attempts", "deliveries"))
+        for each in found["items"]
+    ]
+    assert told == [("crm", "status", 503, 2, 2), ("gone", "status", 500, 1, 1)]
+    assert [each["hook"] for each in lately["items"]] == ["crm"]
+    assert lately["items"][0]["since"] <= lately["to"]
+    assert found["from"] is None
+    assert "did you mean crm?" in refused.body["detail"]
+
+
 async def test_a_hook_that_is_gone_counts_but_no_longer_fails(history: SqlHistory):
     now = time.time()
     await history.commit([ended(now, "gone", good=False), ended(now)])
@@ -140,6 +165,7 @@ async def test_all_hooks_are_told_together_one_by_one_and_step_by_step(history: 
         ("/stats?by=minute&from=-30d", ["by"]),
         ("/stats?hook=a/b&since=-7d", ["since", "hook"]),
         ("/hooks/crm/stats?by=day", ["by"]),
+        ("/failures?limit=0&from=soon", ["from", "limit"]),
         ("/stats/top?source=phlix", ["dimension"]),
         ("/stats/top?source=phlix&dimension=nobody&order=nothing&limit=0", ["dimension", "order", "limit"]),
         ("/stats/top?dimension=user", ["source", "dimension"]),
