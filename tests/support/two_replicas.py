@@ -124,7 +124,7 @@ async def open_replicas(
 ) -> AsyncIterator[Replicas]:
     """So many bridges, not started yet; `url`: an empty database on PostgreSQL."""
     http = {"admin_token": TOKEN, **sections.pop("http", {})}
-    settings = scene.settings(hooks, sources, storage={"url": url}, http=http, **sections)
+    settings = scene.settings(hooks, sources, http=http, **{"storage": {"url": url}, **sections})
     replicas = Replicas(scene, Database(url))
     async with AsyncExitStack() as stack:
         for number in range(count):
