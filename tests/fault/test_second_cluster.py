@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import aiormq
@@ -116,7 +117,7 @@ async def test_a_second_cluster_goes_on_where_the_first_one_was_lost(
             await until(lambda: depth_is(scene, 0), 30, what=replicas.last_words)
             await go_on_with_what_waited(replicas.asked[0])
             for hook in ("erp", "late"):
-                await until(lambda hook=hook: ended_well(replicas, hook, 80), 30, what=replicas.last_words)
+                await until(partial(ended_well, replicas, hook, 80), 30, what=replicas.last_words)
     everything = [b"%d" % number for number in range(80)]
     assert sorted(endpoint.bodies("/crm"), key=int) == everything
     assert all(set(endpoint.bodies(path)) == set(everything) for path in ("/erp", "/late"))
