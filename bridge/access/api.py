@@ -7,10 +7,18 @@ from bridge.access.service import RESERVED, MadeToken, NewToken, TokenDesk, Toke
 from bridge.access.store import SqlAccess
 from bridge.core.access import DeedFilter, Role
 from bridge.hooks.names import AskedNames
-from bridge.http.audit import ActorDocument, DeedDocument
 from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SPAN, PageQuery, Query, flag, read_page, text
-from bridge.http.operation import AUDITED, Call, Operation, OperationGroup, Reply, reading
+from bridge.http.operation import (
+    AUDITED,
+    ActorDocument,
+    Call,
+    DeedDocument,
+    Operation,
+    OperationGroup,
+    Reply,
+    reading,
+)
 from bridge.settings.shape import nearest
 
 

@@ -14,9 +14,9 @@ from bridge.core.access import Actor, AuditEntry, KnownToken, Role
 from bridge.core.base import StrictModel, seconds
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import Control
-from bridge.http.audit import AuditLog
 from bridge.http.auth import LENGTH, LETTERS, PREFIX, Actors, digest_of
 from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.http.operation import AuditLog
 
 # The documents of tokens and the audit log.
 

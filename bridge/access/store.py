@@ -9,8 +9,8 @@ from bridge.core.access import AuditEntry, DeedFilter, KnownToken, Role
 from bridge.core.records import Page
 from bridge.db.admin_tables import audit, tokens
 from bridge.db.engine import Reads, Store, Writes
+from bridge.db.rows import storable
 from bridge.db.scan import KeyRange, cursor, first_id, key_of
-from bridge.db.text import storable
 from bridge.db.upserts import any_insert
 from bridge.history.retention import newest_id
 

@@ -40,7 +40,7 @@ from bridge.pipeline.reading import CopyReader, LargeBodyReader, UnverifiedCopie
 from bridge.pipeline.recorder import GroupCommit, Recorder
 from bridge.pipeline.settlement import InFlight
 from bridge.pipeline.watch import PipelineWatch
-from bridge.retry.breaker import Rules
+from bridge.retry.policy import Rules
 from bridge.targets.evidence import Rendering
 from bridge.targets.factory import Targets
 from bridge.wire.headers import SignedInletMarkReader

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import orjson
 
-from bridge.bodies import body, cloudevents, profiles
+from bridge.bodies import body, profiles
 from bridge.bodies.body import JSON, Body, Build, has_data, whole_body, why_no_data
 from bridge.bodies.exact import php_float, to_json, unbuildable
 from bridge.bodies.profiles import is_envelope, with_type
@@ -144,8 +144,8 @@ _KINDS: Mapping[str, Build] = {
     "data": body.data,
     "form": form,
     "standard": profiles.standard,
-    "cloudevents": cloudevents.structured,
-    "cloudevents-binary": cloudevents.binary,
+    "cloudevents": profiles.structured,
+    "cloudevents-binary": profiles.binary,
 }
 _OF_SPLYNX: Mapping[str, Build] = {"form": splynx_form, "raw": profiles.splynx_raw}
 _SHAPES: Mapping[str, Build] = {

@@ -13,8 +13,8 @@ import structlog
 from bridge.amqp.connection import Link
 from bridge.amqp.topology import Topology
 from bridge.core.errors import AlreadyRunning, BrokerRefused, BrokerUnavailable, HistoryUnavailable
-from bridge.core.jobs import Replica
 from bridge.core.ports import UNSIGNED, Control
+from bridge.core.records import Replica
 from bridge.core.survey import Owner
 from bridge.db.engine import SqlOwnership
 from bridge.history.leases import SqlReplicas

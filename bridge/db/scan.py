@@ -22,8 +22,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from bridge.core.records import Beyond
+from bridge.db.rows import storable
 from bridge.db.tables import events
-from bridge.db.text import storable
 
 # The cursor: the end of a page, as opaque text for clients.
 

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
 
 from bridge.core.delivery import Status
-from bridge.core.jobs import Restart
-from bridge.core.records import KnownEvent
+from bridge.core.records import KnownEvent, Restart
 from bridge.db.admin_tables import outbox
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.rows import FINAL_STATUSES

@@ -9,9 +9,8 @@ import structlog
 
 from bridge.core.delivery import Answer, Delivery, Parked, Record, Status
 from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
-from bridge.core.jobs import Restart
 from bridge.core.ports import Control, Copies, History, Preview
-from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent
+from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent, Restart
 from bridge.deliveries.documents import RequestDocument
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.events.documents import as_event

@@ -12,8 +12,7 @@ from bridge.core.survey import (
     Right,
 )
 from bridge.doctor.findings import Diagnosis, Group
-from bridge.doctor.policies import TIMEOUTS, of_limit
-from bridge.doctor.releases import granted
+from bridge.doctor.policies import TIMEOUTS, granted, of_limit
 from bridge.settings.tree import Settings
 from bridge.wire.effects import effects_of, returns_of
 

@@ -10,7 +10,7 @@ from typing import Any, NewType
 from cel_expr_python import cel  # type: ignore[import-untyped]  # has stubs, but no py.typed (0.1.3)
 
 from bridge.core.event import Event
-from bridge.expressions.cost import cost_of
+from bridge.expressions.lexer import cost_of
 from bridge.expressions.values import plain, shown, text
 from bridge.formats.registry import attributes_of, envelope_of
 

@@ -17,8 +17,8 @@ from bridge.bodies.exact import table_text, to_json
 from bridge.core.delivery import Answer
 from bridge.core.event import Event
 from bridge.expressions import lexer
-from bridge.expressions.cost import cost_of
 from bridge.expressions.engine import MAX_DETAIL, EvaluationError, compile_expression, unanswered, view_for
+from bridge.expressions.lexer import cost_of
 from bridge.expressions.values import ValueTooLarge, exported, from_engine
 from bridge.formats.registry import attributes_of, envelope_of
 

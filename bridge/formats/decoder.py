@@ -12,8 +12,8 @@ from bridge.codings.inflating import plain_message
 from bridge.core.event import Event, Message, Received, Refused, Source, Undecodable, refused_whole
 from bridge.expressions.engine import TEXTS, compile_giving, view_for
 from bridge.formats.parse import BOUNDS, Bounds
+from bridge.formats.platforms import ReadEvent
 from bridge.formats.registry import FORMATS, MAX_BODY, Read, Split, read_body, recognise
-from bridge.formats.systems import ReadEvent
 from bridge.formats.text import event_type, fitting_id, table_size, text_of, utc_text, webhook_id
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import INLET, with_visible_headers

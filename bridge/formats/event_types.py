@@ -166,7 +166,7 @@ PLINQX = Catalogue(
 
 
 # Splynx: the types in its documentation, its samples and public receivers; its full list is not published. A type is
-# composed of the last two parts of `data.model` and of `data.action`: see bridge.formats.systems.
+# composed of the last two parts of `data.model` and of `data.action`: see bridge.formats.platforms.
 
 
 SPLYNX = Catalogue(
@@ -214,7 +214,7 @@ TIKI = Catalogue(
 )
 
 
-# The catalogues of all systems. Types outside of the catalogues are valid, too.
+# The catalogues of all platforms. Types outside of the catalogues are valid, too.
 
 
 CATALOGUES: tuple[Catalogue, ...] = (

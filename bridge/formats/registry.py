@@ -10,10 +10,10 @@ from bridge.codings.inflating import is_plain, plain_of
 from bridge.codings.labels import labels_of
 from bridge.core.base import value
 from bridge.core.event import Content, Decoded, Event, Message
-from bridge.formats import cloudevents, frameworks, platforms, systems
+from bridge.formats import cloudevents, frameworks, platforms
 from bridge.formats.forms import form_data, is_form
 from bridge.formats.parse import BOUNDS, Bounds, growth_of, read
-from bridge.formats.systems import ReadEvent, reader
+from bridge.formats.platforms import ReadEvent, reader
 from bridge.formats.text import from_milliseconds, from_text, from_value
 
 # The fallback format `json` for any body, JSON or not, and Standard Webhooks payloads.
@@ -97,10 +97,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "symfony": Format(frameworks.read_symfony),
         "dramatiq": Format(frameworks.read_dramatiq),
         "standard": Format(read_standard),
-        "splynx": Format(systems.read_splynx),
-        "phlix": Format(systems.read_phlix),
-        "plinqx": Format(systems.read_plinqx),
-        "cockpit": Format(systems.read_cockpit),
+        "splynx": Format(platforms.read_splynx),
+        "phlix": Format(platforms.read_phlix),
+        "plinqx": Format(platforms.read_plinqx),
+        "cockpit": Format(platforms.read_cockpit),
         "json": Format(read_plain_json),
     }
 )
@@ -205,13 +205,13 @@ def _by_keys(data: dict[str, Any]) -> str | None:
 
 
 def _by_several_keys(data: dict[str, Any]) -> str | None:
-    if systems.is_splynx_body(data):
+    if platforms.is_splynx_body(data):
         return "splynx"
-    if systems.is_phlix_body(data):
+    if platforms.is_phlix_body(data):
         return "phlix"
-    if systems.is_plinqx_body(data):
+    if platforms.is_plinqx_body(data):
         return "plinqx"
-    if systems.is_cockpit_body(data):
+    if platforms.is_cockpit_body(data):
         return "cockpit"
     return "standard" if is_standard_body(data) else None
 

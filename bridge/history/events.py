@@ -11,8 +11,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Text, exists, func, li
 from bridge.core.delivery import Status
 from bridge.core.records import Beyond, EventFilter, EventStatus, KnownEvent, Page
 from bridge.db import scan
+from bridge.db.rows import storable
 from bridge.db.tables import INDEXED_LENGTH, WEBHOOK_ID_OF_ITS_OWN, deliveries, event_dimensions, events
-from bridge.db.text import storable
 from bridge.history.deliveries import event_of
 
 _KIND = "event"

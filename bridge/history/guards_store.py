@@ -11,9 +11,9 @@ from bridge.core.delivery import DUPLICATE, Status
 from bridge.core.guards import Claim, Claimed, Earlier, EventKey
 from bridge.db.admin_tables import claims, replicas, suspects
 from bridge.db.engine import Engine, Reads, Store, Writes
+from bridge.db.rows import storable
 from bridge.db.scan import among, as_literal
 from bridge.db.tables import INDEXED_LENGTH, deliveries, events
-from bridge.db.text import storable
 from bridge.db.upserts import Row, Upsert, any_insert, keep_the_first, padded
 from bridge.history import leases
 from bridge.history.leases import now

@@ -14,11 +14,10 @@ from bridge.core.records import IdOf, KnownDelivery, KnownEvent
 from bridge.db.admin_tables import next_revision, replays
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.migrations import migrate
-from bridge.db.rows import FINAL_STATUSES
+from bridge.db.rows import FINAL_STATUSES, storable
 from bridge.db.scan import distinct
 from bridge.db.sqlite import SqliteEngine
 from bridge.db.tables import deliveries, events, hook_states, metadata, quarantine
-from bridge.db.text import storable
 from bridge.db.upserts import padded
 from bridge.history import deliveries as history_deliveries
 from bridge.history import events as history_events

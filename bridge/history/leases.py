@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy import Connection, delete, func, or_, select
 
-from bridge.core.jobs import Replica
+from bridge.core.records import Replica
 from bridge.db.admin_tables import leases, replicas
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.upserts import any_insert

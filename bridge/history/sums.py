@@ -9,8 +9,7 @@ from sqlalchemy import Connection, case, select, update
 from bridge.core.delivery import Counted, Record
 from bridge.core.records import HookHealth
 from bridge.db.admin_tables import durations, failures, hook_health, measures, sums
-from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow
-from bridge.db.text import storable
+from bridge.db.rows import FINAL_STATUSES, AttemptRow, DeliveryRow, storable
 from bridge.db.upserts import Row, add, padded, put, put_if_later
 from bridge.measuring.dimensions import counted_at, key_of, number_of
 from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, bucket_of, floor

@@ -16,7 +16,7 @@ from bridge.hooks.service import InForce
 from bridge.http.documents import ClosedDocument, UtcMoment
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
-from bridge.retry.breaker import Closed, HalfOpen
+from bridge.retry.policy import Closed, HalfOpen
 from bridge.settings.shown import address_of, shown
 from bridge.signing.profiles import unsigned
 

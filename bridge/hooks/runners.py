@@ -14,8 +14,7 @@ from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Deleted, HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.settlement import Work
-from bridge.retry.breaker import CircuitBreaker, Rules
-from bridge.retry.policy import Policy
+from bridge.retry.policy import CircuitBreaker, Policy, Rules
 from bridge.routing.table import RoutingTable
 from bridge.targets.factory import Targets
 from bridge.telemetry.metrics import Metrics

@@ -20,9 +20,8 @@ from bridge.core.hook import Ends, Hook, NameTaken, Overtaken, StoredHook
 from bridge.core.ports import HookState
 from bridge.core.records import HookHealth
 from bridge.core.target import TARGET_TYPES
-from bridge.hooks.merge import patched, replaced, unkept, without_read_only
 from bridge.hooks.store import SqlHooks
-from bridge.hooks.validate import Grounds, hook_of
+from bridge.hooks.validate import Grounds, hook_of, patched, replaced, unkept, without_read_only
 from bridge.pipeline.hook_table import HookTable
 
 

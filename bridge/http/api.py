@@ -13,10 +13,9 @@ from bridge.core.budget import Budget
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
-from bridge.http.audit import AuditLog
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.documents import REQUEST_ID, RequestProblem, problem_of
-from bridge.http.operation import ACTOR, AUDITED, Operation, OperationGroup, runner
+from bridge.http.operation import ACTOR, AUDITED, AuditLog, Operation, OperationGroup, runner
 from bridge.telemetry import events
 
 PREFIX = "/api"

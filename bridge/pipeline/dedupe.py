@@ -24,9 +24,8 @@ from bridge.core.delivery import Finished
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier
 from bridge.history.guards_store import SqlClaims, SqlRecollection
-from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Settlement, UnderWay, awaited
+from bridge.pipeline.settlement import Part, ReceivedMessage, Remaining, Settlement, UnderWay, awaited
 from bridge.telemetry import events
 
 # The owner of a key is this event, an earlier one, or one of a process that has died. A process claims a key before it

@@ -48,9 +48,8 @@ from bridge.core.event import Message, Refused, Undecodable
 from bridge.core.ports import Copies
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
-from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import Settlement, Work, awaited, described
+from bridge.pipeline.settlement import Remaining, Settlement, Work, awaited, described
 from bridge.pipeline.watch import PipelineWatch
 from bridge.retry.policy import judge
 

@@ -19,8 +19,7 @@ from bridge.core.target import QueueTarget, WebhookTarget
 from bridge.meta.words import Facts, MetaType, breaker_closed, breaker_opened
 from bridge.pipeline.hook_queue import HookQueue, Lane
 from bridge.pipeline.settlement import Work, awaited
-from bridge.retry.breaker import CircuitBreaker, Closed, HalfOpen, Open, State
-from bridge.retry.policy import Policy
+from bridge.retry.policy import CircuitBreaker, Closed, HalfOpen, Open, Policy, State
 from bridge.telemetry import events
 from bridge.telemetry.metrics import HookMetrics
 

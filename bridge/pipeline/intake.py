@@ -18,9 +18,11 @@ from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import LargeBodyReader
-from bridge.pipeline.received import Part, ReceivedMessage, Remaining
 from bridge.pipeline.settlement import (
     InFlight,
+    Part,
+    ReceivedMessage,
+    Remaining,
     SettledCallback,
     Settlement,
     awaited,

@@ -6,9 +6,9 @@ from sqlalchemy import ColumnElement, Connection, delete, select
 
 from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
 from bridge.db.engine import Reads, Store, Writes
+from bridge.db.rows import storable
 from bridge.db.scan import KeyRange, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
 from bridge.db.tables import quarantine
-from bridge.db.text import storable
 from bridge.history.deliveries import quarantined_of
 
 # The queries for quarantined messages: in pages, and one alone.

@@ -7,8 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bridge.core.base import PerSecond, StrictModel
 from bridge.core.delivery import Status
-from bridge.core.jobs import Replay, ReplayFilter
-from bridge.core.records import ReplayStatus
+from bridge.core.records import Replay, ReplayFilter, ReplayStatus
 from bridge.http.documents import ClosedDocument, UtcMoment
 
 

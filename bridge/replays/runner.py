@@ -10,9 +10,8 @@ import structlog
 
 from bridge.core.base import Backoff
 from bridge.core.errors import HistoryUnavailable
-from bridge.core.jobs import Lacking, Replay, Restart
 from bridge.core.ports import Control
-from bridge.core.records import ReplayStatus
+from bridge.core.records import Lacking, Replay, ReplayStatus, Restart
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.formats.parse import Bounds
 from bridge.history.leases import SqlReplicas
@@ -20,7 +19,6 @@ from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.replays.service import ENDED, ReplayMatcher, takes_part, without
 from bridge.replays.store import SqlReplays
-from bridge.retry.policy import Pace
 
 # One replay: batch by batch, at its rate, with backpressure from the hooks' lanes.
 
@@ -249,3 +247,42 @@ class ReplayScheduler:
 
 def _lease(replay_id: str) -> str:
     return f"replay {replay_id}"
+
+
+# Rate pacing: a number per second, spread evenly.
+
+
+_BURST = 1.0
+"""The burst in seconds' worth that may be caught up on after a delay."""
+_STEP = 0.1
+"""The batch in seconds' worth at high rates: each step costs a transaction."""
+
+
+class Pace:
+    """A token bucket that spreads its rate evenly; callers pass the time, in monotonic seconds."""
+
+    def __init__(self, rate: float | None, now: float) -> None:
+        """Start the pace: `rate` per second; None: unlimited."""
+        self._rate = rate
+        self._next = now
+
+    def due(self, now: float, most: int) -> int:
+        """Returns how many may start now, at most `most`."""
+        if self._rate is None:
+            return most
+        self._next = max(self._next, now - _BURST)
+        if now < self._next:
+            return 0
+        return min(most, int((now - self._next) * self._rate) + 1)
+
+    def went(self, count: int) -> None:
+        """Record that this many started."""
+        if self._rate is not None:
+            self._next += count / self._rate
+
+    def wait(self, now: float) -> float:
+        """Returns the seconds until more may start."""
+        if self._rate is None:
+            return 0.0
+        together = max(0.0, _STEP - 1 / self._rate)
+        return max(0.0, self._next + together - now)

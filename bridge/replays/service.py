@@ -9,9 +9,8 @@ from bridge.core.delivery import Status
 from bridge.core.errors import BridgeError
 from bridge.core.event import Event
 from bridge.core.hook import Hook
-from bridge.core.jobs import Lacking, Replay, ReplayFilter
 from bridge.core.ports import Control
-from bridge.core.records import KnownEvent, ReplayStatus
+from bridge.core.records import KnownEvent, Lacking, Replay, ReplayFilter, ReplayStatus
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
 from bridge.hooks.names import KnownNames, UnknownName

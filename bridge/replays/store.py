@@ -20,13 +20,12 @@ from sqlalchemy import (
 )
 
 from bridge.core.delivery import Status
-from bridge.core.jobs import Lacking, MatchCounts, Replay, ReplayFilter, Restart
-from bridge.core.records import Page, ReplayStatus
+from bridge.core.records import Lacking, MatchCounts, Page, Replay, ReplayFilter, ReplayStatus, Restart
 from bridge.db.admin_tables import replays
 from bridge.db.engine import Engine, Reads, Store, Writes
+from bridge.db.rows import storable
 from bridge.db.scan import KeyRange, among, as_id, as_literal, cursor, distinct, first_id, key_of
 from bridge.db.tables import deliveries, events
-from bridge.db.text import storable
 from bridge.deliveries.outbox import restart_some
 from bridge.replays.supply import Supplies, make_deliveries, next_lacking
 

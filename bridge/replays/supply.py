@@ -7,12 +7,11 @@ from uuid import UUID, uuid5
 from sqlalchemy import Column, ColumnElement, Connection, Select, func, select
 
 from bridge.core.delivery import Status
-from bridge.core.jobs import Lacking, Replay, ReplayFilter, Restart
-from bridge.core.records import KnownEvent
+from bridge.core.records import KnownEvent, Lacking, Replay, ReplayFilter, Restart
 from bridge.db.admin_tables import outbox
+from bridge.db.rows import storable
 from bridge.db.scan import among, as_literal, first_id
 from bridge.db.tables import deliveries, events
-from bridge.db.text import storable
 from bridge.db.upserts import Upsert, keep_the_first
 from bridge.history.deliveries import event_of
 

@@ -14,8 +14,17 @@ from bridge.formats.registry import envelope_of
 from bridge.formats.text import by_lower_name, text_of
 from bridge.signing import generic
 from bridge.signing.credentials import Basic, Cockpit, GitLab, HeaderToken, credentials_of
-from bridge.signing.digests import BodySignature, GitHub, GitHubCheck, Splynx, SplynxCheck, Tiki, Unsigned
-from bridge.signing.generic import Generic, GenericCheck
+from bridge.signing.generic import (
+    BodySignature,
+    Generic,
+    GenericCheck,
+    GitHub,
+    GitHubCheck,
+    Splynx,
+    SplynxCheck,
+    Tiki,
+    Unsigned,
+)
 from bridge.signing.shapes import Signer, Verify, decoding, from_base64, from_hex, hash_name, text_keys
 from bridge.signing.standard import STEMS, EitherOf, Standard, StandardCheck
 from bridge.signing.timestamped import Phlix, PhlixCheck, Plinqx, PlinqxCheck, Stripe, TimestampedCheck

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from bridge.signing.digests import BodySignature
+from bridge.signing.generic import BodySignature
 from bridge.signing.shapes import (
     MAX_SIGNATURES,
     MISMATCH,

@@ -11,8 +11,8 @@ from bridge.core.base import value
 from bridge.core.records import Failures, Grain, HookHealth, Measured, MeasuredStep, Sums
 from bridge.db.admin_tables import durations, failures, measures, sums
 from bridge.db.engine import Reads, Store, Writes
+from bridge.db.rows import storable
 from bridge.db.scan import distinct
-from bridge.db.text import storable
 from bridge.db.upserts import padded
 from bridge.history.retention import prune
 from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, NO_CODE, OTHER, read_health

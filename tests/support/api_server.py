@@ -42,8 +42,7 @@ from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.quarantine.api import QuarantineRoutes
 from bridge.quarantine.service import Requeuing
 from bridge.quarantine.store import SqlQuarantine
-from bridge.retry.breaker import CircuitBreaker, Rules
-from bridge.retry.policy import Policy
+from bridge.retry.policy import CircuitBreaker, Policy, Rules
 from bridge.routing.table import RoutingTable
 from bridge.settings.tree import Http, Settings
 from bridge.stats.store import SqlStatistics

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bridge.core.delivery import Delivery, Record, Status
-from bridge.core.jobs import Replay, ReplayFilter, Restart
-from bridge.core.records import ReplayStatus
+from bridge.core.records import Replay, ReplayFilter, ReplayStatus, Restart
 from bridge.history.history import SqlHistory
 from bridge.replays.store import SqlReplays
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, new_id

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from bridge.core.delivery import Entry, Record, Skipped, Status, Unmatched, status_after
 from bridge.core.ports import History
-from bridge.db.text import original
+from bridge.db.rows import original
 from bridge.history.history import SqlHistory
 from tests.support.events import NASTY_BODIES
 from tests.support.records import NOW, a_delivery, an_event, delivered, in_quarantine, look, newest, waiting

@@ -10,7 +10,7 @@ import pytest
 from bridge.core.delivery import Delivery, Record, Status
 from bridge.core.records import DeliveryFilter, KnownDelivery, LastAttempt
 from bridge.db import scan
-from bridge.history import lists
+from bridge.history import deliveries
 from bridge.history.history import SqlHistory
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, new_id, waiting
 
@@ -115,7 +115,7 @@ def _filters_by_update(records: Sequence[Record]) -> list[DeliveryFilter]:
 async def test_every_filter_gives_what_fits_in_the_order_in_which_it_became_final(
     history: SqlHistory, stored: list[Record], few: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(lists, "FEW", few)
+    monkeypatch.setattr(deliveries, "FEW", few)
     for number, which in enumerate(_filters_by_update(stored)):
         found = await _all_pages(history, which, limit=(7, 50, 1000)[number % 3])
         assert [item.id for item in found] == _expected(stored, which), which
@@ -126,7 +126,7 @@ async def test_pages_in_the_order_of_the_final_time_that_end_early_leave_nothing
 ):
     monkeypatch.setattr(scan, "BUDGET", 20)
     monkeypatch.setattr(scan, "PATIENCE", 0.0)
-    monkeypatch.setattr(lists, "FEW", 0)
+    monkeypatch.setattr(deliveries, "FEW", 0)
     for number, which in enumerate(_filters_by_update(stored)):
         found = await _all_pages(history, which, limit=(1, 3, 20)[number % 3])
         assert [item.id for item in found] == _expected(stored, which), which
@@ -156,7 +156,7 @@ async def test_successes_are_listed_by_their_hooks_or_where_these_are_many_among
     history: SqlHistory, stored: list[Record], monkeypatch: pytest.MonkeyPatch
 ):
     for most in (50, 1):
-        monkeypatch.setattr(lists, "_MOST_HOOKS", most)
+        monkeypatch.setattr(deliveries, "_MOST_HOOKS", most)
         for kind in (None, TYPES[0]):
             which = DeliveryFilter(statuses=frozenset({Status.SUCCESS}), event_type=kind)
             found = await _all_pages(history, which, limit=7)
@@ -183,7 +183,7 @@ async def test_pages_that_end_early_leave_nothing_out(
 ):
     monkeypatch.setattr(scan, "BUDGET", 20)
     monkeypatch.setattr(scan, "PATIENCE", 0.0)
-    monkeypatch.setattr(lists, "BATCHES", (2, 3, 4))
+    monkeypatch.setattr(deliveries, "BATCHES", (2, 3, 4))
 
     for number, which in enumerate(_filters(stored)):
         found = await _all_pages(history, which, limit=(1, 3, 20)[number % 3])

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.delivery import Status
-from bridge.core.jobs import ReplayFilter
-from bridge.core.records import ReplayStatus
+from bridge.core.records import ReplayFilter, ReplayStatus
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.history.history import SqlHistory
 from bridge.replays.store import SqlReplays

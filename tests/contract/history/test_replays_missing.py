@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.delivery import Status, Unmatched
 from bridge.core.event import Event
-from bridge.core.jobs import Lacking, Replay, ReplayFilter, Restart
+from bridge.core.records import Lacking, Replay, ReplayFilter, Restart
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.history.history import SqlHistory
 from bridge.replays.store import SqlReplays

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from bridge.core.delivery import Record, Status
-from bridge.core.jobs import Replica
+from bridge.core.records import Replica
 from bridge.history.history import SqlHistory
 from bridge.history.leases import SqlReplicas
 from bridge.hooks.deletion import SqlUnfinishedDeliveries

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from bridge.core.jobs import Replica
+from bridge.core.records import Replica
 from bridge.db.admin_tables import suspects as table
 from bridge.history.guards_store import SqlSuspects
 from bridge.history.history import SqlHistory

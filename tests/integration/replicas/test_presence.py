@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from bridge.cluster.replicas import ReplicaHeartbeat
-from bridge.core.jobs import Replica
+from bridge.core.records import Replica
 from bridge.db.admin_tables import replicas as table
 from bridge.history.history import SqlHistory, open_history
 from bridge.history.leases import SqlReplicas

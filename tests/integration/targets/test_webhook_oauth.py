@@ -12,7 +12,7 @@ import pytest
 from bridge.core.delivery import Answer, Fault
 from bridge.core.hook import Hook
 from bridge.core.ports import Target
-from bridge.retry.breaker import speaks_of_outage
+from bridge.retry.policy import speaks_of_outage
 from bridge.targets.factory import Targets
 from tests.support.events import delivery
 from tests.support.receiver import Conversation, Handle, Receiver, Request, receiving, response

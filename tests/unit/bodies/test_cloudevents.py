@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.bodies.body import Body
-from bridge.bodies.cloudevents import header_value
+from bridge.bodies.profiles import header_value
 from bridge.core.delivery import Answer
 from bridge.core.event import Event, Message, Source
 from bridge.formats.decoder import Decoder

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.db.text import headers_json, original, storable, storable_bytes
+from bridge.db.rows import headers_json, original, storable, storable_bytes
 
 any_text = st.text(st.characters(codec=None, exclude_categories=())) | st.text(
     st.sampled_from("\\x0\0\ud800\udfffé/u")

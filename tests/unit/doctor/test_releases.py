@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.doctor.releases import RELEASES, granted
+from bridge.doctor.policies import RELEASES, granted
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.event import Event, Message
-from bridge.expressions.cost import MOST_LOOKED_THROUGH, cost_of
 from bridge.expressions.engine import EvaluationError, compile_filter
+from bridge.expressions.lexer import MOST_LOOKED_THROUGH, cost_of
 from bridge.expressions.template import compile_template
 
 DOUBLED = ".map(x, x + x)"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.core.base import plain
 from bridge.core.hook import Hook
-from bridge.hooks.merge import patched, replaced, unkept, without_read_only
 from bridge.hooks.service import free_name, name_for
+from bridge.hooks.validate import patched, replaced, unkept, without_read_only
 from bridge.settings.shown import HIDDEN, shown
 
 TEXT = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8).filter(

@@ -19,8 +19,7 @@ from bridge.pipeline.backpressure import Shares, SlowHookIsolation
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.pipeline.settlement import InFlight, Settlement, Work
-from bridge.retry.breaker import CircuitBreaker, Rules
-from bridge.retry.policy import Policy
+from bridge.retry.policy import CircuitBreaker, Policy, Rules
 from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
 from tests.support.tickets import CountingTicket

@@ -11,8 +11,7 @@ from bridge.core.errors import HistoryUnavailable
 from bridge.core.guards import Claim, Claimed, Earlier, EventKey
 from bridge.history.guards_store import SqlClaims, SqlRecollection
 from bridge.pipeline.dedupe import DedupeLeases, RedeliveryFilter
-from bridge.pipeline.received import Part, ReceivedMessage, Remaining
-from bridge.pipeline.settlement import InFlight, Settlement
+from bridge.pipeline.settlement import InFlight, Part, ReceivedMessage, Remaining, Settlement
 from tests.support.records import an_event
 from tests.support.tickets import CountingTicket
 from tests.support.waiting import holds, until

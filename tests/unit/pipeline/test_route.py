@@ -17,12 +17,10 @@ from bridge.core.hook import Hook
 from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
-from bridge.pipeline.received import Remaining
 from bridge.pipeline.recorder import Recorder
-from bridge.pipeline.settlement import InFlight, Settlement
+from bridge.pipeline.settlement import InFlight, Remaining, Settlement
 from bridge.pipeline.watch import FilterErrors, PipelineWatch
-from bridge.retry.breaker import CircuitBreaker, Rules
-from bridge.retry.policy import Policy
+from bridge.retry.policy import CircuitBreaker, Policy, Rules
 from bridge.routing.table import RoutingTable
 from bridge.telemetry.metrics import Metrics
 from tests.support.tickets import CountingTicket

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge.core.delivery import Answer, Fault
-from bridge.retry.breaker import CircuitBreaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
+from bridge.retry.policy import CircuitBreaker, Closed, HalfOpen, Open, Rules, speaks_of_outage
 
 DOWN = Answer(Fault.REFUSED)
 FINE = Answer()

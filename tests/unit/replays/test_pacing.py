@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.retry.policy import Pace
+from bridge.replays.runner import Pace
 
 RATES = st.floats(min_value=0.1, max_value=5000)
 
