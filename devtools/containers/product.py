@@ -17,7 +17,7 @@ from devtools.nodes import processes
 from devtools.project import ROOT, say
 
 IMAGE = "amqp-bridge:dev"
-REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
+REQUIREMENTS = (ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "otel.txt")
 PYTHON = "3.13"
 PIP_SECONDS = 600
 BUILD_SECONDS = 900
@@ -26,10 +26,10 @@ GLIBC = ("_2_28", "_2_17", "2014", "_2_12", "2010", "_2_5", "1")
 """The suffixes of manylinux that a wheel may have."""
 
 
-def build_product(engine: Engine, image: str = IMAGE) -> str:
-    """The name of the image of this checkout; raises CannotRun with the end of the builder's output."""
+def build_product(engine: Engine, image: str = IMAGE, extra: str = "") -> str:
+    """The name of the image of this checkout, with this extra; raises CannotRun with the end of the builder's output."""
     with tempfile.TemporaryDirectory() as made, served(engine, wheels(), Path(made)) as address:
-        arguments = ("PIP_NO_INDEX=1", f"PIP_FIND_LINKS={address}")
+        arguments = ("PIP_NO_INDEX=1", f"PIP_FIND_LINKS={address}", f"EXTRA={extra}")
         options = [part for each in arguments for part in ("--build-arg", each)]
         file = ROOT / "deploy" / "docker" / "Dockerfile"
         told = ("build", "--network=host", "--file", str(file), *options, "--tag", image, str(ROOT))
@@ -41,11 +41,14 @@ def build_product(engine: Engine, image: str = IMAGE) -> str:
 
 def wheels() -> Path:
     """The folder with the wheels of the pinned requirements, downloaded with their hashes the first time."""
-    digest = sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    digest = sha256(b"".join(file.read_bytes() for file in REQUIREMENTS)).hexdigest()[:12]
     folder = cache() / f"wheels-{digest}"
     if folder.is_dir():
         return folder
-    say("containers", f"downloading the wheels of {REQUIREMENTS.relative_to(ROOT)} for Python {PYTHON}")
+    say(
+        "containers",
+        f"downloading the wheels of {REQUIREMENTS[0].parent.relative_to(ROOT)} for Python {PYTHON}",
+    )
     cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache()) as made:
         draft = Path(made, "wheels")
@@ -61,7 +64,8 @@ def download(folder: Path) -> None:
     platforms = [part for each in GLIBC for part in ("--platform", f"manylinux{each}_{platform.machine()}")]
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     argv += ["--require-hashes", "--only-binary=:all:", "--python-version", PYTHON, *platforms]
-    argv += ["--requirement", str(REQUIREMENTS), "--dest", str(folder)]
+    argv += [part for file in REQUIREMENTS for part in ("--requirement", str(file))]
+    argv += ["--dest", str(folder)]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=PIP_SECONDS, check=False)
     except subprocess.TimeoutExpired:

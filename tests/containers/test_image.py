@@ -5,6 +5,7 @@ import json
 import pytest
 
 from devtools.containers.engine import Engine
+from devtools.containers.product import build_product
 from devtools.containers.programs import CannotRun
 from tests.support.bridge_container import ANYBODY, HARDENED, Surroundings, ids, settings, until, webhook
 
@@ -33,6 +34,15 @@ def test_every_command_can_be_had_without_a_writable_file_system(engine: Engine,
     assert "order.created" in told
     with pytest.raises(CannotRun, match="no such file"):
         engine.docker(*run, "check")
+
+
+def test_an_image_with_the_extra_for_traces_has_what_traces_need(engine: Engine):
+    traced = build_product(engine, "amqp-bridge:traced", extra="otel")
+    program = (
+        "import bridge.telemetry.tracing; from opentelemetry.exporter.otlp.proto.http import trace_exporter"
+    )
+    engine.docker("run", "--rm", "--network=none", "--entrypoint=python3", traced, "-c", program)
+    engine.docker("image", "rm", traced)
 
 
 @pytest.mark.parametrize("user", [ANYBODY, "10001:0"])
