@@ -76,5 +76,5 @@ async def _described(settings: Settings, history: SqlHistory, base: Path) -> dic
     reloading = Reloading(
         settings, written, ReloadRequests(), parts.hooks.in_force, control=parts.broker.control, replica=""
     )
-    api = make_api(parts, actions, Repeating(parts, actions.sender), reloading)
+    api = make_api(parts, actions, Repeating(parts, actions.sender), reloading, dict)
     return description(api.operations(), PREFIX)

@@ -1,7 +1,7 @@
 """The admin API of a running bridge, made from its parts."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,8 @@ from bridge.hooks.validate import Grounds
 from bridge.http.api import Api
 from bridge.http.operation import OperationGroup
 from bridge.measuring.dimensions import dimensions_of
+from bridge.overview.api import OverviewRoutes
+from bridge.overview.service import Overview, Stores
 from bridge.phlix.api import PhlixRoutes, PhlixStatisticsRoutes
 from bridge.phlix.service import PhlixWebhooks
 from bridge.publishing.api import PublishRoutes
@@ -219,11 +221,16 @@ class Repeating:
         return None if stored is None else stored.created_at
 
 
-def make_api(parts: Parts, actions: Actions, repeating: Repeating, reloading: Reloading) -> Api:
-    """Returns the whole API; every operation requires a token."""
-    given, broker, hooks, access = parts.given, parts.broker, parts.hooks, parts.notices.access
+def make_api(
+    parts: Parts,
+    actions: Actions,
+    repeating: Repeating,
+    reloading: Reloading,
+    status: Callable[[], Mapping[str, Any]],
+) -> Api:
+    """Returns the whole API; every operation requires a token. `status` returns what /health/ready shows."""
+    given, hooks, access = parts.given, parts.hooks, parts.notices.access
     settings, records = given.settings, given.history
-    explain = Explain(parts.notices.table, settings.sources, parts.sources.decoders, new_id)
     names, statistics = asked_names(parts), SqlStatistics(records.engine)
     desk = hook_desk(
         hooks.in_force,
@@ -236,13 +243,11 @@ def make_api(parts: Parts, actions: Actions, repeating: Repeating, reloading: Re
     phlix = PhlixWebhooks(hooks.in_force, desk.manage, actions.testing, statistics.health)
     return Api(
         [
-            HistoryRoutes(records, explain, names, dimension_names(parts), given.bounds),
+            _overview(parts, status),
+            *_looking(parts, names),
             *desk.parts(),
             ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
-            LiveRoutes(
-                settings.sources, explain, consumed=parts.sources.sources, counts=broker.topology.counts
-            ),
             ReplicaRoutes(hooks.replicas, ALIVE),
             *repeating.routes(),
             PhlixRoutes(phlix, records),
@@ -253,6 +258,23 @@ def make_api(parts: Parts, actions: Actions, repeating: Repeating, reloading: Re
         *(access.actors, access.log, new_id, records),
         budget=given.budget,
     )
+
+
+def _looking(parts: Parts, names: AskedNames) -> list[OperationGroup]:
+    """Returns the operations on events and on the present state."""
+    given, sources = parts.given, parts.given.settings.sources
+    explain = Explain(parts.notices.table, sources, parts.sources.decoders, new_id)
+    return [
+        HistoryRoutes(given.history, explain, names, dimension_names(parts), given.bounds),
+        LiveRoutes(sources, explain, consumed=parts.sources.sources, counts=parts.broker.topology.counts),
+    ]
+
+
+def _overview(parts: Parts, status: Callable[[], Mapping[str, Any]]) -> OverviewRoutes:
+    given = parts.given
+    stores = Stores.over(given.history.engine)
+    pause_after = given.settings.delivery.auto_pause_after
+    return OverviewRoutes(Overview(status, parts.hooks.in_force, stores, pause_after))
 
 
 # The content of /health/ready: the readiness, and the problems.

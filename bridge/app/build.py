@@ -321,6 +321,6 @@ def _front(process: Process, parts: Parts) -> _Front:
         *(given.settings.http, health, process.registry),
         want_examples=given.metrics.want_examples,
         inlets=parts.sources.reception.inlets.routes(),
-        api=make_api(parts, actions, repeating, reloading),
+        api=make_api(parts, actions, repeating, reloading, status),
     )
     return _Front(health, http, reloading, neighbours, policies, actions, repeating)

@@ -23,6 +23,7 @@ Begin with:
   amqp-bridge sign --help               sign or verify a webhook
   amqp-bridge hooks list                list hooks; also create, update, pause, test
   amqp-bridge deliveries list           list deliveries; also retry, cancel, replay
+  amqp-bridge overview                  show what needs attention
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
 
@@ -64,6 +65,9 @@ class _Bridge(LazyGroup):
             "bridge.replays.cli:app", "Replay deliveries in bulk; list, show, watch and cancel replays."
         ),
         "quarantine": Later("bridge.quarantine.cli:app", "List, requeue and delete messages in quarantine."),
+        "overview": Later(
+            "bridge.overview.cli:app", "Show what needs attention, and the figures of the last hour."
+        ),
         "stats": Later("bridge.stats.cli:app", "Show totals and time series of deliveries and events."),
         "tokens": Later("bridge.access.cli:app", "Create, list and revoke tokens of the admin API."),
     }

@@ -2,14 +2,28 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
-from bridge.core.records import KnownQuarantined, Page, QuarantineFilter
+from bridge.core.base import value
+from bridge.core.records import Beyond, KnownQuarantined, Page, QuarantineFilter
 from bridge.db.engine import Reads, Store, Writes
 from bridge.db.rows import storable
-from bridge.db.scan import KeyRange, Scan, among, as_id, cursor, equals, first_id, key_of, run_all
+from bridge.db.scan import (
+    KeyRange,
+    Scan,
+    among,
+    as_id,
+    as_literal,
+    cursor,
+    distinct,
+    equals,
+    first_id,
+    key_of,
+    run_all,
+)
 from bridge.db.tables import quarantine
 from bridge.history.deliveries import quarantined_of
+from bridge.history.retention import time_of
 
 # The queries for quarantined messages: in pages, and one alone.
 
@@ -46,7 +60,9 @@ def one(connection: Connection, quarantined_id: str) -> KnownQuarantined | None:
 
 def _scan(which: QuarantineFilter) -> Scan:
     c = quarantine.c
-    where = [] if which.source is None else [c.source == storable(which.source)]
+    if which.source is None:
+        return Scan(_ORDER, [] if which.reason is None else [c.reason == which.reason])
+    where = [c.source == storable(which.source)]
     rest = [] if which.reason is None else [equals(c.reason, which.reason)]
     return Scan(_ORDER, where, rest, cost=_COST)
 
@@ -72,6 +88,37 @@ def _ids(connection: Connection, which: QuarantineFilter, behind: str, limit: in
     return list(connection.scalars(select(c.id).where(*where).order_by(c.id).limit(limit)))
 
 
+_MOST_REASONS = 50
+_MOST_COUNTED = 10_000
+
+
+@value(frozen=True, slots=True)
+class QuarantineCount:
+    """The messages with one reason: all of them, and those that came lately. `first_at` is in Unix seconds."""
+
+    reason: str
+    all: Beyond
+    lately: Beyond
+    first_at: float
+
+
+def _counts(connection: Connection, since: float) -> list[QuarantineCount]:
+    """Returns the number of messages by reason; `lately` counts those since that Unix time."""
+    c, found = quarantine.c, []
+    for reason in distinct(connection, c.reason, most=_MOST_REASONS):
+        first = connection.scalar(select(c.id).where(c.reason == reason).order_by(c.id).limit(as_literal(1)))
+        every = _counted(connection, c.reason == reason)
+        lately = _counted(connection, c.reason == reason, c.id >= first_id(since))
+        found.append(QuarantineCount(reason, every, lately, time_of(str(first))))
+    return found
+
+
+def _counted(connection: Connection, *where: ColumnElement[bool]) -> Beyond:
+    some = select(quarantine.c.id).where(*where).limit(as_literal(_MOST_COUNTED + 1)).subquery()
+    count = connection.scalar(select(func.count()).select_from(some)) or 0
+    return Beyond(min(count, _MOST_COUNTED), exact=count <= _MOST_COUNTED)
+
+
 def _drop(connection: Connection, ids: Sequence[str]) -> int:
     known = [one for each in ids if (one := as_id(each)) is not None]
     if not known:
@@ -86,4 +133,5 @@ class SqlQuarantine(Store):
     messages = Reads(page)
     message = Reads(one)
     ids = Reads(_ids)
+    counts = Reads(_counts)
     drop = Writes(_drop)

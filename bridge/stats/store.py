@@ -16,7 +16,7 @@ from bridge.db.scan import distinct
 from bridge.db.upserts import padded
 from bridge.history.retention import prune
 from bridge.history.sums import ALL_EVENTS, ALL_HOOKS, NO_CODE, OTHER, read_health
-from bridge.measuring.spans import DAY, HOUR, MINUTE, Step, pieces
+from bridge.measuring.spans import DAY, FAR, HOUR, MINUTE, Step, pieces
 
 # The queries over the measures of sources.
 
@@ -130,6 +130,11 @@ def _failures(
     ]
 
 
+def _causes(connection: Connection, begins: Mapping[str, int], most: int) -> dict[str, list[Failures]]:
+    """Returns the most frequent failures of each hook since the beginning that is given for it."""
+    return {hook: _failures(connection, [hook], begin, FAR, most) for hook, begin in begins.items()}
+
+
 class SqlStatistics(Store):
     """The store that reads the statistics. Spans are whole buckets, in Unix seconds, from `begin` to `end`
     (exclusive); `widened` of bridge.measuring.spans makes them. Each method raises HistoryUnavailable.
@@ -137,6 +142,7 @@ class SqlStatistics(Store):
 
     sums_by_hook = Reads(_sums_by_hook)
     failures = Reads(_failures)
+    causes = Reads(_causes)
     prune_statistics = Writes(prune)
 
     async def sums(self, hook: str | None, begin: int, end: int) -> Sums:

@@ -37,6 +37,8 @@ from bridge.http.health import Health
 from bridge.http.operation import Operation, OperationGroup
 from bridge.http.server import HttpServer
 from bridge.measuring.dimensions import dimensions_of
+from bridge.overview.api import OverviewRoutes
+from bridge.overview.service import Overview, Stores
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker, Thresholds
 from bridge.quarantine.api import QuarantineRoutes
@@ -169,6 +171,8 @@ class ServedApi:
     access: Access
     api: Api
     desk: HookDesk
+    health: dict[str, Any]
+    in_force: HooksOnTable
 
     def runner(self, hook: str) -> HookWorker:
         """The runner of a hook."""
@@ -226,6 +230,12 @@ async def serving_api(
     stored = SqlAccess(records.engine)
     access = Access(stored, stored, admin_token=token, new_id=lambda: new_id(time.time()))
     store = SqlHooks(records.engine, Sealer(["a key for tests, long enough"]))
+    health = {
+        "database": "up",
+        "broker": {"consume": "up"},
+        "consumers": live.states,
+        "problems": [],
+    }
     in_force = HooksOnTable(table, store, records, made, runner_of)
     await in_force.changed()
     names = AskedNames(KnownNames(in_force, known, records), records)
@@ -244,6 +254,7 @@ async def serving_api(
         AccessRoutes(access.desk),
         AuditRoutes(stored, access.desk, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
+        OverviewRoutes(Overview(lambda: health, in_force, Stores.over(records.engine), 5 * 86_400)),
         *more,
     ]
     api = Api(parts, access.actors, access.log, new_id, records)
@@ -253,7 +264,8 @@ async def serving_api(
         async with aiohttp.ClientSession() as session:
             url = server.addresses.get("admin", server.addresses["http"])
             yield ServedApi(
-                ApiClient(session, url, operations=api.operations()), server, table, live, access, api, desk
+                ApiClient(session, url, operations=api.operations()),
+                *(server, table, live, access, api, desk, health, in_force),
             )
     finally:
         await server.stop()
