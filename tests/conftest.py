@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -40,3 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in folders):
             item.add_marker(MARKER)
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what was imported and collected out of garbage collections: it stays to the end."""
+    gc.freeze()

@@ -1,12 +1,8 @@
-"""The parts that all others need: the adapters to the broker, and what is told of the bridge. Also the start of the process:
-protection of its memory, and the connections to its dependencies.
+"""The parts that all others need: the adapters to the broker, what is told of the bridge, and the connections to its
+dependencies.
 """
 
 import asyncio
-import contextlib
-import ctypes
-import resource
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -194,25 +190,6 @@ class Notices:
         self.hook_events.paused(runner, reason)
         hook, detail = ("hook", runner.hook.id), {"reason": reason}
         self.background.add(partial(self.access.log.write, BRIDGE, "hooks.pause", hook, detail))
-
-
-# The start of the process.
-
-
-_SET_DUMPABLE = 4
-"""The option PR_SET_DUMPABLE of prctl(2)."""
-
-
-def keep_memory_private() -> None:
-    """Disables core dumps, and on Linux the access of other processes of the same user to memory and environment.
-
-    RLIMIT_CORE alone does not suffice: the kernel ignores it if a program collects dumps (core_pattern(5)). Scripts inherit the
-    limit, but not the rest. root can still access everything.
-    """
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 # Dependencies that are missing at the start, or are lost at that moment.

@@ -18,8 +18,7 @@ import uvloop
 from bridge.app.build import make_bridge
 from bridge.app.lifecycle import Bridge
 from bridge.app.monitors import postpone_full_collections
-from bridge.app.parts import keep_memory_private
-from bridge.core.budget import set_up_allocator
+from bridge.core.budget import keep_memory_private, set_up_allocator
 from bridge.hooks.reloading import ReloadRequests, SettingsOrigin
 from bridge.settings.tree import Settings
 from bridge.telemetry import events

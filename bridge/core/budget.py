@@ -3,7 +3,9 @@ iteration of the event loop.
 """
 
 import asyncio
+import contextlib
 import ctypes
+import sys
 import time
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
@@ -21,6 +23,8 @@ _LITTLE = 0.25
 """The share of the budget below which what is held does not keep an arriving message from being read to its end."""
 _SLOW = 0.02
 _NONE = -1
+_SET_DUMPABLE = 4
+"""The option PR_SET_DUMPABLE of prctl(2)."""
 
 
 class Budget:
@@ -239,6 +243,20 @@ def set_up_allocator() -> None:
         mallopt(_MMAP_THRESHOLD, _OWN_PAGES)
         mallopt(_TRIM_THRESHOLD, _OWN_PAGES)
         mallopt(_ARENA_MAX, 2)
+
+
+def keep_memory_private() -> None:
+    """Disables core dumps, and on Linux the access of other processes of the same user to memory and environment.
+
+    RLIMIT_CORE alone does not suffice: the kernel ignores it if a program collects dumps (core_pattern(5)). Scripts inherit the
+    limit, but not the rest. root can still access everything.
+    """
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # Windows has none
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def libc(name: str) -> Callable[..., int] | None:

@@ -8,7 +8,7 @@ import pytest
 ASK = """
 import ctypes, os, resource, subprocess, sys
 if sys.argv[1:]:
-    from bridge.app.parts import keep_memory_private
+    from bridge.core.budget import keep_memory_private
     keep_memory_private()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE)[0], flush=True)
 subprocess.run(["sh", "-c", "ulimit -c; cat /proc/self/environ >/dev/null && echo readable"], check=True)

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.event import Decoded, Message
@@ -177,7 +177,6 @@ def test_no_body_and_no_headers_make_any_format_raise(body, headers, properties)
 
 @pytest.mark.parametrize("name", SAMPLES)
 @given(data=st.data())
-@settings(max_examples=40)
 def test_a_sample_with_something_changed_is_still_read(name, data):
     known = message(name)
     body = data.draw(st.composite(changed)(parse(known.body)))

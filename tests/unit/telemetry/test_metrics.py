@@ -132,8 +132,8 @@ def test_hooks_beyond_the_limit_share_a_label(scraped: Scraped):
     assert scraped.value("bridge_queue_depth", queue="other") == 5
 
 
-def test_ten_thousand_hooks_make_no_ten_thousand_series(scraped: Scraped):
-    for n in range(10_000):
+def test_a_thousand_hooks_make_no_thousand_series(scraped: Scraped):
+    for n in range(1000):
         hook = scraped.metrics.hook(f"h{n}", "webhook")
         hook.attempted("timeout", 1.0, named("d1"))
         hook.delivered(1.0, named("d1"))
@@ -149,7 +149,7 @@ def test_ten_thousand_hooks_make_no_ten_thousand_series(scraped: Scraped):
     assert max(plain.values()) == series["bridge_deliveries_total"] == 3 * (LABELLED_HOOKS + 1)
     assert series["bridge_attempt_duration_seconds_count"] == LABELLED_HOOKS + 1
     assert scraped.value("bridge_attempts_total", hook="other", target="webhook", outcome="timeout") == (
-        10_000 - LABELLED_HOOKS
+        1000 - LABELLED_HOOKS
     )
 
 
