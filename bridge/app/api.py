@@ -48,6 +48,7 @@ from bridge.settings.tree import Settings
 from bridge.stats.api import StatisticsRoutes
 from bridge.stats.service import HookStatistics, Measures
 from bridge.stats.store import SqlStatistics
+from bridge.ui.app import Ui
 
 # The hook part of the API, over the hooks in force.
 
@@ -275,6 +276,15 @@ def _overview(parts: Parts, status: Callable[[], Mapping[str, Any]]) -> Overview
     stores = Stores.over(given.history.engine)
     pause_after = given.settings.delivery.auto_pause_after
     return OverviewRoutes(Overview(status, parts.hooks.in_force, stores, pause_after))
+
+
+def make_ui(api: Api, settings: Settings) -> Ui | None:
+    """Returns the operator UI over the API; None if it is switched off."""
+    if not settings.http.ui:
+        return None
+    token, url = settings.http.admin_token, settings.http.public_url
+    keys = [*settings.storage.encryption_keys, *([] if token is None else [token])]
+    return Ui(api, [key.get_secret_value() for key in keys], None if url is None else str(url))
 
 
 # The content of /health/ready: the readiness, and the problems.

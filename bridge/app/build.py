@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from bridge import __version__
-from bridge.app.api import Actions, Repeating, make_api, readiness
+from bridge.app.api import Actions, Repeating, make_api, make_ui, readiness
 from bridge.app.connections import Logins, Refusals, make_links
 from bridge.app.lifecycle import Bridge, Drain, Plan, Service, Step
 from bridge.app.monitors import Monitors, PolicyLimits
@@ -317,10 +317,13 @@ def _front(process: Process, parts: Parts) -> _Front:
 
     health, actions = Health(status), Actions(parts)
     repeating = Repeating(parts, actions.sender)
+    api = make_api(parts, actions, repeating, reloading, status)
+    ui = make_ui(api, given.settings)
     http = HttpServer(
         *(given.settings.http, health, process.registry),
         want_examples=given.metrics.want_examples,
         inlets=parts.sources.reception.inlets.routes(),
-        api=make_api(parts, actions, repeating, reloading, status),
+        api=api,
+        ui=None if ui is None else ui.application,
     )
     return _Front(health, http, reloading, neighbours, policies, actions, repeating)

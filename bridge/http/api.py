@@ -1,10 +1,13 @@
 """The admin API: all operations below /api, which require a token."""
 
+import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -15,7 +18,16 @@ from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.documents import REQUEST_ID, RequestProblem, problem_of
-from bridge.http.operation import ACTOR, AUDITED, AuditLog, Operation, OperationGroup, runner
+from bridge.http.operation import (
+    ACTOR,
+    AUDITED,
+    Answer,
+    AuditLog,
+    Operation,
+    OperationGroup,
+    answered,
+    runner,
+)
 from bridge.telemetry import events
 
 PREFIX = "/api"
@@ -35,6 +47,9 @@ _KINDS: dict[str, IdOf] = {
 """The kinds of ids that may be abbreviated, by their name in paths."""
 
 
+R = TypeVar("R")
+
+
 class Api:
     """The API as one application: without a token every path is refused, even one that does not exist."""
 
@@ -50,10 +65,10 @@ class Api:
     ) -> None:
         """`new_id` makes ids of requests without one, `known` resolves abbreviated ids, `budget` counts bodies."""
         self._parts = tuple(parts)
-        self._gate = AccessGate(actors)
+        self.gate = AccessGate(actors)
         self._limit = ConcurrencyLimit(budget=budget)
         self._log = log
-        self._new_id = new_id
+        self.new_id = new_id
         self._known = known
 
     def application(self) -> web.Application:
@@ -75,7 +90,7 @@ class Api:
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Gives the request an id, the client's own if it is valid, and logs the response."""
         given = request.headers.get(HEADER, "")
-        name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else self._new_id()
+        name = request[REQUEST_ID] = given if _SANE.fullmatch(given) else self.new_id()
         started = time.monotonic()
         try:
             response = await self._admit(request, handler)
@@ -97,15 +112,23 @@ class Api:
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Checks the token first: only requests with a valid token take one of the concurrent places."""
+        with outage(request):
+            request[ACTOR] = await self.gate.actor(request)
+        return await self._within(request, handler)
+
+    async def answer(self, operation: Operation, request: web.Request) -> Answer:
+        """Returns the answer to a request that was made in process and has its actor and its id; never raises."""
         try:
-            request[ACTOR] = await self._gate.actor(request)
-            with self._limit.place(request):
-                await self._expand_id(request)
-                return await handler(request)
-        except HistoryUnavailable as error:
-            events.process.warning("api.unavailable", request_id=request[REQUEST_ID], reason=str(error))
-            detail = "the database of the history does not answer now; try again"
-            raise RequestProblem(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
+            return await self._within(request, partial(answered, operation, log=self._log))
+        except Exception as error:  # noqa: BLE001 -- as for a request of a client
+            refused = problem_of(request, error)
+            return Answer(refused.status, json.loads(refused.text or "{}"), dict(refused.headers))
+
+    async def _within(self, request: web.Request, handler: Callable[[web.Request], Awaitable[R]]) -> R:
+        """Returns the result of the handler, which takes one of the concurrent places."""
+        with outage(request), self._limit.place(request):
+            await self._expand_id(request)
+            return await handler(request)
 
     async def _expand_id(self, request: web.Request) -> None:
         """Replaces an abbreviated id in the path, as lists show it, if no other id begins with it."""
@@ -118,6 +141,17 @@ class Api:
             raise RequestProblem(409, f"several ids begin with {given}: {listed_ids(found)}")
         if found:
             request.match_info["id"] = found[0]
+
+
+@contextmanager
+def outage(request: web.Request) -> Iterator[None]:
+    """Turns an outage of the database into the problem 503."""
+    try:
+        yield
+    except HistoryUnavailable as error:
+        events.process.warning("api.unavailable", request_id=request[REQUEST_ID], reason=str(error))
+        detail = "the database of the history does not answer now; try again"
+        raise RequestProblem(503, detail, headers={"Retry-After": _RETRY_AFTER}) from error
 
 
 def is_short(text: str) -> bool:

@@ -67,11 +67,14 @@ class Actors:
 
         Raises HistoryUnavailable if only the database could tell.
         """
-        digest = digest_of(shown)
+        # A text that cannot be a token causes no query.
+        return await self.holder(digest_of(shown), stored=_FORM.fullmatch(shown) is not None)
+
+    async def holder(self, digest: str, *, stored: bool = True) -> Actor | None:
+        """Returns the actor of the token with this digest, as `who` does; `stored`: whether the database may know it."""
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return ADMIN
-        # A text that cannot be a token causes no query.
-        if not _FORM.fullmatch(shown):
+        if not stored:
             return None
         token = await self._look_up(digest)
         now = self._clock()
@@ -198,11 +201,19 @@ class AccessGate:
         shown = _shown(request)
         if shown is None:
             raise self._unauthorized("the admin API wants the header `Authorization: Bearer <token>`", shown)
+        return await self.admit(shown, request.remote or "")
+
+    async def admit(self, shown: str, remote: str) -> Actor:
+        """Returns the actor of a token from this address; raises RequestProblem: 401, 429."""
         actor = await self._actors.who(shown)
         if actor is None:
-            await self._slow_down(request.remote or "")
+            await self._slow_down(remote)
             raise self._unauthorized("the token is unknown, or is good no longer", shown)
         return actor
+
+    async def holder(self, digest: str) -> Actor | None:
+        """Returns the actor of a token that was admitted before, by its digest; None if it is not valid any more."""
+        return await self._actors.holder(digest)
 
     async def _slow_down(self, remote: str) -> None:
         if not self._guesses.wrong(remote, time.monotonic()):

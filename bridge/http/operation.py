@@ -147,6 +147,8 @@ def _bounded(text: str) -> str:
 
 ACTOR = web.RequestKey("actor", Actor)
 """The actor of the request; set before the operation runs."""
+VIA = web.RequestKey("via", str)
+"""Where a request comes from that is no request of a client, such as `ui`: for the audit log."""
 AUDITED: web.AppKey[Sequence["Operation"]] = web.AppKey("audited", Sequence)
 """The audited operations, in the API's application."""
 
@@ -321,22 +323,47 @@ def runner(operation: Operation, log: AuditLog) -> Handler:
     """Returns the handler: it checks role, query and body, runs the operation, writes response and audit log."""
 
     async def run(request: web.Request) -> web.StreamResponse:
-        actor = request[ACTOR]
-        if not actor.role.may(operation.role):
-            raise _not_enough(operation, actor)
-        call = await _call(operation, request, actor)
-        try:
-            done = await operation.run(call)
-        except tuple(operation.problems) as error:
-            kind = next(each for each in type(error).__mro__ if each in operation.problems)
-            raise operation.problems[kind](error, call) from None
-        reply = done if isinstance(done, Reply) else Reply(document=done)
+        call, reply = await _done(operation, request)
         response = await _response(operation, call, reply)
-        if operation.is_audited and reply.changed is not None:
-            await _write(operation, call, reply, log)
+        await _write(operation, call, reply, log)
         return response
 
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of an operation that was called in process: the HTTP status, the document as JSON values, the headers."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Returns whether the operation succeeded; if not, the document is a problem (RFC 9457)."""
+        return self.status < 400
+
+
+async def answered(operation: Operation, request: web.Request, log: AuditLog) -> Answer:
+    """Runs the operation as `runner` does, and returns its answer without a response being made of it."""
+    call, reply = await _done(operation, request)
+    document = await aside(partial(plain, reply.document), reply.size)
+    await _write(operation, call, reply, log)
+    return Answer(_status(operation, reply), document, _headers(call, reply))
+
+
+async def _done(operation: Operation, request: web.Request) -> tuple[Call[Any, Any], Reply]:
+    actor = request[ACTOR]
+    if not actor.role.may(operation.role):
+        raise _not_enough(operation, actor)
+    call = await _call(operation, request, actor)
+    try:
+        done = await operation.run(call)
+    except tuple(operation.problems) as error:
+        kind = next(each for each in type(error).__mro__ if each in operation.problems)
+        raise operation.problems[kind](error, call) from None
+    return call, done if isinstance(done, Reply) else Reply(document=done)
 
 
 def _not_enough(operation: Operation, actor: Actor) -> RequestProblem:
@@ -358,12 +385,17 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
     return Call(query, body, actor, request)
 
 
+def _status(operation: Operation, reply: Reply) -> int:
+    return 201 if reply.made else reply.status or min(operation.answers)
+
+
+def _headers(call: Call[Any, Any], reply: Reply) -> dict[str, str]:
+    return {**reply.headers, **({"Location": f"{call.request.path}/{reply.made}"} if reply.made else {})}
+
+
 async def _response(operation: Operation, call: Call[Any, Any], reply: Reply) -> web.Response:
-    status = 201 if reply.made else reply.status or min(operation.answers)
     document = reply.document
-    response = web.Response(status=status, headers=reply.headers)
-    if reply.made:
-        response.headers["Location"] = f"{call.request.path}/{reply.made}"
+    response = web.Response(status=_status(operation, reply), headers=_headers(call, reply))
     if isinstance(document, bytes):
         response.body, response.content_type = _in_pieces(document), "application/octet-stream"
     elif document is not None:
@@ -382,7 +414,11 @@ def _written(document: Any) -> bytes:
 
 
 async def _write(operation: Operation, call: Call[Any, Any], reply: Reply, log: AuditLog) -> None:
+    if not operation.is_audited or reply.changed is None:
+        return
     changed = {"id": reply.made or call.request.match_info.get("id", ""), **(reply.changed or {})}
+    if VIA in call.request:
+        changed["via"] = call.request[VIA]
     thing = str(changed.pop("id"))
     await log.write(
         call.actor,

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import logging
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import cast
 
 from aiohttp import web
@@ -167,6 +168,9 @@ _LONGEST_LINE = 60 * 1024
 """Maximum bytes of the request line, with a query that may hold an expression; the whole head has its own limit."""
 
 Routes = Sequence[web.AbstractRouteDef]
+Mounted = Mapping[str, Callable[[], web.Application]]
+"""What makes the applications of a socket, by the prefix of their paths."""
+UI_PREFIX = "/ui"
 
 
 class HttpServer:
@@ -186,17 +190,23 @@ class HttpServer:
         inlets: Routes = (),
         admin: Routes = (),
         api: Api | None = None,
+        ui: Callable[[], web.Application] | None = None,
     ) -> None:
-        """`want_examples`: see `metrics_route`."""
+        """`want_examples`: see `metrics_route`; `ui` makes the application of the operator UI, served beside the API."""
         open_routes = [*health.routes(), *inlets]
         described = [] if api is None else Docs().routes()
         every_route = [*open_routes, metrics_route(registry, want_examples), *described, *admin]
+        applications = {} if api is None else {PREFIX: api.application}
+        if ui is not None:
+            applications[UI_PREFIX] = ui
         if settings.admin_listen is None:
-            self._sockets = [_Socket("http", settings.listen, every_route, settings.connections, api)]
+            self._sockets = [
+                _Socket("http", settings.listen, every_route, settings.connections, applications)
+            ]
         else:
             self._sockets = [
                 _Socket("http", settings.listen, open_routes, settings.connections),
-                _Socket("admin", settings.admin_listen, every_route, settings.connections, api),
+                _Socket("admin", settings.admin_listen, every_route, settings.connections, applications),
             ]
 
     @property
@@ -222,19 +232,21 @@ class HttpServer:
 class _Socket:
     """A listening address with its routes."""
 
-    def __init__(self, purpose: str, listen: str, routes: Routes, most: int, api: Api | None = None) -> None:
+    def __init__(
+        self, purpose: str, listen: str, routes: Routes, most: int, mounted: Mounted = MappingProxyType({})
+    ) -> None:
         self.purpose = purpose
         self.url = ""
         self._listen = listen
         self._routes = routes
         self._most = most
-        self._api = api
+        self._mounted = mounted
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> None:
         host, port = host_and_port(self._listen)
         self._runner = web.AppRunner(
-            _application(self._routes, self._api),
+            _application(self._routes, self._mounted),
             access_log=None,
             shutdown_timeout=_CLOSING,
             lingering_time=_LINGERING,
@@ -297,11 +309,11 @@ _LOGGER = logging.getLogger("bridge.http")
 _LOGGER.addFilter(_worth_an_error)
 
 
-def _application(routes: Routes, api: Api | None) -> web.Application:
+def _application(routes: Routes, mounted: Mounted) -> web.Application:
     app = web.Application(middlewares=[errors_as_problems], client_max_size=MOST_BODY)
     app.add_routes(routes)
-    if api is not None:
-        app.add_subapp(PREFIX, api.application())
+    for prefix, make in mounted.items():
+        app.add_subapp(prefix, make())
     app.on_response_prepare.append(_name_the_server)
     return app
 

@@ -9,6 +9,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    HttpUrl,
     IPvAnyNetwork,
     SecretStr,
     WithJsonSchema,
@@ -189,11 +190,23 @@ class Http(StrictModel):
     """Networks (CIDR) that webhooks may reach although they are private, loopback or link-local."""
     allow_scripts: bool = False
     """true: hooks whose target is a script may be made through the API, so an admin's token runs any program here."""
+    ui: bool = True
+    """true: the operator UI is served at /ui/ beside the API."""
+    public_url: HttpUrl | None = None
+    """URL at which browsers reach this server if a proxy stands before it, such as https://bridge.example.net/amqp; with
+    https the cookies of the UI are `Secure`. null: as the request says."""
 
     @field_validator("admin_token")
     @classmethod
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value and value.get_secret_value().strip() else None
+
+    @field_validator("public_url")
+    @classmethod
+    def _only_a_base(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and (value.query or value.fragment or value.username or value.password):
+            raise ValueError("must be scheme, host and path alone")
+        return value
 
 
 class Limits(StrictModel):

@@ -21,8 +21,9 @@ from bridge.core.errors import BrokerUnavailable, PublishFailed
 from bridge.core.event import Source
 from bridge.core.hook import Hook
 from bridge.core.ports import Outgoing, Publisher
-from bridge.deliveries.api import DeliveryRoutes
-from bridge.deliveries.service import Requests
+from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
+from bridge.deliveries.outbox import SqlOutbox
+from bridge.deliveries.service import Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
 from bridge.formats.decoder import Decoder
@@ -49,6 +50,7 @@ from bridge.routing.table import RoutingTable
 from bridge.settings.tree import Http, Settings
 from bridge.stats.store import SqlStatistics
 from bridge.telemetry.metrics import Metrics
+from bridge.ui.app import Ui
 from tests.support.hooks_on_table import HooksOnTable
 from tests.support.records import new_id
 
@@ -173,6 +175,7 @@ class ServedApi:
     desk: HookDesk
     health: dict[str, Any]
     in_force: HooksOnTable
+    ui: Ui
 
     def runner(self, hook: str) -> HookWorker:
         """The runner of a hook."""
@@ -196,6 +199,16 @@ def runner_of(hook: Hook, *, served: bool = True) -> HookWorker:
     )
 
 
+class NoReplicas:
+    """Tells nobody."""
+
+    async def tell(self, kind: str, about: str = "") -> None: ...
+
+    def mention(self, kind: str, about: str = "") -> None: ...
+
+    def listen(self, kind: str, heard: Any) -> None: ...
+
+
 class NoBroker:
     """Publishes nothing."""
 
@@ -217,6 +230,7 @@ async def serving_api(
     more: Sequence[OperationGroup] = (),
     publisher: Publisher | None = None,
     settings: Mapping[str, Any] | None = None,
+    ui: bool = False,
 ) -> AsyncIterator[ServedApi]:
     """The API over this history, these hooks and these sources; with `more` parts. `settings` judge new hooks."""
     table = HookTable(lambda _event, _filters: None)
@@ -243,9 +257,13 @@ async def serving_api(
     history = HistoryRoutes(records, explain, names, dimensions, BOUNDS)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
     desk = hook_desk(in_force, store, whole, delete=in_force.delete, base=Path.cwd(), served=None)
+    restarting = RetryDelivery(
+        records, SqlOutbox(records.engine), table, publish=lambda _: None, control=NoReplicas()
+    )
     parts: list[OperationGroup] = [
         history,
         *desk.parts(),
+        DeliveryActions(restarting, Addresses(table), names),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
         routes,
         QuarantineRoutes(
@@ -258,14 +276,18 @@ async def serving_api(
         *more,
     ]
     api = Api(parts, access.actors, access.log, new_id, records)
-    server = HttpServer(http or Http(listen="127.0.0.1:0"), Health(dict), CollectorRegistry(), api=api)
+    served = http or Http(listen="127.0.0.1:0")
+    url = None if served.public_url is None else str(served.public_url)
+    made_ui = Ui(api, ["a key for tests, long enough"], url)
+    pages = made_ui.application if ui else None
+    server = HttpServer(served, Health(dict), CollectorRegistry(), api=api, ui=pages)
     await server.start()
     try:
         async with aiohttp.ClientSession() as session:
             url = server.addresses.get("admin", server.addresses["http"])
             yield ServedApi(
                 ApiClient(session, url, operations=api.operations()),
-                *(server, table, live, access, api, desk, health, in_force),
+                *(server, table, live, access, api, desk, health, in_force, made_ui),
             )
     finally:
         await server.stop()

@@ -1,0 +1,9 @@
+"""All pages and actions: a new one is registered here."""
+
+from collections.abc import Sequence
+
+from bridge.ui.page import Action, Page
+from bridge.ui.pages import deliveries
+
+PAGES: Sequence[Page] = (*deliveries.PAGES,)
+ACTIONS: Sequence[Action] = (*deliveries.ACTIONS,)
