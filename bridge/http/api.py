@@ -18,16 +18,8 @@ from bridge.core.records import IdOf
 from bridge.history.history import SqlHistory
 from bridge.http.auth import AccessGate, Actors
 from bridge.http.documents import REQUEST_ID, RequestProblem, problem_of
-from bridge.http.operation import (
-    ACTOR,
-    AUDITED,
-    Answer,
-    AuditLog,
-    Operation,
-    OperationGroup,
-    answered,
-    runner,
-)
+from bridge.http.handling import Answer, answered, runner
+from bridge.http.operation import ACTOR, AUDITED, AuditLog, Operation, OperationGroup
 from bridge.telemetry import events
 
 PREFIX = "/api"

@@ -16,7 +16,8 @@ from bridge.bodies.exact import json_text
 from bridge.core.access import Actor
 from bridge.http.api import MOST_BODY, PREFIX, Api
 from bridge.http.documents import REQUEST_ID
-from bridge.http.operation import ACTOR, AUDITED, VIA, Answer, Operation
+from bridge.http.handling import Answer
+from bridge.http.operation import ACTOR, AUDITED, VIA, Operation
 
 Asked = Mapping[str, str | list[str]]
 """The parameters of a query; a list repeats its parameter."""

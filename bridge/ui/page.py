@@ -15,8 +15,8 @@ from multidict import MultiDict, MultiDictProxy
 from yarl import URL
 
 from bridge.core.access import Actor
+from bridge.http.handling import Answer
 from bridge.http.in_process import Asked, Operations
-from bridge.http.operation import Answer
 from bridge.ui.session import Session, Sessions
 
 
