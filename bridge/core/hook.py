@@ -1,6 +1,7 @@
 """The hook as users configure it: which events are delivered to which target, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -163,12 +164,12 @@ class StoredHook:
 @value(frozen=True, slots=True)
 class StoredHooks:
     """All stored hooks, those being deleted included; `revision` rises with each change of a hook or of an
-    override. `gone` are the ids of hooks whose lanes are deleted.
+    override. `gone` are the hooks whose lanes are deleted: their names by id.
     """
 
     revision: int
     hooks: Sequence[StoredHook]
-    gone: frozenset[str] = frozenset()
+    gone: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class NameTaken(Exception):

@@ -126,7 +126,7 @@ class _DeliveryDocument(ClosedDocument):
     hook: str
     """Id of its hook."""
     hook_name: str
-    """Name of its hook; its id if the hook does not exist any more."""
+    """Name of its hook, with ` (deleted)` after it once the hook is; the id if the name is unknown."""
     status: Status
     """Status; the last three are final."""
     reason: str | None

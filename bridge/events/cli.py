@@ -244,9 +244,12 @@ def _show_event(paper: TablePrinter, event: Any) -> None:
     paper.line(f"{text(event['type'])} from {text(event['source'])}", "bold")
     paper.facts(described(event, EVENT))
     paper.facts([(name, _json(event.get(name))) for name in ("properties", "headers") if event.get(name)])
-    paper.facts([("data", _json(event["data"]) if "data" in event else text(event.get("data_base64")))])
-    if event.get("data_fault"):
-        paper.facts([("no data", text(event["data_fault"]))])
+    if "data" in event:
+        paper.facts([("data", _json(event["data"]))])
+    else:
+        paper.facts(
+            [("no data", text(event.get("data_fault"))), ("body (base64)", text(event.get("data_base64")))]
+        )
     _show_beside_data(paper, event)
     paper.line()
     paper.table(DELIVERIES.columns, event.get("deliveries", []), "no deliveries")

@@ -120,6 +120,11 @@ class HooksInForce:
         return {each.hook.id: each for each in self._found.hooks}
 
     @property
+    def gone(self) -> Mapping[str, str]:
+        """Returns the names of deleted hooks of the API as last read, by id."""
+        return self._found.gone
+
+    @property
     def states(self) -> Mapping[str, HookState]:
         """Returns the pauses and overrides of hooks, including those not stored yet."""
         return self._said(self._states)
@@ -251,7 +256,7 @@ class HooksInForce:
         self._written, self._found, self._states = written, found, states
         left = routed.difference(hook.id for hook in wanted.routed)
         self._leaving |= dict.fromkeys(left, found.revision)
-        self.outlived.update(found.gone.intersection(change.removed))
+        self.outlived.update(found.gone.keys() & set(change.removed))
         self._next_end = min((end for each in found.hooks if (end := each.next_end(now))), default=None)
         self.news.set()
         self._tell_broken(wanted)

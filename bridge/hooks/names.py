@@ -28,10 +28,12 @@ class KnownNames:
         self._known = known
 
     def of_hook(self, hook_id: str) -> str:
-        """Returns the name of the hook with this id; the id itself if the hook does not exist any more."""
+        """Returns the name of the hook with this id, for a deleted hook of the API marked as such; else the id itself."""
         runner = self._in_force.table.get(hook_id)
         if runner is not None:
             return runner.hook.name
+        if (name := self._in_force.gone.get(hook_id)) is not None:
+            return f"{name} (deleted)"
         stored = self._in_force.stored.get(hook_id)
         return hook_id if stored is None else stored.hook.name
 

@@ -55,6 +55,10 @@ class InForce(Protocol):
         """Returns the hooks of the API as last read, by id, with broken ones and those being deleted."""
 
     @property
+    def gone(self) -> Mapping[str, str]:
+        """Returns the names of deleted hooks of the API as last read, by id."""
+
+    @property
     def states(self) -> Mapping[str, HookState]:
         """Returns the pauses and overlays as last read, by hook id."""
 

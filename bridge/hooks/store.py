@@ -163,7 +163,7 @@ class _Changes:
     revision: int
     there: list[str]
     rows: list[Row[Any]]
-    gone: list[str]
+    gone: dict[str, str]
 
 
 def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
@@ -176,14 +176,15 @@ def _stored(row: Row[Any], hook: Hook, ends: Ends) -> StoredHook:
 def _changed(connection: Connection, known: Mapping[str, int]) -> _Changes:
     c = hooks.c
     number = admin_tables.revision(connection)  # first: a concurrent change must show as newer
-    stand = connection.execute(select(c.id, c.version, c.deleting).order_by(c.name, c.id)).all()
-    there = {one: version for one, version, deleting in stand if deleting != "gone"}
+    stand = connection.execute(select(c.id, c.version, c.deleting, c.name).order_by(c.name, c.id)).all()
+    there = {one: version for one, version, deleting, _ in stand if deleting != "gone"}
     anew = [one for one, version in there.items() if known.get(one) != version]
     rows: list[Row[Any]] = []
     for start in range(0, len(anew), _AT_ONCE):
         some = padded(anew[start : start + _AT_ONCE])
         rows += connection.execute(select(hooks).where(c.id.in_(some))).all()
-    return _Changes(number, list(there), rows, [one for one, _, deleting in stand if deleting == "gone"])
+    gone = {one: name for one, _, deleting, name in stand if deleting == "gone"}
+    return _Changes(number, list(there), rows, gone)
 
 
 def _row(connection: Connection, hook_id: str) -> Row[Any] | None:
@@ -283,7 +284,7 @@ class SqlHooks(Store):
         opened = await asyncio.to_thread(lambda: [self._opened(row) for row in found.rows])
         fresh = {stored.hook.id: stored for stored in opened}
         self._known = {one: fresh.get(one) or known[one] for one in found.there}
-        return StoredHooks(found.revision, list(self._known.values()), frozenset(found.gone))
+        return StoredHooks(found.revision, list(self._known.values()), found.gone)
 
     async def stored_hook(self, hook_id: str) -> StoredHook | None:
         row = await self.engine.read(partial(_row, hook_id=hook_id))

@@ -19,6 +19,10 @@ _QUIET = 0.25
 """Seconds without arrivals and with nothing held after which all redelivered messages count as processed."""
 _LONGEST = 1.0
 """Seconds after which the prefetch grows although held messages are not settled yet."""
+_MOST_URGENT = 8
+"""The prefetch beyond which it does not grow while messages near their delivery limit are held: the next death of the process
+brings every held message one step closer to that limit, and suspects among them are settled one after the other.
+"""
 
 
 class PrefetchConsumer(Protocol):
@@ -140,11 +144,12 @@ class Prefetch:
         if received != step.received or held:
             step.received, step.still_since = received, now
         settled = received - held
-        slow = now - step.since > _LONGEST and settled >= source.way.urgent
+        harmless = settled >= source.way.urgent
+        slow = now - step.since > _LONGEST and harmless
         if now - step.still_since > _QUIET or step.prefetch >= source.wanted:
             del self._ramps[name]
             self.bound(name, "start", None)
-        elif settled - step.settled >= step.prefetch or slow:
+        elif slow or (settled - step.settled >= step.prefetch and (harmless or step.prefetch < _MOST_URGENT)):
             self._ramps[name] = self._step(source, 2 * step.prefetch, now)
             self.bound(name, "start", 2 * step.prefetch)
 

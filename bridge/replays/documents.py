@@ -60,7 +60,7 @@ class ReplayFilterDocument(ClosedDocument):
     hook: str | None
     """Id of their hook; null: every hook."""
     hook_name: str | None
-    """Name of their hook, its id if the hook does not exist any more; null: every hook."""
+    """Name of their hook, with ` (deleted)` after it once the hook is; null: every hook."""
     status: list[Status]
     """Their status; empty with `missing`."""
     type: str | None

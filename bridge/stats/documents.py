@@ -91,7 +91,7 @@ class HookStatsDocument(TotalsDocument):
     hook: str
     """Id of the hook."""
     hook_name: str
-    """Name of the hook; its id if the hook does not exist any more."""
+    """Name of the hook, with ` (deleted)` after it once the hook is; the id if the name is unknown."""
     from_: Annotated[UtcMoment | None, Field(alias="from")]
     """Start of the span, which has whole steps; null: the first delivery."""
     to: UtcMoment
@@ -104,7 +104,7 @@ class HookTotalsDocument(TotalsDocument):
     hook: str
     """Id of the hook."""
     hook_name: str
-    """Name of the hook; its id if the hook does not exist any more."""
+    """Name of the hook, with ` (deleted)` after it once the hook is; the id if the name is unknown."""
 
 
 class StatsStepDocument(ClosedDocument):

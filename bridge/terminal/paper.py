@@ -192,7 +192,7 @@ class TablePrinter:
     def __init__(self, stream: IO[str], *, headings: bool = True) -> None:
         """`headings`: tables begin with the titles of their columns."""
         self._stream = stream
-        self._headings = headings
+        self.headings = headings
 
     def line(self, text: str = "", style: str = "") -> None:  # noqa: ARG002 - plain has no colours
         """Prints one line, or several."""
@@ -212,7 +212,7 @@ class TablePrinter:
             return
         texts = [[column.title for column in columns], *cells(columns, rows)]
         widths = natural(columns, texts)
-        for row in texts if self._headings else texts[1:]:
+        for row in texts if self.headings else texts[1:]:
             padded = [
                 _padded(text, width, right=column.right)
                 for text, width, column in zip(row, widths, columns, strict=True)

@@ -90,7 +90,8 @@ class Remote:
 
         def shown(paper: TablePrinter, answer: Any) -> None:
             view(paper, answer)
-            tell_more(paper, answer)
+            if paper.headings:  # of what --watch has found since, the number of others says nothing
+                tell_more(paper, answer)
 
         self._look(lambda: answer_of(self.client.items(path, asked, self.limit, seconds)), shown)
 

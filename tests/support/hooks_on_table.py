@@ -29,6 +29,7 @@ class HooksOnTable:
         self.table = table
         self.written: Mapping[str, Hook] = {hook.id: hook for hook in written}
         self.stored: Mapping[str, StoredHook] = {}
+        self.gone: Mapping[str, str] = {}
         self.states: Mapping[str, HookState] = {}
         self.broken: Mapping[str, str] = {}
         self.health: Mapping[str, HookHealth] = {}
@@ -39,6 +40,7 @@ class HooksOnTable:
         self.changes += 1
         found = await self._store.stored_hooks()
         self.stored = {each.hook.id: each for each in found.hooks}
+        self.gone = found.gone
         self.states = await self._history.hook_states()
         now = time.time()
         wanted = effective([*self.written.values()], found, self.states, lambda _: None, now)

@@ -48,7 +48,7 @@ async def test_a_hook_is_stored_and_read_as_it_was_made(store: SqlHooks):
     assert made.hook.id == one.id
     assert await store.stored_hook(one.id) == made
     stored = await store.stored_hooks()
-    assert (stored.hooks, stored.revision, stored.gone) == ([made], made.revision, frozenset())
+    assert (stored.hooks, stored.revision, stored.gone) == ([made], made.revision, {})
 
 
 async def test_what_somebody_reads_in_the_database_holds_no_secret(store: SqlHooks, history: SqlHistory):
@@ -219,7 +219,7 @@ async def test_a_hook_that_cannot_be_opened_can_be_deleted(history: SqlHistory):
     other = SqlHooks(history.engine, Sealer([OTHER_KEY]))
     for how in ("drop", "gone"):
         await other.delete_hook(made.hook.id, how, NOW, version=None)
-    assert (await other.stored_hooks()).gone == {made.hook.id}
+    assert (await other.stored_hooks()).gone == {made.hook.id: made.hook.name}
 
 
 async def test_a_sealed_target_opens_for_its_own_hook_only(store: SqlHooks, history: SqlHistory):

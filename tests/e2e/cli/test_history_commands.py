@@ -60,6 +60,19 @@ async def test_a_failed_delivery_is_seen_with_its_attempts_and_retried_to_succes
     assert (await operated.run("deliveries", "cancel", failed["id"])).code == 1
 
 
+async def test_an_event_without_data_is_shown_with_the_reason_and_its_body(operated: Operated):
+    told = await operated.run.done(
+        *("events", "publish", "--type", "crm.bytes", "--body", "no JSON", "--source", "main"),
+        *("--content-type", "application/json"),
+    )
+    assert "confirmed" in told.out
+    found = await only(operated, "crm.bytes", "SUCCESS")
+    shown = await operated.run.done("events", "show", found["event_id"])
+    names = [line.split("  ")[0] for line in shown.lines]
+    assert "data" not in names
+    assert "body (base64)" in names
+
+
 async def test_many_deliveries_are_cancelled_from_standard_input(operated: Operated):
     for _ in range(2):
         await published(operated, "held.cancelled")

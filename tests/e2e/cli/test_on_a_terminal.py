@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from rich.cells import cell_len
 from tests.e2e.cli.conftest import TOKEN, Operated
 from tests.support.command import PROGRAM
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,6 +65,36 @@ async def test_watching_as_json_is_one_document_a_line_of_what_is_new(operated: 
     assert {"crm", "held"} <= {hook["name"] for hook in first["items"]}
     assert [hook["name"] for hook in second["items"]] == ["crm"]
     assert (process.returncode, said) == (0, b"")
+
+
+async def test_watching_a_list_in_a_pipe_prints_after_the_first_answer_new_rows_alone(operated: Operated):
+    async def publish(*types: str) -> None:
+        for name in types:
+            await operated.run.done("events", "publish", "--type", name, "--body", "{}", "--source", "main")
+
+    async def both() -> Any:
+        return len((await operated.run.json("events", "list", "--limit", "2"))["items"]) == 2
+
+    await publish("crm.before", "crm.first")
+    await until(both)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
+    process = await asyncio.create_subprocess_exec(
+        *(*PROGRAM, "events", "list", "--limit", "1", "-w", "0.1"),
+        env=environment | surroundings(operated),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    async with asyncio.timeout(20):
+        start = [(await process.stdout.readline()).decode() for _ in range(3)]
+        await publish("crm.later")
+        new = (await process.stdout.readline()).decode()
+        process.send_signal(signal.SIGINT)
+        rest, _ = await process.communicate()
+    assert start[0].startswith("id ")
+    assert start[2].startswith("1 shown, ")
+    assert " crm.later " in new
+    assert b"shown" not in rest
 
 
 async def test_deleting_asks_on_a_terminal_and_takes_no_for_an_answer(operated: Operated):

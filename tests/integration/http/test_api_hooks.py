@@ -10,6 +10,7 @@ from bridge.core.hook import Hook
 from bridge.history.history import SqlHistory
 from tests.support.api_server import ApiAnswer, ApiClient, ServedApi, serving_api
 from tests.support.hook_bodies import OTHER_SECRET, QUEUE, SECRET, hook, webhook, written
+from tests.support.records import a_delivery, delivered
 
 LOGIN = "https://crm.example.net/in?api_key=Geheimnis-2&a=1"
 FULL = webhook(
@@ -310,6 +311,21 @@ async def test_a_hook_that_was_deleted_is_gone(history: SqlHistory, query: str, 
             assert again.status == 404
         assert api.table.get(shown["id"]) is None
         assert (await made(api.client, hook()))["id"] != shown["id"]
+
+
+async def test_deliveries_of_a_hook_that_was_deleted_are_listed_with_its_name(history: SqlHistory):
+    async with serving_api(history) as api:
+        first = (await made(api.client, hook()))["id"]
+        await send(api.client, "DELETE", f"/hooks/{first}")
+        second = (await made(api.client, hook()))["id"]
+        both = [delivered(a_delivery(hook=hook_id)) for hook_id in (first, second)]
+        assert await history.commit(both) == []
+        listed = (await api.client.get("/deliveries"))["items"]
+        name = hook()["name"]
+        assert {each["hook"]: each["hook_name"] for each in listed} == {
+            first: f"{name} (deleted)",
+            second: name,
+        }
 
 
 async def test_a_hook_whose_lane_is_drained_is_shown_as_such_and_can_be_dropped(history: SqlHistory):

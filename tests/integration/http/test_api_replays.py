@@ -46,6 +46,7 @@ class OnTable:
         self.table = table
         self.written = {runner.hook.id: runner.hook for runner in table}
         self.stored: Mapping[str, Any] = {}
+        self.gone: Mapping[str, str] = {}
         self.states: Mapping[str, Any] = {}
         self.health: Mapping[str, Any] = {}
         self.broken: Mapping[str, str] = {}

@@ -20,7 +20,7 @@ def stored(name, deleting="", ends=(), **fields):
 
 def in_force(written=(), kept=(), states=(), gone=(), fault_of=lambda _stored: None) -> Effective:
     said = {state.hook: state for state in states}
-    return effective(written, StoredHooks(9, kept, frozenset(gone)), said, fault_of, NOW)
+    return effective(written, StoredHooks(9, kept, dict.fromkeys(gone, "gone")), said, fault_of, NOW)
 
 
 def test_those_of_the_file_and_of_the_api_are_matched():

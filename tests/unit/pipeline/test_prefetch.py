@@ -66,3 +66,21 @@ async def test_it_grows_neither_before_it_is_consumed_nor_while_what_is_urgent_i
     consumer.open = 0
     await until(lambda: consumer.told[-1] == 500, what="all is settled, and nothing comes")
     running.cancel()
+
+
+async def test_few_are_held_while_what_is_near_its_delivery_limit_comes_whatever_else_is_settled():
+    prefetch, consumer = a_source()
+    prefetch.start_small("main")
+    running = asyncio.create_task(prefetch.run())
+    consumer.open = 1
+
+    def some_are_settled_and_another_urgent_one_comes() -> bool:
+        consumer.received += 4 * prefetch.of("main")
+        consumer.urgent = consumer.received
+        return prefetch.of("main") <= 8
+
+    await holds(some_are_settled_and_another_urgent_one_comes, 1.5, what="one near its limit is always held")
+    assert prefetch.of("main") == 8
+    consumer.received += 100
+    await until(lambda: prefetch.of("main") > 8, what="what is held came after the last urgent one")
+    running.cancel()
