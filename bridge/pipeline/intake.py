@@ -144,6 +144,10 @@ class Intake:
         """Returns whether the message is near its delivery limit: its deliveries are parked before anything is attempted."""
         return (message.redelivered or self._all_at_once) and self._returns.near_the_end(message.headers)
 
+    def has_last_turn(self, message: Message) -> bool:
+        """Returns whether the broker drops the message once it is returned again."""
+        return message.redelivered and self._returns.has_last_turn(message.headers)
+
     def digest(self, message: Message) -> str:
         """Returns a digest that is the same on each redelivery of the message."""
         return message_digest(self.source.queue, message)
@@ -202,9 +206,7 @@ class Intake:
         return bool(self._routing)
 
     async def leave(self) -> None:
-        """Ends the intake when the process stops: undecoded messages are returned to the broker, or parked where a return
-        counts towards the delivery limit.
-        """
+        """Ends the intake: undecoded messages are returned to the broker, or parked where it counts returns."""
         for settlement in self._routing:
             settlement.park_reason = STOPPING
         if not self._returns.spent_by_nacks:
@@ -294,9 +296,7 @@ class Intake:
             self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
     def _failed(self, message: Message, settlement: Settlement, _: object, error: Exception) -> None:
-        """Handles a bug: the message goes to quarantine if no delivery of it has started; else the deliveries that have not
-        started are repeated after redelivery.
-        """
+        """Handles a bug: quarantine if no delivery has started; else what has not is repeated after redelivery."""
         if settlement.handed_out:
             events.intake_failed(self.source.name, error)
         elif settlement.valid:

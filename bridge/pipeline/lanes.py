@@ -253,6 +253,10 @@ class LaneScheduler:
         """Returns False: no copy comes near the delivery limit of a lane."""
         return False
 
+    def has_last_turn(self, _message: Message) -> bool:
+        """Returns False, as above."""
+        return False
+
     def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
         """Passes the copy to the fence; `on_settled` is called when it is settled."""
         lane = message.routing_key

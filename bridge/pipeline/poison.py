@@ -70,6 +70,12 @@ class GuardedPath(Protocol):
         """
         ...
 
+    def has_last_turn(self, message: Message) -> bool:
+        """Returns whether the broker drops the message once it is returned again. Such a message waits for no other suspect:
+        it would be lost at the next death, begun or not.
+        """
+        ...
+
     def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
         """Lets the message pass to the next stage."""
         ...
@@ -191,11 +197,16 @@ class PoisonMessageGuard:
         waiting, self._new = self._new, []
         new = [replace(held, digest=await _digest_of(held)) for held in waiting]
         times = await self._times({held.digest for held in new})
-        urgent = [held for held in new if held.digest not in times and held.way.is_urgent(held.message)]
+        urgent = [held for held in new if self._waits_for_none(held, times.get(held.digest, 0))]
         await self._release_noted(urgent)
         for held in new:
             if held not in urgent:
                 self._put(held, times.get(held.digest, 0))
+
+    def _waits_for_none(self, held: _Held, times: int) -> bool:
+        if not held.way.is_urgent(held.message):
+            return False
+        return not times or (times < self._convicted and held.way.has_last_turn(held.message))
 
     def _put(self, held: _Held, times: int) -> None:
         if not held.ticket.valid:

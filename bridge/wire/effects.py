@@ -153,6 +153,10 @@ class Returns:
         """Returns the prefetch, at most the wanted `prefetch`, that the limit allows."""
         return min(prefetch, _FEW) if self.all_at_once else prefetch
 
+    def has_last_turn(self, headers: Mapping[str, Any]) -> bool:
+        """Returns whether the broker drops or dead-letters a message with these headers once it is returned again."""
+        return self.counted is not False and delivery_count(headers) >= max(1, self.limit)
+
     def near_the_end(self, headers: Mapping[str, Any]) -> bool:
         """Returns whether a message with these headers must be parked."""
         if self.all_at_once or self.counted is False:

@@ -34,6 +34,9 @@ class Beyond:
     def is_urgent(self, message: Message) -> bool:
         return message.body.startswith(b"urgent")
 
+    def has_last_turn(self, message: Message) -> bool:
+        return message.body.startswith(b"urgent last")
+
     def admit(self, message: Message, ticket: AckHandle, over: SettledCallback | None = None) -> None:
         self.begun.append(message.body)
         self.ends[message.body] = over
@@ -113,6 +116,24 @@ async def test_what_comes_again_for_the_first_time_is_noted_and_begins_with_the_
 
 async def gone(suspects: SqlSuspects, digest: str) -> bool:
     return digest not in await suspects.times([digest], "later")
+
+
+async def test_suspects_that_the_broker_would_drop_next_time_begin_at_once_but_for_convicted_ones(
+    suspects: SqlSuspects,
+):
+    last = [b"urgent last %d" % number for number in range(3)]
+    waiting = [b"urgent a", b"urgent b"]
+    named = [body.decode() for body in (*last, *waiting)]
+    await suspects.note(named, "before")
+    await suspects.note(["urgent last bad"], "long before")
+    await suspects.note(["urgent last bad"], "before")
+    beyond = Beyond()
+    async with after_an_unclean_stop(suspects) as guard:
+        take(guard, beyond, *waiting, *last, b"urgent last bad")
+        await until(lambda: {*last, waiting[0]} == set(beyond.begun))
+        await holds(lambda: waiting[1] not in beyond.begun, 0.2, what="the one before it is not settled")
+        assert beyond.refused == [(b"urgent last bad", stage.ENDED_THE_PROCESS)]
+        assert await suspects.times(named[:3], "later") == dict.fromkeys(named[:3], 2)
 
 
 async def test_suspects_begin_one_by_one_and_everything_else_after_them(suspects: SqlSuspects):

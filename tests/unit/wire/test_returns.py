@@ -34,6 +34,13 @@ def test_custody_begins_at_half_of_the_limit_and_well_before_a_message_is_given_
         assert not returns.near_the_end({"x-delivery-count": custody_from - 1})
 
 
+def test_the_last_turn_is_that_whose_return_goes_over_the_limit():
+    returns = returns_of(quorum(**{"x-delivery-limit": 3}))
+    assert [returns.has_last_turn({"x-delivery-count": count}) for count in (1, 2, 3)] == [False, False, True]
+    assert not returns_of(quorum(**{"x-delivery-limit": 0})).has_last_turn({})
+    assert not Returns(counted=False).has_last_turn({"x-delivery-count": 50})
+
+
 def test_where_the_first_return_counts_for_half_everything_goes_into_custody_and_few_are_held():
     returns = returns_of(quorum(**{"x-delivery-limit": 1}))
     assert returns.all_at_once
