@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from bridge.app.api import Actions, Repeating, make_api
 from bridge.app.connections import make_links
-from bridge.app.parts import Resources, new_id
+from bridge.app.parts import Resources
 from bridge.app.stages import Parts
+from bridge.core.base import new_id
 from bridge.history.history import SqlHistory, open_history
 from bridge.hooks.reloading import Reloading, ReloadRequests
 from bridge.hooks.store import message_keys, open_hook_store

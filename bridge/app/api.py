@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bridge.access.api import AccessRoutes, AuditRoutes
-from bridge.app.parts import new_id
 from bridge.app.stages import Parts
 from bridge.cluster.replicas import ALIVE, ReplicaRoutes
+from bridge.core.base import new_id
 from bridge.core.delivery import Status
 from bridge.core.event import Source
 from bridge.core.records import KnownDelivery

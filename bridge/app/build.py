@@ -21,9 +21,10 @@ from bridge.app.api import Actions, Repeating, make_api, make_ui, readiness
 from bridge.app.connections import Logins, Refusals, make_links
 from bridge.app.lifecycle import Bridge, Drain, Plan, Service, Step
 from bridge.app.monitors import Monitors, PolicyLimits
-from bridge.app.parts import Dependencies, Resources, despite_losses, new_id
+from bridge.app.parts import Dependencies, Resources, despite_losses
 from bridge.app.stages import Parts
 from bridge.cluster.replicas import Neighbours, Ownership
+from bridge.core.base import new_id
 from bridge.core.errors import HistoryUnavailable
 from bridge.hooks.reloading import Reloading, ReloadRequests, SettingsOrigin, warn_of_secret_ends
 from bridge.http.health import Health

@@ -13,8 +13,8 @@ from bridge.amqp.connection import Link
 from bridge.amqp.topology import Names, planned
 from bridge.app.consumption import Consumption, Sources
 from bridge.app.expiry import ExpiryMonitor
-from bridge.app.parts import new_id
 from bridge.app.stages import Parts
+from bridge.core.base import new_id
 from bridge.core.budget import Budget, libc
 from bridge.core.errors import BridgeError, SettingsError
 from bridge.core.survey import FoundPolicies

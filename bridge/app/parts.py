@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-import uuid_utils
 
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
@@ -24,7 +23,7 @@ from bridge.amqp.topology import Names, Topology
 from bridge.app.connections import Links
 from bridge.app.consumption import MetricsAdapter, SourceConsumers
 from bridge.cluster.replicas import own_history
-from bridge.core.base import Backoff
+from bridge.core.base import Backoff, new_id
 from bridge.core.budget import Budget, Turn
 from bridge.core.errors import BrokerUnavailable, HistoryUnavailable
 from bridge.core.ports import DatabaseLogin
@@ -45,11 +44,6 @@ from bridge.wire.authenticity import MessageKeys
 
 if TYPE_CHECKING:
     from bridge.telemetry.tracing import Tracing
-
-
-def new_id() -> str:
-    """Returns a UUIDv7: such ids sort by the time of their creation."""
-    return str(uuid_utils.uuid7())
 
 
 @dataclass(frozen=True, slots=True)

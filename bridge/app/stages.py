@@ -9,12 +9,12 @@ from bridge.app.parts import (
     BrokerParts,
     Notices,
     Resources,
-    new_id,
     publisher_to,
     queue_exists,
 )
 from bridge.checks.configuration import misfit_of
 from bridge.cluster.replicas import ReplicaHeartbeat, Replicas
+from bridge.core.base import new_id
 from bridge.core.event import OWN_EVENTS, Source, own_events
 from bridge.core.target import TARGET_TYPES
 from bridge.formats.decoder import Decoder

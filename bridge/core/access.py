@@ -18,8 +18,11 @@ class Role(StrEnum):
 
     def may(self, wanted: "Role") -> bool:
         """Returns whether this role grants the permissions of the role `wanted`."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(wanted)
+        return wanted in GRANTED[self]
+
+
+GRANTED = {role: frozenset(list(Role)[: rank + 1]) for rank, role in enumerate(Role)}
+"""The roles whose permissions each role has."""
 
 
 @value(frozen=True, slots=True)

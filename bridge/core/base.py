@@ -1,4 +1,4 @@
-"""Base types of settings and values: the strict model, fast frozen dataclasses, units, and exponential backoff."""
+"""Base types of settings and values: the strict model, fast frozen dataclasses, units, ids, and exponential backoff."""
 
 import asyncio
 import random
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
+import uuid_utils
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJsonSchema
 
 
@@ -139,3 +140,8 @@ class Backoff:
     def reset(self) -> None:
         """Restart with the shortest wait, after a success."""
         self._wait = self._first
+
+
+def new_id() -> str:
+    """Returns a UUIDv7: such ids sort by the time of their creation."""
+    return str(uuid_utils.uuid7())

@@ -149,7 +149,7 @@ class HooksInForce:
 
     async def changed(self) -> None:
         """Activate the stored hooks here and at the other replicas; waits at most a second for these."""
-        await self._read()
+        await asyncio.create_task(self._read(), name="hooks in force")
         await self._control.tell("hooks")
         await self._everywhere(self.revision)
 

@@ -15,8 +15,7 @@ from bridge.core.target import WebhookTarget
 from bridge.formats.text import utc_seconds
 from bridge.hooks.service import HookChanges, InForce, Make, NoSecrets
 from bridge.hooks.store import SqlHooks
-from bridge.hooks.validate import not_read
-from bridge.settings.yaml import variable_in
+from bridge.hooks.validate import not_read, variable_in
 from bridge.signing.profiles import ALL_SIGN, SOME_SIGN_ALL
 from bridge.targets.webhook.address import webhook_checks
 

@@ -22,7 +22,7 @@ from bridge.settings.loading import unknown_names
 from bridge.settings.shape import explain, tells, written
 from bridge.settings.shown import HIDDEN, shown
 from bridge.settings.tree import Settings
-from bridge.settings.yaml import KeyPath, variable_in
+from bridge.settings.yaml import VARIABLE, KeyPath
 from bridge.targets.factory import problems, unreachable
 from bridge.wire.address_gate import AddressGate
 
@@ -322,6 +322,12 @@ def _variables(tree: Any) -> Iterator[Problem]:
     for path, text in texts_in(read, ("target",)):
         if (variable := variable_in(text)) is not None:
             yield Problem(written(path), not_read(variable))
+
+
+def variable_in(text: str) -> str | None:
+    """Returns the first `${NAME}` in a text, as written."""
+    found = VARIABLE.search(text)
+    return f"${{{found[1]}}}" if found else None
 
 
 def not_read(variable: str) -> str:

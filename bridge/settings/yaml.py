@@ -13,7 +13,9 @@ from bridge.core.errors import Problem, SettingsError
 KeyPath = tuple[str | int, ...]
 MOST_VALUES = 1_000_000
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HOLE = re.compile(r"\$?\$\{([^}]*)\}")
+VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
+"""The place of an environment variable in a text; with two dollar signs it is text itself."""
+"""`${NAME}` in a text, or `$${NAME}`, which stands for that text itself."""
 MAY_BE_UNSET: frozenset[KeyPath] = frozenset({("http", "admin_token")})
 """Settings that are null, and no problem, where their whole text is one variable that is not set."""
 NO_KEY = "a key must be plain text"
@@ -210,10 +212,10 @@ class Substitution:
         return self._text(value, path) if isinstance(value, str) and "${" in value else value
 
     def _text(self, text: str, path: KeyPath) -> str | None:
-        whole = _HOLE.fullmatch(text)
+        whole = VARIABLE.fullmatch(text)
         if path in MAY_BE_UNSET and whole and not text.startswith("$$") and whole[1] not in self.env:
             return None
-        return _HOLE.sub(lambda match: self._hole(match, path), text)
+        return VARIABLE.sub(lambda match: self._hole(match, path), text)
 
     def _hole(self, match: re.Match[str], path: KeyPath) -> str:
         if match[0].startswith("$$"):
@@ -226,12 +228,6 @@ class Substitution:
             self.problems.append((path, f"environment variable {name} is not set"))
         self.private.add(path)
         return self.env.get(name, "")
-
-
-def variable_in(text: str) -> str | None:
-    """Returns the first `${NAME}` in a text, as written."""
-    found = _HOLE.search(text)
-    return f"${{{found[1]}}}" if found else None
 
 
 def _step(key: Any) -> str | int:

@@ -97,13 +97,6 @@ class GitHub(Untimed):
         ]
 
 
-class Unsigned(Untimed):
-    """The signer that adds no headers."""
-
-    def headers(self, _body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
-        return []
-
-
 # Verifiers of a signature over the body alone.
 
 

@@ -23,9 +23,17 @@ from bridge.signing.generic import (
     Splynx,
     SplynxCheck,
     Tiki,
-    Unsigned,
 )
-from bridge.signing.shapes import Signer, Verify, decoding, from_base64, from_hex, hash_name, text_keys
+from bridge.signing.shapes import (
+    Signer,
+    Unsigned,
+    Verify,
+    decoding,
+    from_base64,
+    from_hex,
+    hash_name,
+    text_keys,
+)
 from bridge.signing.standard import STEMS, EitherOf, Standard, StandardCheck
 from bridge.signing.timestamped import Phlix, PhlixCheck, Plinqx, PlinqxCheck, Stripe, TimestampedCheck
 from bridge.wire.headers import check_headers

@@ -60,6 +60,13 @@ class Untimed:
         return ""
 
 
+class Unsigned(Untimed):
+    """The signer that adds no headers."""
+
+    def headers(self, _body: bytes, _id: str, _stamp: str, _type: str) -> list[tuple[str, str]]:
+        return []
+
+
 class UnixTimed:
     """The base of signers whose timestamp is Unix seconds."""
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.delivery import Evidence
-from bridge.wire.evidence import LONGEST, MOST_HEADERS, Folding, digest, told
+from bridge.targets.evidence import LONGEST, MOST_HEADERS, Folding, digest
+from bridge.wire.evidence import told
 
 ABOUT = {"type": "webhook", "to": "https://crm.example.net/in", "method": "POST", "settings": "abc"}
 NAMES = st.sampled_from(
