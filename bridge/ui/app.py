@@ -58,13 +58,12 @@ class Ui:
         """Returns the application, to be mounted at /ui."""
         app = web.Application(middlewares=[self._serve], client_max_size=MOST_FORM)
         self._operations = Operations(self._api, "ui")
-        self._front = Front(self._pages, self._operations, self._place)
+        self._front = Front(self._pages, self._actions, self._operations, self._place)
         self._door = Door(self._api.gate, lambda: self.sessions, self._place, self._front)
         paths = {*(page.path for page in self._pages), *(action.path for action in self._actions)}
         app.add_routes(
             [
                 web.get("", self._start),
-                *([] if "" in paths else [web.get("/", self._first)]),
                 web.get("/static/{name}", _static),
                 *self._door.routes(),
                 web.post("/look", self._door.look),
@@ -79,9 +78,6 @@ class Ui:
 
     async def _start(self, _: web.Request) -> web.Response:
         return web.Response(status=308, headers={"Location": f"{self._place.root}/"})
-
-    async def _first(self, _: web.Request) -> web.Response:
-        return web.Response(status=302, headers={"Location": f"{self._place.root}/{self._pages[0].path}"})
 
     @web.middleware
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -131,6 +127,9 @@ class Ui:
         view.form = await _form(request)
         self._door.check(view, str(view.form.get("csrf", request.headers.get("X-CSRF", ""))))
         to = await action.run(view)
+        if not isinstance(to, str):
+            assert action.form is not None
+            return await self._front.page(view, action.form, to, 422)
         return web.Response(status=303, headers={"Location": view.url() + to})
 
     async def _view(self, request: web.Request) -> View:

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.http.documents import REQUEST_ID
 from bridge.http.in_process import Operations
 from bridge.ui.guard import Place
-from bridge.ui.page import Page, View
+from bridge.ui.page import Action, Page, View
 
 _PACKED_FROM = 1000
 
@@ -43,15 +43,20 @@ NAVIGATION = (
 class Front:
     """Renders pages; templates are compiled at the first one."""
 
-    def __init__(self, pages: Sequence[Page], operations: Operations, place: Place) -> None:
+    def __init__(
+        self, pages: Sequence[Page], actions: Sequence[Action], operations: Operations, place: Place
+    ) -> None:
         self._operations = operations
         self._place = place
+        self._places = frozenset(page.path for page in pages) | frozenset(action.path for action in actions)
         self._first: dict[str, Page] = {}
         for page in pages:
             self._first.setdefault(page.section, page)
         self._compiled: set[str] = set()
 
-    async def page(self, view: View, page: Page, context: Mapping[str, Any]) -> web.Response:
+    async def page(
+        self, view: View, page: Page, context: Mapping[str, Any], status: int = 200
+    ) -> web.Response:
         """Returns a page in its frame, or without if a script wants a part."""
         shared = self._shared(view.request) | {
             "view": view,
@@ -60,9 +65,8 @@ class Front:
             "navigation": self._navigation(view),
             "layout": "fragment.html" if view.partial else "frame.html",
         }
-        return await self._rendered(
-            view.request, context.get("template", page.template), {**shared, **context}
-        )
+        template = context.get("template", page.template)
+        return await self._rendered(view.request, template, {**shared, **context}, status)
 
     async def problem(
         self,
@@ -118,6 +122,7 @@ class Front:
         cookies = request.cookies
         return {
             "root": self._place.root,
+            "places": self._places,
             "request_id": request[REQUEST_ID],
             "theme": cookies.get("theme") if cookies.get("theme") in {"light", "dark"} else "",
             "density": cookies.get("density") if cookies.get("density") in {"compact", "roomy"} else "",

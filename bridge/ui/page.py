@@ -47,9 +47,11 @@ class Action:
     """A form that changes something: a POST, answered with a redirect."""
 
     path: str
-    run: Callable[["View"], Awaitable[str]]
-    """Returns the path below /ui/ to go to."""
+    run: Callable[["View"], Awaitable[str | Mapping[str, Any]]]
+    """Returns the path below /ui/ to go to, or what the template of `form` needs to show faults in the form."""
     operations: Sequence[str]
+    form: Page | None = None
+    """The page with the form, if its faults are shown there."""
 
 
 class Refused(Exception):

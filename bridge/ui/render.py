@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 
-from bridge.ui import words
+from bridge.ui import svg, words
 from bridge.ui.assets import assets
 
 LANGUAGES = ("en", "x-pseudo")
@@ -49,6 +49,7 @@ def environment(language: str) -> Environment:
         "lang": language,
         "direction": "rtl" if language == "x-pseudo" else "ltr",
         "mark": words.mark,
+        "svg": svg,
         "asset": {name: asset.name for name, asset in assets().items()},
     }
     made.filters |= {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.ui.page import Action, Page
-from bridge.ui.pages import deliveries
+from bridge.ui.pages import deliveries, events, now
 
-PAGES: Sequence[Page] = (*deliveries.PAGES,)
-ACTIONS: Sequence[Action] = (*deliveries.ACTIONS,)
+PAGES: Sequence[Page] = (*now.PAGES, *deliveries.PAGES, *events.PAGES)
+ACTIONS: Sequence[Action] = (*deliveries.ACTIONS, *events.ACTIONS)

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.ui.bodies import of_text
 from bridge.ui.page import Action, Page, View
+from bridge.ui.words import parsed_time
 
 FILTERS = ("status", "hook", "type", "event_id", "from", "to", "updated_from", "updated_to", "order")
+PANEL = "deliveries/show.html"
 _OPTIONS = {
     "status": "--status",
     "hook": "--hook",
@@ -20,16 +23,28 @@ _OPTIONS = {
 
 
 async def _list(view: View) -> Mapping[str, Any]:
-    panel = view.query.get("panel")
-    shown = await _one(view, panel) if panel else None
+    shown = await panel(view)
     if view.partial and shown:
-        return {"shown": shown, "template": "deliveries/show.html"}
+        return {"shown": shown, "template": PANEL}
     found = await view.list("deliveries.list", FILTERS)
     return {"found": found, "filters": FILTERS, "shown": shown}
 
 
+async def panel(view: View) -> Mapping[str, Any] | None:
+    """Returns the delivery of the open panel, if there is one; a part of a page is then PANEL alone."""
+    which = view.query.get("panel")
+    return await _one(view, which) if which else None
+
+
 async def _show(view: View) -> Mapping[str, Any]:
-    return {"shown": await _one(view, view.id)}
+    shown = await _one(view, view.id)
+    if view.query.get("request") is None:
+        return {"shown": shown}
+    answer = await view.ask("deliveries.request", id=view.id)
+    request = answer.document if answer.ok else None
+    body = of_text(request["body_text"], request["body_base64"]) if request else None
+    detail = "" if answer.ok else answer.document.get("detail", "")
+    return {"shown": {**shown, "request": request, "body": body, "detail": detail}}
 
 
 async def _one(view: View, which: str) -> Mapping[str, Any]:
@@ -37,7 +52,16 @@ async def _one(view: View, which: str) -> Mapping[str, Any]:
     generations: dict[int, list[Any]] = {}
     for attempt in delivery["attempts"]:
         generations.setdefault(attempt["generation"], []).append(attempt)
-    return {"delivery": delivery, "generations": generations}
+    first = parsed_time(delivery["created_at"])
+    points = [
+        (
+            (parsed_time(each["started_at"]) - first).total_seconds(),
+            each["duration_ms"] / 1000,
+            each["outcome"] == "delivered",
+        )
+        for each in delivery["attempts"]
+    ]
+    return {"delivery": delivery, "generations": generations, "points": points, "request": None, "detail": ""}
 
 
 async def _retry(view: View) -> str:
@@ -66,7 +90,7 @@ PAGES = (
         section="deliveries",
         template="deliveries/show.html",
         show=_show,
-        operations=("deliveries.show",),
+        operations=("deliveries.show", "deliveries.request"),
         topics=("deliveries",),
         command="deliveries show {id}",
     ),
