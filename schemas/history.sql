@@ -60,7 +60,7 @@ CREATE INDEX deliveries_event ON deliveries (event_id, id);
 CREATE INDEX deliveries_hook ON deliveries (hook, status, event_id, id, event_type);
 CREATE INDEX deliveries_status ON deliveries (status, event_id, id, event_type) WHERE status <> 'SUCCESS';
 CREATE INDEX deliveries_updated ON deliveries (updated_at, id, hook, status, event_type);
-CREATE INDEX deliveries_waiting ON deliveries (hook, event_id) WHERE status IN ('PENDING', 'RETRYING');
+CREATE INDEX deliveries_waiting ON deliveries (hook, event_id, status) WHERE status IN ('PENDING', 'RETRYING');
 CREATE TABLE durations (
 	grain INTEGER NOT NULL,
 	hook TEXT NOT NULL,
@@ -218,6 +218,14 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_age ON quarantine (quarantined_at);
 CREATE INDEX quarantine_reason ON quarantine (reason, id);
 CREATE INDEX quarantine_source ON quarantine (source, id);
+CREATE TABLE replayed (
+	replay_id VARCHAR(36) NOT NULL,
+	event_id VARCHAR(36) NOT NULL,
+	delivery_id VARCHAR(36) NOT NULL,
+	PRIMARY KEY (replay_id, event_id, delivery_id)
+)
+ WITHOUT ROWID;
+CREATE INDEX replayed_event ON replayed (event_id);
 CREATE TABLE replays (
 	id VARCHAR(36) NOT NULL,
 	which TEXT NOT NULL,
@@ -357,7 +365,7 @@ CREATE INDEX deliveries_event ON deliveries (event_id, id);
 CREATE INDEX deliveries_hook ON deliveries (hook, status, event_id, id, event_type);
 CREATE INDEX deliveries_status ON deliveries (status, event_id, id, event_type) WHERE status <> 'SUCCESS';
 CREATE INDEX deliveries_updated ON deliveries (updated_at, id, hook, status, event_type);
-CREATE INDEX deliveries_waiting ON deliveries (hook, event_id) WHERE status IN ('PENDING', 'RETRYING');
+CREATE INDEX deliveries_waiting ON deliveries (hook, event_id, status) WHERE status IN ('PENDING', 'RETRYING');
 CREATE TABLE durations (
 	grain INTEGER NOT NULL,
 	hook TEXT NOT NULL,
@@ -514,6 +522,13 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_age ON quarantine (quarantined_at);
 CREATE INDEX quarantine_reason ON quarantine (reason, id);
 CREATE INDEX quarantine_source ON quarantine (source, id);
+CREATE TABLE replayed (
+	replay_id UUID NOT NULL,
+	event_id UUID NOT NULL,
+	delivery_id UUID NOT NULL,
+	PRIMARY KEY (replay_id, event_id, delivery_id)
+);
+CREATE INDEX replayed_event ON replayed (event_id);
 CREATE TABLE replays (
 	id UUID NOT NULL,
 	which TEXT NOT NULL,

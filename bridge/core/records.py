@@ -40,6 +40,12 @@ class DeliveryFilter:
     until: float | None = None
     updated_since: float | None = None
     updated_until: float | None = None
+    source: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+    """That of the last attempt, as is `status_code`."""
+    status_code: int | None = None
+    replay: str | None = None
     by_update: bool = False
     """True: ordered by the time of the last status change, not of receipt; filters on that time require this order."""
 
@@ -334,7 +340,8 @@ class Restart:
 class ReplayFilter:
     """A filter for the deliveries of a replay; with `missing`, for events without a delivery for `hook`.
 
-    Times are in Unix seconds of the event's receipt, from `since` to `until` (exclusive).
+    Times are in Unix seconds of the event's receipt, from `since` to `until` (exclusive). `ids`: only these deliveries;
+    `outcome` and `status_code` are those of the last attempt.
     """
 
     hook: str | None = None
@@ -344,6 +351,9 @@ class ReplayFilter:
     since: float | None = None
     until: float | None = None
     missing: bool = False
+    ids: tuple[str, ...] = ()
+    outcome: str | None = None
+    status_code: int | None = None
 
 
 @value(frozen=True, slots=True)

@@ -123,6 +123,17 @@ replays = sa.Table(
     sa.Index("replays_status", "status"),
 )
 
+# The deliveries that a replay took, in the order of lists.
+replayed = sa.Table(
+    "replayed",
+    metadata,
+    sa.Column("replay_id", ID, primary_key=True),
+    sa.Column("event_id", ID, primary_key=True),
+    sa.Column("delivery_id", ID, primary_key=True),
+    sa.Index("replayed_event", "event_id"),
+    sqlite_with_rowid=False,
+)
+
 hook_health = sa.Table(
     "hook_health",
     metadata,

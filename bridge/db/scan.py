@@ -225,8 +225,16 @@ def run_all(connection: sa.Connection, scans: Sequence[Scan], bounds: KeyRange, 
 def distinct(
     connection: sa.Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool], most: int
 ) -> list[str]:
-    """Returns the values of a column, at most `most`: each is found from the previous one in the index that begins with the
-    column.
+    """Returns the values of a column, at most `most`; see `distinct_values`."""
+    value = distinct_values(column, *where, most=most).c.value
+    return list(connection.scalars(sa.select(value).where(value.is_not(None))))
+
+
+def distinct_values(
+    column: sa.ColumnElement[str], *where: sa.ColumnElement[bool] | sa.TextClause, most: int
+) -> sa.CTE:
+    """Returns the values of a column as a table with the column `value`, the last of which is NULL: each is found from the
+    previous one in the index that begins with the column.
 
     In one statement: on a busy machine each of many statements would have to wait.
     """
@@ -238,12 +246,13 @@ def distinct(
     further = sa.select(beyond, number + sa.literal_column("1")).where(
         value.is_not(None), number < as_literal(most)
     )
-    found = found.union_all(further)
-    return list(connection.scalars(sa.select(found.c.value).where(found.c.value.is_not(None))))
+    return found.union_all(further)
 
 
 def _smallest(
-    column: sa.ColumnElement[str], where: Sequence[sa.ColumnElement[bool]], of: sa.CTE | None = None
+    column: sa.ColumnElement[str],
+    where: Sequence[sa.ColumnElement[bool] | sa.TextClause],
+    of: sa.CTE | None = None,
 ) -> sa.ScalarSelect[str]:
     """Returns the subquery of the smallest value; `of`: the table from which the conditions take values."""
     chosen = sa.select(column).where(sa.and_(True, *where)).order_by(column).limit(as_literal(1))
@@ -288,6 +297,9 @@ def as_id(text: str) -> str | None:
 
 ORDER = (events.c.id,)
 _MOST_SOURCES = 100
+_MOST_TYPES = 50
+_ROW = 20
+"""Cost of reading a row, relative to an index entry."""
 
 
 def scans_of_type(connection: sa.Connection, kind: str) -> list[Scan]:
@@ -297,14 +309,26 @@ def scans_of_type(connection: sa.Connection, kind: str) -> list[Scan]:
     return [Scan(ORDER, (c.source == source, c.type == stored)) for source in sources]
 
 
-def batches_of_type(
-    connection: sa.Connection, kind: str, bounds: KeyRange, sizes: tuple[int, ...]
+def scans_of_source(connection: sa.Connection, source: str, kind: str | None) -> list[Scan]:
+    """Returns the scans of a source by event type; a source with very many types is frequent, so it is found by a scan of all
+    events.
+    """
+    c, stored = events.c, storable(source)
+    if kind is not None:
+        return [Scan(ORDER, (c.source == stored, c.type == storable(kind)))]
+    types = distinct(connection, c.type, c.source == stored, most=_MOST_TYPES + 1)
+    if len(types) > _MOST_TYPES:
+        return [Scan(ORDER, (), [equals(c.source, stored)], cost=_ROW)]
+    return [Scan(ORDER, (c.source == stored, c.type == each)) for each in types]
+
+
+def batches_of(
+    connection: sa.Connection, scans: Sequence[Scan], bounds: KeyRange, sizes: tuple[int, ...]
 ) -> Iterator[list[str]]:
-    """Yields ids of events of a type, newest first, in batches of these sizes; a batch shorter than its size is the last.
+    """Yields ids of the events of these scans, newest first, in batches of these sizes; a batch shorter than its size is the last.
 
     `bounds.after` is the key of a delivery: the events are those after its event.
     """
-    scans = scans_of_type(connection, kind)
     after = bounds.after and bounds.after[:1]
     for size in sizes:
         found = run_all(connection, scans, KeyRange(after, bounds.since, bounds.until), size)

@@ -99,7 +99,7 @@ deliveries = sa.Table(
     sa.Index("deliveries_event", "event_id", "id"),
     sa.Index("deliveries_hook", "hook", "status", "event_id", "id", "event_type"),
     sa.Index("deliveries_status", "status", "event_id", "id", "event_type", **where(NOT_SUCCESS)),
-    sa.Index("deliveries_waiting", "hook", "event_id", **where(WAITING)),
+    sa.Index("deliveries_waiting", "hook", "event_id", "status", **where(WAITING)),
     sa.Index("deliveries_updated", "updated_at", "id", "hook", "status", "event_type"),
     sqlite_with_rowid=False,
 )

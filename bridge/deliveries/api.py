@@ -13,7 +13,10 @@ from bridge.http.documents import CountedPageDocument, NotFound
 from bridge.http.input import (
     EVENT_TYPE,
     HOOK,
+    OUTCOME,
+    SOURCE,
     SPAN,
+    STATUS_CODE,
     STATUSES,
     CountedQuery,
     Given,
@@ -22,6 +25,7 @@ from bridge.http.input import (
     one_of,
     read_page,
     text,
+    uuid,
     when,
 )
 from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, conflict, reading
@@ -35,6 +39,11 @@ class _DeliveriesQuery(CountedQuery, looks_up=True):
     statuses = STATUSES
     type = EVENT_TYPE
     event_id = text("event_id", "Id of its event; its beginning is enough.")
+    source = SOURCE
+    outcome = OUTCOME
+    status_code = STATUS_CODE
+    reason = text("reason", "The reason of the status, whole.")
+    replay = uuid("replay", "Id of a replay that took them.")
     span = SPAN
     updated = Given(
         lambda given: given.span("updated_from", "updated_to"),
@@ -82,6 +91,11 @@ class DeliveryRoutes(OperationGroup):
             until=query.span[1],
             updated_since=query.updated[0],
             updated_until=query.updated[1],
+            source=await self._names.source(query, query.source),
+            reason=query.reason,
+            outcome=query.outcome,
+            status_code=query.status_code,
+            replay=query.replay,
             by_update=by_update or query.order == "updated",
         )
 

@@ -6,7 +6,19 @@ from typer import Argument, Option
 
 from bridge.terminal.client import segment
 from bridge.terminal.groups import option
-from bridge.terminal.options import HOOK, SPAN, STATUSES, TYPE, WATCHED, RemoteCommands, examples, time
+from bridge.terminal.options import (
+    CODE,
+    HOOK,
+    OUTCOME,
+    SOURCE,
+    SPAN,
+    STATUSES,
+    TYPE,
+    WATCHED,
+    RemoteCommands,
+    examples,
+    time,
+)
 from bridge.terminal.paper import (
     Column,
     ListView,
@@ -94,6 +106,9 @@ app.listing(
     DELIVERIES,
     *(HOOK, STATUSES, TYPE),
     option("--event", "ID", "Only of this event: its id or its beginning.", name="event_id"),
+    *(SOURCE, OUTCOME, CODE),
+    option("--reason", "TEXT", "Only with this reason of the status."),
+    option("--replay", "ID", "Only deliveries that this replay took."),
     *SPAN,
     time("--updated-since", "Only deliveries whose status changed since.", name="updated_from"),
     time("--updated-until", "Only deliveries whose status changed before.", name="updated_to"),
@@ -107,6 +122,7 @@ app.listing(
     epilog=examples("""
 amqp-bridge deliveries list --status FAILED --hook crm --since 1h
 amqp-bridge deliveries list --status FAILED --updated-since 1h     what failed in the last hour
+amqp-bridge deliveries list --hook crm --outcome status --code 503
 amqp-bridge deliveries list --watch
 amqp-bridge deliveries list --status FAILED --all --json | jq -r .items[].id | amqp-bridge deliveries retry -
 """),

@@ -13,7 +13,7 @@ from bridge.db.engine import Reads, Store, Writes
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.scan import among, as_id
 from bridge.db.tables import deliveries, events
-from bridge.history.deliveries import event_of
+from bridge.history.known import event_of
 from bridge.history.sums import count_ends, take_back
 
 RESTARTED = "restarted"

@@ -6,23 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import orjson
-from sqlalchemy import ColumnElement, Connection, RowMapping, TextClause, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, func, select, text
 
-from bridge.core.delivery import KnownEvidence, Status
-from bridge.core.event import Message
+from bridge.core.delivery import Status
 from bridge.core.records import (
     Beyond,
     DeliveryFilter,
     KnownAttempt,
     KnownDelivery,
-    KnownEvent,
-    KnownQuarantined,
     LastAttempt,
     Page,
 )
 from bridge.db import scan
-from bridge.db.rows import headers_of, original, properties_of, storable
+from bridge.db.rows import storable
 from bridge.db.scan import (
     Condition,
     Found,
@@ -31,18 +27,21 @@ from bridge.db.scan import (
     Scan,
     among,
     as_id,
-    batches_of_type,
+    batches_of,
     distinct,
     equals,
     filled,
     first_id,
     looked_up,
     run_all,
+    scans_of_source,
+    scans_of_type,
 )
 from bridge.db.tables import NOT_SUCCESS, attempts, deliveries, events, evidence_forms
 from bridge.db.upserts import padded
+from bridge.history import narrowing
+from bridge.history.known import attempt_of, delivery_of, forms_of, last_of
 from bridge.history.retention import BEFORE_ALL
-from bridge.wire.evidence import told
 
 # Queries for deliveries in the order of receipt: by the id of the event, then of the delivery.
 
@@ -59,12 +58,15 @@ def find_received(connection: Connection, which: DeliveryFilter, bounds: KeyRang
     """Returns at most `limit` keys of matching deliveries."""
     if which.event_id is not None:
         return received_of_event(connection, which, bounds, limit)
-    if which.event_type is None:
+    if which.replay is not None or (which.event_type is None and which.source is None):
         return run_all(connection, scans(connection, which), bounds, limit)
-    found = _of_type(connection, which, bounds, limit)
+    events_first = _event_scans(connection, which)
+    if any(each.rest for each in events_first):
+        return run_all(connection, scans(connection, which), bounds, limit)
+    found = _of_events(connection, events_first, which, bounds, limit)
     if found.horizon is None or not is_narrow(which):
         return found
-    # The type is frequent, and its newest events do not match the other conditions: the scans start from those conditions
+    # The type or source is frequent, and its newest events do not match the other conditions: the scans start from those conditions
     # instead, and the result that got further counts.
     other = run_all(connection, scans(connection, which), bounds, limit)
     return other if other.horizon is None or other.horizon < found.horizon else found
@@ -80,9 +82,7 @@ def received_of_event(connection: Connection, which: DeliveryFilter, bounds: Key
     known = as_id(which.event_id or "")
     if known is None or not bounds.hold(known):
         return Found(())
-    where = [deliveries.c.event_id == known, *_conditions(which)]
-    if which.event_type is not None:
-        where.append(deliveries.c.event_type == storable(which.event_type))
+    where = [deliveries.c.event_id == known, *_conditions(which), *_of_type(which)]
     if bounds.after is not None and bounds.after[0] == known:
         where.append(deliveries.c.id < bounds.after[1])
     return Found(looked_up(connection, ORDER_OF_RECEIPT, where, limit))
@@ -90,23 +90,33 @@ def received_of_event(connection: Connection, which: DeliveryFilter, bounds: Key
 
 def scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
     """Returns the index scans that find deliveries by hook or status, across events."""
+    if which.replay is not None:
+        others = replace(which, replay=None)
+        return [narrowing.scan_of_replay(which.replay, [*_conditions(others), *_of_type(which)])]
+    beside = narrowing.looked_up(which)
+    cost = narrowing.LOOK_UP if beside else 1
     rest = [equals(deliveries.c.event_type, storable(which.event_type))] if which.event_type else []
+    return [
+        replace(each, rest=[*each.rest, *rest, *beside], cost=max(each.cost, cost))
+        for each in _scans(connection, which)
+    ]
+
+
+def _scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
     if which.hook is None and (not which.statuses or len(which.statuses) == len(Status)):
-        return [Scan(ORDER_OF_RECEIPT, (), rest)]
+        return [Scan(ORDER_OF_RECEIPT, ())]
     c = deliveries.c
-    found = []
+    found: list[Scan] = []
     # One scan for each status, because an index is in the order of the list only within a status.
     for status in which.statuses or Status:
         if which.hook is not None:
-            found.append(
-                Scan(ORDER_OF_RECEIPT, [c.hook == storable(which.hook), c.status == str(status)], rest)
-            )
+            found.append(Scan(ORDER_OF_RECEIPT, [c.hook == storable(which.hook), c.status == str(status)]))
         elif status is Status.SUCCESS:
-            found += [replace(scan, rest=[*scan.rest, *rest]) for scan in _succeeded(connection)]
+            found += _succeeded(connection)
         else:
             # The text must equal that of the index, or the index is not used.
             where: list[ColumnElement[bool] | TextClause] = [text(NOT_SUCCESS), c.status == str(status)]
-            found.append(Scan(ORDER_OF_RECEIPT, where, rest))
+            found.append(Scan(ORDER_OF_RECEIPT, where))
     return found
 
 
@@ -119,13 +129,14 @@ def _succeeded(connection: Connection) -> list[Scan]:
     return [Scan(ORDER_OF_RECEIPT, [c.hook == hook, c.status == success]) for hook in hooks]
 
 
-def _of_type(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> Found:
-    """Returns deliveries of the newest events of a type: there may be few such events among very many deliveries."""
-    kind = which.event_type or ""
+def _of_events(
+    connection: Connection, events_first: Sequence[Scan], which: DeliveryFilter, bounds: KeyRange, limit: int
+) -> Found:
+    """Returns deliveries of the newest events of a type or source: there may be few such events among very many deliveries."""
     keys = _rest_of_event(connection, which, bounds, limit)
     horizon = bounds.after
     sizes = BATCHES[:2] if is_narrow(which) else BATCHES
-    for size, ids in zip(sizes, batches_of_type(connection, kind, bounds, sizes), strict=True):
+    for size, ids in zip(sizes, batches_of(connection, events_first, bounds, sizes), strict=True):
         if len(keys) < limit and ids:
             where = [among(connection, deliveries.c.event_id, ids), *_conditions(which)]
             keys += looked_up(connection, ORDER_OF_RECEIPT, where, limit - len(keys))
@@ -133,6 +144,13 @@ def _of_type(connection: Connection, which: DeliveryFilter, bounds: KeyRange, li
             return Found(keys)
         horizon = (ids[-1], BEFORE_ALL)
     return Found(keys, horizon)
+
+
+def _event_scans(connection: Connection, which: DeliveryFilter) -> list[Scan]:
+    """Returns the scans of events by type, or by source and type."""
+    if which.source is None:
+        return scans_of_type(connection, which.event_type or "")
+    return scans_of_source(connection, which.source, which.event_type)
 
 
 def _rest_of_event(connection: Connection, which: DeliveryFilter, bounds: KeyRange, limit: int) -> list[Key]:
@@ -148,7 +166,11 @@ def _conditions(which: DeliveryFilter) -> Sequence[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [c.hook == storable(which.hook)] if which.hook is not None else []
     if which.statuses or found:
         found.append(c.status.in_(sorted(which.statuses or Status)))
-    return found
+    return [*found, *narrowing.as_sql(narrowing.looked_up(which))]
+
+
+def _of_type(which: DeliveryFilter) -> list[ColumnElement[bool]]:
+    return [] if which.event_type is None else [deliveries.c.event_type == storable(which.event_type)]
 
 
 # Queries for deliveries in the order of their last change; a final delivery last changed when it became final.
@@ -158,8 +180,6 @@ ORDER_OF_UPDATE = (deliveries.c.updated_at, deliveries.c.id)
 FEW = 2000
 """Maximum number of deliveries of a hook or status that are sorted; more are soon found in a scan of all deliveries."""
 _MOST_OF_EVENT = 10_000
-_UPDATED_ROW = 20
-"""Cost of reading a row, relative to an index entry."""
 
 
 def find_updated(connection: Connection, which: DeliveryFilter, after: Key | None, limit: int) -> Found:
@@ -178,15 +198,22 @@ def _named(connection: Connection, which: DeliveryFilter) -> list[ColumnElement[
     received = KeyRange(None, first_id(which.since), first_id(which.until))
     if which.event_id is not None:
         return [_among(connection, received_of_event(connection, which, received, _MOST_OF_EVENT).keys)]
+    if which.replay is not None:
+        taken = narrowing.of_replay(connection, which.replay, _MOST_OF_EVENT)
+        return [
+            _among(connection, taken),
+            *_conditions(replace(which, replay=None)),
+            *_of_type(which),
+            *received.condition([deliveries.c.event_id]),
+        ]
     if not is_narrow(which):
         return None
-    # The type is a separate condition: searching for it here could end early, without all deliveries.
-    any_type = replace(which, event_type=None)
-    keys = run_all(connection, scans(connection, any_type), received, FEW + 1).keys
+    # Further conditions are separate: searching for them here could end early, without all deliveries.
+    broad = DeliveryFilter(hook=which.hook, statuses=which.statuses)
+    keys = run_all(connection, scans(connection, broad), received, FEW + 1).keys
     if len(keys) > FEW:
         return None
-    of_type = [] if which.event_type is None else [deliveries.c.event_type == storable(which.event_type)]
-    return [_among(connection, keys), *of_type]
+    return [_among(connection, keys), *_of_type(which), *narrowing.as_sql(narrowing.looked_up(which))]
 
 
 def _among(connection: Connection, keys: Sequence[Key]) -> ColumnElement[bool]:
@@ -202,108 +229,13 @@ def _scan(which: DeliveryFilter) -> Scan:
         rest.append((c.status, lambda entry: entry.in_(wanted)))
     received = [(operator.ge, first_id(which.since)), (operator.lt, first_id(which.until))]
     bounds = [_compared(compare, bound) for compare, bound in received if bound is not None]
-    # The event's id is the only column that the index lacks.
-    return Scan(ORDER_OF_UPDATE, (), [*rest, *bounds], cost=_UPDATED_ROW if bounds else 1)
+    # Columns that the index lacks.
+    beside = [*bounds, *narrowing.looked_up(which)]
+    return Scan(ORDER_OF_UPDATE, (), [*rest, *beside], cost=narrowing.LOOK_UP if beside else 1)
 
 
 def _compared(compare: Callable[[Any, Any], Any], bound: str) -> Condition:
     return deliveries.c.event_id, lambda entry: compare(entry, bound)
-
-
-# Conversion of rows to the values they store (bridge.db.rows).
-
-
-Row = RowMapping
-
-
-def delivery_of(row: Row, last: LastAttempt | None) -> KnownDelivery:
-    """Returns the delivery of a row of `deliveries`, joined with `type` and `escaped` of its event."""
-    return KnownDelivery(
-        id=row["id"], event_id=row["event_id"], event_type=_text(row, "type"), hook=row["hook"],
-        target=row["target"], status=Status(row["status"]), reason=row["reason"], generation=row["generation"],
-        attempts=row["attempts"], created_at=row["created_at"], updated_at=row["updated_at"],
-        next_attempt_at=row["next_attempt_at"], last=last,
-    )  # fmt: skip
-
-
-def last_of(row: Row) -> LastAttempt:
-    """Returns the last attempt from a row of `attempts`, without its large columns."""
-    return LastAttempt(
-        at=row["started_at"], duration_ms=row["duration_ms"], outcome=row["outcome"],
-        status_code=row["status_code"], error=_text(row, "error"),
-    )  # fmt: skip
-
-
-def attempt_of(row: Row, forms: Mapping[str, str]) -> KnownAttempt:
-    r"""Returns the attempt of a row of `attempts` and the forms of its evidence.
-
-    Response bytes that are not UTF-8 are escaped as `\xff`.
-    """
-    response: str = row["response"]
-    if _is_escaped(row, "response"):
-        response = original(response).decode(errors="backslashreplace")
-    return KnownAttempt(
-        number=row["number"], generation=row["generation"], started_at=row["started_at"],
-        duration_ms=row["duration_ms"], outcome=row["outcome"], status_code=row["status_code"],
-        response=response, error=_text(row, "error"),
-        evidence=None if row["evidence"] is None else _evidence_of(row["evidence"], forms),
-    )  # fmt: skip
-
-
-def forms_of(row: Row) -> list[str]:
-    """Returns the ids of the forms that a row of `attempts` references."""
-    return [] if row["evidence"] is None else [one for one in orjson.loads(row["evidence"])[:2] if one]
-
-
-def _evidence_of(text: str, forms: Mapping[str, str]) -> KnownEvidence | None:
-    sent, heard, digest, *values = orjson.loads(text)
-    if sent not in forms or (heard is not None and heard not in forms):
-        return None  # the form was deleted by hand
-    return told(forms[sent], forms[heard] if heard else None, digest, values)
-
-
-def event_of(row: Row) -> KnownEvent:
-    """Returns the event of a row of `events`."""
-    return KnownEvent(
-        id=row["id"], source=row["source"], type=_text(row, "type"), format=row["format"],
-        publisher_id=_optional(row, "publisher_id"), webhook_id=_text(row, "webhook_id"),
-        time=_optional(row, "time"), received_at=row["received_at"], identity=_optional(row, "identity"),
-        message=_message_of(row),
-    )  # fmt: skip
-
-
-def quarantined_of(row: Row) -> KnownQuarantined:
-    """Returns the message of a row of `quarantine`."""
-    return KnownQuarantined(
-        id=row["id"], source=_text(row, "source"), reason=row["reason"], detail=_text(row, "detail"),
-        at=row["quarantined_at"], message=_message_of(row),
-    )  # fmt: skip
-
-
-def _message_of(row: Row) -> Message:
-    exchange, routing_key = _text(row, "exchange"), _text(row, "routing_key")
-    if "body" not in row:  # lists omit large columns
-        return Message(b"", exchange, routing_key)
-    return Message(
-        body=bytes(row["body"]),
-        exchange=exchange,
-        routing_key=routing_key,
-        headers=headers_of(row["headers"]),
-        **properties_of(row["properties"]),
-    )
-
-
-def _optional(row: Row, name: str) -> str | None:
-    return None if row[name] is None else _text(row, name)
-
-
-def _text(row: Row, name: str) -> str:
-    text: str = row[name]
-    return original(text).decode(errors="surrogatepass") if _is_escaped(row, name) else text
-
-
-def _is_escaped(row: Row, name: str) -> bool:
-    return row["escaped"] is not None and name in row["escaped"].split(",")
 
 
 def page(

@@ -13,10 +13,9 @@ from bridge.core.records import Beyond, EventFilter, EventStatus, KnownEvent, Pa
 from bridge.db import scan
 from bridge.db.rows import storable
 from bridge.db.tables import INDEXED_LENGTH, WEBHOOK_ID_OF_ITS_OWN, deliveries, event_dimensions, events
-from bridge.history.deliveries import event_of
+from bridge.history.known import event_of
 
 _KIND = "event"
-_MOST_TYPES = 50
 _ROW = 20
 """Cost of reading a row, relative to an index entry."""
 
@@ -124,29 +123,9 @@ def _scans(connection: Connection, which: EventFilter) -> list[scan.Scan]:
 
 
 def _of_source_and_type(connection: Connection, source: str | None, kind: str | None) -> list[scan.Scan]:
-    c = events.c
-    match source, kind:
-        case None, None:
-            return [scan.Scan(scan.ORDER, ())]
-        case None, str():
-            return scan.scans_of_type(connection, kind)
-        case str(), None:
-            return _of_source(connection, storable(source))
-        case _:
-            return [
-                scan.Scan(scan.ORDER, (c.source == storable(source or ""), c.type == storable(kind or "")))
-            ]
-
-
-def _of_source(connection: Connection, source: str) -> list[scan.Scan]:
-    """Returns the scans by the event types of a source; a source with very many types is frequent, so it is found by a scan of
-    all events.
-    """
-    c = events.c
-    types = scan.distinct(connection, c.type, c.source == source, most=_MOST_TYPES + 1)
-    if len(types) > _MOST_TYPES:
-        return [scan.Scan(scan.ORDER, (), [scan.equals(c.source, source)], cost=_ROW)]
-    return [scan.Scan(scan.ORDER, (c.source == source, c.type == kind)) for kind in types]
+    if source is not None:
+        return scan.scans_of_source(connection, source, kind)
+    return [scan.Scan(scan.ORDER, ())] if kind is None else scan.scans_of_type(connection, kind)
 
 
 def _beside(which: EventFilter) -> list[scan.Condition]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, and_, delete, exists, not_, select
 
 from bridge.core.errors import HistoryUnavailable
 from bridge.core.ports import History
-from bridge.db.admin_tables import durations, failures, measures, sums
+from bridge.db.admin_tables import durations, failures, measures, replayed, sums
 from bridge.db.rows import FINAL_STATUSES
 from bridge.db.tables import attempts, deliveries, event_dimensions, events, evidence_forms, quarantine
 from bridge.history.guards_store import SqlClaims
@@ -50,6 +50,9 @@ def prune_events(connection: Connection, after: str, finished_before: float, lim
         delete(attempts).where(attempts.c.delivery_id.in_(select(deliveries.c.id).where(over)))
     )
     connection.execute(delete(deliveries).where(over))
+    kept = exists().where(deliveries.c.id == replayed.c.delivery_id)
+    taken = and_(replayed.c.event_id > after, replayed.c.event_id <= last)
+    connection.execute(delete(replayed).where(taken, ~kept))
     # Checked on the remaining rows: another replica may have retried one of these deliveries just now.
     left = exists().where(deliveries.c.event_id == events.c.id)
     gone = connection.execute(delete(events).where(events.c.id > after, events.c.id <= last, ~left))

@@ -2,37 +2,46 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 
 from bridge.core.base import value
 from bridge.db.engine import Reads, Store
-from bridge.db.scan import as_literal
+from bridge.db.scan import as_literal, distinct_values
 from bridge.db.tables import WAITING, deliveries
 from bridge.history.retention import time_of
 
-MOST_COUNTED = 500_000
-"""Maximum waiting deliveries that are counted."""
+MOST_HOOKS = 20_000
+MOST_COUNTED = 10_000
+"""Maximum waiting deliveries of a hook that are counted."""
 
 
 @value(frozen=True, slots=True)
 class Waiting:
-    """The waiting deliveries of a hook, and the Unix time at which the event of the oldest was received."""
+    """The waiting deliveries of a hook, and the Unix time at which the event of the oldest was received.
+
+    `exact` False: there are more.
+    """
 
     count: int
     oldest_at: float
+    exact: bool = True
 
 
 @value(frozen=True, slots=True)
 class AllWaiting:
-    """The waiting deliveries by hook. `exact` False: there are more, perhaps of further hooks."""
+    """The waiting deliveries by hook."""
 
     by_hook: Mapping[str, Waiting]
-    exact: bool
 
     @property
     def count(self) -> int:
-        """Returns the number of waiting deliveries."""
+        """Returns the number of waiting deliveries; at least this many if it is not exact."""
         return sum(each.count for each in self.by_hook.values())
+
+    @property
+    def exact(self) -> bool:
+        """Returns whether all were counted."""
+        return all(each.exact for each in self.by_hook.values())
 
     @property
     def oldest_at(self) -> float | None:
@@ -41,15 +50,19 @@ class AllWaiting:
 
 
 def _by_hook(connection: Connection, most: int = MOST_COUNTED) -> AllWaiting:
-    c, older = deliveries.c, deliveries.alias("older")
-    # The text must equal that of the index, or the index is not used.
-    some = select(c.hook).where(text(WAITING)).limit(as_literal(most + 1)).subquery()
-    grouped = select(some.c.hook, func.count().label("count")).group_by(some.c.hook).subquery()
-    first = select(older.c.event_id).where(text(WAITING), older.c.hook == grouped.c.hook)
-    oldest = first.order_by(older.c.event_id).limit(as_literal(1)).correlate(grouped).scalar_subquery()
-    rows = connection.execute(select(grouped.c.hook, grouped.c.count, oldest)).all()
-    found = {hook: Waiting(count, time_of(str(event))) for hook, count, event in rows}
-    return AllWaiting(found, sum(each.count for each in found.values()) <= most)
+    c, waits = deliveries.c, text(WAITING)  # the text must equal that of the index, or the index is not used
+    hook = distinct_values(c.hook, waits, most=MOST_HOOKS).c.value
+    of_hook = select(c.event_id).where(waits, c.hook == hook).order_by(c.event_id)
+    some = of_hook.limit(as_literal(most + 1)).correlate(hook.table).subquery()
+    counted = select(func.count(literal_column("1"))).select_from(some).scalar_subquery()
+    oldest = of_hook.limit(as_literal(1)).correlate(hook.table).scalar_subquery()
+    rows = connection.execute(select(hook, counted, oldest).where(hook.is_not(None)))
+    return AllWaiting(
+        {
+            hook: Waiting(min(count, most), time_of(str(event)), exact=count <= most)
+            for hook, count, event in rows
+        }
+    )
 
 
 class SqlWaiting(Store):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 from aiohttp import web
 from pydantic import Field, WithJsonSchema
 
-from bridge.core.delivery import Status
+from bridge.core.delivery import Fault, Status
 from bridge.core.records import Beyond, Page
 from bridge.formats.text import MAX_ID, event_type
 from bridge.http.documents import RequestProblem
@@ -120,6 +120,10 @@ class Parameters:
             return None
 
 
+OUTCOMES = ("delivered", *map(str, Fault))
+"""The outcomes of attempts."""
+
+
 def is_id(text: str) -> bool:
     """Returns whether the text is a UUID in its canonical form, in upper or lower case."""
     return _UUID.fullmatch(text) is not None
@@ -160,6 +164,12 @@ def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("must be true or false")
     return text == "true"
+
+
+def _code(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,5}", text):
+        raise ValueError("must be a whole number, an HTTP status or exit code")
+    return int(text)
 
 
 def _limit(text: str) -> int:
@@ -309,6 +319,10 @@ STATUSES = Given(
         "status", list[Status], "One status or several: the parameter repeated, or with commas between them."
     ),
 )
+
+
+OUTCOME = one_of("outcome", OUTCOMES, "Outcome of the last attempt.")
+STATUS_CODE = parsed("status_code", _code, int, "HTTP status or exit code of the last attempt.")
 
 
 class PageQuery(Query):

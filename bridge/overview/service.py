@@ -12,7 +12,7 @@ from bridge.db.engine import Engine
 from bridge.history.waiting import AllWaiting, SqlWaiting
 from bridge.hooks.presenter import SeenHook, breaker_word, seen_hooks
 from bridge.hooks.service import InForce
-from bridge.measuring.spans import FAR, HOUR, percentile, widened
+from bridge.measuring.spans import FAR, HOUR, MINUTE, percentile, widened
 from bridge.overview.documents import (
     AlarmDocument,
     AlarmKind,
@@ -108,7 +108,7 @@ class Overview:
     async def _find(self, hooks: Sequence[SeenHook], now: float) -> Found:
         stores = self._stores
         failing = [(each.hook.id, since) for each in hooks if (since := _failing_since(each)) is not None]
-        begins = {hook: widened(since, None, now)[0] for hook, since in failing[:_MOST_CAUSED]}
+        begins = {hook: _begin(since, now) for hook, since in failing[:_MOST_CAUSED]}
         begin, _ = widened(now - HOUR, None, now)
         return Found(
             begin,
@@ -156,6 +156,11 @@ class Overview:
             "causes": [CauseDocument.of(each) for each in causes],
             "pauses_at": max(since, attended) + after if after > 0 else None,
         }
+
+
+def _begin(since: float, now: float) -> int:
+    """Returns the beginning of a failing period in whole steps: hooks that fail since the same hour share a query."""
+    return widened(since, None, now, HOUR if now - since > HOUR else MINUTE)[0]
 
 
 def _failing_since(seen: SeenHook) -> float | None:

@@ -22,7 +22,7 @@ from bridge.db.scan import (
     run_all,
 )
 from bridge.db.tables import quarantine
-from bridge.history.deliveries import quarantined_of
+from bridge.history.known import quarantined_of
 from bridge.history.retention import time_of
 
 # The queries for quarantined messages: in pages, and one alone.

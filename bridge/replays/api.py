@@ -8,7 +8,7 @@ from bridge.http.body import unfit
 from bridge.http.documents import NotFound, PageDocument
 from bridge.http.input import PageQuery, Query, read_page
 from bridge.http.operation import Call, Operation, OperationGroup, Reply, conflict, reading
-from bridge.replays.documents import AskedReplay, DryRunDocument, ReplayDocument
+from bridge.replays.documents import AskedReplay, DryRunDocument, FatesDocument, ReplayDocument
 from bridge.replays.service import NotAsThingsAre, NotPossible, ReplayService
 
 _PATH = "/v1/replays"
@@ -50,7 +50,9 @@ class ReplayRoutes(OperationGroup):
         replay = await self._replaying.store.replay(call.id)
         if replay is None:
             raise NotFound
-        return ReplayDocument.of(replay, self._name_of)
+        fates = await self._replaying.store.fates(replay.id)
+        results = FatesDocument.unchecked(fates)
+        return ReplayDocument.of(replay, self._name_of, results=results)
 
     @Operation(
         name="replays.create",

@@ -14,7 +14,9 @@ from typer import Argument
 from bridge.terminal.client import ApiResponse, Unreachable, segment
 from bridge.terminal.groups import flag, option
 from bridge.terminal.options import (
+    CODE,
     HOOK,
+    OUTCOME,
     SOURCE,
     SPAN,
     STATUSES,
@@ -75,6 +77,17 @@ def _left_out(left_out: Any) -> str:
     return f"{count(left_out, 'delivery')} of hooks that are gone or disabled" if left_out else ""
 
 
+def _results(results: Any) -> str:
+    if not results:
+        return ""
+    told = ", ".join(f"{results[name]} {name}" for name in ("succeeded", "failed", "waiting"))
+    return (
+        told
+        if results["exact"]
+        else f"{told} of the first {sum(results[name] for name in ('succeeded', 'failed', 'waiting'))}"
+    )
+
+
 REPLAYS = ListView(
     "no replays",
     identity("id"),
@@ -92,6 +105,7 @@ REPLAY = (
     Column("created", lambda row: f"{moment(row['created_at'])} by {text(row.get('created_by'))}"),
     column("finished_at", "finished", moment),
     column("left_out", show=_left_out),
+    column("results", show=_results),
     column("error"),
 )
 
@@ -99,7 +113,7 @@ REPLAY = (
 @app.remote(
     epilog=EXAMPLES,
     own=(
-        *(HOOK, STATUSES, TYPE, SOURCE, *SPAN),
+        *(HOOK, STATUSES, TYPE, SOURCE, OUTCOME, CODE, *SPAN),
         flag("--missing", "Create deliveries for events that --hook matches now and has no delivery of."),
         option("--rate", "RATE", "Maximum rate, such as 50/s. Default: unlimited."),
         flag("--dry-run", "Only count the matching deliveries."),

@@ -1,14 +1,18 @@
 """The documents of replays in requests and responses."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bridge.core.base import PerSecond, StrictModel
-from bridge.core.delivery import Status
+from bridge.core.delivery import Fault, Status
 from bridge.core.records import Replay, ReplayFilter, ReplayStatus
 from bridge.http.documents import ClosedDocument, UtcMoment
+from bridge.http.input import Uuid
+
+MOST_IDS = 1000
+"""Maximum deliveries that a request may name."""
 
 
 def _several(value: Any) -> Any:
@@ -39,6 +43,12 @@ class AskedReplayFilter(StrictModel):
     """Only events received from then on: RFC 3339, a date, or a time before now, such as -24h."""
     to: str | None = Field(default=None, min_length=1, max_length=64)
     """Only events received before that."""
+    ids: Annotated[list[Uuid], Field(min_length=1, max_length=MOST_IDS)] | None = None
+    """Only these deliveries, by default whatever their status; at most 1,000."""
+    outcome: Fault | Literal["delivered"] | None = None
+    """Outcome of their last attempt."""
+    status_code: int | None = None
+    """HTTP status or exit code of their last attempt."""
     missing: bool = False
     """true: events that `hook` asks for at present and has no delivery for."""
 
@@ -71,6 +81,12 @@ class ReplayFilterDocument(ClosedDocument):
     """Only events received from then on."""
     to: UtcMoment | None
     """Only events received before that."""
+    ids: int | None
+    """Number of deliveries that were given by id; null: they were not."""
+    outcome: str | None
+    """Outcome of their last attempt."""
+    status_code: int | None
+    """HTTP status or exit code of their last attempt."""
     missing: bool
     """Whether the replay creates missing deliveries of `hook`."""
 
@@ -84,6 +100,7 @@ class ReplayFilterDocument(ClosedDocument):
             type=which.event_type,
             from_=which.since,
             to=which.until,
+            ids=len(which.ids) or None,
         )
 
 
@@ -103,6 +120,19 @@ class DryRunDocument(ClosedDocument):
     def of(cls, planned: Replay) -> Self:
         """Returns the document of a replay that was counted and not created."""
         return cls.unchecked(planned, dry_run=True)
+
+
+class FatesDocument(ClosedDocument):
+    """The present statuses of the deliveries that a replay took."""
+
+    succeeded: Annotated[int, Field(ge=0)]
+    """Deliveries with status SUCCESS."""
+    failed: Annotated[int, Field(ge=0)]
+    """Deliveries that are FAILED again."""
+    waiting: Annotated[int, Field(ge=0)]
+    """Deliveries that are not final yet."""
+    exact: bool
+    """false: the replay took more; 20,000 of them were looked up."""
 
 
 class ReplayDocument(ClosedDocument):
@@ -134,9 +164,11 @@ class ReplayDocument(ClosedDocument):
     """When it ended."""
     error: str | None
     """Why it failed."""
+    results: FatesDocument | None = None
+    """What became of its deliveries; only of a replay alone."""
 
     @classmethod
-    def of(cls, replay: Replay, name_of: Callable[[str], str]) -> Self:
+    def of(cls, replay: Replay, name_of: Callable[[str], str], **more: Any) -> Self:
         """Returns the document of the replay; `name_of` returns the name of the hook with an id."""
         return cls.unchecked(
             replay,
@@ -144,4 +176,5 @@ class ReplayDocument(ClosedDocument):
             # Deliveries that were not counted, or matched only after a concurrent commit, show when they are done.
             total=max(replay.total, replay.done),
             error=replay.error or None,
+            **more,
         )

@@ -14,6 +14,7 @@ from bridge.core.records import KnownEvent, Lacking, Replay, ReplayFilter, Repla
 from bridge.events.documents import as_event
 from bridge.formats.parse import Bounds
 from bridge.hooks.names import KnownNames, UnknownName
+from bridge.http.input import is_id
 from bridge.measuring.spans import moment
 from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
@@ -164,8 +165,17 @@ class ReplayService:
         hook = await self._named("filter.hook", asked.hook, self._names.hook)
         await self._named("filter.type", asked.type, self._names.event_type)
         await self._named("filter.source", asked.source, self._names.source)
-        statuses = frozenset() if asked.missing else frozenset(asked.status or [Status.FAILED])
-        return ReplayFilter(hook, statuses, asked.type, asked.source, since, until, asked.missing)
+        if asked.missing and (asked.ids, asked.outcome, asked.status_code) != (None, None, None):
+            raise NotPossible("filter.missing", "deliveries that are missing have neither ids nor attempts")
+        usual = [Status.FAILED] if asked.ids is None else list(Status)
+        return ReplayFilter(
+            hook,
+            frozenset() if asked.missing else frozenset(asked.status or usual),
+            *(asked.type, asked.source, since, until, asked.missing),
+            ids=_ids(asked.ids),
+            outcome=None if asked.outcome is None else str(asked.outcome),
+            status_code=asked.status_code,
+        )
 
     async def _named(self, name: str, which: str | None, find: Callable[[str], Awaitable[str]]) -> str | None:
         try:
@@ -210,6 +220,14 @@ class ReplayService:
         asking = ReplayMatcher(runner.hook, self._bounds, self._table.routing)
         total, exact = await count_missing(self.store, planned, asking)
         return replace(planned, total=total, exact=exact)
+
+
+def _ids(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the ids in the form of the database. Raises NotPossible for a text that is no id."""
+    for number, each in enumerate(given or ()):
+        if not is_id(each):
+            raise NotPossible(f"filter.ids[{number}]", "must be a UUID")
+    return tuple(dict.fromkeys(each.lower() for each in given or ()))
 
 
 def takes_part(table: HookTable, hook: str) -> HookWorker | None:

@@ -25,13 +25,16 @@ from bridge.db.admin_tables import replays
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.rows import storable
 from bridge.db.scan import KeyRange, among, as_id, as_literal, cursor, distinct, first_id, key_of
-from bridge.db.tables import deliveries, events
+from bridge.db.tables import deliveries
+from bridge.db.upserts import padded
 from bridge.deliveries.outbox import restart_some
+from bridge.history import narrowing
+from bridge.replays.fates import fates, note
 from bridge.replays.supply import Supplies, make_deliveries, next_lacking
 
 # The selection and the count of a replay's deliveries; each function runs on a connection. An index has a hook's deliveries of
 # one status in the order of their events, so a batch begins where the previous one ended. For conditions that no index begins
-# with (type, source) a limited number of entries is checked, and the next batch continues after them: no transaction takes
+# with (type, source, last attempt) a limited number of entries is checked, and the next batch continues after them: no transaction takes
 # longer because matches are rare.
 
 
@@ -76,7 +79,7 @@ def supply_key(text: str) -> Key | None:
 def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) -> Batch:
     """Returns the next `limit` of a hook's deliveries that matched when the replay was created, and have not changed since."""
     which, created_at, after = replay.which, replay.created_at, supply_key(replay.left[hook])
-    rare = which.event_type is not None or which.source is not None
+    rare = _looks_up(which) or which.event_type is not None
     window = max(_WINDOW if rare else _LEAST_WINDOW, 2 * limit)
     columns = (*_KEY, deliveries.c.event_type, deliveries.c.updated_at)
     found = []
@@ -98,6 +101,11 @@ def next_batch(connection: Connection, replay: Replay, hook: str, limit: int) ->
 def hooks_with_deliveries(connection: Connection) -> list[str]:
     """Returns every hook that has deliveries, deleted ones included."""
     return distinct(connection, deliveries.c.hook, most=_MOST_HOOKS)
+
+
+def _hooks_of_ids(connection: Connection, ids: Sequence[str]) -> list[str]:
+    c = deliveries.c
+    return sorted(connection.scalars(select(c.hook).where(c.id.in_(padded(ids))).distinct()))
 
 
 def count_some(
@@ -124,7 +132,12 @@ def _entries(
     columns: Sequence[Any], which: ReplayFilter, place: CountCursor, created_at: float | None
 ) -> Select[Any]:
     c = deliveries.c
-    where: list[ColumnElement[bool]] = [c.hook == storable(place.hook), c.status == str(place.status)]
+    hook, status = storable(place.hook), str(place.status)
+    where: list[ColumnElement[bool]] = [c.hook == hook, c.status == status]
+    if which.ids:
+        # The bare columns would use an index of all deliveries of the hook.
+        alike = (func.coalesce(c.hook, "") == hook, func.coalesce(c.status, "") == status)
+        where = [c.id.in_(padded(which.ids)), *alike]
     if place.after is not None:
         # The first column is bounded as well: SQLite does not start its scan at a pair.
         where += [c.event_id >= place.after[0], tuple_(*_KEY) > tuple_(*place.after, types=[c.id.type] * 2)]
@@ -142,25 +155,27 @@ def _fitting(connection: Connection, which: ReplayFilter, rows: Sequence[tuple[A
         wanted = storable(which.event_type)
         rows = [row for row in rows if row[2] == wanted]
     keys = [(row[0], row[1]) for row in rows]
-    if which.source is None or not keys:
+    if not _looks_up(which) or not keys:
         return keys
-    c = events.c
-    of_source = select(c.id).where(
-        among(connection, c.id, [key[0] for key in keys]), c.source == storable(which.source)
-    )
-    known = set(connection.scalars(of_source))
-    return [key for key in keys if key[0] in known]
+    fits = narrowing.as_sql([*narrowing.of_source(which), *narrowing.of_last_attempt(which)])
+    ids = among(connection, deliveries.c.id, [key[1] for key in keys])
+    known = set(connection.scalars(select(deliveries.c.id).where(ids, *fits)))
+    return [key for key in keys if key[1] in known]
+
+
+def _looks_up(which: ReplayFilter) -> bool:
+    """Returns whether the filter has conditions that no index of deliveries has."""
+    return (which.source, which.outcome, which.status_code) != (None, None, None)
 
 
 def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) -> tuple[int, int]:
     inner = entries.subquery()
     seen = connection.scalar(select(func.count()).select_from(inner)) or 0
-    if not seen or (which.event_type is None and which.source is None):
+    if not seen or (which.event_type is None and not _looks_up(which)):
         return seen, seen
     chosen = select(func.count()).select_from(inner)
-    if which.source is not None:
-        joined = inner.join(events, events.c.id == inner.c.event_id)
-        chosen = select(func.count()).select_from(joined).where(events.c.source == storable(which.source))
+    for column, asked in (*narrowing.of_source(which), *narrowing.of_last_attempt(which)):
+        chosen = chosen.where(asked(inner.c[column.name]))
     if which.event_type is not None:
         chosen = chosen.where(inner.c.event_type == storable(which.event_type))
     return seen, connection.scalar(chosen) or 0
@@ -168,8 +183,8 @@ def _count(connection: Connection, which: ReplayFilter, entries: Select[Any]) ->
 
 _KIND = "replay"
 _MOST_COUNTED = 2_000_000
-"""Maximum index entries that a whole count reads; with a source each event is looked up in addition."""
-_DEARER_WITH_SOURCE = 10
+"""Maximum index entries that a whole count reads; with some conditions each is looked up in addition."""
+_DEARER = 10
 _UNFINISHED = (ReplayStatus.PENDING, ReplayStatus.RUNNING)
 _MOST_UNFINISHED = 1000
 
@@ -187,6 +202,7 @@ def _take(
     batch = next_batch(connection, now, hook, limit)
     taken = restart_some(connection, batch.ids, at, now.which.statuses) if batch.ids else ()
     reached = None if batch.after is None else key_text(batch.after)
+    note(connection, now.id, taken)
     return _move_on(connection, now, hook, reached, done=len(taken), at=at), taken
 
 
@@ -295,6 +311,7 @@ class SqlReplays(Store):
     replay = Reads(_one)
     replays = Reads(_page)
     unfinished = Reads(_unfinished)
+    fates = Reads(fates)
     take = Writes(_take)
     lacking = Reads(next_lacking)
     leave_out = Writes(_leave_out)
@@ -306,11 +323,11 @@ class SqlReplays(Store):
         self._supplies = Supplies(engine.dialect)
 
     async def count(self, which: ReplayFilter) -> MatchCounts:
-        named = [which.hook] if which.hook is not None else await self.engine.read(hooks_with_deliveries)
+        named = await self._hooks_of(which)
         places: Sequence[CountCursor] = [
             CountCursor(hook, status) for hook in named for status in sorted(which.statuses)
         ]
-        budget = _MOST_COUNTED // (1 if which.source is None else _DEARER_WITH_SOURCE)
+        budget = _MOST_COUNTED // (_DEARER if _looks_up(which) else 1)
         counts = dict.fromkeys(named, 0)
         while places and budget > 0:
             look = partial(count_some, which=which, created_at=None, places=places)
@@ -321,6 +338,13 @@ class SqlReplays(Store):
         # A hook that the count did not reach may have deliveries.
         behind = dict.fromkeys((place.hook for place in places), 0)
         return MatchCounts(behind | {hook: number for hook, number in counts.items() if number}, not places)
+
+    async def _hooks_of(self, which: ReplayFilter) -> Sequence[str]:
+        if which.hook is not None:
+            return [which.hook]
+        if which.ids:
+            return await self.engine.read(partial(_hooks_of_ids, ids=which.ids))
+        return await self.engine.read(hooks_with_deliveries)
 
     async def supply(
         self, replay: Replay, hook: str, target: str, found: Lacking, at: float
@@ -335,6 +359,7 @@ class SqlReplays(Store):
         if not _goes_on(now, replay, hook):
             return now, ()
         made = make_deliveries(connection, self._supplies, hook, target, found=found.events, at=at)
+        note(connection, now.id, made)
         return _move_on(connection, now, hook, found.reached, done=len(made), at=at), made
 
 
@@ -343,6 +368,7 @@ def _row(replay: Replay) -> dict[str, Any]:
     asked = {
         "hook": which.hook, "statuses": sorted(which.statuses), "type": which.event_type, "source": which.source,
         "since": which.since, "until": which.until, "missing": which.missing,
+        "ids": which.ids, "outcome": which.outcome, "status_code": which.status_code,
     }  # fmt: skip
     return {
         "id": replay.id, "which": json.dumps(asked), "rate": replay.rate, "status": str(replay.status),
@@ -358,6 +384,7 @@ def _replay_of(row: RowMapping) -> Replay:
     which = ReplayFilter(
         hook=asked["hook"], statuses=frozenset(map(Status, asked["statuses"])), event_type=asked["type"],
         source=asked["source"], since=asked["since"], until=asked["until"], missing=asked["missing"],
+        ids=tuple(asked.get("ids", ())), outcome=asked.get("outcome"), status_code=asked.get("status_code"),
     )  # fmt: skip
     return Replay(
         id=row["id"], which=which, rate=row["rate"], status=ReplayStatus(row["status"]), total=row["total"],

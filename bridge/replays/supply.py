@@ -13,7 +13,7 @@ from bridge.db.rows import storable
 from bridge.db.scan import among, as_literal, first_id
 from bridge.db.tables import deliveries, events
 from bridge.db.upserts import Upsert, keep_the_first
-from bridge.history.deliveries import event_of
+from bridge.history.known import event_of
 
 _WINDOW = 2048
 _MOST_BYTES = 8 * 1024 * 1024

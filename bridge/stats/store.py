@@ -132,7 +132,13 @@ def _failures(
 
 def _causes(connection: Connection, begins: Mapping[str, int], most: int) -> dict[str, list[Failures]]:
     """Returns the most frequent failures of each hook since the beginning that is given for it."""
-    return {hook: _failures(connection, [hook], begin, FAR, most) for hook, begin in begins.items()}
+    found: dict[str, list[Failures]] = {hook: [] for hook in begins}
+    for begin in set(begins.values()):
+        hooks = [hook for hook, each in begins.items() if each == begin]
+        for each in _failures(connection, hooks, begin, FAR, most * len(hooks)):
+            if len(found[each.hook]) < most:
+                found[each.hook].append(each)
+    return found
 
 
 class SqlStatistics(Store):

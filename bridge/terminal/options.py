@@ -247,6 +247,12 @@ SPAN = (
 HOOK = option("--hook", "HOOK", "Only deliveries of this hook: its id or name.", autocompletion=hook_names)
 TYPE = option("--type -t", "TYPE", "Only events of exactly this type.", autocompletion=seen_event_types)
 SOURCE = option("--source -s", "NAME", "Only this source.")
+OUTCOME = option(
+    "--outcome", "OUTCOME", "Only if the last attempt came to this: delivered, timeout, status, ..."
+)
+CODE = option(
+    "--code", "N", "Only with this HTTP status or exit code of the last attempt.", int, name="status_code"
+)
 STATUSES = option(
     "--status",
     "STATUS",

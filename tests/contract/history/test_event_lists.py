@@ -13,7 +13,6 @@ from bridge.core.delivery import Counted, Status, Unmatched
 from bridge.core.event import Event, Message
 from bridge.core.records import EventFilter, EventStatus, KnownEvent
 from bridge.db import scan
-from bridge.history import events
 from bridge.history.history import SqlHistory
 from tests.support.events import NASTY_BODIES
 from tests.support.records import (
@@ -90,7 +89,7 @@ async def test_every_filter_gives_what_fits_page_after_page(
     if bounded:
         monkeypatch.setattr(scan, "BUDGET", 100)
         monkeypatch.setattr(scan, "PATIENCE", 0.0)
-        monkeypatch.setattr(events, "_MOST_TYPES", 1)
+        monkeypatch.setattr(scan, "_MOST_TYPES", 1)
 
     for number, which in enumerate(_filters()):
         found = await _all_pages(history, which, limit=(3, 7, 1000)[number % 3])

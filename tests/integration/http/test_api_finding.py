@@ -11,7 +11,7 @@ import pytest
 from bridge.core.delivery import Counted, Record, Status, Unmatched
 from bridge.core.hook import Hook
 from bridge.events import api as search
-from bridge.history.history import SqlHistory
+from bridge.history.history import SqlHistory, open_history
 from bridge.targets.factory import Targets
 from tests.integration.http.test_api_history import failed, serving
 from tests.support.api_server import serving_api
@@ -33,6 +33,7 @@ def bought(number: int, customer: Any) -> Any:
     [
         ("deliveries?hook=crn", "hook: there is no hook 'crn'; did you mean crm?"),
         ("deliveries?status=FAILD", "did you mean FAILED?"),
+        ("deliveries?source=splink", "did you mean splynx?"),
         ("deliveries?type=customers.creat", "did you mean customers.create?"),
         ("deliveries?type=customers.*", "no event of type 'customers.*'"),
         ("deliveries?from=2025-05-06&to=2025-05-05", "to: must be after `from`"),
@@ -320,3 +321,29 @@ async def test_a_hook_that_is_gone_has_no_request(history: SqlHistory):
     async with serving(history, waiting(delivery := a_delivery(hook="gone"))) as api:
         answer = await api.client.refused(f"/deliveries/{delivery.id}/request", 409)
         assert "is gone" in answer.body["detail"]
+
+
+async def test_deliveries_are_found_by_their_last_attempt_reason_and_source(tmp_path: Path):
+    history = await open_history(f"sqlite:///{tmp_path}/bridge.db")
+    codes = (500, 503, 503)
+    records = [
+        Record(a_delivery(an_event(NOW + n)), "webhook", Status.FAILED, f"r{n}", NOW + n, failed(1, code))
+        for n, code in enumerate(codes)
+    ]
+    async with serving(history, *records) as api:
+        counts = {
+            query: len((await api.client.get(f"/deliveries?{query}"))["items"])
+            for query in (
+                "outcome=status",
+                "outcome=timeout",
+                "status_code=503",
+                "status_code=503&reason=r2",
+                "source=splynx&order=updated",
+                f"replay={new_id()}",
+            )
+        }
+        refused = await api.client.refused("/deliveries?outcome=late&status_code=many&replay=x")
+    await history.close()
+
+    assert list(counts.values()) == [3, 0, 2, 1, 3, 0]
+    assert sorted(refused.names) == ["outcome", "replay", "status_code"]

@@ -19,7 +19,7 @@ from bridge.replays.service import ReplayService
 from bridge.replays.store import SqlReplays
 from bridge.routing.table import RoutingTable
 from tests.support.api_server import ApiClient, ServedApi, runner_of, serving_api
-from tests.support.records import an_event, days_ago, new_id
+from tests.support.records import a_delivery, an_event, days_ago, delivered, new_id
 from tests.support.replays import failures
 
 CRM = {"name": "crm", "target": {"type": "webhook", "url": "https://crm.example.net/in"}}
@@ -80,7 +80,8 @@ async def made(api: ApiClient, **body: Any) -> Mapping[str, Any]:
     answer = await api.send("POST", "/replays", body)
     assert answer.status == 201, answer.body
     assert answer.headers["Location"] == f"/api/v1/replays/{answer.body['id']}"
-    found: Mapping[str, Any] = await api.get(f"/replays/{answer.body['id']}")
+    found: dict[str, Any] = await api.get(f"/replays/{answer.body['id']}")
+    assert found.pop("results") == {"succeeded": 0, "failed": 0, "waiting": 0, "exact": True}
     assert found == answer.body
     return found
 
@@ -100,6 +101,9 @@ async def test_one_is_made_counted_and_shown(history: SqlHistory) -> None:
             "from": "2025-05-05T00:00:00Z",
             "to": None,
             "missing": False,
+            "ids": None,
+            "outcome": None,
+            "status_code": None,
         }
         assert (replay["total"], replay["left_out"], replay["exact"], replay["rate"]) == (3, 3, True, 0.5)
         assert (replay["status"], replay["done"], replay["created_by"]) == ("pending", 0, "admin")
@@ -113,6 +117,29 @@ async def test_a_dry_run_makes_nothing(history: SqlHistory) -> None:
         assert answer.status == 200
         assert answer.body == {"dry_run": True, "total": 3, "exact": True, "left_out": 2}
         assert (await api.client.get("/replays"))["items"] == []
+
+
+async def test_deliveries_are_given_by_id_whatever_their_status_or_by_their_last_attempt(
+    history: SqlHistory,
+) -> None:
+    some = failures(3)
+    await history.commit([*some, delivered(one := a_delivery())])
+    async with serving(history) as api:
+        ids = [some[0].delivery.id, one.id, some[0].delivery.id.upper()]
+        replay = await made(api.client, filter={"ids": ids})
+        assert (replay["total"], replay["filter"]["ids"], replay["filter"]["status"]) == (
+            2,
+            2,
+            sorted(Status),
+        )
+        replay = await made(api.client, filter={"outcome": "delivered", "status_code": 200, "hook": "crm"})
+        assert (replay["total"], replay["filter"]["outcome"], replay["filter"]["status_code"]) == (
+            3,
+            "delivered",
+            200,
+        )
+        replay = await made(api.client, filter={"outcome": "timeout"})
+        assert replay["total"] == 0
 
 
 async def test_several_statuses_and_one_as_plain_text(history: SqlHistory) -> None:
@@ -160,6 +187,10 @@ async def test_what_is_missing_cannot_be_told_without_the_successes(history: Sql
         ({"filter": {"from": "2025-05-05", "to": "2025-05-04T00:00:00Z"}}, ["filter.to"]),
         ({"filter": {"missing": True}}, ["filter.hook"]),
         ({"filter": {"missing": True, "hook": "crm", "status": ["FAILED"]}}, ["filter.status"]),
+        ({"filter": {"ids": []}}, ["filter.ids"]),
+        ({"filter": {"ids": [new_id(), "x"]}}, ["filter.ids[1]"]),
+        ({"filter": {"missing": True, "hook": "crm", "outcome": "timeout"}}, ["filter.missing"]),
+        ({"filter": {"status_code": "503"}}, ["filter.status_code"]),
         ({"filter": {"hok": "crm"}}, ["filter.hok"]),
         ({"rate": 0}, ["rate"]),
         ({"rate": "fast"}, ["rate"]),
