@@ -30,6 +30,7 @@ CREATE TABLE audit (
 CREATE INDEX audit_action ON audit (action, id);
 CREATE INDEX audit_actor ON audit (actor, id);
 CREATE INDEX audit_object ON audit (object_type, object_id, id);
+CREATE INDEX audit_request ON audit (request_id, id);
 CREATE TABLE claims (
 	digest TEXT NOT NULL,
 	event_id VARCHAR(36) NOT NULL,
@@ -336,6 +337,7 @@ CREATE TABLE audit (
 CREATE INDEX audit_action ON audit (action, id);
 CREATE INDEX audit_actor ON audit (actor, id);
 CREATE INDEX audit_object ON audit (object_type, object_id, id);
+CREATE INDEX audit_request ON audit (request_id, id);
 CREATE TABLE claims (
 	digest TEXT NOT NULL,
 	event_id UUID NOT NULL,

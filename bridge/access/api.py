@@ -110,6 +110,7 @@ class _DeedsQuery(PageQuery, looks_up=True):
     action = text("action", "An operation, such as `hooks.pause`.")
     object_type = text("object_type", "Kind of what was changed, such as `hook`.")
     object_id = text("object_id", "Its id; of a hook its name too.")
+    request_id = text("request_id", "The request id (`X-Request-Id`) of the change.")
     span = SPAN
 
 
@@ -137,6 +138,7 @@ class AuditRoutes(OperationGroup):
             object_id=await self._object(query),
             since=query.span[0],
             until=query.span[1],
+            request_id=query.request_id,
         )
         found = await read_page(query, partial(self._audit.deeds, which))
         name_of = self._names.of_hook

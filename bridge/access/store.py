@@ -67,7 +67,9 @@ def _deeds(connection: Connection, which: DeedFilter, after: str | None, limit: 
         since=first_id(which.since),
         until=first_id(which.until),
     )
-    given = {name: getattr(which, name) for name in ("actor", "action", "object_type", "object_id")}
+    given = {
+        name: getattr(which, name) for name in ("actor", "action", "object_type", "object_id", "request_id")
+    }
     fits = [audit.c[name] == storable(text) for name, text in given.items() if text is not None]
     chosen = select(audit).where(*fits, *bounds.condition([audit.c.id])).order_by(audit.c.id.desc())
     found = [AuditEntry(**dict(row)) for row in connection.execute(chosen.limit(limit + 1)).mappings()]

@@ -19,6 +19,10 @@ from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import CopySender, OutboxTask, Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
+from bridge.events.types import EventTypeRoutes, SeenTypes
+from bridge.find.api import FindRoutes
+from bridge.find.service import Finder
+from bridge.history.types import SqlEventTypes
 from bridge.hooks.api import HookRoutes
 from bridge.hooks.api_switches import HookSwitchRoutes, Testing, TestRoutes
 from bridge.hooks.names import AskedNames, KnownNames
@@ -265,8 +269,12 @@ def _looking(parts: Parts, names: AskedNames) -> list[OperationGroup]:
     """Returns the operations on events and on the present state."""
     given, sources = parts.given, parts.given.settings.sources
     explain = Explain(parts.notices.table, sources, parts.sources.decoders, new_id)
+    types = SeenTypes(SqlEventTypes(given.history.engine))
+    finder = Finder(given.history, types, parts.hooks.in_force, parts.notices.access.audit)
     return [
-        HistoryRoutes(given.history, explain, names, dimension_names(parts), given.bounds),
+        HistoryRoutes(given.history, explain, names, dimension_names(parts), given.bounds, types=types),
+        EventTypeRoutes(types),
+        FindRoutes(finder),
         LiveRoutes(sources, explain, consumed=parts.sources.sources, counts=parts.broker.topology.counts),
     ]
 

@@ -68,6 +68,7 @@ class _Bridge(LazyGroup):
         "overview": Later(
             "bridge.overview.cli:app", "Show what needs attention, and the figures of the last hour."
         ),
+        "find": Later("bridge.find.cli:app", "Find what an id or a name stands for."),
         "stats": Later("bridge.stats.cli:app", "Show totals and time series of deliveries and events."),
         "tokens": Later("bridge.access.cli:app", "Create, list and revoke tokens of the admin API."),
     }

@@ -88,6 +88,7 @@ class DeedFilter:
     object_id: str | None = None
     since: float | None = None
     until: float | None = None
+    request_id: str | None = None
 
 
 class Audit(Protocol):

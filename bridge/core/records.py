@@ -60,8 +60,8 @@ class EventStatus(StrEnum):
 
 @value(frozen=True, slots=True)
 class EventFilter:
-    """A filter for events. An event must match every field that is set. Times are in Unix seconds of the receipt,
-    from `since` to `until` (exclusive).
+    """A filter for events. An event must match every field that is set. Times are in Unix seconds of the receipt, from
+    `since` to `until` (exclusive). `types`: one of these. `dimensions` of the event's source, each with its key.
     """
 
     source: str | None = None
@@ -72,7 +72,7 @@ class EventFilter:
     status: EventStatus | None = None
     webhook_id: str | None = None
     dimensions: tuple[tuple[str, str], ...] = ()
-    """Dimensions of the event's source, each with its key."""
+    types: frozenset[str] | None = None
 
 
 @value(frozen=True, slots=True)

@@ -79,6 +79,7 @@ audit = sa.Table(
     sa.Index("audit_object", "object_type", "object_id", "id"),
     sa.Index("audit_actor", "actor", "id"),
     sa.Index("audit_action", "action", "id"),
+    sa.Index("audit_request", "request_id", "id"),
 )
 
 outbox = sa.Table(

@@ -14,6 +14,7 @@ from bridge.core.base import value
 from bridge.core.records import EventFilter, EventStatus, KnownEvent
 from bridge.events.documents import EventAlone, EventInList, EventPageDocument, SearchedDocument, as_event
 from bridge.events.explain import Explain
+from bridge.events.types import SeenTypes
 from bridge.expressions.engine import Filter, compile_filter
 from bridge.formats.parse import Bounds
 from bridge.history.history import SqlHistory
@@ -21,16 +22,17 @@ from bridge.hooks.names import AskedNames
 from bridge.http.body import LARGE, aside, size_of
 from bridge.http.documents import NotFound
 from bridge.http.input import (
-    EVENT_TYPE,
     SOURCE,
     SPAN,
     CountedQuery,
+    EventType,
     Given,
     Parameter,
     Parameters,
     Query,
     any_text,
     count_behind,
+    event_type_of,
     flag,
     one_of,
     parsed,
@@ -38,6 +40,7 @@ from bridge.http.input import (
     text,
 )
 from bridge.http.operation import Call, OperationGroup, Reply, reading
+from bridge.routing.table import check
 from bridge.settings.shape import nearest
 
 # The search for events by an expression: events are read and evaluated, newest first, within bounds.
@@ -140,6 +143,17 @@ def _compiled(text: str) -> Filter:
     return compile_filter(text)
 
 
+def is_pattern(text: str) -> bool:
+    """Returns whether the text has wildcards."""
+    return not {"*", "#"}.isdisjoint(text.split("."))
+
+
+def _type_or_pattern(text: str) -> str:
+    if is_pattern(text):
+        check(text)
+    return event_type_of(text)
+
+
 def _status(given: Parameters) -> EventStatus | None:
     word = given.read("status", any_text)
     if word is not None and word not in set(EventStatus):
@@ -151,7 +165,12 @@ def _status(given: Parameters) -> EventStatus | None:
 
 class _EventsQuery(CountedQuery, looks_up=True):
     source = SOURCE
-    type = EVENT_TYPE
+    type = parsed(
+        "type",
+        _type_or_pattern,
+        EventType,
+        "The event type, whole, or a pattern as in a hook: `customers.*`.",
+    )
     publisher_id = text("publisher_id", "The publisher's own id.")
     webhook_id = text("webhook_id", "The id that receivers see (`webhook-id`).")
     status = Given(_status, *one_of("status", tuple(EventStatus), "What came of it.").parameters)
@@ -174,6 +193,8 @@ class HistoryRoutes(OperationGroup):
         names: AskedNames,
         dimensions: Sequence[str],
         bounds: Bounds,
+        *,
+        types: SeenTypes,
     ) -> None:
         """`dimensions` are the names of the dimensions of all sources. `bounds` limit the parsing of event bodies."""
         self._records = records
@@ -181,14 +202,17 @@ class HistoryRoutes(OperationGroup):
         self._names = names
         self._dimensions = dimensions
         self._bounds = bounds
+        self._types = types
         self._search = Search(records, bounds)
 
     @reading("events.list", "/v1/events", "List events, newest first")
     async def _events(self, call: Call[_EventsQuery, None]) -> EventPageDocument:
         query = call.query
+        pattern = query.type if query.type is not None and is_pattern(query.type) else None
         which = EventFilter(
             source=await self._names.source(query, query.source),
-            type=await self._names.event_type(query, query.type),
+            type=None if pattern is not None else await self._names.event_type(query, query.type),
+            types=None if pattern is None else frozenset(await self._types.matching(pattern)),
             publisher_id=query.publisher_id,
             since=query.span[0],
             until=query.span[1],

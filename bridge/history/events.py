@@ -16,6 +16,7 @@ from bridge.db.tables import INDEXED_LENGTH, WEBHOOK_ID_OF_ITS_OWN, deliveries, 
 from bridge.history.known import event_of
 
 _KIND = "event"
+_MOST_TYPES = 50
 _ROW = 20
 """Cost of reading a row, relative to an index entry."""
 
@@ -119,7 +120,16 @@ def _scans(connection: Connection, which: EventFilter) -> list[scan.Scan]:
         return _of_webhook(which, which.webhook_id)
     if which.dimensions:
         return [_of_dimension(which)]
+    if which.types is not None:
+        return _of_types(connection, which, which.types)
     return _of_source_and_type(connection, which.source, which.type)
+
+
+def _of_types(connection: Connection, which: EventFilter, types: frozenset[str]) -> list[scan.Scan]:
+    """Returns the scans of each type; with very many types one of all events, which are checked."""
+    if len(types) > _MOST_TYPES:
+        return [scan.Scan(scan.ORDER, (), _beside(which), cost=_ROW)]
+    return [each for kind in sorted(types) for each in _of_source_and_type(connection, which.source, kind)]
 
 
 def _of_source_and_type(connection: Connection, source: str | None, kind: str | None) -> list[scan.Scan]:
@@ -131,7 +141,11 @@ def _of_source_and_type(connection: Connection, source: str | None, kind: str | 
 def _beside(which: EventFilter) -> list[scan.Condition]:
     c = events.c
     asked = [(c.source, which.source), (c.type, which.type)]
-    return [scan.equals(column, storable(value)) for column, value in asked if value is not None]
+    found = [scan.equals(column, storable(value)) for column, value in asked if value is not None]
+    if which.types is not None:
+        wanted = sorted(map(storable, which.types))
+        found.append((c.type, lambda entry: entry.in_(wanted)))
+    return found
 
 
 def _of_webhook(which: EventFilter, webhook_id: str) -> list[scan.Scan]:
@@ -155,6 +169,11 @@ def _of_dimension(which: EventFilter) -> scan.Scan:
     asked = [(events.c.source, which.source), (events.c.type, which.type)]
     rest: list[scan.Condition] = [(d.event_id, _event_is(*each)) for each in asked if each[1] is not None]
     rest += [(d.event_id, _has(*each)) for each in others]
+    if which.types is not None:
+        kinds = sorted(map(storable, which.types))
+        rest.append(
+            (d.event_id, lambda entry: exists().where(events.c.id == entry, events.c.type.in_(kinds)))
+        )
     return scan.Scan((d.event_id,), [d.dimension == storable(name), d.key == storable(key)], rest, cost=_ROW)
 
 

@@ -148,7 +148,8 @@ def _name(text: str) -> str:
     return text
 
 
-def _event_type(text: str) -> str:
+def event_type_of(text: str) -> str:
+    """Returns the text; ValueError if no event has such a type."""
     if event_type(_filled(text)) != text:
         raise ValueError("no event has such a type: at most 255 bytes, without control characters")
     return text
@@ -310,7 +311,7 @@ SPAN = Given(
     Parameter("to", When, f"Before this moment: {HOW}; of a date its end."),
 )
 COUNT = flag("count", "true: `more` tells how many entries come behind this page, up to 1,000.")
-EVENT_TYPE = parsed("type", _event_type, EventType, "The event type, whole.")
+EVENT_TYPE = parsed("type", event_type_of, EventType, "The event type, whole.")
 HOOK = name("hook", "Id or name of a hook.")
 SOURCE = name("source", "Name of a source.")
 STATUSES = Given(

@@ -26,9 +26,13 @@ from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
 from bridge.events.explain import Explain, LiveRoutes
+from bridge.events.types import EventTypeRoutes, SeenTypes
+from bridge.find.api import FindRoutes
+from bridge.find.service import Finder
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
+from bridge.history.types import SqlEventTypes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
 from bridge.hooks.store import Sealer, SqlHooks
@@ -124,7 +128,7 @@ class ApiClient:
 
     def _check_shape(self, method: str, path: str, answer: ApiAnswer) -> None:
         """It must be what the operation says."""
-        for operation in self.operations:
+        for operation in sorted(self.operations, key=lambda each: "{" in each.path):
             pattern = re.sub(r"{\w+}", "[^/]+", operation.path)
             if operation.method == method and re.fullmatch(pattern, f"/v1{path}"):
                 TypeAdapter(operation.answers[answer.status]).validate_python(answer.body)
@@ -254,7 +258,8 @@ async def serving_api(
     await in_force.changed()
     names = AskedNames(KnownNames(in_force, known, records), records)
     dimensions = sorted({name for source in known for name in dimensions_of(source)})
-    history = HistoryRoutes(records, explain, names, dimensions, BOUNDS)
+    types = SeenTypes(SqlEventTypes(records.engine))
+    history = HistoryRoutes(records, explain, names, dimensions, BOUNDS, types=types)
     whole = Settings.model_validate({"sources": sources, **(settings or {})})
     desk = hook_desk(in_force, store, whole, delete=in_force.delete, base=Path.cwd(), served=None)
     restarting = RetryDelivery(
@@ -262,6 +267,8 @@ async def serving_api(
     )
     parts: list[OperationGroup] = [
         history,
+        EventTypeRoutes(types),
+        FindRoutes(Finder(records, types, in_force, stored)),
         *desk.parts(),
         DeliveryActions(restarting, Addresses(table), names),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
