@@ -23,8 +23,10 @@ from bridge.events.types import EventTypeRoutes, SeenTypes
 from bridge.find.api import FindRoutes
 from bridge.find.service import Finder
 from bridge.history.types import SqlEventTypes
+from bridge.history.waiting import SqlWaiting
 from bridge.hooks.api import HookRoutes
 from bridge.hooks.api_switches import HookSwitchRoutes, Testing, TestRoutes
+from bridge.hooks.listing import HookListRoutes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses, seen_hook, seen_hooks
 from bridge.hooks.reloading import Reloading, ReloadRoutes
@@ -65,10 +67,12 @@ class HookDesk:
     manage: ManageHooks
     switch: SwitchHooks
     rotate: RotateSecrets
+    waiting: SqlWaiting
 
     def parts(self) -> list[OperationGroup]:
         """Returns the operations under /v1/hooks."""
         return [
+            HookListRoutes(self.in_force, self.waiting),
             HookRoutes(self.in_force, self.manage),
             HookSwitchRoutes(self.in_force, self.switch, self.rotate),
         ]
@@ -92,6 +96,7 @@ def hook_desk(
         ManageHooks(store, in_force, grounds, delete=delete, most=settings.limits.hooks, now=time.time),
         SwitchHooks(store, in_force, time.time),
         RotateSecrets(store, in_force, time.time),
+        SqlWaiting(store.engine),
     )
 
 

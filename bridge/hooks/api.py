@@ -1,6 +1,5 @@
 """The hook operations of the API: list, show, create, replace, patch, delete."""
 
-import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -9,7 +8,6 @@ from aiohttp import web
 from bridge.core.access import Role
 from bridge.core.errors import SettingsError
 from bridge.core.hook import Hook, NameTaken, Overtaken, StoredHook, TooMany
-from bridge.core.target import TARGET_TYPES
 from bridge.hooks.documents import NewHook, RemovalDocument
 from bridge.hooks.presenter import HookDocument, SeenHook, seen_hook, seen_hooks
 from bridge.hooks.service import (
@@ -22,11 +20,10 @@ from bridge.hooks.service import (
     Unreadable,
 )
 from bridge.http.body import json_of, raw_body, unfit
-from bridge.http.documents import NotFound, PageDocument, RequestProblem
-from bridge.http.input import Given, PageQuery, Parameter, Parameters, Query, one_of, page_by_key, text
-from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, conflict, reading
+from bridge.http.documents import NotFound, RequestProblem
+from bridge.http.input import Given, Parameter, Parameters, Query, one_of
+from bridge.http.operation import Call, Operation, OperationGroup, Problems, Reply, conflict
 from bridge.settings.shape import nearest
-from bridge.settings.shown import without_password
 
 # Shared parts of the operations on hooks.
 
@@ -113,16 +110,11 @@ class ShownHooks:
         """Returns the hook with this id or name."""
         return seen_hook(self._in_force, which)
 
-    def all(self) -> list[SeenHook]:
-        """Returns all hooks by their names."""
-        return seen_hooks(self._in_force)
-
     def _hint(self, which: str) -> str:
-        return nearest(which, [each.hook.name for each in self.all()])
+        return nearest(which, [each.hook.name for each in seen_hooks(self._in_force)])
 
 
 _UNDER_WAY = {"dropping", "draining"}
-_CURSOR = re.compile(r"[a-z0-9-]{1,64}")
 _EXAMPLE = {
     "name": "crm",
     "events": ["customers.*"],
@@ -132,17 +124,6 @@ _EXAMPLE = {
         "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
     },
 }
-
-
-class _HooksQuery(PageQuery):
-    target = one_of("target", TARGET_TYPES, "Type of their target.")
-    managed_by = one_of("managed_by", ("api", "file"), "Where they are written.")
-    state = one_of(
-        "state",
-        ("active", "paused", "disabled", "broken", "failing"),
-        "active: neither paused, disabled nor broken.",
-    )
-    q = text("q", "Text that stands in name, id, description or address, in any case.")
 
 
 class _DeleteQuery(MatchQuery):
@@ -177,12 +158,6 @@ class HookRoutes(OperationGroup):
         self._hooks = ShownHooks(in_force)
         self.problems = self._hooks.problems
         self._manage = manage
-
-    @reading("hooks.list", "/v1/hooks", "List hooks by name, without secrets")
-    async def _list(self, call: Call[_HooksQuery, None]) -> PageDocument[HookDocument]:
-        fitting = [each for each in self._hooks.all() if _fits(each, call.query)]
-        found, following = page_by_key(call.query, fitting, lambda each: each.hook.name, _CURSOR)
-        return PageDocument.of(map(HookDocument.of, found), following)
 
     @Operation(
         name="hooks.show",
@@ -260,26 +235,3 @@ def _switched(before: SeenHook | None, after: Hook) -> dict[str, bool]:
         return {}
     now = {"enabled": after.enabled, "paused": after.paused}
     return {name: value for name, value in now.items() if getattr(before.hook, name) is not value}
-
-
-def _fits(each: SeenHook, query: _HooksQuery) -> bool:
-    hook = each.hook
-    found = (
-        (query.target, {hook.target.type}),
-        (query.managed_by, {"file" if each.stored is None else "api"}),
-        (query.state, _states(each)),
-    )
-    if not all(wanted is None or wanted in there for wanted, there in found):
-        return False
-    return query.q is None or query.q.lower() in _searched(hook)
-
-
-def _states(each: SeenHook) -> set[str]:
-    found = {"disabled": not each.hook.enabled, "paused": each.paused, "broken": each.broken is not None}
-    switched = {state for state, there in found.items() if there} or {"active"}
-    return switched | ({"failing"} if each.health is not None and each.health.only_fails else set())
-
-
-def _searched(hook: Hook) -> str:
-    address = getattr(hook.target, "url", None) or getattr(hook.target, "queue", None) or ""
-    return "\n".join((hook.name, hook.id, hook.description, without_password(address))).lower()

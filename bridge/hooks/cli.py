@@ -169,10 +169,12 @@ app.listing(
     option(
         "--state", None, "Only in this state.", Literal["active", "paused", "disabled", "broken", "failing"]
     ),
+    option("--sort", None, "Order of the list.", Literal["name", "trouble", "waiting", "failures"]),
     option("--search -q", "TEXT", "Only hooks whose name or description contains this text.", name="q"),
     epilog=examples("""
 amqp-bridge hooks list
 amqp-bridge hooks list --state failing
+amqp-bridge hooks list --sort trouble
 amqp-bridge hooks list --state paused --json | jq -r .items[].name
 amqp-bridge hooks list --watch 5
 """),

@@ -279,8 +279,8 @@ class HookDocument(ClosedDocument):
     """Present state."""
 
     @classmethod
-    def of(cls, seen: SeenHook) -> Self:
-        """Returns the hook with its present state."""
+    def of(cls, seen: SeenHook, **more: Any) -> Self:
+        """Returns the hook with its present state; `more` are further members."""
         hook, stored = seen.hook, seen.stored
         return cls.unchecked(
             hook,
@@ -291,6 +291,7 @@ class HookDocument(ClosedDocument):
             updated_at=stored and stored.updated_at,
             signing=SigningDocument.of(hook, {} if stored is None else dict(stored.ends)),
             state=HookStateDocument.of(seen),
+            **more,
         )
 
 

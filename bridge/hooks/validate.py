@@ -31,7 +31,10 @@ Tree = Mapping[str, Any]
 # The secrets that are kept unless the request changes them.
 
 
-_READ_ONLY = frozenset({"id", "managed_by", "created_at", "updated_at", "state", "signing"})
+_READ_ONLY = frozenset({"id", "managed_by", "created_at", "updated_at", "state", "signing"}) | {
+    "waiting", "oldest_waiting_at", "failing_since", "failed_attempts",
+}  # fmt: skip
+"""Members that are shown, those of lists included."""
 _SECRET_LISTS = ("secrets", "urls")
 _NAMED_VALUES = ("headers", "env")
 _SHOWN_IN_PART = ("url", "proxy", "endpoints", "command")

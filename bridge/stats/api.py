@@ -6,12 +6,26 @@ from typing import Literal, cast
 from bridge.core.records import Grain
 from bridge.hooks.names import AskedNames
 from bridge.http.documents import NotFound
-from bridge.http.input import EVENT_TYPE, HOOK, SOURCE, SPAN, Query, at_most, invalid, name, one_of
+from bridge.http.input import (
+    EVENT_TYPE,
+    HOOK,
+    SOURCE,
+    SPAN,
+    Given,
+    Name,
+    Parameter,
+    Query,
+    at_most,
+    invalid,
+    name,
+    one_of,
+)
 from bridge.http.operation import Call, Operation, OperationGroup, reading
 from bridge.settings.shape import nearest
 from bridge.stats import documents
 from bridge.stats.service import HookStatistics, Measures, TimeRange, TooManySteps
 
+MOST_HOOKS = 50
 TOP = at_most(10, "How many there may be.")
 
 
@@ -23,6 +37,15 @@ class _OverallQuery(Query, looks_up=True):
     span = SPAN
     hook = HOOK
     by = one_of("by", ("minute", "hour", "day"), "Tell the series of minutes, hours or days.")
+
+
+class _ManyQuery(Query, looks_up=True):
+    hooks = Given(
+        lambda given: list(dict.fromkeys(given.all("hook"))),
+        Parameter("hook", list[Name], "Id or name of a hook; may be repeated, up to 50 times."),
+    )
+    by = one_of("by", ("minute", "hour", "day"), "Length of a step; default hour.")
+    span = SPAN
 
 
 class _SourceQuery(Query, looks_up=True):
@@ -89,6 +112,22 @@ class StatisticsRoutes(OperationGroup):
         hook = await self._names.hook(query, query.hook)
         query.check()
         return await self._hooks.overall(TimeRange(*query.span), hook, cast("Grain | None", query.by))
+
+    @Operation(
+        name="stats.series",
+        path="/v1/stats/series",
+        summary="Get the time series of several hooks, such as 24 hours of 50 hooks",
+        problems={TooManySteps: lambda error, _: invalid([("by", str(error))])},
+    )
+    async def _many(self, call: Call[_ManyQuery, None]) -> documents.ManySeriesDocument:
+        query = call.query
+        if not 1 <= len(query.hooks) <= MOST_HOOKS:
+            query.wrong("hook", f"must be given, and at most {MOST_HOOKS} times")
+        hooks = [await self._names.hook(query, each) for each in query.hooks[:MOST_HOOKS]]
+        query.check()
+        by = cast("Grain", query.by or "hour")
+        known = [hook for hook in dict.fromkeys(hooks) if hook is not None]
+        return await self._hooks.series(TimeRange(*query.span), known, by)
 
     @reading("failures.list", "/v1/failures", "Count failures by hook, outcome and code, most attempts first")
     async def _failures(self, call: Call[_FailuresQuery, None]) -> documents.FailuresDocument:

@@ -144,6 +144,28 @@ class StatsDocument(ClosedDocument):
     """Counts by step, if `by` is given."""
 
 
+class HookSeriesDocument(ClosedDocument):
+    """The counts of one hook by step."""
+
+    hook: str
+    """Id of the hook."""
+    hook_name: str
+    """Name of the hook; its id if the hook does not exist any more."""
+    steps: list[StatsStepDocument]
+    """In order of time; steps without any delivery or attempt are omitted."""
+
+
+class ManySeriesDocument(ClosedDocument):
+    """The counts of several hooks by step."""
+
+    items: list[HookSeriesDocument]
+    """In the order of the request."""
+    from_: Annotated[UtcMoment | None, Field(alias="from")]
+    """Start of the span, which has whole steps."""
+    to: UtcMoment
+    """End of the span."""
+
+
 class FailureDocument(ClosedDocument):
     """The failures of a hook with one outcome and code."""
 

@@ -17,6 +17,8 @@ USUAL_SPANS: Mapping[Grain, float] = {"minute": HOUR, "hour": DAY, "day": 30 * D
 """Seconds that a series covers if no start is given."""
 MOST_STEPS = 3000
 """Maximum steps of one series: two days of minutes, four months of hours."""
+MOST_BARS = 100
+"""Maximum steps of a series among several."""
 
 
 @value(frozen=True, slots=True)
@@ -96,12 +98,33 @@ class HookStatistics:
         items = [documents.FailureDocument.of(each, self._name_of) for each in found]
         return documents.FailuresDocument.unchecked(items=items, **bounds(begin, end, now))
 
+    async def series(self, asked: TimeRange, hooks: Sequence[str], by: Grain) -> documents.ManySeriesDocument:
+        """Returns the series of each of these hooks; raises TooManySteps."""
+        now = time.time()
+        until = now if asked.until is None else asked.until
+        since = until - USUAL_SPANS[by] if asked.since is None else asked.since
+        begin, end = widened(since, asked.until, now, STEPS[by])
+        self._check_steps(begin, min(end, next_step(now, by)), by, MOST_BARS)
+        found = await self._statistics.many_series(hooks, by, begin, end)
+        items = [
+            documents.HookSeriesDocument.unchecked(
+                hook=hook,
+                hook_name=self._name_of(hook),
+                steps=[documents.StatsStepDocument.of(at, sums) for at, sums in steps],
+            )
+            for hook, steps in found.items()
+        ]
+        return documents.ManySeriesDocument.unchecked(items=items, **bounds(begin, end, now))
+
+    def _check_steps(self, begin: int, end: int, by: Grain, most: int) -> None:
+        steps = (end - begin) // STEPS[by]
+        if steps > most:
+            raise TooManySteps(f"the span has {steps:,} steps of one {by}, there may be {most:,}")
+
     async def _series(
         self, hook: str | None, by: Grain, begin: int, end: int
     ) -> list[documents.StatsStepDocument]:
-        steps = (end - begin) // STEPS[by]
-        if steps > MOST_STEPS:
-            raise TooManySteps(f"the span has {steps:,} steps of one {by}, there may be {MOST_STEPS:,}")
+        self._check_steps(begin, end, by, MOST_STEPS)
         found = await self._statistics.series(hook, by, begin, end)
         return [documents.StatsStepDocument.of(at, sums) for at, sums in found]
 

@@ -161,6 +161,11 @@ class SqlStatistics(Store):
         work = partial(_series, hook=hook or ALL_HOOKS, step=STEPS[grain], begin=begin, end=end)
         return await self.engine.read(work)
 
+    async def many_series(
+        self, hooks: Sequence[str], grain: Grain, begin: int, end: int
+    ) -> Mapping[str, Sequence[tuple[int, Sums]]]:
+        return await self.engine.read(partial(_many_series, hooks=hooks, grain=grain, begin=begin, end=end))
+
     async def health(self, hooks: Sequence[str] | None = None) -> Mapping[str, HookHealth]:
         if hooks is not None and not hooks:
             return {}
@@ -210,6 +215,18 @@ def _series(connection: Connection, hook: str, step: Step, begin: int, end: int)
         select(c.start, *(c[name] for name in _FIGURES)).where(*where).order_by(c.start)
     )
     return [(start, as_sums(figures, None)) for start, *figures in rows]
+
+
+def _many_series(
+    connection: Connection, hooks: Sequence[str], grain: Grain, begin: int, end: int
+) -> dict[str, list[tuple[int, Sums]]]:
+    """Returns the steps of each hook that have a delivery or attempt, in order."""
+    c, found = sums.c, {hook: list[tuple[int, Sums]]() for hook in hooks}
+    where = (c.grain == STEPS[grain], c.hook.in_(padded(hooks)), c.start >= begin, c.start < end)
+    rows = select(c.hook, c.start, *(c[name] for name in _FIGURES)).where(*where).order_by(c.hook, c.start)
+    for hook, start, *figures in connection.execute(rows):
+        found[hook].append((start, as_sums(figures, None)))
+    return found
 
 
 def as_sums(figures: Sequence[Any], counted: Mapping[int, int] | None) -> Sums:
