@@ -29,6 +29,7 @@ from bridge.hooks.api_switches import HookSwitchRoutes, Testing, TestRoutes
 from bridge.hooks.listing import HookListRoutes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses, seen_hook, seen_hooks
+from bridge.hooks.preview import PreviewRoutes, Previews
 from bridge.hooks.reloading import Reloading, ReloadRoutes
 from bridge.hooks.service import Delete, InForce, ManageHooks
 from bridge.hooks.store import SqlHooks
@@ -256,6 +257,7 @@ def make_api(
             _overview(parts, status),
             *_looking(parts, names),
             *desk.parts(),
+            _previews(parts),
             ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
             ReplicaRoutes(hooks.replicas, ALIVE),
@@ -282,6 +284,13 @@ def _looking(parts: Parts, names: AskedNames) -> list[OperationGroup]:
         FindRoutes(finder),
         LiveRoutes(sources, explain, consumed=parts.sources.sources, counts=parts.broker.topology.counts),
     ]
+
+
+def _previews(parts: Parts) -> PreviewRoutes:
+    given, hooks = parts.given, parts.hooks
+    grounds = Grounds.of(given.settings, given.base, given.served)
+    build = hooks.targets.build
+    return PreviewRoutes(Previews(given.history, hooks.in_force, grounds, build, bounds=given.bounds))
 
 
 def _overview(parts: Parts, status: Callable[[], Mapping[str, Any]]) -> OverviewRoutes:

@@ -254,6 +254,17 @@ def hook_of(tree: Any, grounds: Grounds) -> Hook:
     raise SettingsError(list(reversed(once.values()))[:_MOST_PROBLEMS])
 
 
+def draft_of(tree: Any, grounds: Grounds) -> tuple[Hook | None, list[Problem]]:
+    """Returns the hook in the tree, and its problems; with problems a hook of its valid parts, None if there are too few."""
+    found: Sequence[Problem] = unkept(tree)
+    if not found:
+        try:
+            return hook_of(tree, grounds), []
+        except SettingsError as error:
+            found = error.problems
+    return _validated(tree)[0], list(found)
+
+
 def _validated(tree: Any) -> tuple[Hook | None, list[Problem]]:
     """Returns the hook; if it is not valid, its problems, and a hook of its valid parts."""
     try:

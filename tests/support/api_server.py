@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,10 @@ from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
 from bridge.app.api import HookDesk, hook_desk, statistics_routes
-from bridge.core.errors import BrokerUnavailable, PublishFailed
+from bridge.core.errors import BrokerUnavailable, Problem, PublishFailed, SettingsError
 from bridge.core.event import Source
 from bridge.core.hook import Hook
-from bridge.core.ports import Outgoing, Publisher
+from bridge.core.ports import Outgoing, Publisher, Target
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import Requests, RetryDelivery
@@ -35,7 +35,9 @@ from bridge.history.history import SqlHistory
 from bridge.history.types import SqlEventTypes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
+from bridge.hooks.preview import PreviewRoutes, Previews
 from bridge.hooks.store import Sealer, SqlHooks
+from bridge.hooks.validate import Grounds
 from bridge.http.api import Api
 from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health
@@ -213,6 +215,10 @@ class NoReplicas:
     def listen(self, kind: str, heard: Any) -> None: ...
 
 
+def _no_target(_: Hook) -> Target:
+    raise SettingsError([Problem("target", "nothing is sent here")])
+
+
 class NoBroker:
     """Publishes nothing."""
 
@@ -235,6 +241,7 @@ async def serving_api(
     publisher: Publisher | None = None,
     settings: Mapping[str, Any] | None = None,
     ui: bool = False,
+    build: Callable[[Hook], Target] | None = None,
 ) -> AsyncIterator[ServedApi]:
     """The API over this history, these hooks and these sources; with `more` parts. `settings` judge new hooks."""
     table = HookTable(lambda _event, _filters: None)
@@ -270,6 +277,11 @@ async def serving_api(
         EventTypeRoutes(types),
         FindRoutes(Finder(records, types, in_force, stored)),
         *desk.parts(),
+        PreviewRoutes(
+            Previews(
+                records, in_force, Grounds.of(whole, Path.cwd(), None), build or _no_target, bounds=BOUNDS
+            )
+        ),
         DeliveryActions(restarting, Addresses(table), names),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
         routes,
