@@ -18,6 +18,7 @@ from bridge.telemetry import events
 from bridge.ui.assets import assets
 from bridge.ui.front import Front
 from bridge.ui.guard import HEADERS, Place
+from bridge.ui.live import Pulse, Streams
 from bridge.ui.login import Door
 from bridge.ui.page import Action, Page, Refused, View
 from bridge.ui.pages import ACTIONS, PAGES
@@ -59,6 +60,8 @@ class Ui:
         app = web.Application(middlewares=[self._serve], client_max_size=MOST_FORM)
         self._operations = Operations(self._api, "ui")
         self._front = Front(self._pages, self._actions, self._operations, self._place)
+        self._streams = Streams(Pulse(self._operations), self._still_in)
+        app.on_shutdown.append(self._streams.end)
         self._door = Door(self._api.gate, lambda: self.sessions, self._place, self._front)
         paths = {*(page.path for page in self._pages), *(action.path for action in self._actions)}
         app.add_routes(
@@ -67,6 +70,7 @@ class Ui:
                 web.get("/static/{name}", _static),
                 *self._door.routes(),
                 web.post("/look", self._door.look),
+                *self._streams.routes(),
                 *(
                     web.get(exact(f"/{page.path}", (f"/{path}" for path in paths)), partial(self._page, page))
                     for page in self._pages
@@ -105,7 +109,13 @@ class Ui:
         )
         return response
 
+    async def _still_in(self, request: web.Request) -> None:
+        with outage(request):
+            await self._door.who(request)
+
     async def _within(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == "/ui/live":  # streams have a limit of their own
+            return await handler(request)
         if self._open >= MOST_AT_ONCE:
             raise RequestProblem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
         self._open += 1
@@ -120,6 +130,8 @@ class Ui:
     async def _page(self, page: Page, request: web.Request) -> web.StreamResponse:
         view = await self._view(request)
         context = await page.show(view)
+        if isinstance(context, str):
+            return web.Response(status=303, headers={"Location": view.url() + context})
         return await self._front.page(view, page, context)
 
     async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
@@ -142,6 +154,7 @@ class Ui:
             sessions=self.sessions,
             operations=self._operations,
             root=self._place.root,
+            places=self._front.places,
         )
         request[VIEW] = view
         return view

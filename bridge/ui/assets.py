@@ -12,7 +12,7 @@ from aiohttp import web
 
 _PARTS = {
     "ui.css": ("ui.css",),
-    "ui.js": ("htmx.min.js", "deny.js", "ui.js"),
+    "ui.js": ("htmx.min.js", "deny.js", "ui.js", "live.js"),
     "icon.svg": ("icon.svg",),
 }
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

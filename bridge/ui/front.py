@@ -48,7 +48,7 @@ class Front:
     ) -> None:
         self._operations = operations
         self._place = place
-        self._places = frozenset(page.path for page in pages) | frozenset(action.path for action in actions)
+        self.places = frozenset(page.path for page in pages) | frozenset(action.path for action in actions)
         self._first: dict[str, Page] = {}
         for page in pages:
             self._first.setdefault(page.section, page)
@@ -122,8 +122,9 @@ class Front:
         cookies = request.cookies
         return {
             "root": self._place.root,
-            "places": self._places,
+            "places": self.places,
             "request_id": request[REQUEST_ID],
+            "keys": cookies.get("keys") != "off",
             "theme": cookies.get("theme") if cookies.get("theme") in {"light", "dark"} else "",
             "density": cookies.get("density") if cookies.get("density") in {"compact", "roomy"} else "",
         }

@@ -19,6 +19,7 @@ LOOKS = {
     "theme": ("auto", "light", "dark"),
     "density": ("normal", "compact", "roomy"),
     "language": ("en", "x-pseudo"),
+    "keys": ("on", "off"),
 }
 """The cookies of the look with their values, the default first."""
 _MOST_RETURN = 2000

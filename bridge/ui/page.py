@@ -30,8 +30,8 @@ class Page:
     """The entry of the navigation that it belongs to."""
     template: str
     """The template below `templates/`, which extends `layout`."""
-    show: Callable[["View"], Awaitable[Mapping[str, Any]]]
-    """Returns what the template needs; `template` names another one."""
+    show: Callable[["View"], Awaitable[str | Mapping[str, Any]]]
+    """Returns what the template needs, in which `template` names another one; or the path below /ui/ to go to."""
     operations: Sequence[str]
     """The operations that the function calls; who may not call the first is not shown a link to the page."""
     topics: Sequence[str] = ()
@@ -86,10 +86,12 @@ class View:
         sessions: Sessions,
         operations: Operations,
         root: str,
+        places: frozenset[str],
     ) -> None:
         self.request = request
         self.actor = actor
         self.root = root
+        self._places = places
         self._session = session
         self._sessions = sessions
         self._operations = operations
@@ -125,6 +127,10 @@ class View:
     def may(self, name: str) -> bool:
         """Returns whether the operation exists and the actor's role grants it."""
         return self._operations.may(self.actor, name)
+
+    def has(self, path: str) -> bool:
+        """Returns whether there is such a page or action, such as `hooks/{id}`."""
+        return path in self._places
 
     async def ask(
         self,
@@ -173,6 +179,11 @@ class View:
             quote(part, "") for part in path.split("/")
         )
         return str(URL(made, encoded=True).with_query({k: v for k, v in query.items() if v} or None))
+
+    @staticmethod
+    def below(path: str, **query: str) -> str:
+        """Returns a path below /ui/ with parameters, as actions and pages return it to go there."""
+        return str(URL.build(path=path).with_query(query))
 
     def here(self, **changed: str | None) -> str:
         """Returns the URL of this page with changed parameters; None removes one."""

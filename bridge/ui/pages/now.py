@@ -42,7 +42,7 @@ PAGES = (
         template="now/now.html",
         show=_show,
         operations=("overview.show", "stats.show", "deliveries.list", "deliveries.show"),
-        topics=("deliveries", "hooks", "quarantine", "replays"),
+        topics=("deliveries", "state"),
         command="overview",
     ),
 )
