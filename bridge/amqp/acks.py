@@ -92,8 +92,11 @@ class ChannelSession:
         self.channel = channel
         self.underlay = underlay
         self.acks = AckTracker()
+        self.due = False
+        """A message was settled since the last flush."""
+        self.unsent = b""
+        """What the last flush had to leave."""
         self._given_back: list[int] = []
-        self._unsent = b""
         self._over = False
         # Set in the same step in which the library answers a close with CloseOk, or sends one of its own. A
         # frame behind that makes the broker end the whole connection (504), and `is_closed` comes later.
@@ -107,6 +110,7 @@ class ChannelSession:
     def requeue(self, tag: int) -> bool:
         """Marks the tag to be nacked with the next flush; returns True if the caller has to request a flush."""
         if self.acks.requeue(tag):
+            self.due = True
             self._given_back.append(tag)
             return len(self._given_back) == 1
         return False
@@ -117,17 +121,16 @@ class ChannelSession:
         The frames are written in one piece, even if flushes overlap: a `multiple` ack that overtook a nack below it would lose
         that message, and one that overtook a single ack would make the broker close the channel (406).
         """
-        self._unsent += self._due()
-        while self._unsent and self.alive:
+        self.due = False
+        self.unsent += self._frames()
+        while self.unsent and self.alive:
             try:
                 # Not `put`: the channel may begin to close while that waits.
-                self.connection.underlay.write_queue.put_nowait(
-                    ChannelFrame(self._unsent, should_close=False)
-                )
+                self.connection.underlay.write_queue.put_nowait(ChannelFrame(self.unsent, should_close=False))
             except asyncio.QueueFull:
                 await asyncio.sleep(_WRITER_IS_BUSY)
             else:
-                self._unsent = b""
+                self.unsent = b""
 
     async def cancel(self, queue: str, consumer: str) -> None:
         """Cancels the consumer with this tag; once this returns, nothing more is delivered to it."""
@@ -151,7 +154,7 @@ class ChannelSession:
         self._over = True
         await close_whole(self.channel)
 
-    def _due(self) -> bytes:
+    def _frames(self) -> bytes:
         channel = self.underlay.number
         given_back, self._given_back = self._given_back, []
         frames = [
@@ -192,6 +195,7 @@ class ChannelAckHandle(Hold):
         """Acks the message with the next flush."""
         self.release()
         self._life.acks.finish(self._tag)
+        self._life.due = True
 
     def requeue(self) -> None:
         """Nacks the message with requeue, soon."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ class ConsumeChannel:
         self._adds = adds
         self._holds = holds
         self._subscriptions: dict[str, Subscription] = {}
-        self._life: ChannelSession | None = None
+        self.session: ChannelSession | None = None
         self._changed = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
@@ -140,7 +140,7 @@ class ConsumeChannel:
 
     async def _fit(self, subscription: Subscription) -> None:
         async with self._lock:
-            life, tags = self._life, subscription.tags
+            life, tags = self.session, subscription.tags
             missing = subscription.prefetch - sum(tags.values())
             if life is None or not tags or not missing or not life.alive or not subscription.wanted:
                 return
@@ -169,7 +169,7 @@ class ConsumeChannel:
     @property
     def open(self) -> int:
         """Returns the number of messages received on this channel and not settled."""
-        return self._life.acks.open if self._life is not None and self._life.alive else 0
+        return self.session.acks.open if self.session is not None and self.session.alive else 0
 
     def up(self, queue: str) -> bool:
         """Returns whether the broker has confirmed a consumer on this queue."""
@@ -199,15 +199,15 @@ class ConsumeChannel:
 
     async def flush(self) -> None:
         """Sends the acks that are due."""
-        if self._life is not None:
-            await self._life.flush()
+        if self.session is not None:
+            await self.session.flush()
 
     async def close(self) -> None:
         """Flushes, waits until the acks have arrived, and closes the channel for good."""
         self._closing = True
         while self._background:
             await asyncio.gather(*self._background, return_exceptions=True)
-        life = self._life
+        life = self.session
         if life is not None:
             await life.flush()
             await life.prove()
@@ -227,7 +227,7 @@ class ConsumeChannel:
             raise BrokerUnavailable("it moves to another connection")
         channel = await connection.open_channel()
         underlay = await channel.get_underlay_channel()
-        life = self._life = ChannelSession(connection, channel, underlay)
+        life = self.session = ChannelSession(connection, channel, underlay)
         underlay.on_consumer_cancel_callbacks.add(self._cancelled_by_broker)
         closing = asyncio.ensure_future(asyncio.wait([underlay.closing]))
         try:
@@ -281,7 +281,7 @@ class ConsumeChannel:
         if not tags:
             return
         self._watch(subscription.queue, False)
-        if (life := self._life) is None:
+        if (life := self.session) is None:
             return
         for tag in tags:
             if life.alive:
@@ -291,7 +291,7 @@ class ConsumeChannel:
 
     def _cancelled_by_broker(self, frame: commands.Basic.Cancel) -> None:
         """Consumes again after Basic.Cancel: queue deleted, node lost, or (4.3) the consumer timed out."""
-        tag, life = str(frame.consumer_tag), self._life
+        tag, life = str(frame.consumer_tag), self.session
         if life is None:
             return
         for subscription in self._subscriptions.values():
@@ -311,18 +311,18 @@ class ConsumeChannel:
         self._changed.set()
 
     def _lost(self) -> None:
-        why = _why_lost(self._life)
+        why = _why_lost(self.session)
         for subscription in self._subscriptions.values():
             self._ended(subscription, why)
 
     def _ended(self, subscription: Subscription, why: str) -> None:
         """Ends the consumers of this subscription, to which nothing more can be delivered."""
         tags, subscription.tags = subscription.tags, {}
-        if tags and self._life is not None:
+        if tags and self.session is not None:
             if not self._closing:
                 self._tell_lost(why)
             for tag in tags:
-                self._life.connection.forget(tag)
+                self.session.connection.forget(tag)
             self._watch(subscription.queue, False)
 
 
@@ -332,3 +332,11 @@ def _why_lost(life: ChannelSession | None) -> str:
         return "connection"
     # 406 has several causes, which only the text distinguishes (3.10.8: "delivery acknowledgement on channel 1 timed out").
     return "timeout" if "timed out" in why_closed(life.underlay.closing) else "refused"
+
+
+async def send_acks(channels: Iterable[ConsumeChannel]) -> None:
+    """Sends the acks and nacks that are due on these channels."""
+    for channel in channels:
+        session = channel.session
+        if session is not None and (session.due or session.unsent):
+            await session.flush()

@@ -143,11 +143,11 @@ _LARGE = 65_536
 class _Arriving:
     """A message whose frames have not all arrived."""
 
-    __slots__ = ("_body", "_deliver", "_hold", "_holder", "_missing", "_properties", "_take", "_whole")
+    __slots__ = ("_body", "_hold", "_holder", "_missing", "_properties", "_whole", "deliver", "take")
 
     def __init__(self, take: Take, deliver: Deliver, holder: Holder) -> None:
-        self._take = take
-        self._deliver = deliver
+        self.take = take
+        self.deliver = deliver
         self._holder = holder
         self._hold: Hold | None = None
         self._properties: Properties | None = None
@@ -178,19 +178,14 @@ class _Arriving:
             self._whole.seek(len(part))
         return self._missing == 0
 
-    def hand_over(self) -> None:
-        """Passes the complete message to its consumer."""
+    def message(self) -> Message:
+        """Returns the complete message."""
         assert self._properties is not None
-        consumer, tag, redelivered, exchange, routing_key = self._deliver
+        _, _, redelivered, exchange, routing_key = self.deliver
         # A buffer that is not written to any more returns its bytes without a copy.
         body = self._body if self._whole is None else self._whole.getvalue()
-        message = Message(body, exchange, routing_key, *self._properties, redelivered)
         self._hold = None
-        try:
-            self._take(tag, message)
-        except Exception:
-            # The other messages of this chunk are not affected; this one stays unsettled.
-            log.exception("broker.message_not_taken", consumer=consumer.decode())
+        return Message(body, exchange, routing_key, *self._properties, redelivered)
 
 
 class DeliveryFrameReader:
@@ -202,7 +197,7 @@ class DeliveryFrameReader:
         self._holder = (budget or Budget()).arriving
         self._arriving: dict[int, _Arriving] = {}
         self._rest = bytearray()
-        self._needed = 0
+        self._needed = _AROUND
         self._through = False
 
     def feed(self, data: bytes) -> bytes:
@@ -214,28 +209,10 @@ class DeliveryFrameReader:
         if self._through:
             return data
         if self._rest:
-            self._rest += data
-            if len(self._rest) < self._needed:
-                return b""
-            data = bytes(self._rest)
-            self._rest.clear()
-        try:
-            return self._sift(data)
-        except (IndexError, KeyError, ValueError, struct.error) as error:
-            raise InvalidFrameError(f"content that cannot be read: {error!r}") from error
-
-    def finish(self) -> bytes:
-        """Returns all bytes held back, and holds back none from now on: the connection ends, and the library reports why."""
-        self._through = True
-        rest = bytes(self._rest)
-        self._rest.clear()
-        return rest
-
-    def _sift(self, data: bytes) -> bytes:
+            data = self._continued(data)
         left: list[bytes] = []
         at = kept = 0
         length = len(data)
-        self._needed = _AROUND
         while length - at >= _AROUND:
             kind, channel, size = _HEAD(data, at)
             following = at + _AROUND + size
@@ -246,16 +223,36 @@ class DeliveryFrameReader:
                 self._through = True  # not AMQP frames: the library reports the error, and closes
                 left.append(data[kept:])
                 return b"".join(left)
-            if self._taken(kind, channel, data, at + _HEAD_SIZE, following - 1):
+            try:
+                taken = self._taken(kind, channel, data, at + _HEAD_SIZE, following - 1)
+            except (IndexError, KeyError, ValueError, struct.error) as error:
+                raise InvalidFrameError(f"content that cannot be read: {error!r}") from error
+            if taken:
                 if kept < at:
                     left.append(data[kept:at])
                 kept = following
             at = following
-        if at < length:
-            self._rest += data[at:]
+        self._rest += data[at:]
         if kept < at:
             left.append(data[kept:at])
         return left[0] if len(left) == 1 else b"".join(left)
+
+    def _continued(self, data: bytes) -> bytes:
+        """Returns what was held back with the next chunk behind it; nothing while the frame is incomplete."""
+        self._rest += data
+        if len(self._rest) < self._needed:
+            return b""
+        data = bytes(self._rest)
+        self._rest.clear()
+        self._needed = _AROUND
+        return data
+
+    def finish(self) -> bytes:
+        """Returns all bytes held back, and holds back none from now on: the connection ends, and the library reports why."""
+        self._through = True
+        rest = bytes(self._rest)
+        self._rest.clear()
+        return rest
 
     def _taken(self, kind: int, channel: int, data: bytes, at: int, end: int) -> bool:
         """Returns whether the frame belonged to a message for one of our consumers, and was taken."""
@@ -274,7 +271,12 @@ class DeliveryFrameReader:
             raise ValueError("another frame between the frames of one message")
         if complete:
             del self._arriving[channel]
-            arriving.hand_over()
+            message, (consumer, tag, *_) = arriving.message(), arriving.deliver
+            try:
+                arriving.take(tag, message)
+            except Exception:
+                # The other messages of this chunk are not affected; this one stays unsettled.
+                log.exception("broker.message_not_taken", consumer=consumer.decode())
         return True
 
     def _begins(self, channel: int, data: bytes, at: int, end: int) -> bool:

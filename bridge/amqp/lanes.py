@@ -142,7 +142,7 @@ class ChannelLanes:
         self._link = link
         self._topology = topology
         self._watch = watch
-        self._channels: dict[ConsumeChannel, asyncio.Task[None]] = {}
+        self.channels: dict[ConsumeChannel, asyncio.Task[None]] = {}
 
     async def consume(self, hook: str, prefetch: int, receive: Receive) -> None:
         """Consumes the hook's lane with this prefetch from now on."""
@@ -151,26 +151,26 @@ class ChannelLanes:
     async def leave(self, hook: str) -> None:
         """Stops consuming the lane; tickets given out stay valid."""
         lane = self._topology.names.lane(hook)
-        for channel in self._channels:
+        for channel in self.channels:
             if lane in channel:
                 await channel.unsubscribe(lane)
 
     async def resize(self, hook: str, prefetch: int) -> None:
         """Changes the prefetch of the lane; messages held here stay."""
         lane = self._topology.names.lane(hook)
-        for channel in self._channels:
+        for channel in self.channels:
             if lane in channel:
                 channel.resize(lane, prefetch)
 
     def held(self, hook: str) -> Held:
         """Returns what is held here of the lane."""
         lane = self._topology.names.lane(hook)
-        return next((channel.held(lane) for channel in self._channels if lane in channel), NOTHING)
+        return next((channel.held(lane) for channel in self.channels if lane in channel), NOTHING)
 
     async def renew(self, hook: str) -> None:
         """Consumes the lane with a new tag."""
         lane = self._topology.names.lane(hook)
-        for channel in self._channels:
+        for channel in self.channels:
             if lane in channel:
                 await channel.renew(lane)
 
@@ -182,29 +182,24 @@ class ChannelLanes:
     def up(self, hook: str) -> bool:
         """Returns whether the broker has confirmed a consumer on this lane."""
         lane = self._topology.names.lane(hook)
-        return any(channel.up(lane) for channel in self._channels)
-
-    async def flush(self) -> None:
-        """Sends the acks that are due."""
-        for channel in self._channels:
-            await channel.flush()
+        return any(channel.up(lane) for channel in self.channels)
 
     async def close(self) -> None:
         """Flushes and closes all channels."""
-        for channel, task in self._channels.items():
+        for channel, task in self.channels.items():
             await channel.close()
             task.cancel()
-        await asyncio.gather(*self._channels.values(), return_exceptions=True)
+        await asyncio.gather(*self.channels.values(), return_exceptions=True)
 
     def _with_room(self) -> ConsumeChannel:
-        for channel in self._channels:
+        for channel in self.channels:
             if len(channel) < LANES_PER_CHANNEL:
                 return channel
         # With fewer channels than lanes need, more lanes share one. The rest is for sources, orphans and control messages.
-        if self._channels and len(self._channels) >= self._link.fair_share - _OTHERS:
-            return min(self._channels, key=len)
+        if self.channels and len(self.channels) >= self._link.fair_share - _OTHERS:
+            return min(self.channels, key=len)
         channel = ConsumeChannel(self._link, self._prepare, self._watch, self._lost, holds="lanes")
-        self._channels[channel] = asyncio.create_task(channel.run(), name="lanes")
+        self.channels[channel] = asyncio.create_task(channel.run(), name="lanes")
         return channel
 
     async def _prepare(self, lane: str) -> bool:

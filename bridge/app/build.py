@@ -282,7 +282,7 @@ async def _sweep(parts: Parts) -> None:
         await asyncio.sleep(_SWEEP_EVERY)
         parts.pipeline.isolation.sweep(parts.sources.sources.held(), time.monotonic())
         await parts.broker.send_acks()
-        parts.broker.consumers.admit_kept_back()
+        parts.broker.admit_kept_back()
         await parts.hooks.runners.reap()
 
 

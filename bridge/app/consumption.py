@@ -71,23 +71,9 @@ class MetricsAdapter:
         self._metrics.published[outcome].value += 1
         self._metrics.publish_confirm.observe(seconds)
 
-    def http_connection(self, reused: bool) -> None:
-        """Counts a webhook request, by whether its connection was reused."""
-        self._metrics.http_connections["true" if reused else "false"].value += 1
-
 
 class SourceConsumers(dict[str, tuple[Intake, ConsumeChannel]]):
     """The intake and the channel of each source, by its queue and in the order of the settings."""
-
-    def admit_kept_back(self) -> None:
-        """Decodes and routes messages that were kept back, as far as there is room again."""
-        for intake, _ in self.values():
-            intake.admit_kept_back()
-
-    async def flush(self) -> None:
-        """Sends the acks that are due."""
-        for _, channel in self.values():
-            await channel.flush()
 
 
 # The way each source is consumed: it depends on the type of its queue and on how its consumers ended.

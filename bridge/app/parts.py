@@ -15,7 +15,7 @@ import structlog
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
 from bridge.amqp.connection import Link
-from bridge.amqp.consumer import ConsumeChannel
+from bridge.amqp.consumer import ConsumeChannel, send_acks
 from bridge.amqp.control import FanoutControl
 from bridge.amqp.lanes import BrokerCopies, ChannelLanes
 from bridge.amqp.publisher import ConfirmedPublisher
@@ -126,9 +126,14 @@ class BrokerParts:
 
     async def send_acks(self) -> None:
         """Sends the due acks and nacks on every consuming channel."""
-        await self.consumers.flush()
-        await self.lanes.flush()
-        await self.orphans.flush()
+        of_sources = [channel for _, channel in self.consumers.values()]
+        await send_acks([*of_sources, *self.lanes.channels, self.orphans])
+
+    def admit_kept_back(self) -> None:
+        """Decodes and routes messages that sources kept back, as far as there is room again."""
+        for intake, _ in self.consumers.values():
+            if intake.kept_back:
+                intake.admit_kept_back()
 
 
 def publisher_to(

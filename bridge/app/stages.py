@@ -32,13 +32,13 @@ from bridge.pipeline.deliver import Delivering
 from bridge.pipeline.fencing import CopyAdmission, Fence
 from bridge.pipeline.hook_table import Deleted
 from bridge.pipeline.hook_worker import Thresholds
-from bridge.pipeline.intake import Follow, Intake
+from bridge.pipeline.intake import Intake
 from bridge.pipeline.lanes import LaneScheduler
 from bridge.pipeline.orphans import CopyQuarantine, OrphanedCopies
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, LargeBodyReader, UnverifiedCopies
 from bridge.pipeline.recorder import GroupCommit, Recorder
-from bridge.pipeline.settlement import InFlight
+from bridge.pipeline.settlement import Follow, InFlight
 from bridge.pipeline.watch import PipelineWatch
 from bridge.retry.policy import Rules
 from bridge.targets.evidence import Rendering
@@ -96,7 +96,7 @@ def _traced_or_not(tracing: "Tracing | None", *parts: Any) -> tuple[Delivering, 
 def _recorder(given: Resources, broker: BrokerParts, watch: PipelineWatch) -> Recorder:
     grouping = given.settings.history
     return Recorder(
-        *(given.history, broker.send_acks, broker.consumers.admit_kept_back),
+        *(given.history, broker.send_acks, broker.admit_kept_back),
         watch=watch,
         grouping=GroupCommit(grouping.min_wait, grouping.max_wait, grouping.rows),
         keep_successes=given.settings.storage.keep == "all",
@@ -195,7 +195,7 @@ def _targets(given: Resources, broker: BrokerParts) -> Targets:
     return Targets(
         {"": broker.publisher, **broker.other_publishers},
         [str(network) for network in given.settings.http.allow_private_targets],
-        *(given.base, broker.gauges.http_connection, given.settings.limits.response),
+        *(given.base, given.metrics.http_connection, given.settings.limits.response),
         adopt=True,
         rendering=Rendering(given.budget),
     )

@@ -25,7 +25,7 @@ from bridge.bodies.body import (
     why_no_data,
 )
 from bridge.bodies.exact import php_json, table_text, to_json, unbuildable
-from bridge.codings.inflating import is_plain
+from bridge.codings.labels import is_plain
 from bridge.core.delivery import Answer
 from bridge.core.event import Event
 from bridge.formats.cloudevents import attributes_of, is_structured

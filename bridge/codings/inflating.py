@@ -17,7 +17,7 @@ from typing import Protocol
 import brotli
 
 from bridge.codings.amqp10 import SECTION, told_type, value_of
-from bridge.codings.labels import COMPRESSION, Labels, in_utf_8, labels_of, without_charset
+from bridge.codings.labels import COMPRESSION, Labels, in_utf_8, is_plain, labels_of, without_charset
 from bridge.core.base import value
 from bridge.core.event import Message
 
@@ -225,12 +225,6 @@ def plain_message(message: Message, body: bytes) -> Message:
 def is_compressed(message: Message) -> bool:
     """Returns whether the body is compressed, so that its plain size may be far larger."""
     return bool(labels_of(message).codings)
-
-
-def is_plain(message: Message) -> bool:
-    """Returns whether the body has no encoding to remove."""
-    labels = labels_of(message)
-    return not labels.codings and labels.charset is None and message.type != SECTION
 
 
 def _uncoded(body: bytes, labels: Labels, most: int) -> Plain:

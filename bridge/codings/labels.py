@@ -8,6 +8,7 @@ from encodings import normalize_encoding
 from encodings.aliases import aliases
 from functools import lru_cache
 
+from bridge.codings.amqp10 import SECTION
 from bridge.core.base import value
 from bridge.core.event import Message
 
@@ -105,6 +106,12 @@ def labels_of(message: Message) -> Labels:
     if not isinstance(compression, str) or len(compression) > _LONGEST:
         compression = ""
     return _labels(message.content_encoding or "", message.content_type or "", compression)
+
+
+def is_plain(message: Message) -> bool:
+    """Returns whether the body has no encoding to remove."""
+    labels = labels_of(message)
+    return not labels.codings and labels.charset is None and message.type != SECTION
 
 
 def without_charset(content_type: str) -> str:

@@ -211,9 +211,9 @@ class Upserts:
         self._quarantine.write(connection, rows.quarantine.values())
         self.write_dimensions(connection, rows)
         today = _today()
-        new = [form for one, form in rows.forms.items() if self._forms_there.get(one) != today]
-        if new:
-            self._forms.write(connection, [(form.id, form.text, time.time()) for form in new])
+        rows.forms = {one: form for one, form in rows.forms.items() if self._forms_there.get(one) != today}
+        if rows.forms:
+            self._forms.write(connection, [(form.id, form.text, time.time()) for form in rows.forms.values()])
 
 
 # The rows of sums, written by one statement, with concurrent writers.

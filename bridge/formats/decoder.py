@@ -14,7 +14,15 @@ from bridge.expressions.engine import TEXTS, compile_giving, view_for
 from bridge.formats.parse import BOUNDS, Bounds
 from bridge.formats.platforms import ReadEvent
 from bridge.formats.registry import FORMATS, MAX_BODY, Read, Split, read_body, recognise
-from bridge.formats.text import event_type, fitting_id, table_size, text_of, utc_text, webhook_id
+from bridge.formats.text import (
+    event_type,
+    fitting_id,
+    fitting_type,
+    table_size,
+    text_of,
+    utc_text,
+    webhook_id,
+)
 from bridge.wire.authenticity import FORGED
 from bridge.wire.copies import INLET, with_visible_headers
 from bridge.wire.headers import SignedInletMark, SignedInletMarkReader
@@ -185,7 +193,7 @@ class Decoder:
         event = Event(
             id=event_id,
             source=self._source,
-            type=_type_of(kind, message),
+            type=fitting_type((kind, message.type and told_type(message), message.routing_key)),
             format=name,
             received_at=received_at,
             message=message,
@@ -226,10 +234,3 @@ def _too_many(split: Split, data: Any, message: Message) -> Undecodable | None:
 
 def _fault(misfit: Misfit, body: Read) -> str | None:
     return f"$: {body.fault}" if body.fault else misfit(body.parsed)
-
-
-def _type_of(found: str | None, message: Message) -> str:
-    for text in (found, told_type(message), message.routing_key):
-        if text and (fit := event_type(text)):
-            return fit
-    return "unknown"

@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from bridge.codings.inflating import is_plain, plain_of
-from bridge.codings.labels import labels_of
+from bridge.codings.inflating import plain_of
+from bridge.codings.labels import is_plain, labels_of
 from bridge.core.base import value
 from bridge.core.event import Content, Decoded, Event, Message
 from bridge.formats import cloudevents, frameworks, platforms

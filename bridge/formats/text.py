@@ -1,7 +1,7 @@
 """Text helpers of formats: event types, times, ids and header tables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
 from typing import Any
@@ -23,6 +23,14 @@ def event_type(text: str) -> str:
         return text
     fit = _UNFIT.sub("\ufffd", text[:MAX_TYPE_BYTES])
     return fit.encode()[:MAX_TYPE_BYTES].decode(errors="ignore").rstrip()
+
+
+def fitting_type(texts: Iterable[str | None]) -> str:
+    """Returns the first of the texts that makes an event type; `unknown` if none does."""
+    for text in texts:
+        if text and (fit := event_type(text)):
+            return fit
+    return "unknown"
 
 
 def text_of(value: Any) -> str | None:

@@ -76,7 +76,7 @@ class Batches:
     def write(self, entries: Sequence[Entry], connection: Connection) -> Mapping[str, Form]:
         """Writes the whole batch; raises RowsRefused or KnownAlready, and then nothing of it may be committed.
 
-        Returns the forms that the rows reference; pass them to `committed` after the commit.
+        Returns the forms that were not known to be committed; pass them to `committed` after the commit.
 
         The number of inserted rows costs no query, and nearly always equals that of the batch.
         """
@@ -84,21 +84,23 @@ class Batches:
             rows = rows_of(entries)
             if not self._upserts.write(connection, rows):
                 raise KnownAlready
-            finish(connection, rows.finished)
-            reach(connection, rows.reached)
+            if rows.finished:
+                finish(connection, rows.finished)
+            if rows.reached:
+                reach(connection, rows.reached)
             tally = Tally()
             tally.add_rows(rows.deliveries.values(), rows.attempts.values(), rows.deliveries)
             for record in rows.unkept:
                 tally.add_unkept(record)
             # At the end: other replicas wait for these rows until the transaction ends.
             add_tally(connection, tally)
-            self._measures.add(connection, rows.counted)
+            if rows.counted:
+                self._measures.add(connection, rows.counted)
             return rows.forms
 
     def committed(self, forms: Mapping[str, Form]) -> None:
         """Notes that these forms are committed."""
-        if forms:
-            self._upserts.committed(forms)
+        self._upserts.committed(forms)
 
     def sift(self, entries: Sequence[Entry], connection: Connection) -> Refused:
         """Writes the entries that the database accepts and lacks; returns the refused ones with their reasons."""

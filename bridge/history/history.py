@@ -244,7 +244,8 @@ class SqlHistory(Store):
             forms = await self.engine.write(partial(self._batches.write, entries), longer=longer)
         except (RowsRefused, KnownAlready):
             return await self.engine.write(partial(self._batches.sift, entries), longer=longer)
-        self._batches.committed(forms)
+        if forms:
+            self._batches.committed(forms)
         return []
 
     async def known(self, deliveries: Sequence[str]) -> dict[str, Known]:

@@ -214,9 +214,11 @@ def add_tally(connection: Connection, tally: Tally) -> None:
     """Adds the contribution of a batch, at the end of its transaction, since other transactions wait for these rows."""
     if not tally.counts:
         return
-    add(connection, sums, list(sum_rows(tally)))
-    add(connection, durations, list(duration_rows(tally)))
-    add(connection, failures, list(failure_rows(tally)))
+    counted, lasted, failed = list(sum_rows(tally)), list(duration_rows(tally)), list(failure_rows(tally))
+    add(connection, sums, counted)
+    add(connection, durations, lasted)
+    if failed:
+        add(connection, failures, failed)
     update_health(connection, tally.fared)
 
 

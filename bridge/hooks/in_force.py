@@ -149,7 +149,10 @@ class HooksInForce:
 
     async def changed(self) -> None:
         """Activate the stored hooks here and at the other replicas; waits at most a second for these."""
-        await asyncio.create_task(self._read(), name="hooks in force")
+        await asyncio.create_task(self._changed(), name="hooks in force")
+
+    async def _changed(self) -> None:
+        await self._read()
         await self._control.tell("hooks")
         await self._everywhere(self.revision)
 
@@ -250,8 +253,9 @@ class HooksInForce:
         wanted = effective(written, found, said, self._fault_of, now)
         prepared = self._hooks.prepare(wanted, self._delivering, said)
         routed = {hook.id for hook in self.table.routing.hooks}
-        self._deleted.are(wanted.deleted)
-        self._topology.make_no_lanes(frozenset(wanted.deleted))
+        if wanted.deleted or self._deleted:
+            self._deleted.are(wanted.deleted)
+            self._topology.make_no_lanes(frozenset(wanted.deleted))
         change = self._hooks.swap(prepared, self._delivering)
         self._written, self._found, self._states = written, found, states
         left = routed.difference(hook.id for hook in wanted.routed)

@@ -128,10 +128,9 @@ class Hooks:
         routing = RoutingTable(wanted.routed)
         hooks = {hook.id: hook for hook in (*wanted.routed, *wanted.draining)}
         pauses = {name: state.reason or "paused" for name, state in states.items() if state.paused}
-        runners = {
-            name: self._kept(hook) or self._runner(hook, pauses.get(name, ""), delivering)
-            for name, hook in hooks.items()
-        }
+        runners: dict[str, HookWorker] = {}
+        for name, hook in hooks.items():
+            runners[name] = self._kept(hook) or self._runner(hook, pauses.get(name, ""), delivering)
         return Prepared(routing, runners, hooks, pauses)
 
     def swap(self, prepared: Prepared, delivering: Delivering) -> Change:

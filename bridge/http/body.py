@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.bodies.exact import json_text
-from bridge.codings.inflating import is_plain
+from bridge.codings.labels import is_plain
 from bridge.core.event import Message
 from bridge.formats.parse import Bounds, nests_deeper
 from bridge.http.documents import RequestProblem

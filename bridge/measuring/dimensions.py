@@ -56,14 +56,14 @@ class Dimensions:
 
     def __init__(self, expressions: Mapping[str, str], only: str | None = None) -> None:
         """`only` restricts the expressions to one format's events; raises ValueError as `compile_dimension`."""
-        self._only = only
+        self.only = only
         self._expressions = [(name, compile_dimension(text)) for name, text in expressions.items()]
         self._view = View.union([view_for(text) for text in expressions.values()])
 
     def of(self, event: Event) -> dict[str, Value]:
         """Returns the values of the dimensions that the event has. Never raises."""
         found: dict[str, Value] = {}
-        if self._only is not None and event.format != self._only:
+        if self.only is not None and event.format != self.only:
             return found
         facts = self._view.of(event)
         for name, expression in self._expressions:

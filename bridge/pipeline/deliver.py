@@ -91,9 +91,9 @@ class Delivering:
             each_matched = ((one, self._runners_of(one)) for one in remaining)
             return self._start_in_turns(each_matched, refused, settlement, counted)
         # All events are matched before the first delivery starts: the message must not be settled in between.
-        matched = [self._runners_of(one) for one in remaining]
+        matched = list(map(self._runners_of, remaining))
         counted = [*counted]
-        left = sum([len(runners) for runners in matched]) + len(refused) + len(counted)
+        left = sum(map(len, matched)) + len(refused) + len(counted)
         if left > _AT_ONCE:
             return self._start_in_turns(zip(remaining, matched, strict=True), refused, settlement, counted)
         settlement.hand_out(left)
@@ -109,7 +109,8 @@ class Delivering:
                 self.recorder.add(entry, settlement)
                 left -= 1
         finally:
-            settlement.drop(left)
+            if left:
+                settlement.drop(left)
         return None
 
     async def _start_in_turns(
@@ -208,7 +209,7 @@ class Delivering:
         """Runs the steps of one attempt. Never raises for anything that a target does."""
         # Bodies are built and signed, programs started: hundreds of attempts may begin at once.
         await self.turn.own()
-        if not work.settlement.valid:
+        if not work.settlement.ticket.valid:
             work.settlement.drop_one()
             return  # The broker redelivers the message anyway: an attempt now would be a certain duplicate.
         if reason := runner.why_wait(work, time.monotonic()):

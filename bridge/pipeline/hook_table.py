@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from bridge.core.delivery import Record, Status
@@ -18,6 +19,7 @@ T = TypeVar("T")
 _MOST = 10_000
 """Maximum number of precomputed values; beyond it, all are discarded."""
 HOOK_DELETED = "hook_deleted"
+_ID = attrgetter("id")
 
 
 class Precomputed(Generic[T]):
@@ -73,7 +75,7 @@ class HookTable:
         match = foreseen[1] if foreseen and foreseen[0] is routing else routing.match(event)
         if match.unanswered:
             self._unanswered(event, match.unanswered)
-        return [runners[hook.id] for hook in match.hooks]
+        return list(map(runners.__getitem__, map(_ID, match.hooks)))
 
     def foresee(self, event: Event) -> None:
         """Matches a large event in a thread, so that its filters do not hold up the event loop; `match` takes the result."""
@@ -122,6 +124,9 @@ class Deleted:
 
     def __contains__(self, hook: str) -> bool:
         return hook in self._targets
+
+    def __len__(self) -> int:
+        return len(self._targets)
 
     def end(self, work: Work) -> None:
         """Ends a delivery of a deleted hook: records it as final, and settles its message after the commit."""

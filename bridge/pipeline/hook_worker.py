@@ -103,11 +103,11 @@ class HookWorker:
         """
         if self.target is None:
             return "broken" if self.hook.fault is not None else "not_served"
-        if self.paused:
+        if self.pause_reason or self.hook.paused:
             return "paused"
         if self._too_slow:
             return "long_timeout"
-        if not self.breaker.closed:
+        if not isinstance(self.breaker.state, Closed):
             # If no other delivery waits, the event itself is the probe.
             probe = self.queue.lane_is_empty and not self.queue.has_direct and self.breaker.probe_due(now)
             return "" if probe else "breaker_open"
@@ -214,7 +214,7 @@ class HookWorker:
             return "paused"
         if self.held_until > now:
             return "held"
-        if self.breaker.closed:
+        if isinstance(self.breaker.state, Closed):
             return ""
         work.probe = self.breaker.start_probe(now)
         if work.probe:

@@ -19,6 +19,7 @@ from bridge.pipeline.hook_table import Precomputed
 from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import LargeBodyReader
 from bridge.pipeline.settlement import (
+    Follow,
     InFlight,
     Part,
     ReceivedMessage,
@@ -28,6 +29,7 @@ from bridge.pipeline.settlement import (
     awaited,
     contained,
     undecodable_for,
+    weight_of,
 )
 from bridge.pipeline.stream import StreamReader, StreamTicket
 from bridge.routing.dedupe_keys import Keys, keyed_by, places
@@ -39,10 +41,6 @@ from bridge.wire.effects import Returns
 TOO_OFTEN = "redelivered_too_often"
 NEAR_THE_LIMIT = "delivery_limit"
 STOPPING = "stopping"
-Follow = Callable[
-    [Source, Message, SettledCallback | None, Callable[[SettledCallback], Settlement]], Settlement
-]
-"""See bridge.pipeline.traced.Spans.follow."""
 _LIGHT = 8192
 """Bytes below which the objects made of a message are not counted."""
 
@@ -69,7 +67,7 @@ class Intake:
         """`most_open`: open deliveries above which messages are kept back undecoded; `large_bodies` decodes large messages;
         `dimensions`: the values counted of each event; `follow` makes spans. Raises ValueError for an invalid `dedupe` key.
         """
-        self.source = source
+        self.source, self.name = source, source.name
         self._decoder, self._delivering, self._load = decoder, delivering, load
         self._most_open, self._new_id = most_open, new_id
         self._guard, self._recall = guard, recall
@@ -83,18 +81,12 @@ class Intake:
         self._metrics = metrics.source(source.name)
         self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
-        self._kept_back: deque[tuple[Message, AckHandle, SettledCallback | None]] = deque()
-        self._returns = Returns()
-        self._all_at_once, self._stopping = False, ""
+        self.kept_back: deque[tuple[Message, AckHandle, SettledCallback | None]] = deque()
+        self._returns, self._all_at_once, self._stopping = Returns(), False, ""
         self.stream: StreamReader | None = None
         """Where its queue is a stream: how far it has been read."""
         self.urgent = 0.0
         """How many messages had come when the last one did that must not be held for long."""
-
-    @property
-    def name(self) -> str:
-        """Returns the name of the source."""
-        return self.source.name
 
     @property
     def received(self) -> float:
@@ -114,10 +106,12 @@ class Intake:
     def receive(self, message: Message, ticket: AckHandle) -> None:
         """Accepts one message from the broker's callback."""
         self._received.value += 1
-        if self.stream is None:
+        if self.stream is not None:
+            self.stream.take(message, ticket, self._take)
+        elif message.redelivered or self._guard.holding or self._must_wait():
             self._take(message, ticket)
         else:
-            self.stream.take(message, ticket, self._take)
+            self._start(message, ticket, None)
 
     def _take(self, message: Message, ticket: AckHandle) -> None:
         if message.redelivered:
@@ -154,8 +148,8 @@ class Intake:
 
     def admit(self, message: Message, ticket: AckHandle, on_settled: SettledCallback | None = None) -> None:
         """Decodes and routes the message, now or when there is room; `on_settled` is called when it is settled."""
-        if self._kept_back or not self._has_room() or self._turn.is_over():
-            self._kept_back.append((message, ticket, on_settled))
+        if self._must_wait():
+            self.kept_back.append((message, ticket, on_settled))
             self._go_on_later()
         else:
             self._start(message, ticket, on_settled)
@@ -175,14 +169,17 @@ class Intake:
                 return
             self._start_next()
 
+    def _must_wait(self) -> bool:
+        return bool(self.kept_back) or not self._has_room() or self._turn.is_over()
+
     def _may_go_on(self) -> bool:
-        return bool(self._kept_back) and self._has_room()
+        return bool(self.kept_back) and self._has_room()
 
     def _has_room(self) -> bool:
         return not self._decoding and not self._routing and self._load.open < self._most_open
 
     def _start_next(self) -> None:
-        message, ticket, on_settled = self._kept_back.popleft()
+        message, ticket, on_settled = self.kept_back.popleft()
         if ticket.valid:
             self._start(message, ticket, on_settled)
         elif on_settled is not None:
@@ -215,9 +212,9 @@ class Intake:
         self._stopping = STOPPING
         for settlement in self._decoding:
             settlement.park_reason = STOPPING
-        self._recall.park(self.source.name, STOPPING)
+        self._recall.park(self.name, STOPPING)
         self._guard.let_pass(self)
-        while self._kept_back:
+        while self.kept_back:
             self._start_next()
             await self._turn.own()
 
@@ -228,9 +225,9 @@ class Intake:
             task.cancel()
             settlement.requeue()
         self._guard.requeue(self)
-        self._recall.requeue(self.source.name)
-        while self._kept_back:
-            _, ticket, on_settled = self._kept_back.popleft()
+        self._recall.requeue(self.name)
+        while self.kept_back:
+            _, ticket, on_settled = self.kept_back.popleft()
             ticket.requeue()
             if on_settled is not None:
                 on_settled(False)
@@ -250,7 +247,9 @@ class Intake:
             task = asyncio.create_task(self._decode_aside(message, settlement, now))
             self._decoding[settlement] = task
         else:
-            self._go_on(received, self._parts(received, message), message, settlement)
+            parts = self._parts(received, message)
+            if not self._looked_up(received, parts, message, settlement):
+                self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
     async def _decode_aside(self, message: Message, settlement: Settlement, now: float) -> None:
         """Decodes a large message in a thread. Later messages wait: the events of a source keep their order."""
@@ -262,11 +261,11 @@ class Intake:
             received, parts = await self._large_bodies.read(message, partial(self._decode, message, now))
         finally:
             self._decoding.pop(settlement, None)
-        if settlement.valid:
-            self._go_on(received, parts, message, settlement)
-        else:
+        if not settlement.valid:
             self._forget(received.events)
             settlement.drop_one()
+        elif not self._looked_up(received, parts, message, settlement):
+            self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
 
     def _decode(self, message: Message, now: float) -> tuple[Received, list[Part]]:
         """Decodes the message and precomputes what takes long, in a thread."""
@@ -283,22 +282,24 @@ class Intake:
             self._delivering.table.forget(event)
             self._foreseen_values.take(event, None)
 
-    def _go_on(self, received: Received, parts: list[Part], message: Message, settlement: Settlement) -> None:
-        """Routes the message at once, unless it may have been received before."""
-        if (weight := _weight(received)) > _LIGHT:
+    def _looked_up(
+        self, received: Received, parts: list[Part], message: Message, settlement: Settlement
+    ) -> bool:
+        """Returns whether the redelivery filter looks first whether the message was received before; it is routed after that."""
+        if (weight := weight_of(received)) > _LIGHT:
             settlement.grow(weight)
-        if parts:
-            self._metrics.redelivered.value += message.redelivered
-            window = 0.0 if self.source.dedupe is None else self.source.dedupe.window
-            resume = partial(self._resume, received.refused, message, settlement)
-            self._recall.take(ReceivedMessage(parts, settlement, message.redelivered, window, resume))
-        else:
-            self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
+        if not parts:
+            return False
+        self._metrics.redelivered.value += message.redelivered
+        window = 0.0 if self.source.dedupe is None else self.source.dedupe.window
+        resume = partial(self._resume, received.refused, message, settlement)
+        self._recall.take(ReceivedMessage(parts, settlement, message.redelivered, window, resume))
+        return True
 
     def _failed(self, message: Message, settlement: Settlement, _: object, error: Exception) -> None:
         """Handles a bug: quarantine if no delivery has started; else what has not is repeated after redelivery."""
         if settlement.handed_out:
-            events.intake_failed(self.source.name, error)
+            events.intake_failed(self.name, error)
         elif settlement.valid:
             self._delivering.quarantine(undecodable_for(error), message, settlement)
         else:
@@ -313,8 +314,8 @@ class Intake:
 
     def _settlement_of(self, ticket: AckHandle, on_settled: SettledCallback | None) -> Settlement:
         if not isinstance(ticket, StreamTicket):
-            return Settlement(ticket, self.source.name, self._load, self._metrics, on_settled)
-        settlement = Settlement(ticket, self.source.name, self._load, self._metrics, ticket.begin(on_settled))
+            return Settlement(ticket, self.name, self._load, self._metrics, on_settled)
+        settlement = Settlement(ticket, self.name, self._load, self._metrics, ticket.begin(on_settled))
         settlement.place = ticket
         return settlement
 
@@ -336,7 +337,7 @@ class Intake:
         self._metrics.without_key.value += 1
         if isinstance(key, EvaluationError) and not self._key_failed:
             self._key_failed = True
-            events.key_failed(self.source.name, key.detail)
+            events.key_failed(self.name, key.detail)
         return None
 
     def _resume(
@@ -364,7 +365,14 @@ class Intake:
                 self._recall.under_way.add(one.event.webhook_id, settlement)
             if one.before or one.duplicate:
                 self._metrics.duplicates["published" if one.duplicate else "redelivered"].value += 1
-        counted = self._counted(self._dimensions, remaining) if self._dimensions is not None else ()
+        counted: Iterable[Counted] = ()
+        # All events of a message have one format.
+        if (
+            self._dimensions is not None
+            and remaining
+            and self._dimensions.only in {None, remaining[0].event.format}
+        ):
+            counted = self._counted(self._dimensions, remaining)
         rest = self._delivering.route(remaining, refused, settlement, counted)
         if rest is not None:
             self._routing[settlement] = asyncio.create_task(self._await_rest(rest, remaining, settlement))
@@ -381,7 +389,7 @@ class Intake:
 
     def _rest_failed(self, _: Awaitable[None], error: Exception) -> None:
         """Handles a bug: deliveries that have not started are repeated after redelivery."""
-        events.intake_failed(self.source.name, error)
+        events.intake_failed(self.name, error)
 
     def _counted(self, dimensions: Dimensions, remaining: Sequence[Remaining]) -> Iterator[Counted]:
         """Yields the values that statistics count of each event, once per event and only on its first receipt."""
@@ -390,11 +398,3 @@ class Intake:
                 values = self._foreseen_values.take(one.event, None) or dimensions.of(one.event)
                 if values:
                     yield Counted(one.event, values)
-
-
-def _weight(received: Received) -> int:
-    """Returns the approximate bytes of the objects made of a message, without its body."""
-    weight = sum([event.weight for event in received.events])
-    if received.is_batch:
-        weight += sum(len(event.message.body) for event in received.events)
-    return weight

@@ -175,6 +175,8 @@ class Recorder:
         """Returns how many of the first `most` entries make one batch: over a slow connection to the database, a transaction
         must carry few bytes to end in time.
         """
+        if most == 1:
+            return 1
         bytes_ = 0
         for count, (entry, _) in enumerate(self._waiting[:most]):
             bytes_ += weight(entry)
@@ -204,7 +206,7 @@ class Recorder:
         if not self._keep_successes:
             entries = [kept for entry in entries if (kept := _kept(entry)) is not None]
         entries += places
-        backoff = Backoff(0.1)
+        backoff: Backoff | None = None
         while entries:
             started = time.monotonic()
             try:
@@ -212,6 +214,7 @@ class Recorder:
             except HistoryUnavailable as error:
                 self._watch.unavailable()
                 self._down(error)
+                backoff = backoff or Backoff(0.1)
                 await backoff.pause()
                 continue
             self._up()

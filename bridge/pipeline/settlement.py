@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar, TypeVarTuple
 
 from bridge.core.base import value
 from bridge.core.delivery import Delivery, Reached
-from bridge.core.event import Event, Undecodable
+from bridge.core.event import Event, Message, Received, Source, Undecodable
 from bridge.core.guards import Earlier, EventKey
 from bridge.core.ports import AckHandle
 from bridge.telemetry.metrics import SourceMetrics
@@ -76,13 +76,13 @@ class Settlement:
         "_load",
         "_metrics",
         "_on_settled",
-        "_ticket",
         "handed_out",
         "open",
         "park_reason",
         "place",
         "source",
         "started",
+        "ticket",
     )
 
     def __init__(
@@ -94,7 +94,7 @@ class Settlement:
         on_settled: SettledCallback | None = None,
     ) -> None:
         """`metrics` count the settled messages of a source; None for a copy of ours."""
-        self._ticket = ticket
+        self.ticket = ticket
         self._load = load
         self._metrics = metrics
         self._complete = True
@@ -111,7 +111,7 @@ class Settlement:
     @property
     def valid(self) -> bool:
         """Returns whether the message can still be settled; else the broker redelivers it, and deliveries need not start."""
-        return self._ticket.valid
+        return self.ticket.valid
 
     def ends_with(self, fates: int) -> bool:
         """Returns whether the message is complete once `fates` more of its shares have committed fates."""
@@ -124,7 +124,7 @@ class Settlement:
 
     def grow(self, byte_count: int) -> None:
         """Counts more bytes in the memory budget for the message, until it is released."""
-        self._ticket.grow(byte_count)
+        self.ticket.grow(byte_count)
 
     def before_ack(self, say: "Callable[[Settlement], None]") -> None:
         """Calls `say` when all shares have a committed fate; entries that it adds are committed before the ack."""
@@ -150,7 +150,7 @@ class Settlement:
             return
         self._one_less()
         if self.open == 0 and self._complete:
-            self._ticket.finish()
+            self.ticket.finish()
             if self._metrics is not None:
                 self._metrics.settled["acked"].value += 1
 
@@ -159,7 +159,7 @@ class Settlement:
         self._complete = False
         self._one_less()
         if self.open == 0:
-            self._ticket.release()
+            self.ticket.release()
 
     def drop(self, shares: int) -> None:
         """Gives up so many shares."""
@@ -176,11 +176,17 @@ class Settlement:
         """Returns the message to the broker, if none of its deliveries has started."""
         self._load.open -= self.open
         self.open = -1
-        self._ticket.requeue()
+        self.ticket.requeue()
         if self._metrics is not None:
             self._metrics.settled["given_back"].value += 1
         if self._on_settled is not None:
             self._on_settled(False)
+
+
+Follow = Callable[
+    [Source, Message, SettledCallback | None, Callable[[SettledCallback], Settlement]], Settlement
+]
+"""See bridge.pipeline.traced.Spans.follow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -318,3 +324,11 @@ class ReceivedMessage:
         return [
             (part, part.digest) for part in self.parts if part.digest is not None and part.remaining is None
         ]
+
+
+def weight_of(received: Received) -> int:
+    """Returns the approximate bytes of the objects made of a message, without its body."""
+    weight = sum([event.weight for event in received.events])
+    if received.is_batch:
+        weight += sum(len(event.message.body) for event in received.events)
+    return weight

@@ -237,6 +237,10 @@ class Metrics:
         self._labelled.discard(hook)
         self._timed.discard(hook)
 
+    def http_connection(self, reused: bool) -> None:
+        """Counts a webhook request, by whether its connection was reused."""
+        self.http_connections["true" if reused else "false"].value += 1
+
     def source(self, source: str) -> SourceMetrics:
         """Returns the metrics of the source, the same object each time."""
         if source not in self._sources:

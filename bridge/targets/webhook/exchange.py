@@ -144,14 +144,16 @@ class Exchange:
         """Returns the deadline of an attempt that begins now, by the event loop's clock."""
         return self._loop.time() + self._timeout
 
-    async def send(self, request: bytes, deadline: float, rest: bytes = b"") -> HttpResponse:
+    async def send(self, request: bytes, rest: bytes = b"", *, deadline: float | None = None) -> HttpResponse:
         """Send the request and return the whole response. Raises exceptions that `answer_for` converts.
 
-        `deadline` is by the event loop's clock. `rest` is a second part of the request, sent without copying. A
+        `deadline` is by the event loop's clock; None: that of an attempt that begins now. `rest` is a second part of the request, sent without copying. A
         receiver may close a kept-alive connection while the request is sent. If it is certain that nothing of the
         request arrived, it is sent again at once over a new connection, because other kept connections are as old. A
         request that may have been read is left to the hook's retries.
         """
+        if deadline is None:
+            deadline = self.deadline()
         connection, protocol, reused = await self._open(self._connect_within(deadline))
         try:
             return await self._over(connection, protocol, (request, rest), deadline)
@@ -242,7 +244,8 @@ async def _answer(protocol: Answering) -> tuple[HttpResponse, bool]:
         raise HttpProcessingError(message="interim answers without end")
     body, ended = await _read(payload)
     waits = message.headers.getall("Retry-After", ())
-    return HttpResponse(message.code, message.headers, body, protocol.fault, waits), ended
+    fault = protocol.answer.fault if protocol.answer is not None else ""
+    return HttpResponse(message.code, message.headers, body, fault, waits), ended
 
 
 async def _read(payload: StreamReader) -> tuple[bytes, bool]:

@@ -144,7 +144,7 @@ class TokenCache:
     async def _ask(self, deadline: float) -> AccessToken | Answer:
         asked_at = self._loop.time()
         try:
-            reply = await self._exchange.send(self._request, deadline)
+            reply = await self._exchange.send(self._request, deadline=deadline)
         except Exception as error:  # noqa: BLE001 - an Answer for every fault, as the target promises
             met = answer_for(error)
             return Answer(met.fault, error=f"{self._name}: {met.error}")

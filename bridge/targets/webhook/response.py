@@ -121,7 +121,7 @@ class Answering(ResponseHandler):
     leading zeros or extensions, which could use all CPU time until the attempt's timeout.
     """
 
-    _answer: "_AnswerParser | None" = None
+    answer: "_AnswerParser | None" = None
     _watched: int | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, unseen: Unseen) -> None:
@@ -136,17 +136,12 @@ class Answering(ResponseHandler):
         """Returns whether any bytes arrived since the request."""
         return self._received > 0
 
-    @property
-    def fault(self) -> str:
-        """Returns the framing error of the response; the connection is then not reused."""
-        return self._answer.fault if self._answer is not None else ""
-
     def expect_answer(self) -> None:
         """Called before each request; aiohttp's set_response_params without its constant parts."""
         self._received = 0
         self._read_bufsize = KEPT
         self._parser: Any = _AnswerParser(self)
-        self._answer = self._parser
+        self.answer = self._parser
 
     def another_parser(self) -> HttpResponseParser:
         """Returns a new parser."""
@@ -186,8 +181,8 @@ class Answering(ResponseHandler):
 
     def give_up(self) -> None:
         """The timeout expired."""
-        if self._answer is not None:
-            self._answer.give_up("it did not end within the time limit")
+        if self.answer is not None:
+            self.answer.give_up("it did not end within the time limit")
 
     def eof_received(self) -> None:
         """The receiver closed its side; with TLS the socket is gone when connection_lost is called."""

@@ -108,7 +108,7 @@ class WebhookSender:
             if self._tokens is not None:
                 reply = await self._with_token(exchange, self._tokens, fields, built)
             else:
-                reply = await self._send(exchange, fields, built, exchange.deadline())
+                reply = await self._send(exchange, fields, built)
         except Exception as error:  # noqa: BLE001 - the port promises an Answer for every fault
             return replace(answer_for(error), evidence=told)
         return (
@@ -161,13 +161,13 @@ class WebhookSender:
         token = await tokens.get(deadline)
         if isinstance(token, Answer):
             return token
-        reply = await self._send(exchange, fields, built, deadline, token.line)
+        reply = await self._send(exchange, fields, built, token.line, deadline)
         if reply.code == 401:
             another = await tokens.instead_of(token, deadline)
             if isinstance(another, Answer):
                 return another
             if another is not None:
-                reply = await self._send(exchange, fields, built, deadline, another.line)
+                reply = await self._send(exchange, fields, built, another.line, deadline)
         if reply.code != 401:
             tokens.accepted()
         return reply
@@ -177,21 +177,26 @@ class WebhookSender:
         return fields, self._evidence.sent(fields, built.content)
 
     async def _send(
-        self, exchange: Exchange, fields: Fields, built: Body, deadline: float, authorization: bytes = b""
+        self,
+        exchange: Exchange,
+        fields: Fields,
+        built: Body,
+        authorization: bytes = b"",
+        deadline: float | None = None,
     ) -> HttpResponse:
         """Send the request; a large body is not copied. `authorization` is a header line."""
         lines = [f"{name}: {value}\r\n" for name, value in fields]
         lines.append("\r\n")
         head = b"".join((self._head, authorization, "".join(lines).encode()))
         if len(built.content) < LARGE:
-            return await exchange.send(head + built.content, deadline)
-        return await exchange.send(head, deadline, built.content)
+            return await exchange.send(head + built.content, deadline=deadline)
+        return await exchange.send(head, built.content, deadline=deadline)
 
     def _fields(self, delivery: Delivery, built: Body) -> Fields:
         """Returns the headers of this request, built as late as possible because one holds the time."""
         event, content = delivery.event, built.content
-        stamp = self._signer.stamp(self._clock())
         webhook_id, kind = self._told(event)
+        stamp = self._signer.stamp(self._clock())
         fields = self._signer.headers(content, webhook_id, stamp, kind)
         if built.headers:
             fields += [(name, value) for name, value in built.headers if name.lower() not in self._given]

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from bridge.amqp.consumer import send_acks
 from bridge.amqp.lanes import BrokerCopies, ChannelLanes
 from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
@@ -170,7 +171,7 @@ async def test_what_was_given_back_comes_again_and_what_was_finished_does_not(la
     await lanes.consume("crm")
     (first, keep), (second, back) = await lanes.next(), await lanes.next()
     keep.finish()
-    await lanes.consumers.flush()
+    await send_acks(lanes.consumers.channels)
     back.requeue()
 
     again, ticket = await lanes.next()
