@@ -140,6 +140,15 @@ CREATE TABLE hook_states (
 	said_paused BOOLEAN,
 	PRIMARY KEY (hook)
 );
+CREATE TABLE hook_versions (
+	hook TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	at DOUBLE NOT NULL,
+	"by" TEXT NOT NULL,
+	sealed BLOB NOT NULL,
+	PRIMARY KEY (hook, version)
+)
+ WITHOUT ROWID;
 CREATE TABLE hooks (
 	id TEXT NOT NULL,
 	name TEXT NOT NULL,
@@ -444,6 +453,14 @@ CREATE TABLE hook_states (
 	said_enabled BOOLEAN,
 	said_paused BOOLEAN,
 	PRIMARY KEY (hook)
+);
+CREATE TABLE hook_versions (
+	hook TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	at DOUBLE PRECISION NOT NULL,
+	by TEXT NOT NULL,
+	sealed BYTEA NOT NULL,
+	PRIMARY KEY (hook, version)
 );
 CREATE TABLE hooks (
 	id TEXT NOT NULL,

@@ -26,6 +26,7 @@ from bridge.history.types import SqlEventTypes
 from bridge.history.waiting import SqlWaiting
 from bridge.hooks.api import HookRoutes
 from bridge.hooks.api_switches import HookSwitchRoutes, Testing, TestRoutes
+from bridge.hooks.api_versions import HookVersionRoutes
 from bridge.hooks.listing import HookListRoutes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses, seen_hook, seen_hooks
@@ -35,6 +36,7 @@ from bridge.hooks.service import Delete, InForce, ManageHooks
 from bridge.hooks.store import SqlHooks
 from bridge.hooks.switch import RotateSecrets, SwitchHooks
 from bridge.hooks.validate import Grounds
+from bridge.hooks.versions import SqlHookVersions
 from bridge.http.api import Api
 from bridge.http.operation import OperationGroup
 from bridge.measuring.dimensions import dimensions_of
@@ -69,6 +71,7 @@ class HookDesk:
     switch: SwitchHooks
     rotate: RotateSecrets
     waiting: SqlWaiting
+    versions: SqlHookVersions
 
     def parts(self) -> list[OperationGroup]:
         """Returns the operations under /v1/hooks."""
@@ -76,6 +79,7 @@ class HookDesk:
             HookListRoutes(self.in_force, self.waiting),
             HookRoutes(self.in_force, self.manage),
             HookSwitchRoutes(self.in_force, self.switch, self.rotate),
+            HookVersionRoutes(self.in_force, self.manage, self.rotate, self.versions),
         ]
 
 
@@ -98,6 +102,7 @@ def hook_desk(
         SwitchHooks(store, in_force, time.time),
         RotateSecrets(store, in_force, time.time),
         SqlWaiting(store.engine),
+        store.versions,
     )
 
 

@@ -1,9 +1,13 @@
 """Roles, tokens and the audit log of the admin API, and the ports to their tables."""
 
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
 
 from bridge.core.base import value
+
+ACTING: ContextVar[str] = ContextVar("acting", default="bridge")
+"""The name of the token whose request is handled."""
 
 
 class Role(StrEnum):

@@ -20,6 +20,18 @@ hooks = sa.Table(
     sa.Index("hooks_name", "name", unique=True, **where("deleting <> 'gone'")),
 )
 
+# The versions of a hook, encrypted, without its secrets.
+hook_versions = sa.Table(
+    "hook_versions",
+    metadata,
+    sa.Column("hook", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The counters: one row for each, so that two replicas never get the same number.
 revisions = sa.Table(
     "revisions",

@@ -158,6 +158,21 @@ STATE = (
     column("state.served", "served here"),
 )
 
+
+def _changes(changes: Any) -> str:
+    return "; ".join(
+        f"{text(each['path'])}: {text(each['before'])} -> {text(each['after'])}" for each in changes
+    )
+
+
+VERSIONS = ListView(
+    "no versions are kept",
+    column("version", right=True),
+    column("at", show=moment),
+    column("by", least=6),
+    column("changes", show=_changes, least=24, drop=1),
+)
+
 app = RemoteCommands("hooks", cls=_Hooks, no_args_is_help=True)
 app.listing(
     "list",
@@ -202,6 +217,12 @@ def _members(title: str, value: Any) -> Iterator[tuple[str, str]]:
             each = {key: said for key, said in each.items() if said != usual.get(key)}  # noqa: PLW2901 - the rest of it
         if each not in (None, "", [], {}, False):
             yield f"{title} {text(name)}", text(json_text(each)) if isinstance(each, dict) else text(each)
+
+
+@app.remote(epilog=examples("amqp-bridge hooks history crm"))
+def history(to: Remote, hook: HookName) -> None:
+    """Show the versions of a hook: when, by whom, what changed."""
+    to.show(f"/hooks/{segment(hook)}/history", VERSIONS)
 
 
 @app.remote(epilog=examples("amqp-bridge hooks stats crm --since 7d"), own=SPAN, common=WATCHED)

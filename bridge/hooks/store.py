@@ -27,11 +27,12 @@ from bridge.core.hook import (
 )
 from bridge.core.ports import HookState
 from bridge.db import admin_tables
-from bridge.db.admin_tables import hooks, next_revision
+from bridge.db.admin_tables import hook_versions, hooks, next_revision
 from bridge.db.engine import Engine, Reads, Store, Writes
 from bridge.db.tables import hook_states
 from bridge.db.upserts import any_insert, keep_the_first, padded
 from bridge.history import history
+from bridge.hooks.versions import SqlHookVersions
 from bridge.settings.partial import stand_in_target
 from bridge.settings.tree import Settings
 from bridge.wire.authenticity import MessageKeys
@@ -235,6 +236,7 @@ def _delete(connection: Connection, hook_id: str, how: Deleting, at: float, vers
     _put(connection, hook_id, given | ({"sealed": None} if how == "gone" else {}))
     if how == "gone":
         connection.execute(delete(hook_states).where(hook_states.c.hook == hook_id))
+        connection.execute(delete(hook_versions).where(hook_versions.c.hook == hook_id))
     return row
 
 
@@ -274,6 +276,7 @@ class SqlHooks(Store):
         self.engine = engine
         self._sealer = sealer
         self._known: dict[str, StoredHook] = {}
+        self.versions = SqlHookVersions(engine, sealer)
 
     async def stored_hooks(self) -> StoredHooks:
         known = self._known
@@ -293,12 +296,12 @@ class SqlHooks(Store):
     async def add_hook(self, hook: Hook, at: float, *, most: int | None = None) -> StoredHook:
         sealed = sealed_of(hook, (), self._sealer)
         row = await self.engine.write(partial(_add, hook=hook, sealed=sealed, at=at, most=most))
-        return _stored(row, hook, ())
+        return await self.versions.note(_stored(row, hook, ()))
 
     async def replace_hook(self, hook: Hook, at: float, *, version: int, ends: Ends = ()) -> StoredHook:
         sealed = sealed_of(hook, ends, self._sealer)
         row = await self.engine.write(partial(_replace, hook=hook, sealed=sealed, at=at, version=version))
-        return _stored(row, hook, ends)
+        return await self.versions.note(_stored(row, hook, ends))
 
     async def delete_hook(self, hook_id: str, how: Deleting, at: float, *, version: int | None) -> StoredHook:
         row = await self.engine.write(partial(_delete, hook_id=hook_id, how=how, at=at, version=version))

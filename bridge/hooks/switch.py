@@ -156,6 +156,18 @@ class RotateSecrets:
         stored = await self._changes.change(which, make, match=match)
         return _rotated(stored, chosen[0], now)
 
+    async def end_former(self, which: str, *, match: int | None = None) -> StoredHook:
+        """Ends the former secrets now; raises NoSecrets if there are none, and the errors of HookChanges.change."""
+
+        async def make(stored: StoredHook) -> tuple[Hook, Ends]:
+            former = {secret for secret, _ in stored.ends}
+            live = [each for each in _former(stored, self._now()) if each not in former]
+            if not former or not live:
+                raise NoSecrets("the hook has no former secrets that still sign")
+            return _with(stored.hook, _signing(stored.hook), live), ()
+
+        return await self._changes.change(which, make, match=match)
+
 
 def _rotated(stored: StoredHook, secret: str, now: float) -> Rotated:
     profile = _signing(stored.hook).profile

@@ -10,7 +10,7 @@ from aiohttp import BytesIOPayload, web
 from aiohttp.typedefs import Handler
 
 from bridge.bodies.exact import json_text
-from bridge.core.access import GRANTED, Actor
+from bridge.core.access import ACTING, GRANTED, Actor
 from bridge.http.body import aside, body_of
 from bridge.http.documents import REQUEST_ID, Nothing, RequestProblem, plain
 from bridge.http.operation import ACTOR, VIA, AuditLog, Call, Operation, Reply
@@ -57,6 +57,7 @@ async def _done(operation: Operation, request: web.Request) -> tuple[Call[Any, A
     if operation.role not in GRANTED[actor.role]:
         raise _not_enough(operation, actor)
     call = await _call(operation, request, actor)
+    ACTING.set(actor.name)
     try:
         done = await operation.run(call)
     except tuple(operation.problems) as error:
