@@ -15,6 +15,7 @@ from bridge.core.delivery import Status
 from bridge.core.event import Source
 from bridge.core.records import KnownDelivery
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
+from bridge.deliveries.bulk import BulkRoutes
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import CopySender, OutboxTask, Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
@@ -188,6 +189,7 @@ class Actions:
         return [
             DeliveryRoutes(history, addresses, names, Requests(history, table, self._parts.given.bounds)),
             DeliveryActions(self.restarting, addresses, names),
+            BulkRoutes(history, self.restarting, names_of(self._parts)),
             TestRoutes(self.testing, names),
             PublishRoutes(self.publishing),
         ]

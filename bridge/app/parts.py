@@ -172,6 +172,7 @@ class Notices:
             *(broker.publisher, given.names.events, self.table, self.background),
             new_id=new_id,
             authenticator=given.keys.events,
+            pages=given.settings.http.pages,
         )
         self.hook_events = HookEvents(self.publisher, self.table)
         stored, token = SqlAccess(given.history.engine), given.settings.http.admin_token

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, Option
 
 from bridge.terminal.client import segment
-from bridge.terminal.groups import option
+from bridge.terminal.groups import flag, option
 from bridge.terminal.options import (
     CODE,
     HOOK,
@@ -17,13 +17,16 @@ from bridge.terminal.options import (
     WATCHED,
     RemoteCommands,
     examples,
+    queried,
     time,
 )
+from bridge.terminal.output import usage
 from bridge.terminal.paper import (
     Column,
     ListView,
     TablePrinter,
     column,
+    count,
     described,
     identity,
     milliseconds,
@@ -42,8 +45,15 @@ CHANGE = examples(
     """
 amqp-bridge deliveries retry 01987a5c-2f3e-7cc1-9d11-5b1f2f5e0a77
 amqp-bridge deliveries cancel - < ids.txt
+amqp-bridge deliveries retry --hook crm --code 503 --since 2h --dry-run
 """,
     "With --json and several ids each answer is one line.",
+)
+FITTING = (
+    *(HOOK, STATUSES, TYPE, SOURCE, OUTCOME, CODE, *SPAN),
+    time("--updated-since", "Only deliveries whose status changed since.", name="updated_from"),
+    time("--updated-until", "Only deliveries whose status changed before.", name="updated_to"),
+    flag("--dry-run", "Only count the deliveries that fit."),
 )
 Ids = Annotated[list[str] | None, Argument(metavar="ID...", help="Ids of deliveries; - reads stdin.")]
 
@@ -151,24 +161,45 @@ def show(
         to.show(path, _show_delivery)
 
 
-@app.remote(epilog=CHANGE)
-def retry(to: Remote, deliveries: Ids = None) -> None:
-    """Retry deliveries immediately, regardless of their status."""
-    _change(to, deliveries, "retry")
+@app.remote(epilog=CHANGE, own=FITTING)
+def retry(to: Remote, deliveries: Ids = None, **which: Any) -> None:
+    """Retry deliveries immediately: those with these ids, or those that fit the filter."""
+    _change(to, deliveries, "retry", which)
 
 
-@app.remote(epilog=CHANGE)
-def cancel(to: Remote, deliveries: Ids = None) -> None:
-    """Cancel waiting deliveries; their status becomes FAILED."""
-    _change(to, deliveries, "cancel")
+@app.remote(epilog=CHANGE, own=FITTING)
+def cancel(to: Remote, deliveries: Ids = None, **which: Any) -> None:
+    """Cancel waiting deliveries: those with these ids, or those that fit the filter; their status becomes FAILED."""
+    _change(to, deliveries, "cancel", which)
 
 
-def _change(to: Remote, ids: list[str] | None, verb: str) -> None:
+def _change(to: Remote, ids: list[str] | None, verb: str, which: dict[str, Any]) -> None:
+    dry_run = which.pop("dry_run")
+    told = {name: value for name, value in queried(which).items() if value}
+    if told and ids:
+        raise usage("", "give either ids or a filter")
+    if told:
+        body = {"filter": told, "dry_run": dry_run}
+        to.say(
+            to.change("POST", f"/deliveries/{verb}", body),
+            lambda paper, done: paper.line(_counted(done, verb)),
+        )
+        return
+    if dry_run:
+        raise usage("--dry-run", "goes with a filter, such as --hook")
     to.each(
         needs_one(ids, "the id of a delivery"),
         lambda each: to.change("POST", f"/deliveries/{segment(each)}/{verb}"),
         lambda paper, row: paper.line(f"{text(row['id'])}: {_status(row)}"),
     )
+
+
+def _counted(done: Any, verb: str) -> str:
+    would = "would be " if done["dry_run"] else ""
+    more = "" if done["exact"] else ", and there are more"
+    left_out = f", {done['left_out']} cannot be" if done["left_out"] else ""
+    past = {"retry": "retried", "cancel": "cancelled"}[verb]
+    return f"{count(done['count'], 'delivery')} {would}{past}{left_out}{more}"
 
 
 def _status(row: Any) -> str:

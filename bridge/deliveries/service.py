@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import structlog
 
-from bridge.core.delivery import Answer, Delivery, Parked, Record, Status
+from bridge.core.delivery import FINAL, Answer, Delivery, Parked, Record, Status
 from bridge.core.errors import BridgeError, HistoryUnavailable, PublishTooLarge
 from bridge.core.ports import Control, Copies, History, Preview
 from bridge.core.records import KnownAttempt, KnownDelivery, KnownEvent, Restart
@@ -80,6 +80,37 @@ class RetryDelivery:
         self._cancelled(known)
         await self._control.tell("jobs", known.id)
         return await self._found(delivery_id)
+
+    def may_retry(self, known: KnownDelivery) -> bool:
+        """Returns whether the hook of the delivery exists and is enabled."""
+        runner = self._table.get(known.hook)
+        return runner is not None and runner.hook.enabled
+
+    async def retry_some(self, some: Sequence[KnownDelivery]) -> int:
+        """Retries these deliveries, unless their status changed meanwhile; returns the number. Raises HistoryUnavailable."""
+        done = 0
+        for status in {each.status for each in some}:
+            ids = [each.id for each in some if each.status is status]
+            restarts = await self._outbox.restart(ids, time.time(), statuses=frozenset({status}))
+            self._publish(restarts)
+            done += len(restarts)
+            if status not in FINAL:
+                await self._tell([each.delivery_id for each in restarts])
+        return done
+
+    async def cancel_some(self, some: Sequence[KnownDelivery]) -> int:
+        """Cancels those of these deliveries that wait; returns the number. Raises HistoryUnavailable."""
+        cancelled = set(await self._outbox.cancel_some([each.id for each in some], time.time()))
+        for each in some:
+            if each.id in cancelled:
+                self._cancelled(each)
+        await self._tell(cancelled)
+        return len(cancelled)
+
+    async def _tell(self, ids: Collection[str]) -> None:
+        """Tells the replicas which copies are obsolete."""
+        for each in ids:
+            await self._control.tell("jobs", each)
 
     def _check_hook(self, hook: str) -> None:
         runner = self._table.get(hook)

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from bridge.core.base import value
 from bridge.core.hook import Hook
@@ -212,6 +213,15 @@ def quarantine_growing(source: str, messages: int, since: float) -> Facts:
         "since": utc_seconds(since),
         "type": MetaType.QUARANTINE_GROWING.value,
     }
+
+
+def page_of(facts: Facts, pages: str) -> str:
+    """Returns the address of the page about the hook or the quarantine of these facts; empty if `pages` is."""
+    if not pages:
+        return ""
+    if "hook" in facts:
+        return f"{pages}/hooks/{quote(facts['hook'], safe='')}"
+    return f"{pages}/quarantine?{urlencode({'source': facts['source']})}"
 
 
 def _moment(at: float | None) -> str | None:

@@ -103,14 +103,18 @@ class MetaEventPublisher:
         *,
         new_id: Callable[[], str],
         authenticator: Authenticator,
+        pages: str = "",
     ) -> None:
-        """Prepare the publisher. `errands` run `tell` in the background; `authenticator` signs the messages."""
+        """Prepare the publisher. `errands` run `tell` in the background; `authenticator` signs the messages; `pages` is the
+        address of the operator UI as people reach it, empty if it is not known.
+        """
         self._publisher = publisher
         self._queue = queue
         self._table = table
         self._errands = errands
         self._new_id = new_id
         self._authenticator = authenticator
+        self._pages = pages
         self._bound = words.RateLimiter()
 
     def tell(self, kind: words.MetaType, about: Hook, facts: words.Facts, *, by_person: bool) -> None:
@@ -143,7 +147,9 @@ class MetaEventPublisher:
 
     def _message(self, kind: words.MetaType, facts: words.Facts) -> Outgoing:
         now = datetime.now(UTC)
-        body = orjson.dumps({**facts, "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
+        link = words.page_of(facts, self._pages)
+        told = {**facts, "link": link} if link else facts
+        body = orjson.dumps({**told, "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
         like = Message(body, content_type="application/json", app_id=_APP_ID, type=str(kind), timestamp=now)
         headers = self._authenticator.sign({}, like, body)
         return Outgoing("", self._queue, self._new_id(), body, headers, like)

@@ -201,6 +201,11 @@ class Http(StrictModel):
     def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value and value.get_secret_value().strip() else None
 
+    @property
+    def pages(self) -> str:
+        """Returns the address of the operator UI as people reach it; empty if there is none, or it is not known."""
+        return f"{str(self.public_url).rstrip('/')}/ui" if self.ui and self.public_url is not None else ""
+
     @field_validator("public_url")
     @classmethod
     def _only_a_base(cls, value: HttpUrl | None) -> HttpUrl | None:

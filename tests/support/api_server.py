@@ -22,6 +22,7 @@ from bridge.core.event import Source
 from bridge.core.hook import Hook
 from bridge.core.ports import Outgoing, Publisher, Target
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
+from bridge.deliveries.bulk import BulkRoutes
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
@@ -283,6 +284,7 @@ async def serving_api(
             )
         ),
         DeliveryActions(restarting, Addresses(table), names),
+        BulkRoutes(records, restarting, KnownNames(in_force, known, records)),
         DeliveryRoutes(records, Addresses(table), names, Requests(records, table, BOUNDS)),
         routes,
         QuarantineRoutes(

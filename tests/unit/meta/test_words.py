@@ -11,10 +11,12 @@ from bridge.meta.words import (
     breaker_closed,
     breaker_opened,
     failing,
+    page_of,
     quarantine_growing,
     recovered,
     state_changed,
 )
+from bridge.settings.tree import Http
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CRM = Hook.model_validate(
@@ -76,3 +78,25 @@ def test_a_source_is_told_with_how_many_messages():
 def test_every_word_about_a_hook_names_it_and_holds_no_secret(told):
     assert {"hook", "name", "target", "message", "reason", "type", "since"} <= told.keys()
     assert SECRET not in json.dumps(told)
+
+
+def test_facts_lead_to_the_page_about_their_hook_or_source_where_its_address_is_known():
+    told = state_changed(CRM, MetaType.PAUSED, "bridge", 0.0)
+    assert (
+        page_of(told, "https://bridge.example.net/amqp/ui") == "https://bridge.example.net/amqp/ui/hooks/crm"
+    )
+    growing = quarantine_growing("a b", 3, 0.0)
+    assert page_of(growing, "https://x.example.net/ui") == "https://x.example.net/ui/quarantine?source=a+b"
+    assert page_of(told, "") == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "pages"),
+    [
+        ({"public_url": "https://x.example.net/amqp/"}, "https://x.example.net/amqp/ui"),
+        ({"public_url": "https://x.example.net", "ui": False}, ""),
+        ({}, ""),
+    ],
+)
+def test_pages_are_known_where_the_ui_is_served_at_a_public_address(given: dict[str, object], pages: str):
+    assert Http.model_validate(given).pages == pages
