@@ -16,6 +16,7 @@ from bridge.http.documents import REQUEST_ID, NotFound, RequestProblem, problem_
 from bridge.http.in_process import Operations
 from bridge.telemetry import events
 from bridge.ui.assets import assets
+from bridge.ui.export import csv_of
 from bridge.ui.front import Front
 from bridge.ui.guard import HEADERS, Place
 from bridge.ui.live import Pulse, Streams
@@ -74,6 +75,11 @@ class Ui:
                 *(
                     web.get(exact(f"/{page.path}", (f"/{path}" for path in paths)), partial(self._page, page))
                     for page in self._pages
+                ),
+                *(
+                    web.get(f"/{page.path}.csv", partial(self._export, page))
+                    for page in self._pages
+                    if page.export
                 ),
                 *(web.post(f"/{action.path}", partial(self._act, action)) for action in self._actions),
             ]
@@ -134,6 +140,10 @@ class Ui:
             return web.Response(status=303, headers={"Location": view.url() + context})
         return await self._front.page(view, page, context)
 
+    async def _export(self, page: Page, request: web.Request) -> web.StreamResponse:
+        assert page.export is not None
+        return await csv_of(await self._view(request), page.export, page.path.rpartition("/")[2])
+
     async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
         view = await self._view(request)
         view.form = await _form(request)
@@ -142,7 +152,7 @@ class Ui:
         if not isinstance(to, str):
             assert action.form is not None
             return await self._front.page(view, action.form, to, 422)
-        return web.Response(status=303, headers={"Location": view.url() + to})
+        return self._front.told(web.Response(status=303, headers={"Location": view.url() + to}), view.notice)
 
     async def _view(self, request: web.Request) -> View:
         """Returns the view of the request; raises RequestProblem (401) without a session or a valid token."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -14,6 +15,8 @@ from bridge.ui.guard import Place
 from bridge.ui.page import Action, Page, View
 
 _PACKED_FROM = 1000
+_NOTICE = "bridge_notice"
+_MOST_NOTICE = 500
 
 
 class Entry(NamedTuple):
@@ -64,9 +67,27 @@ class Front:
             "section": page.section,
             "navigation": self._navigation(view),
             "layout": "fragment.html" if view.partial else "frame.html",
+            "notice": unquote(view.request.cookies.get(_NOTICE, ""))[:_MOST_NOTICE],
         }
         template = context.get("template", page.template)
-        return await self._rendered(view.request, template, {**shared, **context}, status)
+        response = await self._rendered(view.request, template, {**shared, **context}, status)
+        if shared["notice"] and not view.partial:
+            response.del_cookie(_NOTICE, path=self._place.root)
+        return response
+
+    def told(self, response: web.Response, notice: str) -> web.Response:
+        """Returns the redirect of an action, with what the next page has to tell."""
+        if notice:
+            response.set_cookie(
+                _NOTICE,
+                quote(notice[:_MOST_NOTICE], safe=""),
+                max_age=60,
+                path=self._place.root,
+                httponly=True,
+                samesite="Lax",
+                secure=self._place.secure,
+            )
+        return response
 
     async def problem(
         self,
@@ -84,6 +105,7 @@ class Front:
             "section": "",
             "navigation": [] if view is None else self._navigation(view),
             "layout": layout,
+            "notice": "",
             "status": status,
             "title": HTTPStatus(status).phrase,
             "detail": document.get("detail", ""),

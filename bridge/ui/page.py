@@ -20,6 +20,15 @@ from bridge.http.in_process import Asked, Operations
 from bridge.ui.session import Session, Sessions
 
 
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A list as CSV: its operation, the parameters that filter it, and the columns: title, and dotted path in an item."""
+
+    operation: str
+    filters: Sequence[str]
+    columns: Sequence[tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A page of the UI."""
@@ -40,6 +49,8 @@ class Page:
     """The command that shows the same, such as `deliveries list`; `{id}` stands for the id of the path."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The options of the command by the parameters of the page."""
+    export: Export | None = None
+    """The list of the page as CSV, at the path with `.csv` behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +108,8 @@ class View:
         self._operations = operations
         self.form: MultiDictProxy[Any] = MultiDictProxy(MultiDict())
         """The fields of a form; empty if the request is no POST."""
+        self.notice = ""
+        """What an action has to tell on the page that it leads to."""
         self.calls: list[str] = []
         """The requests to the API that show the same, for the footer."""
 
@@ -198,6 +211,14 @@ class View:
         path = self.request.path.removeprefix("/ui").removeprefix("/")
         query = self.request.rel_url.raw_query_string
         return f"{path}?{query}" if query else path
+
+    @staticmethod
+    def back_to(given: str, section: str) -> str:
+        """Returns where an action leads back to: the path and query of a form, if they are of this section."""
+        same = (
+            given.partition("?")[0].partition("/")[0] == section and given.isprintable() and "\\" not in given
+        )
+        return given if same else section
 
     def filtered(self, names: Sequence[str]) -> bool:
         """Returns whether any of these parameters is given."""

@@ -45,9 +45,10 @@ class Browser:
     async def get(self, path: str, **headers: str) -> Shown:
         return await self._ask("GET", path, headers)
 
-    async def post(self, path: str, *, origin: str | None = "", **form: str) -> Shown:
+    async def post(self, path: str, *, origin: str | None = "", **form: str | list[str]) -> Shown:
         headers = {} if origin is None else {"Origin": origin or self.url}
-        return await self._ask("POST", path, headers, data=form)
+        fields = [(k, v) for k, given in form.items() for v in ([given] if isinstance(given, str) else given)]
+        return await self._ask("POST", path, headers, data=aiohttp.FormData(fields))
 
     async def login(self, token: str = TOKEN) -> Shown:
         return await self.post("login", token=token)

@@ -4,22 +4,50 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.ui.bodies import of_text
-from bridge.ui.page import Action, Page, View
+from bridge.ui.page import Action, Export, Page, View
 from bridge.ui.words import parsed_time
 
-FILTERS = ("status", "hook", "type", "event_id", "from", "to", "updated_from", "updated_to", "order")
-PANEL = "deliveries/show.html"
 _OPTIONS = {
     "status": "--status",
     "hook": "--hook",
     "type": "--type",
     "event_id": "--event",
+    "source": "--source",
+    "outcome": "--outcome",
+    "status_code": "--code",
+    "reason": "--reason",
+    "replay": "--replay",
     "from": "--since",
     "to": "--until",
     "updated_from": "--updated-since",
     "updated_to": "--updated-until",
     "order": "--order",
 }
+FILTERS = tuple(_OPTIONS)
+PANEL = "deliveries/show.html"
+_MOST = 200
+"""Deliveries that are changed by selection."""
+_EXPORT = Export(
+    "deliveries.list",
+    FILTERS,
+    (
+        ("id", "id"),
+        ("status", "status"),
+        ("reason", "reason"),
+        ("hook", "hook_name"),
+        ("event_type", "event_type"),
+        ("event_id", "event_id"),
+        ("outcome", "last.outcome"),
+        ("code", "last.status_code"),
+        ("error", "last.error"),
+        ("duration_ms", "last.duration_ms"),
+        ("tries", "attempts"),
+        ("created_at", "created_at"),
+        ("updated_at", "updated_at"),
+        ("next_attempt_at", "next_attempt_at"),
+        ("hook_id", "hook"),
+    ),
+)
 
 
 async def _list(view: View) -> Mapping[str, Any]:
@@ -74,6 +102,21 @@ async def _cancel(view: View) -> str:
     return f"deliveries/{delivery['id']}"
 
 
+def _few(verb: str, done: str) -> Action:
+    """Returns the action that retries or cancels the selected deliveries, and tells how many."""
+
+    async def run(view: View) -> str:
+        ids = [str(each) for each in view.form.getall("id", [])][:_MOST]
+        answers = [await view.ask(f"deliveries.{verb}", id=each) for each in ids]
+        refused = [answer.document.get("detail", "") for answer in answers if not answer.ok]
+        view.notice = f"{len(ids) - len(refused)} {done}" + (
+            f", {len(refused)} not: {refused[0]}" if refused else ""
+        )
+        return view.back_to(str(view.form.get("back", "")), "deliveries")
+
+    return Action(path=f"deliveries/{verb}", run=run, operations=(f"deliveries.{verb}",))
+
+
 PAGES = (
     Page(
         path="deliveries",
@@ -84,6 +127,7 @@ PAGES = (
         topics=("deliveries",),
         command="deliveries list",
         options=_OPTIONS,
+        export=_EXPORT,
     ),
     Page(
         path="deliveries/{id}",
@@ -98,4 +142,6 @@ PAGES = (
 ACTIONS = (
     Action(path="deliveries/{id}/retry", run=_retry, operations=("deliveries.retry",)),
     Action(path="deliveries/{id}/cancel", run=_cancel, operations=("deliveries.cancel",)),
+    _few("retry", "retried"),
+    _few("cancel", "cancelled"),
 )

@@ -153,6 +153,7 @@
   document.addEventListener('click', event => {
     const row = event.target.closest('a.row'), text = event.target.closest('[data-copy]');
     if (row) from = row;
+    if (event.target.id === 'all') all('main input[name=id]').forEach(each => { each.checked = event.target.checked; });
     if (text && !event.target.closest('a')) copy(text.dataset.copy);
     if (event.target.closest('a.find')) { event.preventDefault(); find(); }
   });

@@ -1,5 +1,7 @@
 """The pages of deliveries, as HTML."""
 
+import csv
+import io
 import re
 
 from bridge.core.delivery import Record, Status
@@ -101,3 +103,32 @@ async def test_the_look_is_a_cookie(history):
         assert 'data-theme="dark" data-density="compact"' in page.text
         assert 'lang="x-pseudo" dir="rtl"' in page.text
         assert "Deliveries" not in re.sub(r"<title>.*</title>", "", page.text)
+
+
+async def test_a_list_is_a_csv_file_with_all_rows_that_its_filter_asks_for(history):
+    kept = [delivered() for _ in range(230)]
+    other = failed(a_delivery(an_event(type="=1+1")))
+    async with browsing(history, *kept, other) as browser:
+        await browser.login()
+        assert "/ui/deliveries.csv?status=SUCCESS" in (await browser.get("deliveries?status=SUCCESS")).text
+        file = await browser.get("deliveries.csv?status=SUCCESS")
+        rows = list(csv.DictReader(io.StringIO(file.text)))
+        assert {row["id"] for row in rows} == {each.delivery.id for each in kept}
+        assert file.headers["Content-Disposition"] == 'attachment; filename="deliveries.csv"'
+        [row] = csv.DictReader(io.StringIO((await browser.get("deliveries.csv?status=RETRYING")).text))
+        assert row["event_type"] == "'=1+1"
+        assert (await browser.get("deliveries.csv?hook=nope")).status == 422
+
+
+async def test_a_few_are_cancelled_at_once_and_the_list_tells_how_many(history):
+    kept, done = [waiting(a_delivery()) for _ in range(2)], delivered()
+    async with browsing(history, *kept, done) as browser:
+        await browser.login()
+        page = await browser.get("deliveries?hook=crm")
+        ids = [each.delivery.id for each in (*kept, done)]
+        sent = await browser.post("deliveries/cancel", csrf=page.csrf, back="deliveries?hook=crm", id=ids)
+        assert sent.headers["Location"] == "/ui/deliveries?hook=crm"
+        assert "2 cancelled, 1 not: it is final" in (await browser.get("deliveries?hook=crm")).text
+        assert "2 cancelled" not in (await browser.get("deliveries?hook=crm")).text
+        for each in kept:
+            assert (await browser.api.client.get(f"/deliveries/{each.delivery.id}"))["reason"] == "cancelled"
