@@ -1,8 +1,10 @@
 """The admin API of a running bridge, made from its parts."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,20 @@ from bridge.app.stages import Parts
 from bridge.cluster.replicas import ALIVE, ReplicaRoutes
 from bridge.core.base import new_id
 from bridge.core.delivery import Status
-from bridge.core.event import Source
+from bridge.core.event import Event, Source
 from bridge.core.records import KnownDelivery
 from bridge.deliveries.api import DeliveryActions, DeliveryRoutes
 from bridge.deliveries.bulk import BulkRoutes
 from bridge.deliveries.outbox import SqlOutbox
 from bridge.deliveries.service import CopySender, OutboxTask, Requests, RetryDelivery
 from bridge.events.api import HistoryRoutes
+from bridge.events.documents import as_event
 from bridge.events.explain import Explain, LiveRoutes
 from bridge.events.types import EventTypeRoutes, SeenTypes
 from bridge.find.api import FindRoutes
 from bridge.find.service import Finder
+from bridge.formats.parse import Bounds
+from bridge.history.history import SqlHistory
 from bridge.history.types import SqlEventTypes
 from bridge.history.waiting import SqlWaiting
 from bridge.hooks.api import HookRoutes
@@ -150,6 +155,12 @@ def dimension_names(parts: Parts) -> list[str]:
 # The operations of the API on deliveries, events and the targets of hooks.
 
 
+async def event_of(history: SqlHistory, bounds: Bounds, event_id: str) -> Event | None:
+    """Returns the event of the history with this id, as it was routed."""
+    found = await history.event(event_id)
+    return None if found is None else await asyncio.to_thread(partial(as_event, found[0], bounds))
+
+
 class Actions:
     """The use cases of the API, their operations, and the outbox that publishes for them in the background."""
 
@@ -174,7 +185,7 @@ class Actions:
             control=control,
             cancelled=self._cancelled,
         )
-        self.testing = Testing(table, new_id)
+        self.testing = Testing(table, new_id, partial(event_of, history, parts.given.bounds))
         self.publishing = Publishing(
             parts.given.settings.sources,
             parts.sources.reception.prompt,
@@ -264,7 +275,7 @@ def make_api(
             _overview(parts, status),
             *_looking(parts, names),
             *desk.parts(),
-            _previews(parts),
+            _previews(parts, actions.testing),
             ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
             ReplicaRoutes(hooks.replicas, ALIVE),
@@ -293,11 +304,13 @@ def _looking(parts: Parts, names: AskedNames) -> list[OperationGroup]:
     ]
 
 
-def _previews(parts: Parts) -> PreviewRoutes:
+def _previews(parts: Parts, testing: Testing) -> PreviewRoutes:
     given, hooks = parts.given, parts.hooks
     grounds = Grounds.of(given.settings, given.base, given.served)
     build = hooks.targets.build
-    return PreviewRoutes(Previews(given.history, hooks.in_force, grounds, build, bounds=given.bounds))
+    return PreviewRoutes(
+        Previews(given.history, hooks.in_force, grounds, build, bounds=given.bounds), testing
+    )
 
 
 def _overview(parts: Parts, status: Callable[[], Mapping[str, Any]]) -> OverviewRoutes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,6 +10,8 @@ from pydantic import Field
 from bridge.bodies.builder import TRIAL_TYPE, told_event, trial_event
 from bridge.core.access import Role
 from bridge.core.delivery import Answer, Delivery, Fault
+from bridge.core.event import Event
+from bridge.core.hook import Hook
 from bridge.core.ports import Target
 from bridge.deliveries.service import NotNow, Unknown
 from bridge.formats.text import event_type
@@ -21,7 +23,7 @@ from bridge.hooks.service import InForce
 from bridge.hooks.switch import RotateSecrets, Switch, SwitchHooks
 from bridge.http.body import unfit
 from bridge.http.documents import ClosedDocument, NotFound
-from bridge.http.input import Query
+from bridge.http.input import Query, Uuid, is_id
 from bridge.http.operation import Call, Operation, OperationGroup, Reply, conflict
 from bridge.pipeline.hook_table import HookTable
 
@@ -101,6 +103,10 @@ class HookSwitchRoutes(OperationGroup):
         )
 
 
+OF_PROFILE = object()
+"""Stands for the data of the test event that the hook's profile determines."""
+
+
 # The test of a hook: one event sent straight to its target, and the result.
 
 
@@ -112,6 +118,19 @@ class TestBody(ClosedDocument):
     """Event type; default: webhook.test."""
     data: Any = None
     """Whole body, any JSON; default: a test message in the form of the hook's profile."""
+    event_id: Uuid | None = None
+    """Id of an event of the history, which is sent as it was; not with `type` and `data`."""
+
+    @property
+    def asked(self) -> tuple[str | None, Any]:
+        """Returns the type and the data; raises RequestProblem for a body that contradicts itself."""
+        if self.event_id is not None and self.model_fields_set & {"type", "data"}:
+            raise unfit([("event_id", "goes not with `type` and `data`")])
+        if self.event_id is not None and not is_id(self.event_id):
+            raise unfit([("event_id", "must be a UUID")])
+        if self.type is not None and event_type(self.type) != self.type:
+            raise unfit([("type", "no event has such a type: at most 255 bytes, without control characters")])
+        return self.type, self.data if "data" in self.model_fields_set else OF_PROFILE
 
 
 class TestedDocument(ClosedDocument):
@@ -136,8 +155,6 @@ class TestedDocument(ClosedDocument):
     """Type of the event."""
 
 
-OF_PROFILE = object()
-"""Stands for the data of the test event that the hook's profile determines."""
 _GRACE = 5.0
 """Seconds beyond the target's own timeout within which a test has to end."""
 
@@ -145,15 +162,20 @@ _GRACE = 5.0
 class Testing:
     """Sends test events past patterns, filter, pause, rate and breaker; tests are neither counted nor recorded."""
 
-    def __init__(self, table: HookTable, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, table: HookTable, new_id: Callable[[], str], event: Callable[[str], Awaitable[Event | None]]
+    ) -> None:
+        """`event` returns the event of the history with an id, as it was routed."""
         self._table = table
         self._new_id = new_id
+        self._event = event
         self._under_way: set[str] = set()
 
     async def test(
-        self, which: str, kind: str | None = None, data: Any = OF_PROFILE
+        self, which: str, kind: str | None = None, data: Any = OF_PROFILE, event_id: str | None = None
     ) -> tuple[str, TestedDocument]:
-        """Sends a test event, by default of type `webhook.test`, to the hook with this id or name; `data` are JSON values.
+        """Sends a test event, by default of type `webhook.test`, to the hook with this id or name; `data` are JSON values,
+        `event_id` names an event of the history to send.
 
         Returns the hook's id, and the result, within the target's timeout. Raises Unknown; NotNow if this process does not
         serve the target, or a test of the hook is in progress.
@@ -167,20 +189,22 @@ class Testing:
             raise NotNow(f"this hook is broken: {hook.fault.reason}")
         if target is None:
             raise NotNow(f"this process does not serve {hook.target.type} targets (run --targets)")
+        return hook.id, await self.send(hook, target, kind, data, event_id=event_id)
+
+    async def send(
+        self, hook: Hook, target: Target, kind: str | None, data: Any, *, event_id: str | None
+    ) -> TestedDocument:
+        """Sends the event to this target; raises NotNow while a test of the hook is in progress."""
         if hook.id in self._under_way:
             raise NotNow("a test of this hook is under way")
-        new_id, at = self._new_id(), round(time.time(), 3)
-        if data is OF_PROFILE:
-            event = trial_event(hook, new_id, at, kind)
-        else:
-            event = told_event(hook, new_id, at, kind or TRIAL_TYPE, data)
+        event = await self._made(hook, kind, data, event_id)
         self._under_way.add(hook.id)
         started = time.monotonic()
         try:
             answer = await _attempt(target, Delivery(self._new_id(), event, hook.id), hook.target.timeout)
         finally:
             self._under_way.discard(hook.id)
-        return hook.id, TestedDocument.unchecked(
+        return TestedDocument.unchecked(
             delivered=answer.fault is None,
             outcome=answer.fault.value if answer.fault else "delivered",
             status_code=answer.code,
@@ -190,6 +214,17 @@ class Testing:
             event_id=event.id,
             event_type=event.type,
         )
+
+    async def _made(self, hook: Hook, kind: str | None, data: Any, event_id: str | None) -> Event:
+        if event_id is not None:
+            found = await self._event(event_id)
+            if found is None:
+                raise NotFound("no event has the id in `event_id`")
+            return found
+        new_id, at = self._new_id(), round(time.time(), 3)
+        if data is OF_PROFILE:
+            return trial_event(hook, new_id, at, kind)
+        return told_event(hook, new_id, at, kind or TRIAL_TYPE, data)
 
 
 async def _attempt(target: Target, delivery: Delivery, timeout: float) -> Answer:
@@ -223,11 +258,8 @@ class TestRoutes(OperationGroup):
         refusals=frozenset({409}),
     )
     async def _test(self, call: Call[Query, TestBody]) -> Reply:
-        body = call.body
-        if body.type is not None and event_type(body.type) != body.type:
-            raise unfit([("type", "no event has such a type: at most 255 bytes, without control characters")])
-        data = body.data if "data" in body.model_fields_set else OF_PROFILE
-        hook, tested = await self._testing.test(call.which, body.type, data)
+        kind, data = call.body.asked
+        hook, tested = await self._testing.test(call.which, kind, data, call.body.event_id)
         return Reply(
             document=tested,
             changed={"id": hook, "outcome": tested.outcome, "event_id": tested.event_id},

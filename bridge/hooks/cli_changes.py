@@ -261,13 +261,15 @@ def _show_removal(paper: TablePrinter, answer: Any) -> None:
     own=(
         option("--type -t", "TYPE", "Type of the test event.", name="type_"),
         option("--data -d", "JSON", "Data of the test event; @FILE reads a file, @- standard input."),
+        option("--event", "ID", "Send this event of the history."),
     ),
 )
-def send_test(to: Remote, hook: HookName, *, type_: str | None, data: str | None) -> None:
+def send_test(to: Remote, hook: HookName, *, type_: str | None, data: str | None, event: str | None) -> None:
     """Send a test event to a hook's target and show the result."""
     body: dict[str, Any] = {} if type_ is None else {"type": type_}
     if data is not None:
         body["data"] = json_option("--data", data)
+    body |= {"event_id": event} if event is not None else {}
     answer = to.change("POST", f"/hooks/{segment(hook)}/test", body or None, seconds=660.0)
     to.say(answer, _show_tested)
     if not answer.value.get("delivered"):

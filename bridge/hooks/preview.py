@@ -20,17 +20,19 @@ from bridge.core.hook import Hook
 from bridge.core.ports import Preview, Target
 from bridge.core.records import EventFilter, KnownEvent
 from bridge.deliveries.documents import RequestDocument
+from bridge.deliveries.service import NotNow
 from bridge.events.documents import as_event
 from bridge.events.inspection import reason
 from bridge.formats.parse import Bounds
 from bridge.history.history import SqlHistory
+from bridge.hooks.api_switches import TestBody, TestedDocument, Testing
 from bridge.hooks.presenter import SeenHook, seen_hook
 from bridge.hooks.service import InForce
 from bridge.hooks.validate import Grounds, draft_of, replaced, without_read_only
 from bridge.http.body import LARGE, unfit
 from bridge.http.documents import ClosedDocument, NotFound, UtcMoment
 from bridge.http.input import Query, Uuid, is_id
-from bridge.http.operation import Call, Operation, OperationGroup, Reply
+from bridge.http.operation import Call, Operation, OperationGroup, Reply, conflict
 from bridge.pipeline.hook_table import HookTable
 from bridge.routing.table import MATCHING, Decision, Explanation, RoutingTable
 
@@ -169,9 +171,7 @@ class Previews:
 
     async def of(self, body: PreviewBody) -> PreviewDocument:
         """Returns the preview. Raises NotFound for an event or a hook that does not exist, HistoryUnavailable."""
-        before = None if body.like is None else seen_hook(self._in_force, body.like)
-        if body.like is not None and before is None:
-            raise NotFound("no hook has the name or id in `like`")
+        before = self._before(body.like)
         chosen = await self._event(body.event_id)
         hook, problems = await asyncio.to_thread(partial(self._draft, body.hook, before))
         look = None if hook is None else _Look(hook, before, self._in_force.table, self._bounds)
@@ -190,6 +190,20 @@ class Previews:
             **request,
             request_event_id=None if shown is None else shown.id,
         )
+
+    async def built(self, tree: dict[str, Any], like: str | None) -> tuple[Hook, Target]:
+        """Returns the hook of a draft without problems, and its target. Raises SettingsError, NotFound."""
+        before = self._before(like)
+        hook, problems = await asyncio.to_thread(partial(self._draft, tree, before))
+        if hook is None or problems:
+            raise SettingsError(problems)
+        return hook, self._build(hook)
+
+    def _before(self, like: str | None) -> SeenHook | None:
+        before = None if like is None else seen_hook(self._in_force, like)
+        if like is not None and before is None:
+            raise NotFound("no hook has the name or id in `like`")
+        return before
 
     async def _event(self, event_id: str | None) -> Event | None:
         if event_id is None:
@@ -316,11 +330,48 @@ _EXAMPLE = {
 }
 
 
-class PreviewRoutes(OperationGroup):
-    """The operation that previews a draft."""
+class DraftTestBody(TestBody):
+    """A draft of a hook, and the event of its test."""
 
-    def __init__(self, previews: Previews) -> None:
+    hook: dict[str, Any]
+    """The hook as it would be created; its name may be missing."""
+    like: str | None = Field(default=None, min_length=1, max_length=67)
+    """Id or name of the hook that is edited: absent secrets are taken from it."""
+
+
+class PreviewRoutes(OperationGroup):
+    """The operations on drafts."""
+
+    def __init__(self, previews: Previews, testing: Testing) -> None:
         self._previews = previews
+        self._testing = testing
+
+    @Operation(
+        name="hooks.test_draft",
+        method="POST",
+        path="/v1/hooks/test",
+        summary="Send a test event to the target of a draft of a hook; the response has the result",
+        example=_EXAMPLE,
+        role=Role.ADMIN,
+        answers={200: TestedDocument},
+        problems={
+            SettingsError: lambda error, _: unfit(
+                (f"hook.{each.path}", each.message) for each in error.problems
+            ),
+            NotNow: conflict,
+        },
+        refusals=frozenset({404, 409}),
+    )
+    async def _test(self, call: Call[Query, DraftTestBody]) -> Reply:
+        body, (kind, data) = call.body, call.body.asked
+        hook, target = await self._previews.built(body.hook, body.like)
+        try:
+            tested = await self._testing.send(hook, target, kind, data, event_id=body.event_id)
+        finally:
+            await target.close()
+        return Reply(
+            document=tested, changed={"id": hook.name, "outcome": tested.outcome, "target": hook.target.type}
+        )
 
     @Operation(
         name="hooks.preview",

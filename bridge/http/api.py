@@ -68,9 +68,16 @@ class Api:
         app = web.Application(middlewares=[self._serve], client_max_size=MOST_BODY)
         operations = self.operations()
         app[AUDITED] = [operation for operation in operations if operation.is_audited]
-        paths = {operation.path for operation in operations}
+        # A hook may be named as the last word of a path of another method.
+        paths = {
+            each.method: {other.path for other in operations if other.method == each.method}
+            for each in operations
+        }
         app.add_routes(
-            [web.route(each.method, exact(each.path, paths), runner(each, self._log)) for each in operations]
+            [
+                web.route(each.method, exact(each.path, paths[each.method]), runner(each, self._log))
+                for each in operations
+            ]
         )
         return app
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter
 from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
-from bridge.app.api import HookDesk, hook_desk, statistics_routes
+from bridge.app.api import HookDesk, event_of, hook_desk, statistics_routes
 from bridge.core.errors import BrokerUnavailable, Problem, PublishFailed, SettingsError
 from bridge.core.event import Source
 from bridge.core.hook import Hook
@@ -34,6 +35,7 @@ from bridge.formats.decoder import Decoder
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
 from bridge.history.types import SqlEventTypes
+from bridge.hooks.api_switches import Testing
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
 from bridge.hooks.preview import PreviewRoutes, Previews
@@ -281,7 +283,8 @@ async def serving_api(
         PreviewRoutes(
             Previews(
                 records, in_force, Grounds.of(whole, Path.cwd(), None), build or _no_target, bounds=BOUNDS
-            )
+            ),
+            Testing(table, lambda: new_id(time.time()), partial(event_of, records, BOUNDS)),
         ),
         DeliveryActions(restarting, Addresses(table), names),
         BulkRoutes(records, restarting, KnownNames(in_force, known, records)),

@@ -12,6 +12,7 @@ from bridge.history.history import SqlHistory
 from bridge.hooks import preview
 from bridge.targets.factory import Targets
 from tests.support.api_server import ServedApi, serving_api
+from tests.support.endpoint import Endpoint, open_endpoint
 from tests.support.publisher import MemoryPublisher
 from tests.support.records import NOW, an_event, new_id
 
@@ -152,3 +153,60 @@ async def test_nothing_is_made_or_written(history: SqlHistory, tmp_path: Path):
 
         assert (await api.client.get("/hooks"))["items"] == []
         assert (await api.client.get("/audit"))["items"] == []
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    async with open_endpoint() as opened:
+        yield opened
+
+
+async def test_a_draft_is_tested_with_an_event_of_the_history_and_signs_with_the_secrets_of_the_hook(
+    history: SqlHistory, tmp_path: Path, endpoint: Endpoint
+):
+    (event,) = await commit(history, ("a.b", b'{"n":5}'))
+    target = {"type": "webhook", "url": endpoint.url("/draft")}
+    async with serving(history, tmp_path, CRM) as api:
+        answer = await api.client.send(
+            "POST", "/hooks/test", {"hook": {"target": target}, "like": "crm", "event_id": event}
+        )
+        (entry,) = (await api.client.get("/audit"))["items"]
+        hooks = [each["name"] for each in (await api.client.get("/hooks"))["items"]]
+
+    assert answer.status == 200, answer.body
+    assert (answer.body["delivered"], answer.body["event_id"], answer.body["event_type"]) == (
+        True,
+        event,
+        "a.b",
+    )
+    (received,) = endpoint.received("/draft")
+    assert received.body == b'{"n":5}'
+    assert "webhook-signature" in {name.lower() for name in received.headers}
+    assert (entry["action"], entry["detail"]["outcome"], hooks) == ("hooks.test_draft", "delivered", ["crm"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "names"),
+    [
+        ({"hook": {"target": {"type": "webhook", "url": "http://10.0.0.1/"}}}, 422, ["hook.target.url"]),
+        ({"hook": {"target": TARGET, "filter": "n >"}}, 422, ["hook.filter"]),
+        ({"hook": {"target": TARGET}, "event_id": new_id(), "type": "a"}, 422, ["event_id"]),
+        ({"hook": {"target": TARGET}, "event_id": "x"}, 422, ["event_id"]),
+        ({"hook": {"target": TARGET}, "event_id": new_id()}, 404, []),
+        ({"hook": {"target": TARGET}, "like": "nobody"}, 404, []),
+    ],
+)
+async def test_a_draft_that_could_not_be_saved_is_not_tested(
+    history: SqlHistory, tmp_path: Path, body: dict[str, Any], status: int, names: list[str]
+):
+    async with serving(history, tmp_path) as api:
+        answer = await api.client.send("POST", "/hooks/test", body)
+
+    assert answer.status == status, answer.body
+    assert status == 404 or answer.names == names
+
+
+async def test_a_hook_may_have_the_name_of_a_path(history: SqlHistory, tmp_path: Path):
+    async with serving(history, tmp_path, CRM | {"name": "preview"}, CRM | {"name": "test"}) as api:
+        assert (await api.client.get("/hooks/preview"))["name"] == "preview"
+        assert (await api.client.get("/hooks/test"))["name"] == "test"
