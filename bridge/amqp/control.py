@@ -17,7 +17,7 @@ from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.core.errors import BridgeError
 from bridge.core.event import Message
 from bridge.core.ports import UNSIGNED, AckHandle, Kind, Outgoing
-from bridge.wire.authenticity import Authenticator
+from bridge.wire.copies import Authenticator
 
 log = structlog.get_logger(__name__)
 

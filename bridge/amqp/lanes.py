@@ -19,8 +19,7 @@ from bridge.core.errors import BridgeError, BrokerRefused, Unroutable
 from bridge.core.event import Message
 from bridge.core.ports import Outgoing, Receive
 from bridge.retry.policy import next_step
-from bridge.wire.authenticity import Authenticator
-from bridge.wire.copies import PREFIX, write_copy
+from bridge.wire.copies import PREFIX, Authenticator, write_copy
 
 _LARGE = 1_048_576
 """Bytes from which on a body is signed in a thread: its signature takes too long for the event loop."""

@@ -40,7 +40,7 @@ from bridge.pipeline.watch import FilterErrors, PipelineWatch
 from bridge.settings.tree import Settings, Traces
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
-from bridge.wire.authenticity import MessageKeys
+from bridge.wire.copies import MessageKeys
 
 if TYPE_CHECKING:
     from bridge.telemetry.tracing import Tracing

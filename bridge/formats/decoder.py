@@ -23,8 +23,7 @@ from bridge.formats.text import (
     utc_text,
     webhook_id,
 )
-from bridge.wire.authenticity import FORGED
-from bridge.wire.copies import INLET, with_visible_headers
+from bridge.wire.copies import FORGED, INLET, with_visible_headers
 from bridge.wire.headers import SignedInletMark, SignedInletMarkReader
 
 # The source's own expressions for type and publisher's id.

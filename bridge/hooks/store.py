@@ -35,7 +35,7 @@ from bridge.history import history
 from bridge.hooks.versions import SqlHookVersions
 from bridge.settings.partial import stand_in_target
 from bridge.settings.tree import Settings
-from bridge.wire.authenticity import MessageKeys
+from bridge.wire.copies import MessageKeys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

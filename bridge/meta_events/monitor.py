@@ -30,7 +30,7 @@ from bridge.pipeline.hook_table import HookTable
 from bridge.pipeline.hook_worker import HookWorker
 from bridge.routing.table import listens
 from bridge.telemetry import events
-from bridge.wire.authenticity import Authenticator
+from bridge.wire.copies import Authenticator
 
 # The publisher of meta events to the hooks that receive them.
 

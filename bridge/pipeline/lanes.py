@@ -22,8 +22,7 @@ from bridge.pipeline.poison import PoisonMessageGuard
 from bridge.pipeline.reading import CopyReader, LargeBodyReader, Resume
 from bridge.pipeline.settlement import SettledCallback, awaited, contained, undecodable_for
 from bridge.retry.policy import fitting_prefetch, lane_prefetch
-from bridge.wire.authenticity import FORGED
-from bridge.wire.copies import copy_digest
+from bridge.wire.copies import FORGED, copy_digest
 
 log = structlog.get_logger(__name__)
 

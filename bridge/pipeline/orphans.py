@@ -18,7 +18,7 @@ from bridge.pipeline.reading import CopyReader, Resume
 from bridge.pipeline.recorder import Recorder
 from bridge.pipeline.settlement import InFlight, SettledCallback, Settlement
 from bridge.pipeline.watch import PipelineWatch
-from bridge.wire.authenticity import FORGED
+from bridge.wire.copies import FORGED
 
 log = structlog.get_logger(__name__)
 

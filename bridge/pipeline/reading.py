@@ -23,8 +23,7 @@ from bridge.core.ports import AckHandle
 from bridge.formats.registry import AT_ONCE, Heavy
 from bridge.history.history import SqlHistory
 from bridge.pipeline.settlement import InFlight, SettledCallback, awaited, undecodable_for
-from bridge.wire.authenticity import FORGED, Authenticator
-from bridge.wire.copies import PREFIX, ReadContent, read_copy
+from bridge.wire.copies import FORGED, PREFIX, Authenticator, ReadContent, read_copy
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

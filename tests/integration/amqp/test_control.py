@@ -15,7 +15,7 @@ from bridge.amqp.publisher import ConfirmedPublisher
 from bridge.amqp.topology import Names, Topology
 from bridge.core.event import Message
 from bridge.core.ports import Kind, Outgoing
-from bridge.wire.authenticity import MessageKeys
+from bridge.wire.copies import MessageKeys
 from tests.support.links import running_link, unique
 from tests.support.waiting import until
 

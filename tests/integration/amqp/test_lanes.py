@@ -16,8 +16,7 @@ from bridge.core.event import Event, Message
 from bridge.core.ports import AckHandle
 from bridge.formats.parse import parse
 from bridge.formats.registry import content_of
-from bridge.wire.authenticity import MessageKeys
-from bridge.wire.copies import read_copy
+from bridge.wire.copies import MessageKeys, read_copy
 from tests.support.links import running_link, unique
 
 HEADERS = {

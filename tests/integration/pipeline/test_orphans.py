@@ -5,8 +5,7 @@ import time
 from bridge.amqp.lanes import as_read
 from bridge.core.delivery import Delivery
 from bridge.core.event import Event, Message
-from bridge.wire.authenticity import MessageKeys
-from bridge.wire.copies import write_copy
+from bridge.wire.copies import MessageKeys, write_copy
 from tests.support.scene import Scene
 from tests.support.waiting import until
 

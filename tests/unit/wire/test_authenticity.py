@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.amqp.codec import read_table, write_table
 from bridge.amqp.lanes import as_read
 from bridge.core.event import Message
-from bridge.wire.authenticity import CODE, MessageKeys
+from bridge.wire.copies import CODE, MessageKeys
 
 KEYS = MessageKeys.derived_from([b"first key of this bridge", b"an older key"])
 BODY = b'{"id": 17}'
