@@ -45,6 +45,34 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes what YAML 1.1 or 1.2 would read as something else than text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 -- PyYAML's way
+        first: yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])
+        + _Loader.yaml_implicit_resolvers.get(first, [])
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+    }
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML's emitter writes other line breaks than \n into quotes, where they are read as blanks.
+    odd = any(character in text for character in "\r\x85\u2028\u2029")
+    style = '"' if odd else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def text_of(value: Any) -> str:
+    """Returns plain values as YAML, which `parse` reads as the same values."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 @dataclass
 class Document:
     """The content of a text: plain values, the line (from 1) of each by its path, and its problems."""
