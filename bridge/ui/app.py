@@ -151,7 +151,7 @@ class Ui:
         to = await action.run(view)
         if not isinstance(to, str):
             assert action.form is not None
-            return await self._front.page(view, action.form, to, 422)
+            return await self._front.page(view, action.form, to, to.get("http_status", 422))
         return self._front.told(web.Response(status=303, headers={"Location": view.url() + to}), view.notice)
 
     async def _view(self, request: web.Request) -> View:

@@ -59,7 +59,8 @@ class Action:
 
     path: str
     run: Callable[["View"], Awaitable[str | Mapping[str, Any]]]
-    """Returns the path below /ui/ to go to, or what the template of `form` needs to show faults in the form."""
+    """Returns the path below /ui/ to go to, or what the template of `form` needs to show faults in the form, or a result;
+    `http_status` is that of the page, by default 422."""
     operations: Sequence[str]
     form: Page | None = None
     """The page with the form, if its faults are shown there."""

@@ -31,6 +31,8 @@ MARKS: Mapping[str, Mark] = {
     "active": Mark("ok", _("active"), "ok"),
     "paused": Mark("pause", _("paused"), "pause"),
     "disabled": Mark("skip", _("disabled"), "off"),
+    "failing": Mark("fail", _("failing"), "fail"),
+    "deleting": Mark("skip", _("being deleted"), "skip"),
     "broken": Mark("fail", _("broken"), "fail"),
     "breaker_open": Mark("retry", _("breaker open"), "breaker"),
     "consuming": Mark("ok", _("consuming"), "ok"),

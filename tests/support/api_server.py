@@ -35,7 +35,7 @@ from bridge.formats.decoder import Decoder
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
 from bridge.history.types import SqlEventTypes
-from bridge.hooks.api_switches import Testing
+from bridge.hooks.api_switches import Testing, TestRoutes
 from bridge.hooks.names import AskedNames, KnownNames
 from bridge.hooks.presenter import Addresses
 from bridge.hooks.preview import PreviewRoutes, Previews
@@ -275,6 +275,7 @@ async def serving_api(
     restarting = RetryDelivery(
         records, SqlOutbox(records.engine), table, publish=lambda _: None, control=NoReplicas()
     )
+    testing = Testing(table, lambda: new_id(time.time()), partial(event_of, records, BOUNDS))
     parts: list[OperationGroup] = [
         history,
         EventTypeRoutes(types),
@@ -284,7 +285,7 @@ async def serving_api(
             Previews(
                 records, in_force, Grounds.of(whole, Path.cwd(), None), build or _no_target, bounds=BOUNDS
             ),
-            Testing(table, lambda: new_id(time.time()), partial(event_of, records, BOUNDS)),
+            testing,
         ),
         DeliveryActions(restarting, Addresses(table), names),
         BulkRoutes(records, restarting, KnownNames(in_force, known, records)),
@@ -296,6 +297,7 @@ async def serving_api(
         AccessRoutes(access.desk),
         AuditRoutes(stored, access.desk, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
+        TestRoutes(testing, names),
         OverviewRoutes(Overview(lambda: health, in_force, Stores.over(records.engine), 5 * 86_400)),
         *more,
     ]

@@ -1,7 +1,7 @@
 """A browser without scripts: the UI over HTTP, with its cookies."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,12 +66,14 @@ class Browser:
 
 
 @asynccontextmanager
-async def browsing(history: SqlHistory, *entries: Any, **given: Any) -> AsyncIterator[Browser]:
+async def browsing(
+    history: SqlHistory, *entries: Any, hooks: Sequence[Mapping[str, Any]] = (CRM,), **given: Any
+) -> AsyncIterator[Browser]:
     """A browser that is not logged in yet, over a history with these entries."""
     assert await history.commit(entries) == []
     jar = aiohttp.DummyCookieJar()
     async with (
-        serving_api(history, [CRM], ui=True, **given) as api,
+        serving_api(history, hooks, ui=True, **given) as api,
         aiohttp.ClientSession(cookie_jar=jar) as session,
     ):
         yield Browser(api, session)

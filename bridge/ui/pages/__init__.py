@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.ui.page import Action, Page
-from bridge.ui.pages import deliveries, events, find, now
+from bridge.ui.pages import deliveries, events, find, hooks, now
 
-PAGES: Sequence[Page] = (*now.PAGES, *deliveries.PAGES, *events.PAGES, *find.PAGES)
-ACTIONS: Sequence[Action] = (*deliveries.ACTIONS, *events.ACTIONS)
+PAGES: Sequence[Page] = (*now.PAGES, *deliveries.PAGES, *events.PAGES, *find.PAGES, *hooks.PAGES)
+ACTIONS: Sequence[Action] = (*deliveries.ACTIONS, *events.ACTIONS, *hooks.ACTIONS)
