@@ -113,6 +113,10 @@ class AskedQuarantine(StrictModel):
     """Name of their source."""
     reason: str | None = Field(default=None, min_length=1, max_length=64)
     """Reason of the quarantine, as one word."""
+    from_: str | None = Field(default=None, alias="from", min_length=1, max_length=64)
+    """Only messages quarantined from then on: RFC 3339, a date, or a time before now, such as -24h."""
+    to: str | None = Field(default=None, min_length=1, max_length=64)
+    """Only messages quarantined before that."""
 
 
 class RequeuedManyDocument(ClosedDocument):

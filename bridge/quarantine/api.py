@@ -1,6 +1,7 @@
 """The quarantine operations of the API: list, show, requeue, drop."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from bridge.http.body import aside, raw_body, unfit
 from bridge.http.documents import NotFound, PageDocument, RequestProblem
 from bridge.http.input import SOURCE, SPAN, PageQuery, Query, flag, read_page, text
 from bridge.http.operation import Call, Operation, OperationGroup, Reply, reading
+from bridge.measuring.spans import moment
 from bridge.publishing.api import RequeueBody, body_faults, content_of, header_faults
 from bridge.quarantine.service import LANES, Correction, NoWayBack, Requeuing
 from bridge.settings.shape import nearest
@@ -137,10 +139,12 @@ class QuarantineRoutes(OperationGroup):
     )
     async def _requeue_many(self, call: Call[Query, documents.AskedQuarantine]) -> Reply:
         asked = call.body
-        if faults := [fault async for fault in self._faults_of(asked)]:
+        span, faults = _span(asked)
+        faults += [fault async for fault in self._faults_of(asked)]
+        if faults:
             raise unfit(faults)
         async with _broker_as_503():
-            tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason))
+            tally = await self._requeuing.requeue_all(QuarantineFilter(asked.source, asked.reason, *span))
         document = documents.RequeuedManyDocument(
             requeued=tally.done, kept=tally.stay, error=tally.why or None, more=tally.more
         )
@@ -182,6 +186,21 @@ class QuarantineRoutes(OperationGroup):
         tally = await self._requeuing.drop_all(which)
         document = documents.DroppedManyDocument(dropped=tally.done, more=tally.more)
         return Reply(document=document, changed=_changed("dropped", tally.done, which))
+
+
+def _span(
+    asked: documents.AskedQuarantine,
+) -> tuple[tuple[float | None, float | None], list[tuple[str, str]]]:
+    """Returns the span in Unix seconds, and what is wrong with it."""
+    found: list[float | None] = []
+    faults = []
+    for name, given in (("from", asked.from_), ("to", asked.to)):
+        try:
+            found.append(None if given is None else moment(given, time.time(), end=name == "to"))
+        except ValueError as error:
+            found.append(None)
+            faults.append((name, str(error)))
+    return (found[0], found[1]), faults
 
 
 def _changed(

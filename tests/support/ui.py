@@ -10,6 +10,7 @@ import aiohttp
 
 from bridge.history.history import SqlHistory
 from tests.support.api_server import TOKEN, ServedApi, serving_api
+from tests.support.chromium import Watched
 
 CRM = {"name": "crm", "events": ["customers.*"], "target": {"type": "webhook", "url": "https://crm.test/in"}}
 
@@ -77,3 +78,10 @@ async def browsing(
         aiohttp.ClientSession(cookie_jar=jar) as session,
     ):
         yield Browser(api, session)
+
+
+async def log_in(seen: Watched) -> None:
+    """Logs in at the form that a page led to."""
+    await seen.page.fill("input[name=token]", TOKEN)
+    await seen.page.click("form.login button")
+    await seen.page.wait_for_selector("nav.side")

@@ -4,21 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_server import TOKEN
-from tests.support.chromium import Watched, open_page
+from tests.support.chromium import open_page
 from tests.support.records import a_delivery, delivered, waiting
-from tests.support.ui import browsing
+from tests.support.ui import browsing, log_in
 
 LOOKS: list[dict[str, Any]] = [
     {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
 ]
-
-
-async def log_in(seen: Watched) -> None:
-    await seen.page.fill("input[name=token]", TOKEN)
-    await seen.page.click("form.login button")
-    await seen.page.wait_for_selector("nav.side")
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=["light", "dark and narrow"])
