@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.ui.bodies import Body, of_text
-from bridge.ui.page import Action, Page, Refused, View
+from bridge.ui.page import Action, Export, Page, Refused, View
 
 FILTERS = ("source", "reason", "from", "to")
 _OPTIONS = {"source": "--source", "reason": "--reason", "from": "--since", "to": "--until"}
+_EXPORT = Export(
+    "quarantine.list",
+    FILTERS,
+    (
+        ("reason", "reason"),
+        ("source", "source"),
+        ("detail", "detail"),
+        ("quarantined_at", "quarantined_at"),
+        ("id", "id"),
+    ),
+)
 _MOST_EDITED = 256_000
 _REFUSED = {400, 409, 413, 422}
 
@@ -22,13 +33,7 @@ async def _list(view: View) -> Mapping[str, Any]:
         "found": found,
         "filters": FILTERS,
         "counts": [each for each in alarms if each["kind"] == "quarantine"],
-        "did": {name: _number(view.query.get(name)) for name in ("requeued", "dropped", "kept")},
-        "left": view.query.get("more") == "true",
     }
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 async def _show(view: View) -> Mapping[str, Any]:
@@ -108,7 +113,8 @@ async def _fix(view: View) -> str | Mapping[str, Any]:
     if trying:
         tried = await _shown(view, message, given, fixing=True, tried=answer.document)
         return {**tried, "http_status": 200}
-    return "quarantine?requeued=1"
+    view.notice = "1 message was requeued; if it cannot be handled, it comes back"
+    return "quarantine"
 
 
 def _changes(message: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -129,21 +135,23 @@ def _header_changes(was: Mapping[str, Any], text: str) -> dict[str, Any]:
     try:
         told = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        raise ValueError("is no JSON") from None
+        told = None
     if not isinstance(told, dict):
-        raise ValueError("must be an object of JSON: names with values")
+        raise ValueError("must be an object of JSON: names with values")  # noqa: TRY004 -- the text is the fault
     changed = {name: value for name, value in told.items() if name not in was or was[name] != value}
     return {**changed, **dict.fromkeys(was.keys() - told.keys())}
 
 
 async def _requeue(view: View) -> str:
     await view.call("quarantine.requeue", id=view.id)
-    return "quarantine?requeued=1"
+    view.notice = "1 message was requeued; if it cannot be handled, it comes back"
+    return "quarantine"
 
 
 async def _drop(view: View) -> str:
     await view.call("quarantine.drop", id=view.id)
-    return "quarantine?dropped=1"
+    view.notice = "1 message was dropped"
+    return "quarantine"
 
 
 _ONE = Page(
@@ -165,6 +173,7 @@ PAGES = (
         topics=("quarantine",),
         command="quarantine list",
         options=_OPTIONS,
+        export=_EXPORT,
     ),
     _ONE,
 )

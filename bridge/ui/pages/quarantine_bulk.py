@@ -40,10 +40,15 @@ async def _run(view: View) -> str:
     which = {name: str(view.form[name]) for name in FILTERS if view.form.get(name)}
     if view.form.get("do") == "drop":
         done = await view.call("quarantine.drop_many", query=which)
-        return f"quarantine?dropped={done['dropped']}" + ("&more=true" if done["more"] else "")
-    done = await view.call("quarantine.requeue_many", body=which)
-    told = f"quarantine?requeued={done['requeued']}&kept={done['kept']}"
-    return told + ("&more=true" if done["more"] else "")
+        view.notice = f"{done['dropped']} messages were dropped"
+    else:
+        done = await view.call("quarantine.requeue_many", body=which)
+        view.notice = f"{done['requeued']} messages were requeued; what cannot be handled comes back"
+        if done["kept"]:
+            view.notice += f". {done['kept']} stay: {done['error']}"
+    if done["more"]:
+        view.notice += ". The time was up before all were done: do it again"
+    return "quarantine"
 
 
 PAGES = (
