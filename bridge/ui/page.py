@@ -221,6 +221,15 @@ class View:
         )
         return given if same else section
 
+    def many(self, verb: str, names: Sequence[str]) -> str:
+        """Returns the URL that asks before this is done to all deliveries that the filters of this page ask for."""
+        given = {
+            name: ",".join(self.query.getall(name))
+            for name in names
+            if name != "order" and self.query.get(name)
+        }
+        return self.url("deliveries/many", do=verb, **given)
+
     def filtered(self, names: Sequence[str]) -> bool:
         """Returns whether any of these parameters is given."""
         return any(self.query.get(name) for name in names)

@@ -6,18 +6,24 @@ from datetime import UTC, datetime
 
 from bridge.measuring.spans import moment
 
+_ENDS = ("to", "updated_to")
+_TIMES = ("from", "updated_from", *_ENDS)
 
-def absolute(which: Mapping[str, str]) -> dict[str, str]:
-    """Returns the filter with absolute times; it ends now at the latest. What is no time stays, for the API to refuse."""
+
+def absolute(which: Mapping[str, str], end: str = "to") -> dict[str, str]:
+    """Returns the filter with absolute times; its parameter `end` is now at the latest.
+
+    What is no time stays, for the API to refuse.
+    """
     now = time.time()
-    made = {"to": _text(now), **which}
-    for name in ("from", "to"):
+    made = {end: _text(now), **which}
+    for name in _TIMES:
         if name in which:
             try:
-                at = moment(which[name], now, end=name == "to")
+                at = moment(which[name], now, end=name in _ENDS)
             except ValueError:
                 continue
-            made[name] = _text(min(at, now) if name == "to" else at)
+            made[name] = _text(min(at, now) if name in _ENDS else at)
     return made
 
 

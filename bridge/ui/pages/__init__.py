@@ -1,10 +1,11 @@
-"""All pages and actions: a new one is registered here."""
+"""All pages and actions: a new module is registered here."""
 
 from collections.abc import Sequence
 
 from bridge.ui.page import Action, Page
 from bridge.ui.pages import (
     deliveries,
+    deliveries_many,
     events,
     find,
     hooks,
@@ -15,22 +16,19 @@ from bridge.ui.pages import (
     sources,
 )
 
-PAGES: Sequence[Page] = (
-    *now.PAGES,
-    *deliveries.PAGES,
-    *events.PAGES,
-    *find.PAGES,
-    *hooks.PAGES,
-    *quarantine.PAGES,
-    *quarantine_bulk.PAGES,
-    *replays.PAGES,
-    *sources.PAGES,
+_MODULES = (
+    now,
+    deliveries,
+    deliveries_many,
+    events,
+    hooks,
+    quarantine,
+    quarantine_bulk,
+    replays,
+    sources,
+    find,
 )
-ACTIONS: Sequence[Action] = (
-    *deliveries.ACTIONS,
-    *events.ACTIONS,
-    *hooks.ACTIONS,
-    *quarantine.ACTIONS,
-    *quarantine_bulk.ACTIONS,
-    *replays.ACTIONS,
-)
+"""Each has PAGES, and ACTIONS if it has forms."""
+
+PAGES: Sequence[Page] = tuple(page for module in _MODULES for page in module.PAGES)
+ACTIONS: Sequence[Action] = tuple(action for module in _MODULES for action in getattr(module, "ACTIONS", ()))

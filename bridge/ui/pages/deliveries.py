@@ -25,8 +25,6 @@ _OPTIONS = {
 }
 FILTERS = tuple(_OPTIONS)
 PANEL = "deliveries/show.html"
-_MOST = 200
-"""Deliveries that are changed by selection."""
 _EXPORT = Export(
     "deliveries.list",
     FILTERS,
@@ -102,21 +100,6 @@ async def _cancel(view: View) -> str:
     return f"deliveries/{delivery['id']}"
 
 
-def _few(verb: str, done: str) -> Action:
-    """Returns the action that retries or cancels the selected deliveries, and tells how many."""
-
-    async def run(view: View) -> str:
-        ids = [str(each) for each in view.form.getall("id", [])][:_MOST]
-        answers = [await view.ask(f"deliveries.{verb}", id=each) for each in ids]
-        refused = [answer.document.get("detail", "") for answer in answers if not answer.ok]
-        view.notice = f"{len(ids) - len(refused)} {done}" + (
-            f", {len(refused)} not: {refused[0]}" if refused else ""
-        )
-        return view.back_to(str(view.form.get("back", "")), "deliveries")
-
-    return Action(path=f"deliveries/{verb}", run=run, operations=(f"deliveries.{verb}",))
-
-
 PAGES = (
     Page(
         path="deliveries",
@@ -142,6 +125,4 @@ PAGES = (
 ACTIONS = (
     Action(path="deliveries/{id}/retry", run=_retry, operations=("deliveries.retry",)),
     Action(path="deliveries/{id}/cancel", run=_cancel, operations=("deliveries.cancel",)),
-    _few("retry", "retried"),
-    _few("cancel", "cancelled"),
 )

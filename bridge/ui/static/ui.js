@@ -131,7 +131,7 @@
     j: () => step(1), k: () => step(-1),
     o: () => { const link = panel() ? $('#panel .go a') : rows()[current()]; if (link) location.href = link.href; return link; },
     '[': () => { const next = step(-1); if (next) next.click(); }, ']': () => { const next = step(1); if (next) next.click(); },
-    x: () => select(false), X: () => select(true), a: () => { const box = $('#all'); if (box) box.click(); },
+    x: () => select(false), X: () => select(true), a: () => press('a'),
     r: () => press('r'), c: () => press('c'), p: () => press('p'), t: () => press('t'),
     y: () => copy(location.href), l: () => $('#live').click(), g: () => { went = Date.now(); },
     Y: () => { const text = $('[data-curl]'); if (text) copy(text.dataset.curl); },

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 
 from bridge.core.delivery import Record, Status
 from tests.support.records import NOW, a_delivery, an_attempt, an_event, delivered, waiting
@@ -128,7 +129,34 @@ async def test_a_few_are_cancelled_at_once_and_the_list_tells_how_many(history):
         ids = [each.delivery.id for each in (*kept, done)]
         sent = await browser.post("deliveries/cancel", csrf=page.csrf, back="deliveries?hook=crm", id=ids)
         assert sent.headers["Location"] == "/ui/deliveries?hook=crm"
-        assert "2 cancelled, 1 not: it is final" in (await browser.get("deliveries?hook=crm")).text
+        assert "2 cancelled, 1 left out" in (await browser.get("deliveries?hook=crm")).text
         assert "2 cancelled" not in (await browser.get("deliveries?hook=crm")).text
         for each in kept:
             assert (await browser.api.client.get(f"/deliveries/{each.delivery.id}"))["reason"] == "cancelled"
+
+
+async def test_all_that_match_are_cancelled_after_a_count_and_nothing_that_came_later(history):
+    kept = [waiting(a_delivery()) for _ in range(3)]
+    async with browsing(history, *kept) as browser:
+        await browser.login()
+        listed = await browser.get("deliveries?hook=crm&from=-1000d")
+        way = re.search(r'href="/ui/(deliveries/many\?do=cancel[^"]+)"', listed.text)
+        assert way
+        asked = await browser.get(way[1].replace("&amp;", "&"))
+        assert "3 deliveries" in asked.text
+        assert "-1000d" not in asked.text.partition("<h1>")[2]
+        fields = dict(
+            re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', asked.text.partition("many")[2])
+        )
+        late = waiting(a_delivery(), at=time.time() + 5)
+        assert await history.commit([late]) == []
+        done = await browser.post("deliveries/many", **{**fields, "csrf": asked.csrf})
+        assert done.status == 303
+        assert "3 cancelled" in (await browser.get("deliveries")).text
+        assert (await browser.api.client.get(f"/deliveries/{late.delivery.id}"))["status"] == "PENDING"
+
+
+async def test_what_cannot_be_counted_is_told(history):
+    async with browsing(history) as browser:
+        await browser.login()
+        assert "there is no hook" in (await browser.get("deliveries/many?do=retry&hook=nope")).text
