@@ -56,7 +56,7 @@ async def test_the_palette_finds_by_a_pasted_id_and_by_name_with_the_keyboard_al
         await seen.assert_clean()
         await page.keyboard.press("ArrowDown")
         await page.keyboard.press("Enter")
-        await page.wait_for_url("**/ui/deliveries?hook=crm")
+        await page.wait_for_url("**/ui/hooks/crm")
         await page.keyboard.press("Control+k")
         await page.keyboard.insert_text(kept.delivery.event.id)
         await page.keyboard.press("Enter")

@@ -25,7 +25,7 @@ async def test_an_id_or_its_beginning_leads_straight_to_what_has_it(history):
 async def test_names_of_hooks_and_types_are_listed(history):
     async with browsing(history, delivered(a_delivery(an_event(time.time())))) as browser:
         await browser.login()
-        assert 'href="/ui/deliveries?hook=crm"' in (await browser.get("find?q=cr")).text
+        assert 'href="/ui/hooks/crm"' in (await browser.get("find?q=cr")).text
         assert (
             'href="/ui/events?type=customers.create"' in (await browser.get("find?q=customers.create")).text
         )
