@@ -13,6 +13,7 @@ from bridge.core.inlet import INLET_NAME
 from bridge.http.documents import CONTENT_TYPE, PlainProblem, ProblemDocument
 from bridge.http.input import Parameter
 from bridge.http.operation import Operation
+from bridge.http.tables import item_of
 
 # Answers as the description of the API tells them: status by status, with their headers.
 
@@ -70,6 +71,8 @@ def answered(operation: Operation, status: int, kind: Any, schema: Any) -> dict[
         told["content"] = {"application/octet-stream": {}}
     elif kind is not None:
         told["content"] = {"application/json": {"schema": schema}}
+        if item_of(kind) is not None:
+            told["content"]["text/csv"] = {"schema": {"type": "string"}}
     return told
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bridge.about.api import AboutRoutes
 from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.app.stages import Parts
 from bridge.cluster.replicas import ALIVE, ReplicaRoutes
@@ -45,6 +46,7 @@ from bridge.hooks.validate import Grounds
 from bridge.hooks.versions import SqlHookVersions
 from bridge.http.api import Api
 from bridge.http.operation import OperationGroup
+from bridge.inlets.api import InletRoutes
 from bridge.measuring.dimensions import dimensions_of
 from bridge.overview.api import OverviewRoutes
 from bridge.overview.service import Overview, Stores
@@ -279,6 +281,7 @@ def make_api(
             ReloadRoutes(reloading.reload_everywhere),
             *actions.routes(),
             ReplicaRoutes(hooks.replicas, ALIVE),
+            *_itself(parts),
             *repeating.routes(),
             PhlixRoutes(phlix, records),
             *statistics_routes(statistics, settings.sources, hooks.in_force, names),
@@ -311,6 +314,13 @@ def _previews(parts: Parts, testing: Testing) -> PreviewRoutes:
     return PreviewRoutes(
         Previews(given.history, hooks.in_force, grounds, build, bounds=given.bounds), testing
     )
+
+
+def _itself(parts: Parts) -> list[OperationGroup]:
+    """Returns the operations on the bridge itself and its inlets."""
+    given = parts.given
+    about = AboutRoutes(given.settings, given.history.size, replica=given.replica_id, started_at=time.time())
+    return [about, InletRoutes(given.settings.inlets, given.metrics.inlet_answers)]
 
 
 def _overview(parts: Parts, status: Callable[[], Mapping[str, Any]]) -> OverviewRoutes:

@@ -26,6 +26,7 @@ PREFIX = "/api"
 HEADER = "X-Request-Id"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _RETRY_AFTER = "5"
+_HOOK = "/v1/hooks/{id}"
 SHORTEST = 8
 """Minimum characters of an abbreviated id."""
 _WHOLE = 36
@@ -68,17 +69,12 @@ class Api:
         app = web.Application(middlewares=[self._serve], client_max_size=MOST_BODY)
         operations = self.operations()
         app[AUDITED] = [operation for operation in operations if operation.is_audited]
-        # A hook may be named as the last word of a path of another method.
-        paths = {
-            each.method: {other.path for other in operations if other.method == each.method}
-            for each in operations
-        }
-        app.add_routes(
-            [
-                web.route(each.method, exact(each.path, paths[each.method]), runner(each, self._log))
-                for each in operations
-            ]
-        )
+        paths = {operation.path for operation in operations}
+        for each in operations:
+            # A hook may have the name of a word in a path of another method, such as `preview`.
+            same = {other.path for other in operations if other.method == each.method}
+            path = exact(each.path, same if each.path.startswith(_HOOK) else paths)
+            app.add_routes([web.route(each.method, path, runner(each, self._log))])
         return app
 
     def operations(self) -> list[Operation]:
@@ -94,9 +90,10 @@ class Api:
         try:
             response = await self._admit(request, handler)
         except Exception as error:  # noqa: BLE001 -- the outermost frame of a request
-            response = problem_of(request, error)
-        response.headers[HEADER] = name
-        response.headers.setdefault("Cache-Control", "no-store")
+            response = problem_of(request, self._as_described(request, error))
+        if not response.prepared:  # a list as CSV was sent already
+            response.headers[HEADER] = name
+            response.headers.setdefault("Cache-Control", "no-store")
         status = response.status
         events.process.log(
             logging.DEBUG if status < 400 else logging.INFO if status < 500 else logging.WARNING,
@@ -108,6 +105,14 @@ class Api:
             duration_ms=round((time.monotonic() - started) * 1000, 1),
         )
         return response
+
+    def _as_described(self, request: web.Request, error: Exception) -> Exception:
+        """Returns the error; of a method that is not allowed with the methods that the description has for this very path."""
+        if not isinstance(error, web.HTTPMethodNotAllowed):
+            return error
+        methods = {each.method for each in self.operations() if f"{PREFIX}{each.path}" == request.path}
+        allowed: set[str] = methods | ({"HEAD"} if "GET" in methods else set())
+        return web.HTTPMethodNotAllowed(request.method, allowed) if methods else error
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Checks the token first: only requests with a valid token take one of the concurrent places."""

@@ -14,14 +14,21 @@ from bridge.core.access import ACTING, GRANTED, Actor
 from bridge.http.body import aside, body_of
 from bridge.http.documents import REQUEST_ID, Nothing, RequestProblem, plain
 from bridge.http.operation import ACTOR, VIA, AuditLog, Call, Operation, Reply
+from bridge.http.tables import is_asked, item_of, table
 
 _PIECES = 262_144
 
 
 def runner(operation: Operation, log: AuditLog) -> Handler:
     """Returns the handler: it checks role, query and body, runs the operation, writes response and audit log."""
+    item = item_of(operation.answers.get(200))
+
+    async def page(request: web.Request) -> Any:
+        return (await _done(operation, request))[1].document
 
     async def run(request: web.Request) -> web.StreamResponse:
+        if item is not None and is_asked(request):
+            return await table(request, operation.group, item, page)
         call, reply = await _done(operation, request)
         response = await _response(operation, call, reply)
         await _write(operation, call, reply, log)

@@ -115,6 +115,10 @@ class Family(ABC, Generic[T]):
         removals.append(partial(self.drop, labels, child))
         return child
 
+    def below(self, *labels: str) -> dict[str, list[T]]:
+        """Returns the instruments with these first labels by the value of the last one."""
+        return {known[-1]: children for known, children in self._children.items() if known[:-1] == labels}
+
     def by(self, *labels: str) -> "Keyed[T]":
         """Returns instruments by the value of one more label, the last."""
         return Keyed(self, labels)

@@ -269,6 +269,11 @@ class Metrics:
         """Returns the inlet's counters by response; keep the result."""
         return self._families.counters[catalogue.INLET_REQUESTS].by(inlet)
 
+    def inlet_answers(self, inlet: str) -> dict[str, int]:
+        """Returns how many requests to the inlet had which response since the process started."""
+        counters = self._families.counters[catalogue.INLET_REQUESTS].below(inlet)
+        return {answer: int(sum(each.value for each in some)) for answer, some in counters.items()}
+
     def drop_queue(self, queue: str) -> None:
         """Removes a queue that does not exist any more."""
         if known := self._queues.pop(queue, None):

@@ -41,10 +41,10 @@ GROUPS = {
     "hooks changed": r"hooks\.(replace|patch)",
     "hooks run": r"hooks\.(?!create|replace|patch)",
     "what happened": r"(deliveries|events)\.",
-    "what is": r"(explain|sources|replicas|me)\.",
+    "what is": r"(explain|sources|replicas|me|overview|about|settings|find)\.",
     "jobs": r"(replays|quarantine)\.",
     "access": r"(audit|tokens)\.",
-    "figures": r"(stats|phlix)\.",
+    "figures": r"(stats|phlix|failures)\.",
     "phlix": r"webhooks\.",
     "open": r"(health|metrics|openapi|docs|inlets)\.",
 }

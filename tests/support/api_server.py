@@ -14,6 +14,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 from pydantic import TypeAdapter
 
+from bridge.about.api import AboutRoutes
 from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
@@ -46,6 +47,7 @@ from bridge.http.documents import ProblemDocument
 from bridge.http.health import Health
 from bridge.http.operation import Operation, OperationGroup
 from bridge.http.server import HttpServer
+from bridge.inlets.api import InletRoutes
 from bridge.measuring.dimensions import dimensions_of
 from bridge.overview.api import OverviewRoutes
 from bridge.overview.service import Overview, Stores
@@ -295,6 +297,8 @@ async def serving_api(
             Requeuing(SqlQuarantine(records.engine), known, publisher or NoBroker(), decoders), names
         ),
         AccessRoutes(access.desk),
+        AboutRoutes(whole, records.size, replica="replica-1", started_at=1_700_000_000.0),
+        InletRoutes(whole.inlets, lambda _inlet: {"accepted": 3}),
         AuditRoutes(stored, access.desk, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
         TestRoutes(testing, names),
