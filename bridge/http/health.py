@@ -69,15 +69,23 @@ _LINKS = {
     "/health/ready": "what is up, and what is down",
     "/metrics": "metrics for Prometheus",
 }
-_FRONT = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>amqp-bridge</title><h1>amqp-bridge</h1><ul>'
-    + "".join(f'<li><a href="{path}">{path}</a>: {what}</li>' for path, what in _LINKS.items())
-    + "</ul></html>"
-).encode()
+_UI = {"/ui/": "the operator UI"}
+
+
+def _front_page(links: Mapping[str, str]) -> bytes:
+    items = "".join(f'<li><a href="{path}">{path}</a>: {what}</li>' for path, what in links.items())
+    head = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>amqp-bridge</title><h1>amqp-bridge</h1>'
+    )
+    return f"{head}<ul>{items}</ul></html>".encode()
 
 
 class Docs:
     """Serves the OpenAPI document and its page, which `./dev generate` makes from the operations."""
+
+    def __init__(self, *, ui: bool = False) -> None:
+        """`ui`: whether there is a UI to lead to."""
+        self._links = {**(_UI if ui else {}), **_LINKS}
 
     def routes(self) -> list[web.RouteDef]:
         """Returns the routes of these documents."""
@@ -89,7 +97,9 @@ class Docs:
 
     async def _front(self, _: web.Request) -> web.Response:
         headers = {**_COMMON, "Content-Security-Policy": "default-src 'none'"}
-        return web.Response(body=_FRONT, content_type="text/html", charset="utf-8", headers=headers)
+        return web.Response(
+            body=_front_page(self._links), content_type="text/html", charset="utf-8", headers=headers
+        )
 
     async def _openapi(self, _: web.Request) -> web.Response:
         # Scripts of other sites may read it: its content is public.

@@ -194,7 +194,7 @@ class HttpServer:
     ) -> None:
         """`want_examples`: see `metrics_route`; `ui` makes the application of the operator UI, served beside the API."""
         open_routes = [*health.routes(), *inlets]
-        described = [] if api is None else Docs().routes()
+        described = [] if api is None else Docs(ui=ui is not None).routes()
         every_route = [*open_routes, metrics_route(registry, want_examples), *described, *admin]
         applications = {} if api is None else {PREFIX: api.application}
         if ui is not None:

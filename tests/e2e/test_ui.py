@@ -1,5 +1,7 @@
 """The operator UI of a running bridge."""
 
+import html
+
 import aiohttp
 
 from tests.support.endpoint import status
@@ -31,6 +33,10 @@ async def test_what_fails_is_seen_and_retried_in_the_ui(scene: Scene):
             form = text.partition('"X-CSRF":"')[2] or text.partition("&#34;X-CSRF&#34;:&#34;")[2]
             csrf = form[:44]
             which = text.partition("panel=")[2][:36]
+            async with session.get(f"{bridge.url}/ui/deliveries/{which}?request=1") as page:
+                text = html.unescape(await page.text())
+                assert "curl -X POST" in text
+                assert f"{scene.endpoint.url}/crm" in text
             path = f"{bridge.url}/ui/deliveries/{which}/retry"
             scene.endpoint.script("/crm", status(200))
             async with session.post(path, data={"csrf": csrf}, headers={"Origin": bridge.url}) as page:

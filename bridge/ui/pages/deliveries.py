@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.ui.bodies import of_text
+from bridge.ui import curl
+from bridge.ui.bodies import MOST_TEXT, of_text
 from bridge.ui.page import Action, Export, Page, View
 from bridge.ui.words import parsed_time
 
@@ -69,8 +70,9 @@ async def _show(view: View) -> Mapping[str, Any]:
     answer = await view.ask("deliveries.request", id=view.id)
     request = answer.document if answer.ok else None
     body = of_text(request["body_text"], request["body_base64"]) if request else None
-    detail = "" if answer.ok else answer.document.get("detail", "")
-    return {"shown": {**shown, "request": request, "body": body, "detail": detail}}
+    detail = "" if answer.ok else answer.document.get("detail") or answer.document["title"]
+    line = curl.command(request, body.raw) if request and body and len(body.raw) <= MOST_TEXT else None
+    return {"shown": {**shown, "request": request, "body": body, "detail": detail, "curl": line}}
 
 
 async def _one(view: View, which: str) -> Mapping[str, Any]:
@@ -87,7 +89,14 @@ async def _one(view: View, which: str) -> Mapping[str, Any]:
         )
         for each in delivery["attempts"]
     ]
-    return {"delivery": delivery, "generations": generations, "points": points, "request": None, "detail": ""}
+    return {
+        "delivery": delivery,
+        "generations": generations,
+        "points": points,
+        "request": None,
+        "detail": "",
+        "curl": None,
+    }
 
 
 async def _retry(view: View) -> str:

@@ -21,6 +21,8 @@
     return `${Math.round(seconds / size)} ${unit}`;
   };
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  const minutes = -new Date().getTimezoneOffset();
+  $('#zone').textContent = 'UTC' + (minutes ? (minutes < 0 ? '−' : '+') + Math.abs(minutes / 60) : '');
   const times = () => all('time[datetime]').forEach(each => {
     const at = new Date(each.dateTime), seconds = (Date.now() - at) / 1000;
     each.title ||= each.dateTime;
@@ -134,7 +136,7 @@
     x: () => select(false), X: () => select(true), a: () => press('a'),
     r: () => press('r'), c: () => press('c'), p: () => press('p'), t: () => press('t'),
     y: () => copy(location.href), l: () => $('#live').click(), g: () => { went = Date.now(); },
-    Y: () => { const text = $('[data-curl]'); if (text) copy(text.dataset.curl); },
+    Y: () => { const text = $('[data-curl]'); if (text) copy(text.textContent); },
     u: () => { store('times', store('times') === 'exact' ? '' : 'exact'); times(); },
   };
   document.addEventListener('keydown', event => {

@@ -27,7 +27,10 @@ FORBIDDEN = {
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_template_holds(what: str, template: Path):
-    assert not re.search(FORBIDDEN[what], template.read_text(), re.IGNORECASE)
+    text = template.read_text()
+    if "attribute" in what:
+        text = re.sub(r"\{%.*?%\}", "", text, flags=re.DOTALL)
+    assert not re.search(FORBIDDEN[what], text, re.IGNORECASE)
 
 
 def test_only_the_module_of_charts_makes_markup():
