@@ -79,7 +79,6 @@ class Intake:
         self._dimensions, self._follow = dimensions, follow
         self._foreseen_values = Precomputed[dict[str, Value] | None]()
         self._metrics = metrics.source(source.name)
-        self._received = self._metrics.received
         self._last_message = metrics.queue(source.queue).last_message
         self.kept_back: deque[tuple[Message, AckHandle, SettledCallback | None]] = deque()
         self._returns, self._all_at_once, self._stopping = Returns(), False, ""
@@ -91,7 +90,7 @@ class Intake:
     @property
     def received(self) -> float:
         """Returns the number of messages received so far."""
-        return self._received.value
+        return self._metrics.received.value
 
     @property
     def returns(self) -> Returns:
@@ -105,7 +104,7 @@ class Intake:
 
     def receive(self, message: Message, ticket: AckHandle) -> None:
         """Accepts one message from the broker's callback."""
-        self._received.value += 1
+        self._metrics.received.value += 1
         if self.stream is not None:
             self.stream.take(message, ticket, self._take)
         elif message.redelivered or self._guard.holding or self._must_wait():
@@ -120,7 +119,7 @@ class Intake:
             self.refuse(why, message, ticket)
         elif message.redelivered or self._guard.holding:
             if self.is_urgent(message):
-                self.urgent = self._received.value
+                self.urgent = self._metrics.received.value
             self._guard.take(self, message, ticket)
         else:
             self.admit(message, ticket)
@@ -272,7 +271,8 @@ class Intake:
         received = self._decoder.decode(message, new_id=self._new_id, received_at=now)
         for event in received.events:
             self._delivering.table.foresee(event)
-            if self._dimensions is not None:
+            # What is noted has to be taken in `_fan_out`: it keeps its message.
+            if self._dimensions is not None and self._dimensions.only in {None, event.format}:
                 self._foreseen_values.note(event, self._dimensions.of(event))
         return received, self._parts(received, message)
 
