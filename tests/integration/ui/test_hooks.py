@@ -1,5 +1,6 @@
 """The pages of hooks, as HTML."""
 
+import html
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +11,7 @@ import pytest
 
 from bridge.core.delivery import Answer, Delivery, Fault, Record, Status
 from tests.support.records import a_delivery, an_attempt, an_event, delivered, waiting
-from tests.support.ui import Browser, browsing
+from tests.support.ui import Browser, Shown, browsing
 
 EVIL = "<img src=x onerror=alert(1)>\u202e{{7*7}}"
 SHOP = {
@@ -34,6 +35,13 @@ async def operating(history: Any, *entries: Any, **hook: Any) -> AsyncIterator[t
         made = await browser.api.client.send("POST", "/hooks", {**SHOP, **hook})
         assert made.status == 201, made.body
         yield browser, made.body["id"]
+
+
+def etag(page: Shown) -> str:
+    """The version of the hook that a form is about."""
+    found = re.search(r'name="etag" value="([^"]+)"', page.text)
+    assert found
+    return html.unescape(found[1])
 
 
 async def hook_of(browser: Browser, which: str) -> Mapping[str, Any]:
@@ -153,16 +161,12 @@ async def test_deleting_tells_what_waits_and_takes_no_hook_that_was_changed_mean
         page = await browser.get(f"hooks/{which}/delete")
         assert "3 deliveries wait for it." in page.text
         assert "Delete shop" in page.text
-        tag = re.search(r'name="etag" value="([^"]+)"', page.text)
-        assert tag
         await browser.api.client.send("PATCH", f"/hooks/{which}", {"concurrency": 2})
         form = {"csrf": page.csrf, "lane": "drop"}
-        refused = await browser.post(f"hooks/{which}/delete", etag=tag[1].replace("&#34;", '"'), **form)
+        refused = await browser.post(f"hooks/{which}/delete", etag=etag(page), **form)
         assert refused.status == 412
         page = await browser.get(f"hooks/{which}/delete")
-        tag = re.search(r'name="etag" value="([^"]+)"', page.text)
-        assert tag
-        done = await browser.post(f"hooks/{which}/delete", etag=tag[1].replace("&#34;", '"'), **form)
+        done = await browser.post(f"hooks/{which}/delete", etag=etag(page), **form)
         assert (done.status, done.headers["Location"]) == (303, "/ui/hooks")
         assert f'href="/ui/hooks/{which}"' not in (await browser.get("hooks?state=active")).text
 
@@ -201,6 +205,54 @@ async def test_a_test_with_a_fault_is_told_at_its_field(history):
             shown = await browser.post(f"hooks/{which}/test", csrf=page.csrf, **form)
             assert shown.status == 422
             assert f'id="fault-{field}"' in shown.text
+
+
+async def test_a_new_secret_is_shown_once_and_the_former_ends_when_told(history):
+    async with operating(history) as (browser, which):
+        page = await browser.get(f"hooks/{which}/secrets")
+        assert "There is none" in page.text
+        for _ in range(2):
+            page = await browser.get(f"hooks/{which}/secrets")
+            shown = await browser.post(f"hooks/{which}/secret", csrf=page.csrf, keep="24h", etag=etag(page))
+            assert (shown.status, shown.headers["Cache-Control"]) == (200, "no-store")
+            secret = re.search(r'<pre id="secret"[^>]*>([^<]+)<', shown.text)
+            assert secret
+            page = await browser.get(f"hooks/{which}/secrets")
+            assert secret[1] not in page.text
+            assert f"…{secret[1][-4:]}" in page.text
+        assert "End the former now" in page.text
+        await browser.post(f"hooks/{which}/secrets/end", csrf=page.csrf, etag=etag(page))
+        page = await browser.get(f"hooks/{which}/secrets")
+        assert "End the former now" not in page.text
+        assert page.text.count("it is replaced") == 1
+
+
+async def test_an_unfit_secret_is_told_at_its_field_and_not_shown(history):
+    async with operating(history) as (browser, which):
+        page = await browser.get(f"hooks/{which}/secrets")
+        refused = await browser.post(f"hooks/{which}/secret", csrf=page.csrf, secret="${HOME}-x")
+        assert refused.status == 422
+        assert 'id="fault-secret"' in refused.text
+        assert (await hook_of(browser, which))["signing"]["secrets"] == []
+
+
+async def test_the_history_tells_who_changed_what_and_an_old_version_is_put_back(history):
+    async with operating(history, filter="event.data.total > 1") as (browser, which):
+        changed = {"filter": "event.data.total > 2", "events": ["orders.*", "refunds.*"]}
+        done = await browser.api.client.send("PATCH", f"/hooks/{which}", changed)
+        assert done.status == 200, done.body
+        page = await browser.get(f"hooks/{which}/history")
+        assert page.text.count("<del>") >= 1
+        assert "event.data.total &gt; 1" in page.text
+        assert "refunds.*" in page.text
+        assert "admin" in page.text
+        version = re.search(r'name="version" value="(\d+)"', page.text)
+        assert version
+        back = await browser.post(
+            f"hooks/{which}/restore", csrf=page.csrf, version=version[1], etag=etag(page)
+        )
+        assert (back.status, back.headers["Location"]) == (303, f"/ui/hooks/{which}/history")
+        assert (await hook_of(browser, which))["filter"] == "event.data.total > 1"
 
 
 async def test_a_viewer_sees_no_control_and_is_refused_the_forms(history):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.ui.page import Action, Page
-from bridge.ui.pages.hooks import listing, one, switches
+from bridge.ui.pages.hooks import history, listing, one, secrets, switches
 
-PAGES: Sequence[Page] = (*listing.PAGES, *one.PAGES, *switches.PAGES)
-ACTIONS: Sequence[Action] = (*listing.ACTIONS, *switches.ACTIONS)
+PAGES: Sequence[Page] = (*listing.PAGES, *one.PAGES, *secrets.PAGES, *history.PAGES, *switches.PAGES)
+ACTIONS: Sequence[Action] = (*listing.ACTIONS, *secrets.ACTIONS, *history.ACTIONS, *switches.ACTIONS)
