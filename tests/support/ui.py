@@ -46,6 +46,10 @@ class Browser:
     async def get(self, path: str, **headers: str) -> Shown:
         return await self._ask("GET", path, headers)
 
+    async def part(self, path: str, **form: str) -> Shown:
+        headers = {"Origin": self.url, "HX-Request-Type": "partial"}
+        return await self._ask("POST", path, headers, data=form)
+
     async def post(self, path: str, *, origin: str | None = "", **form: str | list[str]) -> Shown:
         headers = {} if origin is None else {"Origin": origin or self.url}
         fields = [(k, v) for k, given in form.items() for v in ([given] if isinstance(given, str) else given)]
