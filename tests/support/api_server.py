@@ -19,6 +19,7 @@ from bridge.access.api import AccessRoutes, AuditRoutes
 from bridge.access.service import Access
 from bridge.access.store import SqlAccess
 from bridge.app.api import HookDesk, event_of, hook_desk, statistics_routes
+from bridge.cluster.replicas import ALIVE, ReplicaRoutes
 from bridge.core.errors import BrokerUnavailable, Problem, PublishFailed, SettingsError
 from bridge.core.event import Source
 from bridge.core.hook import Hook
@@ -35,6 +36,7 @@ from bridge.find.service import Finder
 from bridge.formats.decoder import Decoder
 from bridge.formats.parse import BOUNDS
 from bridge.history.history import SqlHistory
+from bridge.history.leases import SqlReplicas
 from bridge.history.types import SqlEventTypes
 from bridge.hooks.api_switches import Testing, TestRoutes
 from bridge.hooks.names import AskedNames, KnownNames
@@ -299,6 +301,7 @@ async def serving_api(
         AccessRoutes(access.desk),
         AboutRoutes(whole, records.size, replica="replica-1", started_at=1_700_000_000.0),
         InletRoutes(whole.inlets, lambda _inlet: {"accepted": 3}),
+        ReplicaRoutes(SqlReplicas(records.engine), ALIVE),
         AuditRoutes(stored, access.desk, names),
         *statistics_routes(SqlStatistics(records.engine), known, in_force, names),
         TestRoutes(testing, names),

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from bridge.ui.page import Action, Page
 from bridge.ui.pages import (
+    audit,
     deliveries,
     deliveries_many,
     events,
+    explain,
     find,
     hooks,
     now,
@@ -14,6 +16,8 @@ from bridge.ui.pages import (
     quarantine_bulk,
     replays,
     sources,
+    statistics,
+    system,
 )
 
 _MODULES = (
@@ -26,6 +30,10 @@ _MODULES = (
     quarantine_bulk,
     replays,
     sources,
+    statistics,
+    audit,
+    system,
+    explain,
     find,
 )
 """Each has PAGES, and ACTIONS if it has forms."""

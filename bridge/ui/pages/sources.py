@@ -22,6 +22,6 @@ PAGES = (
         show=_list,
         operations=("sources.list",),
         topics=("sources",),
-        command="sources list",
+        command="sources",
     ),
 )
