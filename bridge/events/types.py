@@ -14,7 +14,8 @@ from bridge.http.operation import Call, OperationGroup, reading
 from bridge.routing.table import matches
 
 _FRESH = 5.0
-"""Seconds for which the types are remembered."""
+"""Seconds for which the types are remembered with their counts."""
+_FRESH_NAMES = 1.0
 
 
 class SeenTypes:
@@ -23,6 +24,7 @@ class SeenTypes:
     def __init__(self, store: SqlEventTypes) -> None:
         self._store = store
         self._found: tuple[float, Mapping[str, SeenType]] = (-_FRESH, {})
+        self._names: tuple[float, Sequence[str]] = (-_FRESH, ())
 
     async def all(self) -> Mapping[str, SeenType]:
         """Returns the types; raises HistoryUnavailable."""
@@ -30,9 +32,15 @@ class SeenTypes:
             self._found = time.monotonic(), await self._store.seen()
         return self._found[1]
 
+    async def names(self) -> Sequence[str]:
+        """Returns the types alone, which takes much less time; raises HistoryUnavailable."""
+        if time.monotonic() - self._names[0] > _FRESH_NAMES:
+            self._names = time.monotonic(), await self._store.names()
+        return self._names[1]
+
     async def matching(self, pattern: str) -> Sequence[str]:
         """Returns the types that a valid pattern matches."""
-        return sorted(kind for kind in await self.all() if matches(pattern, kind))
+        return sorted(kind for kind in await self.names() if matches(pattern, kind))
 
 
 class EventTypeDocument(ClosedDocument):
@@ -43,7 +51,7 @@ class EventTypeDocument(ClosedDocument):
     sources: list[str]
     """Names of the sources of these events."""
     count: Annotated[int, Field(ge=0)]
-    """Number of events in the history, counted up to 1,000 for each source."""
+    """Number of events in the history, counted up to 500 for each source."""
     exact: bool
     """false: there are more."""
     last_at: UtcMoment | None

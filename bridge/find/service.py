@@ -89,7 +89,7 @@ class Finder:
 
     async def _kinds(self, text: str) -> list[str]:
         asked = text.lower()
-        fitting = [kind for kind in await self._types.all() if asked in kind.lower()]
+        fitting = [kind for kind in await self._types.names() if asked in kind.lower()]
         return sorted(fitting, key=lambda kind: (not kind.lower().startswith(asked), kind))[:_MOST_NAMES]
 
 

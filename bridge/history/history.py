@@ -23,6 +23,7 @@ from bridge.history import deliveries as history_deliveries
 from bridge.history import events as history_events
 from bridge.history.batches import Batches, KnownAlready, RowsRefused
 from bridge.history.retention import BEFORE_ALL, prune_beside, prune_events, prune_quarantine
+from bridge.history.types import names
 from bridge.settings.databases import SqliteFile, read_database
 from bridge.settings.transport import StorageTls
 
@@ -152,7 +153,6 @@ def _event(connection: Connection, event_id: str) -> tuple[KnownEvent, Sequence[
 
 
 _MOST_SOURCES = 100
-_MOST_TYPES = 500
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -163,16 +163,6 @@ def _has_hook(connection: Connection, hook: str) -> bool:
 
 def _has_source(connection: Connection, source: str) -> bool:
     return _there(connection, events.c.source, source) or _there(connection, quarantine.c.source, source)
-
-
-def _event_types(connection: Connection) -> list[str]:
-    """Returns the types of events, up to a limit for each source."""
-    found: dict[str, None] = {}
-    for source in distinct(connection, events.c.source, most=_MOST_SOURCES):
-        found.update(
-            dict.fromkeys(distinct(connection, events.c.type, events.c.source == source, most=_MOST_TYPES))
-        )
-    return list(found)
 
 
 def _has_event_type(connection: Connection, kind: str) -> bool:
@@ -226,7 +216,7 @@ class SqlHistory(Store):
     has_source = Reads(_has_source)
     has_event_type = Reads(_has_event_type)
     ids_beginning = Reads(_ids_beginning)
-    event_types = Reads(_event_types)
+    event_types = Reads(names)
     ping = Reads(touch)
     behind = staticmethod(history_events.behind)
 

@@ -10,7 +10,7 @@ from bridge.db.scan import as_literal, distinct, distinct_values
 from bridge.db.tables import events
 from bridge.history.retention import time_of
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 500
 """Maximum events of a type and source that are counted."""
 _MOST_SOURCES = 100
 _MOST_TYPES = 500
@@ -34,6 +34,16 @@ class SeenType:
         sources, count = (*self.sources, *other.sources), self.count + other.count
         exact = self.exact and other.exact
         return SeenType(self.type, sources, count, exact, max(self.last_at, other.last_at))
+
+
+def names(connection: Connection) -> list[str]:
+    """Returns the types of events alone, up to a limit for each source."""
+    found: dict[str, None] = {}
+    for source in distinct(connection, events.c.source, most=_MOST_SOURCES):
+        found |= dict.fromkeys(
+            distinct(connection, events.c.type, events.c.source == source, most=_MOST_TYPES)
+        )
+    return list(found)
 
 
 def _seen(connection: Connection) -> Mapping[str, SeenType]:
@@ -64,3 +74,4 @@ class SqlEventTypes(Store):
     """The store that reads the types of events. Each method raises HistoryUnavailable."""
 
     seen = Reads(_seen)
+    names = Reads(names)
