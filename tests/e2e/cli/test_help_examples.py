@@ -189,6 +189,7 @@ async def ids(run: Commands) -> dict[str, str]:
         "deliveries": delivery["id"],
         "events": event,
         "explain": event,
+        "find": event,
         "replay": replay["id"],
         "quarantine": event,
     }
