@@ -36,7 +36,7 @@ async def test_what_fails_is_seen_and_retried_in_the_ui(scene: Scene):
             async with session.get(f"{bridge.url}/ui/deliveries/{which}?request=1") as page:
                 text = html.unescape(await page.text())
                 assert "curl -X POST" in text
-                assert f"{scene.endpoint.url}/crm" in text
+                assert scene.endpoint.url("/crm") in text
             path = f"{bridge.url}/ui/deliveries/{which}/retry"
             scene.endpoint.script("/crm", status(200))
             async with session.post(path, data={"csrf": csrf}, headers={"Origin": bridge.url}) as page:
