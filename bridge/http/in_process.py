@@ -18,6 +18,7 @@ from bridge.http.api import MOST_BODY, PREFIX, Api
 from bridge.http.documents import REQUEST_ID
 from bridge.http.handling import Answer
 from bridge.http.operation import ACTOR, AUDITED, VIA, Operation
+from bridge.http.tables import item_of, table
 
 Asked = Mapping[str, str | list[str]]
 """The parameters of a query; a list repeats its parameter."""
@@ -73,6 +74,33 @@ class Operations:
         request.match_info.add_app(self._app)
         request[ACTOR], request[REQUEST_ID], request[VIA] = actor, outer[REQUEST_ID], self._via
         return await self._api.answer(operation, request)
+
+    async def table(
+        self, name: str, actor: Actor, outer: web.Request, query: Asked, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Sends the whole list of an operation as CSV; raises Unanswered for a problem before the first row."""
+        operation = self._known[name]
+        item = item_of(operation.answers.get(200))
+        assert item is not None
+
+        async def page(asked: web.Request) -> Any:
+            given = asked.rel_url.query
+            wanted = {each: given.getall(each) for each in given}
+            answer = await self.call(name, actor, outer, query=wanted)
+            if not answer.ok:
+                raise Unanswered(answer)
+            return answer.document
+
+        _, url = self.url(name, query)
+        return await table(outer.clone(rel_url=url), operation.group, item, page, headers)
+
+
+class Unanswered(Exception):
+    """An operation was answered with a problem."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(str(answer.document))
+        self.answer = answer
 
 
 class _InProcess(web.Request):

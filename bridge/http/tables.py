@@ -1,9 +1,9 @@
 """Lists as CSV (RFC 4180), streamed page by page: a row for each item, a column for each member."""
 
 import csv
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from io import StringIO
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from aiohttp import web
@@ -38,11 +38,20 @@ def is_asked(request: web.Request) -> bool:
     return wanted.strip().lower() == TYPE
 
 
-async def table(request: web.Request, name: str, item: type[BaseModel], page: Page) -> web.StreamResponse:
-    """Sends the whole list that the request asks for a page of; what is wrong is answered before the first row."""
+async def table(
+    request: web.Request,
+    name: str,
+    item: type[BaseModel],
+    page: Page,
+    further: Mapping[str, str] = MappingProxyType({}),
+) -> web.StreamResponse:
+    """Sends the whole list that the request asks for a page of; what is wrong is answered before the first row. `further`
+    are further headers.
+    """
     pages = _pages(request, page)
     found: dict[str, Any] | None = await anext(pages)
     headers = {
+        **further,
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{name}.csv"',
         "Content-Type": f"{TYPE}; charset=utf-8",

@@ -16,7 +16,6 @@ from bridge.http.documents import REQUEST_ID, NotFound, RequestProblem, problem_
 from bridge.http.in_process import Operations
 from bridge.telemetry import events
 from bridge.ui.assets import assets
-from bridge.ui.export import csv_of
 from bridge.ui.front import Front
 from bridge.ui.guard import HEADERS, Place
 from bridge.ui.live import Pulse, Streams
@@ -141,8 +140,8 @@ class Ui:
         return await self._front.page(view, page, context)
 
     async def _export(self, page: Page, request: web.Request) -> web.StreamResponse:
-        assert page.export is not None
-        return await csv_of(await self._view(request), page.export, page.path.rpartition("/")[2])
+        view = await self._view(request)
+        return await view.table(page)
 
     async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
         view = await self._view(request)

@@ -28,6 +28,8 @@ _LOOKS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "state": ("overview.show", {}),
 }
 """The operation and query whose answer changes with each topic; `state` is what the overview tells."""
+_PARTS = ("hooks", "quarantine", "replays", "sources")
+"""The topics that change with `state`."""
 
 
 class Pulse:
@@ -48,7 +50,7 @@ class Pulse:
                 for topic in _LOOKS:
                     await self._compare(topic, request)
                 self._looked = time.monotonic()
-        return dict(self.counters)
+        return {**self.counters, **dict.fromkeys(_PARTS, self.counters["state"])}
 
     async def _compare(self, topic: str, request: web.Request) -> None:
         name, query = _LOOKS[topic]

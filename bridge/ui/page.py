@@ -16,17 +16,9 @@ from yarl import URL
 
 from bridge.core.access import Actor
 from bridge.http.handling import Answer
-from bridge.http.in_process import Asked, Operations
+from bridge.http.in_process import Asked, Operations, Unanswered
+from bridge.ui.guard import HEADERS
 from bridge.ui.session import Session, Sessions
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A list as CSV: its operation, the parameters that filter it, and the columns: title, and dotted path in an item."""
-
-    operation: str
-    filters: Sequence[str]
-    columns: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +41,8 @@ class Page:
     """The command that shows the same, such as `deliveries list`; `{id}` stands for the id of the path."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The options of the command by the parameters of the page."""
-    export: Export | None = None
-    """The list of the page as CSV, at the path with `.csv` behind it."""
+    export: str = ""
+    """The operation of the list that the page has as CSV, at its path with `.csv` behind it, filtered by `options`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +58,8 @@ class Action:
     """The page with the form, if its faults are shown there."""
 
 
-class Refused(Exception):
-    """The API refused a call of a page; the page is a problem."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(str(answer.document))
-        self.answer = answer
+Refused = Unanswered
+"""The API refused a call of a page; the page is a problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +174,12 @@ class View:
         if not answer.ok:
             raise Refused(answer)
         return Listing(answer.document["items"], answer.document["next"], answer.document.get("more"))
+
+    async def table(self, page: Page) -> web.StreamResponse:
+        """Sends the list of the page as CSV."""
+        names = [name for name in page.options if self.query.get(name)]
+        query = {name: [value for value in self.query.getall(name) if value] for name in names}
+        return await self._operations.table(page.export, self.actor, self.request, query, HEADERS)
 
     def url(self, path: str = "", **query: str | None) -> str:
         """Returns the path of a page; parameters that are None or empty are left out."""

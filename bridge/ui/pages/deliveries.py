@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge.ui import curl
 from bridge.ui.bodies import MOST_TEXT, of_text
-from bridge.ui.page import Action, Export, Page, View
+from bridge.ui.page import Action, Page, View
 from bridge.ui.words import parsed_time
 
 _OPTIONS = {
@@ -26,27 +26,6 @@ _OPTIONS = {
 }
 FILTERS = tuple(_OPTIONS)
 PANEL = "deliveries/show.html"
-_EXPORT = Export(
-    "deliveries.list",
-    FILTERS,
-    (
-        ("id", "id"),
-        ("status", "status"),
-        ("reason", "reason"),
-        ("hook", "hook_name"),
-        ("event_type", "event_type"),
-        ("event_id", "event_id"),
-        ("outcome", "last.outcome"),
-        ("code", "last.status_code"),
-        ("error", "last.error"),
-        ("duration_ms", "last.duration_ms"),
-        ("tries", "attempts"),
-        ("created_at", "created_at"),
-        ("updated_at", "updated_at"),
-        ("next_attempt_at", "next_attempt_at"),
-        ("hook_id", "hook"),
-    ),
-)
 
 
 async def _list(view: View) -> Mapping[str, Any]:
@@ -119,7 +98,7 @@ PAGES = (
         topics=("deliveries",),
         command="deliveries list",
         options=_OPTIONS,
-        export=_EXPORT,
+        export="deliveries.list",
     ),
     Page(
         path="deliveries/{id}",

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from bridge.bodies.exact import json_text
 from bridge.ui.bodies import Body, of_event
-from bridge.ui.page import Action, Export, Page, Refused, View
+from bridge.ui.page import Action, Page, Refused, View
 from bridge.ui.pages.deliveries import PANEL, panel
 
 _OPTIONS = {
@@ -21,26 +21,6 @@ _OPTIONS = {
     "to": "--until",
 }
 FILTERS = tuple(_OPTIONS)
-_EXPORT = Export(
-    "events.list",
-    FILTERS,
-    (
-        ("id", "id"),
-        ("status", "status"),
-        ("type", "type"),
-        ("source", "source"),
-        ("delivered", "counts.SUCCESS"),
-        ("failed", "counts.FAILED"),
-        ("retrying", "counts.RETRYING"),
-        ("waiting", "counts.PENDING"),
-        ("skipped", "counts.SKIPPED"),
-        ("identity", "identity"),
-        ("publisher_id", "publisher_id"),
-        ("webhook_id", "webhook_id"),
-        ("time", "time"),
-        ("received_at", "received_at"),
-    ),
-)
 
 
 async def _list(view: View) -> Mapping[str, Any]:
@@ -117,7 +97,7 @@ PAGES = (
         topics=("events",),
         command="events list",
         options=_OPTIONS,
-        export=_EXPORT,
+        export="events.list",
     ),
     _NEW,
     Page(

@@ -6,21 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.ui.bodies import Body, of_text
-from bridge.ui.page import Action, Export, Page, Refused, View
+from bridge.ui.page import Action, Page, Refused, View
 
 FILTERS = ("source", "reason", "from", "to")
 _OPTIONS = {"source": "--source", "reason": "--reason", "from": "--since", "to": "--until"}
-_EXPORT = Export(
-    "quarantine.list",
-    FILTERS,
-    (
-        ("reason", "reason"),
-        ("source", "source"),
-        ("detail", "detail"),
-        ("quarantined_at", "quarantined_at"),
-        ("id", "id"),
-    ),
-)
 _MOST_EDITED = 256_000
 _REFUSED = {400, 409, 413, 422}
 
@@ -173,7 +162,7 @@ PAGES = (
         topics=("quarantine",),
         command="quarantine list",
         options=_OPTIONS,
-        export=_EXPORT,
+        export="quarantine.list",
     ),
     _ONE,
 )

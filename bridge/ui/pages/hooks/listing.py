@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.ui import svg
-from bridge.ui.page import Action, Export, Page, View
+from bridge.ui.page import Action, Page, View
 from bridge.ui.pages.hooks.state import target_of, word_of
 
 FILTERS = ("state", "target", "managed_by", "q", "sort")
@@ -16,26 +16,6 @@ _OPTIONS = {
     "q": "--search",
     "sort": "--sort",
 }
-_EXPORT = Export(
-    "hooks.list",
-    FILTERS,
-    (
-        ("id", "id"),
-        ("name", "name"),
-        ("enabled", "enabled"),
-        ("paused", "state.paused"),
-        ("reason", "state.reason"),
-        ("breaker", "state.breaker"),
-        ("target", "target.type"),
-        ("url", "target.url"),
-        ("waiting", "waiting"),
-        ("oldest_waiting_at", "oldest_waiting_at"),
-        ("failing_since", "failing_since"),
-        ("failed_attempts", "failed_attempts"),
-        ("last_success_at", "state.last_success_at"),
-        ("managed_by", "managed_by"),
-    ),
-)
 _MOST = 200
 """Hooks that one form may switch."""
 _MOST_SERIES = 50
@@ -124,7 +104,7 @@ PAGES = (
         topics=("hooks",),
         command="hooks list",
         options=_OPTIONS,
-        export=_EXPORT,
+        export="hooks.list",
     ),
 )
 ACTIONS = (Action(path="hooks/switch", run=_switch, operations=("hooks.pause", "hooks.resume")),)
