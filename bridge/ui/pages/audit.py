@@ -4,26 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.bodies.exact import json_text
-from bridge.ui.page import Export, Page, View
+from bridge.ui.page import Page, View
 
 FILTERS = ("actor", "action", "object_type", "object_id", "from", "to")
 _PLACES = {"hook": "hooks", "delivery": "deliveries", "replay": "replays", "quarantine": "quarantine"}
 _SHORT = 80
 """Characters of a value that a row shows."""
-_EXPORT = Export(
-    "audit.list",
-    FILTERS,
-    (
-        ("at", "at"),
-        ("actor", "actor"),
-        ("role", "role"),
-        ("action", "action"),
-        ("object", "object_id"),
-        ("remote", "remote"),
-        ("request_id", "request_id"),
-        ("id", "id"),
-    ),
-)
 
 
 async def _list(view: View) -> Mapping[str, Any]:
@@ -74,6 +60,6 @@ PAGES = (
             "from": "--since",
             "to": "--until",
         },
-        export=_EXPORT,
+        export="audit.list",
     ),
 )
