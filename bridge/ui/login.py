@@ -126,7 +126,6 @@ class Door:
 
     async def _logout(self, _: web.Request) -> web.StreamResponse:
         response = web.Response(status=303, headers={"Location": f"{self._place.root}/login"})
-        response.headers["Clear-Site-Data"] = '"cache"'
         self._set(response, COOKIE, "", 0)
         return response
 

@@ -11,6 +11,7 @@ from devtools.release.origin import Origin, open_origin
 from devtools.release.packages import build, checksums, differences
 from devtools.release.pins import Pin, licences_text, read_pins
 from devtools.release.sbom import sbom_text
+from devtools.release.vendored import compare
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
         pinned = origin.folder / "requirements" / "runtime.txt"
         if options.audit:
             complaints += told(audit(pinned))
+            complaints += compared(compare())
     for complaint in complaints:
         say("FAILED", complaint)
     if not complaints:
@@ -66,6 +68,15 @@ def forbidden(pins: list[Pin]) -> list[str]:
         for pin in pins
         if not pin.allowed
     ]
+
+
+def compared(verdict: Verdict) -> list[str]:
+    """Says what the comparison of files of others came to; returns the differences."""
+    if not verdict.reached:
+        say("vendored", f"NOT COMPARED: the npm registry is not reachable from here ({verdict.why})")
+    elif not verdict.found:
+        say("vendored", "htmx is the file of its npm package")
+    return list(verdict.found)
 
 
 def told(verdict: Verdict) -> list[str]:

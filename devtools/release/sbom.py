@@ -13,6 +13,7 @@ from packageurl import PackageURL
 
 from devtools.release.origin import Origin
 from devtools.release.pins import Pin
+from devtools.release.vendored import htmx_component
 
 NAME = "amqp-bridge"
 
@@ -27,7 +28,7 @@ def sbom_text(pins: list[Pin], version: str, origin: Origin) -> str:
         purl=PackageURL("pypi", name=NAME, version=version),
         licenses=[LicenseExpression("MIT")],
     )
-    components = [component(pin) for pin in pins]
+    components = [*(component(pin) for pin in pins), htmx_component()]
     bom = Bom(
         components=components,
         metadata=BomMetaData(component=product, timestamp=datetime.fromtimestamp(origin.epoch, UTC)),
