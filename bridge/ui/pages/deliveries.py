@@ -5,6 +5,7 @@ from typing import Any
 
 from bridge.ui import curl
 from bridge.ui.bodies import MOST_TEXT, of_text
+from bridge.ui.compare import changes
 from bridge.ui.page import Action, Page, View
 from bridge.ui.words import parsed_time
 
@@ -57,8 +58,11 @@ async def _show(view: View) -> Mapping[str, Any]:
 async def _one(view: View, which: str) -> Mapping[str, Any]:
     delivery = await view.call("deliveries.show", id=which)
     generations: dict[int, list[Any]] = {}
+    before: Mapping[str, Any] | None = None
     for attempt in delivery["attempts"]:
-        generations.setdefault(attempt["generation"], []).append(attempt)
+        compared = [] if before is None else changes(before, attempt)
+        generations.setdefault(attempt["generation"], []).append({**attempt, "changes": compared})
+        before = attempt
     first = parsed_time(delivery["created_at"])
     points = [
         (

@@ -160,3 +160,21 @@ async def test_what_cannot_be_counted_is_told(history):
     async with browsing(history) as browser:
         await browser.login()
         assert "there is no hook" in (await browser.get("deliveries/many?do=retry&hook=nope")).text
+
+
+async def test_attempts_are_compared_with_the_one_before(history):
+    delivery = a_delivery()
+    entries = [
+        Record(delivery, "webhook", Status.RETRYING, "status", NOW + n, attempt, NOW + 60)
+        for n, attempt in enumerate(
+            (
+                an_attempt(1, outcome="status", code=503, error="first"),
+                an_attempt(2, outcome="status", code=502, error="second"),
+            )
+        )
+    ]
+    async with browsing(history, *entries) as browser:
+        await browser.login()
+        page = await browser.get(f"deliveries/{delivery.id}")
+        assert page.text.count("Changed since the attempt before") == 1
+        assert '<td class="was"><bdi>503</bdi></td><td class="is"><bdi>502</bdi></td>' in page.text
