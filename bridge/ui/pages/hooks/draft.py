@@ -72,8 +72,13 @@ class Draft:
     def refuse(self, faults: Sequence[Mapping[str, Any]]) -> None:
         """Adds the faults of an answer of the API."""
         for each in faults:
-            line = self.lines.get(each["name"]) if self.text is not None else each.get("line")
-            self.faults.append(Fault(each["name"], each["reason"], line, each.get("column")))
+            name, reason = each["name"], each["reason"]
+            if self.text is not None:
+                self.faults.append(Fault(name, reason, self.lines.get(name)))
+            elif reason.startswith("line "):
+                self.faults.append(Fault(name, reason))
+            else:
+                self.faults.append(Fault(name, reason, each.get("line"), each.get("column")))
 
     @property
     def at_fields(self) -> Mapping[str, list[Fault]]:

@@ -73,12 +73,15 @@ async def _would(view: View, draft: Draft, event: str) -> Mapping[str, Any]:
         told = answer.document.get("invalid-params", [])
         return {"refused": told[0]["reason"] if told else answer.document["detail"]}
     would = answer.document
-    rows = sorted(would["rows"], key=lambda each: _rank(each["decision"]))
+    rows = sorted(would["rows"], key=_rank)
     return {**would, "rows": rows[:_MOST_ROWS], "refused": ""}
 
 
-def _rank(decision: str) -> int:
-    return _ORDER.index(decision) if decision in _ORDER else len(_ORDER)
+def _rank(row: Mapping[str, Any]) -> tuple[bool, int]:
+    """Returns the place of a row: those first that the hook in force decides otherwise, then by decision."""
+    decision, before = row["decision"], row["matched_before"]
+    known = _ORDER.index(decision) if decision in _ORDER else len(_ORDER)
+    return before is None or before == (decision == "match"), known
 
 
 async def _posted(view: View) -> str | Mapping[str, Any]:

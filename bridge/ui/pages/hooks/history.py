@@ -1,20 +1,28 @@
 """The versions of a hook: who changed what, and back to one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.ui.page import Action, Page, View
-from bridge.ui.pages.hooks.diff import changed
+from bridge.ui.pages.hooks.diff import Line, changed
 from bridge.ui.pages.hooks.state import seen
+
+_SECRETS = "target.secrets"
 
 
 async def _show(view: View) -> Mapping[str, Any]:
     shown = await seen(view, "history")
     versions = await view.call("hooks.history", id=view.id)
-    for each in versions["items"]:
-        for change in each["changes"]:
-            change["lines"] = changed(change["before"], change["after"])
-    return {**shown, "versions": versions["items"]}
+    items = [{**each, "changes": _by_path(each["changes"])} for each in versions["items"]]
+    return {**shown, "versions": items}
+
+
+def _by_path(changes: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Line]]:
+    """Returns the lines that differ by the path of the change; none of secrets, of which only the change is told."""
+    return {
+        each["path"]: [] if each["path"] == _SECRETS else changed(each["before"], each["after"])
+        for each in changes
+    }
 
 
 async def _restore(view: View) -> str:
