@@ -121,6 +121,11 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.cluster.proof:main",
         "devtools.cluster.options:parser",
     ),
+    "shots": Command(
+        "make the pictures of the UI in docs/images anew",
+        "Starts the demo with its broker, and opens its pages in Chromium, in light, dark and on a phone.",
+        "devtools.shots:main",
+    ),
     "release": Command(
         "make a release in dist/: packages, bill of materials, licences, checksums, audit",
         "",

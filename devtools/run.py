@@ -1,7 +1,7 @@
 """`./dev run`: a working bridge with a broker, a receiver and sample events, in one command.
 
 The broker is chosen and ended here. What runs on it is run_demo(); with check it ends by itself, and
-its exit code is 0 only if every delivery is SUCCESS in the history.
+its exit code is 0 only if every delivery is SUCCESS in the history. Without check there are also hooks that have trouble.
 """
 
 import sys
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from devtools.choice.broker import Broker, open_broker
 from devtools.demo.options import parser
+from devtools.demo.scene import trouble
 from devtools.demo.show import Show, running, samples
 from devtools.demo.stage import prepared
 from devtools.project import say, tell_environment
@@ -24,11 +25,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_demo(broker: Broker, *, check: bool) -> int:
     """Starts receiver and bridge on the broker, publishes the samples, shows the deliveries."""
-    with prepared(broker) as stage, running(stage) as show:
+    if check:
+        with prepared(broker) as stage, running(stage) as show:
+            show.tell()
+            show.publish(*samples())
+            return verdict(show)
+    with trouble() as url, prepared(broker, orders=True) as stage, running(stage) as show:
         show.tell()
         show.publish(*samples())
-        if check:
-            return verdict(show)
+        show.set_scene(url)
         show.stay()
     return 0
 

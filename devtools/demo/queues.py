@@ -41,12 +41,14 @@ class Queues:
 
         self._on_a_channel(declare)
 
-    def publish(self, queue: str, bodies: Iterable[bytes]) -> None:
-        """Put messages with these bodies into the queue, each confirmed and without any property."""
+    def publish(self, queue: str, bodies: Iterable[bytes], kind: str | None = None) -> None:
+        """Put messages with these bodies into the queue, each confirmed and with no property but its type, if one is given."""
 
         async def publish(channel: AbstractChannel) -> None:
             for body in bodies:
-                await channel.default_exchange.publish(aio_pika.Message(body), queue, mandatory=True)
+                await channel.default_exchange.publish(
+                    aio_pika.Message(body, type=kind), queue, mandatory=True
+                )
 
         self._on_a_channel(publish)
 

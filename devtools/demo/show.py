@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from devtools.demo import display
+from devtools.demo import display, scene
 from devtools.demo.programs import Program
 from devtools.demo.stage import CONFIGURATION, QUICKSTART, Stage, hook_names
 from devtools.demo.verdict import Evidence, Tally
@@ -68,6 +68,22 @@ class Show:
         self._stage.queues.publish(self._stage.source, bodies)
         self._published += bodies
 
+    def set_scene(self, trouble: str) -> None:
+        """Makes hooks that have trouble at this URL, publishes orders for them, and replays what failed."""
+        api = scene.Api(self.address, self._stage.token)
+        self._stage.made.extend(api.make_hooks(trouble))
+        self._stage.queues.publish(self._stage.orders, scene.orders(), scene.TYPE)
+        if api.await_failures():
+            api.replay()
+
+    def login_link(self) -> str:
+        """The address at which a browser is logged in, once."""
+        from bridge.http.auth import digest_of
+        from bridge.ui.session import Sessions
+
+        token = self._stage.token
+        return f"{self.address}/ui/login?once={Sessions([token]).link(digest_of(token), time.time())}"
+
     def tell(self) -> None:
         """Says where everything is."""
         stage = self._stage
@@ -78,6 +94,7 @@ class Show:
         for topic, path in (("api", "/api/v1/hooks"), ("ui", "/ui/")):
             url = self.address + path
             say(topic, url if answers(url, stage.token) else f"{url} ({NOT_YET})")
+        say("login", f"{self.login_link()} (good once, for 10 minutes; afterwards with the token)")
         say("token", f"{stage.token} (header of API calls: Authorization: Bearer TOKEN)")
         say("retries", f"{FAILING} answers 503 {FAILURES} times: watch the hook shaky being tried again")
         say(

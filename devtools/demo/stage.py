@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -13,6 +13,7 @@ import yaml
 from bridge.amqp.topology import Names
 from bridge.retry.policy import STEPS
 from devtools.choice.broker import Broker
+from devtools.demo import scene
 from devtools.demo.queues import Queues
 from devtools.nodes.scratch import Scratch
 from devtools.project import ROOT, SetupError, program_environment, say, without_settings
@@ -36,10 +37,15 @@ class Stage:
     source: str
     copy: str
     prefix: str
+    orders: str = ""
+    """The queue of the second source; empty: there is none."""
+    made: list[str] = field(default_factory=list)
+    """The ids of hooks that were made over the API."""
     token: str = field(default_factory=lambda: secrets.token_hex(20))
     crm_secret: str = field(
         default_factory=lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     )
+    storage_key: str = field(default_factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     portal_secret: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
@@ -65,10 +71,11 @@ class Stage:
             "BRIDGE_STORAGE__URL": f"sqlite:///{self.history}",
             "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
             "BRIDGE_HTTP__ADMIN_TOKEN": self.token,
+            "BRIDGE_STORAGE__ENCRYPTION_KEYS": orjson.dumps([self.storage_key]).decode(),
             "BRIDGE_LOG__LEVEL": "debug",
             "BRIDGE_LOG__FORMAT": "json",
         }
-        if self.source != SOURCE:
+        if self.source != SOURCE or self.orders:
             environment["BRIDGE_SOURCES"] = orjson.dumps(self._sources()).decode()
         return environment
 
@@ -76,15 +83,18 @@ class Stage:
         sources: list[dict[str, object]] = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))[
             "sources"
         ]
-        return [{**source, "queue": self.source} for source in sources]
+        more = [scene.source(self.orders, self.scratch.path)] if self.orders else []
+        return [*({**source, "queue": self.source} for source in sources), *more]
 
     def leave(self) -> None:
         """A given broker has nothing of ours any more; any other goes away as a whole."""
         if not self.given:
             return
         names = Names(self.prefix)
-        queues, exchanges = objects_of(names, hook_names())
+        queues, exchanges = objects_of(names, [*hook_names(), *self.made])
         queues.append(self.copy)
+        if self.orders:
+            queues.append(self.orders)
         if not self._is_in_use():
             queues.append(self.source)
         self.queues.remove(queues, exchanges)
@@ -99,11 +109,17 @@ class Stage:
 
 
 @contextmanager
-def prepared(broker: Broker) -> Iterator[Stage]:
-    """A stage with its source declared; at the end its folder and what it made on a given broker are gone."""
+def prepared(broker: Broker, *, orders: bool = False) -> Iterator[Stage]:
+    """A stage with its source declared; at the end its folder and what it made on a given broker are gone.
+
+    `orders`: with a second source for what is worth looking at.
+    """
     scratch = Scratch.create("demo")
     try:
         stage = choose_names(broker, scratch)
+        if orders:
+            stage = replace(stage, orders=f"{stage.prefix}.demo.orders")
+            stage.queues.declare(stage.orders)
         stage.queues.declare(stage.source)
         try:
             yield stage
