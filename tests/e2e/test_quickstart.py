@@ -129,7 +129,7 @@ async def test_a_bridge_that_dies_ends_the_demo_with_its_last_words(tmp_path: Pa
         run.bridge().kill()
         assert run.wait() == 2
         assert "the bridge ended with exit code -9" in run.err
-        assert '"event":"attempt.delivered"' in run.err
+        assert '"logger":"bridge.' in run.err
         assert run.leftovers() == []
 
 
