@@ -28,7 +28,7 @@ _LOOKS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "state": ("overview.show", {}),
 }
 """The operation and query whose answer changes with each topic; `state` is what the overview tells."""
-_PARTS = ("hooks", "quarantine", "replays", "sources")
+_PARTS = ("hooks", "quarantine", "replays", "replicas", "sources")
 """The topics that change with `state`."""
 
 

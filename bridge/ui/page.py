@@ -36,7 +36,7 @@ class Page:
     operations: Sequence[str]
     """The operations that the function calls; who may not call the first is not shown a link to the page."""
     topics: Sequence[str] = ()
-    """The topics of the live stream that change this page."""
+    """The topics of the live stream (see `live`) that change this page: its elements with `id` and `data-live` are renewed."""
     command: str = ""
     """The command that shows the same, such as `deliveries list`; `{id}` stands for the id of the path."""
     options: Mapping[str, str] = field(default_factory=dict)
