@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 else:
     from dataclasses import dataclass
 
-    def value(*, frozen: bool, slots: bool) -> Callable[[type], type]:
+    def value(*, frozen: bool, slots: bool, weakref_slot: bool = False) -> Callable[[type], type]:
         """The run-time replacement of `dataclass(frozen=True, ...)`."""
-        return dataclass(slots=slots, unsafe_hash=frozen)
+        return dataclass(slots=slots, weakref_slot=weakref_slot, unsafe_hash=frozen)
 
 
 __all__ = ["value"]

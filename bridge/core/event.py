@@ -23,7 +23,7 @@ TEXT_PROPERTIES = (
 """The text properties of a Message."""
 
 
-@value(frozen=True, slots=True)
+@value(frozen=True, slots=True, weakref_slot=True)
 class Message:
     """A broker message; `body` holds the publisher's bytes unchanged.
 

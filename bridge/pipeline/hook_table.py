@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
+from weakref import ref
 
 from bridge.core.delivery import Record, Status
 from bridge.core.event import Event, Message
@@ -16,25 +17,29 @@ from bridge.routing.table import Match, RoutingTable, listens
 
 T = TypeVar("T")
 
-_MOST = 10_000
-"""Maximum number of precomputed values; beyond it, all are discarded."""
 HOOK_DELETED = "hook_deleted"
 _ID = attrgetter("id")
 
 
 class Precomputed(Generic[T]):
-    """Values computed from events in a thread, each of which is taken once on the event loop soon after."""
+    """Values computed from events in a thread, each of which is taken once on the event loop soon after.
+
+    A value that nobody takes, such as that of a duplicate, is discarded with its message.
+    """
 
     def __init__(self) -> None:
-        # The key is the message, since the event may be replaced by one with its earlier id. An entry references its message,
-        # so that no other message can have the same id() meanwhile.
-        self._found: dict[int, tuple[Message, T]] = {}
+        # The key is the message, since the event may be replaced by one with its earlier id. The entry goes with the
+        # message, so no other message can have the same id() meanwhile.
+        self._found: dict[int, tuple[ref[Message], T]] = {}
+
+    def __len__(self) -> int:
+        """Returns the number of values that wait to be taken."""
+        return len(self._found)
 
     def note(self, event: Event, found: T) -> None:
-        """Stores a value until it is taken; discards all when too many are not taken."""
-        if len(self._found) >= _MOST:
-            self._found = {}
-        self._found[id(event.message)] = (event.message, found)
+        """Stores a value, which must not reference the message, until it is taken."""
+        key = id(event.message)
+        self._found[key] = (ref(event.message, lambda _: self._found.pop(key, None)), found)
 
     def take(self, event: Event, otherwise: T) -> T:
         """Returns the value stored for the event, else `otherwise`."""
@@ -81,10 +86,6 @@ class HookTable:
         """Matches a large event in a thread, so that its filters do not hold up the event loop; `match` takes the result."""
         routing = self._routing
         self._foreseen.note(event, (routing, routing.match(event)))
-
-    def forget(self, event: Event) -> None:
-        """Discards the precomputed match of an event."""
-        self._foreseen.take(event, None)
 
     def asks(self, hook: str, event: Event) -> bool:
         """Returns whether this hook asks for the event."""

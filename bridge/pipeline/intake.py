@@ -261,7 +261,6 @@ class Intake:
         finally:
             self._decoding.pop(settlement, None)
         if not settlement.valid:
-            self._forget(received.events)
             settlement.drop_one()
         elif not self._looked_up(received, parts, message, settlement):
             self._fan_out([Remaining(event) for event in received.events], received.refused, settlement)
@@ -271,16 +270,9 @@ class Intake:
         received = self._decoder.decode(message, new_id=self._new_id, received_at=now)
         for event in received.events:
             self._delivering.table.foresee(event)
-            # What is noted has to be taken in `_fan_out`: it keeps its message.
             if self._dimensions is not None and self._dimensions.only in {None, event.format}:
                 self._foreseen_values.note(event, self._dimensions.of(event))
         return received, self._parts(received, message)
-
-    def _forget(self, of: Iterable[Event]) -> None:
-        """Discards the values precomputed for a message that the broker redelivers."""
-        for event in of:
-            self._delivering.table.forget(event)
-            self._foreseen_values.take(event, None)
 
     def _looked_up(
         self, received: Received, parts: list[Part], message: Message, settlement: Settlement
@@ -375,15 +367,11 @@ class Intake:
             counted = self._counted(self._dimensions, remaining)
         rest = self._delivering.route(remaining, refused, settlement, counted)
         if rest is not None:
-            self._routing[settlement] = asyncio.create_task(self._await_rest(rest, remaining, settlement))
+            self._routing[settlement] = asyncio.create_task(self._await_rest(rest, settlement))
 
-    async def _await_rest(
-        self, rest: Awaitable[None], remaining: Sequence[Remaining], settlement: Settlement
-    ) -> None:
+    async def _await_rest(self, rest: Awaitable[None], settlement: Settlement) -> None:
         """Starts the remaining deliveries. Later messages wait: the events of a source keep their order."""
         await awaited(lambda rest: rest, self._rest_failed, rest)
-        if not settlement.valid:
-            self._forget(one.event for one in remaining)
         del self._routing[settlement]
         self.admit_kept_back()
 
