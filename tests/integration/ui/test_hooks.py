@@ -213,7 +213,7 @@ async def test_a_new_secret_is_shown_once_and_the_former_ends_when_told(history)
         assert "There is none" in page.text
         for _ in range(2):
             page = await browser.get(f"hooks/{which}/secrets")
-            shown = await browser.post(f"hooks/{which}/secret", csrf=page.csrf, keep="24h", etag=etag(page))
+            shown = await browser.post(f"hooks/{which}/secrets", csrf=page.csrf, keep="24h", etag=etag(page))
             assert (shown.status, shown.headers["Cache-Control"]) == (200, "no-store")
             secret = re.search(r'<pre id="secret"[^>]*>([^<]+)<', shown.text)
             assert secret
@@ -227,10 +227,21 @@ async def test_a_new_secret_is_shown_once_and_the_former_ends_when_told(history)
         assert page.text.count("it is replaced") == 1
 
 
+async def test_every_page_is_translated_and_every_hook_page_has_the_command(history):
+    async with operating(history) as (browser, which):
+        browser.cookies["language"] = "x-pseudo"
+        for tab in ("", "/deliveries", "/edit", "/secrets", "/history", "/test", "/delete"):
+            page = await browser.get(f"hooks/{which}{tab}")
+            assert page.status == 200, tab
+            assert "amqp-bridge " in page.text, tab
+            for word in (">Health<", ">Pause", ">Save<", ">Rotate<", "Retry plan"):
+                assert word not in page.text, (tab, word)
+
+
 async def test_an_unfit_secret_is_told_at_its_field_and_not_shown(history):
     async with operating(history) as (browser, which):
         page = await browser.get(f"hooks/{which}/secrets")
-        refused = await browser.post(f"hooks/{which}/secret", csrf=page.csrf, secret="${HOME}-x")
+        refused = await browser.post(f"hooks/{which}/secrets", csrf=page.csrf, secret="${HOME}-x")
         assert refused.status == 422
         assert 'id="fault-secret"' in refused.text
         assert (await hook_of(browser, which))["signing"]["secrets"] == []

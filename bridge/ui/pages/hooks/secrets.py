@@ -73,6 +73,6 @@ _PAGE = Page(
 )
 PAGES = (_PAGE,)
 ACTIONS = (
-    Action(path="hooks/{id}/secret", run=_rotate, operations=("hooks.rotate_secret",), form=_PAGE),
+    Action(path="hooks/{id}/secrets", run=_rotate, operations=("hooks.rotate_secret",), form=_PAGE),
     Action(path="hooks/{id}/secrets/end", run=_end, operations=("hooks.end_secrets",)),
 )
