@@ -81,7 +81,11 @@ async def test_several_hooks_are_paused_and_resumed_at_once(history):
         done = await browser.post("hooks/switch", do="pause", reason="maintenance", **form)
         assert (done.status, done.headers["Location"]) == (303, "/ui/hooks?state=active")
         assert (await hook_of(browser, which))["state"]["reason"] == "maintenance"
-        await browser.post("hooks/switch", do="resume", **form)
+        del form["hook"]
+        both = [which, "gone"]
+        await browser.post("hooks/switch", do="resume", hook=both, **form)
+        assert "1 resumed. 1 refused:" in (await browser.get("hooks")).text
+        assert (await browser.post("hooks/switch", do="resume", hook="gone", **form)).status == 404
         assert (await hook_of(browser, which))["paused"] is False
 
 

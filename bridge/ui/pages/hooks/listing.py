@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.ui import svg
-from bridge.ui.page import Action, Page, View
+from bridge.ui.page import Action, Page, Refused, View
 from bridge.ui.pages.hooks.state import target_of, word_of
 
 FILTERS = ("state", "target", "managed_by", "q", "sort")
@@ -84,13 +84,15 @@ async def _totals(view: View) -> Mapping[str, Any]:
 
 async def _switch(view: View) -> str:
     resume = view.form.get("do") == "resume"
+    verb, body = ("resume", None) if resume else ("pause", {"reason": str(view.form.get("reason", ""))})
     chosen = view.form.getall("hook", [])[:_MOST]
-    for which in chosen:
-        if resume:
-            await view.call("hooks.resume", id=str(which))
-        else:
-            await view.call("hooks.pause", id=str(which), body={"reason": str(view.form.get("reason", ""))})
-    view.notice = f"{len(chosen)} {'resumed' if resume else 'paused'}."
+    answers = [await view.ask(f"hooks.{verb}", id=str(which), body=body) for which in chosen]
+    refused = [answer for answer in answers if not answer.ok]
+    if refused and len(refused) == len(answers):
+        raise Refused(refused[0])
+    view.notice = f"{len(answers) - len(refused)} {verb}d." + (
+        f" {len(refused)} refused: {refused[0].document['detail']}" if refused else ""
+    )
     return view.back_to(str(view.form.get("return", "")), "hooks")
 
 
