@@ -133,3 +133,16 @@ async def test_memory_goes_back_to_the_system_after_a_peak(scene: Scene):
 
 async def holds(bridge: BridgeProcess, byte_count: int) -> bool:
     return await bridge.metric("memory_held_bytes") > byte_count
+
+
+async def test_duplicates_of_large_messages_do_not_stay_in_memory(scene: Scene):
+    source = await scene.queue()
+    counted = {"dedupe": {"window": "1h"}, "dimensions": {"kind": "event.type"}}
+    sources = [{"name": "main", "queue": source, **counted}]
+    body = json.dumps({"type": "a.b", "blob": "x" * 2 * MIB}).encode()
+    async with scene.bridge([scene.webhook("crm")], sources, limits=LIMITS) as bridge:
+        peak = Peak(bridge)
+        await scene.queues.publish(source, [body] * 30, message_id="one")
+        decided = {"SUCCESS": 1, "SKIPPED": 29}
+        await until(lambda: bridge.history.statuses("crm") == decided, 30, what=bridge.last_words)
+        await until(lambda: peak.now < 30 * MIB, what=bridge.last_words)
