@@ -115,6 +115,12 @@ The order of tests is random; repeat one with -p randomly -p "randomly_seed=N", 
         "devtools.upkeep.programs:soak",
         "tests.fault.schedule.options:parser",
     ),
+    "ui-check": Command(
+        "check the operator UI of a running bridge in Chromium, point by point",
+        "",
+        "devtools.upkeep.programs:ui_check",
+        "tests.ui_check.options:parser",
+    ),
     "deploy-proof": Command(
         "prove Helm chart and Kustomize base with a real Kubernetes API server",
         "",

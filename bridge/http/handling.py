@@ -62,7 +62,7 @@ async def answered(operation: Operation, request: web.Request, log: AuditLog) ->
 async def _done(operation: Operation, request: web.Request) -> tuple[Call[Any, Any], Reply]:
     actor = request[ACTOR]
     if operation.role not in GRANTED[actor.role]:
-        raise _not_enough(operation, actor)
+        raise not_enough(operation, actor)
     call = await _call(operation, request, actor)
     ACTING.set(actor.name)
     try:
@@ -73,7 +73,8 @@ async def _done(operation: Operation, request: web.Request) -> tuple[Call[Any, A
     return call, done if isinstance(done, Reply) else Reply(document=done)
 
 
-def _not_enough(operation: Operation, actor: Actor) -> RequestProblem:
+def not_enough(operation: Operation, actor: Actor) -> RequestProblem:
+    """Returns the problem of an actor whose role does not grant the operation."""
     challenge = f'Bearer realm="amqp-bridge", error="insufficient_scope", scope="{operation.role}"'
     detail = f"{operation.name} needs the role {operation.role}; this token has {actor.role}"
     return RequestProblem(403, detail, headers={"WWW-Authenticate": challenge})

@@ -16,7 +16,7 @@ from bridge.bodies.exact import json_text
 from bridge.core.access import Actor
 from bridge.http.api import MOST_BODY, PREFIX, Api
 from bridge.http.documents import REQUEST_ID
-from bridge.http.handling import Answer
+from bridge.http.handling import Answer, not_enough
 from bridge.http.operation import ACTOR, AUDITED, VIA, Operation
 from bridge.http.tables import item_of, table
 
@@ -42,6 +42,12 @@ class Operations:
         """Returns whether there is such an operation, and the actor's role grants it."""
         operation = self._known.get(name)
         return operation is not None and actor.role.may(operation.role)
+
+    def demand(self, actor: Actor, name: str) -> None:
+        """Raises RequestProblem: 403 if the actor's role does not grant the operation."""
+        operation = self._known.get(name)
+        if operation is not None and not actor.role.may(operation.role):
+            raise not_enough(operation, actor)
 
     def url(self, name: str, query: Asked, which: str = "") -> tuple[str, URL]:
         """Returns the method, and the path and query of a call."""

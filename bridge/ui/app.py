@@ -119,7 +119,8 @@ class Ui:
             await self._door.who(request)
 
     async def _within(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == "/ui/live":  # streams have a limit of their own
+        # Streams have a limit of their own; the style sheet is in memory, and the page that refuses needs it.
+        if request.path == "/ui/live" or request.path.startswith("/ui/static/"):
             return await handler(request)
         if self._open >= MOST_AT_ONCE:
             raise RequestProblem(503, "too many requests at once; try again", headers={"Retry-After": "1"})
@@ -133,7 +134,7 @@ class Ui:
             self._open -= 1
 
     async def _page(self, page: Page, request: web.Request) -> web.StreamResponse:
-        view = await self._view(request)
+        view = await self._view(request, page.operations)
         context = await page.show(view)
         if isinstance(context, str):
             return web.Response(status=303, headers={"Location": view.url() + context})
@@ -144,7 +145,7 @@ class Ui:
         return await view.table(page)
 
     async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
-        view = await self._view(request)
+        view = await self._view(request, action.operations)
         view.form = await _form(request)
         self._door.check(view, str(view.form.get("csrf", request.headers.get("X-CSRF", ""))))
         to = await action.run(view)
@@ -153,8 +154,11 @@ class Ui:
             return await self._front.page(view, action.form, to, to.get("http_status", 422))
         return self._front.told(web.Response(status=303, headers={"Location": view.url() + to}), view.notice)
 
-    async def _view(self, request: web.Request) -> View:
-        """Returns the view of the request; raises RequestProblem (401) without a session or a valid token."""
+    async def _view(self, request: web.Request, operations: Sequence[str] = ()) -> View:
+        """Returns the view of the request.
+
+        Raises RequestProblem: 401 without a session or a valid token, 403 if the role does not grant the first of the operations.
+        """
         actor, session = await self._door.who(request)
         view = View(
             request,
@@ -166,6 +170,8 @@ class Ui:
             places=self._front.places,
         )
         request[VIEW] = view
+        for name in operations[:1]:
+            self._operations.demand(actor, name)
         return view
 
     async def _view_if_any(self, request: web.Request) -> View | None:

@@ -29,6 +29,13 @@ def soak(arguments: Sequence[str]) -> int:
     return hand_over(sys.executable, "-m", "tests.fault.schedule", *arguments)
 
 
+def ui_check(arguments: Sequence[str]) -> int:
+    """The exit code of the check of the operator UI."""
+    if not (ROOT / "tests" / "ui_check" / "__main__.py").exists():
+        raise SetupError("this checkout has no tests/ui_check to run")
+    return hand_over(sys.executable, "-m", "tests.ui_check", *arguments)
+
+
 def execute(arguments: Sequence[str]) -> int:
     """Becomes the program, so that its exit code and its signals are its own."""
     if not arguments:
