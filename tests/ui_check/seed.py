@@ -1,5 +1,6 @@
 """Fills a bridge: hooks in each state, hostile events and answers, refused messages, a replay, tokens."""
 
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -34,8 +35,10 @@ async def own_bridge(scene: Scene) -> AsyncIterator[tuple[Any, str]]:
         "http": {"admin_token": TOKEN},
         "storage": {"encryption_keys": ["a key for the check of the UI"]},
     }
+    schema = {"type": "object", "required": ["mended"]}
+    (scene.folder / "strict.json").write_text(json.dumps(schema), encoding="utf-8")
     strict = await scene.queue(STRICT)
-    sources = [{"name": "main", "queue": queue}, {"name": STRICT, "queue": strict, "format": "splynx"}]
+    sources = [{"name": "main", "queue": queue}, {"name": STRICT, "queue": strict, "schema": "strict.json"}]
     async with scene.bridge([scene.webhook(FILE_HOOK)], sources, **sections) as bridge:
         scene.made += [scene.lane(name) for name in HOOKS]
         yield bridge, queue
