@@ -1,5 +1,6 @@
 """The points that are checked, in their order."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,9 @@ from playwright.async_api import Error
 
 from tests.ui_check.points import access, addresses, axe, bulk, console, languages, live, shell, tasks, texts
 from tests.ui_check.subject import Subject
+
+_MOST_SECONDS = 900
+"""Seconds for one point; what takes longer hangs."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Point:
     async def found(self, subject: Subject) -> list[str]:
         """Where it does not hold; a check that could not be done is a fault as well."""
         try:
-            return await self.check(subject)
+            async with asyncio.timeout(_MOST_SECONDS):
+                return await self.check(subject)
         except (AssertionError, Error, OSError, TimeoutError) as error:
             return [f"{type(error).__name__}: {error}"]
 

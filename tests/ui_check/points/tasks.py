@@ -1,5 +1,6 @@
 """Points 1 and 2: tasks of operators, with and without JavaScript and on a phone; the API tells the outcome."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.support.waiting import until
 from tests.ui_check.seed import FAILING, GOOD, PAUSED
 from tests.ui_check.subject import Subject
 
+_MOST_SECONDS = 60
 PHONE: Mapping[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -175,12 +177,13 @@ async def without_script(subject: Subject) -> list[str]:
 async def _done(subject: Subject, where: str, context: Mapping[str, Any]) -> list[str]:
     found = []
     for name, (most, task) in TASKS.items():
-        async with subject.page(**context) as seen:
-            at = Clicks(subject, seen.page)
-            try:
+        try:
+            async with asyncio.timeout(_MOST_SECONDS), subject.page(**context) as seen:
+                at = Clicks(subject, seen.page)
                 await task(at)
-            except (Error, AssertionError, IndexError) as error:
-                found.append(f"{name} ({where}): {str(error).splitlines()[0]} at {seen.page.url}")
-            if at.made > most:
-                found.append(f"{name} ({where}): {at.made} clicks, {most} are promised")
+        except (Error, AssertionError, IndexError, TimeoutError) as error:
+            found.append(f"{name} ({where}): {(str(error) or 'too slow').splitlines()[0]}")
+            continue
+        if at.made > most:
+            found.append(f"{name} ({where}): {at.made} clicks, {most} are promised")
     return found
