@@ -1,5 +1,6 @@
 """`python -m tests.ui_check`, which is what `./dev ui-check` runs."""
 
+import argparse
 import asyncio
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import aiohttp
 from playwright.async_api import async_playwright
 
+from bench.archive.fill import fill as fill_history
+from bridge.history.history import open_history
 from devtools.__main__ import guarded
 from devtools.choice.broker import open_broker
 from devtools.nodes.scratch import Scratch
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     with open_broker() as broker:
         scratch = Scratch.create("ui-check")
         try:
-            return asyncio.run(_own(broker.url, scratch.path, points, quick=options.quick))
+            return asyncio.run(_own(broker.url, scratch.path, points, options))
         finally:
             scratch.remove()
 
@@ -49,9 +52,17 @@ async def _of(url: str, token: str, points: Sequence[Point], *, quick: bool) -> 
         return await run(subject, [each for each in points if not each.own])
 
 
-async def _own(amqp_url: str, folder: Path, points: Sequence[Point], *, quick: bool) -> int:
-    async with open_scene(amqp_url, folder) as scene, of_scene(scene, quick=quick) as subject:
+async def _own(amqp_url: str, folder: Path, points: Sequence[Point], options: argparse.Namespace) -> int:
+    if options.large:
+        await _filled(f"sqlite:///{folder / 'bridge.db'}", options.large)
+    async with open_scene(amqp_url, folder) as scene, of_scene(scene, quick=options.quick) as subject:
         return await run(subject, points)
+
+
+async def _filled(url: str, deliveries: int) -> None:
+    """Makes a history with so many deliveries of the days before."""
+    await (await open_history(url)).close()
+    await fill_history(url, deliveries, lambda _: None, end=time.time())
 
 
 @asynccontextmanager

@@ -24,6 +24,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--point", type=int, action="append", metavar="N", help="check this point alone; repeatable"
     )
+    made.add_argument(
+        "--large",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="fill the history of the bridge that is started with so many deliveries first, such as 1000000",
+    )
     made.add_argument("--quick", action="store_true", help="fewer combinations: what `./dev test` runs")
     made.add_argument("--list", action="store_true", help="print the points and end")
     return made

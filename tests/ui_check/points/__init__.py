@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from playwright.async_api import Error
 
-from tests.ui_check.points import access, addresses, axe, bulk, console, languages, live, shell, tasks, texts
+from tests.ui_check.points import (
+    access,
+    addresses,
+    axe,
+    bulk,
+    console,
+    languages,
+    live,
+    shell,
+    speed,
+    tasks,
+    texts,
+)
 from tests.ui_check.subject import Subject
 
 _MOST_SECONDS = 900
@@ -48,6 +60,7 @@ POINTS = (
     Point(1, "tasks are done with the promised clicks, on a desk and a phone", tasks.with_script, own=True),
     Point(2, "tasks are done without JavaScript", tasks.without_script, own=True),
     Point(7, "the address is the state of a page", addresses.check),
+    Point(9, "pages take 100 ms and 60 kB at the most, and nothing shifts", speed.check),
     Point(10, "what was counted is what is done", bulk.check, own=True),
     Point(11, "a copied command line with curl sends the very body", shell.check, own=True),
     Point(12, "no page overflows with longer words, from right to left", languages.check),

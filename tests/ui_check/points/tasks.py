@@ -107,7 +107,7 @@ async def _rotate(at: Clicks) -> None:
     before = len(await at.subject.items(f"/hooks/{hook}/secrets"))
     await at.open(f"hooks/{hook}")
     await at.click("main a[href$='/secrets']")
-    await at.click("main form[action$='/secret'] button.p")
+    await at.click("main form button.p:has-text('Rotate')")
 
     async def more() -> bool:
         return len(await at.subject.items(f"/hooks/{hook}/secrets")) > before
@@ -126,7 +126,7 @@ async def _put_back(at: Clicks) -> None:
 
 
 async def _fix(at: Clicks) -> None:
-    which = (await at.subject.items("/quarantine"))[0]["id"]
+    which = (await at.subject.items("/quarantine"))[-1]["id"]
     await at.open("quarantine")
     await at.click(f"main a[href*='{which}']")
     await at.click("main >> text=Fix…")
