@@ -1,6 +1,5 @@
 """The UI as one application: sessions, pages and actions, errors as pages."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from bridge.ui.live import Pulse, Streams
 from bridge.ui.login import Door
 from bridge.ui.page import Action, Page, Refused, View
 from bridge.ui.pages import ACTIONS, PAGES
+from bridge.ui.reading import read_form
 from bridge.ui.session import Sessions
 
 MOST_AT_ONCE = 60
@@ -146,7 +146,7 @@ class Ui:
 
     async def _act(self, action: Action, request: web.Request) -> web.StreamResponse:
         view = await self._view(request, action.operations)
-        view.form = await _form(request)
+        view.form = await read_form(request)
         self._door.check(view, str(view.form.get("csrf", request.headers.get("X-CSRF", ""))))
         to = await action.run(view)
         if not isinstance(to, str):
@@ -199,11 +199,6 @@ def _document(shown: web.Response) -> Mapping[str, Any]:
     import json
 
     return dict(json.loads(shown.text or "{}"))
-
-
-async def _form(request: web.Request) -> Any:
-    async with asyncio.timeout(30):
-        return await request.post()
 
 
 async def _static(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from bridge.http.documents import RequestProblem
 from bridge.ui.front import Front
 from bridge.ui.guard import Place
 from bridge.ui.page import View
+from bridge.ui.reading import read_form
 from bridge.ui.session import LONGEST, Session, Sessions, new_session
 
 COOKIE = "bridge_session"
@@ -62,7 +63,7 @@ class Door:
 
     async def look(self, request: web.Request) -> web.StreamResponse:
         """Sets theme, density or language, each a cookie, so that no page is drawn twice."""
-        form = await request.post()
+        form = await read_form(request)
         response = web.Response(status=303, headers={"Location": self._back(str(form.get("return", "")))})
         for name, values in LOOKS.items():
             if (value := str(form.get(name, ""))) in values:
@@ -100,7 +101,7 @@ class Door:
         )
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await read_form(request)
         back, token, once = (str(form.get(name, "")) for name in ("return", "token", "once"))
         try:
             digest = await self._admitted(token.strip(), once, request.remote or "")

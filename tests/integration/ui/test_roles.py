@@ -1,8 +1,12 @@
 """What a role may not do is neither drawn nor taken, and forms may lack their fields."""
 
+import asyncio
+from urllib.parse import urlsplit
+
 import pytest
 
 from tests.support.ui import browsing
+from tests.support.waiting import until
 
 
 async def as_role(browser, role: str) -> None:
@@ -33,3 +37,17 @@ async def test_a_form_without_its_fields_is_told_its_faults(history, path):
         await browser.login()
         csrf = (await browser.get("")).csrf
         assert (await browser.post(path, csrf=csrf)).status < 500
+
+
+async def test_a_form_that_is_cut_off_is_no_error_of_the_bridge(history, caplog):
+    caplog.set_level("DEBUG")
+    async with browsing(history) as browser:
+        place = urlsplit(browser.url)
+        _, writer = await asyncio.open_connection(place.hostname, place.port)
+        head = f"POST /ui/login HTTP/1.1\r\nHost: {place.netloc}\r\nOrigin: {browser.url}\r\n"
+        kind = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken="
+        writer.write((head + kind).encode())
+        await until(lambda: browser.api.ui._open)
+        writer.close()
+        await until(lambda: not browser.api.ui._open)
+        assert not [each for each in caplog.records if each.exc_info]
