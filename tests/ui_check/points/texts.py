@@ -88,7 +88,7 @@ async def _formulas(subject: Subject) -> list[str]:
     person = await subject.person()
     found = []
     for page in PAGES:
-        if page.export is None or not page.path or "{id}" in page.path:
+        if not page.export or "{id}" in page.path:
             continue
         sheet = await person.get(f"{page.path}.csv")
         if sheet.status != 200 or "attachment" not in sheet.headers.get("Content-Disposition", ""):
