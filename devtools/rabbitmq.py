@@ -26,6 +26,7 @@ from devtools.nodes.scratch import Scratch
 
 BOOT_SECONDS = 90
 COMMAND_SECONDS = 60
+FREEZE_SECONDS = 10
 QUORUM_BY_DEFAULT = """
 rabbit_misc:execute_mnesia_transaction(fun() -> rabbit_vhost:update(<<"{name}">>, fun(VHost) ->
     vhost:set_metadata(VHost, #{{default_queue_type => <<"quorum">>}}) end) end).
@@ -214,6 +215,9 @@ class RabbitMQNode(NodeControl):
     def freeze(self) -> None:
         """Connected but silent: the sockets stay open and nothing answers until thaw()."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Threads that run on other processors stop a moment later, and may answer until then.
+        if not processes.poll(lambda: processes.is_stopped(self.pid), FREEZE_SECONDS, every=0.01):
+            raise NodeError(f"process {self.pid} did not stop within {FREEZE_SECONDS} s")
 
     def thaw(self) -> None:
         """Goes on after freeze()."""

@@ -139,7 +139,7 @@ _SPELLINGS = (
     (re.compile(r"<>"), "CEL writes `!=` for `<>`"),
     (re.compile(r"\bis\b", re.IGNORECASE), "CEL compares with `== null`"),
     (
-        re.compile(r"\blike\b", re.IGNORECASE),
+        re.compile(r"\blike\b|\s(?:not\s+)?(?:contains|startsWith|endsWith|matches)\s+(?!\()", re.IGNORECASE),
         "there are .contains(), .startsWith(), .endsWith() and .matches()",
     ),
 )

@@ -14,7 +14,7 @@ from bridge.core.ports import Outgoing, Publisher
 from bridge.core.records import KnownQuarantined, QuarantineFilter
 from bridge.formats.decoder import Decoder
 from bridge.quarantine.store import SqlQuarantine
-from bridge.wire.copies import INLET, REQUEUED
+from bridge.wire.copies import FORGED, INLET, REQUEUED
 
 LANES = "lanes"
 """The pseudo-source of copies that could not be handled."""
@@ -156,6 +156,11 @@ class Requeuing:
         return RequeueResult(done, 0, "", more=False)
 
     def _source(self, known: KnownQuarantined) -> Source:
+        if known.reason == FORGED:
+            raise NoWayBack(
+                "it is forged: no bridge with this history wrote it, so no source gets it back; "
+                "find out who may publish to the bridge's own queues, then drop it"
+            )
         if known.source == LANES:
             raise NoWayBack("it comes from a lane: start its delivery anew instead")
         source = self._sources.get(known.source)

@@ -114,7 +114,8 @@ class Streams:
     async def _send(self, request: web.Request, response: web.StreamResponse) -> None:
         told: dict[str, int] = {}
         wrote = time.monotonic()
-        while not self._ending.is_set():
+        # aiohttp tells a handler only when it writes that its client has gone, and most of the time there is nothing to write.
+        while not self._ending.is_set() and request.transport is not None:
             counters = await self._pulse.look(request)
             text = "".join(f"data: {topic} {n}\n\n" for topic, n in counters.items() if told.get(topic) != n)
             if not text and time.monotonic() >= wrote + _COMMENT:

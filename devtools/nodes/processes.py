@@ -90,6 +90,14 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped all threads of the process; where the system does not tell, it is taken for granted."""
+    states = (
+        stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    )
+    return all(state == "T" for state in states)
+
+
 def await_end(processes: Sequence[psutil.Process], seconds: float) -> bool:
     """Whether all of them ended within the time."""
     return poll(lambda: not any(map(is_alive, processes)), seconds, every=0.02)

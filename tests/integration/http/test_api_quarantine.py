@@ -99,11 +99,19 @@ async def test_one_without_an_id_gets_that_of_its_row(
     assert message.header.properties.message_id == entry.id
 
 
-@pytest.mark.parametrize(("source", "word"), [("gone", "gone"), ("lanes", "lane")])
+@pytest.mark.parametrize(
+    ("source", "reason", "word"),
+    [
+        ("gone", "undecodable", "gone"),
+        ("lanes", "undecodable", "its delivery"),
+        ("lanes", "forged", "forged"),
+        ("bridge", "forged", "forged"),
+    ],
+)
 async def test_what_has_no_way_back_stays(
-    history: SqlHistory, served: ServedApi, source: str, word: str
+    history: SqlHistory, served: ServedApi, source: str, reason: str, word: str
 ) -> None:
-    [entry] = await kept(history, source=source)
+    [entry] = await kept(history, source=source, reason=reason)
     answer = await served.client.send("POST", f"/quarantine/{entry.id}/requeue")
     assert answer.status == 409
     assert word in answer.body["detail"]

@@ -174,5 +174,5 @@ async def holds_lease(replicas: Replicas, hook: str) -> bool:
 
 async def is_final(replicas: Replicas, hook: str) -> bool:
     found = await replicas.database.statuses(hook)
-    # The one that the killed replica attempted comes again when nobody asks for it any more.
-    return set(found) <= {"SUCCESS", "FAILED"} and found.total() >= COUNT - 1
+    # What the killed replica held and had not recorded yet comes again when nobody asks for it any more.
+    return set(found) <= {"SUCCESS", "FAILED"} and found.total() >= COUNT // 2

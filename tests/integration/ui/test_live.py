@@ -8,6 +8,7 @@ import pytest
 from bridge.ui import live
 from tests.support.records import delivered
 from tests.support.ui import Browser, browsing
+from tests.support.waiting import until
 
 
 async def stream(browser: Browser) -> aiohttp.ClientResponse:
@@ -61,6 +62,22 @@ async def test_too_many_streams_are_refused_with_when_to_try_again(history, monk
         async with await stream(browser) as first, await stream(browser) as second:
             assert (first.status, second.status) == (200, 503)
             assert second.headers["Retry-After"] == "5"
+
+
+async def test_a_stream_whose_browser_has_gone_makes_room_although_nothing_is_to_be_told(
+    history, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(live, "MOST_STREAMS", 1)
+
+    async def there_is_room() -> bool:
+        async with await stream(browser) as another:
+            return another.status == 200
+
+    async with browsing(history) as browser:
+        await browser.login()
+        async with await stream(browser) as answer:
+            await next_frame(answer, "state")
+        await until(there_is_room, live.EVERY * 5)
 
 
 async def test_the_server_stops_although_somebody_listens(history):

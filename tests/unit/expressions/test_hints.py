@@ -16,6 +16,8 @@ from bridge.expressions.engine import compile_filter
         ('event.type <> "a"', "CEL writes `!=`"),
         ("event.data.name is null", "CEL compares with `== null`"),
         ('event.type like "x%"', "there are .contains()"),
+        ('event.type contains "x"', "there are .contains()"),
+        ('event.data.name startsWith "x"', "there are .contains()"),
         ("len(event.data) > 1", "size(x)"),
         ("event.data.x == None", "CEL writes `null`"),
         ("event.data.x == True", "CEL writes `true`"),
