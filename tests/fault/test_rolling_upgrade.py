@@ -75,7 +75,7 @@ async def replace(replicas: Replicas, number: int, receiver: Receiver) -> None:
     await until(lambda: receiver.accepted.total() > before + PER_SECOND, 30, what=replicas.last_words)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 async def test_a_rolling_upgrade_under_load_loses_nothing(scene: Scene, postgres_url: str):
     code = unpack_version_before(scene.folder / "before")
     source = await scene.queue()
@@ -97,7 +97,7 @@ async def test_a_rolling_upgrade_under_load_loses_nothing(scene: Scene, postgres
             found = await replicas.database.statuses("crm")
             return set(found) == {"SUCCESS"} and len(receiver.accepted) >= stream.published
 
-        await until(nothing_waits, 60, what=replicas.last_words)
+        await until(nothing_waits, 120, what=replicas.last_words)
         taken_over = [each for bridge in replicas.bridges for each in bridge.said("copy.taken_from_history")]
     sent = {b"%d" % number for number in range(stream.published)}
     assert sent <= set(receiver.accepted)
