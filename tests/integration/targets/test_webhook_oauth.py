@@ -197,7 +197,8 @@ async def test_one_attempt_renews_while_the_others_go_on() -> None:
             attempt = asyncio.create_task(target.attempt(delivery()))
             waiting.append(attempt)
             await asyncio.wait({attempt}, timeout=0.2)
-            return not attempt.done()
+            # On a busy machine an attempt with the first token may take as long.
+            return not attempt.done() and len(tokens.requests) == 2
 
         waiting: list[asyncio.Task[Answer]] = []
         await until(stuck, every=0.02)
