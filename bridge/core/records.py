@@ -1,6 +1,4 @@
-"""The results of reading the history: lists in pages, single events and deliveries with their details, and statistics. Also
-the records of jobs that one replica runs and that survive restarts: leases, replicas, the outbox, replays.
-"""
+"""The results of reading the history, and the records of jobs that survive restarts: leases, replicas, the outbox, replays."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
